@@ -1,0 +1,128 @@
+"""The values that pass between the parts: records, samples, batches, predictions and references."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, TypedDict
+
+import numpy as np
+import numpy.typing as npt
+
+Polygon = npt.NDArray[np.float32]  # (n, 2), x then y, in pixels of the image it belongs to
+Image = npt.NDArray[np.uint8]  # (height, width, 3), BGR
+Batch = dict[str, Any]  # arrays (one row a sample) and lists (one entry a sample)
+
+
+class UnusableSample(Exception):
+    """A sample that cannot be used, with a short reason; it is counted, never replaced in silence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One labelled image as a list names it; nothing of it has been decoded yet.
+
+    `source` is "list file:line number". Detection fills `polygons` (each (n, 2) float32) and `ignored`;
+    recognition has one text and no polygon.
+    """
+
+    image_path: Path
+    texts: tuple[str, ...]
+    polygons: tuple[Polygon, ...] = ()
+    ignored: tuple[bool, ...] = ()
+    source: str = ""
+    list_index: int = 0
+
+
+class Sample(TypedDict, total=False):
+    """What the transforms pass on; the contracts of a task say which keys it fills."""
+
+    record: Record
+    index: int
+    epoch: int
+    image: npt.NDArray[Any]
+    polygons: list[Polygon]
+    texts: list[str]
+    ignored: npt.NDArray[np.bool_]
+    shape: npt.NDArray[np.float64]  # source height, source width, ratio_h, ratio_w
+    shrink_map: npt.NDArray[np.uint8]
+    shrink_mask: npt.NDArray[np.uint8]
+    threshold_map: npt.NDArray[np.float32]
+    threshold_mask: npt.NDArray[np.uint8]
+
+
+class Transform(Protocol):
+    """One step of a pipeline. It may change and return the sample that it was given."""
+
+    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample: ...
+
+
+class DataSource(Protocol):
+    """Where records come from: label lists, a drawn dataset, a database."""
+
+    def train_records(self) -> list[Record]: ...
+
+    def val_records(self) -> list[Record]: ...
+
+    def fingerprint(self) -> dict[str, str]: ...
+
+    def report(self) -> list[str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class DetReference:
+    """Ground truth of one image for detection, in original image coordinates."""
+
+    polygons: list[Polygon]
+    ignored: list[bool]
+    texts: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class DetPrediction:
+    """Detected regions of one image in original image coordinates, with their scores in 0..1."""
+
+    polygons: list[Polygon]
+    scores: list[float]
+
+
+@dataclass(frozen=True, slots=True)
+class EvalSample:
+    """One evaluated image, kept for pictures and reports."""
+
+    path: str
+    prediction: Any
+    reference: Any
+
+
+@dataclass(frozen=True, slots=True)
+class EvalResult:
+    """An evaluation: the metric's values, some samples, and how long it took."""
+
+    metrics: dict[str, float]
+    samples: list[EvalSample]
+    images: int
+    seconds: float
+    unreadable: list[str] = field(default_factory=list)
+
+
+class Metric(Protocol):
+    """Accumulates over batches; `main` names the value that decides which checkpoint is best (higher is better)."""
+
+    main: str
+
+    def update(self, predictions: list[Any], references: list[Any]) -> None: ...
+
+    def compute(self) -> dict[str, float]: ...
+
+    def reset(self) -> None: ...
+
+    def state(self) -> Any: ...
+
+    def merge(self, states: list[Any]) -> None: ...
+
+
+class Postprocess(Protocol):
+    """Turns the arrays of a model's outputs into predictions in original image coordinates."""
+
+    def __call__(self, outputs: dict[str, npt.NDArray[Any]], batch: Batch) -> list[Any]: ...
