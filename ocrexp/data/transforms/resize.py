@@ -1,0 +1,132 @@
+"""Resize of an evaluation image to sides that the network takes, by the rules of PaddleOCR's DetResizeForTest.
+
+The network's stride is 32, so sides are rounded to multiples of it and the two ratios differ slightly; `shape`
+carries both, and the postprocess leads boxes back through them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ocrexp.errors import ConfigError
+from ocrexp.types import Sample, UnusableSample
+
+STRIDE = 32
+LONG_STRIDE = 128  # of `resize_long`, which rounds up
+SMALLEST_HALF_PERIMETER = 64  # images below it are padded before they are enlarged
+LIMIT_TYPES = ("min", "max", "resize_long")
+
+
+class DetResize:
+    """Resizes `image` (uint8 or float HWC) and sets `shape`, float64 (source height, source width, ratio_h, ratio_w).
+
+    Three ways, the first that is given counts:
+    - `image_shape` [height, width]: that size; with `keep_ratio` the width follows the image, rounded up to 32.
+    - `resize_long`: longest side to this length, both rounded up to multiples of 128.
+    - `limit_side_len` with `limit_type`: `min` enlarges until the shorter side has this length, `max` shrinks until
+      the longer side has it, `resize_long` brings the longer side to it either way; then both are rounded to the
+      nearest multiple of 32 (ties to even).
+
+    `max_side` bounds the longer side of the result of the first and the third way, to bound memory: `min` alone turns
+    a strip of 64×1000 into 736×11488. None sets no bound, as PaddleOCR 2.10.
+
+    Images with height + width < 64 are padded to 32×32 before resizing; the ratios are those of the padded image.
+    Ground truth polygons stay in source coordinates: an evaluation compares there.
+
+    Raises ConfigError for values that contradict each other, UnusableSample for an image without pixels.
+    """
+
+    def __init__(
+        self,
+        limit_side_len: int = 736,
+        limit_type: str = "min",
+        image_shape: Sequence[int] | None = None,
+        keep_ratio: bool = False,
+        resize_long: int | None = None,
+        max_side: int | None = None,
+    ) -> None:
+        if limit_type not in LIMIT_TYPES:
+            raise ConfigError(f"resize.limit_type is {limit_type!r}: use one of {', '.join(LIMIT_TYPES)}")
+        if image_shape is not None and resize_long is not None:
+            raise ConfigError("resize.image_shape and resize.resize_long exclude each other: set one of them to null")
+        if keep_ratio and image_shape is None:
+            raise ConfigError("resize.keep_ratio belongs to resize.image_shape: set image_shape=[height,width] too")
+        if image_shape is not None and (len(image_shape) != 2 or min(image_shape) < 1):
+            raise ConfigError(f"resize.image_shape is {list(image_shape)}: use [height,width], both positive")
+        if limit_side_len < 1 or (resize_long is not None and resize_long < 1):
+            raise ConfigError("resize.limit_side_len and resize.resize_long must be positive")
+        if max_side is not None and max_side < STRIDE:
+            raise ConfigError(f"resize.max_side is {max_side}: it cannot be below the network's stride of {STRIDE}")
+        self.limit_side_len = limit_side_len
+        self.limit_type = limit_type
+        self.image_shape = (int(image_shape[0]), int(image_shape[1])) if image_shape is not None else None
+        self.keep_ratio = keep_ratio
+        self.resize_long = resize_long
+        self.max_side = max_side
+
+    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:  # noqa: ARG002 (nothing here is random)
+        image = sample["image"]
+        source_height, source_width = image.shape[:2]
+        if source_height == 0 or source_width == 0:
+            raise UnusableSample(f"image without pixels ({source_height}×{source_width})")
+        if source_height + source_width < SMALLEST_HALF_PERIMETER:
+            image = _pad(image)
+        height, width = image.shape[:2]
+        new_height, new_width = self.size(height, width)
+        sample["image"] = cv2.resize(image, (new_width, new_height))
+        ratios = (new_height / height, new_width / width)
+        sample["shape"] = np.array([source_height, source_width, *ratios], dtype=np.float64)
+        return sample
+
+    def size(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width that an image of this size (after padding) is brought to."""
+        if self.image_shape is not None:
+            return self._fixed_size(height, width)
+        if self.resize_long is not None:
+            ratio = self.resize_long / max(height, width)
+            return _up(int(height * ratio), LONG_STRIDE), _up(int(width * ratio), LONG_STRIDE)
+        ratio = self._limit_ratio(height, width)
+        new_height, new_width = _nearest(int(height * ratio)), _nearest(int(width * ratio))
+        if self.max_side is not None and max(new_height, new_width) > self.max_side:
+            ratio = self.max_side / max(height, width)
+            bound = self.max_side // STRIDE * STRIDE
+            new_height = min(_nearest(int(height * ratio)), bound)
+            new_width = min(_nearest(int(width * ratio)), bound)
+        return new_height, new_width
+
+    def _fixed_size(self, height: int, width: int) -> tuple[int, int]:
+        assert self.image_shape is not None
+        new_height, new_width = self.image_shape
+        if self.keep_ratio:
+            new_width = math.ceil(width * new_height / height / STRIDE) * STRIDE
+            if self.max_side is not None:
+                new_width = min(new_width, self.max_side // STRIDE * STRIDE)
+        return new_height, new_width
+
+    def _limit_ratio(self, height: int, width: int) -> float:
+        shorter, longer = min(height, width), max(height, width)
+        if self.limit_type == "resize_long":
+            return self.limit_side_len / longer
+        if self.limit_type == "max":
+            return min(1.0, self.limit_side_len / longer)
+        return max(1.0, self.limit_side_len / shorter)
+
+
+def _nearest(side: int) -> int:
+    return max(round(side / STRIDE) * STRIDE, STRIDE)
+
+
+def _up(side: int, stride: int) -> int:
+    return (side + stride - 1) // stride * stride
+
+
+def _pad(image: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    height, width = image.shape[:2]
+    padded = np.zeros((max(STRIDE, height), max(STRIDE, width), *image.shape[2:]), dtype=image.dtype)
+    padded[:height, :width] = image
+    return padded
