@@ -1,0 +1,94 @@
+"""The command line: `python -m ocrexp [VERB] [overrides]`.
+
+Nothing heavy is imported here: `--help` and config errors answer before paddle is loaded.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from ocrexp.errors import ConfigError, OcrexpError
+
+VERBS = {
+    "train": "compose, check, train, evaluate at the end; the default",
+    "resume": "continue a run folder exactly where it stopped",
+    "eval": "evaluate a run or a checkpoint on a dataset",
+    "synth": "draw a labelled synthetic dataset",
+    "bench": "time the data pipeline, the training step, metric and postprocess",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb. Returns the exit code: 0, 1 for a failed run, 2 for a config error, 130 and 143 when interrupted."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        verb, rest = split_verb(arguments)
+        if "-h" in rest or "--help" in rest:
+            from ocrexp.config.help import page
+
+            print(page(verb))
+            return 0
+        if "--version" in rest:
+            from ocrexp import __version__
+
+            print(f"ocrexp {__version__}")
+            return 0
+        return int(importlib.import_module(f"ocrexp.commands.{verb}").run(rest))
+    except OcrexpError as error:
+        print(f"ocrexp: {error}", file=sys.stderr)
+        return error.exit_code
+    except ImportError as error:
+        line = explain_import_error(error)
+        if line is None:
+            raise
+        print(f"ocrexp: {line}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def split_verb(arguments: list[str]) -> tuple[str, list[str]]:
+    """The verb (`train` where none is given) and the arguments behind it."""
+    _strip_verb_from_completion()
+    if not arguments or "=" in arguments[0] or arguments[0][0] in "-+~":
+        return "train", arguments
+    verb = arguments[0]
+    if verb not in VERBS:
+        near = difflib.get_close_matches(verb, VERBS, n=1)
+        hint = f"; did you mean {near[0]}?" if near else f"; verbs: {', '.join(VERBS)}"
+        raise ConfigError(f"there is no verb '{verb}'{hint} (overrides are written key=value)")
+    return verb, arguments[1:]
+
+
+def _strip_verb_from_completion() -> None:
+    """Hydra completes overrides from COMP_LINE and knows nothing of verbs: take the verb out of the line."""
+    line = os.environ.get("COMP_LINE")
+    if not line:
+        return
+    words = line.split(" ")
+    if len(words) > 2 and words[1] in VERBS:
+        os.environ["COMP_LINE"] = " ".join([words[0], *words[2:]])
+        point = int(os.environ.get("COMP_POINT", len(line)))
+        os.environ["COMP_POINT"] = str(max(len(words[0]) + 1, point - len(words[1]) - 1))
+
+
+def explain_import_error(error: ImportError) -> str | None:
+    """One line with the command to run for what is commonly missing; None for anything else."""
+    text = str(error)
+    extras = {"wandb": "wandb", "imgaug": "imgaug", "visualdl": "visualdl", "joblib": "parallel"}
+    name = (error.name or "").partition(".")[0]
+    if name == "paddle":
+        return "paddle is not installed: pip install 'ocrexp[cpu]', or on a GPU machine the wheel that docs/installation.md names"
+    if "libGL.so" in text or "libgthread" in text:
+        return "OpenCV needs libGL, which this system lacks: apt-get install -y libgl1 libglib2.0-0"
+    if name in extras:
+        return f"{name} is not installed: pip install 'ocrexp[{extras[name]}]'"
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

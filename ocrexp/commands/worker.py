@@ -1,0 +1,29 @@
+"""A process that trains one prepared run folder: a job of a sweep, or a rank of a distributed run.
+
+python worker.py RUN_DIR [--resume]
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+
+def main() -> int:
+    """Train the folder from its `config_resolved.yaml`; returns the exit code of `fit`."""
+    here = str(Path(__file__).resolve().parent)
+    sys.path[:] = [entry for entry in sys.path if entry != here]  # a script's folder must not shadow top-level modules
+    from ocrexp.commands.fit import fit
+    from ocrexp.config.frozen import read_resolved
+    from ocrexp.errors import OcrexpError
+
+    run_dir = Path(sys.argv[1])
+    try:
+        return fit(run_dir, read_resolved(run_dir), resume="--resume" in sys.argv[2:])
+    except OcrexpError as error:
+        print(f"ocrexp: {error}", file=sys.stderr)
+        return error.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,125 @@
+"""From configuration to objects: the only place that instantiates."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from ocrexp.errors import ConfigError
+
+if TYPE_CHECKING:
+    from ocrexp.data.loader import Loader
+    from ocrexp.models.model import OCRModel
+    from ocrexp.types import DataSource, Metric, Postprocess, Transform
+
+log = logging.getLogger(__name__)
+
+
+def build(node: Any, **extra: Any) -> Any:
+    """Build one node that names a `_target_`; `extra` are arguments that only the program knows.
+
+    Raises the part's own one-line errors, and ConfigError with the key for anything else that its constructor raises.
+    """
+    from hydra.errors import InstantiationException
+
+    from ocrexp.errors import OcrexpError
+
+    try:
+        return instantiate(node, **extra, _convert_="all")
+    except InstantiationException as error:
+        cause = error.__cause__
+        if isinstance(cause, OcrexpError | ImportError | MemoryError):
+            raise cause from error
+        if isinstance(cause, ValueError | TypeError):
+            target = OmegaConf.select(node, "_target_", default="?")
+            raise ConfigError(f"{node._get_full_key('') or target}: {cause}") from error
+        raise
+
+
+def named(node: DictConfig | None) -> dict[str, Any]:
+    """Build a dict of named nodes in their order; a name set to null is switched off."""
+    if node is None:
+        return {}
+    return {str(name): build(part) for name, part in node.items() if part is not None}
+
+
+def build_model(config: DictConfig) -> OCRModel:
+    """The model with pretrained weights loaded and parts frozen as `model.pretrained` and `model.freeze` ask."""
+    from ocrexp.models.pretrained import freeze, load_pretrained
+
+    node = config.model
+    own = ("pretrained", "pretrained_min_coverage", "freeze", "name")
+    model: OCRModel = build(OmegaConf.masked_copy(node, [key for key in node if key not in own]))
+    if node.pretrained:
+        load_pretrained(model, node.pretrained, node.pretrained_min_coverage)
+    if node.freeze:
+        freeze(model, list(node.freeze))
+    return model
+
+
+def build_loss(config: DictConfig) -> Any:
+    """The loss: `loss(outputs, batch) -> dict` with the total under `loss`."""
+    return build(config.loss)
+
+
+def build_source(config: DictConfig) -> DataSource:
+    """Where the records come from; what it dropped is said at once."""
+    source: DataSource = build(config.dataset)
+    return source
+
+
+def train_transforms(config: DictConfig) -> list[Transform]:
+    """What is done to a training sample: augmentation, then what the loss needs."""
+    return [*named(config.augment).values(), build(config.targets)]
+
+
+def build_train_loader(config: DictConfig, source: DataSource, rank: int = 0, world_size: int = 1) -> Loader:
+    """Batches for training; `loader.batch_size` is per process."""
+    from ocrexp.data.dataset import TrainPipeline
+    from ocrexp.data.loader import build_train_loader as make
+
+    pipeline = TrainPipeline(source.train_records(), train_transforms(config), config.seed)
+    return make(
+        pipeline,
+        ratios=config.dataset.get("ratios"),
+        seed=config.seed,
+        rank=rank,
+        world_size=world_size,
+        **_loader(config),
+    )
+
+
+def build_eval_loader(config: DictConfig, source: DataSource, rank: int = 0, world_size: int = 1) -> Loader:
+    """Batches for evaluation, in list order, each image once over all processes."""
+    from ocrexp.data.dataset import EvalPipeline
+    from ocrexp.data.loader import build_eval_loader as make
+
+    pipeline = EvalPipeline(source.val_records(), list(named(config.preprocess).values()))
+    return make(pipeline, rank=rank, world_size=world_size, **_loader(config))
+
+
+def _loader(config: DictConfig) -> dict[str, Any]:
+    return dict(OmegaConf.to_container(config.loader))  # type: ignore[arg-type]
+
+
+def build_metric(config: DictConfig) -> Metric:
+    """The metric, on raw ground truth."""
+    metric: Metric = build(config.metric)
+    return metric
+
+
+def build_postprocess(config: DictConfig) -> Postprocess:
+    """Outputs to predictions in original image coordinates."""
+    postprocess: Postprocess = build(config.postprocess)
+    return postprocess
+
+
+def container(config: DictConfig) -> dict[str, Any]:
+    """The resolved configuration as plain nested dicts and lists."""
+    plain = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(plain, Mapping)
+    return {str(key): value for key, value in plain.items() if key != "hydra"}

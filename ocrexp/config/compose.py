@@ -1,0 +1,61 @@
+"""Composition: Hydra set up with our search path and schemas, for every verb alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ocrexp.config.paths import shipped_conf, user_conf
+from ocrexp.config.schema import register_schemas
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+def setup_hydra() -> None:
+    """Register what Hydra must know before it composes: schemas, and the user's `./conf` in front of the shipped one."""
+    from hydra.core.plugins import Plugins
+    from hydra.plugins.search_path_plugin import SearchPathPlugin
+
+    register_schemas()
+    register_resolvers()
+
+    class OcrexpSearchPath(SearchPathPlugin):
+        def manipulate_search_path(self, search_path) -> None:  # type: ignore[no-untyped-def]  # Hydra's class is untyped here
+            own = user_conf()
+            if own is not None:
+                search_path.prepend("user", f"file://{own}")
+
+    Plugins.instance().register(OcrexpSearchPath)
+
+
+def register_resolvers() -> None:
+    """`${first:a,b}`: the first value that is not null."""
+    from omegaconf import OmegaConf
+
+    OmegaConf.register_new_resolver(
+        "first", lambda *values: next((v for v in values if v is not None), None), replace=True
+    )
+
+
+def compose(verb: str, overrides: Sequence[str], *, with_hydra: bool = False) -> DictConfig:
+    """Compose `conf/<verb>.yaml` with overrides.
+
+    Raises ConfigError, in one line, for anything that does not compose.
+    """
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+
+    from ocrexp.config.explain import as_config_error
+
+    setup_hydra()
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(shipped_conf()), version_base="1.3"):
+            return hydra_compose(verb, overrides=list(overrides), return_hydra_config=with_hydra)
+    except Exception as error:
+        explained = as_config_error(error, verb, overrides)
+        if explained is None:
+            raise
+        raise explained from error

@@ -1,0 +1,98 @@
+"""The page that `--help` prints: what the verb does, how to write overrides, what there is to choose from."""
+
+from __future__ import annotations
+
+from ocrexp.config.paths import groups, options_of, shipped_conf
+
+HEAD = "ocrexp: train text detection and recognition models on PaddlePaddle\n"
+
+TRAIN = """
+Usage
+  python -m ocrexp [VERB] [key=value ...]            no verb: train
+  python -m ocrexp model=db_mbv3 optim.lr=1e-4       train one model
+  python -m ocrexp -m optim.lr=1e-4,5e-4,1e-3        a sweep: one job a value
+  python -m ocrexp resume run_dir=outputs/...        go on where a run stopped
+  python -m ocrexp eval run_dir=outputs/...          evaluate a run
+
+Verbs (each has its own --help)
+{verbs}
+
+Choose a part (group=option)
+{groups}
+
+Set a value (key=value); those used most
+  name=NAME run_dir=DIR seed=0        where a run goes, and its randomness
+  dataset.root=DIR                    folder of images and label lists
+  dataset.train_labels=train_list.txt dataset.val_labels=val_list.txt
+  model.pretrained=FILE.pdparams      PaddleOCR's weights or ours
+  model.freeze=[backbone]             parts that stay as they are
+  optim.lr=1e-3 optim.weight_decay=0 optim.clip_norm=null
+  loader.batch_size=8 loader.num_workers=auto
+  trainer.max_epochs=10 trainer.device=auto trainer.devices=1 trainer.precision=fp32
+  trainer.eval_every_epochs=1 trainer.limit_train_batches=null
+
+Look before you run
+  --cfg job [--resolve] [-p optim]    the composed configuration, or a part of it
+  --info defaults-tree                where each part comes from
+  -sc install=bash                    shell completion of the `ocrexp` command: eval "$(ocrexp -sc install=bash)"
+
+Your own ./conf adds to the shipped groups and wins over them. docs/configuration.md tells the rest."""
+
+VERB_PAGES = {
+    "resume": """
+Usage
+  python -m ocrexp resume run_dir=outputs/NAME/DATE_TIME [key=value ...]
+
+Continues a run exactly where it stopped, from its own frozen configuration: the weights at the end are those of a run
+that was never interrupted. Overrides may change what leaves the training as it was: trainer.max_epochs and max_steps,
+intervals, loader.num_workers, logger.*, callbacks.*; anything else is refused with the reason.""",
+    "eval": """
+Usage
+  python -m ocrexp eval run_dir=outputs/NAME/DATE_TIME [checkpoint=best|latest|FILE.pdparams] [key=value ...]
+  python -m ocrexp eval model=db_mbv3 checkpoint=FILE.pdparams dataset=det_list dataset.root=DIR
+
+Evaluates with the run's frozen configuration; overrides change it: another dataset (dataset=icdar2015
+dataset.root=DIR), other thresholds (postprocess.box_thresh=0.5). Prints one line of figures and writes eval.json.""",
+    "synth": """
+Usage
+  python -m ocrexp synth out=DIR [dataset.train_pages=500] [dataset.seed=1] ...
+
+Draws a labelled dataset (images, train_list.txt, val_list.txt in PaddleOCR's format) into a new folder.""",
+    "bench": """
+Usage
+  python -m ocrexp bench what=[pipeline,step,metric,postprocess,start,memory] [key=value ...]
+
+Times the parts, medians of several runs; prints a table and writes JSON (output=FILE). With paddleocr=PYTHON, the
+Python of an environment that holds paddleocr 2.10, the same is measured there in turn, side by side.""",
+}
+
+
+def page(verb: str) -> str:
+    """The help page of a verb."""
+    from ocrexp.__main__ import VERBS
+
+    if verb != "train":
+        own = _own_keys(verb)
+        return f"{HEAD}\nocrexp {verb}: {VERBS[verb]}\n{VERB_PAGES[verb]}\n\nKeys of this verb\n{own}"
+    verbs = "\n".join(f"  {name:8} {text}" for name, text in VERBS.items())
+    listed = [group for group in groups() if group not in ("hydra", "task")]
+    width = max(len(group) for group in listed) + 2
+    chosen = "\n".join(_wrapped(group, options_of(group), width) for group in listed)
+    return HEAD + TRAIN.format(verbs=verbs, groups=chosen)
+
+
+def _wrapped(group: str, options: list[str], width: int) -> str:
+    lines, line = [], f"  {group:{width}}"
+    for option in options:
+        if len(line) + len(option) > 110:
+            lines.append(line)
+            line = " " * (width + 2)
+        line += f"{option}  "
+    return "\n".join([*lines, line]).rstrip()
+
+
+def _own_keys(verb: str) -> str:
+    text = (shipped_conf() / f"{verb}.yaml").read_text(encoding="utf-8")
+    return "\n".join(
+        f"  {line}" for line in text.splitlines() if line and not line.startswith(("#", "defaults", "  -"))
+    )
