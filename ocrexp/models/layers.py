@@ -1,0 +1,52 @@
+"""Operators that several networks share."""
+
+from __future__ import annotations
+
+import paddle
+from paddle import Tensor, nn
+from paddle.nn import functional as F
+
+
+def make_divisible(value: float, divisor: int = 8) -> int:
+    """Nearest multiple of `divisor`, at least `divisor`, never below 90 % of `value` (MobileNetV3, arXiv 1905.02244)."""
+    rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * value else rounded
+
+
+def nearest_upsample(x: Tensor, factor: int) -> Tensor:
+    """Repeats each value of [N, C, H, W] `factor` × `factor` times: nearest interpolation by a whole factor.
+
+    Written as expand + reshape: several times faster than paddle's nearest kernel on a CPU, equal to the last bit, and
+    unlike it accepted by oneDNN in exported graphs.
+    """
+    if factor == 1:
+        return x
+    n, c, h, w = x.shape
+    expanded = x.reshape([0, 0, h, 1, w, 1]).expand([-1, -1, h, factor, w, factor])
+    del n
+    return expanded.reshape([0, c, h * factor, w * factor])
+
+
+class SqueezeExcite(nn.Layer):
+    """Channel attention of MobileNetV3: global mean → 1×1 conv, ReLU → 1×1 conv, hard sigmoid (slope 0.2) → scale."""
+
+    def __init__(self, channels: int, reduction: int = 4) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2D(channels, channels // reduction, 1)
+        self.conv2 = nn.Conv2D(channels // reduction, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate = F.adaptive_avg_pool2d(x, 1)
+        gate = F.relu(self.conv1(gate))
+        gate = F.hardsigmoid(self.conv2(gate), slope=0.2, offset=0.5)
+        return x * gate
+
+
+def count_parameters(layer: nn.Layer) -> int:
+    """Number of trainable values."""
+    return sum(int(p.size) for p in layer.parameters() if not p.stop_gradient)
+
+
+def is_batch_norm(layer: nn.Layer) -> bool:
+    """Whether `layer` keeps running statistics (also its multi-device form)."""
+    return isinstance(layer, nn.layer.norm._BatchNormBase | paddle.nn.BatchNorm)

@@ -1,0 +1,80 @@
+"""A network of three parts that complete each other: backbone → neck → head."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import paddle
+from paddle import Tensor, nn
+
+from ocrexp.errors import ConfigError
+
+PARTS = ("backbone", "neck", "head")
+
+
+class OCRModel(nn.Layer):
+    """Backbone, neck and head; each states its `out_channels`, from which the next is built.
+
+    Args:
+        backbone: a built layer with `out_channels` (one number or a list).
+        neck: called with `in_channels=`; None: the head takes the backbone's output.
+        head: called with `in_channels=`. A head whose `needs_targets` is true gets the targets in training.
+        normalize: `{"mean": [b, g, r], "std": [b, g, r]}`: uint8 images become (x / 255 - mean) / std. The numbers
+            are no part of the state.
+
+    `forward(images, targets=None)` takes uint8 [N, H, W, 3] images, normalised here on the device, or float32
+    [N, 3, H, W] images that already are. It gives a dict of tensors, see the heads.
+    """
+
+    def __init__(
+        self,
+        backbone: nn.Layer,
+        neck: Callable[..., nn.Layer] | None,
+        head: Callable[..., nn.Layer],
+        normalize: Mapping[str, Sequence[float]] | None = None,
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        channels: Any = backbone.out_channels
+        self.neck = None
+        if neck is not None:
+            self.neck = neck(in_channels=channels)
+            channels = self.neck.out_channels
+        self.head = head(in_channels=channels)
+        self._normalizes = normalize is not None
+        if normalize is not None:
+            scale, shift = _affine(normalize)
+            self.register_buffer("_pixel_scale", scale, persistable=False)
+            self.register_buffer("_pixel_shift", shift, persistable=False)
+
+    def forward(self, images: Tensor, targets: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+        x = self.backbone(self.prepare(images))
+        if self.neck is not None:
+            x = self.neck(x)
+        if getattr(self.head, "needs_targets", False):
+            return self.head(x, targets)
+        return self.head(x)
+
+    def prepare(self, images: Tensor) -> Tensor:
+        """uint8 [N, H, W, C] to normalised float32 [N, C, H, W]; float images pass as they are."""
+        if images.dtype != paddle.uint8:
+            return images
+        if not self._normalizes:
+            raise ConfigError("the model got uint8 images but no model.normalize; give its mean and std")
+        # Transposed while it is still one byte a value.
+        x = images.transpose([0, 3, 1, 2]).astype("float32")
+        return x * self._pixel_scale + self._pixel_shift
+
+
+def _affine(normalize: Mapping[str, Sequence[float]]) -> tuple[Tensor, Tensor]:
+    """(x / 255 - mean) / std as x * scale + shift, each [1, C, 1, 1]."""
+    if set(normalize) != {"mean", "std"}:
+        raise ConfigError(f"model.normalize has the keys {sorted(normalize)}; it takes mean and std")
+    mean, std = (np.asarray(normalize[key], dtype=np.float64).reshape(1, -1, 1, 1) for key in ("mean", "std"))
+    if mean.shape != std.shape or not (std > 0).all():
+        raise ConfigError("model.normalize: mean and std need as many values as the image has channels, std above 0")
+    scale = (1 / (255 * std)).astype(np.float32)
+    shift = (-mean / std).astype(np.float32)
+    return paddle.to_tensor(scale), paddle.to_tensor(shift)

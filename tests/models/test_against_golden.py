@@ -1,0 +1,146 @@
+"""The networks equal PaddleOCR 2.10's: names, shapes, outputs, batch statistics, loss and gradients.
+
+The golden files hold no weights: each follows from its name (`golden_state`), as does the input from a seed.
+"""
+
+import json
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import paddle
+import pytest
+
+from ocrexp.losses.db import DBLoss
+from ocrexp.models.backbones.mobilenet_v3 import MobileNetV3
+from ocrexp.models.backbones.resnet_vd import ResNetVd
+from ocrexp.models.heads.db import DBHead
+from ocrexp.models.model import OCRModel
+from ocrexp.models.necks.db_fpn import DBFPN
+
+NAMES = ["det_mv3_db", "ch_det_mv3_db_v2.0", "det_r18_vd_db", "det_r50_vd_db"]
+LOSS_NAMES = {
+    "loss.loss": "loss",
+    "loss.loss_shrink_maps": "loss_shrink",
+    "loss.loss_threshold_maps": "loss_threshold",
+    "loss.loss_binary_maps": "loss_binary",
+}
+
+
+class Golden:
+    """One model's golden numbers, and ours, computed once."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.info = json.loads((folder / f"{name}.json").read_text())
+        with np.load(folder / f"{name}.npz") as arrays:
+            self.arrays = dict(arrays)
+        self.model = build(self.info["architecture"])
+        self.model.set_state_dict(golden_state(self.model, self.info["gain"]))
+        spec = self.info["input"]
+        generator = np.random.Generator(np.random.PCG64(spec["seed"]))
+        self.image = paddle.to_tensor(generator.standard_normal(spec["shape"]).astype("float32"))
+        self.names = [(key, list(value.shape)) for key, value in self.model.state_dict().items()]
+        self.ours = self._run()
+
+    def _run(self) -> dict[str, Any]:
+        ours: dict[str, Any] = {}
+        self.model.eval()
+        with paddle.no_grad():
+            features = self.model.backbone(self.image)
+            for index, feature in enumerate(features):
+                ours[f"stage.backbone.{index}"] = feature.numpy()
+            ours["stage.neck"] = self.model.neck(features).numpy()
+            ours["eval.maps"] = self.model(self.image)["maps"].numpy()
+        self.model.train()
+        outputs = self.model(self.image)
+        ours["train.maps"] = outputs["maps"].numpy()
+        batch = {key[len("label.") :]: paddle.to_tensor(v) for key, v in self.arrays.items() if key.startswith("label.")}
+        loss = self.info["loss"]
+        losses = DBLoss(**{key: value for key, value in loss.items() if key != "name"})(outputs, batch)
+        ours["losses"] = {key: float(value) for key, value in losses.items()}
+        losses["loss"].backward()
+        parameters = dict(self.model.named_parameters())
+        ours["grad_norms"] = np.array([norm(parameters[key].grad.numpy()) for key in self.info["grad_names"]])
+        state = self.model.state_dict()
+        for kind in ("mean", "variance"):
+            ours[f"bn_{kind}_norms"] = np.array([norm(state[f"{bn}._{kind}"].numpy()) for bn in self.info["bn_names"]])
+        return ours
+
+
+def norm(array: np.ndarray) -> float:
+    return float(np.sqrt((array.astype(np.float64) ** 2).sum()))
+
+
+def build(architecture: dict[str, Any]) -> OCRModel:
+    backbone = dict(architecture["Backbone"])
+    kind = backbone.pop("name")
+    if kind == "ResNet_vd":
+        backbone.pop("disable_se", None)  # PaddleOCR accepts and ignores it
+    return OCRModel(
+        backbone=MobileNetV3(**backbone) if kind == "MobileNetV3" else ResNetVd(**backbone),
+        neck=lambda in_channels: DBFPN(in_channels, architecture["Neck"]["out_channels"]),
+        head=lambda in_channels: DBHead(in_channels, architecture["Head"]["k"]),
+    )
+
+
+def golden_state(model: OCRModel, gain: float) -> dict[str, np.ndarray]:
+    state = {}
+    for name, tensor in model.state_dict().items():
+        shape = tuple(tensor.shape)
+        generator = np.random.Generator(np.random.PCG64(zlib.crc32(name.encode())))
+        if name.endswith("_variance"):
+            value = generator.uniform(0.5, 1.5, shape)
+        elif name.endswith("_mean"):
+            value = generator.normal(0, 0.1, shape)
+        elif len(shape) <= 1 and name.endswith("weight"):
+            value = generator.uniform(0.5, 1.5, shape)
+        elif len(shape) <= 1:
+            value = generator.normal(0, 0.1, shape)
+        else:
+            fan_in = np.prod(shape[1:]) if len(shape) > 2 else shape[0]
+            value = gain * generator.normal(0, 1 / np.sqrt(fan_in), shape)
+        state[name] = value.astype(np.float32)
+    return state
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def case(request: pytest.FixtureRequest, golden: Path) -> Golden:
+    return Golden(golden / "models", request.param)
+
+
+def test_parameters_have_the_names_shapes_and_order_of_paddleocr(case: Golden) -> None:
+    assert case.names == [(name, shape) for name, shape in case.info["parameters"]]
+    trainable = sum(int(p.size) for p in case.model.parameters() if not p.stop_gradient)
+    assert trainable == case.info["trainable"]
+    assert case.model.backbone.out_channels == case.info["out_channels"]["backbone"]
+    assert case.model.neck.out_channels == case.info["out_channels"]["neck"]
+
+
+def test_outputs_are_equal_in_evaluation_and_training(case: Golden) -> None:
+    for key, expected in case.arrays.items():
+        if not key.startswith(("eval", "train", "stage")):
+            continue
+        about = case.info["outputs"][key]
+        limit = max(1e-3 if key.startswith("train") else 1e-4, 5 * about["sensitivity"])
+        assert list(case.ours[key].shape) == about["shape"]
+        ours = case.ours[key].reshape(-1)[:: about["stride"]]
+        difference = np.abs(ours - expected.reshape(-1)).max() / about["std"]
+        assert difference <= limit, f"{key}: {difference:.1e} of its std"
+
+
+def test_batch_statistics_are_equal_after_one_training_forward(case: Golden) -> None:
+    for key in ("bn_mean_norms", "bn_variance_norms"):
+        np.testing.assert_allclose(case.ours[key], case.arrays[key], rtol=1e-4)
+
+
+def test_loss_and_gradients_are_equal(case: Golden) -> None:
+    for key, ours in LOSS_NAMES.items():
+        limit = max(1e-4, 5 * case.info["outputs"][key]["sensitivity"])
+        assert case.ours["losses"][ours] == pytest.approx(float(case.arrays[key].item()), rel=limit)
+    expected = case.arrays["grad_norms"]
+    above = expected > 1e-4 * expected.max()
+    relative = np.abs(case.ours["grad_norms"] - expected)[above] / expected[above]
+    sensitivity = case.info["outputs"]["grad_norms"]["sensitivity"]
+    assert relative.max() <= max(1e-2, 5 * sensitivity["max"])
+    assert np.median(relative) <= max(1e-3, 5 * sensitivity["median"])
