@@ -23,7 +23,7 @@ VERBS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one verb. Returns the exit code: 0, 1 for a failed run, 2 for a config error, 130 and 143 when interrupted."""
+    """Run one verb; returns the exit code: 0, 1 for a failed run, 2 for a config error, 130 or 143 when interrupted."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         verb, rest = split_verb(arguments)
@@ -82,7 +82,7 @@ def explain_import_error(error: ImportError) -> str | None:
     extras = {"wandb": "wandb", "imgaug": "imgaug", "visualdl": "visualdl", "joblib": "parallel"}
     name = (error.name or "").partition(".")[0]
     if name == "paddle":
-        return "paddle is not installed: pip install 'ocrexp[cpu]', or on a GPU machine the wheel that docs/installation.md names"
+        return "paddle is not installed: pip install 'ocrexp[cpu]' (GPU machines: see docs/installation.md)"
     if "libGL.so" in text or "libgthread" in text:
         return "OpenCV needs libGL, which this system lacks: apt-get install -y libgl1 libglib2.0-0"
     if name in extras:

@@ -1,7 +1,7 @@
 """`ocrexp train`: compose, check, train, evaluate at the end. With -m: a sweep of such runs.
 
-Hydra composes and names the folders. A single run on one device trains in this process; the jobs of a sweep, and runs on
-several devices, train in processes of their own from the folder's `config_resolved.yaml`.
+Hydra composes and names the folders. A single run on one device trains in this process; the jobs of a sweep, and runs
+on several devices, train in processes of their own from the folder's `config_resolved.yaml`.
 """
 
 from __future__ import annotations

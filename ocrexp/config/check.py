@@ -102,7 +102,7 @@ def _check_node(path: str, node: dict[str, Any]) -> None:
 
 
 def _type_hints(target: Callable[..., Any]) -> dict[str, Any]:
-    function = target.__init__ if inspect.isclass(target) else target  # type: ignore[misc]
+    function = target.__init__ if inspect.isclass(target) else target
     try:
         return typing.get_type_hints(function)
     except (NameError, TypeError, AttributeError):  # annotations that are imported for type checkers only

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def setup_hydra() -> None:
-    """Register what Hydra must know before it composes: schemas, and the user's `./conf` in front of the shipped one."""
+    """Tell Hydra what it must know to compose: schemas, and the user's `./conf` in front of the shipped one."""
     from hydra.core.plugins import Plugins
     from hydra.plugins.search_path_plugin import SearchPathPlugin
 

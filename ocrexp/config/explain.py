@@ -53,7 +53,7 @@ def _elsewhere(leaf: str, config: DictConfig) -> str:
 def _all_keys(config: DictConfig, prefix: str = "") -> list[str]:
     keys = []
     for name in config:
-        full = f"{prefix}{name}"
+        full = f"{prefix}{name!s}"
         keys.append(full)
         node = config._get_node(name)
         if isinstance(node, DictConfig) and not node._is_none() and not node._is_missing():
@@ -117,7 +117,7 @@ def _omegaconf_error(error: BaseException, verb: str, overrides: Sequence[str]) 
     if re.search(r"(is not in struct|not in '\w+')", first):
         return unknown_key(key, _without(verb, overrides, key))
     match = re.match(
-        r"Value '(?P<value>.*)' of type '(?P<type>\w+)' (?:could not be converted to|is not a subclass of) (?P<want>\w+)",
+        r"Value '(?P<value>.*)' of type '\w+' (?:could not be converted to|is not a subclass of) (?P<want>\w+)",
         first,
     )
     if match:

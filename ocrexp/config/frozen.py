@@ -67,7 +67,12 @@ def read_frozen(run_dir: Path) -> DictConfig:
 
     Raises ConfigError where the folder is no run folder.
     """
+    from ocrexp.config.schema import schemas
+
     config = _load(run_dir, FROZEN)
+    for name, schema in schemas().items():  # a YAML file keeps no types: give the closed nodes theirs again
+        if name in config:
+            config[name] = OmegaConf.merge(OmegaConf.structured(schema), config[name])
     OmegaConf.set_struct(config, True)
     return config
 
@@ -93,18 +98,18 @@ def apply_overrides(
     config: DictConfig,
     overrides: Sequence[str],
     *,
-    refuse: Callable[[str], str | None] = lambda key: None,
+    refuse: Callable[[str], str | None] | None = None,
     replaceable: Sequence[str] = (),
 ) -> DictConfig:
     """Change a frozen configuration.
 
     `refuse(key)` gives the reason why a key may not change, or None. `replaceable` are the groups whose option may be
-    chosen anew (`dataset=icdar2015`); for any other group that is an error, since the frozen node would become a string.
+    chosen anew (`dataset=icdar2015`); for any other group that is an error: the node would become a string.
     Raises ConfigError in one line: unknown key, refused key, wrong type, unknown option.
     """
     for override in _parse(overrides):
         key, text = override.key_or_group, override.input_line or ""
-        reason = refuse(key)
+        reason = refuse(key) if refuse else None
         if reason:
             raise ConfigError(f"{key} may not change here: {reason}")
         if key in groups() and isinstance(override.value(), str):

@@ -23,7 +23,7 @@ class RunGuard(Callback):
     """Before a single run starts: its parts fit, and its folder is new."""
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ARG002 - Hydra's signature
-        job = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+        job = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
         try:
             prepare_process(job)
             check(job)

@@ -37,13 +37,17 @@ class OptimSchema:
     schedule: Any = MISSING
 
 
-def register_schemas() -> None:
-    """Put the schemas where `defaults: [_schema, _self_]` of the shipped nodes finds them."""
-    from hydra.core.config_store import ConfigStore
-
+def schemas() -> dict[str, type]:
+    """The closed nodes of a training configuration and their types."""
     from ocrexp.engine.settings import TrainerSettings
 
-    store = ConfigStore.instance()
-    store.store(group="trainer", name="_schema", node=TrainerSettings)
-    store.store(group="loader", name="_schema", node=LoaderSchema)
-    store.store(group="optimizer", name="_schema", node=OptimSchema, package="optim")
+    return {"trainer": TrainerSettings, "loader": LoaderSchema, "optim": OptimSchema}
+
+
+def register_schemas() -> None:
+    """Put the schemas where `defaults: [_schema, _self_]` of the shipped files finds them."""
+    from hydra.core.config_store import ConfigStore
+
+    groups = {"optim": "optimizer"}  # the group whose files fill a node, where it has another name
+    for node, schema in schemas().items():
+        ConfigStore.instance().store(group=groups.get(node, node), name="_schema", node=schema, package=node)

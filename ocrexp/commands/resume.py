@@ -1,0 +1,72 @@
+"""`ocrexp resume run_dir=…`: continue a run exactly where it stopped, from its own frozen configuration."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from ocrexp.commands.train import train_in
+from ocrexp.config.check import check
+from ocrexp.config.compose import compose, setup_hydra
+from ocrexp.config.frozen import apply_overrides, read_frozen, read_job, split_overrides, write_job
+from ocrexp.config.hooks import prepare_process
+from ocrexp.errors import CheckpointError, ConfigError
+
+# What may change without making the continued training another one.
+FREE = (
+    "name", "logger", "callbacks", "loader.num_workers", "loader.prefetch", "loader.eval_batch_size", "dataset.root",
+    "dataset.cache_dir", "trainer.max_epochs", "trainer.max_steps", "trainer.device", "trainer.log_every_steps",
+    "trainer.eval_", "trainer.save_", "trainer.keep_", "trainer.limit_val_batches", "postprocess",
+)  # fmt: skip
+REASONS = {
+    "model": "the checkpoint's weights belong to the model that it was made with",
+    "optim": "the optimizer's state and the schedule are those of the run",
+    "seed": "the rest of the run would see other samples than an uninterrupted one",
+    "loader": "the position in the epoch counts batches of the run's own size and order",
+    "augment": "the rest of the run would see other samples than an uninterrupted one",
+    "targets": "the rest of the run would learn other targets than an uninterrupted one",
+    "dataset": "the position in the epoch belongs to the run's own lists",
+    "loss": "best metrics and optimizer state belong to the run's own loss",
+    "trainer.devices": "the position in the epoch counts the batches of all devices together",
+    "trainer.accumulate": "the position in the epoch counts batches of the run's own size",
+    "trainer.precision": "the optimizer's state has the run's own precision",
+}
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Continue the run folder; returns the exit code of the training."""
+    setup_hydra()
+    own, changes = split_overrides(["run_dir"], arguments)
+    verb = compose("resume", own)
+    if verb.run_dir is None or "run_dir" not in verb or not own:
+        raise ConfigError("resume needs the run to continue: run_dir=outputs/NAME/DATE_TIME")
+    run_dir = Path(verb.run_dir)
+    config = apply_overrides(read_frozen(run_dir), changes, refuse=reason_to_refuse)
+    prepare_process(config)
+    check(config)
+    if not any((run_dir / "checkpoints").glob("*.pdstates")):
+        raise CheckpointError(f"{run_dir} has no checkpoint to go on from (checkpoints/*.pdstates): start it anew")
+    write_job(run_dir, config, read_job(run_dir))
+    _note(run_dir, changes)
+    return train_in(run_dir, config, resume=True)
+
+
+def reason_to_refuse(key: str) -> str | None:
+    """Why a key may not change when a run goes on; None if it may."""
+    if any(key == free or key.startswith((f"{free}.", free if free.endswith("_") else f"{free}.")) for free in FREE):
+        return None
+    for prefix in sorted(REASONS, key=len, reverse=True):
+        if key == prefix or key.startswith(f"{prefix}."):
+            return f"{REASONS[prefix]}; a new run can start from its weights with model.pretrained"
+    if key.split(".")[0] in ("trainer", "experiment", "preprocess", "metric", "task", "debug", "launcher"):
+        return "it is part of what makes this run comparable with itself; start a new run to change it"
+    return None
+
+
+def _note(run_dir: Path, changes: list[str]) -> None:
+    """Keep what each resume changed beside the run's own configuration."""
+    entry = {"time": time.strftime("%Y-%m-%d %H:%M:%S"), "overrides": changes}
+    with (run_dir / ".hydra" / "resumed.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(entry) + "\n")

@@ -1,0 +1,28 @@
+"""`ocrexp synth out=DIR`: draw a labelled synthetic dataset into a new folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ocrexp.config.check import check
+from ocrexp.config.compose import compose
+from ocrexp.errors import ConfigError
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Draw the pages and say where they are; returns 0."""
+    from ocrexp.config.build import build
+    from ocrexp.data.synth.dataset import write_dataset
+
+    if not any(item.startswith("out=") for item in arguments):
+        raise ConfigError("synth needs the folder to draw into: out=DIR")
+    config = compose("synth", arguments)
+    check(config)
+    out = Path(config.out)
+    if out.exists() and any(out.iterdir()):
+        raise ConfigError(f"out={out} exists and is not overwritten: choose a new folder")
+    source = build(config.dataset)
+    write_dataset(out, source)
+    print(f"drawn: {out} (train: python -m ocrexp dataset=det_list dataset.root={out})")
+    return 0

@@ -1,0 +1,43 @@
+"""The first samples as the loss sees them, drawn before training starts."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ocrexp.engine.callbacks.base import Callback, RunView
+
+log = logging.getLogger(__name__)
+
+
+class FirstSamples(Callback):
+    """Draws the first `count` training samples into `plots/targets/`.
+
+    `draw(sample)` returns an RGB uint8 picture of one transformed sample. With `stop` the run ends there. A sample that
+    cannot be used is named with its reason in place of a picture.
+    """
+
+    def __init__(self, draw: Callable[[Any], npt.NDArray[np.uint8]], count: int = 16, stop: bool = False) -> None:
+        self.draw = draw
+        self.count = count
+        self.stop = stop
+
+    def on_fit_start(self, run: RunView) -> None:
+        pipeline = run.train_loader.pipeline  # type: ignore[attr-defined]
+        folder = run.run_dir / "plots" / "targets"
+        folder.mkdir(parents=True, exist_ok=True)
+        pictures = []
+        for index in run.train_loader.sampler.first_indices(self.count):  # type: ignore[attr-defined]
+            sample = pipeline.sample(int(index), 0)
+            picture = self.draw(sample)
+            pictures.append(picture)
+            cv2.imwrite(str(folder / f"{len(pictures) - 1:02d}.jpg"), picture[..., ::-1])
+        log.info("%d samples as the loss sees them: %s", len(pictures), folder)
+        run.loggers.log_images("targets", pictures[:8], run.step)
+        if self.stop:
+            run.request_stop("the samples are drawn (debug=targets)")

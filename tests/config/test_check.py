@@ -1,0 +1,67 @@
+"""Signatures: what a node says must be what its target takes."""
+
+from typing import Literal
+
+import pytest
+from omegaconf import OmegaConf
+
+from ocrexp.config.check import check, fits
+from ocrexp.errors import ConfigError
+
+
+class Part:
+    def __init__(self, width: int, ratio: float = 0.5, mode: Literal["fast", "slow"] = "fast", names: list[str] | None = None):
+        self.width = width
+
+
+HERE = f"{__name__}.Part"
+
+
+def node(**values):
+    return OmegaConf.create({"part": {"_target_": HERE, **values}})
+
+
+def test_fitting_node_passes():
+    check(node(width=3, ratio=1, mode="slow", names=["a"]))
+    check(node(_partial_=True))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"width": 3, "ratoi": 1}, "unknown key part.ratoi: Part takes no 'ratoi'; did you mean ratio?"),
+        ({}, "part lacks width: add part.width=…"),
+        ({"width": "wide"}, "part.width: 'wide' is no whole number"),
+        ({"width": 3, "mode": "medium"}, "part.mode: 'medium' is no one of fast, slow"),
+        ({"width": 3, "names": "abc"}, "part.names: 'abc' is no list[str] or null"),
+        ({"width": "???"}, "part.width has no value: add part.width=…"),
+    ],
+)
+def test_misfits_are_named(values, message):
+    with pytest.raises(ConfigError, match=".") as caught:
+        check(node(**values))
+    assert str(caught.value) == message
+
+
+def test_targets_that_are_not_there():
+    with pytest.raises(ConfigError, match="there is no module ocrexp.nowhere"):
+        check(OmegaConf.create({"x": {"_target_": "ocrexp.nowhere.Thing"}}))
+    with pytest.raises(ConfigError, match="did you mean ConfigError"):
+        check(OmegaConf.create({"x": {"_target_": "ocrexp.errors.ConfigErrors"}}))
+
+
+@pytest.mark.parametrize(
+    ("value", "hint", "expected"),
+    [
+        (1, float, True),
+        (True, int, False),
+        (1.0, int, False),
+        (None, int | None, True),
+        ([1, 2], tuple[int, int], True),
+        ([1], tuple[int, int], False),
+        ([1, "a"], list[int], False),
+        ({"_target_": "x"}, int, True),
+    ],
+)
+def test_fits(value, hint, expected):
+    assert fits(value, hint) is expected

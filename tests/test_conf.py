@@ -1,0 +1,62 @@
+"""Every shipped config file composes, resolves, and fits the signatures of what it names."""
+
+import pytest
+from omegaconf import OmegaConf
+
+from ocrexp.config.check import check
+from ocrexp.config.compose import compose
+from ocrexp.config.paths import groups, options_of, shipped_conf
+
+NEEDED = {"dataset": {"det_list": ["dataset.root=/data"], "icdar2015": ["dataset.root=/data"]}}
+OPTIONS = [
+    (group, option)
+    for group in groups()
+    if group not in ("hydra", "task") and not group.startswith("hydra/")
+    for option in options_of(group)
+]
+
+
+@pytest.mark.parametrize(("group", "option"), OPTIONS, ids=[f"{group}={option}" for group, option in OPTIONS])
+def test_option_composes_and_fits(group, option):
+    if (group, option) == ("launcher", "joblib"):
+        pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="extra 'parallel' is not installed")
+    overrides = [f"{group}={option}", *NEEDED.get(group, {}).get(option, [])]
+    if group == "experiment":
+        overrides.append("++dataset.root=/data")
+    check(compose("train", overrides))
+
+
+def test_model_stands_after_every_group_its_task_sets():
+    """Hydra applies a task's overrides only to groups listed before it: the order is part of the contract."""
+    defaults = [next(iter(item)) for item in OmegaConf.load(shipped_conf() / "train.yaml").defaults if item != "_self_"]
+    for task in (shipped_conf() / "task").glob("*.yaml"):
+        for item in OmegaConf.load(task).defaults:
+            group = next(iter(item)).removeprefix("override ").lstrip("/")
+            assert defaults.index(group) < defaults.index("model"), f"{group} must stand before model"
+
+
+def test_every_file_begins_with_a_line_that_says_what_it_is():
+    for path in shipped_conf().rglob("*.yaml"):
+        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("# @package")]
+        assert lines[0].startswith("# "), path
+
+
+def test_a_choice_on_the_command_line_wins_over_the_task():
+    config = compose("train", ["model=db_mbv3", "augment=none"])
+    assert "warp" not in config.augment
+
+
+def test_optimizer_values_stand_at_optim():
+    config = compose("train", ["optimizer=adamw", "optim.lr=1e-4"])
+    assert config.optim.lr == 1e-4
+    assert "AdamW" in config.optim.optimizer._target_
+
+
+def test_swapping_the_backbone_rewires_the_neck():
+    paddle = pytest.importorskip("paddle")
+    from ocrexp.config.build import build_model
+
+    model = build_model(compose("train", ["model=db_mbv3", "model/backbone=resnet18_vd", "model.neck.out_channels=24"]))
+    model.eval()
+    maps = model(paddle.zeros([1, 3, 64, 64]))["maps"]
+    assert list(maps.shape) == [1, 1, 64, 64]
