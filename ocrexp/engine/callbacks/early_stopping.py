@@ -1,0 +1,43 @@
+"""End a run whose evaluations no longer get better."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ocrexp.engine.callbacks.base import Callback, RunView
+from ocrexp.errors import ConfigError
+from ocrexp.types import EvalResult
+
+
+class EarlyStopping(Callback):
+    """Asks for the end after `patience` evaluations in a row that did not beat the best by more than `min_delta`.
+
+    Raises ConfigError for a patience below 1 or a negative min_delta.
+    """
+
+    def __init__(self, patience: int = 10, min_delta: float = 0.0) -> None:
+        if patience < 1:
+            raise ConfigError(f"callbacks.early_stopping.patience={patience}: give a number of evaluations from 1 on")
+        if min_delta < 0:
+            raise ConfigError(f"callbacks.early_stopping.min_delta={min_delta:g}: give 0 or more")
+        self.patience = patience
+        self.min_delta = min_delta
+        self._best: float | None = None
+        self._waited = 0
+
+    def on_evaluation_end(self, run: RunView, result: EvalResult, is_best: bool) -> None:  # noqa: ARG002
+        value = result.metrics[run.main_metric]
+        if self._best is None or value > self._best + self.min_delta:
+            self._best, self._waited = value, 0
+            return
+        self._waited += 1
+        if self._waited >= self.patience:
+            run.request_stop(
+                f"{run.main_metric} has not passed {self._best:.4f} by {self.min_delta:g} in {self._waited} evaluations"
+            )
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self._best, "waited": self._waited}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._best, self._waited = state["best"], state["waited"]

@@ -1,0 +1,126 @@
+"""What `trainer` in the config says, and the plan of steps that follows from it. Imports no paddle."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from ocrexp.errors import ConfigError
+
+PRECISIONS = ("fp32", "amp_o1", "amp_o2")
+AMP_DTYPES = ("bfloat16", "float16")
+NONFINITE_POLICIES = ("stop", "skip")
+
+
+@dataclass
+class TrainerSettings:
+    """The closed node `trainer`; `conf/trainer/default.yaml` says what each value means.
+
+    A step is one update of the weights (`accumulate` batches); intervals in steps count these.
+    """
+
+    max_epochs: int | None = 100
+    max_steps: int | None = None
+    accumulate: int = 1
+    precision: str = "fp32"
+    amp_dtype: str = "bfloat16"
+    device: str = "auto"
+    devices: int = 1
+    launch_args: list[str] = field(default_factory=list)
+    sync_bn: bool = False
+    ema_decay: float | None = None
+    log_every_steps: int = 10
+    eval_every_steps: int | None = None
+    eval_every_epochs: int | None = 1
+    eval_start_step: int = 0
+    eval_start_epoch: int = 0
+    save_latest_every_epochs: int | None = 1
+    save_every_steps: int | None = None
+    save_every_epochs: int | None = None
+    keep_sets: int = 2
+    limit_train_batches: int | None = None
+    limit_val_batches: int | None = None
+    nonfinite: str = "stop"
+    cpu_tuning: bool = True
+
+    def __post_init__(self) -> None:
+        if type(self.max_epochs) is str:  # a schema placeholder of the config store, checked when it is real
+            return
+        self.check()
+
+    def check(self) -> None:
+        """Raises ConfigError naming the key whose value cannot be."""
+        for name in _POSITIVE:
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ConfigError(f"trainer.{name}={value}: give a whole number from 1 on")
+        for name in ("eval_start_step", "eval_start_epoch"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"trainer.{name}={getattr(self, name)}: give a whole number from 0 on")
+        for name, choices in (
+            ("precision", PRECISIONS), ("amp_dtype", AMP_DTYPES), ("nonfinite", NONFINITE_POLICIES),
+        ):  # fmt: skip
+            if getattr(self, name) not in choices:
+                raise ConfigError(f"trainer.{name}={getattr(self, name)}: choose from {', '.join(choices)}")
+        if self.max_epochs is None and self.max_steps is None:
+            raise ConfigError("trainer.max_epochs and trainer.max_steps are both null: set one, the run has no end")
+        if self.ema_decay is not None and not 0 < self.ema_decay < 1:
+            raise ConfigError(f"trainer.ema_decay={self.ema_decay:g}: give a share between 0 and 1, such as 0.999")
+        if self.device not in ("auto", "cpu", "gpu") and not self.device.removeprefix("gpu:").isdigit():
+            raise ConfigError(f"trainer.device={self.device}: choose auto, cpu, gpu or gpu:N")
+
+
+_POSITIVE = (
+    "max_epochs", "max_steps", "accumulate", "devices", "log_every_steps", "eval_every_steps", "eval_every_epochs",
+    "save_latest_every_epochs", "save_every_steps", "save_every_epochs", "keep_sets", "limit_train_batches",
+    "limit_val_batches",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """How long a run is, in steps: what a schedule and a progress bar need before the first one."""
+
+    batches_per_epoch: int
+    steps_per_epoch: int
+    total_steps: int
+    total_epochs: int
+
+    @classmethod
+    def make(cls, settings: TrainerSettings, batches: int) -> RunPlan:
+        """The plan for a loader of `batches` batches an epoch (of one rank).
+
+        An epoch's last step may accumulate fewer batches than the others. The run ends at `max_steps` or `max_epochs`,
+        whichever comes first. Raises ConfigError for an empty loader and for an evaluation interval that is longer
+        than the run. A run of less than one epoch counts as one: evaluating "every epoch" then means at its end.
+        """
+        if batches < 1:
+            raise ConfigError(
+                "the training list gives no batch an epoch: it is empty, or shorter than one batch "
+                "(lower loader.batch_size)"
+            )
+        batches = min(batches, settings.limit_train_batches or batches)
+        steps_per_epoch = math.ceil(batches / settings.accumulate)
+        ends = []
+        if settings.max_steps is not None:
+            ends.append(settings.max_steps)
+        if settings.max_epochs is not None:
+            ends.append(settings.max_epochs * steps_per_epoch)
+        total = min(ends)
+        plan = cls(batches, steps_per_epoch, total, math.ceil(total / steps_per_epoch))
+        plan.check_intervals(settings)
+        return plan
+
+    def check_intervals(self, settings: TrainerSettings) -> None:
+        """Raises ConfigError where an evaluation would never come before the end."""
+        for key, value, limit, unit in (
+            ("eval_every_steps", settings.eval_every_steps, self.total_steps, "steps"),
+            ("eval_start_step", settings.eval_start_step, self.total_steps, "steps"),
+            ("eval_every_epochs", settings.eval_every_epochs, self.total_epochs, "epochs"),
+            ("eval_start_epoch", settings.eval_start_epoch, self.total_epochs, "epochs"),
+        ):
+            if value is not None and value > limit:
+                raise ConfigError(
+                    f"trainer.{key}={value} is longer than the run of {limit} {unit}: no evaluation would choose the "
+                    f"best weights; lower it to {limit} or less"
+                )
