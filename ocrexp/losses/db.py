@@ -23,8 +23,8 @@ MAIN_LOSSES = ("DiceLoss", "BCELoss", "MaskL1Loss", "DiceFocalLoss")
 class DBLoss:
     """alpha · (shrink map) + beta · (threshold map) + (binary map).
 
-    The threshold map is compared by the mean absolute difference over its mask, the binary map by Dice. The shrink map's
-    loss is `main_loss_type`:
+    The threshold map is compared by the mean absolute difference over its mask, the binary map by Dice. The loss of the
+    shrink map is `main_loss_type`:
 
     - `DiceLoss`: Dice over the whole batch.
     - `BCELoss`: binary cross entropy; with `balance_loss` over the positives and the `ohem_ratio` times as many hardest
@@ -34,9 +34,9 @@ class DBLoss:
 
     Equal to PaddleOCR 2.10 wherever that is well defined; different on purpose in these cases:
 
-    - PaddleOCR multiplies Dice and MaskL1Loss, which are one number each, by pixel counts and divides by the same counts:
-      `balance_loss` does nothing there but turn a batch without text into loss 0. Here it acts on per-pixel losses alone,
-      and Dice of a batch without text is 1, as without balance (its gradient is 0 in both).
+    - PaddleOCR multiplies Dice and MaskL1Loss, which are one number each, by pixel counts and divides by the same
+      counts: `balance_loss` does nothing there but turn a batch without text into loss 0. Here it acts on per-pixel
+      losses alone, and Dice of a batch without text is 1, as without balance (its gradient is 0 in both).
     - With balance and BCELoss, PaddleOCR gives loss 0 to a batch without text; here all its negatives count.
     - Without balance, PaddleOCR's BCELoss ignores the mask and returns a map; here it is the mean over the mask.
     - PaddleOCR 2.10 has no DiceFocalLoss.
@@ -49,9 +49,9 @@ class DBLoss:
         ohem_ratio: negatives for each positive pixel when balancing.
         eps: keeps denominators above 0.
 
-    Calling it with the model's outputs (`maps` [N, 3, H, W]) and a batch (`shrink_map`, `shrink_mask`, `threshold_map`,
-    `threshold_mask`, each [N, H, W], any dtype) gives the scalars `loss`, `loss_shrink`, `loss_threshold`, `loss_binary`
-    (weighted: the parts add up to `loss`). Computed in float32 also under AMP; nothing is read back from the device.
+    Calling it with the model's outputs (`maps` [N, 3, H, W]) and a batch (`shrink_map`, `shrink_mask`,
+    `threshold_map`, `threshold_mask`, each [N, H, W], any dtype) gives the scalars `loss`, `loss_shrink`,
+    `loss_threshold`, `loss_binary` (weighted: the parts add up to `loss`). Computed in float32 also under AMP; nothing is read back from the device.
     """
 
     def __init__(

@@ -99,7 +99,9 @@ def test_values_and_gradients_equal_the_recorded_ones(
             assert losses[ours] == pytest.approx(expected, rel=1e-5, abs=1e-7), (case, ours)
         # Balanced losses that are one number were recorded with about 2e-4 of summation error.
         rel = 5e-4 if "balance_true" in config and "BCE" not in config else 1e-5
-        assert np.linalg.norm(gradient.astype(np.float64)) == pytest.approx(info["cases"][case]["grads"]["maps"]["l2"], rel=rel), case
+        assert np.linalg.norm(gradient.astype(np.float64)) == pytest.approx(
+            info["cases"][case]["grads"]["maps"]["l2"], rel=rel
+        ), case
         sampled = gradient.reshape(-1)[arrays[f"{case}.grad.maps.index"]]
         scale = np.abs(gradient).max()
         np.testing.assert_allclose(sampled, arrays[f"{case}.grad.maps.value"], atol=rel * scale, err_msg=case)

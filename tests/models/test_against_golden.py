@@ -55,7 +55,9 @@ class Golden:
         self.model.train()
         outputs = self.model(self.image)
         ours["train.maps"] = outputs["maps"].numpy()
-        batch = {key[len("label.") :]: paddle.to_tensor(v) for key, v in self.arrays.items() if key.startswith("label.")}
+        batch = {
+            key[len("label.") :]: paddle.to_tensor(v) for key, v in self.arrays.items() if key.startswith("label.")
+        }
         loss = self.info["loss"]
         losses = DBLoss(**{key: value for key, value in loss.items() if key != "name"})(outputs, batch)
         ours["losses"] = {key: float(value) for key, value in losses.items()}

@@ -1,0 +1,269 @@
+"""Weights from a file into a model, with an account of what fitted; and parts that do not learn."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import os
+import pickle
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+from paddle import nn
+
+from ocrexp.errors import CheckpointError, ConfigError
+from ocrexp.models.layers import is_batch_norm
+
+_log = logging.getLogger(__name__)
+
+Arrays = dict[str, npt.NDArray[Any]]
+_SHOWN = 3  # names listed of each kind of what did not fit
+
+
+@dataclass(frozen=True, slots=True)
+class PartCoverage:
+    """How much of one part of the model came from the file."""
+
+    tensors: int
+    loaded_tensors: int
+    values: int
+    loaded_values: int
+
+    @property
+    def share(self) -> float:
+        """Share of the part's values, 0..1."""
+        return self.loaded_values / self.values if self.values else 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What `load_pretrained` did: per part, and the names that did not fit."""
+
+    parts: dict[str, PartCoverage]
+    missing: list[str] = field(default_factory=list)
+    other_shape: list[str] = field(default_factory=list)
+    unused: list[str] = field(default_factory=list)
+
+
+def load_pretrained(model: nn.Layer, path: str | os.PathLike[str], min_backbone_coverage: float = 0.5) -> Coverage:
+    """Copies the file's tensors whose names and shapes fit into `model`, and logs the coverage of each part.
+
+    Known besides the model's own names: PaddleOCR's distillation files (`Student.` …), files of a backbone alone, and
+    PaddleClas's ImageNet names where the backbone states them (`imagenet_names()`).
+
+    Args:
+        model: with parts as sublayers (`backbone`, `neck`, `head`).
+        path: a `.pdparams` file; the extension may be left out, as PaddleOCR's configurations do.
+        min_backbone_coverage: share of the backbone's values that must come from the file; 0 takes whatever fits.
+
+    Raises:
+        CheckpointError: no such file, damaged, or less of the backbone than asked for.
+    """
+    if not 0 <= min_backbone_coverage <= 1:
+        raise ConfigError(f"model.pretrained_min_coverage={min_backbone_coverage}: give a share from 0 to 1")
+    file = _find(path)
+    arrays = read_parameters(file)
+    state = model.state_dict()
+    shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    how, renamed = _best_naming(model, arrays, shapes)
+
+    fitting = {name: value for name, value in renamed.items() if shapes.get(name) == value.shape}
+    for name, value in fitting.items():
+        state[name].set_value(value.astype(str(state[name].dtype).rpartition(".")[2]))
+    coverage = Coverage(
+        parts=_count(shapes, fitting),
+        missing=[name for name in shapes if name not in renamed],
+        other_shape=[
+            f"{name} {list(value.shape)} in the file, {list(shapes[name])} here"
+            for name, value in renamed.items()
+            if name in shapes and name not in fitting
+        ],
+        unused=[name for name in renamed if name not in shapes],
+    )
+    _report(file, how, coverage)
+    backbone = coverage.parts.get("backbone")
+    if backbone is not None and backbone.share < min_backbone_coverage:
+        hint = (
+            coverage.other_shape or [f"{coverage.unused[0]} is no name of it" if coverage.unused else "no tensors"]
+        )[0]
+        raise CheckpointError(
+            f"{file}: holds {backbone.share:.0%} of this backbone's values, {min_backbone_coverage:.0%} are asked for "
+            f"({hint}); check model.backbone, or set model.pretrained_min_coverage=0 to take whatever fits"
+        )
+    return coverage
+
+
+def freeze(model: nn.Layer, parts: Iterable[str]) -> None:
+    """Stops the learning of parts of a model: their parameters get no gradient and their batch norms keep and use the
+    running statistics, in training mode too.
+
+    Args:
+        model: any layer.
+        parts: names of its sublayers: `backbone`, `neck`, or deeper as `backbone.stage0`.
+
+    Raises:
+        ConfigError: no such part, naming the nearest.
+    """
+    layers = dict(model.named_sublayers())
+    for part in parts:
+        layer = layers.get(part)
+        if layer is None:
+            near = difflib.get_close_matches(part, layers, n=1)
+            top = ", ".join(name for name, _ in model.named_children())
+            hint = f"did you mean {near[0]}?" if near else f"its parts are {top}"
+            raise ConfigError(f"model.freeze: the model has no part {part!r}; {hint}")
+        for parameter in layer.parameters():
+            parameter.stop_gradient = True
+        for sublayer in [layer, *layer.sublayers()]:
+            if is_batch_norm(sublayer):
+                sublayer._use_global_stats = True
+        _log.info("%s is frozen", part)
+
+
+def is_frozen_norm(layer: nn.Layer) -> bool:
+    """Whether `layer` is a batch norm that `freeze` has fixed (it must not become a synchronised one)."""
+    return is_batch_norm(layer) and bool(getattr(layer, "_use_global_stats", False))
+
+
+def read_parameters(path: str | os.PathLike[str]) -> Arrays:
+    """The arrays of a `.pdparams` file, by name.
+
+    Such a file is a pickle; only arrays and plain containers are taken from it, so that reading runs no foreign code.
+
+    Raises:
+        CheckpointError: not readable, damaged, or no set of named arrays.
+    """
+    file = Path(path)
+    try:
+        with file.open("rb") as stream:
+            loaded = _ArrayUnpickler(stream, encoding="latin1").load()
+    except OSError as error:
+        raise CheckpointError(f"{file}: cannot be read ({error.strerror})") from None
+    # A damaged pickle raises whatever its damaged instructions lead to.
+    except Exception as error:
+        reason = str(error).splitlines()[0][:80] if str(error) else type(error).__name__
+        raise CheckpointError(f"{file}: damaged or no .pdparams file ({reason}); fetch or save it again") from None
+    if not isinstance(loaded, dict):
+        raise CheckpointError(f"{file}: holds a {type(loaded).__name__}, not named arrays; give a .pdparams file")
+    arrays: Arrays = {}
+    for name, value in loaded.items():
+        array = value[1] if isinstance(value, tuple) and len(value) == 2 else value
+        if isinstance(name, str) and isinstance(array, np.ndarray):
+            arrays[name] = _from_bfloat16(array)
+    if not arrays:
+        raise CheckpointError(f"{file}: holds no arrays; give a .pdparams file")
+    return arrays
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    """Rebuilds numpy arrays and plain containers; refuses anything else."""
+
+    _ALLOWED = frozenset(
+        {
+            ("numpy", "ndarray"),
+            ("numpy", "dtype"),
+            ("numpy.core.multiarray", "_reconstruct"),
+            ("numpy._core.multiarray", "_reconstruct"),
+            ("numpy.core.multiarray", "scalar"),
+            ("numpy._core.multiarray", "scalar"),
+            ("numpy._core.numeric", "_frombuffer"),
+            ("numpy.core.numeric", "_frombuffer"),
+            ("collections", "OrderedDict"),
+            ("_codecs", "encode"),
+            ("builtins", "tuple"),
+            ("builtins", "set"),
+        }
+    )
+
+    def __init__(self, stream: IO[bytes], encoding: str) -> None:
+        super().__init__(stream, encoding=encoding)
+
+    def find_class(self, module: str, name: str) -> Any:
+        if name == "eval" and module in ("builtins", "__builtin__"):
+            # paddle writes a tensor inside a container as eval("data", {"data": array}).
+            return _named_value
+        if (module, name) not in self._ALLOWED:
+            raise pickle.UnpicklingError(f"it holds a {module}.{name}")
+        return super().find_class(module, name)
+
+
+def _named_value(name: str, values: dict[str, Any]) -> Any:
+    return values[name]
+
+
+def _from_bfloat16(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """numpy has no bfloat16: paddle stores its bits as uint16."""
+    if array.dtype != np.uint16:
+        return array
+    return (array.astype(np.uint32) << 16).view(np.float32)
+
+
+def _find(path: str | os.PathLike[str]) -> Path:
+    file = Path(path).expanduser()
+    if file.is_file():
+        return file
+    with_extension = file.with_name(f"{file.name}.pdparams")
+    if with_extension.is_file():
+        return with_extension
+    raise CheckpointError(f"model.pretrained={path}: no such file, nor {with_extension.name} beside it")
+
+
+def _best_naming(model: nn.Layer, arrays: Arrays, shapes: dict[str, tuple[int, ...]]) -> tuple[str, Arrays]:
+    """The reading of the file's names under which most values fit the model; the plainest wins a tie."""
+    readings: dict[str, Callable[[str], str]] = {"": lambda name: name}
+    for prefix in ("Student.", "Student2.", "Teacher.", "_layers.", "module."):
+        if any(name.startswith(prefix) for name in arrays):
+            readings[f"names after {prefix!r}"] = (
+                lambda name, prefix=prefix: (  # type: ignore[misc]  # default binds the loop variable
+                    name[len(prefix) :] if name.startswith(prefix) else f"({name})"
+                )
+            )
+    readings["as a backbone"] = lambda name: f"backbone.{name}"
+    imagenet_names = getattr(getattr(model, "backbone", None), "imagenet_names", None)
+    if imagenet_names is not None:
+        table: dict[str, str] = imagenet_names()
+
+        def from_imagenet(name: str) -> str:
+            first, _, rest = name.partition(".")
+            return f"backbone.{table.get(first, first)}.{rest}"
+
+        readings["as PaddleClas's ImageNet backbone"] = from_imagenet
+
+    best: tuple[int, str, Arrays] | None = None
+    for how, rename in readings.items():
+        renamed = {rename(name): value for name, value in arrays.items()}
+        fitting = sum(value.size for name, value in renamed.items() if shapes.get(name) == value.shape)
+        if best is None or fitting > best[0]:
+            best = (fitting, how, renamed)
+    assert best is not None
+    return best[1], best[2]
+
+
+def _count(shapes: dict[str, tuple[int, ...]], fitting: Arrays) -> dict[str, PartCoverage]:
+    parts: dict[str, PartCoverage] = {}
+    for part in dict.fromkeys(name.partition(".")[0] for name in shapes):
+        names = [name for name in shapes if name.partition(".")[0] == part]
+        loaded = [name for name in names if name in fitting]
+        sizes = {name: int(np.prod(shapes[name], dtype=np.int64)) for name in names}
+        parts[part] = PartCoverage(len(names), len(loaded), sum(sizes.values()), sum(sizes[name] for name in loaded))
+    return parts
+
+
+def _report(file: Path, how: str, coverage: Coverage) -> None:
+    parts = "; ".join(
+        f"{part} {c.loaded_tensors} of {c.tensors} tensors, {c.share:.0%} of its values"
+        for part, c in coverage.parts.items()
+    )
+    _log.info("pretrained %s%s: %s", file, f" (read {how})" if how else "", parts)
+    for what, names in (
+        ("not in the file, stay as they are", coverage.missing),
+        ("of another shape, stay as they are", coverage.other_shape),
+        ("in the file only", coverage.unused),
+    ):
+        if names:
+            more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+            _log.info("pretrained: %s: %s%s", what, ", ".join(names[:_SHOWN]), more)

@@ -1,0 +1,95 @@
+"""OCRModel puts its parts together and normalises images on the device."""
+
+import numpy as np
+import paddle
+import pytest
+
+from ocrexp.errors import ConfigError
+from ocrexp.models.backbones.mobilenet_v3 import MobileNetV3
+from ocrexp.models.backbones.resnet_vd import ResNetVd
+from ocrexp.models.heads.db import DBHead
+from ocrexp.models.layers import make_divisible, nearest_upsample
+from ocrexp.models.model import OCRModel
+from ocrexp.models.necks.db_fpn import DBFPN
+
+MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+
+
+def build(backbone: paddle.nn.Layer, normalize: dict[str, list[float]] | None = None) -> OCRModel:
+    return OCRModel(
+        backbone,
+        neck=lambda in_channels: DBFPN(in_channels, 16),
+        head=lambda in_channels: DBHead(in_channels),
+        normalize=normalize,
+    )
+
+
+@pytest.mark.parametrize(
+    ("backbone", "channels"),
+    [
+        (lambda: MobileNetV3("small", 1.0), [16, 24, 48, 576]),
+        (lambda: MobileNetV3("small", 0.35, disable_se=True), [8, 8, 16, 200]),
+        (lambda: MobileNetV3("large", 1.0), [24, 40, 112, 960]),
+        (lambda: MobileNetV3("large", 1.25), [32, 48, 144, 1200]),
+        (lambda: ResNetVd(34), [64, 128, 256, 512]),
+    ],
+)
+def test_backbones_give_four_maps_at_strides_4_to_32(backbone, channels: list[int]) -> None:  # type: ignore[no-untyped-def]
+    layer = backbone()
+    assert layer.out_channels == channels
+    layer.eval()
+    maps = layer(paddle.zeros([1, 3, 64, 96]))
+    assert [list(m.shape) for m in maps] == [
+        [1, c, 64 // s, 96 // s] for c, s in zip(channels, (4, 8, 16, 32), strict=True)
+    ]
+
+
+def test_uint8_images_are_normalised_as_paddleocr_does_and_leave_no_trace_in_the_state() -> None:
+    paddle.seed(1)
+    model = build(MobileNetV3("small", 0.35), {"mean": MEAN, "std": STD})
+    model.eval()
+    image = np.random.default_rng(0).integers(0, 256, (2, 64, 96, 3), dtype=np.uint8)
+    normalised = ((image.astype(np.float32) / 255 - np.float32(MEAN)) / np.float32(STD)).transpose(0, 3, 1, 2)
+    np.testing.assert_allclose(model.prepare(paddle.to_tensor(image)).numpy(), normalised, atol=1e-6)
+    ours = model(paddle.to_tensor(image))["maps"].numpy()
+    theirs = model(paddle.to_tensor(normalised))["maps"].numpy()
+    np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    assert not [name for name in model.state_dict() if "pixel" in name]
+
+
+def test_training_gives_three_maps_and_evaluation_one() -> None:
+    model = build(MobileNetV3("small", 0.35))
+    image = paddle.randn([2, 3, 64, 96])
+    model.train()
+    maps = model(image)["maps"]
+    assert list(maps.shape) == [2, 3, 64, 96]
+    shrink, threshold, binary = maps.numpy().astype(np.float64).transpose(1, 0, 2, 3)
+    np.testing.assert_allclose(binary, 1 / (1 + np.exp(-50 * (shrink - threshold))), atol=1e-5)
+    model.eval()
+    assert list(model(image)["maps"].shape) == [2, 1, 64, 96]
+
+
+def test_wrong_values_are_refused_with_the_key() -> None:
+    with pytest.raises(ConfigError, match=r"model\.normalize has the keys \['mean'\]"):
+        build(MobileNetV3("small", 0.35), {"mean": MEAN})
+    with pytest.raises(ConfigError, match=r"model\.backbone\.model_name=tiny"):
+        MobileNetV3("tiny")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"model\.backbone\.layers=20: choose one of 18, 34"):
+        ResNetVd(20)
+    with pytest.raises(ConfigError, match=r"out_channels=50: must be a multiple of 4"):
+        DBFPN([8, 8, 8, 8], 50)
+    with pytest.raises(ConfigError, match="no model.normalize"):
+        build(MobileNetV3("small", 0.35))(paddle.zeros([1, 64, 64, 3], dtype="uint8"))
+
+
+def test_nearest_upsampling_repeats_values_and_gathers_gradients() -> None:
+    x = paddle.randn([2, 3, 4, 5])
+    x.stop_gradient = False
+    up = nearest_upsample(x, 4)
+    np.testing.assert_array_equal(up.numpy(), x.numpy().repeat(4, axis=2).repeat(4, axis=3))
+    up.sum().backward()
+    np.testing.assert_array_equal(x.grad.numpy(), np.full(x.shape, 16, np.float32))
+
+
+def test_make_divisible_follows_the_papers_rule() -> None:
+    assert [make_divisible(v) for v in (3.5, 12, 20, 32, 92, 100)] == [8, 16, 24, 32, 96, 104]
