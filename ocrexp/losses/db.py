@@ -51,7 +51,8 @@ class DBLoss:
 
     Calling it with the model's outputs (`maps` [N, 3, H, W]) and a batch (`shrink_map`, `shrink_mask`,
     `threshold_map`, `threshold_mask`, each [N, H, W], any dtype) gives the scalars `loss`, `loss_shrink`,
-    `loss_threshold`, `loss_binary` (weighted: the parts add up to `loss`). Computed in float32 also under AMP; nothing is read back from the device.
+    `loss_threshold`, `loss_binary` (weighted: the parts add up to `loss`). Computed in float32 also under AMP; nothing
+    is read back from the device.
     """
 
     def __init__(

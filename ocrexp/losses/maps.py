@@ -51,9 +51,7 @@ def mine_hard_negatives(loss: Tensor, target: Tensor, mask: Tensor, ratio: float
     positives = positive.sum()
     negatives = negative.sum()
     wanted = (positives * ratio).floor()
-    count = wanted.minimum(negatives) * (positives > 0).astype("float32") + negatives * (positives == 0).astype(
-        "float32"
-    )
+    count = paddle.where(positives > 0, wanted.minimum(negatives), negatives)
 
     hardest = (loss * negative).flatten().sort(descending=True)
     chosen = _first(hardest, count)

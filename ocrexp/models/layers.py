@@ -8,7 +8,7 @@ from paddle.nn import functional as F
 
 
 def make_divisible(value: float, divisor: int = 8) -> int:
-    """Nearest multiple of `divisor`, at least `divisor`, never below 90 % of `value` (MobileNetV3, arXiv 1905.02244)."""
+    """Nearest multiple of `divisor`, at least `divisor`, never below 90 % of `value` (MobileNetV3's rule)."""
     rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
     return rounded + divisor if rounded < 0.9 * value else rounded
 

@@ -95,7 +95,7 @@ class ConvBN(nn.Layer):
 
 
 class InvertedResidual(nn.Layer):
-    """Expansion, depthwise convolution, optional channel attention, linear projection; a shortcut where shapes allow."""
+    """Expansion, depthwise convolution, channel attention, linear projection; a shortcut where shapes allow."""
 
     def __init__(self, in_channels: int, out_channels: int, expanded: int, block: Block, squeeze_excite: bool) -> None:
         super().__init__()

@@ -17,7 +17,7 @@ from ocrexp.errors import ConfigError
 
 
 class MapBranch(nn.Layer):
-    """A map at full resolution from features at stride 4: convolution, two transposed convolutions of stride 2, sigmoid."""
+    """A map at full resolution from features at stride 4: a convolution, two transposed ones of stride 2, sigmoid."""
 
     def __init__(self, in_channels: int, kernel_list: Sequence[int]) -> None:
         super().__init__()

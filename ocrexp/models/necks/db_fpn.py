@@ -29,7 +29,7 @@ class DBFPN(nn.Layer):
         super().__init__()
         if len(in_channels) != 4:
             raise ConfigError(
-                f"model.neck: DBFPN joins 4 feature maps, the backbone gives {len(in_channels)}; choose another backbone"
+                f"model.neck: DBFPN joins 4 feature maps, the backbone gives {len(in_channels)}; choose another"
             )
         if out_channels % 4 or out_channels <= 0:
             raise ConfigError(f"model.neck.out_channels={out_channels}: must be a multiple of 4")
