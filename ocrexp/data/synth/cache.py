@@ -1,0 +1,263 @@
+"""Drawn pages on disk: written by several processes, and visible under their name only when whole.
+
+A folder holds `images/`, `train_list.txt`, `val_list.txt` (PaddleOCR's detection lists) and `synth.json`. It is drawn
+beside its final place and renamed at the end, so a killed drawing leaves nothing that looks finished, and a lock keeps
+two processes from drawing the same pages twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import logging
+import multiprocessing
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from ocrexp.data.synth.page import Page
+from ocrexp.data.synth.words import SPLITS, Split
+from ocrexp.errors import DataError
+
+Draw = Callable[[Split, int], Page]
+Job = tuple[Split, int]
+META = "synth.json"
+_BATCH = 8  # pages between two messages of a drawing process
+
+
+def image_name(split: Split, index: int) -> str:
+    """A page's path relative to its folder."""
+    return f"images/{split}_{index + 1:06d}.jpg"
+
+
+def list_name(split: Split) -> str:
+    """A split's label list."""
+    return f"{split}_list.txt"
+
+
+def default_cache_dir() -> Path:
+    """$OCREXP_CACHE/synth, else $XDG_CACHE_HOME/ocrexp/synth, else ~/.cache/ocrexp/synth."""
+    if own := os.environ.get("OCREXP_CACHE"):
+        return Path(own).expanduser() / "synth"
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path("~/.cache").expanduser()) / "ocrexp" / "synth"
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether the folder holds all that its `synth.json` says: both lists unchanged and every image."""
+    try:
+        meta = json.loads((folder / META).read_text(encoding="utf-8"))
+        present = {entry.name for entry in os.scandir(folder / "images") if entry.stat().st_size}
+        return all(
+            hashlib.sha256((folder / list_name(split)).read_bytes()).hexdigest() == meta["sha256"][split]
+            and all(Path(image_name(split, index)).name in present for index in range(meta["pages"][split]))
+            for split in SPLITS
+        )
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def obtain(cache: Path, name: str, pages: dict[Split, int], settings: dict[str, Any], draw: Draw, workers: int) -> Path:
+    """The folder `cache/name`, drawn first where it is missing or damaged.
+
+    Raises DataError in one line where the cache cannot be written.
+    """
+    folder = cache / name
+    if is_whole(folder):
+        return folder
+    with _told(cache):
+        cache.mkdir(parents=True, exist_ok=True)
+        with _locked(cache / f".{name}.lock"):
+            if is_whole(folder):  # another process has drawn it meanwhile
+                return folder
+            for leftover in cache.glob(f".{name}.*.part"):  # of a killed process: the lock is ours
+                shutil.rmtree(leftover, ignore_errors=True)
+            if folder.exists():
+                logging.getLogger(__name__).warning("%s is damaged: its pages are drawn again", folder)
+                shutil.rmtree(folder)
+            _draw_and_rename(folder, pages, settings, draw, workers)
+    return folder
+
+
+def write(folder: Path, pages: dict[Split, int], settings: dict[str, Any], draw: Draw, workers: int) -> None:
+    """Draw into a new folder of the user's. Raises DataError where it holds something or cannot be written."""
+    with _told(folder):
+        if folder.exists():
+            if not folder.is_dir() or any(folder.iterdir()):
+                raise DataError(f"{folder} exists and is not overwritten: choose a new folder")
+            folder.rmdir()
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        _draw_and_rename(folder, pages, settings, draw, workers)
+
+
+@contextlib.contextmanager
+def _told(place: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            f"cannot write synthetic pages to {place}: {error.strerror or error}; free some room, or set "
+            "dataset.cache_dir or OCREXP_CACHE to a folder that can be written"
+        ) from error
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock, which the system frees if this process dies."""
+    with path.open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            logging.getLogger(__name__).info("another process is drawing these pages: waiting for it")
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def _draw_and_rename(folder: Path, pages: dict[Split, int], settings: dict[str, Any], draw: Draw, workers: int) -> None:
+    part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
+    part.chmod(0o755)  # mkdtemp's 0o700 would keep others from reading a shared cache
+    try:
+        (part / "images").mkdir()
+        lines = _draw_all(part, pages, draw, workers, folder)
+        digests = {}
+        for split in SPLITS:
+            text = "".join(lines[split, index] + "\n" for index in range(pages[split])).encode()
+            (part / list_name(split)).write_bytes(text)
+            digests[split] = hashlib.sha256(text).hexdigest()
+        meta = {"pages": pages, "sha256": digests, "settings": settings}
+        (part / META).write_text(json.dumps(meta, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        part.rename(folder)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+
+
+def _draw_all(
+    part: Path, pages: dict[Split, int], draw: Draw, workers: int, shown: Path
+) -> dict[tuple[Split, int], str]:
+    """Draw every page into `part`; returns its label line by (split, index)."""
+    jobs: list[Job] = [(split, index) for split in SPLITS for index in range(pages[split])]
+    workers = max(1, min(workers, len(jobs) // 16))  # a process is not worth it for a handful of pages
+    progress = _Progress(len(jobs), shown)
+    lines: dict[tuple[Split, int], str] = {}
+    if workers == 1:
+        for done in _draw_share(part, jobs, draw):
+            lines.update(done)
+            progress.show(len(lines))
+    else:
+        # A forked process has the fonts and the settings at once; pipes need no shared memory or semaphores.
+        context = multiprocessing.get_context("fork")
+        processes, pipes = [], []
+        for rank in range(workers):
+            receive, send = context.Pipe(duplex=False)
+            process = context.Process(
+                target=_worker, args=(send, receive, part, jobs[rank::workers], draw), daemon=True
+            )
+            process.start()
+            send.close()
+            processes.append(process)
+            pipes.append(receive)
+        try:
+            _collect(pipes, lines, progress)
+        finally:
+            for process in processes:
+                process.terminate()
+                process.join()
+        if len(lines) < len(jobs):
+            codes = sorted({process.exitcode for process in processes if process.exitcode})
+            raise DataError(f"a process that draws pages died (exit codes {codes}); try dataset.workers=1")
+    progress.end(len(lines))
+    return lines
+
+
+def _collect(pipes: list[Connection], lines: dict[tuple[Split, int], str], progress: _Progress) -> None:
+    open_pipes = list(pipes)
+    while open_pipes:
+        for pipe in wait(open_pipes):
+            assert isinstance(pipe, Connection)
+            try:
+                message = pipe.recv()
+            except EOFError:
+                open_pipes.remove(pipe)
+                continue
+            if isinstance(message, Exception):
+                raise message
+            lines.update(message)
+            progress.show(len(lines))
+
+
+def _worker(send: Connection, receive: Connection, part: Path, jobs: list[Job], draw: Draw) -> None:
+    receive.close()
+    cv2.setNumThreads(1)  # the other cores have their own pages
+    try:
+        for done in _draw_share(part, jobs, draw):
+            send.send(done)
+    except BrokenPipeError:
+        return  # whoever wanted the pages is gone
+    except (OSError, DataError) as error:
+        with contextlib.suppress(BrokenPipeError):
+            send.send(error)
+
+
+def _draw_share(part: Path, jobs: list[Job], draw: Draw) -> Iterator[dict[Job, str]]:
+    done: dict[Job, str] = {}
+    for split, index in jobs:
+        page = draw(split, index)
+        name = image_name(split, index)
+        encoded, data = cv2.imencode(".jpg", page.image, [cv2.IMWRITE_JPEG_QUALITY, page.quality])
+        if not encoded:
+            raise DataError(f"page {name} could not be encoded as JPEG: the installed OpenCV lacks it")
+        (part / name).write_bytes(data.tobytes())
+        done[split, index] = _label_line(name, page)
+        if len(done) == _BATCH:
+            yield done
+            done = {}
+    yield done
+
+
+def _label_line(name: str, page: Page) -> str:
+    """`path<TAB>[{"transcription": …, "points": [[x, y], …]}, …]`, points to a tenth of a pixel."""
+    objects = [
+        {"transcription": region.text, "points": np.round(region.polygon.astype(np.float64), 1).tolist()}
+        for region in page.regions
+    ]
+    return f"{name}\t{json.dumps(objects, ensure_ascii=False)}"
+
+
+class _Progress:
+    """One line that counts up on a terminal; elsewhere a line at the end (and each 15 s)."""
+
+    def __init__(self, total: int, folder: Path) -> None:
+        self._total, self._folder = total, folder
+        self._start = self._last = time.monotonic()
+        self._terminal = sys.stderr.isatty()
+        self._log = logging.getLogger(__name__)
+
+    def show(self, count: int) -> None:
+        now = time.monotonic()
+        if now - self._last < (0.2 if self._terminal else 15.0):
+            return
+        self._last = now
+        rate = count / (now - self._start)
+        line = f"drawing pages: {count}/{self._total}, {rate:.0f} a second, {(self._total - count) / rate:.0f} s left"
+        if self._terminal:
+            print(f"\r{line} ", end="", file=sys.stderr, flush=True)
+        else:
+            self._log.info(line)
+
+    def end(self, count: int) -> None:
+        if self._terminal:
+            print("\r" + " " * 70 + "\r", end="", file=sys.stderr, flush=True)
+        seconds = time.monotonic() - self._start
+        self._log.info("drew %d pages in %.1f s (%.0f a second): %s", count, seconds, count / seconds, self._folder)

@@ -1,0 +1,262 @@
+"""`dataset=synth_det`: pages drawn with their labels, for training without any data of one's own.
+
+The pages lie in a cache, in a folder named by a hash of all that shapes them (settings, seed, fonts, words,
+photographs, the generator's version), as PaddleOCR's label lists and JPEG files: `dataset=det_list
+dataset.root=<folder>` and PaddleOCR itself read them too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from ocrexp.data.synth import backgrounds, cache
+from ocrexp.data.synth.canvas import ILLEGIBLE, PageSettings
+from ocrexp.data.synth.fonts import FontSet
+from ocrexp.data.synth.layouts import LAYOUTS
+from ocrexp.data.synth.page import Page, draw_page
+from ocrexp.data.synth.words import SPLITS, Split, WordMaker, read_words
+from ocrexp.errors import ConfigError, DataError
+from ocrexp.types import Record
+
+# Part of the cache's name: raise it with every change that alters a page.
+GENERATOR_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Materials:
+    """What pages are made of, found once."""
+
+    fonts: FontSet
+    texts: Mapping[Split, WordMaker]
+    photographs: list[Path]
+    settings: dict[str, Any]
+    name: str
+    report: list[str]
+
+
+class SynthDet:
+    """A drawn detection dataset (DataSource). Nothing is drawn before records are asked for.
+
+    Validation pages share no word, number or price with training pages and come from another seed.
+
+    Args:
+        cache_dir: where drawn pages are kept; None: $OCREXP_CACHE/synth, else ~/.cache/ocrexp/synth.
+        train_pages: training pages.
+        val_pages: validation pages.
+        size: side of the square pages, or [height, width], in pixels.
+        seed: of the pages; of its own, so that `seed` of a run does not draw new ones.
+        level: "word" or "line": what one polygon encloses.
+        layouts: weights of the layouts (scene, poster, paragraph, receipt, table); 0 leaves one out.
+        font_size: smallest and largest font size in pixels.
+        max_words: a page ends with about this many words.
+        max_angle: largest turn of scattered text in degrees; sheets turn by about a sixth of it.
+        perspective: largest move of the page's corners as a share of its size.
+        curved: share of the single lines of scenes and posters that follow an arc.
+        curve_points: points of a curved word's polygon, even, 8 to 14.
+        illegible: share of pages with tiny print labelled `###`.
+        degrade: strength of blur, grain, uneven light and JPEG artefacts; 0 none, 1 as in phone photographs.
+        backgrounds: a folder of photographs without text, or None.
+        background_share: share of pages on such a photograph.
+        fonts: a folder of fonts to use instead of those that matplotlib ships, or None.
+        system_fonts: use the system's fonts too; pages then depend on the machine.
+        words: a UTF-8 file of words, one a line, instead of made-up ones, or None.
+        scripts: scripts of the made-up words: latin, latin_ext, greek, cyrillic.
+        workers: drawing processes; None: one a core.
+
+    Raises:
+        ConfigError: a value cannot be used.
+        DataError: (later) a folder or file is missing, or the cache cannot be written.
+    """
+
+    def __init__(
+        self,
+        cache_dir: str | None = None,
+        train_pages: int = 1000,
+        val_pages: int = 100,
+        size: int | Sequence[int] = 640,
+        seed: int = 0,
+        level: Literal["word", "line"] = "word",
+        layouts: Mapping[str, float] | None = None,
+        font_size: Sequence[int] = (13, 64),
+        max_words: int = 120,
+        max_angle: float = 20.0,
+        perspective: float = 0.04,
+        curved: float = 0.0,
+        curve_points: int = 12,
+        illegible: float = 0.2,
+        degrade: float = 1.0,
+        backgrounds: str | None = None,
+        background_share: float = 0.5,
+        fonts: str | None = None,
+        system_fonts: bool = False,
+        words: str | None = None,
+        scripts: Sequence[str] = ("latin",),
+        workers: int | None = None,
+    ) -> None:
+        height, width = (size, size) if isinstance(size, int) else tuple(size)
+        weights = dict.fromkeys(LAYOUTS, 1.0) if layouts is None else {str(k): float(v) for k, v in layouts.items()}
+        _require(train_pages >= 1, "train_pages", train_pages, "at least 1")
+        _require(val_pages >= 1, "val_pages", val_pages, "at least 1")
+        _require(min(height, width) >= 128, "size", size, "at least 128 pixels")
+        _require(seed >= 0, "seed", seed, "0 or more")
+        _require(level in ("word", "line"), "level", level, "word or line")
+        unknown = [name for name in weights if name not in LAYOUTS]
+        _require(not unknown, "layouts", ", ".join(unknown), f"weights of {', '.join(LAYOUTS)}")
+        total = sum(weights.values())
+        _require(total > 0 and min(weights.values()) >= 0, "layouts", weights, "weights of 0 or more, one above 0")
+        sizes = tuple(font_size)
+        _require(
+            len(sizes) == 2 and 6 <= sizes[0] <= sizes[1], "font_size", list(sizes), "[smallest, largest], 6 or more"
+        )
+        _require(max_words >= 1, "max_words", max_words, "at least 1")
+        _require(0 <= max_angle <= 45, "max_angle", max_angle, "0 to 45 degrees")
+        _require(0 <= perspective <= 0.2, "perspective", perspective, "0 to 0.2")
+        _require(curve_points in (8, 10, 12, 14), "curve_points", curve_points, "8, 10, 12 or 14")
+        shares = {"curved": curved, "illegible": illegible, "degrade": degrade, "background_share": background_share}
+        for key, value in shares.items():
+            _require(0 <= value <= 1, key, value, "0 to 1")
+        _require(workers is None or workers >= 1, "workers", workers, "at least 1, or null for one a core")
+        self.page_settings = PageSettings(
+            height=int(height),
+            width=int(width),
+            level=level,
+            layouts=weights,
+            font_size=(int(sizes[0]), int(sizes[1])),
+            max_words=max_words,
+            max_angle=float(max_angle),
+            perspective=float(perspective),
+            curved=float(curved),
+            curve_points=curve_points,
+            illegible=float(illegible),
+            degrade=float(degrade),
+            background_share=float(background_share),
+        )
+        WordMaker("train", scripts)  # refuses unknown scripts now
+        self.seed = seed
+        self.pages: dict[Split, int] = {"train": train_pages, "val": val_pages}
+        self._cache = Path(cache_dir).expanduser() if cache_dir else cache.default_cache_dir()
+        self._scripts = tuple(scripts)
+        self._backgrounds = _folder("backgrounds", backgrounds)
+        self._fonts = _folder("fonts", fonts)
+        self._system_fonts = system_fonts
+        self._words = Path(words).expanduser() if words else None
+        self._workers = workers or len(os.sched_getaffinity(0))
+        self._found: _Materials | None = None
+
+    @property
+    def _materials(self) -> _Materials:
+        if self._found is None:
+            self._found = self._gather()
+        return self._found
+
+    def _gather(self) -> _Materials:
+        fonts = FontSet(self._fonts, self._system_fonts)
+        report: list[str] = []
+        words = None
+        if self._words is not None:
+            listed = read_words(self._words)
+            rng = np.random.default_rng(0)
+            words = [word for word in listed if fonts.for_text(fonts.paths[0], word, rng) is not None]
+            if len(words) < len(listed):
+                report.append(f"{len(listed) - len(words)} of {len(listed)} words of {self._words}: no font draws them")
+        texts = {split: WordMaker(split, self._scripts, words) for split in SPLITS}
+        for split, maker in texts.items():
+            if words is not None and not maker.count:
+                raise DataError(f"dataset.words={self._words}: no font draws its {split} words; set dataset.fonts")
+        photographs = backgrounds.photographs_in(self._backgrounds) if self._backgrounds else []
+        settings = {
+            "generator": GENERATOR_VERSION,
+            "seed": self.seed,
+            "pages": self.pages,
+            **asdict(self.page_settings),
+            "scripts": list(self._scripts),
+            "fonts": fonts.fingerprint(),
+            "words": hashlib.sha256("\n".join(words).encode()).hexdigest() if words is not None else None,
+            "backgrounds": backgrounds.fingerprint(photographs) if photographs else None,
+        }
+        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+        return _Materials(fonts, texts, photographs, settings, f"det-{digest[:16]}", report)
+
+    def draw(self, split: Split, index: int) -> Page:
+        """Draw one page; always the same for the same arguments."""
+        found = self._materials
+        return draw_page(
+            self.page_settings, self.seed, split, index, found.texts[split], found.fonts, found.photographs
+        )
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the drawn pages; draws them first where the cache lacks them. Raises DataError."""
+        found = self._materials
+        return cache.obtain(self._cache, found.name, self.pages, found.settings, self.draw, self._workers)
+
+    def write(self, folder: Path) -> None:
+        """Draw the pages into a new folder outside of the cache. Raises DataError where that cannot be."""
+        cache.write(folder, self.pages, self._materials.settings, self.draw, self._workers)
+
+    def _records(self, split: Split) -> list[Record]:
+        folder = self.folder
+        source = folder / cache.list_name(split)
+        records = []
+        with source.open(encoding="utf-8") as lines:
+            for number, line in enumerate(lines, 1):
+                name, _, objects = line.partition("\t")
+                regions = json.loads(objects)
+                texts = tuple(region["transcription"] for region in regions)
+                polygons = tuple(np.array(region["points"], np.float32) for region in regions)
+                ignored = tuple(text == ILLEGIBLE for text in texts)
+                records.append(Record(folder / name, texts, polygons, ignored, f"{source}:{number}"))
+        return records
+
+    def train_records(self) -> list[Record]:
+        """The training pages. Raises DataError where they cannot be drawn."""
+        return self._records("train")
+
+    def val_records(self) -> list[Record]:
+        """The validation pages. Raises DataError where they cannot be drawn."""
+        return self._records("val")
+
+    def fingerprint(self) -> dict[str, str]:
+        """SHA-256 of the label lists and the number of pages, a split each."""
+        folder = self.folder
+        prints = {}
+        for split in SPLITS:
+            prints[f"{split}_sha256"] = hashlib.sha256((folder / cache.list_name(split)).read_bytes()).hexdigest()
+            prints[f"{split}_count"] = str(self.pages[split])
+        return prints
+
+    def report(self) -> list[str]:
+        """Words that no font draws, where a file of words was given."""
+        return list(self._materials.report)
+
+
+def write_dataset(out_dir: str | Path, source: SynthDet) -> Path:
+    """Draw a dataset's pages into a new folder: images/, train_list.txt, val_list.txt; returns the folder.
+
+    Raises DataError where the folder holds something or cannot be written.
+    """
+    folder = Path(out_dir).expanduser().absolute()
+    source.write(folder)
+    return folder
+
+
+def _folder(key: str, value: str | None) -> Path | None:
+    if value is None:
+        return None
+    path = Path(value).expanduser()
+    if not path.is_dir():
+        raise ConfigError(f"dataset.{key}={value}: no such folder; give an existing one or null")
+    return path
+
+
+def _require(fine: bool, key: str, value: object, allowed: str) -> None:
+    if not fine:
+        raise ConfigError(f"dataset.{key}={value} cannot be used: give {allowed}")

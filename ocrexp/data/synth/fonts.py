@@ -1,0 +1,134 @@
+"""Fonts to draw with: those that matplotlib ships, a folder of the user's, the system's on request."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.util
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from PIL import ImageFont
+
+from ocrexp.errors import DataError
+
+_SUFFIXES = {".ttf", ".otf", ".ttc"}
+_SYSTEM_FOLDERS = (
+    Path("/usr/share/fonts"),
+    Path("/usr/local/share/fonts"),
+    Path.home() / ".fonts",
+    Path.home() / ".local/share/fonts",
+    Path("/System/Library/Fonts"),
+    Path("/Library/Fonts"),
+)
+# matplotlib's text fonts; the others of its folder hold mathematical signs.
+_BUNDLED = (
+    *("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSans-BoldOblique"),
+    *("DejaVuSansMono", "DejaVuSansMono-Bold", "DejaVuSansMono-Oblique"),
+    *("DejaVuSerif", "DejaVuSerif-Bold", "DejaVuSerif-Italic", "DejaVuSerif-BoldItalic"),
+    *("STIXGeneral", "STIXGeneralBol", "STIXGeneralItalic", "STIXGeneralBolIta"),
+    *("cmr10", "cmb10", "cmss10", "cmti10", "cmtt10"),
+)
+# Computer Modern's encoding is TeX's: outside of these its glyphs are others than the characters say.
+_COMPUTER_MODERN = {f"{name}10.ttf" for name in ("cmr", "cmb", "cmss", "cmti", "cmtt")}
+_TEX_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 .,:;-/%&@#()!?'+*=")
+_NO_CHARACTER = "\U0010fffe"  # a code point that no font draws: gives the glyph of what is missing
+
+
+@functools.lru_cache(maxsize=512)
+def load_font(path: str, size: int) -> ImageFont.FreeTypeFont:
+    """The font at a size in pixels. Basic layout, so that pages do not depend on the raqm library."""
+    return ImageFont.truetype(path, size, layout_engine=ImageFont.Layout.BASIC)
+
+
+@functools.lru_cache(maxsize=4096)
+def text_width(path: str, size: int, text: str) -> float:
+    """The advance of a text in pixels; cached, for layouts measure a word before it is drawn."""
+    return load_font(path, size).getlength(text)
+
+
+@functools.lru_cache(maxsize=65536)
+def _draws(path: str, character: str) -> bool:
+    if Path(path).name in _COMPUTER_MODERN:
+        return character in _TEX_CHARACTERS
+    if character.isspace():
+        return True
+    font = load_font(path, 24)
+    mask = font.getmask(character)
+    if 0 in mask.size or mask.getbbox() is None:
+        return False
+    missing = font.getmask(_NO_CHARACTER)
+    return mask.size != missing.size or bytes(mask) != bytes(missing)
+
+
+def can_draw(path: str, text: Iterable[str]) -> bool:
+    """Whether the font has a glyph for every character of the text."""
+    return all(_draws(path, character) for character in text)
+
+
+def bundled_fonts() -> list[Path]:
+    """The text fonts inside matplotlib (DejaVu, STIX, Computer Modern), without importing it. Raises DataError."""
+    spec = importlib.util.find_spec("matplotlib")
+    if spec is None or not spec.submodule_search_locations:
+        raise DataError("no fonts to draw pages with: matplotlib, which ships them, is missing; pip install matplotlib")
+    folder = Path(next(iter(spec.submodule_search_locations))) / "mpl-data" / "fonts" / "ttf"
+    found = [path for name in _BUNDLED if (path := folder / f"{name}.ttf").is_file()]
+    if not found:
+        raise DataError(f"no fonts to draw pages with in {folder}: install matplotlib again, or set dataset.fonts")
+    return found
+
+
+def fonts_in(folder: Path) -> list[Path]:
+    """Readable font files of a folder and its subfolders, sorted."""
+    found = []
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in _SUFFIXES and path.is_file():
+            try:
+                load_font(str(path), 24)
+            except OSError:
+                continue
+            found.append(path)
+    return found
+
+
+class FontSet:
+    """The fonts of a dataset.
+
+    Args:
+        folder: a folder of fonts to use instead of the bundled ones, or None.
+        system: whether the system's fonts are used too.
+
+    Raises DataError where no font is found or `folder` does not exist.
+    """
+
+    def __init__(self, folder: Path | None = None, system: bool = False) -> None:
+        if folder is None:
+            paths = bundled_fonts()
+        else:
+            paths = fonts_in(folder)
+            if not paths:
+                raise DataError(f"dataset.fonts={folder}: no readable .ttf, .otf or .ttc file there")
+        if system:
+            for place in _SYSTEM_FOLDERS:
+                paths += [path for path in fonts_in(place) if can_draw(str(path), "Aag09")]
+        self.paths = [str(path) for path in dict.fromkeys(paths)]
+
+    def fingerprint(self) -> str:
+        """A hash over the fonts' names and bytes, in order."""
+        digest = hashlib.sha256()
+        for path in self.paths:
+            digest.update(Path(path).name.encode() + b"\0" + hashlib.sha256(Path(path).read_bytes()).digest())
+        return digest.hexdigest()
+
+    def pick(self, rng: np.random.Generator, mono: bool = False) -> str:
+        """The path of a font drawn at random; `mono` prefers fixed widths, as receipts have them."""
+        names = [path for path in self.paths if mono and ("Mono" in path or "cmtt" in path)] or self.paths
+        return names[int(rng.integers(len(names)))]
+
+    def for_text(self, path: str, text: str, rng: np.random.Generator) -> str | None:
+        """The font itself if it draws the text, else another that does, else None."""
+        if can_draw(path, text):
+            return path
+        able = [other for other in self.paths if can_draw(other, text)]
+        return able[int(rng.integers(len(able)))] if able else None

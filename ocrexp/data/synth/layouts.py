@@ -1,0 +1,330 @@
+"""Arrangements of text on a page: scattered signs, posters, paragraphs, receipts and tables.
+
+Each layout measures in the sheet's pixels (the page before its slight perspective) and stops where the page is full.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ocrexp.data.synth.backgrounds import colour
+from ocrexp.data.synth.canvas import Canvas, Matrix, grow
+from ocrexp.data.synth.fonts import FontSet, text_width
+from ocrexp.data.synth.sprites import Sprite, bend, box_polygon, draw_line, rotation, shift, through
+from ocrexp.data.synth.words import WordMaker
+
+
+@dataclass(frozen=True, slots=True)
+class Pen:
+    """What layouts draw with: a canvas, texts and fonts."""
+
+    canvas: Canvas
+    texts: WordMaker
+    fonts: FontSet
+
+    @property
+    def rng(self) -> np.random.Generator:
+        return self.canvas.rng
+
+    def size(self, low: float = 0.0, high: float = 1.0) -> int:
+        """A font size between two shares of the allowed range, small ones more often (even in the logarithm)."""
+        least, most = (math.log(v) for v in self.canvas.settings.font_size)
+        return round(math.exp(least + (most - least) * self.rng.uniform(low, high)))
+
+    def line(self, words: list[str], font: str, size: int, **style: float) -> Sprite | None:
+        """Draw words with a font, or with another one where that lacks a character."""
+        able = self.fonts.for_text(font, "".join(words), self.rng)
+        if able is None:
+            return None
+        stroke = int(style.pop("stroke", 0))
+        return draw_line(words, able, size, stroke=stroke, **style)
+
+    def angle(self) -> float:
+        """Degrees: often none, mostly small."""
+        most = self.canvas.settings.max_angle
+        if self.rng.random() < 0.35:
+            return 0.0
+        return float(np.clip(self.rng.normal(0, most / 2.5), -most, most))
+
+
+def _maybe_bent(pen: Pen, sprite: Sprite) -> Sprite:
+    settings = pen.canvas.settings
+    if not settings.curved or pen.rng.random() >= settings.curved:
+        return sprite
+    height, width = sprite.mask.shape
+    most = min(2.2, 0.7 * width / height)  # the arc's radius stays above 1.4 times the text's height
+    turn = float(pen.rng.uniform(0.35, 1.0)) * most * (1 if pen.rng.random() < 0.65 else -1)
+    return bend(sprite, turn, settings.curve_points) if most > 0.3 else sprite
+
+
+def sign(pen: Pen, size: int, lines: int, angle: float) -> bool:
+    """One to some centred lines at a random free place, sometimes on a plaque, outlined or with a shadow."""
+    canvas, rng = pen.canvas, pen.rng
+    font = pen.fonts.pick(rng)
+    style = {
+        "space": float(rng.uniform(0.3, 0.5)),
+        "tracking": float(rng.uniform(0.03, 0.25)) if rng.random() < 0.15 else 0.0,
+        "stroke": float(size > 24 and rng.random() < 0.15),
+    }
+    sprites = []
+    for _ in range(lines):
+        words = [pen.texts.token(rng) for _ in range(int(rng.choice((1, 2, 3, 4), p=(0.45, 0.3, 0.17, 0.08))))]
+        if (sprite := pen.line(words, font, size, **style)) is not None:
+            sprites.append(sprite)
+    if not sprites:
+        return False
+    if len(sprites) == 1:
+        sprites = [_maybe_bent(pen, sprites[0])]
+    leading = max(2.0, float(rng.uniform(0.2, 0.6)) * size)
+    width = max(sprite.mask.shape[1] for sprite in sprites)
+    height = sum(sprite.mask.shape[0] for sprite in sprites) + leading * (len(sprites) - 1)
+    pad = max(3.0, size * float(rng.uniform(0.15, 0.5)))
+    page_height, page_width = canvas.image.shape[:2]
+    for _ in range(8):  # tries
+        middle = rng.uniform((0.04 * page_width, 0.04 * page_height), (0.96 * page_width, 0.96 * page_height))
+        place = shift(*middle) @ rotation(angle) @ shift(-width / 2, -height / 2)
+        plate = through(box_polygon(-pad, -pad, width + pad, height + pad), place)
+        if canvas.free(plate):
+            break
+    else:
+        return False
+    luminance, unrest = canvas.around(plate)
+    plaque = rng.random() < 0.25 or unrest > 55
+    if plaque:
+        tone = colour(rng, 0, 255, vivid=1.0)
+        canvas.fill(plate, tone)
+        luminance = _luminance(tone)
+    tone = canvas.ink(luminance, least=float(rng.uniform(60, 110)) + min(unrest, 40.0) * (not plaque))
+    effect = rng.random() if size >= 18 else 1.0
+    outlined = effect < 0.12 or (unrest > 30 and not plaque and effect < 0.4)
+    y = 0.0
+    for sprite in sprites:
+        at = place @ shift((width - sprite.mask.shape[1]) / 2, y)
+        y += sprite.mask.shape[0] + leading
+        if outlined:
+            edge = max(1, size // 20)
+            halo = cv2.copyMakeBorder(sprite.mask, edge, edge, edge, edge, cv2.BORDER_CONSTANT)
+            halo = cv2.dilate(halo, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * edge + 1, 2 * edge + 1)))
+            canvas.blend(halo, at @ shift(-edge, -edge), np.float32(255) - tone)
+        elif effect > 0.9 and effect < 1:
+            away = max(1.0, size * 0.06)
+            canvas.blend(sprite.mask, at @ shift(away, away), colour(rng, 0, 60, vivid=0.0), 0.5)
+        canvas.place(sprite, at, tone, alpha=float(rng.uniform(0.8, 1.0)))
+    return True
+
+
+def scene(pen: Pen) -> None:
+    """Signs scattered over the page, each with its own font, size, colour and angle."""
+    wanted = int(pen.rng.integers(4, 17))
+    for _ in range(wanted):
+        if pen.canvas.full:
+            return
+        lines = int(pen.rng.choice((1, 2, 3), p=(0.7, 0.2, 0.1)))
+        sign(pen, pen.size(0, 1 if lines == 1 else 0.7), lines, pen.angle())
+
+
+def poster(pen: Pen) -> None:
+    """Centred lines of different sizes, the large ones first, all at one angle."""
+    canvas, rng = pen.canvas, pen.rng
+    height, width = canvas.image.shape[:2]
+    turn = _sheet_turn(pen)
+    tone = canvas.ink(canvas.around(box_polygon(0, 0, width, height))[0], least=90)
+    y = height * float(rng.uniform(0.04, 0.2))
+    fonts = [pen.fonts.pick(rng) for _ in range(2)]
+    while y < height * 0.93 and not canvas.full:
+        size = pen.size(0.55, 1) if rng.random() < 0.4 else pen.size(0.1, 0.6)
+        words = [pen.texts.title(rng) if size > 30 else pen.texts.token(rng) for _ in range(int(rng.integers(1, 6)))]
+        sprite = _fitting(pen, words, fonts[int(rng.integers(2))], size, width * 0.9)
+        if sprite is None:
+            y += size
+            continue
+        sprite = _maybe_bent(pen, sprite)
+        at = turn @ shift((width - sprite.mask.shape[1]) / 2 + float(rng.uniform(-8, 8)), y)
+        luminance, unrest = canvas.around(through(sprite.outline, at))
+        if rng.random() < 0.15 or abs(luminance - _luminance(tone)) < 60 + unrest:
+            tone = canvas.ink(luminance, least=80 + min(unrest, 30.0))
+        canvas.place(sprite, at, tone, gap=1.0)
+        y += sprite.mask.shape[0] + size * float(rng.uniform(0.25, 1.1))
+
+
+def paragraph(pen: Pen) -> None:
+    """Running text in one or two columns, with headings, on paper or straight on the background."""
+    canvas, rng = pen.canvas, pen.rng
+    turn = _sheet_turn(pen)
+    left, top, right, bottom = _paper(pen, turn, 0.7 if rng.random() < 0.3 else 1.0)
+    size = pen.size(0, 0.42)
+    heading, body = pen.fonts.pick(rng), pen.fonts.pick(rng)
+    space, leading = float(rng.uniform(0.3, 0.45)), float(rng.uniform(1.25, 1.7))
+    tone = canvas.ink(canvas.around(through(box_polygon(left, top, right, bottom), turn))[0], least=90)
+    columns = 2 if right - left > 26 * size and rng.random() < 0.4 else 1
+    gutter = size * 1.6
+    column_width = (right - left - gutter * (columns - 1)) / columns
+    justified_right = rng.random() < 0.1
+    for column in range(columns):
+        x = left + column * (column_width + gutter)
+        y = top
+        while y + size * 1.2 < bottom and not canvas.full:
+            if rng.random() < 0.09:
+                y += size * leading * float(rng.uniform(0.3, 1.5))
+            title = rng.random() < 0.08
+            font, em = (heading, round(size * float(rng.uniform(1.1, 1.7)))) if title else (body, size)
+            words = (pen.texts.title(rng) if title else pen.texts.token(rng) for _ in range(2 if title else 40))
+            share = float(rng.uniform(0.25, 0.9)) if rng.random() < 0.2 else 1.0
+            sprite = _fitting(pen, words, font, em, column_width * share, space)
+            if sprite is not None:
+                indent = column_width - sprite.mask.shape[1] if justified_right else 0.0
+                canvas.place(sprite, turn @ shift(x + indent, y), tone, gap=0.0)
+            y += em * leading
+
+
+def receipt(pen: Pen) -> None:
+    """A till receipt: a heading, lines with a name at the left and an amount at the right, rules, a total."""
+    canvas, rng = pen.canvas, pen.rng
+    turn = _sheet_turn(pen)
+    left, top, right, bottom = _paper(pen, turn, float(rng.uniform(0.5, 0.95)))
+    size = pen.size(0, 0.4)
+    font = pen.fonts.pick(rng, mono=rng.random() < 0.6)
+    tone = canvas.ink(canvas.around(through(box_polygon(left, top, right, bottom), turn))[0], least=90)
+    width, leading = right - left, float(rng.uniform(1.2, 1.7))
+    space = float(rng.uniform(0.32, 0.45))
+    y = top
+    for row in range(200):
+        if y + size * 1.2 > bottom or canvas.full:
+            return
+        kind = rng.random()
+        if row < 3:
+            em = round(size * float(rng.uniform(1.0, 1.6))) if row == 0 else size
+            words = [pen.texts.title(rng) for _ in range(3)] if row < 2 else [pen.texts.date(rng), pen.texts.code(rng)]
+            sprite = _fitting(pen, words, font, em, width, space)
+            if sprite is not None:
+                canvas.place(sprite, turn @ shift(left + (width - sprite.mask.shape[1]) / 2, y), tone, gap=0.0)
+            y += em * leading
+            continue
+        if kind < 0.1:
+            points = through(np.array([[left, y + size * 0.5], [right, y + size * 0.5]]), turn)
+            canvas.rule(tuple(points[0]), tuple(points[1]), tone)
+            y += size * leading
+            continue
+        total = kind < 0.2
+        words = [pen.texts.title(rng)] if total else [pen.texts.token(rng) for _ in range(int(rng.integers(1, 4)))]
+        name = _fitting(pen, words, font, size, width * 0.62, space)
+        amount = pen.line([pen.texts.price(rng) if rng.random() < 0.7 else pen.texts.number(rng)], font, size)
+        if name is not None:
+            canvas.place(name, turn @ shift(left, y), tone, gap=0.0)
+        if amount is not None and rng.random() < 0.85:
+            canvas.place(amount, turn @ shift(right - amount.mask.shape[1], y), tone, gap=0.0)
+        y += size * leading
+
+
+def table(pen: Pen) -> None:
+    """A grid of ruled or unruled cells with words and numbers."""
+    canvas, rng = pen.canvas, pen.rng
+    turn = _sheet_turn(pen)
+    left, top, right, bottom = _paper(pen, turn, 1.0)
+    size = pen.size(0, 0.38)
+    font = pen.fonts.pick(rng)
+    tone = canvas.ink(canvas.around(through(box_polygon(left, top, right, bottom), turn))[0], least=90)
+    rule = tone + (np.float32(128) - tone) * np.float32(0.5)
+    columns = int(rng.integers(2, max(3, min(6, int((right - left) / (6 * size))) + 1)))
+    row_height = size * float(rng.uniform(1.7, 2.6))
+    rows = min(int((bottom - top) / row_height), int(rng.integers(4, 14)))
+    edges = np.concatenate([[0], np.cumsum(rng.uniform(0.7, 1.3, columns))])
+    edges = left + edges / edges[-1] * (right - left)
+    numeric = rng.random(columns) < 0.5
+    ruled = rng.random()
+    for row in range(rows):
+        for column in range(columns):
+            if canvas.full:
+                return
+            if rng.random() < 0.08:
+                continue
+            number = row > 0 and bool(numeric[column])
+            words = [pen.texts.number(rng) if rng.random() < 0.6 else pen.texts.price(rng)] if number else []
+            words = words or [pen.texts.title(rng) if row == 0 else pen.texts.token(rng) for _ in range(2)]
+            room = edges[column + 1] - edges[column] - size
+            sprite = _fitting(pen, words, font, size, room)
+            if sprite is None:
+                continue
+            indent = room - sprite.mask.shape[1] if number else 0.0
+            at = shift(edges[column] + size * 0.5 + indent, top + row * row_height + size * 0.4)
+            canvas.place(sprite, turn @ at, tone, gap=0.0)
+    lines = [
+        ((left, top + row * row_height), (right, top + row * row_height)) for row in range(rows + 1) if ruled < 0.7
+    ]
+    lines += [((x, top), (x, top + rows * row_height)) for x in edges if ruled < 0.45]
+    for ends in lines:
+        points = through(np.array(ends), turn)
+        canvas.rule(tuple(points[0]), tuple(points[1]), rule)
+
+
+def illegible(pen: Pen) -> None:
+    """Small print that nobody can read: lines labelled `###`."""
+    canvas, rng = pen.canvas, pen.rng
+    height, width = canvas.image.shape[:2]
+    size = int(rng.integers(5, 7))
+    font = pen.fonts.pick(rng)
+    for _ in range(int(rng.integers(1, 4))):
+        x, y = rng.uniform((4, 4), (width * 0.7, height * 0.95))
+        tone = None
+        for line in range(int(rng.integers(1, 4))):
+            sprite = pen.line([pen.texts.word(rng) for _ in range(int(rng.integers(2, 6)))], font, size)
+            if sprite is None:
+                continue
+            at = shift(float(x), float(y) + line * size * 1.7)
+            if tone is None:
+                tone = canvas.ink(canvas.around(through(sprite.outline, at))[0], least=35)
+            canvas.place(sprite, at, tone, alpha=0.8, illegible=True, gap=3.0)
+
+
+def _luminance(tone: npt.NDArray[np.float32]) -> float:
+    return float(tone @ np.array([0.114, 0.587, 0.299], np.float32))
+
+
+def _sheet_turn(pen: Pen) -> Matrix:
+    """A small turn of the whole sheet about the page's middle."""
+    height, width = pen.canvas.image.shape[:2]
+    degrees = 0.0 if pen.rng.random() < 0.4 else float(pen.rng.normal(0, pen.canvas.settings.max_angle / 6))
+    return shift(width / 2, height / 2) @ rotation(degrees) @ shift(-width / 2, -height / 2)
+
+
+def _paper(pen: Pen, turn: Matrix, width_share: float) -> tuple[float, float, float, float]:
+    """Lay a sheet of paper on the background, or take the background for paper; returns the box to write in."""
+    rng = pen.rng
+    page_height, page_width = pen.canvas.image.shape[:2]
+    width = page_width * width_share
+    left = float(rng.uniform(0, page_width - width))
+    top, bottom = page_height * float(rng.uniform(0, 0.05)), page_height * float(rng.uniform(0.75, 1.0))
+    right = left + width
+    area = through(grow(box_polygon(left, top, right, bottom), -2), turn)
+    # Print on a photograph or a strong pattern needs paper under it.
+    if width_share < 1 or pen.canvas.around(area)[1] > 18 or rng.random() < 0.4:
+        pen.canvas.fill(through(box_polygon(left, top, right, bottom), turn), colour(rng, 185, 255, vivid=0.35))
+    margin = max(6.0, width * float(rng.uniform(0.03, 0.08)))
+    return left + margin, top + margin, right - margin, bottom - margin
+
+
+def _fitting(pen: Pen, words: Iterable[str], font: str, size: int, room: float, space: float = 0.35) -> Sprite | None:
+    """As many of the words as fit a width, drawn as one line; None where not even the first does."""
+    used = 0.0
+    taken: list[str] = []
+    for word in words:
+        used += text_width(font, size, word) + (max(2, round(space * size)) if taken else 0)
+        if used > room:
+            break
+        taken.append(word)
+    return pen.line(taken, font, size, space=space) if taken else None
+
+
+LAYOUTS: dict[str, Callable[[Pen], None]] = {
+    "scene": scene,
+    "poster": poster,
+    "paragraph": paragraph,
+    "receipt": receipt,
+    "table": table,
+}
