@@ -217,7 +217,9 @@ def fill(tensors: dict[str, paddle.Tensor], values: dict[str, Any], source: str)
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
             raise CheckpointError(f"{source} does not fit the model: it {what} {names[0]}{more}")
     for name, tensor in tensors.items():
-        tensor.set_value(paddle.to_tensor(values[name], place=tensor.place).astype(tensor.dtype))
+        value = values[name]
+        value = value if isinstance(value, paddle.Tensor) else paddle.to_tensor(value)
+        tensor.set_value(value.astype(tensor.dtype))
 
 
 def _write(path: Path, write: Callable[[Path], object]) -> dict[str, Any]:

@@ -104,14 +104,17 @@ def wrap(model: paddle.nn.Layer, sync_bn: bool) -> paddle.nn.Layer:
     return paddle.DataParallel(model)
 
 
-def share_buffers(model: paddle.nn.Layer) -> None:
+def share_statistics(model: paddle.nn.Layer) -> None:
     """Give all processes rank 0's running statistics, so that they evaluate, and save, the same model."""
     if world_size() == 1:
         return
     import paddle
 
-    for buffer in model.buffers():
-        paddle.distributed.broadcast(buffer, src=0)
+    from ocrexp.engine.buffers import moving_tensors
+
+    with paddle.no_grad():
+        for tensor in moving_tensors(model):
+            paddle.distributed.broadcast(tensor, src=0)
 
 
 def average_gradients(parameters: list[Any]) -> None:
@@ -120,10 +123,11 @@ def average_gradients(parameters: list[Any]) -> None:
         return
     import paddle
 
-    for parameter in parameters:
-        if parameter.grad is not None:
-            paddle.distributed.all_reduce(parameter.grad)
-            parameter.grad.scale_(1.0 / world_size())
+    with paddle.no_grad():
+        for parameter in parameters:
+            if parameter.grad is not None:
+                paddle.distributed.all_reduce(parameter.grad)
+                parameter.grad.scale_(1.0 / world_size())
 
 
 def launch(devices: int, worker: list[str], settings: Any, run_dir: Path) -> int:

@@ -109,11 +109,11 @@ class Reporter:
             self.status(RUNNING, state)
         return values
 
-    def rejected(self, epoch: int, reasons: Counter[str]) -> None:
-        """How many samples of an epoch could not be used, and why."""
-        if reasons:
-            listed = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
-            self.say("epoch %d: %d samples could not be used: %s", epoch + 1, sum(reasons.values()), listed)
+    def rejected(self, epoch: int, reasons: Counter[str], examples: dict[str, list[str]]) -> None:
+        """How many samples of an epoch could not be used, and why: one line a reason."""
+        for reason, count in reasons.most_common():
+            such = f", such as {examples[reason][0]}" if examples.get(reason) else ""
+            self.say("epoch %d: %d samples could not be used: %s%s", epoch + 1, count, reason, such)
 
     def evaluation(self, result: EvalResult, state: TrainState, lr: float, is_best: bool) -> None:
         """An evaluation's figures, and advice when the main one keeps being 0."""

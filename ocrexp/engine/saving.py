@@ -68,7 +68,7 @@ class Saver:
 
         Raises OSError when the disk does not take it.
         """
-        distributed.share_buffers(self._model)
+        distributed.share_statistics(self._model)
         if not distributed.is_main():
             return True
         weights = self._weights(name)

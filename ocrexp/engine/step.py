@@ -13,6 +13,7 @@ import numpy as np
 import paddle
 
 from ocrexp.engine import distributed
+from ocrexp.engine.buffers import moving_tensors
 from ocrexp.engine.health import FiniteCheck
 from ocrexp.engine.settings import TrainerSettings
 from ocrexp.types import Batch
@@ -70,15 +71,18 @@ class Stepper:
         self._network = distributed.wrap(model, settings.sync_bn)
         self._loss = loss
         self._parameters = [parameter for parameter in model.parameters() if not parameter.stop_gradient]
+        # Batch norms move their running statistics in the forward pass, before it is known whether the loss is finite.
+        self._moving = [(tensor, tensor.clone()) for tensor in moving_tensors(model)]
 
     def run(self, batches: Iterator[Batch], planned: int, lr: float, stop: Callable[[], bool]) -> StepReport:
         """Take `planned` batches and update the weights once with the mean of their gradients.
 
         A batch `{}` (all of its samples were rejected) is passed over by all processes together; if all of a step's
         batches are empty there is no update. `stop` is agreed upon by all processes and reported, not acted on. Raises
-        NonFiniteLoss before any update.
+        NonFiniteLoss with weights and running statistics as they were.
         """
         self.optimizer.set_lr(lr)
+        self._copy_moving(undo=False)
         report = StepReport()
         used = 0
         synchronised = False
@@ -102,9 +106,7 @@ class Stepper:
         if not synchronised:
             distributed.average_gradients(self._parameters)
         if used < planned:
-            for parameter in self._parameters:
-                if parameter.grad is not None:
-                    parameter.grad.scale_(planned / used)
+            self._scale_gradients(planned / used)
         report.parts = {name: value / used for name, value in report.parts.items()}
         self._update()
         report.updated = True
@@ -122,8 +124,15 @@ class Stepper:
         (self.scaler.scale(scaled) if self.scaler else scaled).backward()
         if not check.passed():
             self.optimizer.clear_grad()
+            self._copy_moving(undo=True)
             raise NonFiniteLoss(batch, parts, report)
         return parts
+
+    @paddle.no_grad()
+    def _scale_gradients(self, factor: float) -> None:
+        for parameter in self._parameters:
+            if parameter.grad is not None:
+                parameter.grad.scale_(factor)
 
     def _update(self) -> None:
         if self.scaler:
@@ -132,6 +141,12 @@ class Stepper:
         else:
             self.optimizer.step()
         self.optimizer.clear_grad()
+
+    @paddle.no_grad()
+    def _copy_moving(self, undo: bool) -> None:
+        """Keep the running statistics from before the step, or put them back."""
+        for tensor, before in self._moving:
+            paddle.assign(before, tensor) if undo else paddle.assign(tensor, before)
 
     def _autocast(self) -> AbstractContextManager[None]:
         if self._level == "O0":

@@ -48,6 +48,7 @@ class TrainLoader(Protocol):
     dataset_size: int
     wait_seconds: float
     rejected: Counter[str]
+    examples: dict[str, list[str]]
 
     def __len__(self) -> int: ...
 
@@ -295,8 +296,8 @@ class Trainer:
             yield batch
 
     def _end_epoch(self, updates: int) -> None:
-        rejected = self.train_loader.rejected
-        self._report.rejected(self.epoch, rejected)
+        rejected = sum(distributed.gather(Counter(self.train_loader.rejected)), Counter())
+        self._report.rejected(self.epoch, rejected, self.train_loader.examples)
         if not updates and rejected:
             raise TrainingError(
                 f"no sample of epoch {self.epoch + 1} could be used ({', '.join(rejected)}): check labels and augment"
@@ -363,7 +364,7 @@ class Trainer:
         """Evaluate the weights (their average where there is one) and keep them if they are the best."""
         state = self.state
         with self._average.applied(self.model) if self._average else nullcontext():
-            distributed.share_buffers(self.model)
+            distributed.share_statistics(self.model)
             try:
                 result = self.evaluator.run(self.model, self._stop_evaluation)
             except EvaluationStopped:
