@@ -52,22 +52,23 @@ class TrainPipeline(_Pipeline):
     def __init__(self, records: Sequence[Record], transforms: Sequence[Transform], seed: int) -> None:
         super().__init__(records, transforms)
         self.seed = seed
-        self._reads_encoded = bool(transforms) and getattr(transforms[0], "reads_encoded", False)
+        self.reads_encoded = bool(transforms) and getattr(transforms[0], "reads_encoded", False)
 
     def sample(self, index: int, epoch: int) -> Sample:
         """The transformed sample.
 
         Raises UnusableSample for an image that cannot be read, DataError where a transform fails.
         """
-        sample = self._labels(index, epoch)
-        if self._reads_encoded:
+        sample = self.labels(index, epoch)
+        if self.reads_encoded:
             sample["encoded"] = EncodedImage(self.records[index].image_path)
         else:
             sample["image"] = read_image(self.records[index].image_path)
         sample["others"] = partial(self._other, index, epoch)
         return self._apply(sample, np.random.default_rng([self.seed, epoch, index]))
 
-    def _labels(self, index: int, epoch: int) -> Sample:
+    def labels(self, index: int, epoch: int) -> Sample:
+        """What is known of a sample before its image is read."""
         record = self.records[index]
         return {
             "record": record,
@@ -84,7 +85,7 @@ class TrainPipeline(_Pipeline):
             other = int(rng.integers(len(self.records)))
             if other == index and len(self.records) > 1:
                 continue
-            sample = self._labels(other, epoch)
+            sample = self.labels(other, epoch)
             try:
                 sample["image"] = read_image(self.records[other].image_path)
             except UnusableSample:
