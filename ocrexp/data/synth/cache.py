@@ -159,6 +159,9 @@ def _draw_all(
         # A forked process has the fonts and the settings at once; pipes need no shared memory or semaphores.
         context = multiprocessing.get_context("fork")
         processes, pipes = [], []
+        # A forked process has OpenCV's pool without its threads and would wait for them: no pool while forking.
+        threads = cv2.getNumThreads()
+        cv2.setNumThreads(1)
         for rank in range(workers):
             receive, send = context.Pipe(duplex=False)
             process = context.Process(
@@ -168,6 +171,7 @@ def _draw_all(
             send.close()
             processes.append(process)
             pipes.append(receive)
+        cv2.setNumThreads(threads)
         try:
             _collect(pipes, lines, progress)
         finally:
@@ -199,7 +203,6 @@ def _collect(pipes: list[Connection], lines: dict[tuple[Split, int], str], progr
 
 def _worker(send: Connection, receive: Connection, part: Path, jobs: list[Job], draw: Draw) -> None:
     receive.close()
-    cv2.setNumThreads(1)  # the other cores have their own pages
     try:
         for done in _draw_share(part, jobs, draw):
             send.send(done)
