@@ -431,13 +431,13 @@ class Trainer:
         The weights are those from before, and are saved. Raises TrainingError.
         """
         if np.isfinite(float(problem.parts["loss"].astype("float32"))):
-            line = f"{ELSEWHERE}'s loss is not finite at step {self.step + 1}"
+            line, advice = f"{ELSEWHERE}'s loss is not finite at step {self.step + 1}", ""
         else:
             suffix = f"_rank{distributed.rank()}" if distributed.rank() else ""
             path = self.run_dir / f"nonfinite_batch{suffix}.npz"
             health.save_batch(problem.batch, problem.parts, path, self._sample_name)
             line = health.nonfinite_line(problem.parts, problem.batch, self.step, lr, self._sample_name)
-            line = f"{line} (batch saved as {path})"
+            line, advice = f"{line} (batch saved as {path})", f"; {health.WHAT_TO_TRY}"
         self.state.skipped_in_row += 1
         if self.settings.nonfinite == "skip" and self.state.skipped_in_row < health.SKIPS_IN_ROW:
             logger.warning("%s; this step is passed over", line)
@@ -447,7 +447,7 @@ class Trainer:
                 report.batches += 1
             return dataclasses.replace(report, updated=False, parts={})
         self._save_latest()
-        raise TrainingError(f"{line}; {health.WHAT_TO_TRY}")
+        raise TrainingError(line + advice)
 
 
 def _due(every: int | None, count: int, just_done: bool) -> bool:
