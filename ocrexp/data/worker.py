@@ -111,6 +111,10 @@ def start_workers(count: int, pipeline: Pipeline, collate: Collate, slots: Share
     sys.stderr.flush()
     workers = []
     parent = os.getpid()
+    # A child forked beside OpenCV's pool has the pool without its threads, and may wait for them for ever: end the pool
+    # first. The children keep one thread each; here the number is set back below.
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
     for i, (ours, theirs) in enumerate(pipes):
         with warnings.catch_warnings():
             # Python 3.12 warns of forking beside threads; the child uses none of them, and only numpy and OpenCV.
@@ -131,6 +135,7 @@ def start_workers(count: int, pipeline: Pipeline, collate: Collate, slots: Share
                 os._exit(code)
         workers.append(Worker(pid, ours))
         theirs.close()
+    cv2.setNumThreads(threads)
     return workers
 
 
@@ -140,7 +145,6 @@ def _work(connection: Connection, parent: int, pipeline: Pipeline, collate: Coll
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     gc.freeze()  # leave the parent's objects alone: no finalizers of theirs, fewer copied pages
-    cv2.setNumThreads(0)
     keep_freed_memory()
     while True:
         try:

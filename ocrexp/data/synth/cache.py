@@ -15,6 +15,7 @@ import logging
 import multiprocessing
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -176,7 +177,7 @@ def _draw_all(
             _collect(pipes, lines, progress)
         finally:
             for process in processes:
-                process.terminate()
+                process.kill()  # at the end they are gone; after an error their pages are not wanted
                 process.join()
         if len(lines) < len(jobs):
             codes = sorted({process.exitcode for process in processes if process.exitcode})
@@ -203,6 +204,8 @@ def _collect(pipes: list[Connection], lines: dict[tuple[Split, int], str], progr
 
 def _worker(send: Connection, receive: Connection, part: Path, jobs: list[Job], draw: Draw) -> None:
     receive.close()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group: the parent ends the others
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # not the handler that the parent may have
     try:
         for done in _draw_share(part, jobs, draw):
             send.send(done)
