@@ -176,7 +176,8 @@ def unclip(outline: Outline, ratio: float) -> list[Outline]:
     if perimeter == 0:
         return []
     offset = pyclipper.PyclipperOffset()
-    offset.AddPath([(int(x), int(y)) for x, y in outline], pyclipper.JT_ROUND, pyclipper.ET_CLOSEDPOLYGON)
+    whole = outline if isinstance(outline[0][0], int) else [[int(x), int(y)] for x, y in outline]
+    offset.AddPath(whole, pyclipper.JT_ROUND, pyclipper.ET_CLOSEDPOLYGON)
     rings: list[Outline] = offset.Execute(area * ratio / perimeter)
     return rings
 
