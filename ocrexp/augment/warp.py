@@ -133,9 +133,7 @@ class RandomWarpCrop:
         net = max(zoom_x, zoom_y) * (scale if self.crop == "cut" else 1.0)
         source, source_scale = self._source(sample, min(net, detail), detail if detail < net else None)
         whole = geometry.compose(geometry.scaling(*source_scale), matrix, last)
-        image = np.zeros((self.height, self.width, 3), np.uint8)
-        image[: content[1], : content[0]] = geometry.warp(source, whole, *content)
-        sample["image"] = image
+        sample["image"] = geometry.warp(source, whole, content, (self.width, self.height))
         return _keep_visible(sample, geometry.transform(polygons, last), content, whole_words=self.crop == "cut")
 
     def _source(self, sample: Sample, needed: float, detail: float | None) -> tuple[Image, tuple[float, float]]:

@@ -84,18 +84,16 @@ class DBTargets:
         polygons = [polygon.astype(np.float64) for polygon in sample["polygons"]]
         ignored = np.array(sample["ignored"], dtype=bool)
 
-        threshold_map = np.zeros((height, width), np.float32)
+        threshold_map = np.full((height, width), self.thresh_min, np.float32)
         threshold_mask = np.zeros((height, width), np.uint8)
         for polygon, skip in zip(polygons, ignored, strict=True):
             if not skip:
-                draw_threshold(polygon, ratio, threshold_map, threshold_mask)
-        threshold_map *= self.thresh_max - self.thresh_min
-        threshold_map += self.thresh_min
+                draw_threshold(polygon, ratio, threshold_map, threshold_mask, self.thresh_min, self.thresh_max)
 
         shrink_map = np.zeros((height, width), np.uint8)
         shrink_mask = np.ones((height, width), np.uint8)
         for i, polygon in enumerate(polygons):
-            inside = np.clip(polygon, 0, (width - 1, height - 1))
+            inside = np.minimum(np.maximum(polygon, 0), (width - 1, height - 1))
             kernels = [] if ignored[i] else self._kernels(inside, ratio)
             if kernels:
                 for kernel in kernels:
@@ -113,7 +111,7 @@ class DBTargets:
 
     def _kernels(self, inside: np.ndarray, ratio: float) -> list[np.ndarray]:
         """What is left of a polygon in the shrink map; nothing for one that is too small to be learnt."""
-        if np.ptp(inside, axis=0).min() < self.min_text_size:
+        if (inside.max(axis=0) - inside.min(axis=0)).min() < self.min_text_size:
             return []
         area, perimeter = area_and_perimeter(inside)
         if abs(area) < 1:

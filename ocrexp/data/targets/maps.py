@@ -17,12 +17,15 @@ Points = npt.NDArray[np.float64]  # (n, 2), x then y
 
 def area_and_perimeter(points: Points) -> tuple[float, float]:
     """Signed area (shoelace; positive where the points run clockwise on screen) and perimeter of a closed polygon."""
-    x, y = points[:, 0], points[:, 1]
-    following_x, following_y = np.roll(x, -1), np.roll(y, -1)
-    # Relative to the first point: with large coordinates the products would cancel.
-    x0, y0 = x[0], y[0]
-    area = 0.5 * float(np.sum((x - x0) * (following_y - y0) - (following_x - x0) * (y - y0)))
-    return area, float(np.sum(np.hypot(following_x - x, following_y - y)))
+    corners = points.tolist()  # a few points: plain floats are ten times as fast as arrays
+    x0, y0 = corners[0]  # areas relative to the first point: with large coordinates the products would cancel
+    area = perimeter = 0.0
+    x1, y1 = corners[-1]
+    for x2, y2 in corners:
+        area += (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
+        perimeter += math.hypot(x2 - x1, y2 - y1)
+        x1, y1 = x2, y2
+    return area / 2, perimeter
 
 
 def offset_polygon(points: Points, distance: float) -> list[npt.NDArray[np.int32]]:
@@ -61,17 +64,22 @@ def shrink_polygon(points: Points, area: float, perimeter: float, ratio: float) 
 
 
 def draw_threshold(
-    points: Points, ratio: float, nearness: npt.NDArray[np.float32], mask: npt.NDArray[np.uint8]
+    points: Points,
+    ratio: float,
+    threshold_map: npt.NDArray[np.float32],
+    mask: npt.NDArray[np.uint8],
+    low: float = 0.3,
+    high: float = 0.7,
 ) -> None:
-    """Draw one polygon into the threshold map: 1 on its outline, falling to 0 at the offset distance, and its mask.
+    """Draw one polygon into the threshold map, `high` on its outline, `low` from the offset distance on, and its mask.
 
-    The distance of a pixel to an edge is the perpendicular one inside the circle that has the edge as its diameter,
-    and the distance to the nearer end outside of it, as in DB's own code.
+    The distance of a pixel to an edge is the perpendicular one inside the circle that has the edge as its diameter, and
+    the distance to the nearer end outside of it, as in DB's own code.
 
     Args:
         points: (n, 2), may reach beyond the canvas.
         ratio: the shrink ratio; the offset distance is area · (1 - ratio²) / perimeter.
-        nearness: (height, width) in 0..1, raised in place.
+        threshold_map: (height, width), `low` where nothing has been drawn; raised in place.
         mask: (height, width), set to 1 inside the polygon grown by the offset distance.
     """
     area, perimeter = area_and_perimeter(points)
@@ -82,7 +90,7 @@ def draw_threshold(
     if not grown:
         return
     outline = grown[0]
-    height, width = nearness.shape
+    height, width = threshold_map.shape
     origin_x, origin_y = outline.min(axis=0).tolist()
     right, bottom = outline.max(axis=0).tolist()
     left, top = max(origin_x, 0), max(origin_y, 0)
@@ -92,12 +100,15 @@ def draw_threshold(
     cv2.fillPoly(mask, [outline], 1)
     # Relative to the outline's box and in float32, as the golden maps are made.
     local = (points - (origin_x, origin_y)).astype(np.float32).astype(np.float64)
-    squared = _squared_distance(local, distance, left - origin_x, top - origin_y, right - origin_x, bottom - origin_y)
-    np.sqrt(squared, out=squared)
-    squared *= -1 / distance
-    squared += 1
-    window = nearness[top : bottom + 1, left : right + 1]
-    np.maximum(window, squared.astype(np.float32), out=window)
+    nearness = _squared_distance(local, distance, left - origin_x, top - origin_y, right - origin_x, bottom - origin_y)
+    np.sqrt(nearness, out=nearness)
+    nearness *= -1 / distance
+    nearness += 1
+    drawn = nearness.astype(np.float32)
+    drawn *= high - low
+    drawn += low
+    window = threshold_map[top : bottom + 1, left : right + 1]
+    np.maximum(window, drawn, out=window)
 
 
 def _squared_distance(

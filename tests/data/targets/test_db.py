@@ -151,9 +151,9 @@ def test_the_caller_keeps_his_polygons():
 
 
 def test_degenerate_polygon_draws_no_threshold():
-    nearness, mask = np.zeros((20, 20), np.float32), np.zeros((20, 20), np.uint8)
-    draw_threshold(np.array([[2.0, 2], [10, 2], [15, 2]]), 0.4, nearness, mask)
-    assert nearness.sum() == 0
+    threshold_map, mask = np.full((20, 20), 0.3, np.float32), np.zeros((20, 20), np.uint8)
+    draw_threshold(np.array([[2.0, 2], [10, 2], [15, 2]]), 0.4, threshold_map, mask)
+    assert (threshold_map == np.float32(0.3)).all()
     assert mask.sum() == 0
 
 
