@@ -18,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Any
 
+from ocrexp.environment import available_cores
 from ocrexp.errors import ConfigError, TrainingError
 
 ELSEWHERE = "another process"  # in the error of a rank that stops for a fault that is not its own
@@ -39,7 +40,7 @@ def launch_processes(devices: int, worker: list[str], settings: Any, run_dir: Pa
             command,
             stdout=subprocess.DEVNULL,
             stderr=(logs / "launcher.log").open("wb"),
-            env=_environment(settings),
+            env=_environment(settings, devices),
             start_new_session=True,  # Ctrl-C reaches this process only, which passes it on once
         )
         forward = _Forward(process)
@@ -72,13 +73,18 @@ def _arguments(devices: int, settings: Any, logs: Path) -> list[str]:
     return [*arguments, *(str(item) for item in settings.launch_args)]
 
 
-def _environment(settings: Any) -> dict[str, str]:
+def _environment(settings: Any, devices: int) -> dict[str, str]:
     environment = dict(os.environ)
     package_root = str(Path(__file__).resolve().parents[2])
     paths = [package_root, *filter(None, [environment.get("PYTHONPATH")])]
     environment["PYTHONPATH"] = os.pathsep.join(paths)
+    environment.setdefault("GLOG_minloglevel", "2")  # connection notes of each process tell nobody anything
     if not _on_gpu(settings):
         environment["CUDA_VISIBLE_DEVICES"] = ""
+        cores = available_cores()
+        for name in ("OMP_NUM_THREADS", "FLAGS_paddle_num_threads"):
+            if environment.get(name) == str(cores):  # set for one process: each rank gets its share of the cores
+                environment[name] = str(max(1, cores // devices))
     return environment
 
 

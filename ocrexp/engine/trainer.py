@@ -44,11 +44,15 @@ from ocrexp.types import Batch
 class TrainLoader(Protocol):
     """What gives training batches; see `ocrexp.data.loader.Loader`."""
 
-    batch_size: int
-    dataset_size: int
     wait_seconds: float
     rejected: Counter[str]
     examples: dict[str, list[str]]
+
+    @property
+    def batch_size(self) -> int: ...
+
+    @property
+    def dataset_size(self) -> int: ...
 
     def __len__(self) -> int: ...
 
