@@ -27,6 +27,8 @@ def run(arguments: Sequence[str]) -> int:
     from hydra import main as hydra_main
 
     setup_hydra()
+    from ocrexp.config.hooks import SweepTable
+
     if names := shadowed():
         print(f"ocrexp: your ./conf stands in for the shipped {', '.join(names)}", file=sys.stderr)
     outcome = _Outcome()
@@ -41,7 +43,7 @@ def run(arguments: Sequence[str]) -> int:
         raise explained from error
     finally:
         os.environ.pop("HYDRA_FULL_ERROR", None)
-    return outcome.exit_code
+    return outcome.exit_code or int(not SweepTable.all_done)
 
 
 class _Outcome:
