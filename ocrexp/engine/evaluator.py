@@ -24,6 +24,8 @@ class EvalLoader(Protocol):
 
     def __len__(self) -> int: ...
 
+    def close(self) -> None: ...
+
 
 class EvaluationStopped(Exception):
     """`should_stop` said so; nothing of the evaluation counts."""

@@ -58,6 +58,8 @@ class TrainLoader(Protocol):
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]: ...
 
+    def close(self) -> None: ...
+
 
 @dataclass(frozen=True)
 class FitResult:
@@ -300,7 +302,7 @@ class Trainer:
             yield batch
 
     def _end_epoch(self, updates: int) -> None:
-        rejected = sum(distributed.gather(Counter(self.train_loader.rejected)), Counter())
+        rejected: Counter[str] = sum(distributed.gather(Counter(self.train_loader.rejected)), Counter())
         self._report.rejected(self.epoch, rejected, self.train_loader.examples)
         if not updates and rejected:
             raise TrainingError(

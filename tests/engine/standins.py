@@ -66,6 +66,9 @@ class FakeLoader:
             batch = make_batch(indices, epoch)
             yield self._spoil(batch, epoch, number) if self._spoil else batch
 
+    def close(self) -> None:
+        pass
+
 
 def make_batch(indices: Any, epoch: int = 0) -> Batch:
     images = np.stack([np.random.default_rng([int(i), epoch]).random((8, 8, 3), dtype=np.float32) for i in indices])
@@ -85,6 +88,9 @@ class FakeEvalLoader:
     def epoch(self, epoch: int, start: int = 0) -> Iterator[list[Batch]]:  # noqa: ARG002
         for first in range(0, self.images, 2):
             yield [self._part(index) for index in range(first, min(first + 2, self.images))]
+
+    def close(self) -> None:
+        pass
 
     def _part(self, index: int) -> Batch:
         batch = make_batch([1000 + index])
