@@ -54,7 +54,7 @@ class KillAfter(Callback):
     def __init__(self, step: int) -> None:
         self.step = step
 
-    def on_step_end(self, run: Any, values: Any) -> None:  # noqa: ARG002
+    def on_step_end(self, run: Any, values: Any) -> None:
         if run.step == self.step:
             kill()
 

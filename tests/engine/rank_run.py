@@ -47,7 +47,7 @@ class RankLoader(FakeLoader):
 class RankEvalLoader(FakeEvalLoader):
     """Every image on one rank."""
 
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[list[Batch]]:  # noqa: ARG002
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[list[Batch]]:
         for index in range(distributed.rank(), self.images, distributed.world_size()):
             yield [self._part(index)]
 

@@ -31,7 +31,7 @@ class Net(paddle.nn.Layer):
         self.drop = paddle.nn.Dropout(dropout)
         self.fc = paddle.nn.Linear(4, 1)
 
-    def forward(self, images: paddle.Tensor, targets: Any = None) -> dict[str, paddle.Tensor]:  # noqa: ARG002
+    def forward(self, images: paddle.Tensor, targets: Any = None) -> dict[str, paddle.Tensor]:
         x = self.norm(self.conv(images.transpose([0, 3, 1, 2])))
         return {"value": self.fc(self.drop(paddle.nn.functional.relu(x).mean(axis=[2, 3])))}
 
@@ -85,7 +85,7 @@ class FakeEvalLoader:
     def __len__(self) -> int:
         return (self.images + 1) // 2
 
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[list[Batch]]:  # noqa: ARG002
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[list[Batch]]:
         for first in range(0, self.images, 2):
             yield [self._part(index) for index in range(first, min(first + 2, self.images))]
 
@@ -149,7 +149,7 @@ class Recorder(BaseLogger):
     def log_metrics(self, values: dict[str, float], step: int) -> None:
         self.values.append((step, values))
 
-    def log_artifact(self, path: Path, name: str, kind: str) -> None:  # noqa: ARG002
+    def log_artifact(self, path: Path, name: str, kind: str) -> None:
         self.artifacts.append(path)
 
     def finish(self, state: str) -> None:

@@ -7,7 +7,7 @@ from ocrexp.engine.health import EmptyTargets, LoaderWatch, out_of_memory, out_o
 
 
 def _watch(workers: int, cores: int, monkeypatch: pytest.MonkeyPatch) -> LoaderWatch:
-    monkeypatch.setattr("os.sched_getaffinity", lambda pid: range(cores))  # noqa: ARG005
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: range(cores))
     return LoaderWatch(workers)
 
 

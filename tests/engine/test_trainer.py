@@ -39,7 +39,7 @@ class At(Callback):
     def __init__(self, step: int, act: Any) -> None:
         self.step, self.act = step, act
 
-    def on_step_end(self, run: Any, values: Any) -> None:  # noqa: ARG002
+    def on_step_end(self, run: Any, values: Any) -> None:
         if run.step == self.step:
             self.act(run)
 
@@ -190,7 +190,7 @@ def _stop_and_go_on(tmp_path: Path, stop: Any, **settings: Any) -> tuple[dict[st
 def test_sigterm_saves_and_the_run_goes_on_exactly(tmp_path: Path, step: int, caplog: pytest.LogCaptureFixture) -> None:
     """In the middle of an epoch and at its end; with dropout, batch norm, an average and accumulation."""
     caplog.set_level(logging.INFO)
-    stop = At(step, lambda run: os.kill(os.getpid(), signal.SIGTERM))  # noqa: ARG005
+    stop = At(step, lambda run: os.kill(os.getpid(), signal.SIGTERM))
     settings = {"ema_decay": 0.8, "log_every_steps": 1, "loader": FakeLoader(24, 2), "accumulate": 2}
     whole, resumed, recorder = _stop_and_go_on(tmp_path, stop, **settings)
     assert_same(whole, resumed)
@@ -264,7 +264,7 @@ def test_early_stopping_ends_with_an_evaluation_and_outlives_a_resume(tmp_path: 
         callbacks = {"early": EarlyStopping(patience=3), **more.pop("callbacks", {})}
         return make_trainer(tmp_path, evaluator=evaluator, callbacks=callbacks, log_every_steps=1, max_epochs=9)
 
-    stop = At(13, lambda run: os.kill(os.getpid(), signal.SIGTERM))  # noqa: ARG005
+    stop = At(13, lambda run: os.kill(os.getpid(), signal.SIGTERM))
     assert trainer(callbacks={"stop": stop}).fit().state == "interrupted"  # after evaluations 1 and 2
     on = trainer()
     on.restore(CheckpointStore(tmp_path).load_for_resume())
@@ -326,10 +326,10 @@ def test_skip_passes_over_the_step_and_goes_on(tmp_path: Path, caplog: pytest.Lo
 
 def test_empty_batches_are_passed_over(tmp_path: Path) -> None:
     """An empty batch within a step leaves the mean of the others."""
-    loader = FakeLoader(24, 4, spoil=lambda batch, epoch, number: {} if number == 2 else batch)  # noqa: ARG005
+    loader = FakeLoader(24, 4, spoil=lambda batch, epoch, number: {} if number == 2 else batch)
     result = make_trainer(tmp_path, loader=loader, max_epochs=2).fit()
     assert result.step == 10
-    half = FakeLoader(8, 4, spoil=lambda batch, epoch, number: {} if number == 0 else batch)  # noqa: ARG005
+    half = FakeLoader(8, 4, spoil=lambda batch, epoch, number: {} if number == 0 else batch)
     ends = []
     for name, settings in {
         "with": {"loader": half, "accumulate": 2},
@@ -346,7 +346,7 @@ def test_rejected_samples_are_counted_with_their_reasons(tmp_path: Path, caplog:
     caplog.set_level(logging.INFO)
     loader = FakeLoader()
 
-    def spoil(batch: Any, epoch: int, number: int) -> Any:  # noqa: ARG001
+    def spoil(batch: Any, epoch: int, number: int) -> Any:
         loader.rejected["no word inside the crop"] += 1
         loader.examples["no word inside the crop"] = ["images/3.jpg"]
         return batch
@@ -409,8 +409,8 @@ def test_a_full_disk_leaves_the_earlier_sets_and_goes_on(
         real(content, path, **more)
 
     monkeypatch.setattr(paddle, "save", save)
-    fill = At(7, lambda run: full.__setitem__(0, True))  # noqa: ARG005
-    free = At(11, lambda run: full.__setitem__(0, False))  # noqa: ARG005
+    fill = At(7, lambda run: full.__setitem__(0, True))
+    free = At(11, lambda run: full.__setitem__(0, False))
     made = make_trainer(tmp_path, callbacks={"fill": fill, "free": free}, log_every_steps=1, save_every_steps=2)
     assert made.fit().state == "done"
     assert caplog.text.count("latest could not be saved at step") == 2  # 8 and 10
