@@ -6,11 +6,37 @@ import paddle
 from paddle import Tensor, nn
 from paddle.nn import functional as F
 
+from ocrexp.models.cpu import conv as cpu
+
 
 def make_divisible(value: float, divisor: int = 8) -> int:
     """Nearest multiple of `divisor`, at least `divisor`, never below 90 % of `value` (MobileNetV3's rule)."""
     rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
     return rounded + divisor if rounded < 0.9 * value else rounded
+
+
+class Conv2D(nn.Conv2D):
+    """`paddle.nn.Conv2D` with zero padding and no dilation, faster on a CPU; the same parameters and results."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return conv2d(x, self.weight, self.bias, self._stride[0], self._updated_padding[0], self._groups)
+
+
+def conv2d(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int, groups: int = 1) -> Tensor:
+    """As `paddle.nn.functional.conv2d`, faster on a CPU.
+
+    1×1 convolutions are plain matrix products already and stay with paddle.
+    """
+    if weight.shape[2] > 1 and cpu.applies(x):
+        y = cpu.conv2d(x, weight, (stride, stride), (padding, padding), groups)
+        if y is not None:
+            return y if bias is None else y + bias.reshape([1, -1, 1, 1])
+    return F.conv2d(x, weight, bias, stride=stride, padding=padding, groups=groups)
+
+
+def relu(x: Tensor) -> Tensor:
+    """ReLU in the memory of `x`, which nothing else may need (a norm's or a sum's)."""
+    return F.relu_(x)
 
 
 def nearest_upsample(x: Tensor, factor: int) -> Tensor:
@@ -37,7 +63,7 @@ class SqueezeExcite(nn.Layer):
 
     def forward(self, x: Tensor) -> Tensor:
         gate = F.adaptive_avg_pool2d(x, 1)
-        gate = F.relu(self.conv1(gate))
+        gate = relu(self.conv1(gate))
         gate = F.hardsigmoid(self.conv2(gate), slope=0.2, offset=0.5)
         return x * gate
 

@@ -11,7 +11,7 @@ from paddle import Tensor, nn
 from paddle.nn import functional as F
 
 from ocrexp.errors import ConfigError
-from ocrexp.models.layers import SqueezeExcite, make_divisible
+from ocrexp.models.layers import Conv2D, SqueezeExcite, make_divisible, relu
 
 
 class Block(NamedTuple):
@@ -73,7 +73,7 @@ class ConvBN(nn.Layer):
         activation: Literal["relu", "hardswish"] | None = None,
     ) -> None:
         super().__init__()
-        self.conv = nn.Conv2D(
+        self.conv = Conv2D(
             in_channels,
             out_channels,
             kernel_size,
@@ -88,7 +88,7 @@ class ConvBN(nn.Layer):
     def forward(self, x: Tensor) -> Tensor:
         x = self.bn(self.conv(x))
         if self._activation == "relu":
-            return F.relu(x)
+            return relu(x)
         if self._activation == "hardswish":
             return F.hardswish(x)
         return x
