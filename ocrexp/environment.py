@@ -20,6 +20,14 @@ _M_TOP_PAD = -2
 _M_MMAP_MAX = -4
 
 
+_set_here: set[str] = set()  # variables that `prepare` has set in this process
+
+
+def untouched() -> dict[str, str]:
+    """The environment without what `prepare` has set: for processes that prepare themselves."""
+    return {name: value for name, value in os.environ.items() if name not in _set_here}
+
+
 def tuned() -> bool:
     """Whether the settings of this module and the CPU kernels of `ocrexp.models.cpu` are on."""
     return os.environ.get(SWITCH, "1").strip().lower() not in ("0", "false", "off", "no")
@@ -41,8 +49,9 @@ def prepare(enabled: bool = True, threads: int | None = None) -> list[str]:
     Returns:
         One line for each thing that was set.
     """
-    if not enabled:
+    if not enabled and tuned():
         os.environ[SWITCH] = "0"
+        _set_here.add(SWITCH)
     if not tuned():
         return []
     count = str(threads or available_cores())
@@ -58,6 +67,7 @@ def prepare(enabled: bool = True, threads: int | None = None) -> list[str]:
     for name, value in wanted.items():
         if name not in os.environ:
             os.environ[name] = value
+            _set_here.add(name)
             lines.append(f"{name}={value}")
     if _keep_freed_memory():
         lines.append("malloc keeps freed memory")
