@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any, NoReturn
@@ -11,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from ocrexp.config.check import check
 from ocrexp.config.compose import compose
+from ocrexp.engine.status import read_status
 from ocrexp.errors import ConfigError, OcrexpError
 
 
@@ -29,7 +31,7 @@ class RunGuard(Callback):
             prepare_process(job)
             check(job)
             folder = Path(config.hydra.run.dir)
-            if folder.exists() and any(folder.iterdir()):
+            if folder.exists() and any(folder.iterdir()) and not _another_node_runs_here(config, folder):
                 if config.run_dir is not None:
                     raise _exists(folder)
                 with open_dict(config):  # two runs started within one second
@@ -92,6 +94,12 @@ def prepare_process(config: DictConfig) -> None:
     threads = max(1, available_cores() // int(config.trainer.devices))
     prepare(enabled=bool(config.trainer.cpu_tuning), threads=threads)
     import_paddle()
+
+
+def _another_node_runs_here(config: DictConfig, folder: Path) -> bool:
+    """Whether the folder is there because the other machines of this same run share it."""
+    several = "--nnodes" in config.trainer.launch_args or int(os.environ.get("PADDLE_NNODES", "1").split(":")[0]) > 1
+    return several and (read_status(folder) or {"state": "running"})["state"] == "running"
 
 
 def _exists(folder: Path) -> OcrexpError:
