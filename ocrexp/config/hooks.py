@@ -44,7 +44,7 @@ class RunGuard(Callback):
             if config.run_dir is not None:
                 raise ConfigError("run_dir fixes the folder of one run; a sweep's folder is fixed by sweep_dir=…")
             grid = "BasicSweeper" in str(config.hydra.sweeper._target_)
-            for job in _each_value_once(list(config.hydra.overrides.task), grid):
+            for job in each_value_once(list(config.hydra.overrides.task), grid):
                 compose("train", job)
         except OcrexpError as error:
             _refuse(error)
@@ -62,7 +62,7 @@ class SweepTable(Callback):
         SweepTable.all_done = all(row["state"] == "done" for row in rows)
 
 
-def _each_value_once(overrides: list[str], grid: bool) -> list[list[str]]:
+def each_value_once(overrides: list[str], grid: bool) -> list[list[str]]:
     """Jobs that between them hold every value of a grid at least once: enough to see that all of it composes.
 
     Raises ConfigError for an interval that a grid cannot take; another sweeper's intervals are left to it.
