@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 def run_sweep_job(config: DictConfig, run_dir: Path, hydra: DictConfig) -> float | None:
     """Train one job unless its folder says that it is done; returns its best metric, None where it failed."""
-    overrides = [str(item) for item in hydra.overrides.task if not str(item).startswith("sweep_dir=")]
+    varied = _varied([str(item) for item in hydra.overrides.task], Path(hydra.sweep.dir))
     info = JobInfo(
-        name=str(hydra.job.override_dirname or hydra.job.num),
+        name=", ".join(varied) or f"job {hydra.job.num}",
         group=Path(hydra.sweep.dir).name,
         number=int(hydra.job.num),
-        overrides=sorted(overrides),
+        overrides=varied,
     )
     label = f"job {info.number} ({', '.join(info.overrides) or 'defaults'})"
     status = read_status(run_dir)
@@ -66,6 +66,17 @@ def _run_process(run_dir: Path, config: DictConfig, resume: bool, in_parallel: b
         return subprocess.run(command, check=False).returncode
     with (run_dir / "console.log").open("ab") as console:  # several progress bars on one screen help nobody
         return subprocess.run(command, check=False, stdout=console, stderr=subprocess.STDOUT).returncode
+
+
+def _varied(overrides: list[str], sweep_dir: Path) -> list[str]:
+    """Those of a job's overrides that differ between the jobs, as the sweep's own record tells."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from omegaconf import OmegaConf
+
+    asked = OmegaConf.load(sweep_dir / "multirun.yaml").hydra.overrides.task
+    parsed = OverridesParser.create().parse_overrides([str(item) for item in asked])
+    swept = {override.get_key_element() for override in parsed if override.is_sweep_override()}
+    return [item for item in overrides if item.partition("=")[0] in swept]
 
 
 def _same_configuration(run_dir: Path, config: DictConfig, label: str) -> None:
