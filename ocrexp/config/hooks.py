@@ -4,22 +4,37 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from ocrexp.config.build import trainer_settings
 from ocrexp.config.check import check
 from ocrexp.config.compose import compose
 from ocrexp.engine.status import read_status
-from ocrexp.errors import ConfigError, OcrexpError
+from ocrexp.errors import ConfigError, OcrexpError, explain_import_error
 
 
-def _refuse(error: OcrexpError) -> NoReturn:
-    # Hydra turns exceptions of callbacks into warnings; an exit is the one thing that it lets through.
-    print(f"ocrexp: {error}", file=sys.stderr)
-    sys.exit(error.exit_code)
+@contextmanager
+def _ends_the_program() -> Iterator[None]:
+    """Hydra turns exceptions of callbacks into warnings; an exit is the one thing that it lets through."""
+    try:
+        yield
+    except OcrexpError as error:
+        print(f"ocrexp: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except Exception as error:
+        line = explain_import_error(error) if isinstance(error, ImportError) else None
+        if line is None:
+            traceback.print_exc()
+        else:
+            print(f"ocrexp: {line}", file=sys.stderr)
+        sys.exit(1)
 
 
 class RunGuard(Callback):
@@ -27,27 +42,24 @@ class RunGuard(Callback):
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ARG002 - Hydra's signature
         job = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-        try:
+        with _ends_the_program():
             prepare_process(job)
             check(job)
+            trainer_settings(job)
             folder = Path(config.hydra.run.dir)
             if folder.exists() and any(folder.iterdir()) and not _another_node_runs_here(config, folder):
                 if config.run_dir is not None:
                     raise _exists(folder)
                 with open_dict(config):  # two runs started within one second
                     config.hydra.run.dir = str(_free_name(folder))
-        except OcrexpError as error:
-            _refuse(error)
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ARG002 - Hydra's signature
-        try:
+        with _ends_the_program():
             if config.run_dir is not None:
                 raise ConfigError("run_dir fixes the folder of one run; a sweep's folder is fixed by sweep_dir=…")
             grid = "BasicSweeper" in str(config.hydra.sweeper._target_)
             for job in each_value_once(list(config.hydra.overrides.task), grid):
                 compose("train", job)
-        except OcrexpError as error:
-            _refuse(error)
 
 
 class SweepTable(Callback):

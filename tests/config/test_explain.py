@@ -1,5 +1,6 @@
 """Config errors: one line, the mend in it, exit code 2, and no heavy import before them."""
 
+import os
 import subprocess
 import sys
 import time
@@ -78,3 +79,34 @@ def test_unknown_key_of_a_part_is_refused_before_data_is_loaded(tmp_path):
     assert done.returncode == 2
     assert lines == ["ocrexp: unknown key model.backbone.scal: MobileNetV3 takes no 'scal'; did you mean scale?"]
     assert not (tmp_path / "outputs").exists()
+
+
+def test_missing_packages_are_told_with_the_command_to_run(tmp_path):
+    """A folder of broken modules in front of the path stands for packages that are not there."""
+    (tmp_path / "paddle.py").write_text("raise ModuleNotFoundError(\"No module named 'paddle'\", name='paddle')\n")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, "-m", "ocrexp", "run_dir=run"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
+    assert done.returncode == 1
+    assert (
+        done.stderr
+        == "ocrexp: paddle is not installed: pip install 'ocrexp[cpu]' (GPU machines: see docs/installation.md)\n"
+    )
+    assert not (tmp_path / "run").exists()
+
+    (tmp_path / "paddle.py").unlink()
+    (tmp_path / "cv2.py").write_text(
+        "raise ImportError('libGL.so.1: cannot open shared object file: No such file or directory')\n"
+    )
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
+    assert done.returncode == 1
+    assert (
+        done.stderr == "ocrexp: OpenCV needs libGL, which this system lacks: apt-get install -y libgl1 libglib2.0-0\n"
+    )
+
+
+def test_impossible_trainer_values_leave_no_folder(tmp_path):
+    done, lines, _, _ = run("trainer.precision=fp8", "run_dir=run", cwd=tmp_path)
+    assert done.returncode == 2
+    assert lines == ["ocrexp: trainer.precision=fp8: choose from fp32, amp_o1, amp_o2"]
+    assert not (tmp_path / "run").exists()
