@@ -6,6 +6,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from ocrexp.config.check import check, fits
+from ocrexp.config.compose import compose
 from ocrexp.errors import ConfigError
 
 
@@ -67,3 +68,18 @@ def test_targets_that_are_not_there():
 )
 def test_fits(value, hint, expected):
     assert fits(value, hint) is expected
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("+trainer.max_step=5", "unknown key trainer.max_step: there is no 'max_step' in trainer; did you mean max_s"),
+        ("+optim.lrr=1", "unknown key optim.lrr: there is no 'lrr' in optim; did you mean lr?"),
+        ("+loader.zzz=1", "unknown key loader.zzz: there is no 'zzz' in loader; it has: batch_size, "),
+        ("seed=first", "seed: 'first' is no whole number"),
+    ],
+)
+def test_a_plus_does_not_open_a_closed_node(override, message):
+    with pytest.raises(ConfigError) as caught:
+        check(compose("train", [override]))
+    assert str(caught.value).startswith(message)
