@@ -73,8 +73,15 @@ def train_in(run_dir: Path, config: DictConfig, *, resume: bool = False) -> int:
     """Train a prepared run folder on the devices that its config asks for; returns the exit code."""
     if int(config.trainer.devices) > 1:
         from ocrexp.engine.distributed import launch
+        from ocrexp.engine.status import FAILED, read_status, write_status
+        from ocrexp.errors import OcrexpError
 
-        return launch(int(config.trainer.devices), worker_command(run_dir, resume), config.trainer, run_dir)
+        try:
+            return launch(int(config.trainer.devices), worker_command(run_dir, resume), config.trainer, run_dir)
+        except OcrexpError as error:
+            if (read_status(run_dir) or {}).get("state") != FAILED:  # a rank that was killed could not say so
+                write_status(run_dir, state=FAILED, error=str(error))
+            raise
     return fit(run_dir, config, resume=resume)
 
 
