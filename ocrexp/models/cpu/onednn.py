@@ -30,15 +30,8 @@ _DIRECT = 1
 _USER_SCRATCHPAD = 1
 _DIMS = ctypes.c_int64 * 12
 # Queries for memory descriptors, and the matching execution arguments.
-_QUERY = {
-    "src": 129,
-    "diff_src": 130,
-    "weights": 131,
-    "diff_weights": 132,
-    "dst": 133,
-    "diff_dst": 134,
-    "scratchpad": 136,
-}
+_QUERY = {"src": 129, "diff_src": 130, "weights": 131, "diff_weights": 132, "dst": 133, "diff_dst": 134}
+_QUERY["scratchpad"] = 136
 _ARG = {"src": 1, "dst": 17, "weights": 33, "scratchpad": 80, "diff_src": 129, "diff_dst": 145, "diff_weights": 161}
 
 Shape = tuple[int, ...]
@@ -88,7 +81,7 @@ class Library:
             raise OneDNNError(f"version {version.major}.{version.minor}, 3 is needed")
         self.engine = self.create("engine", "engine_create", _CPU, ctypes.c_size_t(0))
         self.stream = self.create("stream", "stream_create", self.engine, _DEFAULT_STREAM)
-        # Left to the library, a kernel's scratch memory belongs to the thread that made the kernel: elsewhere it crashes.
+        # Left to the library, scratch memory belongs to the thread that made the kernel: in another one it crashes.
         self.attributes = self.create("primitive_attr", "primitive_attr_create")
         self.call("primitive_attr_set_scratchpad_mode", self.attributes, _USER_SCRATCHPAD)
         self.lock = threading.Lock()
