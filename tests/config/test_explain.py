@@ -26,6 +26,8 @@ from ocrexp.errors import ConfigError
         (["loader.batchsize=2"], ["loader.batchsize", "did you mean batch_size?"]),
         (["+optim.lr=1"], ["optim.lr", "without the leading '+'"]),
         (["trainer.max_epochs=1,2"], ["several values", "-m"]),
+        (["optim.lr=1e-3", "logger=null"], ["logger=null", "did you mean logger=none?", "csv"]),
+        (["scheduler=null"], ["scheduler=null", "options: constant, cosine"]),
         (["name=a b=c"], ["cannot read the override", "quote"]),
     ],
     ids=lambda value: value[0] if isinstance(value, list) and "=" in value[0] else "",
@@ -62,8 +64,10 @@ def run(*arguments, cwd=None):
         (["-m", "optim.lr=interval(1e-5,1e-3)"], "grid sweeper"),
         (["trane"], "did you mean train?"),
         (["-m", "optim.lrr=1,2"], "did you mean lr?"),
+        (["-m", "model=glob(*)", "seed=0,1", "optim.lrr=1"], "did you mean lr?"),
+        (["~trainer"], "~trainer: a run needs its trainer"),
     ],
-    ids=["key", "option", "type", "interval", "verb", "sweep"],
+    ids=["key", "option", "type", "interval", "verb", "sweep", "glob", "deleted node"],
 )
 def test_command_line_answers_before_paddle_is_imported(arguments, word, tmp_path):
     done, lines, imported, _ = run(*arguments, cwd=tmp_path)
