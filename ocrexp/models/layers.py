@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
 import paddle
 from paddle import Tensor, nn
 from paddle.nn import functional as F
@@ -32,6 +34,11 @@ def conv2d(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding:
         if y is not None:
             return y if bias is None else y + bias.reshape([1, -1, 1, 1])
     return F.conv2d(x, weight, bias, stride=stride, padding=padding, groups=groups)
+
+
+def full_precision() -> AbstractContextManager[None]:
+    """Inside it nothing is cast to half precision, whatever the training's precision is."""
+    return paddle.amp.auto_cast(enable=False) if cpu.casts() else nullcontext()
 
 
 def relu(x: Tensor) -> Tensor:

@@ -128,7 +128,7 @@ def test_half_precision_and_switched_off_tensors_stay_with_paddle(monkeypatch: p
     assert conv.applies(x)
     assert not conv.applies(x.astype("bfloat16"))
     with monkeypatch.context() as patch:
-        patch.setattr(conv, "_casts", lambda: True)
+        patch.setattr(conv, "casts", lambda: True)
         assert not conv.applies(x)
     monkeypatch.setenv("OCREXP_CPU_TUNING", "0")
     assert not conv.applies(x)
