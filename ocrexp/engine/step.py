@@ -67,7 +67,7 @@ class Stepper:
         self.optimizer = optimizer
         self.masters: dict[str, paddle.Tensor] = getattr(optimizer, "_master_weights", {})
         if settings.sync_bn and distributed.world_size() > 1:
-            model = paddle.nn.SyncBatchNorm.convert_sync_batchnorm(model)
+            model = distributed.synchronise_norms(model)
         self._network = distributed.wrap(model, settings.sync_bn)
         self._loss = loss
         self._parameters = [parameter for parameter in model.parameters() if not parameter.stop_gradient]
