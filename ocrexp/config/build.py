@@ -61,7 +61,7 @@ def build_model(config: DictConfig) -> OCRModel:
     if node.pretrained:
         load_pretrained(model, node.pretrained, node.pretrained_min_coverage)
     if node.freeze:
-        freeze(model, list(node.freeze))
+        freeze(model, [node.freeze] if isinstance(node.freeze, str) else list(node.freeze))
     return model
 
 
@@ -78,7 +78,7 @@ def build_source(config: DictConfig) -> DataSource:
 
 def train_transforms(config: DictConfig) -> list[Transform]:
     """What is done to a training sample: augmentation, then what the loss needs."""
-    return [*named(config.augment).values(), build(config.targets)]
+    return [*named(config.get("augment")).values(), build(config.targets)]
 
 
 def build_train_loader(config: DictConfig, source: DataSource, rank: int = 0, world_size: int = 1) -> Loader:
@@ -102,7 +102,7 @@ def build_eval_loader(config: DictConfig, source: DataSource, rank: int = 0, wor
     from ocrexp.data.dataset import EvalPipeline
     from ocrexp.data.loader import build_eval_loader as make
 
-    pipeline = EvalPipeline(source.val_records(), list(named(config.preprocess).values()))
+    pipeline = EvalPipeline(source.val_records(), list(named(config.get("preprocess")).values()))
     return make(pipeline, rank=rank, world_size=world_size, **_loader(config))
 
 

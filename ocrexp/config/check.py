@@ -70,6 +70,8 @@ def _targets(node: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
 def locate(target: str, path: str) -> Callable[..., Any]:
     """Import what a `_target_` names; `path` is the config key, for the message."""
     module_name, _, attribute = target.rpartition(".")
+    if not module_name:
+        raise ConfigError(f"{path}._target_: {target!r} is no importable path: write module.Class")
     try:
         found = getattr(importlib.import_module(module_name), attribute)
     except ModuleNotFoundError as error:

@@ -19,6 +19,11 @@ from ocrexp.config.compose import compose
 from ocrexp.engine.status import read_status
 from ocrexp.errors import ConfigError, OcrexpError, explain_import_error
 
+# What a run cannot be without; loggers, callbacks and augmentation may be taken away.
+NEEDED = (
+    "trainer", "loader", "optim", "dataset", "targets", "model", "loss", "postprocess", "metric", "seed", "run_dir",
+)  # fmt: skip
+
 
 @contextmanager
 def _ends_the_program() -> Iterator[None]:
@@ -43,10 +48,14 @@ class RunGuard(Callback):
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ARG002 - Hydra's signature
         job = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
         with _ends_the_program():
+            if taken := [node for node in NEEDED if node not in job]:
+                raise ConfigError(f"~{taken[0]}: a run needs its {taken[0]}; choose another option, or set single keys")
             prepare_process(job)
             check(job)
             trainer_settings(job)
             folder = Path(config.hydra.run.dir)
+            if folder.is_file():
+                raise ConfigError(f"run_dir={folder} is a file: choose another folder")
             if folder.exists() and any(folder.iterdir()) and not _another_node_runs_here(config, folder):
                 if config.run_dir is not None:
                     raise _exists(folder)
@@ -79,10 +88,13 @@ def each_value_once(overrides: list[str], grid: bool) -> list[list[str]]:
 
     Raises ConfigError for an interval that a grid cannot take; another sweeper's intervals are left to it.
     """
+    from hydra.core.global_hydra import GlobalHydra
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
+    running = GlobalHydra.instance().hydra
+    parser = OverridesParser.create(config_loader=running.config_loader if running else None)  # it lists glob(*)
     columns: list[list[str]] = []
-    for override in OverridesParser.create().parse_overrides(overrides):
+    for override in parser.parse_overrides(overrides):
         if override.is_interval_sweep():
             if grid:
                 raise ConfigError(
@@ -115,7 +127,9 @@ def _another_node_runs_here(config: DictConfig, folder: Path) -> bool:
 
 
 def _exists(folder: Path) -> OcrexpError:
-    mend = f"continue it with `python -m ocrexp resume run_dir={folder}`, or choose another run_dir"
+    mend = "delete it (it has no checkpoint to go on from), or choose another run_dir"
+    if any((folder / "checkpoints").glob("*.pdstates")):
+        mend = f"continue it with `python -m ocrexp resume run_dir={folder}`, or choose another run_dir"
     return ConfigError(f"the run folder {folder} exists and is not overwritten: {mend}")
 
 

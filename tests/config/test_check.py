@@ -49,6 +49,8 @@ def test_misfits_are_named(values, message):
 def test_targets_that_are_not_there():
     with pytest.raises(ConfigError, match=r"there is no module ocrexp\.nowhere"):
         check(OmegaConf.create({"x": {"_target_": "ocrexp.nowhere.Thing"}}))
+    with pytest.raises(ConfigError, match="is no importable path"):
+        check(OmegaConf.create({"x": {"_target_": "Thing"}}))
     with pytest.raises(ConfigError, match="did you mean ConfigError"):
         check(OmegaConf.create({"x": {"_target_": "ocrexp.errors.ConfigErrors"}}))
 
