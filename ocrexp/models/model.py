@@ -23,13 +23,15 @@ class OCRModel(nn.Layer):
 
     Args:
         backbone: a built layer with `out_channels` (one number or a list).
-        neck: called with `in_channels=`; None: the head takes the backbone's output.
+        neck: called with `in_channels=`; None: the head takes the backbone's output. Heights and widths of
+            images must be multiples of its `size_multiple`, if it has one.
         head: called with `in_channels=`. A head whose `needs_targets` is true gets the targets in training.
         normalize: `{"mean": [b, g, r], "std": [b, g, r]}`: uint8 images become (x / 255 - mean) / std. The numbers
             are no part of the state.
 
     `forward(images, targets=None)` takes uint8 [N, H, W, 3] images, normalised here on the device, or float32
-    [N, 3, H, W] images that already are. It gives a dict of tensors, see the heads.
+    [N, 3, H, W] images that already are. It gives a dict of tensors, see the heads; it raises ConfigError for sizes
+    that the neck cannot take.
     """
 
     def __init__(
@@ -55,12 +57,28 @@ class OCRModel(nn.Layer):
         self._affine_on: dict[str, tuple[Tensor, ...]] = {}
 
     def forward(self, images: Tensor, targets: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
-        x = self.backbone(self.prepare(images))
+        x = self.prepare(images)
+        self._check_size(x)
+        x = self.backbone(x)
         if self.neck is not None:
             x = self.neck(x)
         if getattr(self.head, "needs_targets", False):
             return self.head(x, targets)
         return self.head(x)
+
+    def _check_size(self, x: Tensor) -> None:
+        multiple = getattr(self.neck, "size_multiple", 1)
+        height, width = x.shape[2:]
+        if height % multiple or width % multiple:
+            mend = (
+                "augment.warp.size=[width,height] (or the size of the crop that augment has in its place)"
+                if self.training
+                else "preprocess.resize.image_shape=[height,width]"
+            )
+            raise ConfigError(
+                f"the model got images of {width} × {height} pixels (width × height), its neck needs multiples of "
+                f"{multiple}: set {mend} to such"
+            )
 
     def prepare(self, images: Tensor) -> Tensor:
         """uint8 [N, H, W, C] to normalised float32 [N, C, H, W]; float images pass as they are."""
