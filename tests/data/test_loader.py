@@ -295,6 +295,36 @@ def test_training_loader_draws_by_list(images):
     assert sorted(int(batch["index"][0]) for batch in loader.epoch(0)) == [0, 1, 2]
 
 
+def test_repetitions_within_an_epoch_are_augmented_anew(images):
+    def noise(sample, rng):
+        sample["image"] = np.full((4, 4, 3), rng.integers(1 << 8, size=3), np.uint8)
+        return sample
+
+    def drawn(ratios, workers=0):
+        loader = build_train_loader(
+            TrainPipeline(images, [noise], 0),
+            ratios=ratios, seed=0, rank=0, world_size=1, **{**NODE, "num_workers": workers},
+        )  # fmt: skip
+        found = {}
+        for batch in loader.epoch(0):
+            for image, index in zip(batch["image"], batch["index"].tolist(), strict=True):
+                found.setdefault(index, []).append(tuple(image[0, 0].tolist()))
+        loader.close()
+        return found
+
+    once, thrice = drawn([1.0, 1.0]), drawn([3.0, 1.0])
+    assert sorted(thrice) == list(range(6))  # indices are those of the records
+    for index in range(3):
+        assert len(set(thrice[index])) == 3
+        assert once[index][0] in thrice[index]
+    for index in range(3, 6):
+        assert once[index] == thrice[index]  # the other samples keep their random numbers
+    assert {index: set(colours) for index, colours in drawn([3.0, 1.0], workers=1).items()} == {
+        index: set(colours) for index, colours in thrice.items()
+    }
+    assert TrainPipeline(images, [], 0).describe(7).endswith("1.png (list.txt:2)")
+
+
 def test_images_of_different_size_in_a_batch_are_explained(images):
     pipeline = TrainPipeline(images, [], 0)
     loader = build_train_loader(pipeline, ratios=None, seed=0, rank=0, world_size=1, **{**NODE, "batch_size": 6})
