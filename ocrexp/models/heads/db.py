@@ -52,8 +52,11 @@ class MapBranch(nn.Layer):
         """
         n, c, h, w = x.shape
         weight = self.conv2.weight.transpose([1, 2, 3, 0]).reshape([c * 4, c])
-        x = paddle.matmul(weight, x.reshape([n, c, h * w])).reshape([n, c, 4, h * w])
-        x = relu(self.conv_bn2(x.add_(self.conv2.bias.reshape([1, -1, 1, 1]))))
+        # The bias rides along as one more input channel of ones: adding it to the product would take a second.
+        bias = self.conv2.bias.reshape([c, 1]).expand([c, 4]).reshape([c * 4, 1])
+        x = paddle.concat([x.reshape([n, c, h * w]), paddle.ones([n, 1, h * w])], axis=1)
+        x = paddle.matmul(paddle.concat([weight, bias], axis=1), x).reshape([n, c, 4, h * w])
+        x = relu(self.conv_bn2(x))
         weight = self.conv3.weight.reshape([c, 4]).t()
         x = paddle.matmul(weight, x.reshape([n, c, 4 * h * w]))
         x = _probability(x.add_(self.conv3.bias))
