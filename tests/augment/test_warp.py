@@ -283,11 +283,22 @@ def test_same_generator_same_sample():
         ({"reference_side": 1280}, "crop=cut"),
         ({"crop": "cut", "keep_ratio": False}, "crop=fit"),
         ({"size": [0, 64]}, "at least one pixel"),
+        ({"crop": "cut", "min_crop_side_ratio": 0.1}, "min_crop_side_ratio acts with crop=fit"),
+        ({"crop": "whole", "min_crop_side_ratio": 0.1}, "min_crop_side_ratio acts with crop=fit"),
+        ({"min_crop_side_ratio": 1.5}, "a share lies in 0..1"),
+        ({"min_crop_side_ratio": -0.1}, "a share lies in 0..1"),
+        ({"max_tries": 0}, "max_tries is 0: it must be at least 1"),
     ],
 )
 def test_wrong_values_are_refused(options, said):
     with pytest.raises(ConfigError, match=said):
         RandomWarpCrop(**options)
+
+
+@pytest.mark.parametrize("option", [{"size": [640]}, {"min_crop_side_ratio": 2}, {"max_tries": 0}])
+def test_the_crop_alone_names_its_own_key(option):
+    with pytest.raises(ConfigError, match=f"^augment.crop.{next(iter(option))} is"):
+        EastRandomCrop(**option)
 
 
 def test_random_scale():
