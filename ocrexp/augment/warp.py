@@ -146,7 +146,8 @@ class RandomWarpCrop:
         whole = geometry.compose(geometry.scaling(*source_scale), matrix, last)
         sample["image"] = geometry.warp(source, whole, content, (self.width, self.height))
         boxes = geometry.boxes_of(geometry.transform(polygons, last))
-        sample["polygons"] = geometry.transform(sample["polygons"], geometry.compose(matrix, last))
+        moved = geometry.transform(sample["polygons"], geometry.compose(matrix, last))
+        sample["polygons"] = [geometry.as_polygon(polygon) for polygon in moved]
         return _keep_visible(sample, boxes, content, whole_words=self.crop == "cut")
 
     def _source(self, sample: Sample, needed: float, detail: float | None) -> tuple[Image, tuple[float, float]]:
@@ -200,7 +201,6 @@ def _keep_visible(sample: Sample, boxes: np.ndarray, content: tuple[int, int], w
         cut = (boxes[:, :2] < low).any(axis=1) | (boxes[:, 2:] > high).any(axis=1)
         sample["ignored"] = np.asarray(sample["ignored"], dtype=bool) | cut
     _select(sample, visible)
-    sample["polygons"] = [geometry.as_polygon(polygon) for polygon in sample["polygons"]]
     return sample
 
 
