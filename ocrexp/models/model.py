@@ -69,6 +69,8 @@ class OCRModel(nn.Layer):
         return self.head(x)
 
     def _check_size(self, x: Tensor) -> None:
+        if not paddle.in_dynamic_mode():
+            return  # a graph that is being exported has no sizes yet
         multiple = getattr(self.neck, "size_multiple", 1)
         height, width = x.shape[2:]
         if height % multiple or width % multiple:
