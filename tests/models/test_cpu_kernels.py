@@ -14,6 +14,7 @@ from paddle.nn import functional as F
 
 from ocrexp.models.backbones.mobilenet_v3 import MobileNetV3
 from ocrexp.models.cpu import conv, onednn
+from ocrexp.models.cpu.recompute import recomputed
 from ocrexp.models.cpu.upsample import TwoLevels, composed, conv3x3_of_doubled
 from ocrexp.models.heads.db import DBHead
 from ocrexp.models.layers import Conv2D, nearest_upsample
@@ -228,3 +229,35 @@ def test_a_layer_takes_all_arguments_of_paddles_own(arguments: dict[str, Any]) -
     theirs.set_state_dict(ours.state_dict())
     x = paddle.randn([2, 9, 11, 4] if "data_format" in arguments else [2, 4, 9, 11])
     np.testing.assert_allclose(ours(x).numpy(), theirs(x).numpy(), atol=1e-5)
+
+
+def test_a_recomputed_part_gives_the_same_to_the_last_bit_and_moves_its_statistics_once() -> None:
+    results = []
+    for recompute in (True, False):
+        paddle.seed(5)
+        layer = paddle.nn.Sequential(Conv2D(3, 4, 3, padding=1), paddle.nn.BatchNorm2D(4), paddle.nn.ReLU())
+        unused = layer.create_parameter([2])
+        layer.add_parameter("unused", unused)
+        x = leaf(2, 3, 6, 7)
+        for _ in range(2):
+            y = recomputed(layer, layer, x) if recompute else layer(x)
+            (y * paddle.arange(7, dtype="float32")).sum().backward()
+        assert unused.grad is None
+        learnt = [parameter for parameter in layer.parameters() if not parameter.stop_gradient]
+        used = [parameter.grad for parameter in learnt if parameter is not unused]
+        results.append([x.grad, *used, *(value for name, value in layer.state_dict().items() if name != "unused")])
+    for ours, theirs in zip(*results, strict=True):
+        np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+
+
+def test_a_recomputed_part_with_frozen_input_or_parameters() -> None:
+    layer = paddle.nn.Linear(3, 2)
+    x = paddle.randn([4, 3])
+    recomputed(layer, layer, x).sum().backward()
+    assert x.grad is None
+    assert layer.weight.grad is not None
+    for parameter in layer.parameters():
+        parameter.stop_gradient = True
+    x.stop_gradient = False
+    recomputed(layer, layer, x).sum().backward()
+    assert x.grad is not None

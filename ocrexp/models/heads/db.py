@@ -15,6 +15,7 @@ from paddle.nn import initializer
 
 from ocrexp.errors import ConfigError
 from ocrexp.models.cpu import conv as cpu
+from ocrexp.models.cpu.recompute import recomputed
 from ocrexp.models.cpu.upsample import TwoLevels
 from ocrexp.models.layers import Conv2D, full_precision, relu
 
@@ -38,9 +39,12 @@ class MapBranch(nn.Layer):
 
     def upsample(self, x: Tensor) -> Tensor:
         """What follows the first convolution: [N, C, H/4, W/4] to [N, 1, H, W]."""
-        x = relu(self.conv_bn1(x))
         if self._pointwise and cpu.applies(x):
+            plain = all(type(norm) is nn.BatchNorm2D for norm in (self.conv_bn1, self.conv_bn2))
+            if self.training and plain:
+                return recomputed(self._upsample_pointwise, self, x)
             return self._upsample_pointwise(x)
+        x = relu(self.conv_bn1(x))
         x = relu(self.conv_bn2(self.conv2(x)))
         return _probability(self.conv3(x))
 
@@ -51,6 +55,7 @@ class MapBranch(nn.Layer):
         order; only the one-channel map is put in place at the end.
         """
         n, c, h, w = x.shape
+        x = relu(self.conv_bn1(x))
         weight = self.conv2.weight.transpose([1, 2, 3, 0]).reshape([c * 4, c])
         # The bias rides along as one more input channel of ones: adding it to the product would take a second.
         bias = self.conv2.bias.reshape([c, 1]).expand([c, 4]).reshape([c * 4, 1])
