@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,12 @@ def oracle() -> Path:
 def real_data() -> Path:
     """Folder of real labelled images."""
     return _from_environment("OCREXP_DATA", "real labelled images are not here")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _ctrl_c_reaches_tests():
+    """A shell starts background jobs with SIGINT ignored, and children would inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True, scope="session")
