@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import paddle
@@ -53,6 +54,26 @@ def conv2d(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding:
 def full_precision() -> AbstractContextManager[None]:
     """Inside it nothing is cast to half precision, whatever the training's precision is."""
     return paddle.amp.auto_cast(enable=False) if cpu.casts() else nullcontext()
+
+
+def permuted(weight: Tensor, axes: Sequence[int]) -> Tensor:
+    """`weight.transpose(axes)` whose gradient is contiguous too.
+
+    paddle's own gives a parameter a strided gradient, and its reducer, which adds up the gradients of several devices,
+    reads such memory in the wrong order.
+    """
+    return _Permuted.apply(weight, axes=tuple(axes))
+
+
+class _Permuted(paddle.autograd.PyLayer):
+    @staticmethod
+    def forward(ctx, x, axes):  # type: ignore[no-untyped-def]  # paddle's protocol
+        ctx.inverse = sorted(range(len(axes)), key=axes.__getitem__)
+        return x.transpose(axes).contiguous()
+
+    @staticmethod
+    def backward(ctx, gradient):  # type: ignore[no-untyped-def]
+        return gradient.transpose(ctx.inverse).contiguous()
 
 
 def relu(x: Tensor) -> Tensor:

@@ -69,6 +69,8 @@ class Golden:
         ours["losses"] = {key: float(value) for key, value in losses.items()}
         losses["loss"].backward()
         parameters = dict(self.model.named_parameters())
+        # paddle's reducer of several devices reads strided gradients in the wrong order.
+        ours["strided"] = [key for key in self.info["grad_names"] if not parameters[key].grad.is_contiguous()]
         ours["grad_norms"] = np.array([norm(parameters[key].grad.numpy()) for key in self.info["grad_names"]])
         state = self.model.state_dict()
         for kind in ("mean", "variance"):
@@ -146,6 +148,7 @@ def test_batch_statistics_are_equal_after_one_training_forward(case: Golden) -> 
 
 
 def test_loss_and_gradients_are_equal(case: Golden) -> None:
+    assert not case.ours["strided"]
     for key, ours in LOSS_NAMES.items():
         limit = max(1e-4, 5 * case.info["outputs"][key]["sensitivity"])
         assert case.ours["losses"][ours] == pytest.approx(float(case.arrays[key].item()), rel=limit)

@@ -14,7 +14,7 @@ import paddle
 from paddle import Tensor
 
 from ocrexp.models.cpu import conv as cpu
-from ocrexp.models.layers import conv2d, nearest_upsample
+from ocrexp.models.layers import conv2d, nearest_upsample, permuted
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def conv3x3_of_doubled(x: Tensor, weight: Tensor) -> Tensor:
 def composed(weight: Tensor, pointwise: Tensor) -> Tensor:
     """Weights [O, C, kh, kw] of one convolution that does `pointwise` [M, C, 1, 1], then `weight` [O, M, kh, kw]."""
     out, middle, kh, kw = weight.shape
-    taps = weight.transpose([2, 3, 0, 1]).reshape([kh * kw * out, middle])
+    taps = permuted(weight, [2, 3, 0, 1]).reshape([kh * kw * out, middle])
     product = paddle.matmul(taps, pointwise.reshape([middle, -1]))
     return product.reshape([kh, kw, out, -1]).transpose([2, 3, 0, 1]).contiguous()
 

@@ -17,7 +17,7 @@ from ocrexp.errors import ConfigError
 from ocrexp.models.cpu import conv as cpu
 from ocrexp.models.cpu.recompute import recomputed
 from ocrexp.models.cpu.upsample import TwoLevels
-from ocrexp.models.layers import Conv2D, full_precision, relu
+from ocrexp.models.layers import Conv2D, full_precision, permuted, relu
 
 
 class MapBranch(nn.Layer):
@@ -56,13 +56,13 @@ class MapBranch(nn.Layer):
         """
         n, c, h, w = x.shape
         x = relu(self.conv_bn1(x))
-        weight = self.conv2.weight.transpose([1, 2, 3, 0]).reshape([c * 4, c])
+        weight = permuted(self.conv2.weight, [1, 2, 3, 0]).reshape([c * 4, c])
         # The bias rides along as one more input channel of ones: adding it to the product would take a second.
         bias = self.conv2.bias.reshape([c, 1]).expand([c, 4]).reshape([c * 4, 1])
         x = paddle.concat([x.reshape([n, c, h * w]), paddle.ones([n, 1, h * w])], axis=1)
         x = paddle.matmul(paddle.concat([weight, bias], axis=1), x).reshape([n, c, 4, h * w])
         x = relu(self.conv_bn2(x))
-        weight = self.conv3.weight.reshape([c, 4]).t()
+        weight = permuted(self.conv3.weight, [2, 3, 1, 0]).reshape([4, c])
         x = paddle.matmul(weight, x.reshape([n, c, 4 * h * w]))
         x = _probability(x.add_(self.conv3.bias))
         # inner row, inner column, outer row, outer column, height, width
