@@ -28,18 +28,46 @@ def nearest_upsample(x: Tensor, factor: int) -> Tensor:
 
 
 class SqueezeExcite(nn.Layer):
-    """Channel attention of MobileNetV3: global mean → 1×1 conv, ReLU → 1×1 conv, hard sigmoid (slope 0.2) → scale."""
+    """Channel attention of MobileNetV3: global mean → 1×1 conv, ReLU → 1×1 conv, hard sigmoid → scale.
 
-    def __init__(self, channels: int, reduction: int = 4) -> None:
+    `slope` is that of the hard sigmoid: PaddleOCR's MobileNetV3 has 0.2, its later networks 1/6.
+    """
+
+    def __init__(self, channels: int, reduction: int = 4, slope: float = 0.2) -> None:
         super().__init__()
         self.conv1 = nn.Conv2D(channels, channels // reduction, 1)
         self.conv2 = nn.Conv2D(channels // reduction, channels, 1)
+        self._slope = slope
 
     def forward(self, x: Tensor) -> Tensor:
         gate = F.adaptive_avg_pool2d(x, 1)
         gate = F.relu(self.conv1(gate))
-        gate = F.hardsigmoid(self.conv2(gate), slope=0.2, offset=0.5)
+        gate = F.hardsigmoid(self.conv2(gate), slope=self._slope, offset=0.5)
         return x * gate
+
+
+class DropPath(nn.Layer):
+    """Stochastic depth (Huang et al., arXiv 1603.09382): in training drops the whole branch of a sample."""
+
+    def __init__(self, drop_prob: float) -> None:
+        super().__init__()
+        self.drop_prob = drop_prob
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.drop_prob == 0 or not self.training:
+            return x
+        kept = paddle.rand([x.shape[0]] + [1] * (x.ndim - 1)) >= self.drop_prob
+        return x * (kept.astype(x.dtype) / (1 - self.drop_prob))
+
+
+def initialize_transformer(layer: nn.Layer) -> None:
+    """Linear weights from a normal of deviation 0.02 cut at two deviations, their biases 0 (ViT's start)."""
+    draw, zero = nn.initializer.TruncatedNormal(std=0.02), nn.initializer.Constant(0.0)
+    for sublayer in layer.sublayers(include_self=True):
+        if isinstance(sublayer, nn.Linear):
+            draw(sublayer.weight)
+            if sublayer.bias is not None:
+                zero(sublayer.bias)
 
 
 def count_parameters(layer: nn.Layer) -> int:

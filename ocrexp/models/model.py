@@ -1,4 +1,4 @@
-"""A network of three parts that complete each other: backbone → neck → head."""
+"""A network of parts that complete each other: (transform →) backbone → neck → head."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from paddle import Tensor, nn
 
 from ocrexp.errors import ConfigError
 
-PARTS = ("backbone", "neck", "head")
+PARTS = ("transform", "backbone", "neck", "head")
 
 
 class OCRModel(nn.Layer):
@@ -20,9 +20,10 @@ class OCRModel(nn.Layer):
     Args:
         backbone: a built layer with `out_channels` (one number or a list).
         neck: called with `in_channels=`; None: the head takes the backbone's output.
-        head: called with `in_channels=`. A head whose `needs_targets` is true gets the targets in training.
+        head: called with `in_channels=`. A head whose `needs_targets` is true gets the targets.
         normalize: `{"mean": [b, g, r], "std": [b, g, r]}`: uint8 images become (x / 255 - mean) / std. The numbers
-            are no part of the state.
+            are no part of the state. With one value each the images are made grey first.
+        transform: a built layer from images to images in front of the backbone (TPS), or None.
 
     `forward(images, targets=None)` takes uint8 [N, H, W, 3] images, normalised here on the device, or float32
     [N, 3, H, W] images that already are. It gives a dict of tensors, see the heads.
@@ -34,8 +35,10 @@ class OCRModel(nn.Layer):
         neck: Callable[..., nn.Layer] | None,
         head: Callable[..., nn.Layer],
         normalize: Mapping[str, Sequence[float]] | None = None,
+        transform: nn.Layer | None = None,
     ) -> None:
         super().__init__()
+        self.transform = transform
         self.backbone = backbone
         channels: Any = backbone.out_channels
         self.neck = None
@@ -50,7 +53,10 @@ class OCRModel(nn.Layer):
             self.register_buffer("_pixel_shift", shift, persistable=False)
 
     def forward(self, images: Tensor, targets: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
-        x = self.backbone(self.prepare(images))
+        x = self.prepare(images)
+        if self.transform is not None:
+            x = self.transform(x)
+        x = self.backbone(x)
         if self.neck is not None:
             x = self.neck(x)
         if getattr(self.head, "needs_targets", False):
@@ -65,7 +71,13 @@ class OCRModel(nn.Layer):
             raise ConfigError("the model got uint8 images but no model.normalize; give its mean and std")
         # Transposed while it is still one byte a value.
         x = images.transpose([0, 3, 1, 2]).astype("float32")
+        if x.shape[1] == 3 and self._pixel_scale.shape[1] == 1:
+            x = (x * paddle.to_tensor(_GREY)).sum(axis=1, keepdim=True)
         return x * self._pixel_scale + self._pixel_shift
+
+
+# Weights of blue, green and red in grey (ITU-R BT.601, as OpenCV).
+_GREY = np.array([0.114, 0.587, 0.299], dtype=np.float32).reshape(1, 3, 1, 1)
 
 
 def _affine(normalize: Mapping[str, Sequence[float]]) -> tuple[Tensor, Tensor]:
