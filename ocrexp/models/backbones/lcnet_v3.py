@@ -12,7 +12,7 @@ import paddle
 from paddle import Tensor, nn
 from paddle.nn import functional as F
 
-from ocrexp.models.layers import SqueezeExcite, make_divisible
+from ocrexp.models.layers import DepthwiseConv2D, SqueezeExcite, make_divisible
 
 Stride = int | tuple[int, int]
 
@@ -73,16 +73,20 @@ class ConvBN(nn.Layer):
         self, in_channels: int, out_channels: int, kernel_size: int, stride: Stride = 1, groups: int = 1
     ) -> None:
         super().__init__()
-        self.conv = nn.Conv2D(
-            in_channels,
-            out_channels,
-            kernel_size,
-            stride=stride,
-            padding=kernel_size // 2,
-            groups=groups,
-            weight_attr=paddle.ParamAttr(initializer=nn.initializer.KaimingNormal()),
-            bias_attr=False,
-        )
+        attr = paddle.ParamAttr(initializer=nn.initializer.KaimingNormal())
+        if groups == in_channels == out_channels:
+            self.conv = DepthwiseConv2D(in_channels, kernel_size, stride, weight_attr=attr)
+        else:
+            self.conv = nn.Conv2D(
+                in_channels,
+                out_channels,
+                kernel_size,
+                stride=stride,
+                padding=kernel_size // 2,
+                groups=groups,
+                weight_attr=attr,
+                bias_attr=False,
+            )
         self.bn = nn.BatchNorm2D(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:

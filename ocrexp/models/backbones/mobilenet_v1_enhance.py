@@ -14,7 +14,7 @@ from paddle import Tensor, nn
 from paddle.nn import functional as F
 
 from ocrexp.errors import ConfigError
-from ocrexp.models.layers import SqueezeExcite
+from ocrexp.models.layers import DepthwiseConv2D, SqueezeExcite
 
 
 class Row(NamedTuple):
@@ -46,16 +46,20 @@ class ConvBN(nn.Layer):
         self, in_channels: int, out_channels: int, kernel_size: int, stride: int | tuple[int, int] = 1, groups: int = 1
     ) -> None:
         super().__init__()
-        self._conv = nn.Conv2D(
-            in_channels,
-            out_channels,
-            kernel_size,
-            stride=stride,
-            padding=kernel_size // 2,
-            groups=groups,
-            weight_attr=paddle.ParamAttr(initializer=nn.initializer.KaimingNormal()),
-            bias_attr=False,
-        )
+        attr = paddle.ParamAttr(initializer=nn.initializer.KaimingNormal())
+        if groups == in_channels == out_channels:
+            self._conv = DepthwiseConv2D(in_channels, kernel_size, stride, weight_attr=attr)
+        else:
+            self._conv = nn.Conv2D(
+                in_channels,
+                out_channels,
+                kernel_size,
+                stride=stride,
+                padding=kernel_size // 2,
+                groups=groups,
+                weight_attr=attr,
+                bias_attr=False,
+            )
         self._batch_norm = nn.BatchNorm2D(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
