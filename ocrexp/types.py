@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypedDict
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from ocrexp.data.images import EncodedImage
 
 Polygon = npt.NDArray[np.float32]  # (n, 2), x then y, in pixels of the image it belongs to
 Image = npt.NDArray[np.uint8]  # (height, width, 3), BGR
@@ -40,6 +44,9 @@ class Sample(TypedDict, total=False):
     record: Record
     index: int
     epoch: int
+    encoded: EncodedImage  # the file behind `image`, for a transform that decodes by itself
+    others: Callable[[np.random.Generator], Sample]  # another record's sample, decoded, drawn at random
+    unreadable: str  # why there is no `image` (evaluation only)
     image: npt.NDArray[Any]
     polygons: list[Polygon]
     texts: list[str]

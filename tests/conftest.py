@@ -1,5 +1,7 @@
 """Fixtures that say where golden numbers and real images are, and skip with a reason where they are not."""
 
+import json
+import logging
 import os
 from pathlib import Path
 
@@ -29,3 +31,57 @@ def oracle() -> Path:
 def real_data() -> Path:
     """Folder of real labelled images."""
     return _from_environment("OCREXP_DATA", "real labelled images are not here")
+
+
+@pytest.fixture(autouse=True)
+def _own_notices():
+    """Commands send the package's notices to the screen; tests of other parts listen to them at the root."""
+    yield
+    logger = logging.getLogger("ocrexp")
+    logger.propagate = True
+    for handler in list(logger.handlers):
+        logger.removeHandler(handler)
+
+
+@pytest.fixture(scope="session")
+def tiny_lists(tmp_path_factory) -> Path:
+    """A folder of 12 training and 4 validation images of 160×160 with two dark words each, and their lists."""
+    import cv2
+    import numpy as np
+
+    root = tmp_path_factory.mktemp("tiny_lists")
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 12), ("val", 4)):
+        lines = []
+        for number in range(count):
+            image = np.full((160, 160, 3), 200, np.uint8) + rng.integers(0, 40, (160, 160, 3), dtype=np.uint8)
+            regions = []
+            for top in (20, 90):
+                x, y = int(rng.integers(5, 50)), top + int(rng.integers(0, 20))
+                cv2.putText(image, "WORD", (x, y + 30), cv2.FONT_HERSHEY_SIMPLEX, 1.1, (20, 20, 20), 3)
+                points = [[x, y + 4], [x + 95, y + 4], [x + 95, y + 34], [x, y + 34]]
+                regions.append({"transcription": "WORD", "points": points})
+            name = f"{split}_{number}.png"
+            cv2.imwrite(str(root / name), image)
+            lines.append(f"{name}\t{json.dumps(regions)}\n")
+        (root / f"{split}_list.txt").write_text("".join(lines), encoding="utf-8")
+    return root
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny_lists) -> list[str]:
+    """Overrides that train a small detector on `tiny_lists` in a second or two."""
+    return [
+        "dataset=det_list",
+        f"dataset.root={tiny_lists}",
+        "model/backbone=mobilenetv3_small_x0_5",
+        "model.backbone.scale=0.35",
+        "model.neck.out_channels=16",
+        "augment.warp.size=[96,96]",
+        "preprocess.resize.limit_side_len=96",
+        "preprocess.resize.limit_type=max",
+        "loader.batch_size=4",
+        "loader.num_workers=0",
+        "trainer.max_epochs=2",
+        "trainer.log_every_steps=1",
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,11 +17,14 @@ from ocrexp.config.frozen import apply_overrides, read_frozen, split_overrides
 from ocrexp.config.hooks import prepare_process
 from ocrexp.config.paths import options_of
 from ocrexp.errors import ConfigError
+from ocrexp.logs import show_notices
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from ocrexp.types import EvalResult
+
+log = logging.getLogger(__name__)
 
 REPLACEABLE = ("dataset", "metric", "postprocess", "preprocess", "loader")
 
@@ -28,6 +32,7 @@ REPLACEABLE = ("dataset", "metric", "postprocess", "preprocess", "loader")
 def run(arguments: Sequence[str]) -> int:
     """Evaluate; returns 0."""
     setup_hydra()
+    show_notices()
     verb_keys = [str(key) for key in compose("eval", [])]
     own, changes = split_overrides(verb_keys, arguments)
     verb = compose("eval", own)
@@ -89,6 +94,7 @@ def evaluate(
     from ocrexp.engine.checkpoint import load_weights
     from ocrexp.engine.distributed import set_device
     from ocrexp.engine.evaluator import Evaluator
+    from ocrexp.report.detection import draw_sample
 
     set_device(str(config.trainer.device))
     config.model.pretrained = None  # the checkpoint holds all of them
@@ -108,9 +114,8 @@ def evaluate(
     finally:
         loader.close()
     if pictures and folder is not None:
-        draw = build(config.callbacks.pictures.draw) if config.callbacks.get("pictures") else None
-        if draw is not None:
-            write_pictures(result, draw, folder / "plots" / "eval")
+        drawer = build(config.callbacks.pictures).draw if config.callbacks.get("pictures") else None
+        write_pictures(result, drawer or draw_sample, folder / "plots" / "eval")
     return result, source.fingerprint()
 
 
@@ -121,12 +126,14 @@ def write_pictures(result: EvalResult, draw: Any, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for number, sample in enumerate(result.samples):
         cv2.imwrite(str(folder / f"{number:02d}_{Path(sample.path).stem}.jpg"), draw(sample)[..., ::-1])
-    print(f"pictures: {folder}")
+    log.info("pictures: %s", folder)
 
 
 def figures_line(metrics: dict[str, float]) -> str:
     """`precision 0.8123 recall 0.7991 hmean 0.8056`."""
-    return " ".join(f"{name} {value:.4f}" if isinstance(value, float) else f"{name} {value}" for name, value in metrics.items())
+    return " ".join(
+        f"{name} {value:.4f}" if isinstance(value, float) else f"{name} {value}" for name, value in metrics.items()
+    )
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

@@ -40,7 +40,7 @@ def run(arguments: Sequence[str]) -> int:
     setup_hydra()
     own, changes = split_overrides(["run_dir"], arguments)
     verb = compose("resume", own)
-    if verb.run_dir is None or "run_dir" not in verb or not own:
+    if verb.run_dir is None:
         raise ConfigError("resume needs the run to continue: run_dir=outputs/NAME/DATE_TIME")
     run_dir = Path(verb.run_dir)
     config = apply_overrides(read_frozen(run_dir), changes, refuse=reason_to_refuse)

@@ -1,7 +1,7 @@
 """`ocrexp train`: compose, check, train, evaluate at the end. With -m: a sweep of such runs.
 
 Hydra composes and names the folders. A single run on one device trains in this process; the jobs of a sweep, and runs
-on several devices, train in processes of their own from the folder's `config_resolved.yaml`.
+on several devices, train in processes of their own from the folder's `config_resolved.yaml`. `fit` is the recipe.
 """
 
 from __future__ import annotations
@@ -19,12 +19,16 @@ from ocrexp.config.paths import shadowed, shipped_conf
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+    from ocrexp.engine.trainer import Trainer
+
 
 def run(arguments: Sequence[str]) -> int:
-    """Hand the arguments to Hydra, job by job; returns the exit code."""
+    """Hand the arguments to Hydra, which calls `job` for each run; returns the exit code."""
     from hydra import main as hydra_main
 
     setup_hydra()
+    from ocrexp.config.hooks import SweepTable
+
     if names := shadowed():
         print(f"ocrexp: your ./conf stands in for the shipped {', '.join(names)}", file=sys.stderr)
     outcome = _Outcome()
@@ -39,7 +43,7 @@ def run(arguments: Sequence[str]) -> int:
         raise explained from error
     finally:
         os.environ.pop("HYDRA_FULL_ERROR", None)
-    return outcome.exit_code
+    return outcome.exit_code or int(not SweepTable.all_done)
 
 
 class _Outcome:
@@ -60,7 +64,7 @@ class _Outcome:
             from ocrexp.commands.sweep import run_sweep_job
 
             return run_sweep_job(config, run_dir, hydra)
-        write_job(run_dir, config, JobInfo(name=str(config.name)))
+        write_job(run_dir, config, JobInfo(name=f"{config.name} {run_dir.name}"))
         self.exit_code = train_in(run_dir, config)
         return None
 
@@ -71,8 +75,6 @@ def train_in(run_dir: Path, config: DictConfig, *, resume: bool = False) -> int:
         from ocrexp.engine.distributed import launch
 
         return launch(int(config.trainer.devices), worker_command(run_dir, resume), config.trainer, run_dir)
-    from ocrexp.commands.fit import fit
-
     return fit(run_dir, config, resume=resume)
 
 
@@ -80,3 +82,106 @@ def worker_command(run_dir: Path, resume: bool) -> list[str]:
     """Script and arguments of a process that trains one prepared run folder."""
     script = Path(__file__).with_name("worker.py")
     return [str(script), str(run_dir), *(["--resume"] if resume else [])]
+
+
+def fit(run_dir: Path, config: DictConfig, *, resume: bool = False) -> int:
+    """Train in this process, and evaluate at the end.
+
+    Returns 0, or 130 / 143 when it was interrupted and can be resumed. Raises an OcrexpError for what stops the run;
+    `status.json` has its line by then.
+    """
+    from ocrexp.config.hooks import prepare_process
+    from ocrexp.engine.status import write_status
+    from ocrexp.errors import OcrexpError
+    from ocrexp.logs import show_notices
+
+    show_notices()
+    prepare_process(config)
+    try:
+        trainer = build_trainer(run_dir, config, resume=resume)
+    except OcrexpError as error:
+        write_status(run_dir, state="failed", error=str(error))
+        raise
+    try:
+        result = trainer.fit()
+    finally:
+        for loader in (trainer.train_loader, trainer.evaluator.loader):
+            loader.close()
+    from ocrexp.engine.distributed import is_main
+
+    if is_main():
+        print(f"run folder: {run_dir} (pictures and curves: {run_dir / 'plots'})")
+    return result.exit_code
+
+
+def build_trainer(run_dir: Path, config: DictConfig, *, resume: bool = False) -> Trainer:
+    """Put the parts together as the configuration says, on this process's device.
+
+    With `resume` the trainer goes on from the newest good set of `latest`.
+    """
+    from ocrexp.config import build
+    from ocrexp.config.frozen import read_job
+    from ocrexp.data.memory import shared_memory_warning
+    from ocrexp.engine import distributed
+    from ocrexp.engine.checkpoint import CheckpointStore
+    from ocrexp.engine.evaluator import Evaluator
+    from ocrexp.engine.seed import seed_everything
+    from ocrexp.engine.settings import RunPlan
+    from ocrexp.engine.trainer import Trainer
+    from ocrexp.loggers.base import RunInfo
+    from ocrexp.loggers.group import LoggerGroup
+
+    settings = build.trainer_settings(config)
+    distributed.set_device(settings.device)
+    distributed.start_process_group()
+    rank, world_size = distributed.rank(), distributed.world_size()
+    if warning := shared_memory_warning(world_size):
+        build.log.warning("%s", warning)
+    seed_everything(config.seed)
+
+    source = build.build_source(config)
+    train_loader = build.build_train_loader(config, source, rank, world_size)
+    eval_loader = build.build_eval_loader(config, source, rank, world_size)
+    if rank == 0:
+        for line in source.report():
+            build.log.warning("%s", line)
+    plan = RunPlan.make(settings, len(train_loader))
+
+    model = build.build_model(config)
+    lr = build.learning_rate(config, world_size)
+    optimizer = build.build_optimizer(config, model, lr)
+    schedule = build.build_schedule(config, lr, plan)
+    evaluator = Evaluator(
+        eval_loader,
+        build.build_postprocess(config),
+        build.build_metric(config),
+        limit_batches=settings.limit_val_batches,
+    )
+    job = read_job(run_dir)
+    fingerprint = source.fingerprint()
+    trainer = Trainer(
+        model=model,
+        loss=build.build_loss(config),
+        optimizer=optimizer,
+        schedule=schedule,
+        train_loader=train_loader,
+        evaluator=evaluator,
+        settings=settings,
+        plan=plan,
+        seed=config.seed,
+        run=RunInfo(
+            name=job.name,
+            run_dir=run_dir,
+            config={**build.container(config), "fingerprint": fingerprint},
+            group=job.group,
+            resumed=resume,
+        ),
+        callbacks=build.named(config.callbacks),
+        loggers=LoggerGroup(build.named(config.logger) if rank == 0 else {}),
+        fingerprints=fingerprint,
+        sample_name=train_loader.pipeline.describe,
+        hints=build.zero_metric_hints(config),
+    )
+    if resume:
+        trainer.restore(CheckpointStore(run_dir).load_for_resume())
+    return trainer

@@ -10,10 +10,10 @@ from pathlib import Path
 
 
 def main() -> int:
-    """Train the folder from its `config_resolved.yaml`; returns the exit code of `fit`."""
+    """Train the folder from its `config_resolved.yaml`; returns the exit code of `train.fit`."""
     here = str(Path(__file__).resolve().parent)
     sys.path[:] = [entry for entry in sys.path if entry != here]  # a script's folder must not shadow top-level modules
-    from ocrexp.commands.fit import fit
+    from ocrexp.commands.train import fit
     from ocrexp.config.frozen import read_resolved
     from ocrexp.errors import OcrexpError
 

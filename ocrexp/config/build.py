@@ -12,8 +12,12 @@ from omegaconf import DictConfig, OmegaConf
 from ocrexp.errors import ConfigError
 
 if TYPE_CHECKING:
+    import paddle
+
     from ocrexp.data.loader import Loader
+    from ocrexp.engine.settings import RunPlan, TrainerSettings
     from ocrexp.models.model import OCRModel
+    from ocrexp.optim.schedules import Schedule
     from ocrexp.types import DataSource, Metric, Postprocess, Transform
 
 log = logging.getLogger(__name__)
@@ -116,6 +120,57 @@ def build_postprocess(config: DictConfig) -> Postprocess:
     """Outputs to predictions in original image coordinates."""
     postprocess: Postprocess = build(config.postprocess)
     return postprocess
+
+
+def trainer_settings(config: DictConfig) -> TrainerSettings:
+    """The node `trainer` as its dataclass; raises ConfigError for values that cannot be."""
+    from ocrexp.engine.settings import TrainerSettings
+
+    return TrainerSettings(**dict(OmegaConf.to_container(config.trainer)))  # type: ignore[arg-type]
+
+
+def learning_rate(config: DictConfig, world_size: int = 1) -> float:
+    """`optim.lr`, scaled to the global batch where `optim.scale_lr` asks for it."""
+    from ocrexp.optim.optimizers import resolve_lr
+
+    batch = config.loader.batch_size * config.trainer.accumulate * world_size
+    return resolve_lr(config.optim.lr, batch, config.optim.reference_batch, config.optim.scale_lr)
+
+
+def build_optimizer(config: DictConfig, model: OCRModel, lr: float) -> paddle.optimizer.Optimizer:
+    """The optimizer of the model's trainable parameters."""
+    from ocrexp.optim.optimizers import build_optimizer as make
+
+    optim = config.optim
+    return make(
+        model,
+        build(optim.optimizer),
+        lr,
+        weight_decay=optim.weight_decay,
+        no_decay_names=list(optim.no_decay_names),
+        no_decay_1d=optim.no_decay_1d,
+        clip_norm=optim.clip_norm,
+        clip_scope=optim.clip_scope,
+    )
+
+
+def build_schedule(config: DictConfig, lr: float, plan: RunPlan) -> Schedule:
+    """The learning rate over the steps of a run."""
+    partial = build(config.optim.schedule)
+    schedule: Schedule = partial(lr=lr, total_steps=plan.total_steps, steps_per_epoch=plan.steps_per_epoch)
+    return schedule
+
+
+def zero_metric_hints(config: DictConfig) -> list[str]:
+    """What else to look at when the metric stays 0, from what the configuration says."""
+    hints = []
+    if not config.model.pretrained:
+        hints.append("model.pretrained is null: training from random weights takes many more steps")
+    if config.model.freeze:
+        hints.append(f"model.freeze={list(config.model.freeze)}: these parts do not learn")
+    if "box_thresh" in config.postprocess:
+        hints.append(f"postprocess.box_thresh={config.postprocess.box_thresh} drops every region that scores less")
+    return hints
 
 
 def container(config: DictConfig) -> dict[str, Any]:

@@ -137,11 +137,6 @@ def _hydra_error(text: str, verb: str, overrides: Sequence[str]) -> ConfigError:
         if "already" in text or first.startswith("Could not append"):
             return ConfigError(f"{key} is there already: write {key}=… without the leading '+'")
         return unknown_key(key, _without(verb, overrides, key))
-    if "BasicSweeper" in first and "interval" in first.lower():
-        return ConfigError(
-            "the grid sweeper takes lists, not intervals: write key=1e-4,5e-4,1e-3, or choose a sweeper that draws from"
-            " intervals (hydra/sweeper=optuna, from the hydra-optuna-sweeper package)"
-        )
     requires = re.search(r"'(?P<override>[^']+)' requires --multirun", text)
     if requires or "requires --multirun" in text or "Ambiguous value" in first:
         swept = requires["override"] if requires else next((item for item in overrides if "," in item), "")

@@ -10,7 +10,8 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from ocrexp.config.check import check
-from ocrexp.errors import OcrexpError
+from ocrexp.config.compose import compose
+from ocrexp.errors import ConfigError, OcrexpError
 
 
 def _refuse(error: OcrexpError) -> NoReturn:
@@ -37,31 +38,63 @@ class RunGuard(Callback):
             _refuse(error)
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ARG002 - Hydra's signature
-        if config.run_dir is not None:
-            from ocrexp.errors import ConfigError
-
-            _refuse(ConfigError("run_dir fixes the folder of one run; a sweep's folder is fixed by sweep_dir=…"))
+        try:
+            if config.run_dir is not None:
+                raise ConfigError("run_dir fixes the folder of one run; a sweep's folder is fixed by sweep_dir=…")
+            grid = "BasicSweeper" in str(config.hydra.sweeper._target_)
+            for job in _each_value_once(list(config.hydra.overrides.task), grid):
+                compose("train", job)
+        except OcrexpError as error:
+            _refuse(error)
 
 
 class SweepTable(Callback):
     """After a sweep: the table of its jobs, best first, on the screen and as `sweep.csv`."""
 
+    all_done = True  # of the sweep that this process ran last; the jobs themselves may run in other processes
+
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ARG002 - Hydra's signature
         from ocrexp.report.sweep import finish_sweep
 
-        finish_sweep(Path(config.hydra.sweep.dir))
+        rows = finish_sweep(Path(config.hydra.sweep.dir))
+        SweepTable.all_done = all(row["state"] == "done" for row in rows)
+
+
+def _each_value_once(overrides: list[str], grid: bool) -> list[list[str]]:
+    """Jobs that between them hold every value of a grid at least once: enough to see that all of it composes.
+
+    Raises ConfigError for an interval that a grid cannot take; another sweeper's intervals are left to it.
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    columns: list[list[str]] = []
+    for override in OverridesParser.create().parse_overrides(overrides):
+        if override.is_interval_sweep():
+            if grid:
+                raise ConfigError(
+                    f"{override.input_line}: the grid sweeper takes lists, not intervals: write key=1e-4,5e-4,1e-3, or"
+                    " choose a sweeper that draws from intervals (hydra/sweeper=optuna, package hydra-optuna-sweeper)"
+                )
+        elif override.is_sweep_override():
+            key = override.get_key_element()
+            columns.append([f"{key}={value}" for value in override.sweep_string_iterator()])
+        else:
+            columns.append([str(override.input_line)])
+    longest = max((len(column) for column in columns), default=1)
+    return [[column[min(row, len(column) - 1)] for column in columns] for row in range(longest)]
 
 
 def prepare_process(config: DictConfig) -> None:
-    """Set what must stand before paddle is imported; safe to call twice."""
-    from ocrexp.environment import prepare
+    """Set what must stand before paddle is imported, and import it; safe to call twice."""
+    from ocrexp.environment import available_cores, prepare
+    from ocrexp.logs import import_paddle
 
-    prepare(enabled=bool(config.trainer.cpu_tuning))
+    threads = max(1, available_cores() // int(config.trainer.devices))
+    prepare(enabled=bool(config.trainer.cpu_tuning), threads=threads)
+    import_paddle()
 
 
 def _exists(folder: Path) -> OcrexpError:
-    from ocrexp.errors import ConfigError
-
     mend = f"continue it with `python -m ocrexp resume run_dir={folder}`, or choose another run_dir"
     return ConfigError(f"the run folder {folder} exists and is not overwritten: {mend}")
 

@@ -31,6 +31,7 @@ class OptimSchema:
     no_decay_names: list[str] = field(default_factory=list)
     no_decay_1d: bool = False
     clip_norm: float | None = None
+    clip_scope: str = "global"
     reference_batch: int | None = None
     scale_lr: bool = False
     optimizer: Any = MISSING

@@ -102,8 +102,8 @@ class Charset:
             strange = [c for c in self._split(replacement) if c not in self._index]
             if strange:
                 raise ConfigError(
-                    f"charset.unknown_map: {character!r} stands for {replacement!r}, of which {describe(strange[0])} is "
-                    "not in the charset either"
+                    f"charset.unknown_map: {character!r} stands for {replacement!r}, of which {describe(strange[0])} "
+                    "is not in the charset either"
                 )
 
     @staticmethod
@@ -199,8 +199,8 @@ class Charset:
             character, count = refused.most_common(1)[0]
             others = f" (and {len(refused) - 1} other characters)" if len(refused) > 1 else ""
             raise DataError(
-                f"{first[character]}: {describe(character)} is not in the charset {self.source}, {count} times{others}; "
-                "add it to the dictionary, use charset=from_labels, or set charset.unknown=map or drop"
+                f"{first[character]}: {describe(character)} is not in the charset {self.source}, {count} times{others}"
+                "; add it to the dictionary, use charset=from_labels, or set charset.unknown=map or drop"
             )
         return coverage
 

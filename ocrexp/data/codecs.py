@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -69,7 +70,7 @@ class CTCCodec(Codec):
     @staticmethod
     def steps_needed(positions: Sequence[int]) -> int:
         """Steps that a model must emit for a text: a blank is needed between equal neighbours."""
-        return len(positions) + sum(a == b for a, b in zip(positions, positions[1:], strict=False))
+        return len(positions) + sum(a == b for a, b in pairwise(positions))
 
 
 class AttentionCodec(Codec):

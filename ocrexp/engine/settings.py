@@ -44,11 +44,6 @@ class TrainerSettings:
     cpu_tuning: bool = True
 
     def __post_init__(self) -> None:
-        if type(self.max_epochs) is str:  # a schema placeholder of the config store, checked when it is real
-            return
-        self.check()
-
-    def check(self) -> None:
         """Raises ConfigError naming the key whose value cannot be."""
         for name in _POSITIVE:
             value = getattr(self, name)

@@ -22,9 +22,7 @@ class MultiLoss:
     Calling it gives `loss`, `loss_ctc` and `loss_sar` or `loss_nrtr` (weighted: the parts add up to `loss`).
     """
 
-    def __init__(
-        self, ctc: CTCLoss, guide: SARLoss | NRTRLoss, weight_1: float = 1.0, weight_2: float = 1.0
-    ) -> None:
+    def __init__(self, ctc: CTCLoss, guide: SARLoss | NRTRLoss, weight_1: float = 1.0, weight_2: float = 1.0) -> None:
         self.ctc, self.guide = ctc, guide
         self.weights = weight_1, weight_2
         self._name = "loss_sar" if isinstance(guide, SARLoss) else "loss_nrtr"

@@ -46,6 +46,9 @@ class OCRModel(nn.Layer):
             self.neck = neck(in_channels=channels)
             channels = self.neck.out_channels
         self.head = head(in_channels=channels)
+        neck_layer: Any = self.neck
+        if hasattr(neck_layer, "keep_levels_apart"):
+            neck_layer.keep_levels_apart = getattr(self.head, "takes_levels_apart", False)
         self._normalizes = normalize is not None
         if normalize is not None:
             scale, shift = _affine(normalize)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import numpy as np
@@ -22,11 +22,12 @@ class WeightAverage:
         self._average = {key: _float_copy(value) for key, value in model.state_dict().items()}
 
     @paddle.no_grad()
-    def update(self, model: paddle.nn.Layer, step: int) -> None:
-        """Take in the weights after `step` steps."""
+    def update(self, model: paddle.nn.Layer, step: int, masters: Mapping[str, paddle.Tensor] | None = None) -> None:
+        """Take in the weights after `step` steps; `masters` (paddle's name → float32) where they are in less."""
         decay = min(self.decay, (1 + step) / (10 + step))
-        for key, value in model.state_dict().items():
-            average = self._average[key]
+        masters = masters or {}
+        for key, own in model.state_dict().items():
+            average, value = self._average[key], masters.get(own.name, own)
             if value.is_floating_point():
                 average.scale_(decay)
                 average.add_(value.astype(average.dtype) * (1 - decay))
@@ -43,6 +44,10 @@ class WeightAverage:
             yield
         finally:
             _fill(state, own)
+
+    def tensors(self) -> dict[str, paddle.Tensor]:
+        """The averages, by the names of the model's state."""
+        return dict(self._average)
 
     def state_dict(self) -> dict[str, npt.NDArray[np.generic]]:
         """The averages as arrays."""

@@ -78,9 +78,7 @@ class CTCBeamDecoder:
         return results
 
 
-def beam_search(
-    probabilities: Floats, width: int
-) -> list[tuple[tuple[int, ...], float, tuple[int, ...]]]:
+def beam_search(probabilities: Floats, width: int) -> list[tuple[tuple[int, ...], float, tuple[int, ...]]]:
     """The likeliest label sequences of one image, best first.
 
     Args:

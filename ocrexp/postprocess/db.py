@@ -20,6 +20,8 @@ from ocrexp.types import Batch, DetPrediction, Polygon
 
 Map = npt.NDArray[np.float32]  # (height, width), probabilities
 Outline = list[list[float]]  # points (x, y) in pixels of the map
+Points = npt.NDArray[np.float32] | npt.NDArray[np.int32]  # (n, 2), x then y, in pixels of the map
+Region = tuple[Points, float]  # with its score
 
 DILATION_KERNEL = np.ones((2, 2), dtype=np.uint8)
 CONTOUR_TOLERANCE = 0.002  # of the perimeter, when an outline is simplified to a polygon
@@ -115,7 +117,7 @@ class DBPostProcess:
             return [contours[index] for index in kept]
         return contours[: self.max_candidates]
 
-    def _quad(self, probability: Map, contour: npt.NDArray[np.int32]) -> tuple[Outline, float] | None:
+    def _quad(self, probability: Map, contour: npt.NDArray[np.int32]) -> Region | None:
         if len(contour) < 3 and self.min_size > 0:  # a point or a line has no width
             return None
         corners, shorter = _smallest_rectangle(contour)
@@ -131,9 +133,9 @@ class DBPostProcess:
         if len(rings) != 1:
             return None
         corners, shorter = _smallest_rectangle(np.array(rings[0], dtype=np.int32))
-        return (corners, score) if shorter >= self.min_size + UNCLIPPED_MARGIN else None
+        return (np.array(corners, dtype=np.float32), score) if shorter >= self.min_size + UNCLIPPED_MARGIN else None
 
-    def _polygon(self, probability: Map, contour: npt.NDArray[np.int32]) -> tuple[Outline, float] | None:
+    def _polygon(self, probability: Map, contour: npt.NDArray[np.int32]) -> Region | None:
         simplified = cv2.approxPolyDP(contour, CONTOUR_TOLERANCE * cv2.arcLength(contour, True), True)
         if len(simplified) < 4:
             return None
@@ -143,8 +145,8 @@ class DBPostProcess:
         rings = unclip(simplified[:, 0].tolist(), self.unclip_ratio)
         if not rings:
             return None
-        ring = max(rings, key=pyclipper.Area) if len(rings) > 1 else rings[0]
-        shorter = min(cv2.minAreaRect(np.array(ring, dtype=np.int32))[1])
+        ring = np.array(max(rings, key=pyclipper.Area) if len(rings) > 1 else rings[0], dtype=np.int32)
+        shorter = min(cv2.minAreaRect(ring)[1])
         return (ring, score) if shorter >= self.min_size + UNCLIPPED_MARGIN else None
 
 
@@ -174,21 +176,19 @@ def unclip(outline: Outline, ratio: float) -> list[Outline]:
     if perimeter == 0:
         return []
     offset = pyclipper.PyclipperOffset()
-    offset.AddPath([(int(x), int(y)) for x, y in outline], pyclipper.JT_ROUND, pyclipper.ET_CLOSEDPOLYGON)
+    whole = outline if isinstance(outline[0][0], int) else [[int(x), int(y)] for x, y in outline]
+    offset.AddPath(whole, pyclipper.JT_ROUND, pyclipper.ET_CLOSEDPOLYGON)
     rings: list[Outline] = offset.Execute(area * ratio / perimeter)
     return rings
 
 
 def _area_and_perimeter(outline: Outline) -> tuple[float, float]:
-    double_area = perimeter = 0.0
-    # From the first point, so that large coordinates do not cost digits.
-    x0, y0 = outline[0]
-    previous_x, previous_y = outline[-1][0] - x0, outline[-1][1] - y0
-    for x, y in outline:
-        x, y = x - x0, y - y0
-        double_area += previous_x * y - x * previous_y
-        perimeter += ((x - previous_x) ** 2 + (y - previous_y) ** 2) ** 0.5
-        previous_x, previous_y = x, y
+    following = outline[1:] + outline[:1]
+    perimeter = sum(map(math.dist, outline, following))
+    x0, y0 = outline[0]  # from here, so that large coordinates do not cost digits
+    double_area = sum(
+        (x - x0) * (v - y0) - (u - x0) * (y - y0) for (x, y), (u, v) in zip(outline, following, strict=True)
+    )
     return abs(double_area) / 2, perimeter
 
 
@@ -201,7 +201,7 @@ def _smallest_rectangle(points: npt.NDArray[np.int32]) -> tuple[Outline, float]:
     return [top_left, top_right, bottom_right, bottom_left], min(rectangle[1])
 
 
-def _to_source(outlines: list[Outline], map_shape: tuple[int, ...], shape: npt.NDArray[np.float64]) -> list[Polygon]:
+def _to_source(outlines: list[Points], map_shape: tuple[int, ...], shape: npt.NDArray[np.float64]) -> list[Polygon]:
     """Outlines in a map (H, W) to whole pixels of the source image that `shape` describes."""
     if not outlines:
         return []
@@ -213,7 +213,7 @@ def _to_source(outlines: list[Outline], map_shape: tuple[int, ...], shape: npt.N
     resized_from = np.where(np.isclose(resized_from, source_size, rtol=1e-6, atol=0), source_size, resized_from)
     # Rectangles have float32 corners and PaddleOCR under NumPy 2 divides them in float32, whole points of polygons in
     # float64, before it multiplies in float64: this decides which way halves are rounded.
-    points = np.array([point for outline in outlines for point in outline])
+    points = np.concatenate(outlines)
     precision = np.float32 if points.dtype.kind == "f" else np.float64
     share = points.astype(precision) / map_size.astype(precision)
     scaled = np.clip(np.round(share.astype(np.float64) * resized_from), 0, source_size).astype(np.float32)

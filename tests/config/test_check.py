@@ -10,7 +10,9 @@ from ocrexp.errors import ConfigError
 
 
 class Part:
-    def __init__(self, width: int, ratio: float = 0.5, mode: Literal["fast", "slow"] = "fast", names: list[str] | None = None):
+    def __init__(
+        self, width: int, ratio: float = 0.5, mode: Literal["fast", "slow"] = "fast", names: list[str] | None = None
+    ):
         self.width = width
 
 
@@ -38,13 +40,13 @@ def test_fitting_node_passes():
     ],
 )
 def test_misfits_are_named(values, message):
-    with pytest.raises(ConfigError, match=".") as caught:
+    with pytest.raises(ConfigError) as caught:
         check(node(**values))
     assert str(caught.value) == message
 
 
 def test_targets_that_are_not_there():
-    with pytest.raises(ConfigError, match="there is no module ocrexp.nowhere"):
+    with pytest.raises(ConfigError, match=r"there is no module ocrexp\.nowhere"):
         check(OmegaConf.create({"x": {"_target_": "ocrexp.nowhere.Thing"}}))
     with pytest.raises(ConfigError, match="did you mean ConfigError"):
         check(OmegaConf.create({"x": {"_target_": "ocrexp.errors.ConfigErrors"}}))

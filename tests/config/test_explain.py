@@ -41,7 +41,11 @@ def test_one_line_with_the_mend(overrides, words):
 def run(*arguments, cwd=None):
     started = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "ocrexp", *arguments], capture_output=True, text=True, cwd=cwd, check=False
+        [sys.executable, "-X", "importtime", "-m", "ocrexp", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        check=False,
     )
     lines = [line for line in done.stderr.splitlines() if not line.startswith("import time:")]
     imported = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
@@ -72,7 +76,5 @@ def test_command_line_answers_before_paddle_is_imported(arguments, word, tmp_pat
 def test_unknown_key_of_a_part_is_refused_before_data_is_loaded(tmp_path):
     done, lines, _, _ = run("+model.backbone.scal=0.5", "dataset=det_list", "dataset.root=/nowhere", cwd=tmp_path)
     assert done.returncode == 2
-    assert lines == [
-        "ocrexp: unknown key model.backbone.scal: MobileNetV3 takes no 'scal'; did you mean scale?"
-    ]
+    assert lines == ["ocrexp: unknown key model.backbone.scal: MobileNetV3 takes no 'scal'; did you mean scale?"]
     assert not (tmp_path / "outputs").exists()

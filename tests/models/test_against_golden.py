@@ -15,6 +15,7 @@ import pytest
 from ocrexp.losses.db import DBLoss
 from ocrexp.models.backbones.mobilenet_v3 import MobileNetV3
 from ocrexp.models.backbones.resnet_vd import ResNetVd
+from ocrexp.models.cpu.upsample import TwoLevels
 from ocrexp.models.heads.db import DBHead
 from ocrexp.models.model import OCRModel
 from ocrexp.models.necks.db_fpn import DBFPN
@@ -50,7 +51,8 @@ class Golden:
             features = self.model.backbone(self.image)
             for index, feature in enumerate(features):
                 ours[f"stage.backbone.{index}"] = feature.numpy()
-            ours["stage.neck"] = self.model.neck(features).numpy()
+            joined = self.model.neck(features)
+            ours["stage.neck"] = (joined.joined() if isinstance(joined, TwoLevels) else joined).numpy()
             ours["eval.maps"] = self.model(self.image)["maps"].numpy()
         self.model.train()
         outputs = self.model(self.image)

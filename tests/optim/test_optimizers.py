@@ -119,7 +119,7 @@ def test_excluded_parameters_do_not_decay(arguments: dict[str, Any], still: set[
         np.testing.assert_allclose(after[key], before[key] * 0.9, rtol=1e-6)
 
 
-def test_frozen_parameters_stay_out(recorded: Any) -> None:  # noqa: ARG001
+def test_frozen_parameters_stay_out(recorded: Any) -> None:
     model = Model()
     for parameter in model.fc1.parameters():
         parameter.stop_gradient = True

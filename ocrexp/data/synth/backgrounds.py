@@ -1,4 +1,4 @@
-"""What pages are drawn on: plain, gradients, clouds, textures, stripes, patches; photographs where a folder is given."""
+"""What pages are drawn on: plain, gradients, clouds, textures, stripes, patches; photographs from a folder."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ import logging
 import multiprocessing
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -159,6 +160,9 @@ def _draw_all(
         # A forked process has the fonts and the settings at once; pipes need no shared memory or semaphores.
         context = multiprocessing.get_context("fork")
         processes, pipes = [], []
+        # A forked process has OpenCV's pool without its threads and would wait for them: no pool while forking.
+        threads = cv2.getNumThreads()
+        cv2.setNumThreads(1)
         for rank in range(workers):
             receive, send = context.Pipe(duplex=False)
             process = context.Process(
@@ -168,11 +172,12 @@ def _draw_all(
             send.close()
             processes.append(process)
             pipes.append(receive)
+        cv2.setNumThreads(threads)
         try:
             _collect(pipes, lines, progress)
         finally:
             for process in processes:
-                process.terminate()
+                process.kill()  # at the end they are gone; after an error their pages are not wanted
                 process.join()
         if len(lines) < len(jobs):
             codes = sorted({process.exitcode for process in processes if process.exitcode})
@@ -199,7 +204,8 @@ def _collect(pipes: list[Connection], lines: dict[tuple[Split, int], str], progr
 
 def _worker(send: Connection, receive: Connection, part: Path, jobs: list[Job], draw: Draw) -> None:
     receive.close()
-    cv2.setNumThreads(1)  # the other cores have their own pages
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group: the parent ends the others
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # not the handler that the parent may have
     try:
         for done in _draw_share(part, jobs, draw):
             send.send(done)

@@ -5,62 +5,14 @@ Each layout measures in the sheet's pixels (the page before its slight perspecti
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from ocrexp.data.synth.backgrounds import colour
-from ocrexp.data.synth.canvas import Canvas, Matrix, grow
-from ocrexp.data.synth.fonts import FontSet, text_width
-from ocrexp.data.synth.sprites import Sprite, bend, box_polygon, draw_line, rotation, shift, through
-from ocrexp.data.synth.words import WordMaker
-
-
-@dataclass(frozen=True, slots=True)
-class Pen:
-    """What layouts draw with: a canvas, texts and fonts."""
-
-    canvas: Canvas
-    texts: WordMaker
-    fonts: FontSet
-
-    @property
-    def rng(self) -> np.random.Generator:
-        return self.canvas.rng
-
-    def size(self, low: float = 0.0, high: float = 1.0) -> int:
-        """A font size between two shares of the allowed range, small ones more often (even in the logarithm)."""
-        least, most = (math.log(v) for v in self.canvas.settings.font_size)
-        return round(math.exp(least + (most - least) * self.rng.uniform(low, high)))
-
-    def line(self, words: list[str], font: str, size: int, **style: float) -> Sprite | None:
-        """Draw words with a font, or with another one where that lacks a character."""
-        able = self.fonts.for_text(font, "".join(words), self.rng)
-        if able is None:
-            return None
-        stroke = int(style.pop("stroke", 0))
-        return draw_line(words, able, size, stroke=stroke, **style)
-
-    def angle(self) -> float:
-        """Degrees: often none, mostly small."""
-        most = self.canvas.settings.max_angle
-        if self.rng.random() < 0.35:
-            return 0.0
-        return float(np.clip(self.rng.normal(0, most / 2.5), -most, most))
-
-
-def _maybe_bent(pen: Pen, sprite: Sprite) -> Sprite:
-    settings = pen.canvas.settings
-    if not settings.curved or pen.rng.random() >= settings.curved:
-        return sprite
-    height, width = sprite.mask.shape
-    most = min(2.2, 0.7 * width / height)  # the arc's radius stays above 1.4 times the text's height
-    turn = float(pen.rng.uniform(0.35, 1.0)) * most * (1 if pen.rng.random() < 0.65 else -1)
-    return bend(sprite, turn, settings.curve_points) if most > 0.3 else sprite
+from ocrexp.data.synth.pen import Pen, fitting, luminance, maybe_bent, paper, sheet_turn
+from ocrexp.data.synth.sprites import box_polygon, rotation, shift, through
 
 
 def sign(pen: Pen, size: int, lines: int, angle: float) -> bool:
@@ -80,7 +32,7 @@ def sign(pen: Pen, size: int, lines: int, angle: float) -> bool:
     if not sprites:
         return False
     if len(sprites) == 1:
-        sprites = [_maybe_bent(pen, sprites[0])]
+        sprites = [maybe_bent(pen, sprites[0])]
     leading = max(2.0, float(rng.uniform(0.2, 0.6)) * size)
     width = max(sprite.mask.shape[1] for sprite in sprites)
     height = sum(sprite.mask.shape[0] for sprite in sprites) + leading * (len(sprites) - 1)
@@ -94,13 +46,13 @@ def sign(pen: Pen, size: int, lines: int, angle: float) -> bool:
             break
     else:
         return False
-    luminance, unrest = canvas.around(plate)
+    level, unrest = canvas.around(plate)
     plaque = rng.random() < 0.25 or unrest > 55
     if plaque:
         tone = colour(rng, 0, 255, vivid=1.0)
         canvas.fill(plate, tone)
-        luminance = _luminance(tone)
-    tone = canvas.ink(luminance, least=float(rng.uniform(60, 110)) + min(unrest, 40.0) * (not plaque))
+        level = luminance(tone)
+    tone = canvas.ink(level, least=float(rng.uniform(60, 110)) + min(unrest, 40.0) * (not plaque))
     effect = rng.random() if size >= 18 else 1.0
     outlined = effect < 0.12 or (unrest > 30 and not plaque and effect < 0.4)
     y = 0.0
@@ -133,22 +85,22 @@ def poster(pen: Pen) -> None:
     """Centred lines of different sizes, the large ones first, all at one angle."""
     canvas, rng = pen.canvas, pen.rng
     height, width = canvas.image.shape[:2]
-    turn = _sheet_turn(pen)
+    turn = sheet_turn(pen)
     tone = canvas.ink(canvas.around(box_polygon(0, 0, width, height))[0], least=90)
     y = height * float(rng.uniform(0.04, 0.2))
     fonts = [pen.fonts.pick(rng) for _ in range(2)]
     while y < height * 0.93 and not canvas.full:
         size = pen.size(0.55, 1) if rng.random() < 0.4 else pen.size(0.1, 0.6)
         words = [pen.texts.title(rng) if size > 30 else pen.texts.token(rng) for _ in range(int(rng.integers(1, 6)))]
-        sprite = _fitting(pen, words, fonts[int(rng.integers(2))], size, width * 0.9)
+        sprite = fitting(pen, words, fonts[int(rng.integers(2))], size, width * 0.9)
         if sprite is None:
             y += size
             continue
-        sprite = _maybe_bent(pen, sprite)
+        sprite = maybe_bent(pen, sprite)
         at = turn @ shift((width - sprite.mask.shape[1]) / 2 + float(rng.uniform(-8, 8)), y)
-        luminance, unrest = canvas.around(through(sprite.outline, at))
-        if rng.random() < 0.15 or abs(luminance - _luminance(tone)) < 60 + unrest:
-            tone = canvas.ink(luminance, least=80 + min(unrest, 30.0))
+        level, unrest = canvas.around(through(sprite.outline, at))
+        if rng.random() < 0.15 or abs(level - luminance(tone)) < 60 + unrest:
+            tone = canvas.ink(level, least=80 + min(unrest, 30.0))
         canvas.place(sprite, at, tone, gap=1.0)
         y += sprite.mask.shape[0] + size * float(rng.uniform(0.25, 1.1))
 
@@ -156,8 +108,8 @@ def poster(pen: Pen) -> None:
 def paragraph(pen: Pen) -> None:
     """Running text in one or two columns, with headings, on paper or straight on the background."""
     canvas, rng = pen.canvas, pen.rng
-    turn = _sheet_turn(pen)
-    left, top, right, bottom = _paper(pen, turn, 0.7 if rng.random() < 0.3 else 1.0)
+    turn = sheet_turn(pen)
+    left, top, right, bottom = paper(pen, turn, 0.7 if rng.random() < 0.3 else 1.0)
     size = pen.size(0, 0.42)
     heading, body = pen.fonts.pick(rng), pen.fonts.pick(rng)
     space, leading = float(rng.uniform(0.3, 0.45)), float(rng.uniform(1.25, 1.7))
@@ -176,7 +128,7 @@ def paragraph(pen: Pen) -> None:
             font, em = (heading, round(size * float(rng.uniform(1.1, 1.7)))) if title else (body, size)
             words = (pen.texts.title(rng) if title else pen.texts.token(rng) for _ in range(2 if title else 40))
             share = float(rng.uniform(0.25, 0.9)) if rng.random() < 0.2 else 1.0
-            sprite = _fitting(pen, words, font, em, column_width * share, space)
+            sprite = fitting(pen, words, font, em, column_width * share, space)
             if sprite is not None:
                 indent = column_width - sprite.mask.shape[1] if justified_right else 0.0
                 canvas.place(sprite, turn @ shift(x + indent, y), tone, gap=0.0)
@@ -186,8 +138,8 @@ def paragraph(pen: Pen) -> None:
 def receipt(pen: Pen) -> None:
     """A till receipt: a heading, lines with a name at the left and an amount at the right, rules, a total."""
     canvas, rng = pen.canvas, pen.rng
-    turn = _sheet_turn(pen)
-    left, top, right, bottom = _paper(pen, turn, float(rng.uniform(0.5, 0.95)))
+    turn = sheet_turn(pen)
+    left, top, right, bottom = paper(pen, turn, float(rng.uniform(0.5, 0.95)))
     size = pen.size(0, 0.4)
     font = pen.fonts.pick(rng, mono=rng.random() < 0.6)
     tone = canvas.ink(canvas.around(through(box_polygon(left, top, right, bottom), turn))[0], least=90)
@@ -201,7 +153,7 @@ def receipt(pen: Pen) -> None:
         if row < 3:
             em = round(size * float(rng.uniform(1.0, 1.6))) if row == 0 else size
             words = [pen.texts.title(rng) for _ in range(3)] if row < 2 else [pen.texts.date(rng), pen.texts.code(rng)]
-            sprite = _fitting(pen, words, font, em, width, space)
+            sprite = fitting(pen, words, font, em, width, space)
             if sprite is not None:
                 canvas.place(sprite, turn @ shift(left + (width - sprite.mask.shape[1]) / 2, y), tone, gap=0.0)
             y += em * leading
@@ -213,7 +165,7 @@ def receipt(pen: Pen) -> None:
             continue
         total = kind < 0.2
         words = [pen.texts.title(rng)] if total else [pen.texts.token(rng) for _ in range(int(rng.integers(1, 4)))]
-        name = _fitting(pen, words, font, size, width * 0.62, space)
+        name = fitting(pen, words, font, size, width * 0.62, space)
         amount = pen.line([pen.texts.price(rng) if rng.random() < 0.7 else pen.texts.number(rng)], font, size)
         if name is not None:
             canvas.place(name, turn @ shift(left, y), tone, gap=0.0)
@@ -225,8 +177,8 @@ def receipt(pen: Pen) -> None:
 def table(pen: Pen) -> None:
     """A grid of ruled or unruled cells with words and numbers."""
     canvas, rng = pen.canvas, pen.rng
-    turn = _sheet_turn(pen)
-    left, top, right, bottom = _paper(pen, turn, 1.0)
+    turn = sheet_turn(pen)
+    left, top, right, bottom = paper(pen, turn, 1.0)
     size = pen.size(0, 0.38)
     font = pen.fonts.pick(rng)
     tone = canvas.ink(canvas.around(through(box_polygon(left, top, right, bottom), turn))[0], least=90)
@@ -248,7 +200,7 @@ def table(pen: Pen) -> None:
             words = [pen.texts.number(rng) if rng.random() < 0.6 else pen.texts.price(rng)] if number else []
             words = words or [pen.texts.title(rng) if row == 0 else pen.texts.token(rng) for _ in range(2)]
             room = edges[column + 1] - edges[column] - size
-            sprite = _fitting(pen, words, font, size, room)
+            sprite = fitting(pen, words, font, size, room)
             if sprite is None:
                 continue
             indent = room - sprite.mask.shape[1] if number else 0.0
@@ -280,45 +232,6 @@ def illegible(pen: Pen) -> None:
             if tone is None:
                 tone = canvas.ink(canvas.around(through(sprite.outline, at))[0], least=35)
             canvas.place(sprite, at, tone, alpha=0.8, illegible=True, gap=3.0)
-
-
-def _luminance(tone: npt.NDArray[np.float32]) -> float:
-    return float(tone @ np.array([0.114, 0.587, 0.299], np.float32))
-
-
-def _sheet_turn(pen: Pen) -> Matrix:
-    """A small turn of the whole sheet about the page's middle."""
-    height, width = pen.canvas.image.shape[:2]
-    degrees = 0.0 if pen.rng.random() < 0.4 else float(pen.rng.normal(0, pen.canvas.settings.max_angle / 6))
-    return shift(width / 2, height / 2) @ rotation(degrees) @ shift(-width / 2, -height / 2)
-
-
-def _paper(pen: Pen, turn: Matrix, width_share: float) -> tuple[float, float, float, float]:
-    """Lay a sheet of paper on the background, or take the background for paper; returns the box to write in."""
-    rng = pen.rng
-    page_height, page_width = pen.canvas.image.shape[:2]
-    width = page_width * width_share
-    left = float(rng.uniform(0, page_width - width))
-    top, bottom = page_height * float(rng.uniform(0, 0.05)), page_height * float(rng.uniform(0.75, 1.0))
-    right = left + width
-    area = through(grow(box_polygon(left, top, right, bottom), -2), turn)
-    # Print on a photograph or a strong pattern needs paper under it.
-    if width_share < 1 or pen.canvas.around(area)[1] > 18 or rng.random() < 0.4:
-        pen.canvas.fill(through(box_polygon(left, top, right, bottom), turn), colour(rng, 185, 255, vivid=0.35))
-    margin = max(6.0, width * float(rng.uniform(0.03, 0.08)))
-    return left + margin, top + margin, right - margin, bottom - margin
-
-
-def _fitting(pen: Pen, words: Iterable[str], font: str, size: int, room: float, space: float = 0.35) -> Sprite | None:
-    """As many of the words as fit a width, drawn as one line; None where not even the first does."""
-    used = 0.0
-    taken: list[str] = []
-    for word in words:
-        used += text_width(font, size, word) + (max(2, round(space * size)) if taken else 0)
-        if used > room:
-            break
-        taken.append(word)
-    return pen.line(taken, font, size, space=space) if taken else None
 
 
 LAYOUTS: dict[str, Callable[[Pen], None]] = {

@@ -11,7 +11,8 @@ import numpy as np
 from ocrexp.data.synth import backgrounds
 from ocrexp.data.synth.canvas import Canvas, Matrix, PageSettings, Region
 from ocrexp.data.synth.fonts import FontSet
-from ocrexp.data.synth.layouts import LAYOUTS, Pen, illegible
+from ocrexp.data.synth.layouts import LAYOUTS, illegible
+from ocrexp.data.synth.pen import Pen
 from ocrexp.data.synth.words import SPLITS, Split, WordMaker
 from ocrexp.types import Image
 

@@ -12,7 +12,7 @@ import paddle
 from paddle import Tensor, nn
 from paddle.nn import functional as F
 
-from ocrexp.models.layers import DepthwiseConv2D, SqueezeExcite, make_divisible
+from ocrexp.models.layers import Conv2D, SqueezeExcite, make_divisible
 
 Stride = int | tuple[int, int]
 
@@ -73,20 +73,16 @@ class ConvBN(nn.Layer):
         self, in_channels: int, out_channels: int, kernel_size: int, stride: Stride = 1, groups: int = 1
     ) -> None:
         super().__init__()
-        attr = paddle.ParamAttr(initializer=nn.initializer.KaimingNormal())
-        if groups == in_channels == out_channels:
-            self.conv = DepthwiseConv2D(in_channels, kernel_size, stride, weight_attr=attr)
-        else:
-            self.conv = nn.Conv2D(
-                in_channels,
-                out_channels,
-                kernel_size,
-                stride=stride,
-                padding=kernel_size // 2,
-                groups=groups,
-                weight_attr=attr,
-                bias_attr=False,
-            )
+        self.conv = Conv2D(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride=stride,
+            padding=kernel_size // 2,
+            groups=groups,
+            weight_attr=paddle.ParamAttr(initializer=nn.initializer.KaimingNormal()),
+            bias_attr=False,
+        )
         self.bn = nn.BatchNorm2D(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -186,9 +182,7 @@ class PPLCNetV3(nn.Layer):
     whatever the width, here the steps follow the width in training as in evaluation; at width 320 both are 40.
     """
 
-    def __init__(
-        self, scale: float = 0.95, conv_kxk_num: int = 4, lab_lr: float = 0.1, in_channels: int = 3
-    ) -> None:
+    def __init__(self, scale: float = 0.95, conv_kxk_num: int = 4, lab_lr: float = 0.1, in_channels: int = 3) -> None:
         super().__init__()
         self.conv1 = ConvBN(in_channels, make_divisible(16 * scale, _DIVISOR), 3, stride=2)
         for name, rows in _STAGES.items():

@@ -1,4 +1,4 @@
-"""MobileNetV1 with 5×5 depthwise convolutions and late channel attention: the backbone of PP-OCRv2's and v3's recogniser.
+"""MobileNetV1 with 5×5 depthwise convolutions and late channel attention: PP-OCRv2's and v3's recognition backbone.
 
 After PP-LCNet (Cui et al., arXiv 2109.15099; PP-OCRv3: Li et al., arXiv 2206.03001). Names and shapes of the parameters
 are those of PaddleOCR's `rec_mv1_enhance`.
@@ -14,7 +14,7 @@ from paddle import Tensor, nn
 from paddle.nn import functional as F
 
 from ocrexp.errors import ConfigError
-from ocrexp.models.layers import DepthwiseConv2D, SqueezeExcite
+from ocrexp.models.layers import Conv2D, SqueezeExcite
 
 
 class Row(NamedTuple):
@@ -46,20 +46,16 @@ class ConvBN(nn.Layer):
         self, in_channels: int, out_channels: int, kernel_size: int, stride: int | tuple[int, int] = 1, groups: int = 1
     ) -> None:
         super().__init__()
-        attr = paddle.ParamAttr(initializer=nn.initializer.KaimingNormal())
-        if groups == in_channels == out_channels:
-            self._conv = DepthwiseConv2D(in_channels, kernel_size, stride, weight_attr=attr)
-        else:
-            self._conv = nn.Conv2D(
-                in_channels,
-                out_channels,
-                kernel_size,
-                stride=stride,
-                padding=kernel_size // 2,
-                groups=groups,
-                weight_attr=attr,
-                bias_attr=False,
-            )
+        self._conv = Conv2D(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride=stride,
+            padding=kernel_size // 2,
+            groups=groups,
+            weight_attr=paddle.ParamAttr(initializer=nn.initializer.KaimingNormal()),
+            bias_attr=False,
+        )
         self._batch_norm = nn.BatchNorm2D(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -11,8 +11,7 @@ from paddle import Tensor, nn
 from paddle.nn import functional as F
 
 from ocrexp.errors import ConfigError
-from ocrexp.models.layers import DepthwiseConv2D, SqueezeExcite, make_divisible
-
+from ocrexp.models.layers import Conv2D, SqueezeExcite, make_divisible, relu
 
 Stride = int | tuple[int, int]
 
@@ -76,25 +75,22 @@ class ConvBN(nn.Layer):
         activation: Literal["relu", "hardswish"] | None = None,
     ) -> None:
         super().__init__()
-        if groups == in_channels == out_channels:
-            self.conv = DepthwiseConv2D(in_channels, kernel_size, stride)
-        else:
-            self.conv = nn.Conv2D(
-                in_channels,
-                out_channels,
-                kernel_size,
-                stride=stride,
-                padding=kernel_size // 2,
-                groups=groups,
-                bias_attr=False,
-            )
+        self.conv = Conv2D(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride=stride,
+            padding=kernel_size // 2,
+            groups=groups,
+            bias_attr=False,
+        )
         self.bn = nn.BatchNorm2D(out_channels)
         self._activation = activation
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.bn(self.conv(x))
         if self._activation == "relu":
-            return F.relu(x)
+            return relu(x)
         if self._activation == "hardswish":
             return F.hardswish(x)
         return x

@@ -8,6 +8,8 @@ from __future__ import annotations
 from paddle import Tensor, nn
 from paddle.nn import functional as F
 
+from ocrexp.models.layers import Conv2D
+
 _DEPTHS = (1, 2, 5, 3)
 _CHANNELS = (256, 256, 512, 512)
 _POOLS: tuple[tuple[int, int] | None, ...] = ((2, 2), (2, 2), (2, 1), None)
@@ -18,15 +20,13 @@ class BasicBlock(nn.Layer):
 
     def __init__(self, in_channels: int, channels: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2D(in_channels, channels, 3, padding=1, bias_attr=False)
+        self.conv1 = Conv2D(in_channels, channels, 3, padding=1, bias_attr=False)
         self.bn1 = nn.BatchNorm2D(channels)
-        self.conv2 = nn.Conv2D(channels, channels, 3, padding=1, bias_attr=False)
+        self.conv2 = Conv2D(channels, channels, 3, padding=1, bias_attr=False)
         self.bn2 = nn.BatchNorm2D(channels)
         self.downsample = None
         if in_channels != channels:
-            self.downsample = nn.Sequential(
-                nn.Conv2D(in_channels, channels, 1, bias_attr=False), nn.BatchNorm2D(channels)
-            )
+            self.downsample = nn.Sequential(Conv2D(in_channels, channels, 1, bias_attr=False), nn.BatchNorm2D(channels))
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
@@ -44,15 +44,15 @@ class ResNet31(nn.Layer):
 
     def __init__(self, in_channels: int = 3) -> None:
         super().__init__()
-        self.conv1_1 = nn.Conv2D(in_channels, 64, 3, padding=1)
+        self.conv1_1 = Conv2D(in_channels, 64, 3, padding=1)
         self.bn1_1 = nn.BatchNorm2D(64)
-        self.conv1_2 = nn.Conv2D(64, 128, 3, padding=1)
+        self.conv1_2 = Conv2D(64, 128, 3, padding=1)
         self.bn1_2 = nn.BatchNorm2D(128)
         before = 128
         for stage, (depth, channels) in enumerate(zip(_DEPTHS, _CHANNELS, strict=True), start=2):
             blocks = [BasicBlock(before if index == 0 else channels, channels) for index in range(depth)]
             self.add_sublayer(f"block{stage}", nn.Sequential(*blocks))
-            self.add_sublayer(f"conv{stage}", nn.Conv2D(channels, channels, 3, padding=1))
+            self.add_sublayer(f"conv{stage}", Conv2D(channels, channels, 3, padding=1))
             self.add_sublayer(f"bn{stage}", nn.BatchNorm2D(channels))
             before = channels
         self.out_channels = before

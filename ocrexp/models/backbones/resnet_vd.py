@@ -9,6 +9,7 @@ from paddle import Tensor, nn
 from paddle.nn import functional as F
 
 from ocrexp.errors import ConfigError
+from ocrexp.models.layers import Conv2D, relu
 
 DEPTHS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 CHANNELS = (64, 128, 256, 512)
@@ -30,7 +31,7 @@ class ConvBN(nn.Layer):
         relu: bool = False,
     ) -> None:
         super().__init__()
-        self._conv = nn.Conv2D(
+        self._conv = Conv2D(
             in_channels, out_channels, kernel_size, stride=stride, padding=kernel_size // 2, bias_attr=False
         )
         self._batch_norm = nn.BatchNorm2D(out_channels)
@@ -41,7 +42,7 @@ class ConvBN(nn.Layer):
         if self._pool is not None:
             x = F.avg_pool2d(x, kernel_size=self._pool, stride=self._pool, ceil_mode=True)
         x = self._batch_norm(self._conv(x))
-        return F.relu(x) if self._relu else x
+        return relu(x) if self._relu else x
 
 
 class BasicBlock(nn.Layer):
@@ -57,7 +58,7 @@ class BasicBlock(nn.Layer):
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.conv1(self.conv0(x))
-        return F.relu(y + (x if self.short is None else self.short(x)))
+        return relu(y + (x if self.short is None else self.short(x)))
 
 
 class Bottleneck(nn.Layer):
@@ -74,7 +75,7 @@ class Bottleneck(nn.Layer):
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.conv2(self.conv1(self.conv0(x)))
-        return F.relu(y + (x if self.short is None else self.short(x)))
+        return relu(y + (x if self.short is None else self.short(x)))
 
 
 class ResNetVd(nn.Layer):

@@ -6,6 +6,7 @@ Names and shapes of the parameters are those of PaddleOCR's `rec_svtrnet`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -15,7 +16,7 @@ from paddle.nn import functional as F
 
 from ocrexp.errors import ConfigError
 from ocrexp.models.attention import Block, check_size
-from ocrexp.models.layers import initialize_transformer
+from ocrexp.models.layers import Conv2D, initialize_transformer
 
 
 class ConvBN(nn.Layer):
@@ -23,7 +24,7 @@ class ConvBN(nn.Layer):
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2D(
+        self.conv = Conv2D(
             in_channels,
             out_channels,
             3,
@@ -43,7 +44,7 @@ class OverlappingPatches(nn.Layer):
     def __init__(self, in_channels: int, channels: int, sub_num: int) -> None:
         super().__init__()
         widths = [in_channels] + [channels // 2 ** (sub_num - 1 - index) for index in range(sub_num)]
-        self.proj = nn.Sequential(*(ConvBN(a, b) for a, b in zip(widths, widths[1:], strict=False)))
+        self.proj = nn.Sequential(*(ConvBN(a, b) for a, b in pairwise(widths)))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.proj(x).flatten(2).transpose([0, 2, 1])
@@ -56,7 +57,7 @@ class Merging(nn.Layer):
         super().__init__()
         self._kind = kind
         if kind == "Conv":
-            self.conv = nn.Conv2D(
+            self.conv = Conv2D(
                 in_channels,
                 out_channels,
                 3,
@@ -178,7 +179,7 @@ class SVTRNet(nn.Layer):
         self._steps = out_char_num
         self.out_channels = out_channels if last_stage else embed_dim[2]
         if last_stage:
-            self.last_conv = nn.Conv2D(embed_dim[2], out_channels, 1, bias_attr=False)
+            self.last_conv = Conv2D(embed_dim[2], out_channels, 1, bias_attr=False)
             self.dropout = nn.Dropout(last_drop, mode="downscale_in_infer")
         self.norm = None if prenorm else nn.LayerNorm(embed_dim[2], epsilon=epsilon)
         initialize_transformer(self)

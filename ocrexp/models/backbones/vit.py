@@ -66,9 +66,7 @@ class ViTParseQ(nn.Layer):
         super().__init__()
         draw = nn.initializer.TruncatedNormal(std=0.02)
         self.patch_embed = PatchEmbed(img_size, patch_size, in_channels, embed_dim)
-        self.pos_embed = self.create_parameter(
-            [1, self.patch_embed.num_patches, embed_dim], default_initializer=draw
-        )
+        self.pos_embed = self.create_parameter([1, self.patch_embed.num_patches, embed_dim], default_initializer=draw)
         # PARSeq has no class token; PaddleOCR's files hold an unused one.
         self.cls_token = self.create_parameter([1, 1, embed_dim], default_initializer=nn.initializer.Constant(0.0))
         self.pos_drop = nn.Dropout(drop_rate)

@@ -14,6 +14,9 @@ from paddle.nn import functional as F
 from paddle.nn import initializer
 
 from ocrexp.errors import ConfigError
+from ocrexp.models.cpu import conv as cpu
+from ocrexp.models.cpu.upsample import TwoLevels
+from ocrexp.models.layers import Conv2D, relu
 
 
 class MapBranch(nn.Layer):
@@ -23,16 +26,40 @@ class MapBranch(nn.Layer):
         super().__init__()
         channels = in_channels // 4
         first, second, third = kernel_list
-        self.conv1 = nn.Conv2D(in_channels, channels, first, padding=first // 2, bias_attr=False)
+        self.conv1 = Conv2D(in_channels, channels, first, padding=first // 2, bias_attr=False)
         self.conv_bn1 = _batch_norm(channels)
         self.conv2 = _transposed(channels, channels, second, bias_bound=1 / math.sqrt(channels))
         self.conv_bn2 = _batch_norm(channels)
         self.conv3 = _transposed(channels, 1, third, bias_bound=1 / math.sqrt(channels))
+        self._pointwise = second == third == 2
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = F.relu(self.conv_bn1(self.conv1(x)))
-        x = F.relu(self.conv_bn2(self.conv2(x)))
+    def forward(self, x: Tensor | TwoLevels) -> Tensor:
+        return self.upsample(x.conv3x3(self.conv1.weight) if isinstance(x, TwoLevels) else self.conv1(x))
+
+    def upsample(self, x: Tensor) -> Tensor:
+        """What follows the first convolution: [N, C, H/4, W/4] to [N, 1, H, W]."""
+        x = relu(self.conv_bn1(x))
+        if self._pointwise and cpu.applies(x):
+            return self._upsample_pointwise(x)
+        x = relu(self.conv_bn2(self.conv2(x)))
         return F.sigmoid(self.conv3(x))
+
+    def _upsample_pointwise(self, x: Tensor) -> Tensor:
+        """The same by matrix products: 2×2 kernels of stride 2 make each pixel a block that overlaps no other.
+
+        A block's pixels stay side by side, [N, C, 4, H * W], through the batch norm, which does not care for their
+        order; only the one-channel map is put in place at the end.
+        """
+        n, c, h, w = x.shape
+        weight = self.conv2.weight.transpose([1, 2, 3, 0]).reshape([c * 4, c])
+        x = paddle.matmul(weight, x.reshape([n, c, h * w])).reshape([n, c, 4, h * w])
+        x = relu(self.conv_bn2(x.add_(self.conv2.bias.reshape([1, -1, 1, 1]))))
+        weight = self.conv3.weight.reshape([c, 4]).t()
+        x = paddle.matmul(weight, x.reshape([n, c, 4 * h * w]))
+        x = F.sigmoid(x.add_(self.conv3.bias))
+        # inner row, inner column, outer row, outer column, height, width
+        x = x.reshape([n, 2, 2, 2, 2, h, w]).transpose([0, 5, 3, 1, 6, 4, 2])
+        return x.reshape([n, 1, 4 * h, 4 * w])
 
 
 class DBHead(nn.Layer):
@@ -49,21 +76,32 @@ class DBHead(nn.Layer):
 
     needs_targets = False
 
+    @property
+    def takes_levels_apart(self) -> bool:
+        """Whether the neck may leave its coarser levels at half size."""
+        return self._kernel_size == 3
+
     def __init__(self, in_channels: int, k: float = 50, kernel_list: Sequence[int] = (3, 2, 2)) -> None:
         super().__init__()
         if len(kernel_list) != 3:
             raise ConfigError(f"model.head.kernel_list={list(kernel_list)}: give three sizes, as [3,2,2]")
         self.k = float(k)
+        self._kernel_size = kernel_list[0]
         self.binarize = MapBranch(in_channels, kernel_list)
         self.thresh = MapBranch(in_channels, kernel_list)
 
-    def forward(self, x: Tensor) -> dict[str, Tensor]:
-        shrink = self.binarize(x)
+    def forward(self, x: Tensor | TwoLevels) -> dict[str, Tensor]:
         if not self.training:
-            return {"maps": shrink}
-        threshold = self.thresh(x)
+            return {"maps": self.binarize(x)}
+        shrink, threshold = self._both(x) if isinstance(x, TwoLevels) else (self.binarize(x), self.thresh(x))
         binary = F.sigmoid(self.k * (shrink - threshold))
         return {"maps": paddle.concat([shrink, threshold, binary], axis=1)}
+
+    def _both(self, x: TwoLevels) -> tuple[Tensor, Tensor]:
+        """Shrink and threshold map, their first convolutions done as one: `x` is read once."""
+        weight = paddle.concat([self.binarize.conv1.weight, self.thresh.conv1.weight])
+        first, second = x.conv3x3(weight).split(2, axis=1)
+        return self.binarize.upsample(first), self.thresh.upsample(second)
 
 
 def _batch_norm(channels: int) -> nn.BatchNorm2D:

@@ -1,5 +1,5 @@
-"""PARSeq's decoder (Bautista and Atienza, arXiv 2207.06966): one transformer layer trained on permuted orders, so that it
-decodes character by character and refines what it has read from both sides.
+"""PARSeq's decoder (Bautista and Atienza, arXiv 2207.06966): one transformer layer trained on permuted orders, so that
+it decodes character by character and refines what it has read from both sides.
 
 Names and shapes of the parameters are those of PaddleOCR's `ParseQHead`.
 """
@@ -133,7 +133,9 @@ class ParseQHead(nn.Layer):
     ) -> None:
         super().__init__()
         if perm_num < 1 or (perm_mirrored and perm_num % 2):
-            raise ConfigError(f"model.head.perm_num={perm_num}: give an even number with perm_mirrored, else at least 1")
+            raise ConfigError(
+                f"model.head.perm_num={perm_num}: give an even number with perm_mirrored, else at least 1"
+            )
         self._begin, self._padding = out_channels - 2, out_channels - 1
         self._length = max_text_length
         self._perm_num, self._perm_forward, self._perm_mirrored = perm_num, perm_forward, perm_mirrored
@@ -250,8 +252,8 @@ class ParseQHead(nn.Layer):
 def _permuted_masks(permutation: Permutations) -> tuple[Tensor, Tensor]:
     """Content mask and query mask [L, L], true where seen, for an order of L + 1 positions.
 
-    A position sees those before it in the order; the content itself too. The last position (`[E]` or what the order puts
-    there) is no content, `[B]` is no query.
+    A position sees those before it in the order; the content itself too. The last position (`[E]` or what the order
+    puts there) is no content, `[B]` is no query.
     """
     rank = np.empty(len(permutation), dtype=np.int64)
     rank[permutation] = np.arange(len(permutation))

@@ -13,6 +13,8 @@ import paddle
 from paddle import Tensor, nn
 from paddle.nn import functional as F
 
+from ocrexp.models.layers import Conv2D
+
 
 class Encoder(nn.Layer):
     """Map [N, C, H, W] to one vector [N, channels]: columns' maxima through two LSTM layers, the last valid step."""
@@ -47,7 +49,7 @@ class Decoder(nn.Layer):
         self._start = out_channels - 2
         self._steps = steps
         self.conv1x1_1 = nn.Linear(channels, attention)
-        self.conv3x3_1 = nn.Conv2D(in_channels, attention, 3, padding=1)
+        self.conv3x3_1 = Conv2D(in_channels, attention, 3, padding=1)
         self.conv1x1_2 = nn.Linear(attention, 1)
         self.rnn_decoder = nn.LSTM(channels, channels, num_layers=2)
         self.embedding = nn.Embedding(out_channels, channels, padding_idx=out_channels - 1)
@@ -86,9 +88,7 @@ class Decoder(nn.Layer):
         mask = paddle.where(beyond, paddle.to_tensor(float("-inf")), paddle.to_tensor(0.0))
         return mask.unsqueeze(1).expand([-1, height, -1]).flatten(1).unsqueeze(1)
 
-    def _predict(
-        self, states: Tensor, keys: Tensor, feature: Tensor, holistic: Tensor, mask: Tensor | None
-    ) -> Tensor:
+    def _predict(self, states: Tensor, keys: Tensor, feature: Tensor, holistic: Tensor, mask: Tensor | None) -> Tensor:
         """Logits [N, L, classes] from states [N, L, channels] and keys [N, 1, H · W, attention]."""
         energy = self.conv1x1_2(F.tanh(keys + self.conv1x1_1(states).unsqueeze(2))).squeeze(3)
         if mask is not None:

@@ -12,7 +12,9 @@ from paddle import Tensor, nn
 from paddle.nn import initializer
 
 from ocrexp.errors import ConfigError
-from ocrexp.models.layers import nearest_upsample
+from ocrexp.models.cpu import conv as cpu
+from ocrexp.models.cpu.upsample import TwoLevels, composed, conv3x3_of_doubled
+from ocrexp.models.layers import Conv2D, conv2d, nearest_upsample
 
 
 class DBFPN(nn.Layer):
@@ -22,7 +24,8 @@ class DBFPN(nn.Layer):
         in_channels: channels of the backbone's maps at strides 4, 8, 16, 32 (the model fills this in).
         out_channels: channels of the joined map, a multiple of 4.
 
-    `forward([c2, c3, c4, c5])` gives [N, out_channels, H/4, W/4]; the levels stand from the coarsest to the finest.
+    `forward([c2, c3, c4, c5])` gives [N, out_channels, H/4, W/4]; the levels stand from the coarsest to the finest. On
+    a CPU, for a head that takes them, the coarser levels stay at stride 8 (`TwoLevels`).
     """
 
     def __init__(self, in_channels: Sequence[int], out_channels: int = 256) -> None:
@@ -36,8 +39,8 @@ class DBFPN(nn.Layer):
         self.out_channels = out_channels
         weight = paddle.ParamAttr(initializer=initializer.KaimingUniform())
 
-        def conv(channels_in: int, channels_out: int, kernel_size: int) -> nn.Conv2D:
-            return nn.Conv2D(
+        def conv(channels_in: int, channels_out: int, kernel_size: int) -> Conv2D:
+            return Conv2D(
                 channels_in,
                 channels_out,
                 kernel_size,
@@ -51,8 +54,14 @@ class DBFPN(nn.Layer):
             conv(out_channels, out_channels // 4, 3) for _ in range(4)
         )
 
-    def forward(self, features: Sequence[Tensor]) -> Tensor:
+        # Set by the model when the head takes `TwoLevels`.
+        self.keep_levels_apart = False
+
+    def forward(self, features: Sequence[Tensor]) -> Tensor | TwoLevels:
         c2, c3, c4, c5 = features
+        if cpu.applies(c2):
+            apart = self._two_levels(features)
+            return apart if self.keep_levels_apart else apart.joined()
         out5 = self.in5_conv(c5)
         out4 = self.in4_conv(c4) + nearest_upsample(out5, 2)
         out3 = self.in3_conv(c3) + nearest_upsample(out4, 2)
@@ -64,3 +73,22 @@ class DBFPN(nn.Layer):
             self.p2_conv(out2),
         ]
         return paddle.concat(levels, axis=1)
+
+    def _two_levels(self, features: Sequence[Tensor]) -> TwoLevels:
+        """The same without maps of `out_channels` at stride 4, which take most of the time and memory on a CPU.
+
+        The finest level is a sum of two linear maps: of c2 (the lateral convolution and the 3×3 one are composed) and
+        of the next coarser level, doubled.
+        """
+        c2, c3, c4, c5 = features
+        out5 = self.in5_conv(c5)
+        out4 = self.in4_conv(c4) + nearest_upsample(out5, 2)
+        out3 = self.in3_conv(c3) + nearest_upsample(out4, 2)
+        weight = self.p2_conv.weight
+        finest = conv2d(c2, composed(weight, self.in2_conv.weight), None, 1, 1) + conv3x3_of_doubled(out3, weight)
+        coarser = [
+            nearest_upsample(self.p5_conv(out5), 4),
+            nearest_upsample(self.p4_conv(out4), 2),
+            self.p3_conv(out3),
+        ]
+        return TwoLevels(half=paddle.concat(coarser, axis=1), full=finest)

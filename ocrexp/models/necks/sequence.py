@@ -14,7 +14,7 @@ from paddle.nn import functional as F
 from ocrexp.errors import ConfigError
 from ocrexp.models.attention import Block
 from ocrexp.models.heads.ctc import uniform_attr
-from ocrexp.models.layers import initialize_transformer
+from ocrexp.models.layers import Conv2D, initialize_transformer
 
 
 def as_sequence(x: Tensor) -> Tensor:
@@ -188,7 +188,7 @@ class ConvBN(nn.Layer):
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: list[int]) -> None:
         super().__init__()
-        self.conv = nn.Conv2D(
+        self.conv = Conv2D(
             in_channels,
             out_channels,
             kernel_size,

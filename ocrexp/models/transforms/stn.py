@@ -1,5 +1,5 @@
-"""Rectification of ASTER (Shi et al., TPAMI 2018), which PaddleOCR's SVTR has in front: control points in 0..1, found on
-a small copy of the image.
+"""Rectification of ASTER (Shi et al., TPAMI 2018), which PaddleOCR's SVTR has in front: control points in 0..1, found
+on a small copy of the image.
 
 Names and shapes of the parameters are those of PaddleOCR's `STN_ON`.
 """
@@ -17,6 +17,7 @@ from paddle import Tensor, nn
 from paddle.nn import functional as F
 
 from ocrexp.errors import ConfigError
+from ocrexp.models.layers import Conv2D
 from ocrexp.models.transforms.sampling import sample
 
 Points = npt.NDArray[np.float64]  # (n, 2), x then y, in 0..1
@@ -36,9 +37,7 @@ class STN(nn.Layer):
             if index:
                 layers.append(nn.MaxPool2D(kernel_size=2, stride=2))
             draw = nn.initializer.Normal(mean=0.0, std=math.sqrt(2 / (9 * width)))
-            conv = nn.Conv2D(
-                in_channels, width, 3, padding=1, weight_attr=draw, bias_attr=nn.initializer.Constant(0.0)
-            )
+            conv = Conv2D(in_channels, width, 3, padding=1, weight_attr=draw, bias_attr=nn.initializer.Constant(0.0))
             layers.append(nn.Sequential(conv, nn.BatchNorm2D(width), nn.ReLU()))
             in_channels = width
         self.stn_convnet = nn.Sequential(*layers)

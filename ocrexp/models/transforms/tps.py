@@ -14,6 +14,7 @@ from paddle import Tensor, nn
 from paddle.nn import functional as F
 
 from ocrexp.errors import ConfigError
+from ocrexp.models.layers import Conv2D
 from ocrexp.models.transforms.sampling import sample
 
 Points = npt.NDArray[np.float64]  # (n, 2), x then y
@@ -27,7 +28,7 @@ class ConvBN(nn.Layer):
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2D(in_channels, out_channels, 3, padding=1, bias_attr=False)
+        self.conv = Conv2D(in_channels, out_channels, 3, padding=1, bias_attr=False)
         self.bn = nn.BatchNorm2D(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:

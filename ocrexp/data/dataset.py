@@ -1,0 +1,123 @@
+"""From a record to a sample: decode, transform, and say why where that cannot be done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+
+from ocrexp.data.images import EncodedImage, read_image
+from ocrexp.errors import DataError, OcrexpError
+from ocrexp.types import Record, Sample, Transform, UnusableSample
+
+# How many other records are tried before "another sample" is given up.
+_OTHER_TRIES = 10
+
+
+class _Pipeline:
+    def __init__(self, records: Sequence[Record], transforms: Sequence[Transform]) -> None:
+        self.records = list(records)
+        self.transforms = list(transforms)
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def describe(self, index: int) -> str:
+        """The image and where its label stands, for messages."""
+        record = self.records[index]
+        return f"{record.image_path} ({record.source})" if record.source else str(record.image_path)
+
+    def _apply(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        for transform in self.transforms:
+            try:
+                sample = transform(sample, rng)
+            except (UnusableSample, OcrexpError, MemoryError):
+                raise
+            except Exception as error:  # any bug of a transform: name the image, keep the cause
+                name = type(transform).__name__
+                raise DataError(
+                    f"{self.describe(sample['index'])}: {name} failed: {type(error).__name__}: {error}"
+                ) from error
+        return sample
+
+
+class TrainPipeline(_Pipeline):
+    """Training samples. `sample(index, epoch)` depends on its arguments and the seed alone, on no worker and no order.
+
+    A first transform with `reads_encoded = True` gets the undecoded file under `encoded` and decodes what it needs; all
+    others find `image`. `others(rng)` gives the decoded sample of another random record.
+    """
+
+    def __init__(self, records: Sequence[Record], transforms: Sequence[Transform], seed: int) -> None:
+        super().__init__(records, transforms)
+        self.seed = seed
+        self.reads_encoded = bool(transforms) and getattr(transforms[0], "reads_encoded", False)
+
+    def sample(self, index: int, epoch: int) -> Sample:
+        """The transformed sample.
+
+        Raises UnusableSample for an image that cannot be read, DataError where a transform fails.
+        """
+        sample = self.labels(index, epoch)
+        if self.reads_encoded:
+            sample["encoded"] = EncodedImage(self.records[index].image_path)
+        else:
+            sample["image"] = read_image(self.records[index].image_path)
+        sample["others"] = partial(self._other, index, epoch)
+        return self._apply(sample, np.random.default_rng([self.seed, epoch, index]))
+
+    def labels(self, index: int, epoch: int) -> Sample:
+        """What is known of a sample before its image is read."""
+        record = self.records[index]
+        return {
+            "record": record,
+            "index": index,
+            "epoch": epoch,
+            "polygons": [polygon.copy() for polygon in record.polygons],
+            "texts": list(record.texts),
+            "ignored": np.array(record.ignored, dtype=bool),
+        }
+
+    def _other(self, index: int, epoch: int, rng: np.random.Generator) -> Sample:
+        """Another record's sample, decoded and not transformed; the same one only where there is no other."""
+        for _ in range(_OTHER_TRIES):
+            other = int(rng.integers(len(self.records)))
+            if other == index and len(self.records) > 1:
+                continue
+            sample = self.labels(other, epoch)
+            try:
+                sample["image"] = read_image(self.records[other].image_path)
+            except UnusableSample:
+                continue  # counted when its own turn comes
+            return sample
+        raise UnusableSample("no other image could be read to copy from")
+
+
+class EvalPipeline(_Pipeline):
+    """Evaluation samples: the whole image, and the ground truth in its own coordinates.
+
+    An image that cannot be read stays a sample: `image` is missing, its ground truth counts as not found, and
+    `unreadable` names the reason.
+    """
+
+    def sample(self, index: int, epoch: int = 0) -> Sample:
+        """The transformed sample; the same in every epoch."""
+        record = self.records[index]
+        sample: Sample = {
+            "record": record,
+            "index": index,
+            "epoch": epoch,
+            "polygons": list(record.polygons),
+            "texts": list(record.texts),
+            "ignored": np.array(record.ignored, dtype=bool),
+        }
+        try:
+            image = read_image(record.image_path)
+            sample["image"] = image
+            sample["shape"] = np.array([*image.shape[:2], 1.0, 1.0])
+            return self._apply(sample, np.random.default_rng([0, 0, index]))
+        except UnusableSample as reason:
+            sample.pop("image", None)
+            sample["unreadable"] = str(reason)
+            return sample

@@ -1,0 +1,133 @@
+"""Reading images: header first, pixels when they are needed, at a reduced size where that is enough.
+
+As PaddleOCR reads them (cv2.imdecode with IMREAD_COLOR): 8-bit BGR, EXIF orientation applied (label coordinates belong
+to the upright image), grey repeated to three channels, an alpha channel dropped, 16 bits cut to their upper 8.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ocrexp.types import Image, UnusableSample
+
+_REDUCED = {
+    1: cv2.IMREAD_COLOR,
+    2: cv2.IMREAD_REDUCED_COLOR_2,
+    4: cv2.IMREAD_REDUCED_COLOR_4,
+    8: cv2.IMREAD_REDUCED_COLOR_8,
+}
+# Start-of-frame markers; C4, C8 and CC share their range but mean other things.
+_FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+
+
+@dataclass(frozen=True, slots=True)
+class JpegHeader:
+    """What the markers in front of a JPEG's pixels say; height and width are as stored, before any EXIF turn."""
+
+    height: int
+    width: int
+    orientation: int
+    scan_start: int
+
+
+def read_jpeg_header(data: bytes) -> JpegHeader | None:
+    """Parse a JPEG's markers up to its first scan; None if it is not a JPEG or its markers are damaged."""
+    if data[:2] != b"\xff\xd8":
+        return None
+    position, height, width, orientation = 2, 0, 0, 1
+    while position + 4 <= len(data):
+        if data[position] != 0xFF:
+            return None
+        marker = data[position + 1]
+        if marker == 0xFF:  # fill byte
+            position += 1
+            continue
+        length = int.from_bytes(data[position + 2 : position + 4], "big")
+        if marker == 0xDA:
+            return JpegHeader(height, width, orientation, position + 2 + length) if height and width else None
+        if marker in _FRAME_MARKERS:
+            height = int.from_bytes(data[position + 5 : position + 7], "big")
+            width = int.from_bytes(data[position + 7 : position + 9], "big")
+        elif marker == 0xE1 and data[position + 4 : position + 10] == b"Exif\x00\x00":
+            orientation = _exif_orientation(data[position + 10 : position + 2 + length])
+        position += 2 + length
+    return None
+
+
+def _exif_orientation(tiff: bytes) -> int:
+    """The orientation entry (1..8) of the first image directory; 1 where there is none."""
+    order = {b"II": "little", b"MM": "big"}.get(tiff[:2])
+    if order is None:
+        return 1
+
+    def number(start: int, size: int) -> int:
+        return int.from_bytes(tiff[start : start + size], "little" if order == "little" else "big")
+
+    directory = number(4, 4)
+    for entry in range(number(directory, 2)):
+        start = directory + 2 + 12 * entry
+        if number(start, 2) == 0x0112:
+            value = number(start + 8, 2)
+            return value if 1 <= value <= 8 else 1
+    return 1
+
+
+class EncodedImage:
+    """An image file in memory whose pixels are decoded on demand.
+
+    Raises UnusableSample, with a reason that can be counted, for a file that is missing, empty, truncated or no image.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._data = path.read_bytes()
+        except FileNotFoundError:
+            raise UnusableSample("image file is missing") from None
+        except OSError as error:
+            raise UnusableSample(f"image file cannot be read ({error.strerror})") from None
+        if not self._data:
+            raise UnusableSample("image file is empty (0 bytes)")
+        self._header = read_jpeg_header(self._data)
+        if self._header is not None and self._data.rfind(b"\xff\xd9") < self._header.scan_start:
+            # Inside the pixel data 0xFF is always followed by 0, so without the end marker the file was cut off.
+            raise UnusableSample("JPEG file is truncated")
+        self._pixels: Image | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the upright image; of a JPEG without decoding it."""
+        if self._header is None:
+            return self.decode().shape[:2]
+        height, width = self._header.height, self._header.width
+        return (width, height) if self._header.orientation >= 5 else (height, width)
+
+    def reducible(self, detail: float) -> int:
+        """The largest of 1, 2, 4, 8 by which the decoder may divide the sides and still show `detail` times their
+        pixels.
+
+        Only a JPEG decoder skips work for it, and only an unturned image keeps its pixel grid exactly.
+        """
+        if self._header is None or self._header.orientation != 1:
+            return 1
+        return next((factor for factor in (8, 4, 2) if detail * factor <= 1 + 1e-9), 1)
+
+    def decode(self, reduction: int = 1) -> Image:
+        """Pixels, uint8 (height, width, 3) BGR; with a reduction pixel (i, j) covers that many source pixels a side."""
+        if self._pixels is None or reduction != 1:
+            pixels = cv2.imdecode(np.frombuffer(self._data, np.uint8), _REDUCED[reduction])
+            if pixels is None:
+                raise UnusableSample("image file cannot be decoded")
+            if reduction != 1:
+                return pixels
+            self._pixels = pixels
+        return self._pixels
+
+
+def read_image(path: Path) -> Image:
+    """Decode an image file to uint8 (height, width, 3) BGR. Raises UnusableSample with the reason."""
+    return EncodedImage(path).decode()

@@ -1,0 +1,117 @@
+"""Which records make which batch of which epoch, on which rank."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from ocrexp.errors import ConfigError, DataError
+
+Indices = npt.NDArray[np.int64]
+
+
+class EpochSampler:
+    """Batches of training indices; a function of (seed, epoch) alone, so an epoch can be entered anywhere.
+
+    From list i (its records stand one after the other) `ratios[i]` of the records are drawn anew for every epoch,
+    without replacement; a ratio of 2.5 takes all of them twice and half of them a third time. A global batch is a
+    slice of the epoch's order; each rank takes its own contiguous part of it, so 2 ranks with batch 4 see together
+    what 1 with batch 8 sees. The last global batch is cut to a multiple of the ranks, or left out with `drop_last`.
+    """
+
+    def __init__(
+        self,
+        list_sizes: Sequence[int],
+        ratios: Sequence[float] | None,
+        batch_size: int,
+        seed: int,
+        shuffle: bool = True,
+        drop_last: bool = False,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        self.list_sizes = [int(size) for size in list_sizes]
+        self.ratios = [1.0] * len(self.list_sizes) if ratios is None else [float(ratio) for ratio in ratios]
+        if len(self.ratios) != len(self.list_sizes):
+            raise ConfigError(
+                f"dataset.ratios has {len(self.ratios)} values for {len(self.list_sizes)} training lists: one each"
+            )
+        if any(ratio < 0 for ratio in self.ratios):
+            raise ConfigError(f"dataset.ratios is {self.ratios}: a share of a list cannot be negative")
+        if batch_size < 1:
+            raise ConfigError(f"loader.batch_size is {batch_size}: it must be at least 1")
+        self.batch_size = batch_size
+        self.seed = seed
+        self.shuffle = shuffle
+        self.drop_last = drop_last
+        self.rank = rank
+        self.world_size = world_size
+        self._epoch_size = sum(self._share(i) for i in range(len(self.list_sizes)))
+        if len(self) == 0:
+            least = batch_size * world_size if drop_last else world_size
+            raise DataError(
+                f"{self._epoch_size} training images an epoch do not fill one batch of {least}: "
+                "lower loader.batch_size, set loader.drop_last=false, or add images"
+            )
+
+    def _share(self, i: int) -> int:
+        return round(self.ratios[i] * self.list_sizes[i])
+
+    def _kept(self) -> int:
+        """Images of an epoch over all ranks after cutting the end."""
+        unit = self.batch_size * self.world_size if self.drop_last else self.world_size
+        return self._epoch_size // unit * unit
+
+    def __len__(self) -> int:
+        """Batches of an epoch, the same on every rank."""
+        return -(-self._kept() // (self.batch_size * self.world_size))
+
+    def order(self, epoch: int) -> Indices:
+        """All indices of an epoch over all ranks."""
+        rng = np.random.default_rng([self.seed, epoch])
+        parts = []
+        start = 0
+        for i, size in enumerate(self.list_sizes):
+            share = self._share(i)
+            whole, rest = divmod(share, size) if size else (0, 0)
+            drawn = np.sort(rng.permutation(size)[:rest])
+            parts.append(start + np.concatenate([np.tile(np.arange(size), whole), drawn]))
+            start += size
+        indices = np.concatenate(parts).astype(np.int64) if parts else np.empty(0, np.int64)
+        return rng.permutation(indices) if self.shuffle else indices
+
+    def batches(self, epoch: int) -> list[Indices]:
+        """This rank's batches of an epoch."""
+        order = self.order(epoch)[: self._kept()]
+        step = self.batch_size * self.world_size
+        return [
+            np.array_split(order[start : start + step], self.world_size)[self.rank]
+            for start in range(0, len(order), step)
+        ]
+
+    def first_indices(self, count: int) -> Indices:
+        """The first indices of epoch 0 on this rank."""
+        return np.concatenate(self.batches(0))[:count]
+
+
+class EvalSampler:
+    """Every index once, in order; over several ranks each takes its own share and none is left out or doubled."""
+
+    def __init__(self, size: int, batch_size: int, rank: int = 0, world_size: int = 1) -> None:
+        if batch_size < 1:
+            raise ConfigError(f"loader.eval_batch_size is {batch_size}: it must be at least 1")
+        self.batch_size = batch_size
+        self._indices: Indices = np.array_split(np.arange(size, dtype=np.int64), world_size)[rank]
+
+    def __len__(self) -> int:
+        return -(-len(self._indices) // self.batch_size)
+
+    def batches(self, epoch: int = 0) -> list[Indices]:  # noqa: ARG002
+        """This rank's batches; the same in every epoch."""
+        return [self._indices[i : i + self.batch_size] for i in range(0, len(self._indices), self.batch_size)]
+
+    def first_indices(self, count: int) -> Indices:
+        """The first indices of this rank."""
+        return self._indices[:count]

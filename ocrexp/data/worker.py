@@ -1,0 +1,187 @@
+"""The loader's worker processes: what runs in them, and how they start and end."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import pickle
+import signal
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, Pipe
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+
+from ocrexp.data.collate import Empty
+from ocrexp.data.sampler import Indices
+from ocrexp.data.shared import SharedSlots, Span
+from ocrexp.errors import DataError, OcrexpError
+from ocrexp.types import Sample, UnusableSample
+
+Collate = Callable[[Sequence[Sample], Empty], Any]
+Rejection = tuple[str, str]  # reason, image and label line
+# How often an idle worker looks whether its parent still lives, should the end of the pipe be held open elsewhere.
+_PARENT_CHECK_SECONDS = 5.0
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+
+
+class Pipeline(Protocol):
+    """What the loader needs of a pipeline."""
+
+    def __len__(self) -> int: ...
+
+    def sample(self, index: int, epoch: int) -> Sample: ...
+
+    def describe(self, index: int) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One batch to load."""
+
+    serial: int
+    epoch: int
+    indices: Indices
+    slot: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A loaded batch, or the error that prevented it."""
+
+    serial: int
+    slot: int | None
+    payload: bytes = b""
+    spans: tuple[Span, ...] = ()
+    rejections: tuple[Rejection, ...] = ()
+    error: OcrexpError | None = None
+    details: str = ""
+
+
+def load_batch(
+    pipeline: Pipeline, collate: Collate, epoch: int, indices: Indices, empty: Empty = np.empty
+) -> tuple[Any, list[Rejection]]:
+    """Load and collate a batch; samples that cannot be used are left out and returned with their reasons.
+
+    Raises DataError where a transform fails.
+    """
+    samples: list[Sample] = []
+    rejections: list[Rejection] = []
+    for index in indices.tolist():
+        try:
+            sample = pipeline.sample(index, epoch)
+        except UnusableSample as reason:
+            rejections.append((str(reason), pipeline.describe(index)))
+            continue
+        if "unreadable" in sample:
+            rejections.append((sample["unreadable"], pipeline.describe(index)))
+        samples.append(sample)
+    return collate(samples, empty), rejections
+
+
+def keep_freed_memory() -> None:
+    """Make malloc keep what is freed: a fresh mapping for every image costs more in page faults than decoding it."""
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):  # not glibc
+        return
+    mallopt(_M_MMAP_THRESHOLD, 1 << 30)
+    mallopt(_M_TRIM_THRESHOLD, 1 << 30)
+
+
+@dataclass
+class Worker:
+    """The parent's view of a worker."""
+
+    pid: int
+    connection: Connection
+    in_flight: int = 0
+
+
+def start_workers(count: int, pipeline: Pipeline, collate: Collate, slots: SharedSlots) -> list[Worker]:
+    """Fork `count` workers. Everything they need is inherited; nothing is pickled."""
+    pipes = [Pipe() for _ in range(count)]
+    sys.stdout.flush()
+    sys.stderr.flush()
+    workers = []
+    parent = os.getpid()
+    # A child forked beside OpenCV's pool has the pool without its threads, and may wait for them for ever: end the pool
+    # first. The children keep one thread each; here the number is set back below.
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    for i, (ours, theirs) in enumerate(pipes):
+        with warnings.catch_warnings():
+            # Python 3.12 warns of forking beside threads; the child uses none of them, and only numpy and OpenCV.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                # Other workers' pipes would be held open by this one: their readers would never see the end.
+                for j, (parent_end, child_end) in enumerate(pipes):
+                    parent_end.close()
+                    if j != i and not child_end.closed:
+                        child_end.close()
+                code = _work(theirs, parent, pipeline, collate, slots)
+            except BaseException:  # the last frame of this process: whatever it was is shown, then it ends
+                traceback.print_exc()
+            finally:
+                os._exit(code)
+        workers.append(Worker(pid, ours))
+        theirs.close()
+    cv2.setNumThreads(threads)
+    return workers
+
+
+def _work(connection: Connection, parent: int, pipeline: Pipeline, collate: Collate, slots: SharedSlots) -> int:
+    """A worker's life: answer tasks until the pipe ends or the parent is gone."""
+    # Ctrl-C and SIGTERM go to the whole group; the parent decides what they mean, and its end closes the pipe.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    gc.freeze()  # leave the parent's objects alone: no finalizers of theirs, fewer copied pages
+    keep_freed_memory()
+    while True:
+        try:
+            while not connection.poll(_PARENT_CHECK_SECONDS):
+                if os.getppid() != parent:
+                    return 0
+            task = connection.recv()
+            reply = _answer(task, pipeline, collate, slots)
+            connection.send_bytes(pickle.dumps(reply, protocol=5))
+        except (EOFError, BrokenPipeError, ConnectionResetError):
+            return 0
+
+
+def _answer(task: Task, pipeline: Pipeline, collate: Collate, slots: SharedSlots) -> Reply:
+    try:
+        writer = slots.writer(task.slot)
+        batch, rejections = load_batch(pipeline, collate, task.epoch, task.indices, writer.empty)
+        payload, spans = writer.dump(batch)
+        return Reply(task.serial, task.slot, payload, tuple(spans), tuple(rejections))
+    except OcrexpError as error:
+        return Reply(task.serial, task.slot, error=error, details=traceback.format_exc())
+    except Exception as error:
+        first = pipeline.describe(int(task.indices[0]))
+        said = DataError(f"a batch that begins with {first} could not be loaded: {type(error).__name__}: {error}")
+        return Reply(task.serial, task.slot, error=said, details=traceback.format_exc())
+
+
+def describe_end(status: int) -> str:
+    """What a process's wait status means, and what to try."""
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        name = signal.Signals(number).name
+        if number == signal.SIGKILL:
+            return (
+                f"was killed by {name} (out of memory?): lower loader.num_workers, loader.prefetch or loader.batch_size"
+            )
+        return (
+            f"died of {name}: set loader.num_workers=0 to see where, or run ocrexp check-data to find a damaged image"
+        )
+    return f"ended with exit code {os.WEXITSTATUS(status)}: set loader.num_workers=0 to see why"

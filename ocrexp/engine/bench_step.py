@@ -1,0 +1,171 @@
+"""How long a training step takes here: forward, loss, backward, optimizer, with drawn data.
+
+Threads, matrix library and memory allocator are set when a process starts, so each measurement runs in a process of
+its own. `python -m ocrexp.engine.bench_step` is that process: a JSON object on its standard input, one on its output.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ocrexp import environment
+from ocrexp.errors import TrainingError
+
+# The recipe of det_mv3_db.
+DB_MBV3: dict[str, Any] = {
+    "_target_": "ocrexp.models.model.OCRModel",
+    "backbone": {
+        "_target_": "ocrexp.models.backbones.mobilenet_v3.MobileNetV3",
+        "model_name": "large",
+        "scale": 0.5,
+        "disable_se": False,
+    },
+    "neck": {"_target_": "ocrexp.models.necks.db_fpn.DBFPN", "_partial_": True, "out_channels": 256},
+    "head": {"_target_": "ocrexp.models.heads.db.DBHead", "_partial_": True, "k": 50},
+    "normalize": {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]},
+}
+DB_LOSS: dict[str, Any] = {"_target_": "ocrexp.losses.db.DBLoss"}
+
+_OWN_MODEL_KEYS = ("pretrained", "pretrained_min_coverage", "freeze", "name")
+
+
+@dataclass(frozen=True, slots=True)
+class StepTiming:
+    """One measurement: `seconds` is the median of `steps`, `peak_memory` that of the process in bytes."""
+
+    tuned: bool
+    device: str
+    batch_size: int
+    image_size: int
+    seconds: float
+    steps: list[float]
+    peak_memory: int
+    settings: list[str]
+    loss: float
+
+    @property
+    def images_per_second(self) -> float:
+        return self.batch_size / self.seconds
+
+
+def time_training_step(
+    model: Mapping[str, Any] | None = None,
+    loss: Mapping[str, Any] | None = None,
+    batch_size: int = 8,
+    image_size: int = 640,
+    steps: int = 3,
+    warmup: int = 1,
+    tuned: bool = True,
+    threads: int | None = None,
+    device: str = "cpu",
+) -> StepTiming:
+    """Times training steps of a detector in a fresh process.
+
+    Args:
+        model, loss: plain config nodes with `_target_`; None: DB with MobileNetV3 ×0.5 and FPN 256, DBLoss.
+        batch_size: images a step.
+        image_size: side of the square images, a multiple of 32.
+        steps: counted steps.
+        warmup: steps before them that are not counted (the first allocates memory and compiles kernels).
+        tuned: with what ocrexp sets on a CPU; False: as paddle comes, and with its own kernels.
+        threads: of the tuned process; None: all cores.
+        device: `cpu` or `gpu`.
+
+    Raises:
+        TrainingError: the process failed; its last line says why.
+    """
+    request = {
+        "model": {key: value for key, value in dict(model or DB_MBV3).items() if key not in _OWN_MODEL_KEYS},
+        "loss": dict(loss or DB_LOSS),
+        "batch_size": batch_size,
+        "image_size": image_size,
+        "steps": steps,
+        "warmup": warmup,
+        "tuned": tuned,
+        "threads": threads,
+        "device": device,
+    }
+    child = subprocess.run(
+        [sys.executable, "-m", "ocrexp.engine.bench_step"],
+        input=json.dumps(request),
+        env=environment.untouched(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if child.returncode:
+        reason = (child.stderr.strip() or f"exit code {child.returncode}").splitlines()[-1]
+        raise TrainingError(f"the timed training step failed: {reason}; try a smaller batch_size or image_size")
+    return StepTiming(**json.loads(child.stdout.splitlines()[-1]))
+
+
+def _measure(request: Mapping[str, Any]) -> StepTiming:
+    settings = environment.prepare(request["tuned"], request["threads"])
+    import numpy as np
+    import paddle
+    from omegaconf import OmegaConf
+
+    from ocrexp.config.build import build
+
+    paddle.device.set_device(request["device"])
+    paddle.seed(0)
+    model = build(OmegaConf.create(request["model"]))
+    loss = build(OmegaConf.create(request["loss"]))
+    optimizer = paddle.optimizer.Adam(1e-3, parameters=model.parameters())
+    model.train()
+
+    count, side = request["batch_size"], request["image_size"]
+    rng = np.random.default_rng(0)
+    text = rng.random((count, side // 16, side // 16)).repeat(16, axis=1).repeat(16, axis=2) < 0.1
+    batch = {
+        "image": rng.integers(0, 256, (count, side, side, 3), dtype=np.uint8),
+        "shrink_map": text.astype(np.uint8),
+        "shrink_mask": np.ones_like(text, dtype=np.uint8),
+        "threshold_map": rng.uniform(0.3, 0.7, text.shape).astype(np.float32),
+        "threshold_mask": text.astype(np.uint8),
+    }
+    seconds, value = [], float("nan")
+    for _ in range(request["warmup"] + request["steps"]):
+        start = time.perf_counter()
+        tensors = {name: paddle.to_tensor(array) for name, array in batch.items()}
+        losses = loss(model(tensors["image"]), tensors)
+        losses["loss"].backward()
+        optimizer.step()
+        optimizer.clear_grad()
+        value = float(losses["loss"])  # waits for the device
+        seconds.append(time.perf_counter() - start)
+    counted = seconds[request["warmup"] :]
+    return StepTiming(
+        tuned=request["tuned"],
+        device=str(paddle.device.get_device()),
+        batch_size=count,
+        image_size=side,
+        seconds=statistics.median(counted),
+        steps=counted,
+        peak_memory=_peak_memory(),
+        settings=settings,
+        loss=value,
+    )
+
+
+def _peak_memory() -> int:
+    """Most memory that this process has held, in bytes."""
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+if __name__ == "__main__":
+    # Libraries that print must not touch the answer.
+    answer = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    print(json.dumps(asdict(_measure(json.load(sys.stdin)))), file=answer, flush=True)

@@ -1,0 +1,36 @@
+"""Loss, learning rate and metric curves in `plots/`, drawn from metrics.csv."""
+
+from __future__ import annotations
+
+import logging
+
+from ocrexp.engine.callbacks.base import Callback, RunView
+from ocrexp.types import EvalResult
+
+log = logging.getLogger(__name__)
+
+
+class Curves(Callback):
+    """Draws the curves after evaluations and at the end of the run, from `filename` of the csv logger.
+
+    A run without that file (logger=none) has no curves and says so once, at the end.
+    """
+
+    def __init__(self, filename: str = "metrics.csv") -> None:
+        self.filename = filename
+
+    def on_evaluation_end(self, run: RunView, result: EvalResult, is_best: bool) -> None:  # noqa: ARG002
+        self._draw(run)
+
+    def on_fit_end(self, run: RunView, state: str) -> None:  # noqa: ARG002 (curves of a failed run are wanted most)
+        if not self._draw(run):
+            log.info("no curves: %s has no values (the csv logger writes it)", run.run_dir / self.filename)
+
+    def _draw(self, run: RunView) -> bool:
+        try:
+            from ocrexp.report.curves import plot_run
+
+            return bool(plot_run(run.run_dir / self.filename, run.run_dir / "plots", run.run_dir.name))
+        except (OSError, ValueError, ImportError) as error:  # a plot is not worth a run
+            log.warning("the curves could not be drawn: %s", error)
+            return True

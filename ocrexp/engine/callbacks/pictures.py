@@ -1,0 +1,87 @@
+"""Predictions on validation images beside the ground truth, after evaluations."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ocrexp.engine.callbacks.base import Callback, RunView
+from ocrexp.errors import ConfigError
+from ocrexp.types import EvalResult, EvalSample
+
+log = logging.getLogger(__name__)
+
+JPEG_QUALITY = 88
+
+
+class PredictionPictures(Callback):
+    """Draws samples of an evaluation to `plots/predictions/step_N_K.jpg` and sends them to the loggers.
+
+    Args:
+        draw: `draw(sample)` gives an RGB uint8 picture; null draws detections.
+        every_evaluations: draw after the first of so many evaluations; the best so far is always drawn.
+        limit: at most so many pictures each time.
+        keep: keep the pictures of so many evaluations, the latest; older ones are deleted.
+    """
+
+    def __init__(
+        self,
+        draw: Callable[[EvalSample], npt.NDArray[np.uint8]] | None = None,
+        every_evaluations: int = 1,
+        limit: int = 8,
+        keep: int = 10,
+    ) -> None:
+        for key, value in (("every_evaluations", every_evaluations), ("limit", limit), ("keep", keep)):
+            if value < 1:
+                raise ConfigError(f"callbacks.pictures.{key} is {value}: it must be at least 1")
+        self.draw = draw
+        self.every_evaluations = every_evaluations
+        self.limit = limit
+        self.keep = keep
+        self._evaluations = 0
+
+    def on_evaluation_end(self, run: RunView, result: EvalResult, is_best: bool) -> None:
+        due = self._evaluations % self.every_evaluations == 0
+        self._evaluations += 1
+        samples = result.samples[: self.limit]
+        if not samples or not (due or is_best):
+            return
+        from ocrexp.report.detection import caption, draw_sample
+
+        draw = self.draw or draw_sample
+        folder = run.run_dir / "plots" / "predictions"
+        folder.mkdir(parents=True, exist_ok=True)
+        pictures = [draw(sample) for sample in samples]
+        for index, picture in enumerate(pictures):
+            _write(folder / f"step_{run.step:07d}_{index:02d}.jpg", picture)
+        self._forget(folder)
+        captions = [caption(s) if self.draw is None else Path(s.path).name for s in samples]
+        run.loggers.log_images("val/predictions", pictures, run.step, captions)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"evaluations": self._evaluations}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._evaluations = int(state["evaluations"])
+
+    def _forget(self, folder: Path) -> None:
+        steps = sorted({path.name.rsplit("_", 1)[0] for path in folder.glob("step_*_*.jpg")})
+        for step in steps[: -self.keep]:
+            for path in folder.glob(f"{step}_*.jpg"):
+                path.unlink()
+
+
+def _write(path: Path, picture: npt.NDArray[np.uint8]) -> None:
+    encoded, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    if not encoded:
+        log.warning("%s: the picture cannot be encoded", path)
+        return
+    temporary = path.with_suffix(".tmp")
+    temporary.write_bytes(data.tobytes())
+    temporary.replace(path)

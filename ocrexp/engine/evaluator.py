@@ -1,0 +1,150 @@
+"""Run a model over evaluation images: forward passes here, postprocessing beside them in threads."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import paddle
+
+from ocrexp.engine import distributed
+from ocrexp.types import Batch, DetPrediction, EvalResult, EvalSample, Metric, Postprocess
+
+
+class EvalLoader(Protocol):
+    """What gives evaluation batches: lists of sub-batches, each of one image shape."""
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Any]: ...
+
+    def __len__(self) -> int: ...
+
+    def close(self) -> None: ...
+
+
+class EvaluationStopped(Exception):
+    """`should_stop` said so; nothing of the evaluation counts."""
+
+
+class Evaluator:
+    """Evaluates on every image once; `metric` sees raw ground truth.
+
+    Args:
+        loader: gives batches as lists of `{"image", "shape", "references", "index", "paths"}`. Images that could not be
+            read come with `image` None: they count as "nothing found" and are reported.
+        limit_batches: look at so many batches only.
+        keep_samples: how many images to keep with prediction and reference, for pictures.
+        nothing: what stands for "nothing found" in one image.
+
+    With several processes each has its own part of the images; all return the same result.
+    """
+
+    def __init__(
+        self,
+        loader: EvalLoader,
+        postprocess: Postprocess,
+        metric: Metric,
+        limit_batches: int | None = None,
+        keep_samples: int = 8,
+        nothing: Callable[[], Any] = lambda: DetPrediction([], []),
+    ) -> None:
+        self.loader = loader
+        self.postprocess = postprocess
+        self.metric = metric
+        self.limit_batches = limit_batches
+        self.keep_samples = keep_samples
+        self._nothing = nothing
+
+    @property
+    def main(self) -> str:
+        """Name of the value that decides which model is best."""
+        return self.metric.main
+
+    def run(self, model: paddle.nn.Layer, should_stop: Callable[[], bool] = lambda: False) -> EvalResult:
+        """Evaluate the model, and leave it in the mode (training or not) that it was in.
+
+        Raises EvaluationStopped when `should_stop` turns true between batches.
+        """
+        started = time.perf_counter()
+        was_training = model.training
+        self.metric.reset()
+        tally = _Tally(self.metric, self.keep_samples)
+        threads = max(1, min(4, (os.cpu_count() or 2) - 1))
+        waiting: deque[tuple[Future[list[Any]], Batch]] = deque()
+        model.eval()
+        try:
+            # More threads than cores, or more maps in waiting than threads, would only take memory.
+            with ThreadPoolExecutor(threads, thread_name_prefix="postprocess") as pool, paddle.no_grad():
+                try:
+                    for part in self._parts():
+                        if should_stop():
+                            raise EvaluationStopped
+                        waiting.append((self._predict(model, part, pool), part))
+                        while len(waiting) > 2 * threads:
+                            tally.add(*waiting.popleft())
+                    while waiting:
+                        tally.add(*waiting.popleft())
+                finally:
+                    for future, _ in waiting:
+                        future.cancel()
+        finally:
+            if was_training:
+                model.train()
+        return tally.result(time.perf_counter() - started)
+
+    def _parts(self) -> Iterator[Batch]:
+        for number, parts in enumerate(self.loader.epoch(0)):
+            if self.limit_batches is not None and number >= self.limit_batches:
+                break
+            yield from parts
+
+    def _predict(self, model: paddle.nn.Layer, part: Batch, pool: ThreadPoolExecutor) -> Future[list[Any]]:
+        if part["image"] is None:
+            done: Future[list[Any]] = Future()
+            done.set_result([self._nothing() for _ in part["references"]])
+            return done
+        outputs = model(paddle.to_tensor(part["image"]))
+        arrays = {name: _array(value) for name, value in outputs.items()}
+        return pool.submit(self.postprocess, arrays, part)
+
+
+class _Tally:
+    """Takes predictions in the order of the list."""
+
+    def __init__(self, metric: Metric, keep: int) -> None:
+        self._metric = metric
+        self._keep = keep
+        self._samples: list[EvalSample] = []
+        self._images = 0
+        self._unreadable: list[str] = []
+
+    def add(self, future: Future[list[Any]], part: Batch) -> None:
+        predictions, references = future.result(), part["references"]
+        self._metric.update(predictions, references)
+        self._images += len(references)
+        if part["image"] is None:
+            self._unreadable.extend(part["paths"])
+        for path, prediction, reference in zip(part["paths"], predictions, references, strict=True):
+            if len(self._samples) < self._keep:
+                self._samples.append(EvalSample(path, prediction, reference))
+
+    def result(self, seconds: float) -> EvalResult:
+        if distributed.world_size() > 1:
+            shares = distributed.gather((self._metric.state(), self._samples, self._images, self._unreadable))
+            self._metric.reset()
+            self._metric.merge([share[0] for share in shares])
+            self._samples = [sample for share in shares for sample in share[1]][: self._keep]
+            self._images = sum(share[2] for share in shares)
+            self._unreadable = [path for share in shares for path in share[3]]
+        return EvalResult(self._metric.compute(), self._samples, self._images, seconds, self._unreadable)
+
+
+def _array(value: paddle.Tensor) -> npt.NDArray[Any]:
+    if value.dtype in (paddle.bfloat16, paddle.float16):
+        value = value.astype("float32")
+    return np.asarray(value.numpy())

@@ -1,0 +1,185 @@
+"""What goes wrong in training, told in one line with what to try: NaN, memory, a slow loader, a metric of 0."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import paddle
+
+from ocrexp.engine import distributed
+from ocrexp.errors import TrainingError
+from ocrexp.types import Batch
+
+logger = logging.getLogger(__name__)
+
+STARVING_SHARE = 0.3
+STARVING_AFTER_STEPS = 20
+ZERO_EVALUATIONS = 3
+SKIPS_IN_ROW = 10
+
+
+class FiniteCheck:
+    """Whether a loss is finite, known before the weights are updated and without holding up a GPU.
+
+    On a GPU the flag is copied to the host behind the forward pass and an event marks the copy; `passed`, asked after
+    the backward pass has been queued, waits for that event only, while the GPU goes on with the backward pass. With
+    several processes all get the same answer, so that they stop at the same step.
+    """
+
+    def __init__(self, loss: paddle.Tensor) -> None:
+        flag = paddle.isfinite(loss.detach()).all().astype("int32")
+        if distributed.world_size() > 1:
+            paddle.distributed.all_reduce(flag, op=paddle.distributed.ReduceOp.MIN)
+        self._event: Any = None
+        if flag.place.is_gpu_place():
+            flag = flag._copy_to(paddle.CUDAPinnedPlace(), False)
+            self._event = paddle.device.Event()
+            self._event.record()
+        self._flag = flag
+
+    def passed(self) -> bool:
+        """True for a finite loss."""
+        if self._event is not None:
+            self._event.synchronize()
+        return bool(self._flag.numpy())
+
+
+def nonfinite_line(parts: Mapping[str, Any], batch: Batch, step: int, lr: float, name: Callable[[int], str]) -> str:
+    """Step, images, loss parts and rate of a loss that is not finite, and what to try."""
+    values = {part: _number(value) for part, value in parts.items()}
+    bad = [f"{part}={value}" for part, value in values.items() if not math.isfinite(value) and part != "loss"]
+    paths = sample_names(batch, name)
+    shown = ", ".join(paths[:3]) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
+    return (
+        f"the loss is not finite at step {step + 1}: {', '.join(bad) or 'loss=' + str(values.get('loss'))}"
+        f" with lr {lr:g} on {shown or 'images without names'}"
+    )
+
+
+WHAT_TO_TRY = (
+    "the weights are still those from before; try a lower optim.lr, a warm-up (optim.schedule.warmup_steps), "
+    "optim.clip_norm=5, or trainer.amp_dtype=bfloat16 where float16 overflowed, and look at these images' labels"
+)
+
+
+def save_batch(batch: Batch, parts: Mapping[str, Any], path: Path, name: Callable[[int], str]) -> None:
+    """Write a batch's arrays to `path` (.npz) and its image paths and loss parts beside it (.json)."""
+    arrays: dict[str, Any] = {key: value for key, value in batch.items() if isinstance(value, np.ndarray)}
+    np.savez_compressed(path, **arrays)
+    about = {
+        "images": sample_names(batch, name),
+        "loss": {part: str(_number(value)) for part, value in parts.items()},
+    }
+    path.with_suffix(".json").write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def sample_names(batch: Batch, name: Callable[[int], str]) -> list[str]:
+    """The image paths of a batch."""
+    return [name(int(index)) for index in batch.get("index", ())]
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says that memory ran out; paddle has several ways to."""
+    text = str(error)
+    return isinstance(error, MemoryError) or any(
+        sign in text for sign in ("ResourceExhausted", "Out of memory", "bad_alloc", "Cannot allocate memory")
+    )
+
+
+def out_of_memory_error(step: int, batch_size: int, accumulate: int) -> TrainingError:
+    """What to try when memory ran out."""
+    if batch_size > 1:
+        half = batch_size // 2
+        advice = f"try loader.batch_size={half} trainer.accumulate={accumulate * 2} (the same images a step)"
+    else:
+        advice = "with one image a batch, try smaller training images, a smaller model or trainer.precision=amp_o1"
+    return TrainingError(f"out of memory at step {step + 1} with loader.batch_size={batch_size}: {advice}")
+
+
+class LoaderWatch:
+    """Names a loader that keeps the training waiting, once."""
+
+    def __init__(self, workers: int | None) -> None:
+        self._workers = workers
+        self._steps = 0
+        self._waited = 0.0
+        self._seconds = 0.0
+        self._told = False
+
+    def add(self, steps: int, waited: float, seconds: float) -> None:
+        """So many steps took so many seconds, of which the training waited for data."""
+        if self._told:
+            return
+        if self._steps == 0 and steps > 0:
+            waited = 0.0  # the first batches wait for the workers to start, whatever their number
+        self._steps += steps
+        self._waited += waited
+        self._seconds += seconds
+        if self._steps < STARVING_AFTER_STEPS or self._waited <= STARVING_SHARE * self._seconds:
+            return
+        self._told = True
+        logger.warning("%s", self.line())
+
+    def line(self) -> str:
+        """The advice: as many workers as would keep up, as far as there are cores for them."""
+        share = self._waited / self._seconds
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        workers = self._workers or 0
+        wanted = min(math.ceil(max(workers, 1) / max(1 - share, 0.1)), cores) if workers else min(2, cores)
+        now = f"the training waits for data {share:.0%} of the time with loader.num_workers={workers}"
+        if wanted > workers:
+            return f"{now}: try loader.num_workers={wanted} (this machine has {cores} cores)"
+        return f"{now}, as many as this machine's {cores} cores carry: try smaller stored images or a lighter augment=…"
+
+
+class EmptyTargets:
+    """Counts the training samples whose targets hold nothing to learn, where a batch tells."""
+
+    def __init__(self) -> None:
+        self.samples = 0
+        self.empty = 0
+
+    def add(self, batch: Batch) -> None:
+        """Look at one batch; only batches with one of the known targets count."""
+        if "shrink_map" in batch:
+            maps = np.asarray(batch["shrink_map"])
+            filled = np.asarray(maps.any(axis=tuple(range(1, maps.ndim))))
+        elif "length" in batch:
+            filled = np.asarray(batch["length"]).reshape(-1) > 0
+        else:
+            return
+        self.samples += len(filled)
+        self.empty += int(len(filled) - filled.sum())
+
+    def line(self) -> str | None:
+        """The share of empty ones; None if no batch told."""
+        if not self.samples:
+            return None
+        return f"{self.empty / self.samples:.0%} of the training samples looked at have empty targets"
+
+
+def zero_metric_lines(main: str, lr: float, empty: EmptyTargets, hints: list[str]) -> list[str]:
+    """What to check when evaluations keep giving 0."""
+    lines = [f"{main} has been 0 in {ZERO_EVALUATIONS} evaluations; causes to check:"]
+    if (share := empty.line()) is not None:
+        lines.append(
+            f"- {share}: a crop that misses the words, or labels in other coordinates than the images, do that"
+        )
+    lines.append(f"- the learning rate is {lr:g} now: too high never settles, too low has not started yet")
+    lines += [f"- {hint}" for hint in hints]
+    lines.append(
+        "- thresholds of the postprocess: an early model is unsure, postprocess.box_thresh=0.3 shows what it finds"
+    )
+    lines.append("- label coordinates and image size: debug=targets draws the first samples with their targets")
+    return lines
+
+
+def _number(value: Any) -> float:
+    return float(value.astype("float32").mean()) if isinstance(value, paddle.Tensor) else float(value)

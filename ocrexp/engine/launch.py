@@ -1,0 +1,161 @@
+"""Start one training process a device through `paddle.distributed.launch`, pass signals on, and tell which one failed.
+
+More than one machine: run the same command on each with `trainer.launch_args=[--nnodes,"2",--master,"10.0.0.1:8090"]`
+(or PADDLE_MASTER, PADDLE_NNODES, … in the environment, which the launcher reads). `trainer.devices` is then the number
+of processes on each machine, and `run_dir` must be a folder that all of them see.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import FrameType
+from typing import IO, Any
+
+from ocrexp.environment import available_cores
+from ocrexp.errors import ConfigError, TrainingError
+
+ELSEWHERE = "another process"  # in the error of a rank that stops for a fault that is not its own
+_SECONDS_BETWEEN_LOOKS = 0.2
+
+
+def launch_processes(devices: int, worker: list[str], settings: Any, run_dir: Path) -> int:
+    """Run `worker` (a script and its arguments) in `devices` processes; returns 0, or 130 / 143 when interrupted.
+
+    What rank 0 prints is shown; the output of each rank is kept in `run_dir/ranks/`. Raises TrainingError with the last
+    line of the rank that failed first, ConfigError when there are fewer GPUs than devices.
+    """
+    with tempfile.TemporaryDirectory(prefix="ocrexp-ranks-") as folder:
+        # The launcher writes the whole environment, keys and tokens included, beside its logs: not into the run folder.
+        logs = Path(folder)
+        command = [sys.executable, "-m", "paddle.distributed.launch", *_arguments(devices, settings, logs), *worker]
+        # Appended, so that the ranks of a resumed run go on in the same files.
+        process = subprocess.Popen(
+            command,
+            stdout=subprocess.DEVNULL,
+            stderr=(logs / "launcher.log").open("wb"),
+            env=_environment(settings, devices),
+            start_new_session=True,  # Ctrl-C reaches this process only, which passes it on once
+        )
+        forward = _Forward(process)
+        before = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            _follow(process, logs)
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            if process.poll() is None:
+                process.kill()
+            _keep_logs(logs, run_dir / "ranks")
+        if forward.received is not None:
+            return 128 + forward.received
+        if process.returncode:
+            raise TrainingError(_why(logs, process.returncode, run_dir))
+        return 0
+
+
+def _arguments(devices: int, settings: Any, logs: Path) -> list[str]:
+    arguments = ["--nproc_per_node", str(devices), "--log_dir", str(logs)]
+    if _on_gpu(settings):
+        import paddle
+
+        count = paddle.device.cuda.device_count()
+        if count < devices:
+            raise ConfigError(f"trainer.devices={devices}: this machine has {count} GPUs")
+    else:
+        arguments += ["--backend", "gloo"]
+    return [*arguments, *(str(item) for item in settings.launch_args)]
+
+
+def _environment(settings: Any, devices: int) -> dict[str, str]:
+    environment = dict(os.environ)
+    package_root = str(Path(__file__).resolve().parents[2])
+    paths = [package_root, *filter(None, [environment.get("PYTHONPATH")])]
+    environment["PYTHONPATH"] = os.pathsep.join(paths)
+    environment.setdefault("GLOG_minloglevel", "2")  # connection notes of each process tell nobody anything
+    if not _on_gpu(settings):
+        environment["CUDA_VISIBLE_DEVICES"] = ""
+        cores = available_cores()
+        for name in ("OMP_NUM_THREADS", "FLAGS_paddle_num_threads"):
+            if environment.get(name) == str(cores):  # set for one process: each rank gets its share of the cores
+                environment[name] = str(max(1, cores // devices))
+    return environment
+
+
+def _on_gpu(settings: Any) -> bool:
+    if settings.device == "cpu":
+        return False
+    import paddle
+
+    available = paddle.device.is_compiled_with_cuda() and paddle.device.cuda.device_count() > 0
+    return available or str(settings.device).startswith("gpu")
+
+
+class _Forward:
+    """Passes the first signal on to the ranks, which save and leave; the second ends the launcher and them."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.received: int | None = None
+        self._process = process
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        if self.received is not None:
+            self._process.terminate()
+            return
+        self.received = number
+        for pid in _children(self._process.pid):
+            os.kill(pid, number)
+
+
+def _children(pid: int) -> list[int]:
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        found.extend(int(child) for child in (task / "children").read_text().split())
+    return found
+
+
+def _follow(process: subprocess.Popen[bytes], logs: Path) -> None:
+    """Show what rank 0 prints until the processes have ended."""
+    shown: IO[bytes] | None = None
+    while True:
+        ended = process.poll() is not None
+        path = logs / "workerlog.0"
+        if shown is None and path.exists():
+            shown = path.open("rb")
+        if shown is not None and (text := shown.read()):
+            sys.stderr.buffer.write(text)
+            sys.stderr.flush()
+        if ended:
+            break
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+    if shown is not None:
+        shown.close()
+
+
+def _keep_logs(logs: Path, target: Path) -> None:
+    target.mkdir(parents=True, exist_ok=True)
+    for path in logs.glob("workerlog.*"):
+        with path.open("rb") as source, (target / f"rank{path.suffix}.log").open("ab") as kept:
+            shutil.copyfileobj(source, kept)
+
+
+def _why(logs: Path, code: int, run_dir: Path) -> str:
+    """The line of the rank that failed: our own error line if one has it, else the last line of the first log."""
+    told = []
+    for path in sorted(logs.glob("workerlog.*")):
+        lines = [line.strip() for line in path.read_text(errors="replace").splitlines()]
+        told += [(path, line.removeprefix("ocrexp: ")) for line in lines[-50:] if line.startswith("ocrexp: ")]
+    told.sort(key=lambda item: ELSEWHERE in item[1])  # a rank that knows the cause comes first
+    if told:
+        return f"rank {told[0][0].suffix[1:]}: {told[0][1]} (all output: {run_dir / 'ranks'})"
+    for path in [*sorted(logs.glob("workerlog.*")), logs / "launcher.log"]:
+        lines = [line.strip() for line in path.read_text(errors="replace").splitlines() if line.strip()]
+        if lines:
+            return f"{path.name}: {lines[-1]} (exit code {code}; all output: {run_dir / 'ranks'})"
+    return f"paddle.distributed.launch ended with exit code {code} and without a word"

@@ -1,0 +1,165 @@
+"""What a run tells: lines and the progress bar, `status.json`, the loggers, and warnings about its health.
+
+Only rank 0 speaks; on the others every method returns at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ocrexp.engine import distributed, health
+from ocrexp.engine.console import Console, duration
+from ocrexp.engine.interval import Interval
+from ocrexp.engine.memory import PeakMemory, gpu_peak_mb
+from ocrexp.engine.settings import RunPlan
+from ocrexp.engine.state import TrainState
+from ocrexp.engine.status import RUNNING, write_status
+from ocrexp.loggers.base import RunInfo
+from ocrexp.loggers.group import LoggerGroup
+from ocrexp.types import Batch, EvalResult
+
+logger = logging.getLogger(__name__)
+
+
+class Reporter:
+    """Owns everything that a person or a logger gets to see of a run."""
+
+    def __init__(
+        self,
+        run: RunInfo,
+        loggers: LoggerGroup,
+        plan: RunPlan,
+        main_metric: str,
+        workers: int | None,
+        hints: Sequence[str],
+    ) -> None:
+        self.clock: Callable[[], float] = lambda: 0.0
+        self._run = run
+        self._loggers = loggers
+        self._plan = plan
+        self._main_metric = main_metric
+        self._hints = list(hints)
+        self._speaks = distributed.is_main()
+        self._console = Console(run.run_dir)
+        self._memory = PeakMemory()
+        self._watch = health.LoaderWatch(workers)
+        self._empty = health.EmptyTargets()
+
+    def start(self, state: TrainState, logger_states: dict[str, Any] | None) -> None:
+        """Open everything; `logger_states` are those of the checkpoint that the run goes on from."""
+        if not self._speaks:
+            return
+        self._run.run_dir.mkdir(parents=True, exist_ok=True)
+        self._console.start(state.step, self._plan.total_steps)
+        self.status(RUNNING, state)
+        run = self._run
+        if logger_states is not None:
+            run = dataclasses.replace(run, resumed=True, resume_step=state.step, state=logger_states)
+        self._loggers.start(run)
+
+    def close(self, ended: str, state: TrainState, error: BaseException | None) -> None:
+        """Tell how the run ended: done, failed or interrupted."""
+        if not self._speaks:
+            return
+        try:
+            self._loggers.finish(ended)
+            self.status(ended, state, error)
+        finally:
+            self._console.stop()
+
+    def say(self, text: str, *values: Any, level: int = logging.INFO) -> None:
+        """One line."""
+        if self._speaks:
+            logger.log(level, text, *values)
+
+    def look_at(self, batch: Batch) -> None:
+        """Notice empty targets, in case the metric stays 0."""
+        if self._speaks:
+            self._empty.add(batch)
+
+    def interval(self, interval: Interval, state: TrainState, lr: float) -> dict[str, float]:
+        """Losses, rate and speed of the steps since the last call; returns what the loggers got."""
+        self._memory.sample()
+        self._watch.add(interval.steps, interval.waited, interval.seconds)
+        values = interval.losses()
+        seconds = max(interval.seconds, 1e-9)
+        rate = interval.images * distributed.world_size() / seconds
+        share = interval.waited / seconds
+        epoch = state.step / self._plan.steps_per_epoch
+        if self._speaks:
+            left = (self._plan.total_steps - state.step) * seconds / interval.steps
+            parts = [f"{name.removeprefix('train/loss_')} {value:.4f}" for name, value in values.items()][1:]
+            fields = {
+                "epoch": f"{epoch:.1f}/{self._plan.total_epochs}",
+                "loss": f"{values['train/loss']:.4f}" + (f" ({' '.join(parts)})" if parts else ""),
+                "lr": f"{lr:.3g}",
+                "images/s": f"{rate:.1f}",
+                "data": f"{share:.0%}",
+                "eta": duration(left),
+            }
+            told = "  ".join(f"{name} {text}" for name, text in fields.items())
+            self._console.progress(f"step {state.step}/{self._plan.total_steps}  {told}", fields, state.step)
+        values |= {"train/lr": lr, "train/images_per_second": rate, "train/data_wait": share, "train/epoch": epoch}
+        if self._speaks:
+            self._loggers.log_metrics(values, state.step)
+            self.status(RUNNING, state)
+        return values
+
+    def rejected(self, epoch: int, reasons: Counter[str], examples: dict[str, list[str]]) -> None:
+        """How many samples of an epoch could not be used, and why: one line a reason."""
+        for reason, count in reasons.most_common():
+            such = f", such as {examples[reason][0]}" if examples.get(reason) else ""
+            self.say("epoch %d: %d samples could not be used: %s%s", epoch + 1, count, reason, such)
+
+    def evaluation(self, result: EvalResult, state: TrainState, lr: float, is_best: bool) -> None:
+        """An evaluation's figures, and advice when the main one keeps being 0."""
+        if not self._speaks:
+            return
+        self.say(
+            "step %d evaluation: %s (%d images in %s)%s",
+            state.step, figures(result.metrics), result.images, duration(result.seconds),
+            "; the best so far" if is_best else "",
+        )  # fmt: skip
+        if result.unreadable:
+            self.say(
+                "%d evaluation images cannot be read and count as empty, such as %s",
+                len(result.unreadable), result.unreadable[0], level=logging.WARNING,
+            )  # fmt: skip
+        self._memory.sample()
+        self._loggers.log_metrics({f"val/{name}": value for name, value in result.metrics.items()}, state.step)
+        self.status(RUNNING, state)
+        if state.zero_evaluations == health.ZERO_EVALUATIONS:
+            for line in health.zero_metric_lines(self._main_metric, lr, self._empty, self._hints):
+                self.say("%s", line, level=logging.WARNING)
+
+    def status(self, name: str, state: TrainState, error: BaseException | None = None) -> None:
+        """Write `status.json`; a full disk does not stop a run for it."""
+        if not self._speaks:
+            return
+        try:
+            write_status(
+                self._run.run_dir,
+                state=name,
+                error=None if error is None else str(error) or type(error).__name__,
+                step=state.step,
+                total_steps=self._plan.total_steps,
+                epoch=state.epoch,
+                best_metric=self._main_metric,
+                best_value=state.best_value,
+                best_step=state.best_step,
+                metrics=state.best_metrics,
+                seconds=round(self.clock(), 1),
+                peak_memory_mb=self._memory.mb,
+                peak_gpu_memory_mb=gpu_peak_mb(),
+            )
+        except OSError as problem:
+            logger.warning("status.json could not be written: %s", problem.strerror or problem)
+
+
+def figures(metrics: dict[str, float]) -> str:
+    """`precision 0.8123 recall 0.7991 hmean 0.8056`."""
+    return " ".join(f"{name} {value:.4f}" for name, value in metrics.items())

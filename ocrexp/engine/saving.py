@@ -1,0 +1,163 @@
+"""What a checkpoint of a run contains, and how a run takes it back."""
+
+from __future__ import annotations
+
+import logging
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import paddle
+
+from ocrexp import __version__
+from ocrexp.engine import distributed
+from ocrexp.engine.callbacks.base import Callback
+from ocrexp.engine.checkpoint import BEST, CheckpointSet, CheckpointStore, fill, read_paddle
+from ocrexp.engine.state import TrainState
+from ocrexp.engine.step import Stepper
+from ocrexp.errors import CheckpointError
+from ocrexp.loggers.group import LoggerGroup
+from ocrexp.optim.ema import WeightAverage
+from ocrexp.optim.optimizers import parameter_names
+
+logger = logging.getLogger(__name__)
+
+_LOW_PRECISION = (paddle.bfloat16, paddle.float16)
+
+
+@dataclass(frozen=True)
+class RunIdentity:
+    """What must be the same for a run to go on where another process left it."""
+
+    seed: int
+    world_size: int
+    batches_per_epoch: int
+    fingerprints: dict[str, str]
+
+
+class Saver:
+    """Puts the parts of a run into a checkpoint set and back.
+
+    `latest` has the raw weights and all states; `best_accuracy` the weights that were evaluated, which are the average
+    where `trainer.ema_decay` is set. Random generators need no entry: see seed.py.
+    """
+
+    def __init__(
+        self,
+        store: CheckpointStore,
+        model: paddle.nn.Layer,
+        stepper: Stepper,
+        average: WeightAverage | None,
+        callbacks: Mapping[str, Callback],
+        loggers: LoggerGroup,
+        identity: RunIdentity,
+        config: dict[str, Any],
+    ) -> None:
+        self.store = store
+        self._model = model
+        self._stepper = stepper
+        self._average = average
+        self._callbacks = callbacks
+        self._loggers = loggers
+        self._identity = identity
+        self._config = config
+
+    def save(self, name: str, state: TrainState) -> bool:
+        """Write a set; all processes call it, rank 0 writes. False, with a line, for weights that are not finite.
+
+        Raises OSError when the disk does not take it.
+        """
+        distributed.share_statistics(self._model)
+        if not distributed.is_main():
+            return True
+        weights = self._weights(name)
+        bad = [key for key, value in weights.items() if not bool(paddle.isfinite(value).all())]
+        if bad:
+            logger.warning("checkpoint %s not saved at step %d: %s is not finite", name, state.step, bad[0])
+            return False
+        self.store.save(name, weights, self._stepper.optimizer.state_dict(), self._states(name, state))
+        return True
+
+    def restore(self, found: CheckpointSet) -> tuple[TrainState, dict[str, Any]]:
+        """Take everything back; returns the progress and the loggers' states.
+
+        Raises CheckpointError where this run is not the one that saved the set.
+        """
+        states = found.states
+        for key, value in vars(self._identity).items():
+            if states[key] != value:
+                was, now = _difference(states[key], value)
+                raise CheckpointError(
+                    f"{found.path('pdstates')} belongs to another run: {key} was {was}, is {now}; "
+                    f"start a new run with model.pretrained={found.path('pdparams')} instead"
+                )
+        weights = found.path("pdparams")
+        fill(self._model.state_dict(), read_paddle(weights), str(weights))
+        renamed = {states["parameter_names"][key]: name for key, name in parameter_names(self._model).items()}
+        self._stepper.optimizer.set_state_dict(rename_accumulators(read_paddle(found.path("pdopt")), renamed))
+        if self._average and states["average"] is not None:
+            self._average.load_state_dict(states["average"])
+        if self._stepper.scaler and states["scaler"] is not None:
+            self._stepper.scaler.load_state_dict(states["scaler"])
+        for key, callback in self._callbacks.items():
+            if key in states["callbacks"]:
+                callback.load_state_dict(states["callbacks"][key])
+        return TrainState.from_dict(states["train_state"]), states["loggers"]
+
+    def _weights(self, name: str) -> dict[str, paddle.Tensor]:
+        """Weights in float32 by PaddleOCR's names; buffers as they are."""
+        if self._average and name == BEST:
+            return self._average.tensors()
+        masters = self._stepper.masters
+        weights = {key: masters.get(value.name, value) for key, value in self._model.state_dict().items()}
+        return {
+            key: value.astype("float32") if value.dtype in _LOW_PRECISION else value for key, value in weights.items()
+        }
+
+    def _states(self, name: str, state: TrainState) -> dict[str, Any]:
+        scaler = self._stepper.scaler
+        return {
+            "epoch": state.epoch,
+            "global_step": state.step,
+            "best_model_dict": {**state.best_metrics, "best_step": state.best_step},
+            "train_state": state.to_dict(),
+            "weights": "average" if self._average and name == BEST else "raw",
+            "average": self._average.state_dict() if self._average and name != BEST else None,
+            "scaler": scaler.state_dict() if scaler else None,
+            "parameter_names": parameter_names(self._model),
+            "callbacks": {key: callback.state_dict() for key, callback in self._callbacks.items()},
+            "loggers": self._loggers.state_dict(),
+            **vars(self._identity),
+            "config": self._config,
+            "versions": {"ocrexp": __version__, "paddle": paddle.__version__, "python": platform.python_version()},
+        }
+
+
+def rename_accumulators(optimizer_state: dict[str, Any], renamed: Mapping[str, str]) -> dict[str, Any]:
+    """An optimizer's state under the parameter names of this process.
+
+    paddle keys accumulators by its own names (`conv2d_3.w_0_moment1_0`), which count the layers that a process has
+    built: a process that built something else first counts differently.
+    """
+
+    def new_name(key: str) -> str:
+        for old, new in renamed.items():
+            if key == old or key.startswith(f"{old}_"):
+                return new + key[len(old) :]
+        return key
+
+    result = {}
+    for key, value in optimizer_state.items():
+        inner = rename_accumulators(value, renamed) if isinstance(value, dict) else value
+        result[new_name(key)] = inner
+    return result
+
+
+def _difference(was: Any, now: Any) -> tuple[Any, Any]:
+    """The first entry in which two values differ, for a message."""
+    if isinstance(was, dict) and isinstance(now, dict):
+        for key in sorted({*was, *now}):
+            if was.get(key) != now.get(key):
+                return f"{key} {was.get(key)}", f"{key} {now.get(key)}"
+    return was, now

@@ -1,0 +1,41 @@
+"""`status.json`: what has become of a run, for people, sweeps and schedulers. Imports no paddle."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+FILENAME = "status.json"
+RUNNING, DONE, FAILED, INTERRUPTED = "running", "done", "failed", "interrupted"
+
+
+def write_status(run_dir: Path, *, state: str, **values: Any) -> None:
+    """Replace the file atomically; values that are not given stay as they were.
+
+    `state` is running, done, failed or interrupted; others are `step`, `total_steps`, `epoch`, `best_metric`,
+    `best_value`, `best_step`, `metrics`, `seconds`, `peak_memory_mb`, `peak_gpu_memory_mb` and `error` (one line; it is
+    cleared unless given).
+    """
+    content: dict[str, Any] = {**(read_status(run_dir) or {}), "error": None, **values, "state": state}
+    if content["error"] is not None:
+        content["error"] = " ".join(str(content["error"]).split())
+    content["updated"] = time.strftime("%Y-%m-%d %H:%M:%S")
+    path = run_dir / FILENAME
+    temporary = path.with_name(f"{FILENAME}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_status(run_dir: Path) -> dict[str, Any] | None:
+    """The content, or None where there is none that can be read."""
+    try:
+        content = json.loads((run_dir / FILENAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None

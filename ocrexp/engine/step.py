@@ -1,0 +1,171 @@
+"""One step: forward and backward over `accumulate` batches, then one update of the weights."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import paddle
+
+from ocrexp.engine import distributed
+from ocrexp.engine.buffers import moving_tensors
+from ocrexp.engine.health import FiniteCheck
+from ocrexp.engine.settings import TrainerSettings
+from ocrexp.types import Batch
+
+logger = logging.getLogger(__name__)
+
+Loss = Callable[[dict[str, paddle.Tensor], dict[str, Any]], dict[str, paddle.Tensor]]
+
+
+@dataclass
+class StepReport:
+    """What a step did. `parts` are the loss's parts, averaged over the batches, still on the device."""
+
+    batches: int = 0
+    images: int = 0
+    updated: bool = False
+    stop: bool = False
+    parts: dict[str, paddle.Tensor] = field(default_factory=dict)
+
+
+class NonFiniteLoss(Exception):
+    """The loss of a batch is not finite; the weights have not been touched."""
+
+    def __init__(self, batch: Batch, parts: Mapping[str, Any], report: StepReport) -> None:
+        super().__init__("non-finite loss")
+        self.batch = batch
+        self.parts = parts
+        self.report = report
+
+
+class Stepper:
+    """Owns precision, loss scaling and the averaging of gradients; knows nothing of epochs or intervals.
+
+    Mixed precision is for GPUs: on a CPU it is switched off with a warning. float16 gets a GradScaler, bfloat16 has the
+    range of float32 and needs none. The loss is always computed in float32.
+    """
+
+    def __init__(
+        self, model: paddle.nn.Layer, loss: Loss, optimizer: paddle.optimizer.Optimizer, settings: TrainerSettings
+    ) -> None:
+        precision = settings.precision
+        if precision != "fp32" and not paddle.device.get_device().startswith("gpu"):
+            logger.warning("trainer.precision=%s needs a GPU: training in fp32 on this CPU", precision)
+            precision = "fp32"
+        self._level = {"fp32": "O0", "amp_o1": "O1", "amp_o2": "O2"}[precision]
+        self._dtype = settings.amp_dtype
+        if self._level == "O2":
+            model, optimizer = paddle.amp.decorate(model, optimizer, level="O2", dtype=self._dtype)
+        scaled = self._level != "O0" and self._dtype == "float16"
+        self.scaler = paddle.amp.GradScaler(init_loss_scaling=2.0**16) if scaled else None
+        self.optimizer = optimizer
+        self.masters: dict[str, paddle.Tensor] = getattr(optimizer, "_master_weights", {})
+        if settings.sync_bn and distributed.world_size() > 1:
+            model = paddle.nn.SyncBatchNorm.convert_sync_batchnorm(model)
+        self._network = distributed.wrap(model, settings.sync_bn)
+        self._loss = loss
+        self._parameters = [parameter for parameter in model.parameters() if not parameter.stop_gradient]
+        # Batch norms move their running statistics in the forward pass, before it is known whether the loss is finite.
+        self._moving = [(tensor, tensor.clone()) for tensor in moving_tensors(model)]
+
+    def run(self, batches: Iterator[Batch], planned: int, lr: float, stop: Callable[[], bool]) -> StepReport:
+        """Take `planned` batches and update the weights once with the mean of their gradients.
+
+        A batch `{}` (all of its samples were rejected) is passed over by all processes together; if all of a step's
+        batches are empty there is no update. `stop` is agreed upon by all processes and reported, not acted on. Raises
+        NonFiniteLoss with weights and running statistics as they were.
+        """
+        self.optimizer.set_lr(lr)
+        self._copy_moving(undo=False)
+        report = StepReport()
+        used = 0
+        synchronised = False
+        for number in range(planned):
+            batch = next(batches)
+            report.batches += 1
+            usable, go_on = distributed.all_agree(bool(batch), not stop())
+            report.stop = report.stop or not go_on
+            if not usable:
+                continue
+            last = number == planned - 1
+            with contextlib.nullcontext() if last else self._no_sync():
+                parts = self._forward_backward(batch, 1 / planned, report)
+            synchronised = last
+            used += 1
+            for name, value in parts.items():
+                value = value.detach()
+                report.parts[name] = report.parts[name] + value if name in report.parts else value
+        if not used:
+            return report
+        if not synchronised:
+            distributed.average_gradients(self._parameters)
+        if used < planned:
+            self._scale_gradients(planned / used)
+        report.parts = {name: value / used for name, value in report.parts.items()}
+        self._update()
+        report.updated = True
+        return report
+
+    def _forward_backward(self, batch: Batch, share: float, report: StepReport) -> dict[str, paddle.Tensor]:
+        tensors = to_tensors(batch)
+        report.images += len(batch["image"])
+        with self._autocast():
+            outputs = self._network(tensors["image"], targets=tensors)
+        parts = self._loss({name: _float32(value) for name, value in outputs.items()}, tensors)
+        total = parts["loss"]
+        check = FiniteCheck(total)
+        scaled = total * share if share != 1 else total
+        (self.scaler.scale(scaled) if self.scaler else scaled).backward()
+        if not check.passed():
+            self.optimizer.clear_grad()
+            self._copy_moving(undo=True)
+            raise NonFiniteLoss(batch, parts, report)
+        return parts
+
+    @paddle.no_grad()
+    def _scale_gradients(self, factor: float) -> None:
+        for parameter in self._parameters:
+            if parameter.grad is not None:
+                parameter.grad.scale_(factor)
+
+    def _update(self) -> None:
+        if self.scaler:
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+        else:
+            self.optimizer.step()
+        self.optimizer.clear_grad()
+
+    @paddle.no_grad()
+    def _copy_moving(self, undo: bool) -> None:
+        """Keep the running statistics from before the step, or put them back."""
+        for tensor, before in self._moving:
+            paddle.assign(before, tensor) if undo else paddle.assign(tensor, before)
+
+    def _autocast(self) -> AbstractContextManager[None]:
+        if self._level == "O0":
+            return contextlib.nullcontext()
+        return paddle.amp.auto_cast(level=self._level, dtype=self._dtype)
+
+    def _no_sync(self) -> AbstractContextManager[None]:
+        """Gradients add up in this process only; the step's last batch averages the sum."""
+        if isinstance(self._network, paddle.DataParallel):
+            return self._network.no_sync()
+        return contextlib.nullcontext()
+
+
+def to_tensors(batch: Batch) -> dict[str, Any]:
+    """Arrays of a batch as tensors on the device; lists stay."""
+    return {name: paddle.to_tensor(value) if isinstance(value, np.ndarray) else value for name, value in batch.items()}
+
+
+def _float32(value: Any) -> Any:
+    if isinstance(value, paddle.Tensor) and value.dtype in (paddle.bfloat16, paddle.float16):
+        return value.astype("float32")
+    return value

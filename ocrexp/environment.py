@@ -1,0 +1,107 @@
+"""What must be set before paddle is imported, so that training on a CPU uses the machine.
+
+paddle reads its number of threads and its matrix library's code path when it is loaded. Nothing here changes what runs
+on a GPU. `OCREXP_CPU_TUNING=0` switches all of it off, the CPU kernels of `ocrexp.models.cpu` too; a variable that the
+user has set stays as it is.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+from pathlib import Path
+
+SWITCH = "OCREXP_CPU_TUNING"
+
+# glibc's <malloc.h>
+_M_TRIM_THRESHOLD = -1
+_M_TOP_PAD = -2
+_M_MMAP_MAX = -4
+
+
+_set_here: set[str] = set()  # variables that `prepare` has set in this process
+
+
+def untouched() -> dict[str, str]:
+    """The environment without what `prepare` has set: for processes that prepare themselves."""
+    return {name: value for name, value in os.environ.items() if name not in _set_here}
+
+
+def tuned() -> bool:
+    """Whether the settings of this module and the CPU kernels of `ocrexp.models.cpu` are on."""
+    return os.environ.get(SWITCH, "1").strip().lower() not in ("0", "false", "off", "no")
+
+
+def prepare(enabled: bool = True, threads: int | None = None) -> list[str]:
+    """Sets the process up for paddle on a CPU; call it before paddle is imported.
+
+    - `OMP_NUM_THREADS`, `FLAGS_paddle_num_threads`: paddle trains with one thread unless told otherwise.
+    - `MKL_DEBUG_CPU_TYPE=5` on AMD: its matrix library otherwise takes a path without AVX2 there (2 to 3 times slower).
+    - `KMP_BLOCKTIME=0`, `OMP_WAIT_POLICY=PASSIVE`: paddle brings two thread pools; the one that waits must not spin on
+      the cores of the one that works.
+    - glibc keeps freed memory: otherwise each large tensor is mapped anew and its pages are zeroed by the kernel.
+
+    Args:
+        enabled: False switches the tuning off, as `OCREXP_CPU_TUNING=0` does.
+        threads: of each process; None: the cores that this process may use.
+
+    Returns:
+        One line for each thing that was set.
+    """
+    if not enabled and tuned():
+        os.environ[SWITCH] = "0"
+        _set_here.add(SWITCH)
+    if not tuned():
+        return []
+    count = str(threads or available_cores())
+    wanted = {
+        "OMP_NUM_THREADS": count,
+        "FLAGS_paddle_num_threads": count,
+        "KMP_BLOCKTIME": "0",
+        "OMP_WAIT_POLICY": "PASSIVE",
+    }
+    if _is_amd():
+        wanted["MKL_DEBUG_CPU_TYPE"] = "5"
+    lines = []
+    for name, value in wanted.items():
+        if name not in os.environ:
+            os.environ[name] = value
+            _set_here.add(name)
+            lines.append(f"{name}={value}")
+    if _keep_freed_memory():
+        lines.append("malloc keeps freed memory")
+    return lines
+
+
+def available_cores() -> int:
+    """Cores that this process may use: its affinity, and the quota of its control group where there is one."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+    except (OSError, ValueError):
+        return cores
+    if quota == "max":
+        return cores
+    return max(1, min(cores, round(int(quota) / int(period))))
+
+
+def _is_amd() -> bool:
+    if platform.machine() not in ("x86_64", "AMD64"):
+        return False
+    try:
+        with Path("/proc/cpuinfo").open() as file:
+            return any("AuthenticAMD" in line for line in file if line.startswith("vendor_id"))
+    except OSError:
+        return False
+
+
+def _keep_freed_memory() -> bool:
+    """Tells glibc to take large blocks from its heap and to give none back. A user's own tunables win."""
+    if platform.libc_ver()[0] != "glibc" or "GLIBC_TUNABLES" in os.environ:
+        return False
+    if any(name.startswith("MALLOC_") for name in os.environ):
+        return False
+    mallopt = ctypes.CDLL(None).mallopt
+    settings = ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, 2**31 - 1), (_M_TOP_PAD, 64 << 20))
+    return all(mallopt(option, value) == 1 for option, value in settings)

@@ -1,0 +1,101 @@
+"""metrics.csv: one row a logged step, readable while the run goes on and after a kill."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from pathlib import Path
+
+from ocrexp.loggers.base import BaseLogger, RunInfo
+
+STEP = "step"
+Row = dict[str, str]  # column → value as written
+
+
+class CSVLogger(BaseLogger):
+    """Writes `run_dir/filename` with the columns `step`, then every value's name in the order of appearance.
+
+    Values logged at the same step share one row (training and evaluation, say). A row is on disk after each call; a
+    new column rewrites the file through a temporary one, so that a reader never sees half of it. A resumed run cuts
+    the rows after its `resume_step`, and any step that goes back cuts those from there on: these steps are made, and
+    written, once more. Lines that a kill has cut short are dropped.
+    """
+
+    def __init__(self, filename: str = "metrics.csv") -> None:
+        self.filename = filename
+        self._path: Path | None = None
+        self._columns = [STEP]
+        self._last_row: Row | None = None
+        self._last_row_start = 0  # byte offset, to write the last row again when more values of its step come
+
+    def start(self, run: RunInfo) -> None:
+        self._path = run.run_dir / self.filename
+        self._columns = [STEP]
+        rows: list[Row] = []
+        if run.resumed and self._path.exists():
+            self._columns, rows = read_rows(self._path)
+        if run.resume_step is not None:
+            rows = [row for row in rows if int(row[STEP]) <= run.resume_step]
+        self._write_all(rows)
+
+    def log_metrics(self, values: dict[str, float], step: int) -> None:
+        if self._path is None:
+            raise RuntimeError("CSVLogger.log_metrics before start")
+        row = {STEP: str(step), **{name: format_value(value) for name, value in values.items()}}
+        last_step = -1 if self._last_row is None else int(self._last_row[STEP])
+        new_columns = [name for name in values if name not in self._columns]
+        if new_columns or step < last_step:
+            rows = [earlier for earlier in read_rows(self._path)[1] if int(earlier[STEP]) <= step]
+            if rows and step <= last_step and rows[-1][STEP] == row[STEP]:
+                row = {**rows.pop(), **row}
+            self._columns.extend(new_columns)
+            self._write_all([*rows, row])
+            return
+        with self._path.open("r+b") as file:
+            if step == last_step:
+                row = {**(self._last_row or {}), **row}
+                file.seek(self._last_row_start)
+            else:
+                self._last_row_start = file.seek(0, os.SEEK_END)
+            file.write(self._lines([row]))
+            file.truncate()
+        self._last_row = row
+
+    def _write_all(self, rows: list[Row]) -> None:
+        assert self._path is not None
+        head = self._lines([{name: name for name in self._columns}, *rows[:-1]])
+        temporary = self._path.with_name(self._path.name + ".tmp")
+        with temporary.open("wb") as file:
+            file.write(head + self._lines(rows[-1:]))
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(self._path)
+        self._last_row = rows[-1] if rows else None
+        self._last_row_start = len(head)
+
+    def _lines(self, rows: list[Row]) -> bytes:
+        text = io.StringIO()
+        csv.DictWriter(text, self._columns, restval="", lineterminator="\n").writerows(rows)
+        return text.getvalue().encode()
+
+
+def read_rows(path: Path) -> tuple[list[str], list[Row]]:
+    """Columns and rows of a metrics.csv, without lines that a kill has cut short; values as written."""
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    if lines and not lines[-1].endswith("\n"):
+        lines.pop()
+    reader = csv.DictReader(lines)
+    columns = list(reader.fieldnames or [])
+    if not columns or columns[0] != STEP:
+        return [STEP], []
+    rows = []
+    for row in reader:
+        if row[STEP].isdigit() and None not in row and None not in row.values():
+            rows.append({name: value for name, value in row.items() if value != "" or name == STEP})
+    return columns, rows
+
+
+def format_value(value: float) -> str:
+    """Short, and exact enough to be read back: nine digits hold a float32."""
+    return f"{float(value):.9g}"

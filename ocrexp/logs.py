@@ -1,0 +1,41 @@
+"""What the program says while it works: one line a notice, on the error stream."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import sys
+import warnings
+
+
+class _Plain(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        prefix = "" if record.levelno < logging.WARNING else f"{record.levelname.lower()}: "
+        return f"{prefix}{record.getMessage()}"
+
+
+def show_notices() -> None:
+    """Send the notices of the package to the screen; safe to call twice."""
+    logger = logging.getLogger("ocrexp")
+    logger.setLevel(logging.INFO)
+    logger.propagate = False  # paddle gives the root logger a handler of its own: each line would come twice
+    if not any(isinstance(handler, logging.StreamHandler) for handler in logger.handlers):
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(_Plain())
+        logger.addHandler(handler)
+
+
+def import_paddle() -> None:
+    """Import paddle, without what it says at every start of things that a user neither chose nor can mend.
+
+    Raises ImportError where paddle is not installed.
+    """
+    warnings.filterwarnings("ignore", message="No ccache found")
+    warnings.filterwarnings("ignore", message="When training, we now always track global mean and variance")
+    warnings.filterwarnings("ignore", message="The input state dict is empty")  # an optimizer before its first step
+    with contextlib.redirect_stderr(io.StringIO()) as said:
+        import paddle  # noqa: F401
+    for line in said.getvalue().splitlines():
+        if "OMP_NUM_THREADS" not in line:  # more threads than one are set on purpose
+            print(line, file=sys.stderr)

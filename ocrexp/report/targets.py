@@ -1,0 +1,78 @@
+"""Pictures of training samples as the loss sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+Picture = npt.NDArray[np.uint8]  # (height, width, 3), RGB
+
+_LEGIBLE = (0, 220, 0)
+_IGNORED = (255, 60, 60)
+_PADDING = 4
+
+
+def draw_targets(sample: Mapping[str, Any]) -> Picture:
+    """One transformed sample side by side: polygons, shrink map, threshold map, and its two masks.
+
+    Green polygons are learnt, red ones are left out of the loss. The maps lie over a darkened image: shrink map in
+    green, with red where `shrink_mask` leaves pixels out; threshold map as heat inside `threshold_mask`. Maps that the
+    sample does not have are not drawn.
+
+    Returns RGB uint8, height of the image plus a caption.
+    """
+    image = np.ascontiguousarray(sample["image"][..., ::-1])
+    panels = [("polygons", _with_polygons(image, sample["polygons"], sample["ignored"]))]
+    dark = (image * 0.45).astype(np.uint8)
+    if "shrink_map" in sample:
+        panel = _tint(dark, sample["shrink_map"] > 0, _LEGIBLE)
+        panels.append(("shrink map, masked red", _tint(panel, sample["shrink_mask"] == 0, _IGNORED)))
+    if "threshold_map" in sample:
+        panels.append(("threshold map", _heat(sample["threshold_map"])))
+        panels.append(("threshold map in its mask", _over(dark, sample["threshold_map"], sample["threshold_mask"])))
+    return _side_by_side(panels)
+
+
+def _with_polygons(image: Picture, polygons: Any, ignored: Any) -> Picture:
+    picture = image.copy()
+    for polygon, skip in zip(polygons, ignored, strict=True):
+        outline = np.round(polygon).astype(np.int32)
+        cv2.polylines(picture, [outline], True, _IGNORED if skip else _LEGIBLE, 2, cv2.LINE_AA)
+    return picture
+
+
+def _tint(picture: Picture, where: npt.NDArray[np.bool_], colour: tuple[int, int, int]) -> Picture:
+    result = picture.copy()
+    result[where] = (0.4 * result[where] + 0.6 * np.array(colour)).astype(np.uint8)
+    return result
+
+
+def _heat(values: npt.NDArray[np.float32]) -> Picture:
+    """Values 0..1 in colours, black to yellow to white."""
+    heat = cv2.applyColorMap((np.clip(values, 0, 1) * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
+    return np.ascontiguousarray(heat[..., ::-1])
+
+
+def _over(dark: Picture, values: npt.NDArray[np.float32], mask: npt.NDArray[np.uint8]) -> Picture:
+    picture = dark.copy()
+    inside = mask > 0
+    picture[inside] = _heat(values)[inside]
+    return picture
+
+
+def _side_by_side(panels: list[tuple[str, Picture]]) -> Picture:
+    height, width = panels[0][1].shape[:2]
+    caption = max(height // 24, 16)
+    whole = np.full((height + caption, len(panels) * (width + _PADDING) - _PADDING, 3), 255, np.uint8)
+    for i, (title, picture) in enumerate(panels):
+        left = i * (width + _PADDING)
+        whole[caption:, left : left + width] = picture
+        size = caption / 36
+        cv2.putText(
+            whole, title, (left + 4, caption - caption // 4), cv2.FONT_HERSHEY_SIMPLEX, size, (0, 0, 0), 1, cv2.LINE_AA
+        )
+    return whole

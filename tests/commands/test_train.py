@@ -1,0 +1,159 @@
+"""The verbs as a user types them: train, resume, eval, a sweep; and what they leave."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import pytest
+
+from ocrexp.__main__ import main
+
+
+def ocrexp(*arguments, cwd):
+    """Run the program as a user does; returns exit code, output lines, error lines."""
+    done = subprocess.run(
+        [sys.executable, "-m", "ocrexp", *map(str, arguments)], capture_output=True, text=True, cwd=cwd, check=False
+    )
+    return done.returncode, done.stdout.splitlines(), done.stderr.splitlines()
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, tiny_run):
+    """A run of two epochs; returns its folder."""
+    folder = tmp_path_factory.mktemp("runs")
+    run_dir = folder / "run"
+    code, out, err = ocrexp(f"run_dir={run_dir}", *tiny_run, cwd=folder)
+    assert code == 0, err
+    assert any(str(run_dir) in line for line in out)
+    return run_dir
+
+
+def test_run_folder_holds_what_is_promised(finished):
+    for name in (".hydra/config.yaml", "config_resolved.yaml", "train.log", "metrics.csv", "status.json", "plots"):
+        assert (finished / name).exists(), name
+    for name in ("latest", "best_accuracy"):
+        for suffix in ("pdparams", "pdopt", "pdstates"):
+            assert (finished / "checkpoints" / f"{name}.{suffix}").is_file()
+    status = json.loads((finished / "status.json").read_text())
+    assert status["state"] == "done"
+    assert status["step"] == status["total_steps"] == 6
+    with (finished / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {"step", "train/loss", "train/lr", "val/hmean"} <= set(rows[0])
+
+
+def test_existing_run_folder_is_not_overwritten(finished, tiny_run, tmp_path):
+    before = (finished / "status.json").read_bytes()
+    code, _, err = ocrexp(f"run_dir={finished}", *tiny_run, cwd=tmp_path)
+    assert code == 2
+    assert len(err) == 1
+    assert "is not overwritten" in err[0]
+    assert "resume" in err[0]
+    assert (finished / "status.json").read_bytes() == before
+
+
+def test_eval_repeats_the_figures_of_the_run(finished, tmp_path):
+    code, out, err = ocrexp("eval", f"run_dir={finished}", f"output={tmp_path / 'eval.json'}", cwd=tmp_path)
+    assert code == 0, err
+    assert out[0].startswith("precision ")
+    result = json.loads((tmp_path / "eval.json").read_text())
+    status = json.loads((finished / "status.json").read_text())
+    assert result["metrics"]["hmean"] == pytest.approx(status["best_value"])
+    assert result["images"] == 4
+
+
+def test_eval_takes_other_thresholds_and_refuses_unknown_keys(finished, tmp_path):
+    output = tmp_path / "eval.json"
+    code, _, err = ocrexp("eval", f"run_dir={finished}", f"output={output}", "postprocess.box_thresh=0.1", cwd=tmp_path)
+    assert code == 0, err
+    assert json.loads(output.read_text())["postprocess"]["box_thresh"] == 0.1
+    code, _, err = ocrexp("eval", f"run_dir={finished}", "postprocess.box_tresh=0.1", cwd=tmp_path)
+    assert code == 2
+    assert err == [
+        "ocrexp: unknown key postprocess.box_tresh: there is no 'box_tresh' in postprocess; did you mean box_thresh?"
+    ]
+
+
+def test_resume_of_a_finished_run_with_more_epochs(finished, tmp_path):
+    code, _, err = ocrexp("resume", f"run_dir={finished}", "trainer.max_epochs=3", cwd=tmp_path)
+    assert code == 0, err
+    status = json.loads((finished / "status.json").read_text())
+    assert status["state"] == "done"
+    assert status["step"] == 9
+    with (finished / "metrics.csv").open() as file:
+        steps = [int(row["step"]) for row in csv.DictReader(file)]
+    assert steps == sorted(set(steps))
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("optim.lr=1e-4", ["optim.lr may not change here", "optimizer's state", "model.pretrained"]),
+        ("model=db_r18", ["model may not change here"]),
+        ("loader.batch_size=2", ["loader.batch_size may not change", "position in the epoch"]),
+        ("trainer.max_epoch=5", ["trainer.max_epoch"]),
+        ("seed=3", ["seed may not change here"]),
+    ],
+)
+def test_resume_refuses_what_would_make_another_run(finished, override, words, capsys):
+    assert main(["resume", f"run_dir={finished}", override]) == 2
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    for word in words:
+        assert word in message
+
+
+def test_verbs_on_no_run_folder(tmp_path, capsys):
+    assert main(["resume", f"run_dir={tmp_path}"]) == 2
+    assert "is no run folder" in capsys.readouterr().err
+    assert main(["eval", f"run_dir={tmp_path / 'none'}"]) == 2
+    assert "there is no such folder" in capsys.readouterr().err
+    assert main(["resume"]) == 2
+    assert "run_dir=" in capsys.readouterr().err
+
+
+def test_sweep_runs_all_jobs_ranks_them_and_does_nothing_twice(tiny_run, tmp_path):
+    sweep = [
+        "-m",
+        "sweep_dir=sweep",
+        *tiny_run,
+        "trainer.max_epochs=1",
+        "callbacks=none",
+        "trainer.limit_train_batches=1",
+    ]
+    grid = ["optim.lr=1e-3,-1,1e-4"]
+    code, out, err = ocrexp(*sweep, *grid, cwd=tmp_path)
+    assert code == 1, err
+    assert sum("job 1" in line and "failed" in line and "optim.lr=-1" in line for line in err) == 1
+    states = {job: json.loads((tmp_path / "sweep" / job / "status.json").read_text())["state"] for job in "012"}
+    assert states == {"0": "done", "1": "failed", "2": "done"}
+    with (tmp_path / "sweep" / "sweep.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["state"] for row in rows] == ["done", "done", "failed"]
+    assert {row["optim.lr"] for row in rows} == {"0.001", "-1", "0.0001"} or {row["optim.lr"] for row in rows} == {
+        "1e-3",
+        "-1",
+        "1e-4",
+    }
+
+    stamp = (tmp_path / "sweep" / "0" / "metrics.csv").stat().st_mtime_ns
+    code, out, _ = ocrexp(*sweep, *grid, cwd=tmp_path)
+    assert code == 1
+    assert sum("is done, not run again" in line for line in out) == 2
+    assert (tmp_path / "sweep" / "0" / "metrics.csv").stat().st_mtime_ns == stamp
+
+
+def test_user_conf_wins_and_is_named(tiny_run, tmp_path):
+    (tmp_path / "conf" / "optimizer").mkdir(parents=True)
+    (tmp_path / "conf" / "experiment").mkdir()
+    (tmp_path / "conf" / "optimizer" / "adam.yaml").write_text(
+        "# @package optim\n# Mine.\ndefaults: [_schema, _self_]\nlr: 0.5\n"
+        "optimizer: {_target_: ocrexp.optim.optimizers.Adam}\n"
+    )
+    (tmp_path / "conf" / "experiment" / "mine.yaml").write_text("# @package _global_\n# Mine.\nname: mine\n")
+    code, out, err = ocrexp("--cfg", "job", "experiment=mine", cwd=tmp_path)
+    assert code == 0, err
+    assert any("stands in for the shipped optimizer/adam.yaml" in line for line in err)
+    assert "name: mine" in out
+    assert "  lr: 0.5" in out

@@ -1,0 +1,99 @@
+"""Reading images: orientation, channels, depth, damage, reduced decoding."""
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from ocrexp.data.images import EncodedImage, read_image, read_jpeg_header
+from ocrexp.types import UnusableSample
+
+RNG = np.random.default_rng(0)
+
+
+def smooth(height, width):
+    noise = RNG.integers(0, 256, (height // 8 + 2, width // 8 + 2, 3)).astype(np.uint8)
+    return cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_turns_are_applied(tmp_path, orientation):
+    """Label coordinates belong to the upright image, as for PaddleOCR's decoding."""
+    upright = smooth(48, 80)
+    path = tmp_path / "a.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(upright[..., ::-1]).save(path, exif=exif, quality=95)
+    encoded = EncodedImage(path)
+    expected = cv2.imread(str(path))
+    assert encoded.size == expected.shape[:2] == ((80, 48) if orientation >= 5 else (48, 80))
+    np.testing.assert_array_equal(encoded.decode(), expected)
+    header = read_jpeg_header(path.read_bytes())
+    assert (header.height, header.width, header.orientation) == (48, 80, orientation)
+    assert encoded.reducible(0.5) == (2 if orientation == 1 else 1)
+
+
+def test_grey_alpha_and_deep_images(tmp_path):
+    grey = RNG.integers(0, 256, (20, 30)).astype(np.uint8)
+    cv2.imwrite(str(tmp_path / "grey.png"), grey)
+    np.testing.assert_array_equal(read_image(tmp_path / "grey.png"), np.repeat(grey[..., None], 3, axis=2))
+
+    colours = RNG.integers(0, 256, (20, 30, 4)).astype(np.uint8)
+    cv2.imwrite(str(tmp_path / "alpha.png"), colours)
+    np.testing.assert_array_equal(read_image(tmp_path / "alpha.png"), colours[..., :3])
+
+    deep = RNG.integers(0, 65536, (20, 30, 3)).astype(np.uint16)
+    cv2.imwrite(str(tmp_path / "deep.png"), deep)
+    np.testing.assert_array_equal(read_image(tmp_path / "deep.png"), (deep >> 8).astype(np.uint8))
+    assert EncodedImage(tmp_path / "deep.png").size == (20, 30)
+
+
+def test_damaged_files_say_why(tmp_path):
+    path = tmp_path / "a.jpg"
+    with pytest.raises(UnusableSample, match="missing"):
+        read_image(path)
+    path.write_bytes(b"")
+    with pytest.raises(UnusableSample, match="0 bytes"):
+        read_image(path)
+    path.write_bytes(b"not an image at all")
+    with pytest.raises(UnusableSample, match="cannot be decoded"):
+        read_image(path)
+    cv2.imwrite(str(path), smooth(100, 100))
+    data = path.read_bytes()
+    for end in (len(data) // 2, len(data) - 2):
+        path.write_bytes(data[:end])
+        with pytest.raises(UnusableSample, match="truncated"):
+            read_image(path)
+    path.write_bytes(data + b"\0" * 100)  # cameras append things
+    assert read_image(path).shape == (100, 100, 3)
+    with pytest.raises(UnusableSample, match="cannot be read"):
+        read_image(tmp_path)
+
+
+@pytest.mark.parametrize("size", [(96, 128), (97, 131)])
+def test_reduced_decoding_keeps_the_pixel_grid(tmp_path, size):
+    """Pixel (i, j) of the reduced image is the mean of its block of the whole one."""
+    path = tmp_path / "a.jpg"
+    cv2.imwrite(str(path), smooth(*size), [cv2.IMWRITE_JPEG_QUALITY, 95])
+    encoded = EncodedImage(path)
+    whole = encoded.decode().astype(np.float64)
+    for factor in (2, 4):
+        rows, columns = size[0] // factor, size[1] // factor
+        blocks = whole[: rows * factor, : columns * factor].reshape(rows, factor, columns, factor, 3).mean(axis=(1, 3))
+        reduced = encoded.decode(factor)
+        assert reduced.shape[:2] == (-(-size[0] // factor), -(-size[1] // factor))
+        assert np.abs(reduced[:rows, :columns] - blocks).mean() < 3
+
+
+def test_reduction_never_loses_needed_detail(tmp_path):
+    path = tmp_path / "a.jpg"
+    cv2.imwrite(str(path), smooth(64, 64))
+    encoded = EncodedImage(path)
+    assert [encoded.reducible(detail) for detail in (1, 0.51, 0.5, 0.3, 0.25, 0.125, 0.01)] == [1, 1, 2, 2, 4, 8, 8]
+    cv2.imwrite(str(tmp_path / "a.png"), smooth(64, 64))
+    assert EncodedImage(tmp_path / "a.png").reducible(0.1) == 1  # it would be decoded whole and then resized
+
+
+def test_real_images_have_the_header_of_their_pixels(real_data):
+    for path in sorted((real_data / "totaltext_tiny" / "images").glob("*.jpg"))[:4]:
+        assert EncodedImage(path).size == read_image(path).shape[:2]

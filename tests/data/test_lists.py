@@ -1,0 +1,112 @@
+"""Label lists as a data source: what is left out, what is refused, and how it is said."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from ocrexp.data.lists import DetLists
+from ocrexp.errors import ConfigError, DataError
+
+LABEL = json.dumps([{"transcription": "word", "points": [[1, 1], [9, 1], [9, 5], [1, 5]]}])
+
+
+@pytest.fixture
+def root(tmp_path):
+    (tmp_path / "images").mkdir()
+    for name in "abcd":
+        cv2.imwrite(str(tmp_path / "images" / f"{name}.png"), np.zeros((10, 10, 3), np.uint8))
+    write(tmp_path / "train.txt", "a", "b")
+    write(tmp_path / "more.txt", "c")
+    write(tmp_path / "val.txt", "d")
+    return tmp_path
+
+
+def write(path, *names, extra=()):
+    path.write_text("\n".join([*(f"images/{name}.png\t{LABEL}" for name in names), *extra]))
+
+
+def test_records_carry_path_line_and_list(root):
+    source = DetLists(root, ["train.txt", "more.txt"], "val.txt", ratios=[1, 0.5])
+    records = source.train_records()
+    assert [record.image_path.name for record in records] == ["a.png", "b.png", "c.png"]
+    assert [record.list_index for record in records] == [0, 0, 1]
+    assert records[1].source == f"{root / 'train.txt'}:2"
+    assert [record.image_path.name for record in source.val_records()] == ["d.png"]
+    assert source.report() == []
+    assert source.ratios == [1, 0.5]
+
+
+def test_fingerprint_changes_with_the_bytes(root):
+    before = DetLists(root, "train.txt", "val.txt").fingerprint()
+    assert before["train_images"] == "2"
+    write(root / "train.txt", "a", "c")
+    after = DetLists(root, "train.txt", "val.txt").fingerprint()
+    assert before["train_sha256"] != after["train_sha256"]
+    assert before["val_sha256"] == after["val_sha256"]
+
+
+def test_bad_lines_and_missing_images_are_counted(root):
+    write(root / "train.txt", "a", "gone", "b", extra=["images/c.png broken", "images/c.png\t[{", "x\t[{", "y\t[{"])
+    write(root / "val.txt", "d", "gone")
+    source = DetLists(root, "train.txt", "val.txt")
+    assert [record.image_path.name for record in source.train_records()] == ["a.png", "b.png"]
+    # Evaluation keeps what it cannot read: it counts as nothing predicted.
+    assert [record.image_path.name for record in source.val_records()] == ["d.png", "gone.png"]
+    bad, missing, missing_val = source.report()
+    assert bad.startswith(f"train: 4 bad label line(s) left out: {root / 'train.txt'}:4: no tab")
+    assert bad.endswith("(and 1 more)")
+    assert missing == (f"train: 1 missing image(s) left out: {root / 'images' / 'gone.png'} ({root / 'train.txt'}:2)")
+    assert missing_val.startswith("val: 1 missing image(s) counted as nothing found")
+    assert len(source.problems()) == 4
+
+
+def test_empty_and_all_bad_lists_are_refused(root):
+    (root / "train.txt").write_text("\n\n")
+    with pytest.raises(DataError, match=r"train\.txt is empty"):
+        DetLists(root, "train.txt", "val.txt").train_records()
+    (root / "train.txt").write_text("no tab\nnone either\n")
+    with pytest.raises(DataError, match=r"all 2 lines of label file .*train\.txt:1: no tab"):
+        DetLists(root, "train.txt", "val.txt").train_records()
+
+
+def test_a_list_that_is_missing_is_refused(root):
+    with pytest.raises(DataError, match=r"did you mean train\.txt"):
+        DetLists(root, "trian.txt", "val.txt").train_records()
+
+
+def test_a_wrong_root_is_recognised(root):
+    lists = root / "lists"
+    lists.mkdir()
+    write(lists / "train.txt", "a", "b")
+    with pytest.raises(DataError, match=r"did you mean dataset.root=") as raised:
+        DetLists(lists, "train.txt", "train.txt").train_records()
+    assert f"the first tried was {lists / 'images' / 'a.png'}" in str(raised.value)
+    assert f"dataset.root={root} " in str(raised.value)
+
+
+def test_a_root_above_the_images_is_recognised(root):
+    with pytest.raises(DataError, match=f"did you mean dataset.root={root} "):
+        DetLists(root.parent, f"{root.name}/train.txt", f"{root.name}/val.txt").train_records()
+
+
+def test_wrong_folder_in_the_list(root):
+    (root / "train.txt").write_text(f"pictures/a.png\t{LABEL}\n")
+    with pytest.raises(DataError, match=r"there is .*images/a.png"):
+        DetLists(root, "train.txt", "val.txt").train_records()
+    (root / "train.txt").write_text(f"pictures/z.png\t{LABEL}\n")
+    with pytest.raises(DataError, match=r"set dataset\.root to the folder"):
+        DetLists(root, "train.txt", "val.txt").train_records()
+
+
+def test_windows_separators(root):
+    (root / "train.txt").write_text(f"images\\a.png\t{LABEL}\r\n")
+    assert DetLists(root, "train.txt", "val.txt").train_records()[0].image_path == root / "images" / "a.png"
+
+
+def test_ratios_must_fit_the_lists(root):
+    with pytest.raises(ConfigError, match="2 values for 1"):
+        DetLists(root, "train.txt", "val.txt", ratios=[1, 1])
+    with pytest.raises(ConfigError, match="need one list"):
+        DetLists(root, [], "val.txt")

@@ -1,0 +1,42 @@
+"""What is said about ranks that failed, and the threads that each gets."""
+
+from pathlib import Path
+
+import pytest
+
+from ocrexp.engine import launch
+from ocrexp.engine.settings import TrainerSettings
+
+
+def test_the_rank_that_knows_the_cause_is_named(tmp_path: Path) -> None:
+    (tmp_path / "workerlog.0").write_text("starting\nocrexp: another process's loss is not finite at step 3\n")
+    (tmp_path / "workerlog.1").write_text("ocrexp: the loss is not finite at step 3: binary=nan\n")
+    line = launch._why(tmp_path, 1, Path("run"))
+    assert line == "rank 1: the loss is not finite at step 3: binary=nan (all output: run/ranks)"
+
+
+def test_a_traceback_gives_its_last_line(tmp_path: Path) -> None:
+    (tmp_path / "workerlog.0").write_text("Traceback (most recent call last):\n  File …\nValueError: shapes differ\n\n")
+    assert "workerlog.0: ValueError: shapes differ (exit code 1" in launch._why(tmp_path, 1, Path("run"))
+
+
+def test_a_launcher_that_fails_itself_is_quoted(tmp_path: Path) -> None:
+    (tmp_path / "launcher.log").write_text("Connection refused: 10.0.0.1:8090\n")
+    assert "launcher.log: Connection refused" in launch._why(tmp_path, 1, Path("run"))
+
+
+def test_ranks_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launch, "available_cores", lambda: 8)
+    monkeypatch.setenv("OMP_NUM_THREADS", "8")
+    monkeypatch.setenv("FLAGS_paddle_num_threads", "3")
+    environment = launch._environment(TrainerSettings(device="cpu"), 2)
+    assert environment["OMP_NUM_THREADS"] == "4"
+    assert environment["FLAGS_paddle_num_threads"] == "3"  # the user's own
+
+
+def test_launch_arguments_are_passed_on() -> None:
+    settings = TrainerSettings(device="cpu", launch_args=["--nnodes", "2", "--master", "10.0.0.1:8090"])
+    arguments = launch._arguments(3, settings, Path("logs"))
+    assert arguments == [
+        "--nproc_per_node", "3", "--log_dir", "logs", "--backend", "gloo", "--nnodes", "2", "--master", "10.0.0.1:8090",
+    ]  # fmt: skip

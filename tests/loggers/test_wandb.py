@@ -1,0 +1,172 @@
+"""W&B without an account: offline, never a question, the id kept, a failed run ended, the config nested."""
+
+import json
+import os
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ocrexp.errors import ConfigError
+from ocrexp.loggers.base import RunInfo
+from ocrexp.loggers.wandb import ID_FILE, WandbLogger
+
+SCRIPT = """
+import logging, sys
+from pathlib import Path
+import numpy as np
+logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stdout)
+from ocrexp.loggers.base import RunInfo
+from ocrexp.loggers.group import LoggerGroup
+from ocrexp.loggers.wandb import WandbLogger
+
+folder, resumed, end = Path(sys.argv[1]), sys.argv[2] == "resumed", sys.argv[3]
+group = LoggerGroup({"wandb": WandbLogger(project="receipts", tags=["cpu"], notes="a note", init_timeout=3)})
+config = {"model": {"backbone": {"scale": 0.5}}}
+group.start(RunInfo("db", folder, config, group="sweep7", tags=("sweep",), resumed=resumed))
+assert group.active == ["wandb"]
+for step in (10, 20):
+    group.log_metrics({"train/loss": 1.0 / step}, step)
+    group.log_metrics({"val/hmean": 0.25}, step)
+group.log_images("val/samples", [np.zeros((8, 8, 3), np.uint8)], 20, ["page 1"])
+if end == "killed":
+    import os, signal
+    os.kill(os.getpid(), signal.SIGKILL)
+group.finish(end)
+"""
+
+
+def run_script(folder: Path, how: str, end: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
+    clean |= {"HOME": str(folder), "NETRC": str(folder / "no-netrc"), **environment}
+    return subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(folder), how, end],
+        env=clean,
+        stdin=subprocess.PIPE,  # an answer could be given, so a question would block until the timeout
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+
+
+def records(folder: Path) -> list[dict]:
+    """What W&B has written in the first offline folder, one dict a record.
+
+    The file is a LevelDB log: after 7 bytes, blocks of 32 KB of fragments, each crc (4), length (2), type (1), data;
+    type 1 is a whole record, 2 a first, 3 a middle and 4 a last part.
+    """
+    from google.protobuf.json_format import MessageToDict
+    from wandb.proto import wandb_internal_pb2
+
+    data = next(folder.glob("wandb/offline-run-*/run-*.wandb")).read_bytes()
+    assert data[:4] == b":W&B"
+    found, parts, position = [], b"", 7
+    while position + 7 <= len(data):
+        left = 32768 - position % 32768
+        if left < 7:
+            position += left
+            continue
+        length, kind = struct.unpack("<HB", data[position + 4 : position + 7])
+        parts += data[position + 7 : position + 7 + length]
+        position += 7 + length
+        if kind in (1, 4):
+            record = wandb_internal_pb2.Record()
+            record.ParseFromString(parts)
+            found.append(MessageToDict(record, preserving_proto_field_name=True))
+            parts = b""
+    return found
+
+
+@pytest.fixture(scope="module")
+def failed_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    pytest.importorskip("wandb")
+    folder = tmp_path_factory.mktemp("run")
+    done = run_script(folder, "new", "failed")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder, done.stdout
+
+
+def test_without_an_account_it_goes_offline_and_says_how_to_sync(failed_run: tuple[Path, str]) -> None:
+    folder, output = failed_run
+    run_id = json.loads((folder / ID_FILE).read_text())["id"]
+    assert output.count("\n") == 2
+    assert "no W&B account" in output and f"wandb sync {folder}/wandb/offline-run-*-{run_id}" in output
+    assert len(list(folder.glob(f"wandb/offline-run-*-{run_id}"))) == 1
+
+
+def test_what_is_written_of_a_failed_run(failed_run: tuple[Path, str]) -> None:
+    folder, _ = failed_run
+    found = records(folder)
+    run = next(record["run"] for record in found if "run" in record)
+    assert (run["project"], run["run_group"], run["display_name"]) == ("receipts", "sweep7", "db")
+    assert run["tags"] == ["cpu", "sweep"] and run["notes"] == "a note"
+    config = {item["key"]: json.loads(item["value_json"]) for item in run["config"]["update"] if "key" in item}
+    assert config["model"] == {"backbone": {"scale": 0.5}}, "nested, not flattened"
+    history = [
+        {item.get("key") or item["nested_key"][0]: json.loads(item["value_json"]) for item in record["history"]["item"]}
+        for record in found
+        if "history" in record
+    ]
+    assert [(row["step"], row.get("train/loss"), row.get("val/hmean")) for row in history][:4] == [
+        (10, 0.1, None),
+        (10, None, 0.25),
+        (20, 0.05, None),
+        (20, None, 0.25),
+    ]
+    assert history[-1]["step"] == 20 and any(name.startswith("val/samples") for name in history[-1])
+    assert len(list(folder.glob("wandb/offline-run-*/files/media/images/**/*.png"))) == 1
+    assert next(record["exit"]["exit_code"] for record in found if "exit" in record) == 1
+
+
+def test_a_killed_run_goes_on_under_the_same_id(tmp_path: Path) -> None:
+    pytest.importorskip("wandb")
+    assert run_script(tmp_path, "new", "killed").returncode == -9
+    run_id = json.loads((tmp_path / ID_FILE).read_text())["id"]
+    done = run_script(tmp_path, "resumed", "done")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads((tmp_path / ID_FILE).read_text())["id"] == run_id
+    assert len(list(tmp_path.glob(f"wandb/offline-run-*-{run_id}"))) in (1, 2)  # one if both began in one second
+
+
+def test_no_network_goes_offline_after_the_timeout(tmp_path: Path) -> None:
+    pytest.importorskip("wandb")
+    done = run_script(tmp_path, "new", "done", WANDB_API_KEY="0123456789" * 4, WANDB_BASE_URL="http://127.0.0.1:9")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "does not answer" in done.stdout and "wandb sync" in done.stdout
+    assert len(list(tmp_path.glob("wandb/offline-run-*"))) == 1
+
+
+def test_without_the_package_it_names_the_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    logger = WandbLogger()
+    logger.start(RunInfo("run", tmp_path))
+    logger.log_metrics({"a": 1.0}, 1)
+    logger.log_images("b", [], 1)
+    logger.log_artifact(tmp_path, "c", "model")
+    logger.finish("done")
+    assert [record.getMessage() for record in caplog.records] == [
+        "wandb is not installed: nothing goes to W&B (pip install 'ocrexp[wandb]')"
+    ]
+
+
+def test_the_state_of_the_checkpoint_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("wandb")
+    (tmp_path / ID_FILE).write_text('{"id": "fromfile"}')
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    logger = WandbLogger()
+    logger.start(RunInfo("run", tmp_path, resumed=True, state={"id": "fromstate"}))
+    logger.log_metrics({"train/loss": 1.0}, 1)
+    logger.finish("done")
+    assert logger.state_dict() == {"id": "fromstate"}
+
+
+def test_bad_settings_are_config_errors() -> None:
+    with pytest.raises(ConfigError, match="online, offline, disabled"):
+        WandbLogger(mode="onlin")
+    with pytest.raises(ConfigError, match="init_timeout"):
+        WandbLogger(init_timeout=0)

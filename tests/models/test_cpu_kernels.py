@@ -1,0 +1,174 @@
+"""The CPU's own kernels equal paddle's, forward and backward, and can be switched off."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+
+import numpy as np
+import paddle
+import pytest
+from paddle import Tensor
+from paddle.nn import functional as F
+
+from ocrexp.models.backbones.mobilenet_v3 import MobileNetV3
+from ocrexp.models.cpu import conv, onednn
+from ocrexp.models.cpu.upsample import TwoLevels, composed, conv3x3_of_doubled
+from ocrexp.models.heads.db import DBHead
+from ocrexp.models.layers import Conv2D, nearest_upsample
+from ocrexp.models.model import OCRModel
+from ocrexp.models.necks.db_fpn import DBFPN
+
+needs_onednn = pytest.mark.skipif(onednn.library() is None, reason="paddle carries no oneDNN here")
+
+
+def leaf(*shape: int) -> Tensor:
+    tensor = paddle.randn(shape)
+    tensor.stop_gradient = False
+    return tensor
+
+
+def assert_same(ours: Callable[..., Tensor], theirs: Callable[..., Tensor], *inputs: Tensor) -> None:
+    """Equal outputs and gradients, to float32 rounding."""
+    results = []
+    direction = None
+    for function in (ours, theirs):
+        for tensor in inputs:
+            tensor.clear_gradient(set_to_zero=False)
+        output = function(*inputs)
+        direction = paddle.randn(output.shape) if direction is None else direction
+        output.backward(direction)
+        results.append([output.numpy(), *(tensor.grad.numpy() for tensor in inputs)])
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=2e-5 * np.abs(b).max())
+
+
+@needs_onednn
+@pytest.mark.parametrize(
+    ("channels", "out", "kernel", "stride", "groups"),
+    [(3, 8, 3, 2, 1), (24, 16, 3, 1, 1), (40, 40, 5, 2, 40), (17, 17, 3, 1, 17), (6, 10, 2, 1, 1), (12, 8, 3, 1, 2)],
+)
+def test_convolution(channels: int, out: int, kernel: int, stride: int, groups: int) -> None:
+    x, weight = leaf(2, channels, 14, 19), leaf(out, channels // groups, kernel, kernel)
+    size, pad = (stride, stride), (kernel // 2, kernel // 2)
+    assert_same(
+        lambda x, w: conv.conv2d(x, w, size, pad, groups),
+        lambda x, w: F.conv2d(x, w, stride=stride, padding=kernel // 2, groups=groups),
+        x,
+        weight,
+    )
+
+
+@needs_onednn
+def test_convolution_takes_views_and_leaves_out_gradients_that_nobody_wants() -> None:
+    weight = leaf(8, 4, 3, 3)
+    image = paddle.randn([2, 9, 10, 4]).transpose([0, 3, 1, 2])
+    y = conv.conv2d(image, weight, (1, 1), (1, 1))
+    np.testing.assert_allclose(y.numpy(), F.conv2d(image, weight, padding=1).numpy(), atol=1e-5)
+    y.sum().backward()
+    assert image.grad is None
+    assert weight.grad is not None
+    with paddle.no_grad():
+        assert conv.conv2d(image, weight, (1, 1), (1, 1)).stop_gradient
+
+
+def test_convolution_of_a_doubled_map() -> None:
+    assert_same(
+        conv3x3_of_doubled,
+        lambda x, w: F.conv2d(nearest_upsample(x, 2), w, padding=1),
+        leaf(2, 5, 4, 7),
+        leaf(6, 5, 3, 3),
+    )
+
+
+def test_convolution_of_two_levels() -> None:
+    assert_same(
+        lambda half, full, w: TwoLevels(half, full).conv3x3(w),
+        lambda half, full, w: F.conv2d(TwoLevels(half, full).joined(), w, padding=1),
+        leaf(2, 6, 4, 5),
+        leaf(2, 2, 8, 10),
+        leaf(4, 8, 3, 3),
+    )
+
+
+def test_composed_convolutions() -> None:
+    assert_same(
+        lambda x, w, p: F.conv2d(x, composed(w, p), padding=1),
+        lambda x, w, p: F.conv2d(F.conv2d(x, p), w, padding=1),
+        leaf(2, 3, 6, 5),
+        leaf(4, 8, 3, 3),
+        leaf(8, 3, 1, 1),
+    )
+
+
+@pytest.mark.parametrize("kernel_list", [(3, 2, 2), (5, 2, 2)])
+def test_a_model_gives_the_same_with_the_kernels_switched_off(
+    monkeypatch: pytest.MonkeyPatch, kernel_list: tuple[int, int, int]
+) -> None:
+    results = []
+    for setting in ("1", "0"):
+        monkeypatch.setenv("OCREXP_CPU_TUNING", setting)
+        paddle.seed(3)
+        model = OCRModel(
+            MobileNetV3("small", 0.35),
+            neck=lambda in_channels: DBFPN(in_channels, 16),
+            head=lambda in_channels: DBHead(in_channels, kernel_list=kernel_list),
+        )
+        maps = model(paddle.randn([2, 3, 64, 96]))["maps"]
+        maps.mean().backward()
+        model.eval()
+        with paddle.no_grad():
+            results.append([maps.numpy(), model(paddle.ones([1, 3, 64, 64]))["maps"].numpy()])
+    for tuned, plain in zip(*results, strict=True):
+        np.testing.assert_allclose(tuned, plain, atol=1e-3)
+
+
+def test_half_precision_and_switched_off_tensors_stay_with_paddle(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = paddle.randn([1, 4, 8, 8])
+    assert conv.applies(x)
+    assert not conv.applies(x.astype("bfloat16"))
+    with monkeypatch.context() as patch:
+        patch.setattr(conv, "_casts", lambda: True)
+        assert not conv.applies(x)
+    monkeypatch.setenv("OCREXP_CPU_TUNING", "0")
+    assert not conv.applies(x)
+
+
+def test_a_layer_without_a_library_is_paddles_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = Conv2D(4, 6, 3, padding=1)
+    x = paddle.randn([1, 4, 8, 8])
+    expected = F.conv2d(x, layer.weight, layer.bias, padding=1).numpy()
+    np.testing.assert_allclose(layer(x).numpy(), expected, atol=1e-5)
+    monkeypatch.setattr(conv, "_kernels", lambda *_: None)
+    np.testing.assert_array_equal(layer(x).numpy(), expected)
+
+
+def test_training_is_the_same_bit_for_bit_in_another_process() -> None:
+    code = """
+import hashlib, sys
+from ocrexp.environment import prepare
+prepare(threads=2)
+import numpy as np, paddle
+from ocrexp.models.backbones.mobilenet_v3 import MobileNetV3
+from ocrexp.models.heads.db import DBHead
+from ocrexp.models.model import OCRModel
+from ocrexp.models.necks.db_fpn import DBFPN
+junk = [np.ones(int(sys.argv[1]) * 1000)]  # other addresses
+paddle.seed(0)
+neck = lambda in_channels: DBFPN(in_channels, 16)
+head = lambda in_channels: DBHead(in_channels)
+model = OCRModel(MobileNetV3("small", 0.35), neck, head)
+optimizer = paddle.optimizer.Adam(1e-3, parameters=model.parameters())
+for _ in range(3):
+    model(paddle.randn([2, 3, 64, 96]))["maps"].square().mean().backward()
+    optimizer.step()
+    optimizer.clear_grad()
+print(hashlib.sha256(b"".join(v.numpy().tobytes() for v in model.state_dict().values())).hexdigest())
+"""
+    digests = [
+        subprocess.run(
+            [sys.executable, "-c", code, junk], capture_output=True, text=True, check=True, env=os.environ
+        ).stdout.split()[-1]
+        for junk in ("1", "77")
+    ]
+    assert digests[0] == digests[1]

@@ -1,0 +1,27 @@
+"""Pictures of training samples."""
+
+import numpy as np
+
+from ocrexp.data.targets.db import DBTargets
+from ocrexp.report.targets import draw_targets
+
+
+def sample():
+    polygons = [np.array([[20, 20], [100, 20], [100, 50], [20, 50]], np.float32) + offset for offset in (0, (0, 60))]
+    return {"image": np.full((160, 160, 3), 90, np.uint8), "polygons": polygons, "ignored": np.array([False, True])}
+
+
+def test_panels_side_by_side():
+    picture = draw_targets(DBTargets()(sample(), np.random.default_rng(0)))
+    assert picture.dtype == np.uint8
+    assert picture.shape == (160 + 16, 4 * 160 + 3 * 4, 3)
+    polygons, shrink = picture[16:, :160], picture[16:, 164:324]
+    red, green = polygons[..., 0].astype(int), polygons[..., 1].astype(int)
+    assert (green - red)[20:50].max() > 100  # learnt
+    assert (red - green)[80:110].max() > 100  # left out
+    assert shrink[35, 60, 1] > shrink[35, 60, 0] + 50
+    assert shrink[95, 60, 0] > shrink[95, 60, 1] + 50
+
+
+def test_without_maps_only_the_polygons():
+    assert draw_targets(sample()).shape == (176, 160, 3)
