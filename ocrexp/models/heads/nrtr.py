@@ -131,8 +131,8 @@ class NRTRHead(nn.Layer):
 
     `forward(sequence [N, T, C], targets)` gives in training `{"nrtr": logits [N, L, out_channels + 1]}` for the
     steps after `<s>` of the labels `label_nrtr` up to the longest of the batch (L = longest `length` + 1); in
-    evaluation `{"nrtr_ids": int64 [N, S], "nrtr_scores": float32 [N, S]}` of greedy decoding, beginning with `<s>` and filled with
-    the padding after `</s>`.
+    evaluation `{"nrtr_ids": int64 [N, S], "nrtr_scores": float32 [N, S]}` of greedy decoding, beginning with `<s>` and
+    filled with the padding after `</s>`.
     """
 
     needs_targets = True
