@@ -147,7 +147,7 @@ class Charset:
 
     def class_counts(self) -> dict[str, int]:
         """`out_channels` of the heads by kind, as PaddleOCR counts them."""
-        return {kind: self.codec(kind).classes for kind in KINDS}
+        return {kind: codec(len(self)).classes for kind, codec in KINDS.items()}
 
     def encode(self, text: str) -> list[int]:
         """Positions of a text's characters; see `codec` for the classes of a head.

@@ -44,7 +44,7 @@ class MultiHead(nn.Layer):
         self.ctc_encoder = neck(in_channels=in_channels)
         self.ctc_head = ctc(in_channels=self.ctc_encoder.out_channels, out_channels=out_channels["ctc"])
         kind = getattr(getattr(guide, "func", guide), "token_kind", None)
-        self.sar_head = self.gtc_head = None
+        self._kind = kind
         if kind == "sar":
             self.sar_head = guide(in_channels=in_channels, out_channels=out_channels["sar"])
         elif kind == "nrtr":
@@ -60,7 +60,11 @@ class MultiHead(nn.Layer):
         if not self.training:
             return outputs
         outputs["ctc_neck"] = sequence
-        guided = self.sar_head(x, targets) if self.sar_head is not None else self.gtc_head(self.before_gtc(x), targets)
+        guided: dict[str, Tensor]
+        if self._kind == "sar":
+            guided = self.sar_head(x, targets)
+        else:
+            guided = self.gtc_head(self.before_gtc(x), targets)
         return outputs | guided
 
 
