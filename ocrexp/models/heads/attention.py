@@ -12,6 +12,8 @@ import paddle
 from paddle import Tensor, nn
 from paddle.nn import functional as F
 
+from ocrexp.models.heads.class_axes import ClassAxis
+
 START = 0  # the class `sos`
 
 
@@ -79,6 +81,15 @@ class AttentionHead(nn.Layer):
             return {"attention": self._forced_logits(x, targets["label_attention"])}
         logits = self._free_logits(x)
         return {"attention": logits if self.training else F.softmax(logits, axis=-1)}
+
+    def class_axes(self) -> dict[str, ClassAxis]:
+        """Which axes of which parameters are the classes."""
+        glimpse = self.attention_cell.i2h.weight.shape[0]
+        return {
+            "attention_cell.rnn.weight_ih": ClassAxis("attention", 1, offset=glimpse),
+            "generator.weight": ClassAxis("attention", 1),
+            "generator.bias": ClassAxis("attention", 0),
+        }
 
     def _forced_logits(self, x: Tensor, label: Tensor) -> Tensor:
         keys = self.attention_cell.i2h(x)

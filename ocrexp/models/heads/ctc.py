@@ -12,6 +12,8 @@ import paddle
 from paddle import Tensor, nn
 from paddle.nn import functional as F
 
+from ocrexp.models.heads.class_axes import ClassAxis
+
 
 def uniform_attr(fan_in: int, decay: float) -> paddle.ParamAttr:
     """Start in ±1/sqrt(fan_in), with an L2 decay of its own in place of the optimizer's (AdamW knows only its own)."""
@@ -54,6 +56,11 @@ class CTCHead(nn.Layer):
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         logits = self.fc2(self.fc1(x)) if self._two else self.fc(x)
         return {self.token_kind: logits if self.training else F.softmax(logits, axis=-1)}
+
+    def class_axes(self) -> dict[str, ClassAxis]:
+        """Which axes of which parameters are the classes."""
+        layer = "fc2" if self._two else "fc"
+        return {f"{layer}.weight": ClassAxis(self.token_kind, 1), f"{layer}.bias": ClassAxis(self.token_kind, 0)}
 
 
 class ViTSTRHead(CTCHead):

@@ -11,6 +11,7 @@ from typing import ClassVar
 from paddle import Tensor, nn
 
 from ocrexp.errors import ConfigError
+from ocrexp.models.heads.class_axes import ClassAxis
 
 
 class MultiHead(nn.Layer):
@@ -66,6 +67,12 @@ class MultiHead(nn.Layer):
         else:
             guided = self.gtc_head(self.before_gtc(x), targets)
         return outputs | guided
+
+    def class_axes(self) -> dict[str, ClassAxis]:
+        """Which axes of which parameters are the classes."""
+        parts = {"ctc_head": self.ctc_head}
+        parts |= {"sar_head": self.sar_head} if self._kind == "sar" else {"gtc_head": self.gtc_head}
+        return {f"{part}.{name}": axis for part, head in parts.items() for name, axis in head.class_axes().items()}
 
 
 class TransposedLinear(nn.Layer):

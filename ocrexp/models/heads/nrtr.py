@@ -16,6 +16,7 @@ from paddle.nn import functional as F
 
 from ocrexp.errors import ConfigError
 from ocrexp.models.attention import Mlp
+from ocrexp.models.heads.class_axes import ClassAxis
 
 PADDING, START, END = 0, 2, 3
 _POSITIONS = 5000
@@ -178,6 +179,10 @@ class NRTRHead(nn.Layer):
             raise ValueError("NRTRHead needs targets in training")
         steps = int(targets["length"].max()) + 1
         return {"nrtr": self.tgt_word_prj(self._decode(targets["label_nrtr"][:, :steps], memory))}
+
+    def class_axes(self) -> dict[str, ClassAxis]:
+        """Which axes of which parameters are the classes."""
+        return {"embedding.embedding.weight": ClassAxis("nrtr", 0), "tgt_word_prj.weight": ClassAxis("nrtr", 1)}
 
     def _encode(self, x: Tensor) -> Tensor:
         if self.encoder is not None:

@@ -18,6 +18,7 @@ from paddle import Tensor, nn
 from paddle.nn import functional as F
 
 from ocrexp.errors import ConfigError
+from ocrexp.models.heads.class_axes import ClassAxis
 from ocrexp.models.layers import initialize_transformer
 
 END = 0  # the class `[E]`; begin and padding are the last two, which are never predicted
@@ -163,6 +164,14 @@ class ParseQHead(nn.Layer):
             content_mask, query_mask = _permuted_masks(permutation)
             logits.append(self._decode(label, x, query_mask, content_mask, hidden))
         return {"parseq": paddle.stack(logits)}
+
+    def class_axes(self) -> dict[str, ClassAxis]:
+        """Which axes of which parameters are the classes."""
+        return {
+            "head.weight": ClassAxis("parseq", 1),
+            "head.bias": ClassAxis("parseq", 0),
+            "text_embed.embedding.weight": ClassAxis("parseq", 0),
+        }
 
     def generate(self, memory: Tensor) -> Tensor:
         """Logits [N, max_text_length + 1, classes]: decoded in order, then refined."""

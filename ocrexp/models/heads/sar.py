@@ -13,6 +13,7 @@ import paddle
 from paddle import Tensor, nn
 from paddle.nn import functional as F
 
+from ocrexp.models.heads.class_axes import ClassAxis
 from ocrexp.models.layers import Conv2D
 
 
@@ -142,3 +143,11 @@ class SARHead(nn.Layer):
         if targets is None:
             raise ValueError("SARHead needs targets in training")
         return {"sar": self.decoder(x, holistic, targets["label_sar"], valid_ratio)}
+
+    def class_axes(self) -> dict[str, ClassAxis]:
+        """Which axes of which parameters are the classes."""
+        return {
+            "decoder.embedding.weight": ClassAxis("sar", 0),
+            "decoder.prediction.weight": ClassAxis("sar", 1),
+            "decoder.prediction.bias": ClassAxis("sar", 0),
+        }
