@@ -52,7 +52,7 @@ class AttentionLoss:
                 )
             target = label[:, width - steps :]
             if not self.padding:
-                ends = (target == logits.shape[2] - 1).astype("int32")
+                ends = (target == logits.shape[2] - 1).astype("int64")
                 after = ends.cumsum(axis=1) - ends > 0
                 target = paddle.where(after, paddle.full_like(target, _IGNORED), target)
             return {"loss": cross_entropy(logits, target, _IGNORED, self.reduction)}

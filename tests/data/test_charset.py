@@ -181,7 +181,9 @@ def test_labels_are_checked_before_training_with_character_count_and_place() -> 
     texts = [("ab", "rec.txt:1"), ("a€b", "rec.txt:2"), ("€€é", "rec.txt:3")]
     with pytest.raises(DataError) as error:
         from_characters("ab").check(texts)
-    assert str(error.value).startswith("rec.txt:2: '€' (U+20AC) is not in the charset charset.characters, 3 times (and 1")
+    assert str(error.value).startswith(
+        "rec.txt:2: '€' (U+20AC) is not in the charset charset.characters, 3 times (and 1"
+    )
     assert "\n" not in str(error.value)
     coverage = from_characters("ab", unknown="drop").check(texts)
     assert coverage.unknown == Counter({"€": 3, "é": 1})
@@ -208,6 +210,7 @@ def test_the_fingerprint_is_of_characters_and_order_alone() -> None:
 
 
 def test_it_is_usable_without_paddle() -> None:
-    code = "import sys; import ocrexp.data.charset, ocrexp.postprocess.ctc, ocrexp.data.targets.text; print('paddle' in sys.modules)"
+    modules = "ocrexp.data.charset, ocrexp.postprocess.ctc, ocrexp.data.targets.text"
+    code = f"import sys; import {modules}; print('paddle' in sys.modules)"
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert output.stdout.strip() == "False"

@@ -61,7 +61,7 @@ def test_values_and_gradients_equal_the_recorded_ones(
     info, arrays = recorded
     loss, inputs = CASES[name]
     case = info["cases"][name]
-    theirs = {ours: array for ours, array in zip(inputs, case["inputs"], strict=True)}
+    theirs = dict(zip(inputs, case["inputs"], strict=True))
     tensors = {ours: paddle.to_tensor(arrays[f"in.{array}"]) for ours, array in theirs.items()}
     logits = {key: tensor for key, tensor in tensors.items() if tensor.dtype == paddle.float32}
     for tensor in logits.values():
@@ -86,7 +86,9 @@ def ctc_batch(labels: list[list[int]]) -> dict[str, paddle.Tensor]:
     return {"label_ctc": paddle.to_tensor(label), "length": paddle.to_tensor([len(ids) for ids in labels])}
 
 
-@pytest.mark.parametrize(("label", "fits"), [([1, 2, 3], True), ([1, 1, 2], True), ([1, 1, 1], False), ([1] * 5, False)])
+@pytest.mark.parametrize(
+    ("label", "fits"), [([1, 2, 3], True), ([1, 1, 2], True), ([1, 1, 1], False), ([1] * 5, False)]
+)
 def test_a_ctc_label_that_does_not_fit_is_infinite_where_paddleocr_gives_zero(label: list[int], fits: bool) -> None:
     """Four steps: three characters and one blank between equal neighbours, no more."""
     logits = paddle.randn([2, 4, 5])

@@ -61,12 +61,9 @@ class MultiHead(nn.Layer):
         if not self.training:
             return outputs
         outputs["ctc_neck"] = sequence
-        guided: dict[str, Tensor]
         if self._kind == "sar":
-            guided = self.sar_head(x, targets)
-        else:
-            guided = self.gtc_head(self.before_gtc(x), targets)
-        return outputs | guided
+            return outputs | self.sar_head(x, targets)
+        return outputs | self.gtc_head(self.before_gtc(x), targets)
 
     def class_axes(self) -> dict[str, ClassAxis]:
         """Which axes of which parameters are the classes."""
