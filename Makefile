@@ -3,6 +3,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
+# Some images switch compiled modules off; importing paddle then takes 5 seconds longer, each time.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: help setup train test lint types check wheel clean
 
 help:

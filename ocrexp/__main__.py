@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from ocrexp.errors import ConfigError, OcrexpError
+from ocrexp.errors import ConfigError, OcrexpError, explain_import_error
 
 VERBS = {
     "train": "compose, check, train, evaluate at the end; the default",
@@ -74,20 +74,6 @@ def _strip_verb_from_completion() -> None:
         os.environ["COMP_LINE"] = " ".join([words[0], *words[2:]])
         point = int(os.environ.get("COMP_POINT", len(line)))
         os.environ["COMP_POINT"] = str(max(len(words[0]) + 1, point - len(words[1]) - 1))
-
-
-def explain_import_error(error: ImportError) -> str | None:
-    """One line with the command to run for what is commonly missing; None for anything else."""
-    text = str(error)
-    extras = {"wandb": "wandb", "imgaug": "imgaug", "visualdl": "visualdl", "joblib": "parallel"}
-    name = (error.name or "").partition(".")[0]
-    if name == "paddle":
-        return "paddle is not installed: pip install 'ocrexp[cpu]' (GPU machines: see docs/installation.md)"
-    if "libGL.so" in text or "libgthread" in text:
-        return "OpenCV needs libGL, which this system lacks: apt-get install -y libgl1 libglib2.0-0"
-    if name in extras:
-        return f"{name} is not installed: pip install 'ocrexp[{extras[name]}]'"
-    return None
 
 
 if __name__ == "__main__":

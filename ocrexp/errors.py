@@ -23,3 +23,17 @@ class CheckpointError(OcrexpError):
 
 class TrainingError(OcrexpError):
     """Training cannot go on: non-finite loss, out of memory, a dead worker."""
+
+
+def explain_import_error(error: ImportError) -> str | None:
+    """One line with the command to run for what is commonly missing; None for anything else."""
+    text = str(error)
+    extras = {"wandb": "wandb", "imgaug": "imgaug", "visualdl": "visualdl", "joblib": "parallel"}
+    name = (error.name or "").partition(".")[0]
+    if name == "paddle":
+        return "paddle is not installed: pip install 'ocrexp[cpu]' (GPU machines: see docs/installation.md)"
+    if "libGL.so" in text or "libgthread" in text:
+        return "OpenCV needs libGL, which this system lacks: apt-get install -y libgl1 libglib2.0-0"
+    if name in extras:
+        return f"{name} is not installed: pip install 'ocrexp[{extras[name]}]'"
+    return None

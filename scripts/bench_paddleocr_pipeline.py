@@ -6,7 +6,8 @@ transforms raise); nothing of ocrexp is imported.
     PADDLEOCR_PYTHON scripts/bench_paddleocr_pipeline.py --root DATA --labels train_list.txt --passes 5
 
 The transforms are those of its det_mv3_db recipe: flip, rotation of 10 degrees, scale 0.5 to 3, crop of 640x640, all
-maps. One process, as one of its workers.
+maps. One process, as one of its workers, with one OpenCV thread, as a worker has a core at best; `--threads 0` leaves
+the number of threads to OpenCV.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ def main() -> int:
     parser.add_argument("--labels", default="train_list.txt", help="label list, relative to the root")
     parser.add_argument("--passes", type=int, default=5, help="timed passes over the list; their median counts")
     parser.add_argument("--images", type=int, default=None, help="only the first so many of the list")
+    parser.add_argument("--threads", type=int, default=1, help="OpenCV's threads; 0: as many as it takes by itself")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
 
@@ -69,6 +71,8 @@ def main() -> int:
     from ppocr.data.simple_dataset import SimpleDataSet
 
     np.random.seed(arguments.seed)
+    if arguments.threads:
+        cv2.setNumThreads(arguments.threads)
     config = {
         "Global": {},
         "Train": {

@@ -33,6 +33,12 @@ def real_data() -> Path:
     return _from_environment("OCREXP_DATA", "real labelled images are not here")
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _own_cache(tmp_path_factory):
+    """Drawn pages of tests, those of their subprocesses too, stay out of the user's cache."""
+    os.environ["OCREXP_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(autouse=True)
 def _own_notices():
     """Commands send the package's notices to the screen; tests of other parts listen to them at the root."""

@@ -30,8 +30,8 @@ class RandomWarpCrop:
     `crop="whole"`: the whole image, as large as the frame allows; with flip 0, rotate [0, 0], scale [1, 1] nothing is
     random.
 
-    Regions wholly outside the frame are left out, and words that rotation moves beyond the image's own frame are
-    kept: the canvas grows to hold them.
+    Regions wholly outside the image or the frame are left out, and words that rotation moves beyond the image's own
+    frame are kept: the canvas grows to hold what of them lies on the image, never what a label places beyond its edge.
 
     Args:
         size: width and height of the crop, pixels.
@@ -94,6 +94,7 @@ class RandomWarpCrop:
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
         height, width = sample["image"].shape[:2] if "image" in sample else sample["encoded"].size
+        on_image = _leave_out_beyond(sample, width, height)
         flip = bool(rng.random() < self.flip)
         angle = rng.uniform(*self.rotate)
         scale = rng.uniform(*self.scale)
@@ -104,7 +105,7 @@ class RandomWarpCrop:
                 scale *= self.reference_side / max(height, width)
             matrix = geometry.compose(matrix, geometry.scaling(scale, scale))
             height, width = height * scale, width * scale
-        polygons = geometry.transform(sample["polygons"], matrix)
+        polygons = geometry.transform(on_image, matrix)
         boxes = geometry.boxes_of([p for p, ignored in zip(polygons, sample["ignored"], strict=True) if not ignored])
         # The canvas: the image's own frame, grown to hold what the rotation moves out of it.
         corners = np.vstack([[(0, 0, width, height)], boxes]) if len(boxes) else np.array([(0, 0, width, height)])
@@ -134,7 +135,9 @@ class RandomWarpCrop:
         source, source_scale = self._source(sample, min(net, detail), detail if detail < net else None)
         whole = geometry.compose(geometry.scaling(*source_scale), matrix, last)
         sample["image"] = geometry.warp(source, whole, content, (self.width, self.height))
-        return _keep_visible(sample, geometry.transform(polygons, last), content, whole_words=self.crop == "cut")
+        boxes = geometry.boxes_of(geometry.transform(polygons, last))
+        sample["polygons"] = geometry.transform(sample["polygons"], geometry.compose(matrix, last))
+        return _keep_visible(sample, boxes, content, whole_words=self.crop == "cut")
 
     def _source(self, sample: Sample, needed: float, detail: float | None) -> tuple[Image, tuple[float, float]]:
         """Pixels to sample from and the scale that brings them to the file's own size.
@@ -165,19 +168,39 @@ def _pair(name: str, values: Sequence) -> tuple:
     return values[0], values[1]
 
 
-def _keep_visible(sample: Sample, polygons: list[np.ndarray], content: tuple[int, int], whole_words: bool) -> Sample:
-    """Leave out regions beyond the content (width, height); with `whole_words`, ignore those that its edges cut."""
+def _leave_out_beyond(sample: Sample, width: int, height: int) -> list[np.ndarray]:
+    """Leave out regions wholly beyond the image; returns the others with their points moved onto it."""
+    polygons = sample["polygons"]
     boxes = geometry.boxes_of(polygons)
-    ignored = np.array(sample["ignored"], dtype=bool)
+    reaches = (boxes[:, :2] < 0).any(axis=1) | (boxes[:, 2:] > (width, height)).any(axis=1)
+    if not reaches.any():
+        return list(polygons)
+    kept = (boxes[:, 2] > 0) & (boxes[:, 3] > 0) & (boxes[:, 0] < width) & (boxes[:, 1] < height)
+    _select(sample, kept)
+    return [np.clip(polygon, 0, (width, height)) for polygon in sample["polygons"]]
+
+
+def _keep_visible(sample: Sample, boxes: np.ndarray, content: tuple[int, int], whole_words: bool) -> Sample:
+    """Leave out regions beyond the content (width, height); with `whole_words`, ignore those that its edges cut.
+
+    `boxes`: of what of the regions lies on the image, in the frame's pixels.
+    """
     visible = (boxes[:, 2] > 0) & (boxes[:, 3] > 0) & (boxes[:, 0] < content[0]) & (boxes[:, 1] < content[1])
     if whole_words and len(boxes):
         low, high = -_CUT_TOLERANCE, np.array(content) + _CUT_TOLERANCE
-        ignored |= (boxes[:, :2] < low).any(axis=1) | (boxes[:, 2:] > high).any(axis=1)
-    kept = np.flatnonzero(visible)
-    sample["polygons"] = [geometry.as_polygon(polygons[i]) for i in kept]
-    sample["texts"] = [sample["texts"][i] for i in kept]
-    sample["ignored"] = ignored[kept]
+        cut = (boxes[:, :2] < low).any(axis=1) | (boxes[:, 2:] > high).any(axis=1)
+        sample["ignored"] = np.asarray(sample["ignored"], dtype=bool) | cut
+    _select(sample, visible)
+    sample["polygons"] = [geometry.as_polygon(polygon) for polygon in sample["polygons"]]
     return sample
+
+
+def _select(sample: Sample, kept: np.ndarray) -> None:
+    """Leave out the regions that are not `kept`."""
+    places = np.flatnonzero(kept)
+    sample["polygons"] = [sample["polygons"][i] for i in places]
+    sample["texts"] = [sample["texts"][i] for i in places]
+    sample["ignored"] = np.asarray(sample["ignored"], dtype=bool)[places]
 
 
 class EastRandomCrop(RandomWarpCrop):

@@ -67,7 +67,7 @@ def frozen_or_composed(verb: DictConfig, changes: list[str]) -> DictConfig:
         return apply_overrides(read_frozen(Path(verb.run_dir)), changes, replaceable=REPLACEABLE)
     if verb.checkpoint in ("best", "latest"):
         raise ConfigError("eval needs run_dir=outputs/NAME/DATE_TIME, or checkpoint=FILE.pdparams and a model=…")
-    if not any(item.startswith("model=") for item in changes):
+    if not any(item.startswith(("model=", "experiment=")) for item in changes):
         raise ConfigError(f"eval of a file needs its model: model={'|'.join(options_of('model'))}")
     return compose("train", changes)
 
@@ -114,7 +114,8 @@ def evaluate(
     finally:
         loader.close()
     if pictures and folder is not None:
-        drawer = build(config.callbacks.pictures).draw if config.callbacks.get("pictures") else None
+        node = OmegaConf.select(config, "callbacks.pictures")
+        drawer = build(node).draw if node else None
         write_pictures(result, drawer or draw_sample, folder / "plots" / "eval")
     return result, source.fingerprint()
 

@@ -20,6 +20,7 @@ FREE = (
     "dataset.cache_dir", "trainer.max_epochs", "trainer.max_steps", "trainer.device", "trainer.log_every_steps",
     "trainer.eval_", "trainer.save_", "trainer.keep_", "trainer.limit_val_batches", "postprocess",
 )  # fmt: skip
+REPLACEABLE = ("logger", "callbacks")
 REASONS = {
     "model": "the checkpoint's weights belong to the model that it was made with",
     "optim": "the optimizer's state and the schedule are those of the run",
@@ -43,7 +44,7 @@ def run(arguments: Sequence[str]) -> int:
     if verb.run_dir is None:
         raise ConfigError("resume needs the run to continue: run_dir=outputs/NAME/DATE_TIME")
     run_dir = Path(verb.run_dir)
-    config = apply_overrides(read_frozen(run_dir), changes, refuse=reason_to_refuse)
+    config = apply_overrides(read_frozen(run_dir), changes, refuse=reason_to_refuse, replaceable=REPLACEABLE)
     prepare_process(config)
     check(config)
     if not any((run_dir / "checkpoints").glob("*.pdstates")):

@@ -6,28 +6,33 @@ that the system kills takes no other with it.
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from ocrexp.commands.train import worker_command
+from ocrexp.commands.train import train_in, worker_command
 from ocrexp.config.frozen import RESOLVED, JobInfo, write_job
-from ocrexp.engine.status import read_status, write_status
-from ocrexp.errors import ConfigError
+from ocrexp.engine.status import FAILED, INTERRUPTED, RUNNING, read_status, write_status
+from ocrexp.errors import ConfigError, OcrexpError
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 def run_sweep_job(config: DictConfig, run_dir: Path, hydra: DictConfig) -> float | None:
     """Train one job unless its folder says that it is done; returns its best metric, None where it failed."""
-    overrides = [str(item) for item in hydra.overrides.task if not str(item).startswith("sweep_dir=")]
+    varied = _varied([str(item) for item in hydra.overrides.task], Path(hydra.sweep.dir))
     info = JobInfo(
-        name=str(hydra.job.override_dirname or hydra.job.num),
+        name=", ".join(varied) or f"job {hydra.job.num}",
         group=Path(hydra.sweep.dir).name,
         number=int(hydra.job.num),
-        overrides=sorted(overrides),
+        overrides=varied,
     )
     label = f"job {info.number} ({', '.join(info.overrides) or 'defaults'})"
     status = read_status(run_dir)
@@ -39,33 +44,86 @@ def run_sweep_job(config: DictConfig, run_dir: Path, hydra: DictConfig) -> float
             return status.get("best_value")
         resumable = (run_dir / "checkpoints" / "latest.pdstates").is_file()
     write_job(run_dir, config, info)
+    write_status(run_dir, state=RUNNING)  # what an earlier attempt failed of is no longer true
     print(f"ocrexp: {label} {'resumes' if resumable else 'starts'} in {run_dir}", flush=True)
-    code = _run_process(run_dir, config, resumable, in_parallel="Basic" not in str(hydra.launcher._target_))
-    status = read_status(run_dir) or {}
-    if code == 0:
-        return status.get("best_value")
-    if status.get("state") not in ("failed", "interrupted"):
-        signal = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-        write_status(
-            run_dir, state="failed", error=f"its process {signal}; the end of {run_dir / 'train.log'} may tell why"
-        )
-        status = read_status(run_dir) or {}
-    print(f"ocrexp: {label} {status.get('state')}: {status.get('error')}", file=sys.stderr, flush=True)
-    if code == 130:
-        raise KeyboardInterrupt
-    return None
+    code, stop = _run(run_dir, config, resumable, in_parallel="Basic" not in str(hydra.launcher._target_))
+    status = _outcome(run_dir, code, stop)
+    if code:
+        print(f"ocrexp: {label} {status['state']}: {status['error']}", file=sys.stderr, flush=True)
+    if stop is not None:
+        mend = f"the same command with sweep_dir={hydra.sweep.dir} goes on"
+        print(f"ocrexp: the sweep stops here: {mend}", file=sys.stderr, flush=True)
+        sys.exit(128 + stop)
+    return None if code else status.get("best_value")
 
 
-def _run_process(run_dir: Path, config: DictConfig, resume: bool, in_parallel: bool) -> int:
-    command = [sys.executable, *worker_command(run_dir, resume)]
+def _run(run_dir: Path, config: DictConfig, resume: bool, in_parallel: bool) -> tuple[int, int | None]:
+    """Train a prepared folder; returns the exit code, and the signal that told the sweep to stop."""
     if int(config.trainer.devices) > 1:
-        from ocrexp.commands.train import train_in
-
-        return train_in(run_dir, config, resume=resume)
+        try:
+            code = train_in(run_dir, config, resume=resume)
+        except OcrexpError as error:  # in status.json; the other jobs go on
+            return error.exit_code, None
+        return code, code - 128 if code > 128 else None
+    command = [sys.executable, *worker_command(run_dir, resume)]
     if not in_parallel:
-        return subprocess.run(command, check=False).returncode
+        return wait_for(subprocess.Popen(command, start_new_session=True))
     with (run_dir / "console.log").open("ab") as console:  # several progress bars on one screen help nobody
-        return subprocess.run(command, check=False, stdout=console, stderr=subprocess.STDOUT).returncode
+        return wait_for(
+            subprocess.Popen(command, stdout=console, stderr=subprocess.STDOUT, start_new_session=True),
+        )
+
+
+def wait_for(process: subprocess.Popen[bytes]) -> tuple[int, int | None]:
+    """The exit code of a job's process, and the first signal that came meanwhile.
+
+    Signals are passed on, so that the job saves and leaves; its session is its own, so that it gets each of them once.
+    """
+    received: list[int] = []
+
+    def pass_on(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        received.append(number)
+        process.send_signal(number)
+
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in STOP_SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+                before[number] = signal.signal(number, pass_on)
+    try:
+        code = process.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return code, received[0] if received else None
+
+
+def _outcome(run_dir: Path, code: int, stop: int | None) -> dict[str, Any]:
+    """The job's status, completed where its process could not write it itself."""
+    status = read_status(run_dir) or {}
+    if code and status.get("state") not in (FAILED, INTERRUPTED):
+        if stop is not None:
+            write_status(run_dir, state=INTERRUPTED, error="stopped before it could save")
+        else:
+            how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+            where = f"the end of {run_dir / 'train.log'} may tell why"
+            write_status(run_dir, state=FAILED, error=f"its process {how}; {where}")
+        status = read_status(run_dir) or {}
+    return {"state": None, "error": None, **status}
+
+
+def _varied(overrides: list[str], sweep_dir: Path) -> list[str]:
+    """Those of a job's overrides that differ between the jobs, as the sweep's own record tells; all without one."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from omegaconf import OmegaConf
+
+    record = sweep_dir / "multirun.yaml"
+    if not record.is_file():  # the grid sweeper writes it, others do not
+        return overrides
+    asked = OmegaConf.load(record).hydra.overrides.task
+    parsed = OverridesParser.create().parse_overrides([str(item) for item in asked])
+    swept = {override.get_key_element() for override in parsed if override.is_sweep_override()}
+    return [item for item in overrides if item.partition("=")[0] in swept]
 
 
 def _same_configuration(run_dir: Path, config: DictConfig, label: str) -> None:

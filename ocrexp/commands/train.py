@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from ocrexp.config.compose import setup_hydra
 from ocrexp.config.explain import as_config_error
 from ocrexp.config.paths import shadowed, shipped_conf
+from ocrexp.errors import OcrexpError
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -43,14 +44,17 @@ def run(arguments: Sequence[str]) -> int:
         raise explained from error
     finally:
         os.environ.pop("HYDRA_FULL_ERROR", None)
+    if outcome.error is not None:
+        raise outcome.error
     return outcome.exit_code or int(not SweepTable.all_done)
 
 
 class _Outcome:
-    """Collects the exit codes of Hydra's jobs, which Hydra itself drops."""
+    """Collects the exit code of Hydra's job, which Hydra itself drops, and its error, to which Hydra adds lines."""
 
     def __init__(self) -> None:
         self.exit_code = 0
+        self.error: OcrexpError | None = None
 
     def job(self, config: DictConfig) -> float | None:
         from hydra.core.hydra_config import HydraConfig
@@ -65,7 +69,10 @@ class _Outcome:
 
             return run_sweep_job(config, run_dir, hydra)
         write_job(run_dir, config, JobInfo(name=f"{config.name} {run_dir.name}"))
-        self.exit_code = train_in(run_dir, config)
+        try:
+            self.exit_code = train_in(run_dir, config)
+        except OcrexpError as error:
+            self.error = error
         return None
 
 
@@ -73,8 +80,14 @@ def train_in(run_dir: Path, config: DictConfig, *, resume: bool = False) -> int:
     """Train a prepared run folder on the devices that its config asks for; returns the exit code."""
     if int(config.trainer.devices) > 1:
         from ocrexp.engine.distributed import launch
+        from ocrexp.engine.status import FAILED, read_status, write_status
 
-        return launch(int(config.trainer.devices), worker_command(run_dir, resume), config.trainer, run_dir)
+        try:
+            return launch(int(config.trainer.devices), worker_command(run_dir, resume), config.trainer, run_dir)
+        except OcrexpError as error:
+            if (read_status(run_dir) or {}).get("state") != FAILED:  # a rank that was killed could not say so
+                write_status(run_dir, state=FAILED, error=str(error))
+            raise
     return fit(run_dir, config, resume=resume)
 
 
@@ -90,17 +103,18 @@ def fit(run_dir: Path, config: DictConfig, *, resume: bool = False) -> int:
     Returns 0, or 130 / 143 when it was interrupted and can be resumed. Raises an OcrexpError for what stops the run;
     `status.json` has its line by then.
     """
+    from ocrexp.config.check import check
     from ocrexp.config.hooks import prepare_process
-    from ocrexp.engine.status import write_status
-    from ocrexp.errors import OcrexpError
+    from ocrexp.engine.status import FAILED, write_status
     from ocrexp.logs import show_notices
 
     show_notices()
     prepare_process(config)
     try:
+        check(config)  # the jobs of a sweep have not been through it yet
         trainer = build_trainer(run_dir, config, resume=resume)
-    except OcrexpError as error:
-        write_status(run_dir, state="failed", error=str(error))
+    except Exception as error:
+        write_status(run_dir, state=FAILED, error=str(error) or type(error).__name__)
         raise
     try:
         result = trainer.fit()
@@ -176,8 +190,8 @@ def build_trainer(run_dir: Path, config: DictConfig, *, resume: bool = False) ->
             group=job.group,
             resumed=resume,
         ),
-        callbacks=build.named(config.callbacks),
-        loggers=LoggerGroup(build.named(config.logger) if rank == 0 else {}),
+        callbacks=build.named(config.get("callbacks")),
+        loggers=LoggerGroup(build.named(config.get("logger")) if rank == 0 else {}),
         fingerprints=fingerprint,
         sample_name=train_loader.pipeline.describe,
         hints=build.zero_metric_hints(config),

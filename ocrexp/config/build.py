@@ -88,7 +88,7 @@ def build_model(config: DictConfig, charset: Charset | None = None) -> OCRModel:
     if node.pretrained:
         load_pretrained(model, node.pretrained, node.pretrained_min_coverage)
     if node.freeze:
-        freeze(model, list(node.freeze))
+        freeze(model, [node.freeze] if isinstance(node.freeze, str) else list(node.freeze))
     return model
 
 
@@ -105,7 +105,7 @@ def build_source(config: DictConfig) -> DataSource:
 
 def train_transforms(config: DictConfig, charset: Charset | None = None) -> list[Transform]:
     """What is done to a training sample: augmentation, then what the loss needs."""
-    return [*named(config.augment).values(), _with_charset(build(config.targets), charset)]
+    return [*named(config.get("augment")).values(), _with_charset(build(config.targets), charset)]
 
 
 def _with_charset(part: Any, charset: Charset | None) -> Any:
@@ -140,7 +140,7 @@ def build_eval_loader(config: DictConfig, source: DataSource, rank: int = 0, wor
     from ocrexp.data.dataset import EvalPipeline
     from ocrexp.data.loader import build_eval_loader as make
 
-    pipeline = EvalPipeline(source.val_records(), list(named(config.preprocess).values()))
+    pipeline = EvalPipeline(source.val_records(), list(named(config.get("preprocess")).values()))
     return make(pipeline, rank=rank, world_size=world_size, **_loader(config))
 
 

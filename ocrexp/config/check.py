@@ -6,6 +6,7 @@ reported with the config key and the nearest name, without building anything.
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import inspect
 import types
@@ -17,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 
 from ocrexp.config.explain import did_you_mean
+from ocrexp.config.schema import schemas
 from ocrexp.errors import ConfigError
 
 RESERVED = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
@@ -25,10 +27,11 @@ BUILDER_KEYS = {"model": {"pretrained", "pretrained_min_coverage", "freeze", "na
 
 
 def check(config: DictConfig) -> None:
-    """Check all nodes that name a `_target_`.
+    """Check the closed nodes' keys and all nodes that name a `_target_`.
 
-    Raises ConfigError, in one line, for the first that does not fit: a target that cannot be imported, an argument
-    that it does not take or that is missing, a value of the wrong type, a mandatory value without a value.
+    Raises ConfigError, in one line, for the first that does not fit: a key that `+` forced into a closed node, a target
+    that cannot be imported, an argument that it does not take or that is missing, a value of the wrong type, a
+    mandatory value without a value.
     """
     try:
         container = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
@@ -36,8 +39,21 @@ def check(config: DictConfig) -> None:
         raise ConfigError(f"{error.full_key} has no value: add {error.full_key}=…") from error
     except InterpolationResolutionError as error:
         raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
+    assert isinstance(container, dict)
+    _check_closed_nodes(container)
+    if not fits(container.get("seed", 0), int):
+        raise ConfigError(f"seed: {container['seed']!r} is no whole number")
     for path, node in _targets(container):
         _check_node(path, node)
+
+
+def _check_closed_nodes(container: dict[Any, Any]) -> None:
+    for name, schema in schemas().items():
+        known = [field.name for field in dataclasses.fields(schema)]
+        for key in container.get(name) or {}:
+            if key not in known:
+                hint = did_you_mean(str(key), known) or f"; it has: {', '.join(known)}"
+                raise ConfigError(f"unknown key {name}.{key}: there is no '{key}' in {name}{hint}")
 
 
 def _targets(node: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
@@ -54,6 +70,8 @@ def _targets(node: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
 def locate(target: str, path: str) -> Callable[..., Any]:
     """Import what a `_target_` names; `path` is the config key, for the message."""
     module_name, _, attribute = target.rpartition(".")
+    if not module_name:
+        raise ConfigError(f"{path}._target_: {target!r} is no importable path: write module.Class")
     try:
         found = getattr(importlib.import_module(module_name), attribute)
     except ModuleNotFoundError as error:

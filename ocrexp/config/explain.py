@@ -82,7 +82,19 @@ def as_config_error(error: BaseException, verb: str, overrides: Sequence[str]) -
             return found
     if isinstance(error, HydraException):
         return _hydra_error(text, verb, overrides)
+    if isinstance(error, ValueError) and text.startswith("Config group override must be"):
+        return _no_choice(overrides)
     return None
+
+
+def _no_choice(overrides: Sequence[str]) -> ConfigError:
+    """`logger=null`: a group needs an option, and some have one that is called none."""
+    known = groups()
+    at_fault = next((item for item in overrides if key_of(item) in known and item.endswith("=null")), "")
+    group = key_of(at_fault)
+    options = options_of(group)
+    hint = f"; did you mean {group}=none?" if "none" in options else ""
+    return ConfigError(f"{at_fault}: a group takes one of its options{hint or ';'} options: {', '.join(options)}")
 
 
 def _chain(error: BaseException) -> list[BaseException]:

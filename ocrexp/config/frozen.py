@@ -41,8 +41,7 @@ def write_job(run_dir: Path, config: DictConfig, info: JobInfo) -> None:
     register_resolvers()
     (run_dir / ".hydra").mkdir(parents=True, exist_ok=True)
     _write(run_dir / RESOLVED, OmegaConf.to_yaml(config, resolve=True))
-    if not (run_dir / FROZEN).exists():  # Hydra has written it for jobs of its own
-        _write(run_dir / FROZEN, OmegaConf.to_yaml(config))
+    _write(run_dir / FROZEN, OmegaConf.to_yaml(config))  # a resume may have changed it, and the next goes on from there
     _write(run_dir / JOB, json.dumps(asdict(info), indent=1))
 
 
@@ -104,16 +103,19 @@ def apply_overrides(
     """Change a frozen configuration.
 
     `refuse(key)` gives the reason why a key may not change, or None. `replaceable` are the groups whose option may be
-    chosen anew (`dataset=icdar2015`); for any other group that is an error: the node would become a string.
+    chosen anew (`dataset=icdar2015`, `logger=[csv,visualdl]`), before any value is set, wherever it stands; for any
+    other group that is an error: the node would become a string.
     Raises ConfigError in one line: unknown key, refused key, wrong type, unknown option.
     """
-    for override in _parse(overrides):
+    known = groups()
+    parsed = _parse(overrides)
+    for override in sorted(parsed, key=lambda item: item.key_or_group not in known):
         key, text = override.key_or_group, override.input_line or ""
         reason = refuse(key) if refuse else None
         if reason:
             raise ConfigError(f"{key} may not change here: {reason}")
-        if key in groups() and isinstance(override.value(), str):
-            _replace_group(config, key, str(override.value()), replaceable)
+        if key in known and not override.is_delete():
+            _replace_group(config, key, override.value(), replaceable)
             continue
         _set_value(config, key, override, text)
     return config
@@ -150,14 +152,17 @@ def _set_value(config: DictConfig, key: str, override: Override, text: str) -> N
 _ABSENT: Any = object()
 
 
-def _replace_group(config: DictConfig, group: str, option: str, replaceable: Sequence[str]) -> None:
+def _replace_group(config: DictConfig, group: str, choice: Any, replaceable: Sequence[str]) -> None:
+    options = [str(option) for option in (choice if isinstance(choice, list) else [choice])]
     if group not in replaceable:
-        raise ConfigError(f"{group}={option}: the run's {group} is fixed; it may be changed key by key ({group}.KEY=…)")
-    if option not in options_of(group):
-        raise ConfigError(f"{group} has no option '{option}'; options: {', '.join(options_of(group))}")
+        node = {"optimizer": "optim", "scheduler": "optim.schedule"}.get(group, group.replace("/", "."))
+        raise ConfigError(f"{group}={choice}: the run's {group} is fixed; it may be changed key by key ({node}.KEY=…)")
+    for option in options:
+        if option not in options_of(group):
+            raise ConfigError(f"{group} has no option '{option}'; options: {', '.join(options_of(group))}")
     from ocrexp.config.compose import compose
 
-    fresh = compose("train", [f"{group}={option}"])
+    fresh = compose("train", [f"{group}=[{','.join(options)}]"])
     OmegaConf.set_struct(config, False)
     config[group] = fresh[group]
     OmegaConf.set_struct(config, True)

@@ -44,8 +44,9 @@ Usage
   python -m ocrexp resume run_dir=outputs/NAME/DATE_TIME [key=value ...]
 
 Continues a run exactly where it stopped, from its own frozen configuration: the weights at the end are those of a run
-that was never interrupted. Overrides may change what leaves the training as it was: trainer.max_epochs and max_steps,
-intervals, loader.num_workers, logger.*, callbacks.*; anything else is refused with the reason.""",
+that was never interrupted. Overrides may change what leaves the training as it was (intervals, loader.num_workers,
+logger, callbacks) and its length (trainer.max_epochs, max_steps: a cosine is fitted to the new one); anything else is
+refused with the reason.""",
     "eval": """
 Usage
   python -m ocrexp eval run_dir=outputs/NAME/DATE_TIME [checkpoint=best|latest|FILE.pdparams] [key=value ...]

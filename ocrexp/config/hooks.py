@@ -2,22 +2,44 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from ocrexp.config.build import trainer_settings
 from ocrexp.config.check import check
 from ocrexp.config.compose import compose
-from ocrexp.errors import ConfigError, OcrexpError
+from ocrexp.engine.status import read_status
+from ocrexp.errors import ConfigError, OcrexpError, explain_import_error
+
+# What a run cannot be without; loggers, callbacks and augmentation may be taken away.
+NEEDED = (
+    "trainer", "loader", "optim", "dataset", "targets", "model", "loss", "postprocess", "metric", "seed", "run_dir",
+)  # fmt: skip
 
 
-def _refuse(error: OcrexpError) -> NoReturn:
-    # Hydra turns exceptions of callbacks into warnings; an exit is the one thing that it lets through.
-    print(f"ocrexp: {error}", file=sys.stderr)
-    sys.exit(error.exit_code)
+@contextmanager
+def _ends_the_program() -> Iterator[None]:
+    """Hydra turns exceptions of callbacks into warnings; an exit is the one thing that it lets through."""
+    try:
+        yield
+    except OcrexpError as error:
+        print(f"ocrexp: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except Exception as error:
+        line = explain_import_error(error) if isinstance(error, ImportError) else None
+        if line is None:
+            traceback.print_exc()
+        else:
+            print(f"ocrexp: {line}", file=sys.stderr)
+        sys.exit(1)
 
 
 class RunGuard(Callback):
@@ -25,27 +47,28 @@ class RunGuard(Callback):
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ARG002 - Hydra's signature
         job = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-        try:
+        with _ends_the_program():
+            if taken := [node for node in NEEDED if node not in job]:
+                raise ConfigError(f"~{taken[0]}: a run needs its {taken[0]}; choose another option, or set single keys")
             prepare_process(job)
             check(job)
+            trainer_settings(job)
             folder = Path(config.hydra.run.dir)
-            if folder.exists() and any(folder.iterdir()):
+            if folder.is_file():
+                raise ConfigError(f"run_dir={folder} is a file: choose another folder")
+            if folder.exists() and any(folder.iterdir()) and not _another_node_runs_here(config, folder):
                 if config.run_dir is not None:
                     raise _exists(folder)
                 with open_dict(config):  # two runs started within one second
                     config.hydra.run.dir = str(_free_name(folder))
-        except OcrexpError as error:
-            _refuse(error)
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ARG002 - Hydra's signature
-        try:
+        with _ends_the_program():
             if config.run_dir is not None:
                 raise ConfigError("run_dir fixes the folder of one run; a sweep's folder is fixed by sweep_dir=…")
             grid = "BasicSweeper" in str(config.hydra.sweeper._target_)
-            for job in _each_value_once(list(config.hydra.overrides.task), grid):
+            for job in each_value_once(list(config.hydra.overrides.task), grid):
                 compose("train", job)
-        except OcrexpError as error:
-            _refuse(error)
 
 
 class SweepTable(Callback):
@@ -60,15 +83,18 @@ class SweepTable(Callback):
         SweepTable.all_done = all(row["state"] == "done" for row in rows)
 
 
-def _each_value_once(overrides: list[str], grid: bool) -> list[list[str]]:
+def each_value_once(overrides: list[str], grid: bool) -> list[list[str]]:
     """Jobs that between them hold every value of a grid at least once: enough to see that all of it composes.
 
     Raises ConfigError for an interval that a grid cannot take; another sweeper's intervals are left to it.
     """
+    from hydra.core.global_hydra import GlobalHydra
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
+    running = GlobalHydra.instance().hydra
+    parser = OverridesParser.create(config_loader=running.config_loader if running else None)  # it lists glob(*)
     columns: list[list[str]] = []
-    for override in OverridesParser.create().parse_overrides(overrides):
+    for override in parser.parse_overrides(overrides):
         if override.is_interval_sweep():
             if grid:
                 raise ConfigError(
@@ -94,8 +120,16 @@ def prepare_process(config: DictConfig) -> None:
     import_paddle()
 
 
+def _another_node_runs_here(config: DictConfig, folder: Path) -> bool:
+    """Whether the folder is there because the other machines of this same run share it."""
+    several = "--nnodes" in config.trainer.launch_args or int(os.environ.get("PADDLE_NNODES", "1").split(":")[0]) > 1
+    return several and (read_status(folder) or {"state": "running"})["state"] == "running"
+
+
 def _exists(folder: Path) -> OcrexpError:
-    mend = f"continue it with `python -m ocrexp resume run_dir={folder}`, or choose another run_dir"
+    mend = "delete it (it has no checkpoint to go on from), or choose another run_dir"
+    if any((folder / "checkpoints").glob("*.pdstates")):
+        mend = f"continue it with `python -m ocrexp resume run_dir={folder}`, or choose another run_dir"
     return ConfigError(f"the run folder {folder} exists and is not overwritten: {mend}")
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import codecs
 import json
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +23,7 @@ from ocrexp.types import Polygon
 
 IGNORED_TEXTS = frozenset(("###", "*"))
 _LEGACY_NUMBERS = 8
+_FARTHEST = 1e6  # pixels; no image is as large
 _SHOWN = 60  # characters of a broken line in a message
 
 
@@ -77,8 +77,8 @@ def read_label_file(path: Path) -> LabelFile:
 
     Raises DataError if the file is missing, not readable, or in UTF-16. Empty lines are passed over. What counts as a
     bad line: not UTF-8, no tab, broken JSON, no list of regions, a region without points or text, fewer than three
-    points, coordinates that are no finite numbers. A polygon without area loses its region only: nothing of the image
-    is missing then.
+    points, coordinates that are no finite numbers or beyond any image. A polygon without area loses its region only:
+    nothing of the image is missing then.
     """
     try:
         data = path.read_bytes()
@@ -207,13 +207,20 @@ def _polygon(points: Any, position: int) -> Polygon:
         )
     try:
         numbers = [(float(x), float(y)) for x, y in points]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):  # the last of a whole number with hundreds of digits
         raise _BadLine(
             f"a coordinate of region {position} is no number: {_short(str(points))}", "write numbers"
         ) from None
-    if not all(math.isfinite(x) and math.isfinite(y) for x, y in numbers):
+    with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite, and is named as such
+        polygon = np.array(numbers, np.float32)
+    if not np.isfinite(polygon).all():
         raise _BadLine(f"a coordinate of region {position} is NaN or infinite", "write pixels of the image")
-    return np.array(numbers, np.float32)
+    if np.abs(polygon).max() > _FARTHEST:
+        raise _BadLine(
+            f"a coordinate of region {position} is beyond ±{_FARTHEST:,.0f}: {_short(str(points))}",
+            "write pixels of the image",
+        )
+    return polygon
 
 
 def _area(polygon: Polygon) -> float:

@@ -104,6 +104,20 @@ def wrap(model: paddle.nn.Layer, sync_bn: bool) -> paddle.nn.Layer:
     return paddle.DataParallel(model)
 
 
+def synchronise_norms(layer: paddle.nn.Layer) -> paddle.nn.Layer:
+    """The layer with batch norms that take their statistics over all processes; frozen ones keep and use their own."""
+    import paddle
+
+    from ocrexp.models.layers import is_batch_norm
+    from ocrexp.models.pretrained import is_frozen_norm
+
+    if is_batch_norm(layer):
+        return layer if is_frozen_norm(layer) else paddle.nn.SyncBatchNorm.convert_sync_batchnorm(layer)
+    for name, child in layer.named_children():
+        layer.add_sublayer(name, synchronise_norms(child))
+    return layer
+
+
 def share_statistics(model: paddle.nn.Layer) -> None:
     """Give all processes rank 0's running statistics, so that they evaluate, and save, the same model."""
     if world_size() == 1:

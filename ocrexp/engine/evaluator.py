@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 import numpy as np
@@ -65,8 +66,15 @@ class Evaluator:
         """Name of the value that decides which model is best."""
         return self.metric.main
 
-    def run(self, model: paddle.nn.Layer, should_stop: Callable[[], bool] = lambda: False) -> EvalResult:
+    def run(
+        self,
+        model: paddle.nn.Layer,
+        should_stop: Callable[[], bool] = lambda: False,
+        precision: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> EvalResult:
         """Evaluate the model, and leave it in the mode (training or not) that it was in.
+
+        Each forward pass runs inside a `precision()`, the context that the model is trained in.
 
         Raises EvaluationStopped when `should_stop` turns true between batches.
         """
@@ -84,7 +92,7 @@ class Evaluator:
                     for part in self._parts():
                         if should_stop():
                             raise EvaluationStopped
-                        waiting.append((self._predict(model, part, pool), part))
+                        waiting.append((self._predict(model, part, pool, precision), part))
                         while len(waiting) > 2 * threads:
                             tally.add(*waiting.popleft())
                     while waiting:
@@ -103,12 +111,19 @@ class Evaluator:
                 break
             yield from parts
 
-    def _predict(self, model: paddle.nn.Layer, part: Batch, pool: ThreadPoolExecutor) -> Future[list[Any]]:
+    def _predict(
+        self,
+        model: paddle.nn.Layer,
+        part: Batch,
+        pool: ThreadPoolExecutor,
+        precision: Callable[[], AbstractContextManager[None]],
+    ) -> Future[list[Any]]:
         if part["image"] is None:
             done: Future[list[Any]] = Future()
             done.set_result([self._nothing() for _ in part["references"]])
             return done
-        outputs = model(paddle.to_tensor(part["image"]))
+        with precision():
+            outputs = model(paddle.to_tensor(part["image"]))
         arrays = {name: _array(value) for name, value in outputs.items()}
         return pool.submit(self.postprocess, arrays, part)
 

@@ -67,7 +67,7 @@ class Stepper:
         self.optimizer = optimizer
         self.masters: dict[str, paddle.Tensor] = getattr(optimizer, "_master_weights", {})
         if settings.sync_bn and distributed.world_size() > 1:
-            model = paddle.nn.SyncBatchNorm.convert_sync_batchnorm(model)
+            model = distributed.synchronise_norms(model)
         self._network = distributed.wrap(model, settings.sync_bn)
         self._loss = loss
         self._parameters = [parameter for parameter in model.parameters() if not parameter.stop_gradient]
@@ -115,7 +115,7 @@ class Stepper:
     def _forward_backward(self, batch: Batch, share: float, report: StepReport) -> dict[str, paddle.Tensor]:
         tensors = to_tensors(batch)
         report.images += len(batch["image"])
-        with self._autocast():
+        with self.autocast():
             outputs = self._network(tensors["image"], targets=tensors)
         parts = self._loss({name: _float32(value) for name, value in outputs.items()}, tensors)
         total = parts["loss"]
@@ -148,7 +148,8 @@ class Stepper:
         for tensor, before in self._moving:
             paddle.assign(before, tensor) if undo else paddle.assign(tensor, before)
 
-    def _autocast(self) -> AbstractContextManager[None]:
+    def autocast(self) -> AbstractContextManager[None]:
+        """The precision of a forward pass, in training and in evaluation: O2 leaves no float32 weights."""
         if self._level == "O0":
             return contextlib.nullcontext()
         return paddle.amp.auto_cast(level=self._level, dtype=self._dtype)

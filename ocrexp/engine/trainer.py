@@ -372,7 +372,7 @@ class Trainer:
         with self._average.applied(self.model) if self._average else nullcontext():
             distributed.share_statistics(self.model)
             try:
-                result = self.evaluator.run(self.model, self._stop_evaluation)
+                result = self.evaluator.run(self.model, self._stop_evaluation, self._stepper.autocast)
             except EvaluationStopped:
                 result = None
             if result is not None:

@@ -6,10 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import paddle
 from paddle import Tensor, nn
 
 from ocrexp.errors import ConfigError
+from ocrexp.models.layers import full_precision
+
+Array = npt.NDArray[np.float32]
 
 PARTS = ("transform", "backbone", "neck", "head")
 
@@ -49,11 +53,9 @@ class OCRModel(nn.Layer):
         neck_layer: Any = self.neck
         if hasattr(neck_layer, "keep_levels_apart"):
             neck_layer.keep_levels_apart = getattr(self.head, "takes_levels_apart", False)
-        self._normalizes = normalize is not None
-        if normalize is not None:
-            scale, shift = _affine(normalize)
-            self.register_buffer("_pixel_scale", scale, persistable=False)
-            self.register_buffer("_pixel_shift", shift, persistable=False)
+        # Arrays, not buffers: a model that is cast to half precision takes its buffers with it.
+        self._affine = None if normalize is None else _affine(normalize)
+        self._affine_on: dict[str, tuple[Tensor, ...]] = {}
 
     def forward(self, images: Tensor, targets: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
         x = self.prepare(images)
@@ -70,20 +72,25 @@ class OCRModel(nn.Layer):
         """uint8 [N, H, W, C] to normalised float32 [N, C, H, W]; float images pass as they are."""
         if images.dtype != paddle.uint8:
             return images
-        if not self._normalizes:
+        if self._affine is None:
             raise ConfigError("the model got uint8 images but no model.normalize; give its mean and std")
         # Transposed while it is still one byte a value.
         x = images.transpose([0, 3, 1, 2]).astype("float32")
-        if x.shape[1] == 3 and self._pixel_scale.shape[1] == 1:
+        if x.shape[1] == 3 and self._affine[0].shape[1] == 1:
             x = (x * paddle.to_tensor(_GREY)).sum(axis=1, keepdim=True)
-        return x * self._pixel_scale + self._pixel_shift
+        place = str(images.place)
+        if place not in self._affine_on:
+            self._affine_on[place] = tuple(paddle.to_tensor(value, place=images.place) for value in self._affine)
+        scale_there, shift_there = self._affine_on[place]
+        with full_precision():
+            return x * scale_there + shift_there
 
 
 # Weights of blue, green and red in grey (ITU-R BT.601, as OpenCV).
 _GREY = np.array([0.114, 0.587, 0.299], dtype=np.float32).reshape(1, 3, 1, 1)
 
 
-def _affine(normalize: Mapping[str, Sequence[float]]) -> tuple[Tensor, Tensor]:
+def _affine(normalize: Mapping[str, Sequence[float]]) -> tuple[Array, Array]:
     """(x / 255 - mean) / std as x * scale + shift, each [1, C, 1, 1]."""
     if set(normalize) != {"mean", "std"}:
         raise ConfigError(f"model.normalize has the keys {sorted(normalize)}; it takes mean and std")
@@ -92,4 +99,4 @@ def _affine(normalize: Mapping[str, Sequence[float]]) -> tuple[Tensor, Tensor]:
         raise ConfigError("model.normalize: mean and std need as many values as the image has channels, std above 0")
     scale = (1 / (255 * std)).astype(np.float32)
     shift = (-mean / std).astype(np.float32)
-    return paddle.to_tensor(scale), paddle.to_tensor(shift)
+    return scale, shift

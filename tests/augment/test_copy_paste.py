@@ -27,7 +27,7 @@ def sample(words, value, size=(200, 300), ignored=()):
 
 def paste(transform, seed=0, other=None, **kwargs):
     start = sample([(10, 10, 80, 30)], 100, **kwargs)
-    start["others"] = lambda rng: other or sample([(50, 50, 60, 20), (150, 50, 60, 20)], 240)  # noqa: ARG005
+    start["others"] = lambda rng: other or sample([(50, 50, 60, 20), (150, 50, 60, 20)], 240)
     return transform(start, np.random.default_rng(seed))
 
 

@@ -88,6 +88,32 @@ def test_words_that_rotation_moves_out_are_kept():
     assert (boxes[:, 2:].max(axis=0) <= (400, 300)).all()
 
 
+@pytest.mark.parametrize("crop", ["fit", "cut", "whole"])
+@pytest.mark.parametrize(
+    "stray", [[[90000, 10], [90050, 10], [90050, 40], [90000, 40]], [[350, 40], [90000, 40], [90000, 70], [350, 70]]]
+)
+def test_a_label_beyond_the_image_does_not_blacken_the_crop(crop, stray):
+    """Other than a word that rotation moves out of the frame, it has no pixels that a larger canvas could show."""
+    transform = RandomWarpCrop(size=(160, 120), rotate=(-5, 5), scale=(1, 1), crop=crop)
+    reaching = stray[0][0] < 400
+    shares, seen = [], 0
+    for seed in range(20):
+        plain = transform(page(), np.random.default_rng(seed))
+        sample = page()
+        sample["polygons"].append(np.array(stray, np.float32))
+        sample["texts"].append("stray")
+        sample["ignored"] = np.append(sample["ignored"], False)
+        result = transform(sample, np.random.default_rng(seed))
+        shares.append([(each["image"] > 0).any(axis=2).mean() for each in (plain, result)])
+        seen += "stray" in result["texts"]
+        if not reaching:
+            np.testing.assert_array_equal(result["image"], plain["image"])
+            assert result["texts"] == plain["texts"]
+    without, with_stray = np.mean(shares, axis=0)
+    assert with_stray > without - 0.1
+    assert reaching == bool(seen)
+
+
 def test_cut_words_become_ignored():
     words = [(10 + 100 * i, 10 + 60 * j, 80, 30) for i in range(4) for j in range(5)]
     transform = RandomWarpCrop(size=(150, 110), flip=0, rotate=(0, 0), scale=(1, 1), crop="cut")

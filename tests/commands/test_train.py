@@ -53,6 +53,13 @@ def test_existing_run_folder_is_not_overwritten(finished, tiny_run, tmp_path):
     assert (finished / "status.json").read_bytes() == before
 
 
+def test_a_run_that_fails_says_why_in_one_line(tiny_run, tmp_path):
+    code, _, err = ocrexp("run_dir=run", *tiny_run, "model.freeze=bakbone", cwd=tmp_path)
+    assert code == 2
+    assert err == ["ocrexp: model.freeze: the model has no part 'bakbone'; did you mean backbone?"]
+    assert json.loads((tmp_path / "run" / "status.json").read_text())["state"] == "failed"
+
+
 def test_eval_repeats_the_figures_of_the_run(finished, tmp_path):
     code, out, err = ocrexp("eval", f"run_dir={finished}", f"output={tmp_path / 'eval.json'}", cwd=tmp_path)
     assert code == 0, err
@@ -142,6 +149,15 @@ def test_sweep_runs_all_jobs_ranks_them_and_does_nothing_twice(tiny_run, tmp_pat
     assert code == 1
     assert sum("is done, not run again" in line for line in out) == 2
     assert (tmp_path / "sweep" / "0" / "metrics.csv").stat().st_mtime_ns == stamp
+
+
+def test_sweep_holds_parts_against_their_signatures_before_data_is_loaded(tmp_path):
+    sweep = ["-m", "sweep_dir=sweep", "dataset=det_list", "dataset.root=/nowhere", "+model.backbone.scal=0.5,0.7"]
+    code, _, _ = ocrexp(*sweep, cwd=tmp_path)
+    assert code == 1
+    for job in ("0", "1"):
+        status = json.loads((tmp_path / "sweep" / job / "status.json").read_text())
+        assert "MobileNetV3 takes no 'scal'; did you mean scale?" in status["error"]
 
 
 def test_user_conf_wins_and_is_named(tiny_run, tmp_path):

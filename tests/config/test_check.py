@@ -6,6 +6,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from ocrexp.config.check import check, fits
+from ocrexp.config.compose import compose
 from ocrexp.errors import ConfigError
 
 
@@ -48,6 +49,8 @@ def test_misfits_are_named(values, message):
 def test_targets_that_are_not_there():
     with pytest.raises(ConfigError, match=r"there is no module ocrexp\.nowhere"):
         check(OmegaConf.create({"x": {"_target_": "ocrexp.nowhere.Thing"}}))
+    with pytest.raises(ConfigError, match="is no importable path"):
+        check(OmegaConf.create({"x": {"_target_": "Thing"}}))
     with pytest.raises(ConfigError, match="did you mean ConfigError"):
         check(OmegaConf.create({"x": {"_target_": "ocrexp.errors.ConfigErrors"}}))
 
@@ -67,3 +70,18 @@ def test_targets_that_are_not_there():
 )
 def test_fits(value, hint, expected):
     assert fits(value, hint) is expected
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("+trainer.max_step=5", "unknown key trainer.max_step: there is no 'max_step' in trainer; did you mean max_s"),
+        ("+optim.lrr=1", "unknown key optim.lrr: there is no 'lrr' in optim; did you mean lr?"),
+        ("+loader.zzz=1", "unknown key loader.zzz: there is no 'zzz' in loader; it has: batch_size, "),
+        ("seed=first", "seed: 'first' is no whole number"),
+    ],
+)
+def test_a_plus_does_not_open_a_closed_node(override, message):
+    with pytest.raises(ConfigError) as caught:
+        check(compose("train", [override]))
+    assert str(caught.value).startswith(message)

@@ -1,5 +1,6 @@
 """Config errors: one line, the mend in it, exit code 2, and no heavy import before them."""
 
+import os
 import subprocess
 import sys
 import time
@@ -25,6 +26,8 @@ from ocrexp.errors import ConfigError
         (["loader.batchsize=2"], ["loader.batchsize", "did you mean batch_size?"]),
         (["+optim.lr=1"], ["optim.lr", "without the leading '+'"]),
         (["trainer.max_epochs=1,2"], ["several values", "-m"]),
+        (["optim.lr=1e-3", "logger=null"], ["logger=null", "did you mean logger=none?", "csv"]),
+        (["scheduler=null"], ["scheduler=null", "options: constant, cosine"]),
         (["name=a b=c"], ["cannot read the override", "quote"]),
     ],
     ids=lambda value: value[0] if isinstance(value, list) and "=" in value[0] else "",
@@ -61,8 +64,10 @@ def run(*arguments, cwd=None):
         (["-m", "optim.lr=interval(1e-5,1e-3)"], "grid sweeper"),
         (["trane"], "did you mean train?"),
         (["-m", "optim.lrr=1,2"], "did you mean lr?"),
+        (["-m", "model=glob(*)", "seed=0,1", "optim.lrr=1"], "did you mean lr?"),
+        (["~trainer"], "~trainer: a run needs its trainer"),
     ],
-    ids=["key", "option", "type", "interval", "verb", "sweep"],
+    ids=["key", "option", "type", "interval", "verb", "sweep", "glob", "deleted node"],
 )
 def test_command_line_answers_before_paddle_is_imported(arguments, word, tmp_path):
     done, lines, imported, _ = run(*arguments, cwd=tmp_path)
@@ -78,3 +83,34 @@ def test_unknown_key_of_a_part_is_refused_before_data_is_loaded(tmp_path):
     assert done.returncode == 2
     assert lines == ["ocrexp: unknown key model.backbone.scal: MobileNetV3 takes no 'scal'; did you mean scale?"]
     assert not (tmp_path / "outputs").exists()
+
+
+def test_missing_packages_are_told_with_the_command_to_run(tmp_path):
+    """A folder of broken modules in front of the path stands for packages that are not there."""
+    (tmp_path / "paddle.py").write_text("raise ModuleNotFoundError(\"No module named 'paddle'\", name='paddle')\n")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, "-m", "ocrexp", "run_dir=run"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
+    assert done.returncode == 1
+    assert (
+        done.stderr
+        == "ocrexp: paddle is not installed: pip install 'ocrexp[cpu]' (GPU machines: see docs/installation.md)\n"
+    )
+    assert not (tmp_path / "run").exists()
+
+    (tmp_path / "paddle.py").unlink()
+    (tmp_path / "cv2.py").write_text(
+        "raise ImportError('libGL.so.1: cannot open shared object file: No such file or directory')\n"
+    )
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
+    assert done.returncode == 1
+    assert (
+        done.stderr == "ocrexp: OpenCV needs libGL, which this system lacks: apt-get install -y libgl1 libglib2.0-0\n"
+    )
+
+
+def test_impossible_trainer_values_leave_no_folder(tmp_path):
+    done, lines, _, _ = run("trainer.precision=fp8", "run_dir=run", cwd=tmp_path)
+    assert done.returncode == 2
+    assert lines == ["ocrexp: trainer.precision=fp8: choose from fp32, amp_o1, amp_o2"]
+    assert not (tmp_path / "run").exists()

@@ -92,6 +92,9 @@ NAN = '[{"transcription": "a", "points": [[0, NaN], [1, 0], [1, 1]]}]'
         (json_line({"transcription": "a"}), "no points or no transcription", "###"),
         (json_line({"points": SQUARE}), "no points or no transcription", "###"),
         (f"a.jpg\t{NAN}", "NaN or infinite", "pixels"),
+        (json_line(region(points=[[0, 0], [1e39, 0], [1, 1]])), "NaN or infinite", "pixels"),  # as float32
+        (json_line(region(points=[[0, 0], [-2e6, 0], [1, 1]])), "region 1 is beyond ±1,000,000", "pixels"),
+        (json_line(region(points=[[0, 0], [10**400, 0], [1, 1]])), "no number", "numbers"),
         (json_line(region(points=[[0, 0], ["a", 0], [1, 1]])), "no number", "numbers"),
         ('a.jpg\t{"transcription": "a"}', "not a list", "transcription"),
     ],

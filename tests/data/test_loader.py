@@ -303,7 +303,7 @@ def test_images_of_different_size_in_a_batch_are_explained(images):
 
 
 def test_a_failing_transform_names_image_and_line(images):
-    def broken(sample, rng):  # noqa: ARG001
+    def broken(sample, rng):
         raise KeyError("polygon")
 
     loader = build_train_loader(

@@ -2,6 +2,8 @@
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -74,3 +76,20 @@ def test_two_runs_are_equal_and_one_in_eval_mode_stays_so() -> None:
     assert first.metrics == second.metrics
     assert not model.training
     assert np.isfinite(first.seconds)
+
+
+def test_each_forward_pass_runs_in_the_precision_of_training() -> None:
+    inside, seen = [], []
+
+    @contextmanager
+    def precision() -> Iterator[None]:
+        inside.append(True)
+        yield
+        inside.pop()
+
+    model = Net()
+    model.register_forward_pre_hook(lambda *_: seen.append(bool(inside)))
+    Evaluator(FakeEvalLoader(4), read_value, Closeness()).run(model)
+    assert seen == [False] * 4
+    Evaluator(FakeEvalLoader(4), read_value, Closeness()).run(model, precision=precision)
+    assert seen[4:] == [True] * 4

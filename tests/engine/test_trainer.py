@@ -5,6 +5,8 @@ import logging
 import math
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,7 @@ from ocrexp.engine.callbacks.early_stopping import EarlyStopping
 from ocrexp.engine.checkpoint import CheckpointStore
 from ocrexp.engine.evaluator import Evaluator
 from ocrexp.engine.status import read_status
+from ocrexp.engine.step import Stepper
 from ocrexp.errors import CheckpointError, TrainingError
 
 
@@ -462,3 +465,19 @@ def test_train_log_and_lines_without_a_terminal(tmp_path: Path) -> None:
 
 def test_make_batch_is_repeatable() -> None:
     assert_same(make_batch([3, 4], 1), make_batch([3, 4], 1))
+
+
+def test_evaluations_use_the_precision_of_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inside, modes = [], []
+
+    @contextmanager
+    def autocast(_: Stepper) -> Iterator[None]:
+        inside.append(True)
+        yield
+        inside.pop()
+
+    monkeypatch.setattr(Stepper, "autocast", autocast)
+    trainer = make_trainer(tmp_path, max_epochs=1)
+    trainer.model.register_forward_pre_hook(lambda layer, _: modes.append((layer.training, bool(inside))))
+    trainer.fit()
+    assert set(modes) == {(True, True), (False, True)}

@@ -104,7 +104,7 @@ def test_a_logger_that_never_finishes_is_left_behind(tmp_path: Path, caplog: pyt
     release = threading.Event()
 
     class Slow(BaseLogger):
-        def finish(self, state: str) -> None:  # noqa: ARG002
+        def finish(self, state: str) -> None:
             release.wait(30)
 
     group = LoggerGroup({"slow": Slow()}, finish_seconds=0.05)

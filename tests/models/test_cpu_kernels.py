@@ -128,7 +128,7 @@ def test_half_precision_and_switched_off_tensors_stay_with_paddle(monkeypatch: p
     assert conv.applies(x)
     assert not conv.applies(x.astype("bfloat16"))
     with monkeypatch.context() as patch:
-        patch.setattr(conv, "_casts", lambda: True)
+        patch.setattr(conv, "casts", lambda: True)
         assert not conv.applies(x)
     monkeypatch.setenv("OCREXP_CPU_TUNING", "0")
     assert not conv.applies(x)
@@ -172,3 +172,34 @@ print(hashlib.sha256(b"".join(v.numpy().tobytes() for v in model.state_dict().va
         for junk in ("1", "77")
     ]
     assert digests[0] == digests[1]
+
+
+@needs_onednn
+def test_kernels_work_in_another_thread_than_the_one_that_made_them() -> None:
+    code = """
+import threading
+import numpy as np, paddle
+from ocrexp.models.cpu import conv
+
+def run(results):
+    for channels, out, kernel, groups in ((3, 8, 3, 1), (64, 64, 3, 1), (40, 40, 5, 40)):
+        generator = np.random.default_rng(0)
+        x, weight = (
+            paddle.to_tensor(generator.standard_normal(shape).astype("float32"), stop_gradient=False)
+            for shape in ((2, channels, 30, 41), (out, channels // groups, kernel, kernel))
+        )
+        y = conv.conv2d(x, weight, (1, 1), (kernel // 2, kernel // 2), groups)
+        y.square().sum().backward()
+        results.append([y.numpy(), x.grad.numpy(), weight.grad.numpy()])
+
+here, there = [], []
+run(here)
+thread = threading.Thread(target=run, args=(there,))
+thread.start()
+thread.join()
+for ours, theirs in zip(here, there, strict=True):
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(a, b)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=os.environ)
+    assert done.returncode == 0, done.stderr[-2000:]

@@ -93,3 +93,13 @@ def test_nearest_upsampling_repeats_values_and_gathers_gradients() -> None:
 
 def test_make_divisible_follows_the_papers_rule() -> None:
     assert [make_divisible(v) for v in (3.5, 12, 20, 32, 92, 100)] == [8, 16, 24, 32, 96, 104]
+
+
+def test_images_are_normalised_in_float32_by_a_model_of_half_precision() -> None:
+    model = build(MobileNetV3("small", 0.35), {"mean": MEAN, "std": STD})
+    image = paddle.to_tensor(np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3), dtype=np.uint8))
+    expected = model.prepare(image)
+    model.to(dtype="bfloat16")
+    prepared = model.prepare(image)
+    assert prepared.dtype == paddle.float32
+    np.testing.assert_array_equal(prepared.numpy(), expected.numpy())

@@ -27,7 +27,7 @@ from ocrexp.errors import ConfigError, DataError
 from ocrexp.types import Record
 
 # Part of the cache's name: raise it with every change that alters a page.
-GENERATOR_VERSION = 1
+GENERATOR_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,11 +165,15 @@ def receipt(pen: Pen) -> None:
             continue
         total = kind < 0.2
         words = [pen.texts.title(rng)] if total else [pen.texts.token(rng) for _ in range(int(rng.integers(1, 4)))]
-        name = fitting(pen, words, font, size, width * 0.62, space)
         amount = pen.line([pen.texts.price(rng) if rng.random() < 0.7 else pen.texts.number(rng)], font, size)
+        if rng.random() < 0.15:
+            amount = None
+        # A gap that nobody takes for a space, so that the two are two lines.
+        room = width if amount is None else width - amount.mask.shape[1] - 1.5 * size
+        name = fitting(pen, words, font, size, room, space)
         if name is not None:
             canvas.place(name, turn @ shift(left, y), tone, gap=0.0)
-        if amount is not None and rng.random() < 0.85:
+        if amount is not None:
             canvas.place(amount, turn @ shift(right - amount.mask.shape[1], y), tone, gap=0.0)
         y += size * leading
 

@@ -121,7 +121,8 @@ def _squared_distance(
     """
     xs = np.arange(left, right + 1, dtype=np.float64)
     ys = np.arange(top, bottom + 1, dtype=np.float64)
-    best = np.full((len(ys), len(xs)), limit * limit)
+    beyond = limit * limit
+    best = np.full((len(ys), len(xs)), beyond)
     # (n, pixels): offsets of every column and row from every point, shared by the two edges that meet there.
     dx, dy = xs - points[:, :1], ys - points[:, 1:]
     dx_squared, dy_squared = dx * dx, dy * dy
@@ -147,21 +148,20 @@ def _squared_distance(
         r0, r1 = _span(min(y1, y2) - reach_y, max(y1, y2) + reach_y, top, bottom)
         if c0 >= c1 or r0 >= r1:
             continue
-        block = best[r0:r1, c0:c1]
         across = normal_x * dx[i, c0:c1] + (normal_y * dy[i, r0:r1])[:, None]
         across *= across
-        # Inside the circle over the edge the angle to its two ends is obtuse: the dot product is not positive.
-        dot = dx[i, c0:c1] * dx[j, c0:c1] + (dy[i, r0:r1] * dy[j, r0:r1])[:, None]
+        # The dot product of the vectors to the edge's two ends: not positive inside the circle over the edge.
         rounding = length_squared - _float32_length_squared(x1, y1, x2, y2)
+        dot = dx[i, c0:c1] * dx[j, c0:c1] + (dy[i, r0:r1] * dy[j, r0:r1] + rounding / 4)[:, None]
         if rounding:
             # The law of cosines with an edge length in float32 is up to a hundredth of a pixel off beside the edge.
-            # The golden maps have that, and it costs nothing to have it too.
-            dot += rounding / 2
-            across -= (dot - rounding / 4) * (rounding / length_squared)
-            np.maximum(across, 0, out=across)  # PaddleOCR takes the root of negatives: holes of NaN on the outline
-        across[dot > 0] = np.inf
+            # The golden maps have that: dot + rounding / 2 in place of dot, and so this difference in the distance.
+            across -= dot * (rounding / length_squared)
+        np.copyto(across, beyond, where=dot > -rounding / 4)
+        block = best[r0:r1, c0:c1]
         np.minimum(block, across, out=block)
-    return best
+    # Rounding leaves negatives on the outline; PaddleOCR takes their root and gets holes of NaN.
+    return np.maximum(best, 0, out=best)
 
 
 def _float32_length_squared(x1: float, y1: float, x2: float, y2: float) -> float:

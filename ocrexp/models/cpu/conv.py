@@ -17,12 +17,11 @@ _log = logging.getLogger(__name__)
 
 def applies(x: Tensor) -> bool:
     """Whether the kernels of this package may take `x`: a float32 tensor of a dynamic graph on a CPU, without AMP."""
-    return (
-        paddle.in_dynamic_mode() and x.place.is_cpu_place() and x.dtype == paddle.float32 and not _casts() and tuned()
-    )
+    return paddle.in_dynamic_mode() and x.place.is_cpu_place() and x.dtype == paddle.float32 and not casts() and tuned()
 
 
-def _casts() -> bool:
+def casts() -> bool:
+    """Whether operators run in mixed precision (AMP)."""
     tracer = _dygraph_tracer()
     return tracer is not None and tracer._amp_level != paddle.base.core.AmpLevel.O0
 

@@ -27,10 +27,12 @@ _FLOAT32 = 3
 _ANY_LAYOUT = 1
 _FORWARD_TRAINING = 64
 _DIRECT = 1
+_USER_SCRATCHPAD = 1
 _DIMS = ctypes.c_int64 * 12
 # Queries for memory descriptors, and the matching execution arguments.
 _QUERY = {"src": 129, "diff_src": 130, "weights": 131, "diff_weights": 132, "dst": 133, "diff_dst": 134}
-_ARG = {"src": 1, "dst": 17, "weights": 33, "diff_src": 129, "diff_dst": 145, "diff_weights": 161}
+_QUERY["scratchpad"] = 136
+_ARG = {"src": 1, "dst": 17, "weights": 33, "scratchpad": 80, "diff_src": 129, "diff_dst": 145, "diff_weights": 161}
 
 Shape = tuple[int, ...]
 
@@ -79,6 +81,9 @@ class Library:
             raise OneDNNError(f"version {version.major}.{version.minor}, 3 is needed")
         self.engine = self.create("engine", "engine_create", _CPU, ctypes.c_size_t(0))
         self.stream = self.create("stream", "stream_create", self.engine, _DEFAULT_STREAM)
+        # Left to the library, scratch memory belongs to the thread that made the kernel: in another one it crashes.
+        self.attributes = self.create("primitive_attr", "primitive_attr_create")
+        self.call("primitive_attr_set_scratchpad_mode", self.attributes, _USER_SCRATCHPAD)
         self.lock = threading.Lock()
 
     def call(self, name: str, *args: Any) -> None:
@@ -116,7 +121,16 @@ class Library:
 
     def convolution(self, direction: str, *args: Any) -> Handle:
         """Description of a convolution; `direction` is forward, backward_data or backward_weights."""
-        return self.create("primitive_desc", f"convolution_{direction}_primitive_desc_create", self.engine, *args)
+        return self.create(
+            "primitive_desc", f"convolution_{direction}_primitive_desc_create", self.engine, *args, self.attributes
+        )
+
+    def reorder(self, source: Any, target: Any) -> Handle:
+        """Description of a copy from one layout to another."""
+        engine = self.engine
+        return self.create(
+            "primitive_desc", "reorder_primitive_desc_create", source, engine, target, engine, self.attributes
+        )
 
     def queried(self, primitive_desc: Handle, what: str) -> ctypes.c_void_p:
         """Descriptor of one of its memories; it belongs to `primitive_desc`."""
@@ -148,12 +162,31 @@ class _Slot:
     def __init__(self, lib: Library, desc: Any) -> None:
         self._lib = lib
         self.desc = desc
-        self.values = lib.size(desc) // 4
+        self.values = -(-lib.size(desc) // 4)
         self.memory = lib.create("memory", "memory_create", desc, lib.engine, None)
 
     def point_to(self, tensor: Tensor) -> Handle:
         self._lib.call("memory_set_data_handle", self.memory, ctypes.c_void_p(tensor.data_ptr()))
         return self.memory
+
+
+class _Kernel:
+    """A primitive and the scratch memory that it gets anew for each call."""
+
+    def __init__(self, lib: Library, desc: Handle) -> None:
+        self._lib = lib
+        self._desc = desc  # owns the descriptor of the scratch memory
+        self._primitive = lib.primitive(desc)
+        self._scratch = _Slot(lib, lib.queried(desc, "scratchpad"))
+
+    def __call__(self, arguments: dict[str, Handle]) -> None:
+        scratch = _buffer(self._scratch) if self._scratch.values else None
+        if scratch is not None:
+            arguments = {**arguments, "scratchpad": self._scratch.point_to(scratch)}
+        array = (_Argument * len(arguments))(
+            *(_Argument(_ARG[name], value._as_parameter_) for name, value in arguments.items())
+        )
+        self._lib.call("primitive_execute", self._primitive, self._lib.stream, len(arguments), array)
 
 
 class _Primitive:
@@ -162,22 +195,17 @@ class _Primitive:
     def __init__(self, lib: Library, desc: Handle, inputs: dict[str, Shape], output: tuple[str, Shape]) -> None:
         self._lib = lib
         self._desc = desc  # owns the descriptors of the inner memories
-        self._primitive = lib.primitive(desc)
+        self._kernel = _Kernel(lib, desc)
         self._output_name, self._output_shape = output
         self._inner = {name: _Slot(lib, lib.queried(desc, name)) for name in [*inputs, self._output_name]}
         self._outer = {name: _Slot(lib, lib.plain(shape)) for name, shape in [*inputs.items(), output]}
         self._to_inner = {name: self._reorder(self._outer[name], self._inner[name]) for name in inputs}
         self._from_inner = self._reorder(self._inner[self._output_name], self._outer[self._output_name])
 
-    def _reorder(self, source: _Slot, target: _Slot) -> Handle | None:
+    def _reorder(self, source: _Slot, target: _Slot) -> _Kernel | None:
         if self._lib.equal(source.desc, target.desc):
             return None
-        engine = self._lib.engine
-        return self._lib.primitive(
-            self._lib.create(
-                "primitive_desc", "reorder_primitive_desc_create", source.desc, engine, target.desc, engine, None
-            )
-        )
+        return _Kernel(self._lib, self._lib.reorder(source.desc, target.desc))
 
     def __call__(self, **tensors: Tensor) -> Tensor:
         """Contiguous float32 tensors by the names of the inputs; gives the output as a new tensor."""
@@ -190,22 +218,16 @@ class _Primitive:
                 continue
             kept.append(_buffer(inner))
             arguments[name] = inner.point_to(kept[-1])
-            self._execute(reorder, {"src": self._outer[name].point_to(tensor), "dst": arguments[name]})
+            reorder({"src": self._outer[name].point_to(tensor), "dst": arguments[name]})
         result = paddle.empty(self._output_shape, dtype="float32")
         inner = self._inner[self._output_name]
         target = result if self._from_inner is None else _buffer(inner)
         arguments[self._output_name] = inner.point_to(target)
-        self._execute(self._primitive, arguments)
+        self._kernel(arguments)
         if self._from_inner is not None:
             outer = self._outer[self._output_name].point_to(result)
-            self._execute(self._from_inner, {"src": arguments[self._output_name], "dst": outer})
+            self._from_inner({"src": arguments[self._output_name], "dst": outer})
         return result
-
-    def _execute(self, primitive: Handle, arguments: dict[str, Handle]) -> None:
-        array = (_Argument * len(arguments))(
-            *(_Argument(_ARG[name], value._as_parameter_) for name, value in arguments.items())
-        )
-        self._lib.call("primitive_execute", primitive, self._lib.stream, len(arguments), array)
 
 
 class Convolution:
@@ -235,24 +257,20 @@ class Convolution:
         self._geometry = (_dims(stride), _dims((0, 0)), _dims(padding), _dims(padding))
         self._free = tuple(lib.free_layout(shape) for shape in (x, grouped, y))
         src, weights, dst = self._free
-        self._desc = lib.convolution(
-            "forward", _FORWARD_TRAINING, _DIRECT, src, weights, None, dst, *self._geometry, None
-        )
+        self._desc = lib.convolution("forward", _FORWARD_TRAINING, _DIRECT, src, weights, None, dst, *self._geometry)
         self._forward = _Primitive(lib, self._desc, {"src": x, "weights": grouped}, ("dst", y))
 
     @functools.cached_property
     def _data(self) -> _Primitive:
         src, weights, dst = self._free
-        desc = self._lib.convolution("backward_data", _DIRECT, src, weights, dst, *self._geometry, self._desc, None)
+        desc = self._lib.convolution("backward_data", _DIRECT, src, weights, dst, *self._geometry, self._desc)
         x, weight, y = self._shapes.values()
         return _Primitive(self._lib, desc, {"diff_dst": y, "weights": weight}, ("diff_src", x))
 
     @functools.cached_property
     def _weights(self) -> _Primitive:
         src, weights, dst = self._free
-        desc = self._lib.convolution(
-            "backward_weights", _DIRECT, src, weights, None, dst, *self._geometry, self._desc, None
-        )
+        desc = self._lib.convolution("backward_weights", _DIRECT, src, weights, None, dst, *self._geometry, self._desc)
         x, weight, y = self._shapes.values()
         return _Primitive(self._lib, desc, {"src": x, "diff_dst": y}, ("diff_weights", weight))
 

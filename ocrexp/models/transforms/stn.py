@@ -17,7 +17,7 @@ from paddle import Tensor, nn
 from paddle.nn import functional as F
 
 from ocrexp.errors import ConfigError
-from ocrexp.models.layers import Conv2D
+from ocrexp.models.layers import Conv2D, full_precision
 from ocrexp.models.transforms.sampling import sample
 
 Points = npt.NDArray[np.float64]  # (n, 2), x then y, in 0..1
@@ -106,13 +106,15 @@ class STNOn(nn.Layer):
         self._input_size = list(tps_inputsize)
         self._output_size = list(tps_outputsize)
         solution = _grid_matrix(tps_outputsize, _border_points(num_control_points, *tps_margins))
-        self.register_buffer("_grid_matrix", paddle.to_tensor(solution.astype(np.float32)), persistable=False)
+        # An array, not a buffer: a model that is cast to half precision takes its buffers with it.
+        self._grid_matrix = solution.astype(np.float32)
         self.out_channels = in_channels
 
     def forward(self, image: Tensor) -> Tensor:
         small = F.interpolate(image, self._input_size, mode="bilinear", align_corners=True)
         points = self.stn_head(small)
-        grid = paddle.matmul(self._grid_matrix, points).clip(0, 1)
+        with full_precision():
+            grid = paddle.matmul(paddle.to_tensor(self._grid_matrix), points.astype("float32")).clip(0, 1)
         return sample(image, (2.0 * grid - 1.0).reshape([0, *self._output_size, 2]), self.training)
 
 

@@ -14,7 +14,7 @@ from paddle import Tensor, nn
 from paddle.nn import functional as F
 
 from ocrexp.errors import ConfigError
-from ocrexp.models.layers import Conv2D
+from ocrexp.models.layers import Conv2D, full_precision
 from ocrexp.models.transforms.sampling import sample
 
 Points = npt.NDArray[np.float64]  # (n, 2), x then y
@@ -78,18 +78,21 @@ class GridGenerator(nn.Layer):
         never = paddle.ParamAttr(learning_rate=0.0, initializer=nn.initializer.Constant(0.0))
         self.fc = nn.Linear(num_fiducial * 2, 6, weight_attr=never, bias_attr=never)
         self._targets = _target_points(num_fiducial)
-        inverse = np.linalg.inv(_spline_matrix(self._targets))
-        self.register_buffer("_inverse", paddle.to_tensor(inverse.astype(np.float32)), persistable=False)
+        # Arrays, not buffers: a model that is cast to half precision takes its buffers with it.
+        self._inverse = np.linalg.inv(_spline_matrix(self._targets)).astype(np.float32)
         self._bases: dict[tuple[int, int], npt.NDArray[np.float32]] = {}
 
     def forward(self, points: Tensor, height: int, width: int) -> Tensor:
         """Grid [N, height, width, 2] for points [N, num_fiducial, 2]."""
         with paddle.no_grad():
             affine = self.fc(points.flatten(1)).reshape([0, 3, 2])
+        points, affine = points.astype("float32"), affine.astype("float32")
         # Two products in single precision, as PaddleOCR: the system is so badly conditioned that one product, though
         # nearer to the exact grid, differs from what its weights were trained with.
-        spline = paddle.matmul(self._inverse, paddle.concat([points, affine], axis=1))
-        return paddle.matmul(paddle.to_tensor(self._basis(height, width)), spline).reshape([0, height, width, 2])
+        with full_precision():
+            spline = paddle.matmul(paddle.to_tensor(self._inverse), paddle.concat([points, affine], axis=1))
+            grid = paddle.matmul(paddle.to_tensor(self._basis(height, width)), spline)
+        return grid.reshape([0, height, width, 2])
 
     def _basis(self, height: int, width: int) -> npt.NDArray[np.float32]:
         """[height · width, num_fiducial + 3]: 1, x, y and r² log r to each target point at every pixel."""

@@ -1,0 +1,199 @@
+"""`ocrexp bench`: time the parts, medians of several runs, beside PaddleOCR where it is installed."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ocrexp.config.compose import compose
+from ocrexp.errors import ConfigError, OcrexpError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+Row = dict[str, Any]  # what, ours, paddleocr (None where not measured), unit
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+TINY = (
+    "debug=fast", "dataset.train_pages=8", "dataset.val_pages=2", "dataset.size=160", "augment.warp.size=[96,96]",
+    "model.neck.out_channels=24", "callbacks=none", "preprocess.resize.limit_side_len=96",
+    "preprocess.resize.limit_type=max",
+)  # fmt: skip
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Measure what `what` names, print the table, write JSON; returns 0."""
+    config = compose("bench", arguments)
+    chosen = [str(name) for name in config.what]
+    for name in chosen:
+        if name not in MEASURES:
+            raise ConfigError(f"what={name}: choose from {', '.join(MEASURES)}")
+    rows: list[Row] = []
+    for name in chosen:
+        print(f"ocrexp: measuring {name} …", file=sys.stderr, flush=True)
+        rows += MEASURES[name](config)
+    print_table(rows)
+    if config.output:
+        machine = {"machine": platform.processor() or platform.machine(), "cores": len(os.sched_getaffinity(0))}
+        Path(config.output).write_text(json.dumps({**machine, "rows": rows}, indent=1) + "\n", encoding="utf-8")
+        print(f"written: {config.output}")
+    return 0
+
+
+def measure_pipeline(config: DictConfig) -> list[Row]:
+    """Images a second of one worker: PaddleOCR's det_mv3_db recipe (flip, rotation, scale, crop 640², all maps)."""
+    from ocrexp.data.bench_pipeline import det_mv3_db_pipeline, time_pipeline
+
+    root = _lists(config)
+    timing = time_pipeline(det_mv3_db_pipeline(root, config.labels), passes=config.repeats).as_dict()
+    peer = _paddleocr(config, "bench_paddleocr_pipeline.py", "--root", str(root), "--labels", str(config.labels))
+    theirs = peer.get("images_per_second")
+    return [_row("data pipeline, one worker", timing["images_per_second"], theirs, "images/s")]
+
+
+def _lists(config: DictConfig) -> Path:
+    if config.root:
+        return Path(config.root)
+    if data := os.environ.get("OCREXP_DATA"):
+        return Path(data) / "icdar2015_det"
+    raise ConfigError("the pipeline is timed on a label list: root=FOLDER, or OCREXP_DATA with icdar2015_det in it")
+
+
+def measure_step(config: DictConfig) -> list[Row]:
+    """Seconds of a training step of det_mv3_db, batch 8 at 640²: tuned, and as paddle comes."""
+    from ocrexp.engine.bench_step import time_training_step
+
+    tuned = time_training_step(steps=config.repeats)
+    plain = time_training_step(steps=1, tuned=False)
+    return [
+        _row("training step, db_mbv3, batch 8 at 640²", tuned.seconds, None, "s"),
+        _row("the same without cpu_tuning", plain.seconds, None, "s"),
+        _row("memory of the step, tuned", tuned.peak_memory / 1e6, None, "MB"),
+    ]
+
+
+def measure_metric(config: DictConfig) -> list[Row]:
+    """Milliseconds an image of 50 × 50 boxes."""
+    from ocrexp.metrics.bench import time_metric
+
+    del config
+    return [_row("metric, 50 × 50 boxes", time_metric()["metric_ms"], None, "ms")]
+
+
+def measure_postprocess(config: DictConfig) -> list[Row]:
+    """Milliseconds an image of 50 boxes at 736×1280."""
+    from ocrexp.postprocess.bench import time_postprocess
+
+    ours = time_postprocess()
+    peer = _paddleocr(config, "bench_paddleocr_postprocess.py").get("paddleocr", {})
+    return [
+        _row("DB postprocess, 50 quads", ours["quad_fast_ms"], peer.get("quad_fast_ms"), "ms"),
+        _row("DB postprocess, 50 polygons", ours["poly_fast_ms"], peer.get("poly_fast_ms"), "ms"),
+    ]
+
+
+def measure_start(config: DictConfig) -> list[Row]:
+    """Seconds from the start of the process to its first step, to the help page, and to a config error."""
+    with tempfile.TemporaryDirectory() as folder:
+        _process(folder, *TINY)  # draws the pages
+        first = _median(config.repeats, lambda: _until_first_step(folder))
+        help_page = _median(config.repeats, lambda: _process(folder, "--help"))
+        error = _median(config.repeats, lambda: _process(folder, "optim.lrr=1", code=2))
+    return [
+        _row("process start to first step", first, None, "s"),
+        _row("--help", help_page, None, "s"),
+        _row("a config error", error, None, "s"),
+    ]
+
+
+def measure_memory(config: DictConfig) -> list[Row]:
+    """Peak memory of a run with two workers, batch 8 at 640² (main process and workers together)."""
+    del config
+    with tempfile.TemporaryDirectory() as folder:
+        _process(
+            folder, "run_dir=run", "dataset.train_pages=32", "dataset.val_pages=2", "loader.num_workers=2",
+            "trainer.max_epochs=1", "trainer.limit_train_batches=4", "callbacks=none",
+        )  # fmt: skip
+        status = json.loads((Path(folder) / "run" / "status.json").read_text())
+    return [_row("memory of a run, 2 workers, batch 8 at 640²", status["peak_memory_mb"], None, "MB")]
+
+
+MEASURES: dict[str, Callable[[Any], list[Row]]] = {
+    "pipeline": measure_pipeline,
+    "step": measure_step,
+    "metric": measure_metric,
+    "postprocess": measure_postprocess,
+    "start": measure_start,
+    "memory": measure_memory,
+}
+
+
+def _row(what: str, ours: float, paddleocr: float | None, unit: str) -> Row:
+    return {"what": what, "ocrexp": ours, "paddleocr": paddleocr, "unit": unit}
+
+
+def _median(repeats: int, measure: Callable[[], float]) -> float:
+    return statistics.median(measure() for _ in range(repeats))
+
+
+def _process(folder: str, *arguments: str, code: int = 0) -> float:
+    """Run ocrexp in a folder; returns its seconds. Raises OcrexpError with its last line where it ends otherwise."""
+    started = time.perf_counter()
+    command = [sys.executable, "-m", "ocrexp", *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode != code:
+        lines = (done.stderr or done.stdout).strip().splitlines() or ["no output"]
+        raise OcrexpError(f"the measured run ended with exit code {done.returncode}: {lines[-1]}")
+    return time.perf_counter() - started
+
+
+def _until_first_step(folder: str) -> float:
+    command = [sys.executable, "-m", "ocrexp", *TINY]
+    started = time.perf_counter()
+    with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith("step 1/"):
+                seconds = time.perf_counter() - started
+                process.stderr.read()
+                return seconds
+    raise OcrexpError("the measured run ended before its first step")
+
+
+def _paddleocr(config: DictConfig, script: str, *arguments: str) -> dict[str, Any]:
+    """What a script of `scripts/` measures with the Python of an environment that has PaddleOCR; {} without one."""
+    if not config.paddleocr:
+        return {}
+    path = SCRIPTS / script
+    if not path.is_file():
+        raise ConfigError(f"paddleocr=…: {script} stands in scripts/ of a checkout, not in the installed package")
+    done = subprocess.run(
+        [str(config.paddleocr), "-W", "ignore", str(path), *arguments], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no output"])[-1]
+        raise OcrexpError(f"{script} with {config.paddleocr} failed: {last}")
+    return dict(json.loads(done.stdout[done.stdout.index("{") :]))
+
+
+def print_table(rows: list[Row]) -> None:
+    """The figures side by side."""
+    from rich.console import Console
+    from rich.table import Table
+
+    beside = any(row["paddleocr"] is not None for row in rows)
+    table = Table()
+    for name in ("what", "ocrexp", *(["PaddleOCR"] if beside else []), "unit"):
+        table.add_column(name, justify="left" if name in ("what", "unit") else "right")
+    for row in rows:
+        figures = [row["ocrexp"], *([row["paddleocr"]] if beside else [])]
+        table.add_row(row["what"], *("–" if value is None else f"{value:.3g}" for value in figures), row["unit"])
+    Console().print(table)

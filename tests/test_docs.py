@@ -1,0 +1,69 @@
+"""The commands in the documentation are ones that the program takes."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from ocrexp.__main__ import VERBS, split_verb
+from ocrexp.config.check import check
+from ocrexp.config.compose import compose
+from ocrexp.config.frozen import split_overrides
+from ocrexp.config.hooks import each_value_once
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "conf").rglob("*.yaml"))]
+SKIPPED = ("--help", "--cfg", "--info", "-sc")
+
+
+def commands():
+    found = []
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        if page.suffix == ".yaml":
+            text = re.sub(r"\\\n#\s*", "", text)
+            lines = re.findall(r"(?:^#   command    |  )(python -m ocrexp [^\n]*)", text, flags=re.MULTILINE)
+        else:
+            blocks = re.findall(r"```(?:bash|console)\n(.*?)```", text, flags=re.DOTALL)
+            lines = re.findall(r"^\$? ?(python -m ocrexp[^\n]*)", "\n".join(blocks), flags=re.MULTILINE)
+        found += [(page.name, line.split("  #")[0].strip()) for line in lines]
+    return found
+
+
+@pytest.mark.parametrize(("page", "line"), commands(), ids=lambda value: value[:60])
+def test_command_of_the_docs_composes(page, line):
+    arguments = shlex.split(line)[3:]
+    if any(flag in arguments for flag in SKIPPED) or "optim.lrr=1" in arguments or "pair=" in line:
+        return
+    if "experiment=receipts" in arguments:  # the reader's own file, shown beside the command
+        return
+    verb, rest = split_verb(arguments)
+    assert verb in VERBS
+    overrides = [item for item in rest if item != "-m"]
+    if verb == "train":
+        for job in each_value_once(overrides, grid=True):
+            config = compose("train", job)
+            if "root" in config.dataset and not config.dataset.get("root", "x"):
+                config.dataset.root = "/data"
+            check(config)
+    elif verb in ("eval", "resume"):
+        own, others = split_overrides([str(key) for key in compose(verb, [])], overrides)
+        assert any(item.startswith(("run_dir=", "checkpoint=")) for item in own)
+        compose(verb, own)
+        compose("train", others)
+    else:
+        compose(verb, overrides)
+
+
+def test_there_are_commands_to_test():
+    assert len(commands()) > 20
+
+
+def test_links_between_pages_lead_somewhere():
+    for page in PAGES:
+        if page.suffix != ".md":
+            continue
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8")):
+            if not target.startswith("http"):
+                assert (page.parent / target).exists(), f"{page.name}: {target}"
