@@ -18,6 +18,10 @@ def make_divisible(value: float, divisor: int = 8) -> int:
     return rounded + divisor if rounded < 0.9 * value else rounded
 
 
+# Pixels of a map up to which 1×1 convolutions are done as one batched matrix product (measured with batches of 64).
+_SMALL = 512
+
+
 class Conv2D(nn.Conv2D):
     """`paddle.nn.Conv2D`, the same parameters and results; faster on a CPU in the plain case.
 
@@ -48,11 +52,19 @@ def conv2d(
 ) -> Tensor:
     """As `paddle.nn.functional.conv2d`, faster on a CPU; pairs are (height, width).
 
-    1×1 convolutions are plain matrix products already and stay with paddle.
+    1×1 convolutions are plain matrix products already and stay with paddle, which takes the images one by one; where
+    they are small (lines of text), one batched product is a third faster over a whole recogniser.
     """
     stride, padding = _pair(stride), _pair(padding)
-    if max(weight.shape[2:]) > 1 and cpu.applies(x):
-        y = cpu.conv2d(x, weight, stride, padding, groups)
+    if cpu.applies(x):
+        pointwise = tuple(weight.shape[2:]) == (1, 1)
+        if not pointwise:
+            y = cpu.conv2d(x, weight, stride, padding, groups)
+        elif groups == 1 and stride == (1, 1) and padding == (0, 0) and 1 < x.shape[2] * x.shape[3] <= _SMALL:
+            product = paddle.matmul(weight.flatten(1), x.flatten(2))
+            y = product.reshape([x.shape[0], weight.shape[0], x.shape[2], x.shape[3]])
+        else:
+            y = None
         if y is not None:
             return y if bias is None else y + bias.reshape([1, -1, 1, 1])
     return F.conv2d(x, weight, bias, stride=stride, padding=padding, groups=groups)
