@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def split_verb(arguments: list[str]) -> tuple[str, list[str]]:
     """The verb (`train` where none is given) and the arguments behind it."""
     _strip_verb_from_completion()
-    if not arguments or "=" in arguments[0] or arguments[0][0] in "-+~":
+    if not arguments or "=" in arguments[0] or arguments[0][:1] in "-+~":
         return "train", arguments
     verb = arguments[0]
     if verb not in VERBS:

@@ -14,6 +14,7 @@ from ocrexp.types import Image, Sample
 
 # A word that loses less than this many pixels to the frame still counts as whole.
 _CUT_TOLERANCE = 1.0
+_MIN_CROP_SIDE_RATIO = 0.1  # PaddleOCR's
 
 
 class RandomWarpCrop:
@@ -41,7 +42,7 @@ class RandomWarpCrop:
         crop: "fit", "cut" or "whole".
         reference_side: with "cut", the longest side to which an image is brought before `scale` counts (that of the
             evaluation, for instance); null: `scale` is of the file's own pixels.
-        min_crop_side_ratio: with "fit", the smallest side of the window, as a share of the image's side.
+        min_crop_side_ratio: with "fit", the smallest side of the window, as a share of the image's side; null: 0.1.
         max_tries: windows tried before the whole image ("fit") or the best so far ("cut") is taken.
         keep_ratio: with "fit", false stretches the window to the frame.
         reduced_decode: decode a JPEG at 1/2, 1/4, 1/8 of its size where the warp shrinks it at least that much; that
@@ -49,6 +50,7 @@ class RandomWarpCrop:
     """
 
     reads_encoded = True
+    _key = "augment.warp"  # where the config has it, for messages
 
     def __init__(
         self,
@@ -58,36 +60,44 @@ class RandomWarpCrop:
         scale: Sequence[float] = (0.5, 3.0),
         crop: str = "fit",
         reference_side: int | None = None,
-        min_crop_side_ratio: float = 0.1,
+        min_crop_side_ratio: float | None = None,
         max_tries: int = 10,
         keep_ratio: bool = True,
         reduced_decode: bool = True,
     ) -> None:
-        self.width, self.height = _pair("size", size)
-        self.rotate = _pair("rotate", rotate)
-        self.scale = _pair("scale", scale)
+        self.width, self.height = self._pair("size", size)
+        self.rotate = self._pair("rotate", rotate)
+        self.scale = self._pair("scale", scale)
         if crop not in ("fit", "cut", "whole"):
-            raise ConfigError(f"augment.warp.crop is {crop!r}: choose fit, cut or whole")
+            raise ConfigError(f"{self._key}.crop is {crop!r}: choose fit, cut or whole")
         if self.width < 1 or self.height < 1:
-            raise ConfigError(f"augment.warp.size is {list(size)}: both sides must be at least one pixel")
+            raise ConfigError(f"{self._key}.size is {list(size)}: both sides must be at least one pixel")
         if not 0 < self.scale[0] <= self.scale[1]:
-            raise ConfigError(f"augment.warp.scale is {list(scale)}: give the lower bound first, above 0")
+            raise ConfigError(f"{self._key}.scale is {list(scale)}: give the lower bound first, above 0")
         if self.rotate[0] > self.rotate[1]:
-            raise ConfigError(f"augment.warp.rotate is {list(rotate)}: give the lower bound first")
+            raise ConfigError(f"{self._key}.rotate is {list(rotate)}: give the lower bound first")
         if not 0 <= flip <= 1:
-            raise ConfigError(f"augment.warp.flip is {flip}: a probability lies in 0..1")
+            raise ConfigError(f"{self._key}.flip is {flip}: a probability lies in 0..1")
         if crop != "cut" and reference_side is not None:
             raise ConfigError(
-                "augment.warp.reference_side acts with crop=cut only: set augment.warp.crop=cut or leave it out"
+                f"{self._key}.reference_side acts with crop=cut only: set {self._key}.crop=cut or leave it out"
             )
         if crop == "cut" and not keep_ratio:
             raise ConfigError(
-                "augment.warp.keep_ratio=false acts with crop=fit only: set augment.warp.crop=fit or leave it out"
+                f"{self._key}.keep_ratio=false acts with crop=fit only: set {self._key}.crop=fit or leave it out"
             )
+        if crop != "fit" and min_crop_side_ratio is not None:
+            raise ConfigError(
+                f"{self._key}.min_crop_side_ratio acts with crop=fit only: set {self._key}.crop=fit or leave it out"
+            )
+        if min_crop_side_ratio is not None and not 0 <= min_crop_side_ratio <= 1:
+            raise ConfigError(f"{self._key}.min_crop_side_ratio is {min_crop_side_ratio}: a share lies in 0..1")
+        if max_tries < 1:
+            raise ConfigError(f"{self._key}.max_tries is {max_tries}: it must be at least 1")
         self.flip = flip
         self.crop = crop
         self.reference_side = reference_side
-        self.min_crop_side_ratio = min_crop_side_ratio
+        self.min_crop_side_ratio = _MIN_CROP_SIDE_RATIO if min_crop_side_ratio is None else min_crop_side_ratio
         self.max_tries = max_tries
         self.keep_ratio = keep_ratio
         self.reduced_decode = reduced_decode
@@ -136,7 +146,8 @@ class RandomWarpCrop:
         whole = geometry.compose(geometry.scaling(*source_scale), matrix, last)
         sample["image"] = geometry.warp(source, whole, content, (self.width, self.height))
         boxes = geometry.boxes_of(geometry.transform(polygons, last))
-        sample["polygons"] = geometry.transform(sample["polygons"], geometry.compose(matrix, last))
+        moved = geometry.transform(sample["polygons"], geometry.compose(matrix, last))
+        sample["polygons"] = [geometry.as_polygon(polygon) for polygon in moved]
         return _keep_visible(sample, boxes, content, whole_words=self.crop == "cut")
 
     def _source(self, sample: Sample, needed: float, detail: float | None) -> tuple[Image, tuple[float, float]]:
@@ -161,11 +172,10 @@ class RandomWarpCrop:
             pixels = cv2.resize(pixels, small, interpolation=cv2.INTER_LINEAR)
         return pixels, (width / small[0], height / small[1])
 
-
-def _pair(name: str, values: Sequence) -> tuple:
-    if isinstance(values, str) or not isinstance(values, Sequence) or len(values) != 2:
-        raise ConfigError(f"augment.warp.{name} is {values!r}: give two numbers")
-    return values[0], values[1]
+    def _pair(self, name: str, values: Sequence) -> tuple:
+        if isinstance(values, str) or not isinstance(values, Sequence) or len(values) != 2:
+            raise ConfigError(f"{self._key}.{name} is {values!r}: give two numbers")
+        return values[0], values[1]
 
 
 def _leave_out_beyond(sample: Sample, width: int, height: int) -> list[np.ndarray]:
@@ -191,7 +201,6 @@ def _keep_visible(sample: Sample, boxes: np.ndarray, content: tuple[int, int], w
         cut = (boxes[:, :2] < low).any(axis=1) | (boxes[:, 2:] > high).any(axis=1)
         sample["ignored"] = np.asarray(sample["ignored"], dtype=bool) | cut
     _select(sample, visible)
-    sample["polygons"] = [geometry.as_polygon(polygon) for polygon in sample["polygons"]]
     return sample
 
 
@@ -206,11 +215,13 @@ def _select(sample: Sample, kept: np.ndarray) -> None:
 class EastRandomCrop(RandomWarpCrop):
     """PaddleOCR's EastRandomCropData alone, for lists of augmenters: a window that cuts no word, brought to `size`."""
 
+    _key = "augment.crop"
+
     def __init__(
         self,
         size: Sequence[int] = (640, 640),
         max_tries: int = 10,
-        min_crop_side_ratio: float = 0.1,
+        min_crop_side_ratio: float = _MIN_CROP_SIDE_RATIO,
         keep_ratio: bool = True,
     ) -> None:
         super().__init__(

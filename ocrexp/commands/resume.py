@@ -18,7 +18,7 @@ from ocrexp.errors import CheckpointError, ConfigError
 FREE = (
     "name", "logger", "callbacks", "loader.num_workers", "loader.prefetch", "loader.eval_batch_size", "dataset.root",
     "dataset.cache_dir", "trainer.max_epochs", "trainer.max_steps", "trainer.device", "trainer.log_every_steps",
-    "trainer.eval_", "trainer.save_", "trainer.keep_", "trainer.limit_val_batches", "postprocess",
+    "trainer.eval_", "trainer.save_", "trainer.keep_", "trainer.limit_val_batches",
 )  # fmt: skip
 REPLACEABLE = ("logger", "callbacks")
 REASONS = {
@@ -61,7 +61,8 @@ def reason_to_refuse(key: str) -> str | None:
     for prefix in sorted(REASONS, key=len, reverse=True):
         if key == prefix or key.startswith(f"{prefix}."):
             return f"{REASONS[prefix]}; a new run can start from its weights with model.pretrained"
-    if key.split(".")[0] in ("trainer", "experiment", "preprocess", "metric", "task", "debug", "launcher"):
+    fixed = ("trainer", "experiment", "preprocess", "postprocess", "metric", "task", "debug", "launcher")
+    if key.split(".")[0] in fixed:
         return "it is part of what makes this run comparable with itself; start a new run to change it"
     return None
 

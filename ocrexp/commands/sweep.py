@@ -49,7 +49,8 @@ def run_sweep_job(config: DictConfig, run_dir: Path, hydra: DictConfig) -> float
     code, stop = _run(run_dir, config, resumable, in_parallel="Basic" not in str(hydra.launcher._target_))
     status = _outcome(run_dir, code, stop)
     if code:
-        print(f"ocrexp: {label} {status['state']}: {status['error']}", file=sys.stderr, flush=True)
+        why = f": {status['error']}" if status["error"] else ""
+        print(f"ocrexp: {label} {status['state']}{why}", file=sys.stderr, flush=True)
     if stop is not None:
         mend = f"the same command with sweep_dir={hydra.sweep.dir} goes on"
         print(f"ocrexp: the sweep stops here: {mend}", file=sys.stderr, flush=True)

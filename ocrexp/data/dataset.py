@@ -25,7 +25,7 @@ class _Pipeline:
 
     def describe(self, index: int) -> str:
         """The image and where its label stands, for messages."""
-        record = self.records[index]
+        record = self.records[index % len(self.records)]
         return f"{record.image_path} ({record.source})" if record.source else str(record.image_path)
 
     def _apply(self, sample: Sample, rng: np.random.Generator) -> Sample:
@@ -45,6 +45,9 @@ class _Pipeline:
 class TrainPipeline(_Pipeline):
     """Training samples. `sample(index, epoch)` depends on its arguments and the seed alone, on no worker and no order.
 
+    An index beyond the records is a repetition within the epoch (see `EpochSampler`): the same record, other random
+    numbers. The sample's own `index` is that of the record.
+
     A first transform with `reads_encoded = True` gets the undecoded file under `encoded` and decodes what it needs; all
     others find `image`. `others(rng)` gives the decoded sample of another random record.
     """
@@ -59,13 +62,16 @@ class TrainPipeline(_Pipeline):
 
         Raises UnusableSample for an image that cannot be read, DataError where a transform fails.
         """
+        repetition, index = divmod(index, len(self.records))
+        # A record's first turn has the same stream with and without repetitions.
+        stream = [self.seed, epoch, index, *([repetition] if repetition else [])]
         sample = self.labels(index, epoch)
         if self.reads_encoded:
             sample["encoded"] = EncodedImage(self.records[index].image_path)
         else:
             sample["image"] = read_image(self.records[index].image_path)
         sample["others"] = partial(self._other, index, epoch)
-        return self._apply(sample, np.random.default_rng([self.seed, epoch, index]))
+        return self._apply(sample, np.random.default_rng(stream))
 
     def labels(self, index: int, epoch: int) -> Sample:
         """What is known of a sample before its image is read."""

@@ -6,6 +6,7 @@ to the upright image), grey repeated to three channels, an alpha channel dropped
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ _REDUCED = {
     4: cv2.IMREAD_REDUCED_COLOR_4,
     8: cv2.IMREAD_REDUCED_COLOR_8,
 }
+_END_OF_IMAGE = b"\xff\xd9"
 # Start-of-frame markers; C4, C8 and CC share their range but mean other things.
 _FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
@@ -32,13 +34,14 @@ class JpegHeader:
     width: int
     orientation: int
     scan_start: int
+    progressive: bool
 
 
 def read_jpeg_header(data: bytes) -> JpegHeader | None:
     """Parse a JPEG's markers up to its first scan; None if it is not a JPEG or its markers are damaged."""
     if data[:2] != b"\xff\xd8":
         return None
-    position, height, width, orientation = 2, 0, 0, 1
+    position, height, width, orientation, progressive = 2, 0, 0, 1, False
     while position + 4 <= len(data):
         if data[position] != 0xFF:
             return None
@@ -48,8 +51,10 @@ def read_jpeg_header(data: bytes) -> JpegHeader | None:
             continue
         length = int.from_bytes(data[position + 2 : position + 4], "big")
         if marker == 0xDA:
-            return JpegHeader(height, width, orientation, position + 2 + length) if height and width else None
+            known = height and width
+            return JpegHeader(height, width, orientation, position + 2 + length, progressive) if known else None
         if marker in _FRAME_MARKERS:
+            progressive = marker == 0xC2
             height = int.from_bytes(data[position + 5 : position + 7], "big")
             width = int.from_bytes(data[position + 7 : position + 9], "big")
         elif marker == 0xE1 and data[position + 4 : position + 10] == b"Exif\x00\x00":
@@ -93,9 +98,12 @@ class EncodedImage:
         if not self._data:
             raise UnusableSample("image file is empty (0 bytes)")
         self._header = read_jpeg_header(self._data)
-        if self._header is not None and self._data.rfind(b"\xff\xd9") < self._header.scan_start:
-            # Inside the pixel data 0xFF is always followed by 0, so without the end marker the file was cut off.
-            raise UnusableSample("JPEG file is truncated")
+        if self._header is not None and self._data.rfind(_END_OF_IMAGE) < self._header.scan_start:
+            # Inside the pixel data 0xFF is always followed by 0, so without the end marker the file was cut off; which
+            # does no harm where only the marker is missing.
+            if not _has_all_pixels(self._data, self._header):
+                raise UnusableSample("JPEG file is truncated")
+            self._data += _END_OF_IMAGE
         self._pixels: Image | None = None
 
     @property
@@ -119,13 +127,55 @@ class EncodedImage:
     def decode(self, reduction: int = 1) -> Image:
         """Pixels, uint8 (height, width, 3) BGR; with a reduction pixel (i, j) covers that many source pixels a side."""
         if self._pixels is None or reduction != 1:
-            pixels = cv2.imdecode(np.frombuffer(self._data, np.uint8), _REDUCED[reduction])
-            if pixels is None:
-                raise UnusableSample("image file cannot be decoded")
+            pixels = _decode(self._data, reduction)
             if reduction != 1:
                 return pixels
             self._pixels = pixels
         return self._pixels
+
+
+def _decode(data: bytes, reduction: int = 1) -> Image:
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), _REDUCED[reduction])
+    except cv2.error as error:
+        if "CV_IO_MAX_IMAGE" in error.err:
+            raise UnusableSample("image is too large to decode (OpenCV takes 2^30 pixels, 2^20 a side)") from None
+        raise UnusableSample(f"image file cannot be decoded ({' '.join(error.err.split())})") from None
+    if pixels is None:
+        raise UnusableSample("image file cannot be decoded")
+    return pixels
+
+
+def _has_all_pixels(data: bytes, header: JpegHeader) -> bool:
+    """Whether a JPEG without its end marker has lost nothing else.
+
+    The decoder does not tell (it goes on with zeros), but what is missing it takes from whatever follows: the pixels
+    then depend on that. Of a progressive file later scans may be missing as a whole, so its scans must also bring
+    every coefficient to its last bit.
+    """
+    data = data.rstrip(b"\xff")
+    if header.progressive and not _scans_are_complete(data):
+        return False
+    noise = bytes(np.random.default_rng(0).integers(0, 0xFF, 1024, dtype=np.uint8))  # no 0xFF: no markers
+    return bool(np.array_equal(_decode(data + _END_OF_IMAGE), _decode(data + noise + _END_OF_IMAGE)))
+
+
+def _scans_are_complete(data: bytes) -> bool:
+    """Whether the scans of a progressive JPEG reach bit 0 of all 64 coefficients of each component (T.81, G.1.1.1)."""
+    done: dict[int, set[int]] = {}
+    frame = re.search(rb"\xff\xc2..(.....)(.)", data, re.DOTALL)
+    if frame is None:
+        return False
+    components = frame[2][0]
+    for scan in re.finditer(rb"\xff\xda..(.)", data, re.DOTALL):
+        count, start = scan[1][0], scan.end()
+        tail = data[start + 2 * count : start + 2 * count + 3]
+        if len(tail) < 3:
+            return False
+        for component in data[start : start + 2 * count : 2]:
+            if tail[2] & 0x0F == 0:  # the lowest bit that this scan brings
+                done.setdefault(component, set()).update(range(tail[0], tail[1] + 1))
+    return len(done) == components and all(len(coefficients) == 64 for coefficients in done.values())
 
 
 def read_image(path: Path) -> Image:

@@ -76,9 +76,9 @@ def read_label_file(path: Path) -> LabelFile:
     """Read a whole label file, good lines and problems apart.
 
     Raises DataError if the file is missing, not readable, or in UTF-16. Empty lines are passed over. What counts as a
-    bad line: not UTF-8, no tab, broken JSON, no list of regions, a region without points or text, fewer than three
-    points, coordinates that are no finite numbers or beyond any image. A polygon without area loses its region only:
-    nothing of the image is missing then.
+    bad line: not UTF-8, no tab, broken JSON, no list of regions, a region without points or text (`null` is no text, a
+    number is taken as it is written), fewer than three points, coordinates that are no finite numbers or beyond any
+    image. A polygon without area loses its region only: nothing of the image is missing then.
     """
     try:
         data = path.read_bytes()
@@ -177,7 +177,13 @@ def _json_regions(label: str) -> Iterator[tuple[Any, str]]:
                 f"region {position} has no points or no transcription: {_short(json.dumps(region))}",
                 "give both, ### as transcription of a region to ignore",
             )
-        yield region["points"], str(region["transcription"])
+        text = region["transcription"]
+        if isinstance(text, bool) or not isinstance(text, (str, int, float)):
+            raise _BadLine(
+                f"the transcription of region {position} is no text: {_short(json.dumps(text))}",
+                "write it in quotes, ### for a region to ignore",
+            )
+        yield region["points"], str(text)
 
 
 def _legacy_regions(label: str) -> Iterator[tuple[Any, str]]:

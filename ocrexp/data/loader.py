@@ -31,10 +31,12 @@ from ocrexp.data.worker import (
     load_batch,
     start_workers,
 )
+from ocrexp.environment import available_cores
 from ocrexp.errors import ConfigError, DataError
 
 log = logging.getLogger(__name__)
 
+_SIZE_TRIES = 8  # samples tried until one is usable, whose size the slots are made for
 _EXAMPLES = 3  # kept for each reason of rejection
 _MOST_AUTO_WORKERS = 8
 # Addresses beyond the estimate cost nothing; a batch that needs more still goes through its pipe.
@@ -84,6 +86,8 @@ class Loader:
         self._slots: SharedSlots | None = None
         self._free: deque[int] = deque()
         self._serial = 0
+        self._current = 0  # counts epochs and closings: an iterator of an earlier count is over
+        self._warned_of_overflow = False
         self._stop: weakref.finalize | None = None
 
     def __len__(self) -> int:
@@ -103,13 +107,15 @@ class Loader:
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Any]:
         """The batches of an epoch from batch `start` on; those before it are not loaded.
 
-        One epoch at a time: a new call leaves the batches of an earlier one. Raises DataError where a transform fails
-        or a worker dies.
+        One epoch at a time: a new call, and `close`, leave the batches of an earlier one, whose iterator raises
+        RuntimeError when it is asked for more. Raises DataError where a transform fails or a worker dies.
         """
+        self._current += 1
         self.rejected = Counter()
         self.examples = {}
         plan = self.sampler.batches(epoch)[start:]
-        return self._parallel(epoch, plan) if self.num_workers else self._inline(epoch, plan)
+        batches = self._parallel if self.num_workers else self._inline
+        return batches(epoch, plan, self._current)
 
     def rejection_lines(self) -> list[str]:
         """One line for each reason why samples of this epoch could not be used, with its count and first examples."""
@@ -123,28 +129,37 @@ class Loader:
         """End the workers; the loader can be used again, and starts new ones then."""
         if self._stop is not None:
             self._stop()
+        self._current += 1
         self._stop = None
         self._workers = []
         self._slots = None
         self._free = deque()
 
-    def _inline(self, epoch: int, plan: list[Indices]) -> Iterator[Any]:
+    def _check_current(self, epoch: int, called: int) -> None:
+        if called != self._current:
+            raise RuntimeError(f"the batches of epoch {epoch} were left: the loader was closed or began another epoch")
+
+    def _inline(self, epoch: int, plan: list[Indices], called: int) -> Iterator[Any]:
         for indices in plan:
+            self._check_current(epoch, called)
             began = time.perf_counter()
             batch, rejections = load_batch(self.pipeline, self._collate, epoch, indices)
             self.wait_seconds += time.perf_counter() - began
             self._count(rejections)
             yield batch
 
-    def _parallel(self, epoch: int, plan: list[Indices]) -> Iterator[Any]:
+    def _parallel(self, epoch: int, plan: list[Indices], called: int) -> Iterator[Any]:
         first = self._serial
         self._serial += len(plan)
         ready: dict[int, Reply] = {}
         sent = 0
+        free = self._free
         try:
             for number in range(len(plan)):
+                self._check_current(epoch, called)
                 began = time.perf_counter()
                 self._start()
+                free = self._free
                 while True:
                     sent = self._send(epoch, plan, first, sent, number + self.num_workers * self.prefetch)
                     if first + number in ready:
@@ -153,8 +168,8 @@ class Loader:
                 self.wait_seconds += time.perf_counter() - began
                 yield self._open(ready.pop(first + number))
         finally:
-            for reply in ready.values():
-                self._release(reply.slot)
+            # To the slots they are of: after `close` the loader may have others.
+            free.extend(reply.slot for reply in ready.values() if reply.slot is not None)
 
     def _send(self, epoch: int, plan: list[Indices], first: int, sent: int, ahead: int) -> int:
         """Hand out tasks up to batch `ahead` to workers that have room; returns how many of the plan are handed out."""
@@ -193,6 +208,14 @@ class Loader:
             raise reply.error
         self._count(reply.rejections)
         assert self._slots is not None
+        if reply.overflowed and not self._warned_of_overflow:
+            self._warned_of_overflow = True
+            log.warning(
+                "a batch of the loader is larger than its shared memory of %.0f MiB (made for %d samples like the "
+                "first): the rest of it goes through a pipe, which is slower",
+                self._slots.slot_bytes / 2**20,
+                self.batch_size * _SLOT_SLACK,
+            )
         return self._slots.read(reply.slot, reply.payload, list(reply.spans), self._free.append)
 
     def _release(self, slot: int | None) -> None:
@@ -209,9 +232,7 @@ class Loader:
     def _start(self) -> None:
         if self._workers:
             return
-        indices = self.sampler.first_indices(1)
-        batch, _ = load_batch(self.pipeline, self._collate, 0, indices)
-        needed = max(array_bytes(batch), 1 << 20) * self.sampler.batch_size
+        needed = max(self._sample_bytes(), 1 << 20) * self.sampler.batch_size
         count = self.num_workers * self.prefetch + 2  # two more: the consumer's own and the one before it
         warning = slots_memory_warning(needed * count)
         if warning:
@@ -222,12 +243,25 @@ class Loader:
         # Also at exit and when the loader is garbage; never in a forked child, which only has copies.
         self._stop = weakref.finalize(self, _end_workers, os.getpid(), list(self._workers))
 
+    def _sample_bytes(self) -> int:
+        """Memory of a batch of one, from the first sample that can be used."""
+        found = 0
+        for index in self.sampler.first_indices(_SIZE_TRIES):
+            batch, rejections = load_batch(self.pipeline, self._collate, 0, np.array([index]))
+            found = max(found, array_bytes(batch))
+            if not rejections:
+                break
+        return found
+
     def _raise_dead(self, worker: Worker) -> None:
-        _, status = os.waitpid(worker.pid, 0)
+        try:
+            end = describe_end(os.waitpid(worker.pid, 0)[1])
+        except ChildProcessError:  # someone else has waited for it
+            end = "has ended, its exit code is not known: set loader.num_workers=0 to see why"
         number = self._workers.index(worker)
         worker.pid = 0
         self.close()
-        raise DataError(f"data worker {number + 1} of {self.num_workers} {describe_end(status)}")
+        raise DataError(f"data worker {number + 1} of {self.num_workers} {end}")
 
 
 def _end_workers(owner: int, workers: list[Worker]) -> None:
@@ -236,7 +270,10 @@ def _end_workers(owner: int, workers: list[Worker]) -> None:
     for worker in workers:
         worker.connection.close()
         if worker.pid:
-            os.kill(worker.pid, signal.SIGKILL)  # they hold nothing that could be left half-done
+            try:
+                os.kill(worker.pid, signal.SIGKILL)  # they hold nothing that could be left half-done
+            except ProcessLookupError:  # as below
+                continue
     for worker in workers:
         if worker.pid:
             try:
@@ -251,7 +288,7 @@ def resolve_workers(num_workers: int | str, world_size: int = 1, most: int = _MO
     A worker makes over a hundred training crops a second, so a CPU never needs more than one; idle ones cost no time.
     """
     if num_workers == "auto":
-        cores = len(os.sched_getaffinity(0)) // world_size
+        cores = available_cores() // world_size
         return min(max(cores - 1, 0), most)
     if isinstance(num_workers, bool) or not isinstance(num_workers, int):
         raise ConfigError(f"loader.num_workers is {num_workers!r}: give a number, or auto")

@@ -11,12 +11,17 @@ from ocrexp.errors import ConfigError, DataError
 
 Indices = npt.NDArray[np.int64]
 
+# Keeps the stream of an epoch's order apart from those of its samples, [seed, epoch, index, repetition]: trailing zeros
+# do not count there, so that of [seed, epoch] alone would be sample 0's.
+_ORDER_STREAM = (0, 0, 1)
+
 
 class EpochSampler:
     """Batches of training indices; a function of (seed, epoch) alone, so an epoch can be entered anywhere.
 
     From list i (its records stand one after the other) `ratios[i]` of the records are drawn anew for every epoch,
-    without replacement; a ratio of 2.5 takes all of them twice and half of them a third time. A global batch is a
+    without replacement; a ratio of 2.5 takes all of them twice and half of them a third time. An index says which time
+    it is: repetition r of record i is i + r * records, which `TrainPipeline` takes apart again. A global batch is a
     slice of the epoch's order; each rank takes its own contiguous part of it, so 2 ranks with batch 4 see together
     what 1 with batch 8 sees. The last global batch is cut to a multiple of the ranks, or left out with `drop_last`.
     """
@@ -69,15 +74,17 @@ class EpochSampler:
         return -(-self._kept() // (self.batch_size * self.world_size))
 
     def order(self, epoch: int) -> Indices:
-        """All indices of an epoch over all ranks."""
-        rng = np.random.default_rng([self.seed, epoch])
+        """All indices of an epoch over all ranks, repetitions counted in as the class says."""
+        rng = np.random.default_rng([self.seed, epoch, *_ORDER_STREAM])
+        records = sum(self.list_sizes)
         parts = []
         start = 0
         for i, size in enumerate(self.list_sizes):
             share = self._share(i)
             whole, rest = divmod(share, size) if size else (0, 0)
             drawn = np.sort(rng.permutation(size)[:rest])
-            parts.append(start + np.concatenate([np.tile(np.arange(size), whole), drawn]))
+            repeated = [np.arange(size) + repetition * records for repetition in range(whole)]
+            parts.append(start + np.concatenate([*repeated, drawn + whole * records]))
             start += size
         indices = np.concatenate(parts).astype(np.int64) if parts else np.empty(0, np.int64)
         return rng.permutation(indices) if self.shuffle else indices

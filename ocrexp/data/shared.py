@@ -51,16 +51,23 @@ class SharedSlots:
 
 
 class SlotWriter:
-    """Allocates arrays one after the other in a slot, and pickles a batch around those that lie there."""
+    """Allocates arrays one after the other in a slot, and pickles a batch around those that lie there.
+
+    `overflowed`: there is a slot, and something did not fit.
+    """
 
     def __init__(self, memory: npt.NDArray[np.uint8]) -> None:
         self._memory = memory
         self._start: int = memory.__array_interface__["data"][0]
         self._used = 0
+        self.overflowed = False
 
     def _reserve(self, size: int) -> int | None:
         offset = -(-self._used // _ALIGNMENT) * _ALIGNMENT
-        if size == 0 or offset + size > len(self._memory):
+        if size == 0:
+            return None
+        if offset + size > len(self._memory):
+            self.overflowed = len(self._memory) > 0
             return None
         self._used = offset + size
         return offset

@@ -62,6 +62,7 @@ class Reply:
     rejections: tuple[Rejection, ...] = ()
     error: OcrexpError | None = None
     details: str = ""
+    overflowed: bool = False  # the batch did not fit its slot
 
 
 def load_batch(
@@ -163,7 +164,7 @@ def _answer(task: Task, pipeline: Pipeline, collate: Collate, slots: SharedSlots
         writer = slots.writer(task.slot)
         batch, rejections = load_batch(pipeline, collate, task.epoch, task.indices, writer.empty)
         payload, spans = writer.dump(batch)
-        return Reply(task.serial, task.slot, payload, tuple(spans), tuple(rejections))
+        return Reply(task.serial, task.slot, payload, tuple(spans), tuple(rejections), overflowed=writer.overflowed)
     except OcrexpError as error:
         return Reply(task.serial, task.slot, error=error, details=traceback.format_exc())
     except Exception as error:

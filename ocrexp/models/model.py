@@ -9,8 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import paddle
 from paddle import Tensor, nn
+from paddle.nn import functional as F
 
 from ocrexp.errors import ConfigError
+from ocrexp.models.cpu import conv as cpu
 from ocrexp.models.layers import full_precision
 
 Array = npt.NDArray[np.float32]
@@ -23,14 +25,16 @@ class OCRModel(nn.Layer):
 
     Args:
         backbone: a built layer with `out_channels` (one number or a list).
-        neck: called with `in_channels=`; None: the head takes the backbone's output.
+        neck: called with `in_channels=`; None: the head takes the backbone's output. Heights and widths of
+            images must be multiples of its `size_multiple`, if it has one.
         head: called with `in_channels=`. A head whose `needs_targets` is true gets the targets.
         normalize: `{"mean": [b, g, r], "std": [b, g, r]}`: uint8 images become (x / 255 - mean) / std. The numbers
             are no part of the state. With one value each the images are made grey first.
         transform: a built layer from images to images in front of the backbone (TPS), or None.
 
     `forward(images, targets=None)` takes uint8 [N, H, W, 3] images, normalised here on the device, or float32
-    [N, 3, H, W] images that already are. It gives a dict of tensors, see the heads.
+    [N, 3, H, W] images that already are. It gives a dict of tensors, see the heads; it raises ConfigError for sizes
+    that the neck cannot take.
     """
 
     def __init__(
@@ -61,12 +65,27 @@ class OCRModel(nn.Layer):
         x = self.prepare(images)
         if self.transform is not None:
             x = self.transform(x)
+        self._check_size(x)
         x = self.backbone(x)
         if self.neck is not None:
             x = self.neck(x)
         if getattr(self.head, "needs_targets", False):
             return self.head(x, targets)
         return self.head(x)
+
+    def _check_size(self, x: Tensor) -> None:
+        multiple = getattr(self.neck, "size_multiple", 1)
+        height, width = x.shape[2:]
+        if height % multiple or width % multiple:
+            mend = (
+                "augment.warp.size=[width,height] (or the size of the crop that augment has in its place)"
+                if self.training
+                else "preprocess.resize.image_shape=[height,width]"
+            )
+            raise ConfigError(
+                f"the model got images of {width} × {height} pixels (width × height), its neck needs multiples of "
+                f"{multiple}: set {mend} to such"
+            )
 
     def prepare(self, images: Tensor) -> Tensor:
         """uint8 [N, H, W, C] to normalised float32 [N, C, H, W]; float images pass as they are."""
@@ -83,6 +102,11 @@ class OCRModel(nn.Layer):
             self._affine_on[place] = tuple(paddle.to_tensor(value, place=images.place) for value in self._affine)
         scale_there, shift_there = self._affine_on[place]
         with full_precision():
+            if cpu.applies(x):
+                # A batch norm of fixed statistics: arithmetic that repeats a value over a map is slow on a CPU.
+                zero, one = paddle.zeros_like(shift_there), paddle.ones_like(shift_there)
+                constants = (value.flatten() for value in (zero, one, scale_there, shift_there))
+                return F.batch_norm(x, *constants, training=False, epsilon=0.0)
             return x * scale_there + shift_there
 
 

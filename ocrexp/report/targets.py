@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-Picture = npt.NDArray[np.uint8]  # (height, width, 3), RGB
+from ocrexp.report.draw import Colour, Picture, captioned, draw_polygons, side_by_side
 
-_LEGIBLE = (0, 220, 0)
-_IGNORED = (255, 60, 60)
-_PADDING = 4
+# Traffic lights, not the colours of right and wrong predictions: these say what is learnt.
+_LEGIBLE: Colour = (0, 220, 0)
+_IGNORED: Colour = (255, 60, 60)
 
 
 def draw_targets(sample: Mapping[str, Any]) -> Picture:
@@ -23,7 +23,7 @@ def draw_targets(sample: Mapping[str, Any]) -> Picture:
     green, with red where `shrink_mask` leaves pixels out; threshold map as heat inside `threshold_mask`. Maps that the
     sample does not have are not drawn.
 
-    Returns RGB uint8, height of the image plus a caption.
+    Returns RGB uint8, the panels in a row, each under a band with its name.
     """
     image = np.ascontiguousarray(sample["image"][..., ::-1])
     panels = [("polygons", _with_polygons(image, sample["polygons"], sample["ignored"]))]
@@ -34,18 +34,18 @@ def draw_targets(sample: Mapping[str, Any]) -> Picture:
     if "threshold_map" in sample:
         panels.append(("threshold map", _heat(sample["threshold_map"])))
         panels.append(("threshold map in its mask", _over(dark, sample["threshold_map"], sample["threshold_mask"])))
-    return _side_by_side(panels)
+    return side_by_side([captioned(picture, title) for title, picture in panels])
 
 
 def _with_polygons(image: Picture, polygons: Any, ignored: Any) -> Picture:
     picture = image.copy()
-    for polygon, skip in zip(polygons, ignored, strict=True):
-        outline = np.round(polygon).astype(np.int32)
-        cv2.polylines(picture, [outline], True, _IGNORED if skip else _LEGIBLE, 2, cv2.LINE_AA)
+    for skip, colour in ((False, _LEGIBLE), (True, _IGNORED)):
+        chosen = [polygon for polygon, is_ignored in zip(polygons, ignored, strict=True) if bool(is_ignored) == skip]
+        draw_polygons(picture, chosen, colour)
     return picture
 
 
-def _tint(picture: Picture, where: npt.NDArray[np.bool_], colour: tuple[int, int, int]) -> Picture:
+def _tint(picture: Picture, where: npt.NDArray[np.bool_], colour: Colour) -> Picture:
     result = picture.copy()
     result[where] = (0.4 * result[where] + 0.6 * np.array(colour)).astype(np.uint8)
     return result
@@ -62,17 +62,3 @@ def _over(dark: Picture, values: npt.NDArray[np.float32], mask: npt.NDArray[np.u
     inside = mask > 0
     picture[inside] = _heat(values)[inside]
     return picture
-
-
-def _side_by_side(panels: list[tuple[str, Picture]]) -> Picture:
-    height, width = panels[0][1].shape[:2]
-    caption = max(height // 24, 16)
-    whole = np.full((height + caption, len(panels) * (width + _PADDING) - _PADDING, 3), 255, np.uint8)
-    for i, (title, picture) in enumerate(panels):
-        left = i * (width + _PADDING)
-        whole[caption:, left : left + width] = picture
-        size = caption / 36
-        cv2.putText(
-            whole, title, (left + 4, caption - caption // 4), cv2.FONT_HERSHEY_SIMPLEX, size, (0, 0, 0), 1, cv2.LINE_AA
-        )
-    return whole

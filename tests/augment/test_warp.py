@@ -90,12 +90,15 @@ def test_words_that_rotation_moves_out_are_kept():
 
 @pytest.mark.parametrize("crop", ["fit", "cut", "whole"])
 @pytest.mark.parametrize(
-    "stray", [[[90000, 10], [90050, 10], [90050, 40], [90000, 40]], [[350, 40], [90000, 40], [90000, 70], [350, 70]]]
+    ("stray", "reaching"),
+    [
+        ([[90000, 10], [90050, 10], [90050, 40], [90000, 40]], False),
+        ([[-90000, 200], [60, 200], [60, 230], [-90000, 230]], True),
+    ],
 )
-def test_a_label_beyond_the_image_does_not_blacken_the_crop(crop, stray):
+def test_a_label_beyond_the_image_does_not_blacken_the_crop(crop, stray, reaching):
     """Other than a word that rotation moves out of the frame, it has no pixels that a larger canvas could show."""
     transform = RandomWarpCrop(size=(160, 120), rotate=(-5, 5), scale=(1, 1), crop=crop)
-    reaching = stray[0][0] < 400
     shares, seen = [], 0
     for seed in range(20):
         plain = transform(page(), np.random.default_rng(seed))
@@ -280,11 +283,22 @@ def test_same_generator_same_sample():
         ({"reference_side": 1280}, "crop=cut"),
         ({"crop": "cut", "keep_ratio": False}, "crop=fit"),
         ({"size": [0, 64]}, "at least one pixel"),
+        ({"crop": "cut", "min_crop_side_ratio": 0.1}, "min_crop_side_ratio acts with crop=fit"),
+        ({"crop": "whole", "min_crop_side_ratio": 0.1}, "min_crop_side_ratio acts with crop=fit"),
+        ({"min_crop_side_ratio": 1.5}, "a share lies in 0..1"),
+        ({"min_crop_side_ratio": -0.1}, "a share lies in 0..1"),
+        ({"max_tries": 0}, "max_tries is 0: it must be at least 1"),
     ],
 )
 def test_wrong_values_are_refused(options, said):
     with pytest.raises(ConfigError, match=said):
         RandomWarpCrop(**options)
+
+
+@pytest.mark.parametrize("option", [{"size": [640]}, {"min_crop_side_ratio": 2}, {"max_tries": 0}])
+def test_the_crop_alone_names_its_own_key(option):
+    with pytest.raises(ConfigError, match=f"^augment.crop.{next(iter(option))} is"):
+        EastRandomCrop(**option)
 
 
 def test_random_scale():

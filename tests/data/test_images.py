@@ -1,5 +1,8 @@
 """Reading images: orientation, channels, depth, damage, reduced decoding."""
 
+import struct
+import zlib
+
 import cv2
 import numpy as np
 import pytest
@@ -60,7 +63,7 @@ def test_damaged_files_say_why(tmp_path):
         read_image(path)
     cv2.imwrite(str(path), smooth(100, 100))
     data = path.read_bytes()
-    for end in (len(data) // 2, len(data) - 2):
+    for end in (len(data) // 2, len(data) - 20):
         path.write_bytes(data[:end])
         with pytest.raises(UnusableSample, match="truncated"):
             read_image(path)
@@ -68,6 +71,34 @@ def test_damaged_files_say_why(tmp_path):
     assert read_image(path).shape == (100, 100, 3)
     with pytest.raises(UnusableSample, match="cannot be read"):
         read_image(tmp_path)
+
+
+@pytest.mark.parametrize("progressive", [0, 1])
+def test_a_jpeg_without_its_end_marker_is_read_if_nothing_else_is_missing(tmp_path, progressive):
+    """PaddleOCR reads it, so an evaluation must; it also reads the rest, grey where pixels are missing."""
+    path = tmp_path / "a.jpg"
+    cv2.imwrite(str(path), smooth(100, 120), [cv2.IMWRITE_JPEG_PROGRESSIVE, progressive])
+    data, whole = path.read_bytes(), read_image(path)
+    for end in (len(data) - 2, len(data) - 1):
+        path.write_bytes(data[:end])
+        np.testing.assert_array_equal(read_image(path), whole)
+        assert EncodedImage(path).size == (100, 120)
+    ends = [len(data) - 8, len(data) - 40, len(data) // 2]
+    if progressive:  # between two scans
+        ends += [data.rfind(b"\xff\xda"), data.rfind(b"\xff\xda", 0, data.rfind(b"\xff\xda"))]
+    for end in ends:
+        path.write_bytes(data[:end])
+        with pytest.raises(UnusableSample, match="truncated"):
+            read_image(path)
+
+
+def test_an_image_too_large_to_decode_says_so(tmp_path):
+    header = struct.pack(">IIBBBBB", 40000, 40000, 8, 2, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(b"")), (b"IEND", b"")]
+    png = b"".join(struct.pack(">I", len(d)) + n + d + struct.pack(">I", zlib.crc32(n + d)) for n, d in chunks)
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + png)
+    with pytest.raises(UnusableSample, match="too large"):
+        read_image(tmp_path / "a.png")
 
 
 @pytest.mark.parametrize("size", [(96, 128), (97, 131)])

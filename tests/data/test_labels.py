@@ -91,6 +91,8 @@ NAN = '[{"transcription": "a", "points": [[0, NaN], [1, 0], [1, 1]]}]'
         (json_line(region(), region(points=[[0, 0, 1], [1, 1, 1], [2, 0, 1]])), "region 2 are not", "x, y"),
         (json_line({"transcription": "a"}), "no points or no transcription", "###"),
         (json_line({"points": SQUARE}), "no points or no transcription", "###"),
+        (json_line(region(), region(None)), "transcription of region 2 is no text: 'null'", "###"),
+        (json_line(region(["a"])), "region 1 is no text", "quotes"),
         (f"a.jpg\t{NAN}", "NaN or infinite", "pixels"),
         (json_line(region(points=[[0, 0], [1e39, 0], [1, 1]])), "NaN or infinite", "pixels"),  # as float32
         (json_line(region(points=[[0, 0], [-2e6, 0], [1, 1]])), "region 1 is beyond ±1,000,000", "pixels"),
@@ -112,6 +114,10 @@ def test_a_bad_line_is_named_and_the_others_are_kept(tmp_path, line, what, mend)
 
     assert re.search(what, problem.what)
     assert re.search(mend, problem.mend)
+
+
+def test_a_number_as_transcription_is_its_text(tmp_path):
+    assert read_label_file(write(tmp_path, json_line(region(2016)))).lines[0].texts == ("2016",)
 
 
 def test_a_line_that_is_not_utf8(tmp_path):

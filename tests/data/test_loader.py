@@ -26,6 +26,8 @@ class Numbers:
     def __init__(self, size=20, bad=(), fail=(), die=(), large=()):
         self.size, self.bad, self.fail, self.die, self.large = size, bad, fail, die, large
 
+    large_side = 400
+
     def __len__(self):
         return self.size
 
@@ -40,7 +42,7 @@ class Numbers:
         if index in self.die and os.getpid() != self.parent:
             os.kill(os.getpid(), signal.SIGKILL)
         rng = np.random.default_rng([0, epoch, index])
-        side = 400 if index in self.large else 8
+        side = self.large_side if index in self.large else 8
         return {"image": np.full((side, side, 3), rng.integers(256), np.uint8), "index": index}
 
 
@@ -109,11 +111,46 @@ def test_batches_may_be_kept():
         loader.close()
 
 
-def test_a_batch_larger_than_the_estimate_goes_through_the_pipe():
-    pipeline = Numbers(12, large=range(4, 8))
+def test_a_batch_larger_than_the_estimate_goes_through_the_pipe(caplog):
+    pipeline = Numbers(12, large=range(4, 12))
+    pipeline.large_side = 1800  # four of it are 39 MB, slots have 8
     inline, loader = make(pipeline, 0, shuffle=False), make(pipeline, 1, shuffle=False)
     try:
         assert_equal(contents(inline.epoch(0)), contents(loader.epoch(0)))
+    finally:
+        loader.close()
+    (line,) = caplog.messages  # one for two batches
+    assert "larger than its shared memory of 8 MiB" in line
+
+
+def test_slots_are_made_for_a_sample_that_can_be_used(caplog):
+    pipeline = Numbers(12, bad=(0, 1), large=range(12))
+    pipeline.large_side = 1800
+    loader = make(pipeline, 1, shuffle=False)
+    try:
+        contents(loader.epoch(0))
+    finally:
+        loader.close()
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("leave", ["epoch", "close", "close and epoch"])
+def test_an_epoch_that_was_left_is_over(workers, leave):
+    inline, loader = make(Numbers(40), 0), make(Numbers(40), workers)
+    try:
+        old = loader.epoch(0)
+        next(old)
+        if "close" in leave:
+            loader.close()
+        new = loader.epoch(1) if "epoch" in leave else None
+        found = [{name: value.copy() for name, value in next(new).items()}] if new else []
+        with pytest.raises(RuntimeError, match="epoch 0 were left"):
+            next(old)
+        if new:
+            assert_equal(contents(inline.epoch(1)), found + contents(new))
+        if workers and new:
+            assert sorted(loader._free) == list(range(loader._slots.count))  # none twice
     finally:
         loader.close()
 
@@ -150,10 +187,32 @@ def test_an_exception_in_a_worker_is_one_line(workers):
 
 
 def test_a_dead_worker_is_named_with_what_to_try():
-    loader = make(Numbers(16, die=(9,)), 2, shuffle=False)
+    pipeline = Numbers(16, die=(9,))
+    loader = make(pipeline, 2, shuffle=False)
     with pytest.raises(DataError, match=r"data worker . of 2 was killed by SIGKILL .*loader.batch_size"):
         contents(loader.epoch(0))
-    assert_equal(contents(make(Numbers(16), 0).epoch(0)), contents(make(Numbers(16), 0).epoch(0)))
+    pipeline.die = ()  # what the next workers inherit
+    try:
+        assert_equal(contents(make(Numbers(16), 0, shuffle=False).epoch(0)), contents(loader.epoch(0)))
+        assert len(loader._workers) == 2
+    finally:
+        loader.close()
+
+
+def test_a_dead_worker_that_someone_else_has_waited_for():
+    loader = make(Numbers(40), 1)
+    batches = loader.epoch(0)
+    next(batches)
+    pid = loader._workers[0].pid
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    with pytest.raises(DataError, match="exit code is not known"):
+        contents(batches)
+    loader = make(Numbers(40), 1)
+    next(loader.epoch(0))
+    os.kill(loader._workers[0].pid, signal.SIGKILL)
+    os.waitpid(loader._workers[0].pid, 0)
+    loader.close()
 
 
 def test_close_ends_the_workers_and_leaves_nothing():
@@ -295,6 +354,36 @@ def test_training_loader_draws_by_list(images):
     assert sorted(int(batch["index"][0]) for batch in loader.epoch(0)) == [0, 1, 2]
 
 
+def test_repetitions_within_an_epoch_are_augmented_anew(images):
+    def noise(sample, rng):
+        sample["image"] = np.full((4, 4, 3), rng.integers(1 << 8, size=3), np.uint8)
+        return sample
+
+    def drawn(ratios, workers=0):
+        loader = build_train_loader(
+            TrainPipeline(images, [noise], 0),
+            ratios=ratios, seed=0, rank=0, world_size=1, **{**NODE, "num_workers": workers},
+        )  # fmt: skip
+        found = {}
+        for batch in loader.epoch(0):
+            for image, index in zip(batch["image"], batch["index"].tolist(), strict=True):
+                found.setdefault(index, []).append(tuple(image[0, 0].tolist()))
+        loader.close()
+        return found
+
+    once, thrice = drawn([1.0, 1.0]), drawn([3.0, 1.0])
+    assert sorted(thrice) == list(range(6))  # indices are those of the records
+    for index in range(3):
+        assert len(set(thrice[index])) == 3
+        assert once[index][0] in thrice[index]
+    for index in range(3, 6):
+        assert once[index] == thrice[index]  # the other samples keep their random numbers
+    assert {index: set(colours) for index, colours in drawn([3.0, 1.0], workers=1).items()} == {
+        index: set(colours) for index, colours in thrice.items()
+    }
+    assert TrainPipeline(images, [], 0).describe(7).endswith("1.png (list.txt:2)")
+
+
 def test_images_of_different_size_in_a_batch_are_explained(images):
     pipeline = TrainPipeline(images, [], 0)
     loader = build_train_loader(pipeline, ratios=None, seed=0, rank=0, world_size=1, **{**NODE, "batch_size": 6})
@@ -327,13 +416,16 @@ def test_fork_after_opencv_has_used_its_threads(images):
 
 
 def test_number_of_workers(monkeypatch):
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(16)))
+    def cores(count):
+        monkeypatch.setattr("ocrexp.data.loader.available_cores", lambda: count)
+
+    cores(16)
     assert resolve_workers("auto") == 8
     assert resolve_workers("auto", world_size=4) == 3
     assert resolve_workers(0) == 0
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    cores(2)
     assert resolve_workers("auto") == 1
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
+    cores(1)
     assert resolve_workers("auto") == 0
     with pytest.raises(ConfigError, match="many"):
         resolve_workers("many")

@@ -39,11 +39,21 @@ def test_ratios_draw_anew_each_epoch():
     sampler = EpochSampler([100, 10], [0.3, 2.5], 5, seed=0)
     drawn = [np.concatenate(sampler.batches(epoch)) for epoch in (0, 1)]
     for indices in drawn:
-        counts = np.bincount(indices, minlength=110)
+        assert len(set(indices.tolist())) == len(indices)  # repetitions are told apart
+        counts = np.bincount(indices % 110, minlength=110)
         assert counts[:100].sum() == 30
         assert counts[:100].max() == 1
         assert sorted(counts[100:]) == [2] * 5 + [3] * 5
+        assert sorted(np.unique(indices // 110, return_counts=True)[1]) == [5, 10, 40]
     assert set(drawn[0][drawn[0] < 100]) != set(drawn[1][drawn[1] < 100])
+
+
+def test_the_order_shares_no_stream_with_a_sample():
+    order = EpochSampler([50], None, 4, seed=1).order(2)
+    assert order.tolist() != np.random.default_rng([1, 2, 0]).permutation(50).tolist()
+    drawn_first = np.random.default_rng([1, 2, 0])
+    drawn_first.permutation(50)
+    assert order.tolist() != drawn_first.permutation(50).tolist()
 
 
 def test_without_shuffling_in_order():

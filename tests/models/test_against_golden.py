@@ -5,6 +5,7 @@ The golden files hold no weights: each follows from its name (`golden_state`), a
 
 import json
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import paddle
 import pytest
 
+from ocrexp.environment import SWITCH
 from ocrexp.losses.db import DBLoss
 from ocrexp.models.backbones.mobilenet_v3 import MobileNetV3
 from ocrexp.models.backbones.resnet_vd import ResNetVd
@@ -21,6 +23,8 @@ from ocrexp.models.model import OCRModel
 from ocrexp.models.necks.db_fpn import DBFPN
 
 NAMES = ["det_mv3_db", "ch_det_mv3_db_v2.0", "det_r18_vd_db", "det_r50_vd_db"]
+# With the CPU's own kernels; and, for one of each backbone, without them: the operators that a GPU runs.
+CASES = [*((name, "1") for name in NAMES), ("det_mv3_db", "0"), ("det_r18_vd_db", "0")]
 LOSS_NAMES = {
     "loss.loss": "loss",
     "loss.loss_shrink_maps": "loss_shrink",
@@ -108,9 +112,12 @@ def golden_state(model: OCRModel, gain: float) -> dict[str, np.ndarray]:
     return state
 
 
-@pytest.fixture(scope="module", params=NAMES)
-def case(request: pytest.FixtureRequest, golden: Path) -> Golden:
-    return Golden(golden / "models", request.param)
+@pytest.fixture(scope="module", params=CASES, ids=lambda case: f"{case[0]}-{'tuned' if case[1] == '1' else 'plain'}")
+def case(request: pytest.FixtureRequest, golden: Path) -> Iterator[Golden]:
+    name, tuning = request.param
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(SWITCH, tuning)
+        yield Golden(golden / "models", name)
 
 
 def test_parameters_have_the_names_shapes_and_order_of_paddleocr(case: Golden) -> None:

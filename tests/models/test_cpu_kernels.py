@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import paddle
@@ -230,3 +231,27 @@ for ours, theirs in zip(here, there, strict=True):
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=os.environ)
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"padding": 1},
+        {"padding": (1, 1), "stride": (2, 2), "groups": 2},
+        {"padding": 2, "dilation": 2},
+        {"padding": (0, 1)},
+        {"padding": [0, 1, 1, 2]},
+        {"padding": [[0, 0], [0, 0], [1, 0], [0, 1]]},
+        {"padding": "same"},
+        {"padding": 1, "stride": (1, 2)},
+        {"padding": 1, "padding_mode": "reflect"},
+        {"padding": 1, "data_format": "NHWC"},
+    ],
+    ids=str,
+)
+def test_a_layer_takes_all_arguments_of_paddles_own(arguments: dict[str, Any]) -> None:
+    ours, theirs = Conv2D(4, 6, 3, **arguments), paddle.nn.Conv2D(4, 6, 3, **arguments)
+    theirs.set_state_dict(ours.state_dict())
+    x = paddle.randn([2, 9, 11, 4] if "data_format" in arguments else [2, 4, 9, 11])
+    np.testing.assert_allclose(ours(x).numpy(), theirs(x).numpy(), atol=1e-5)

@@ -103,3 +103,30 @@ def test_images_are_normalised_in_float32_by_a_model_of_half_precision() -> None
     prepared = model.prepare(image)
     assert prepared.dtype == paddle.float32
     np.testing.assert_array_equal(prepared.numpy(), expected.numpy())
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_maps_of_db_are_float32_whatever_its_convolutions_give(training: bool) -> None:
+    paddle.seed(2)
+    head = DBHead(16, kernel_list=(3, 3, 3))  # by paddle's operators
+    head.train() if training else head.eval()
+    for branch in (head.binarize, head.thresh):
+        branch.conv3.register_forward_post_hook(lambda _, __, output: output.astype("bfloat16"))
+    maps = head(paddle.randn([1, 16, 8, 8]))["maps"]
+    assert maps.dtype == paddle.float32
+    if training:
+        shrink, threshold, binary = maps.numpy()[0]
+        np.testing.assert_allclose(binary, 1 / (1 + np.exp(-50 * (shrink - threshold))), atol=1e-5)
+
+
+@pytest.mark.parametrize(("training", "key"), [(True, "augment.warp.size"), (False, "preprocess.resize.image_shape")])
+@pytest.mark.parametrize("tuning", ["1", "0"])
+def test_a_size_that_does_not_halve_five_times_is_said(
+    monkeypatch: pytest.MonkeyPatch, training: bool, key: str, tuning: str
+) -> None:
+    monkeypatch.setenv("OCREXP_CPU_TUNING", tuning)
+    model = build(MobileNetV3("small", 0.35), {"mean": MEAN, "std": STD})
+    model.train() if training else model.eval()
+    with pytest.raises(ConfigError, match=f"100 × 64 pixels .* multiples of 32: set {key}") as error:
+        model(paddle.zeros([1, 64, 100, 3], dtype="uint8"))
+    assert "\n" not in str(error.value)

@@ -101,3 +101,14 @@ def test_curves_are_drawn_after_an_evaluation_and_at_the_end(
     (tmp_path / "metrics.csv").write_text("step,train/loss,val/hmean\n10,1.0,\n20,0.5,0.4\n")
     Curves().on_fit_end(run, "done")
     assert sorted(path.name for path in (tmp_path / "plots").iterdir()) == ["loss.png", "metrics.png"]
+
+
+def test_a_full_disk_costs_the_pictures_only(
+    tmp_path: Path, result: EvalResult, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "plots").write_text("a file where the folder should be")  # writing below it fails as on a full disk
+    run = Run(tmp_path)
+    with caplog.at_level(logging.WARNING):
+        PredictionPictures().on_evaluation_end(run, result, is_best=True)
+    assert "pictures could not be written" in caplog.text
+    assert run.loggers.images  # the loggers still get them

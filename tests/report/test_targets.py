@@ -14,8 +14,10 @@ def sample():
 def test_panels_side_by_side():
     picture = draw_targets(DBTargets()(sample(), np.random.default_rng(0)))
     assert picture.dtype == np.uint8
-    assert picture.shape == (160 + 16, 4 * 160 + 3 * 4, 3)
-    polygons, shrink = picture[16:, :160], picture[16:, 164:324]
+    band = picture.shape[0] - 160  # with the panel's name
+    assert 16 <= band <= 48
+    assert picture.shape[1] == 4 * 160 + 3 * 6
+    polygons, shrink = picture[band:, :160], picture[band:, 166:326]
     red, green = polygons[..., 0].astype(int), polygons[..., 1].astype(int)
     assert (green - red)[20:50].max() > 100  # learnt
     assert (red - green)[80:110].max() > 100  # left out
@@ -24,4 +26,4 @@ def test_panels_side_by_side():
 
 
 def test_without_maps_only_the_polygons():
-    assert draw_targets(sample()).shape == (176, 160, 3)
+    assert draw_targets(sample()).shape[1:] == (160, 3)

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ocrexp.engine.callbacks.base import Callback, RunView
+from ocrexp.types import UnusableSample
 
 log = logging.getLogger(__name__)
 
@@ -32,12 +33,17 @@ class FirstSamples(Callback):
         folder = run.run_dir / "plots" / "targets"
         folder.mkdir(parents=True, exist_ok=True)
         pictures = []
-        for index in run.train_loader.sampler.first_indices(self.count):  # type: ignore[attr-defined]
-            sample = pipeline.sample(int(index), 0)
+        for index in run.train_loader.sampler.first_indices(self.count).tolist():  # type: ignore[attr-defined]
+            try:
+                sample = pipeline.sample(index, 0)
+            except UnusableSample as reason:
+                log.warning("not drawn, the sample cannot be used: %s: %s", pipeline.describe(index), reason)
+                continue
             picture = self.draw(sample)
             pictures.append(picture)
             cv2.imwrite(str(folder / f"{len(pictures) - 1:02d}.jpg"), picture[..., ::-1])
         log.info("%d samples as the loss sees them: %s", len(pictures), folder)
-        run.loggers.log_images("targets", pictures[:8], run.step)
+        if pictures:
+            run.loggers.log_images("targets", pictures[:8], run.step)
         if self.stop:
             run.request_stop("the samples are drawn (debug=targets)")

@@ -56,11 +56,14 @@ class PredictionPictures(Callback):
 
         draw = self.draw or draw_sample
         folder = run.run_dir / "plots" / "predictions"
-        folder.mkdir(parents=True, exist_ok=True)
         pictures = [draw(sample) for sample in samples]
-        for index, picture in enumerate(pictures):
-            _write(folder / f"step_{run.step:07d}_{index:02d}.jpg", picture)
-        self._forget(folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for index, picture in enumerate(pictures):
+                _write(folder / f"step_{run.step:07d}_{index:02d}.jpg", picture)
+            self._forget(folder)
+        except OSError as error:  # a full disk: pictures are not worth a run
+            log.warning("the pictures could not be written to %s: %s", folder, error.strerror or error)
         captions = [caption(s) if self.draw is None else Path(s.path).name for s in samples]
         run.loggers.log_images("val/predictions", pictures, run.step, captions)
 

@@ -11,8 +11,10 @@ from __future__ import annotations
 import ctypes
 import functools
 import logging
+import math
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -100,14 +102,10 @@ class Library:
     def destroy(self, kind: str, pointer: ctypes.c_void_p) -> None:
         getattr(self._c, f"dnnl_{kind}_destroy")(pointer)
 
-    def plain(self, shape: Shape) -> Handle:
-        """Descriptor of a contiguous float32 tensor."""
-        strides, step = [], 1
-        for size in reversed(shape):
-            strides.append(step)
-            step *= size
+    def strided(self, shape: Shape, strides: Shape) -> Handle:
+        """Descriptor of a float32 tensor whose strides, in values, are given."""
         return self.create(
-            "memory_desc", "memory_desc_create_with_strides", len(shape), _dims(shape), _FLOAT32, _dims(strides[::-1])
+            "memory_desc", "memory_desc_create_with_strides", len(shape), _dims(shape), _FLOAT32, _dims(strides)
         )
 
     def free_layout(self, shape: Shape) -> Handle:
@@ -156,17 +154,43 @@ def library() -> Library | None:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class View:
+    """Where the values of a tensor lie inside a contiguous one of shape `whole`, counted in values."""
+
+    shape: Shape
+    strides: Shape
+    offset: int
+    whole: Shape
+
+    @classmethod
+    def of_all(cls, shape: Shape) -> View:
+        strides = tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
+        return cls(shape, strides, 0, shape)
+
+    @classmethod
+    def of_parity(cls, shape: Shape, row: int, column: int) -> View:
+        """Every second row and column of a map of twice the height and width, from `row` and `column` (0 or 1) on."""
+        n, c, h, w = shape
+        return cls(shape, (4 * c * h * w, 4 * h * w, 4 * w, 2), 2 * w * row + column, (n, c, 2 * h, 2 * w))
+
+
 class _Slot:
     """A memory object whose data pointer changes from call to call."""
 
-    def __init__(self, lib: Library, desc: Any) -> None:
+    def __init__(self, lib: Library, desc: Any, offset: int = 0) -> None:
         self._lib = lib
         self.desc = desc
+        self._offset = 4 * offset
         self.values = -(-lib.size(desc) // 4)
         self.memory = lib.create("memory", "memory_create", desc, lib.engine, None)
 
+    @classmethod
+    def of(cls, lib: Library, view: View) -> _Slot:
+        return cls(lib, lib.strided(view.shape, view.strides), view.offset)
+
     def point_to(self, tensor: Tensor) -> Handle:
-        self._lib.call("memory_set_data_handle", self.memory, ctypes.c_void_p(tensor.data_ptr()))
+        self._lib.call("memory_set_data_handle", self.memory, ctypes.c_void_p(tensor.data_ptr() + self._offset))
         return self.memory
 
 
@@ -190,15 +214,16 @@ class _Kernel:
 
 
 class _Primitive:
-    """A primitive that reads plain tensors and writes a plain one, with the changes of layout that it needs."""
+    """A primitive that reads and writes views of paddle's tensors, with the changes of layout that it needs."""
 
-    def __init__(self, lib: Library, desc: Handle, inputs: dict[str, Shape], output: tuple[str, Shape]) -> None:
+    def __init__(self, lib: Library, desc: Handle, inputs: dict[str, View], output: tuple[str, View]) -> None:
         self._lib = lib
         self._desc = desc  # owns the descriptors of the inner memories
         self._kernel = _Kernel(lib, desc)
-        self._output_name, self._output_shape = output
+        self._output_name = output[0]
+        self._output_shape = output[1].whole
         self._inner = {name: _Slot(lib, lib.queried(desc, name)) for name in [*inputs, self._output_name]}
-        self._outer = {name: _Slot(lib, lib.plain(shape)) for name, shape in [*inputs.items(), output]}
+        self._outer = {name: _Slot.of(lib, view) for name, view in [*inputs.items(), output]}
         self._to_inner = {name: self._reorder(self._outer[name], self._inner[name]) for name in inputs}
         self._from_inner = self._reorder(self._inner[self._output_name], self._outer[self._output_name])
 
@@ -207,8 +232,8 @@ class _Primitive:
             return None
         return _Kernel(self._lib, self._lib.reorder(source.desc, target.desc))
 
-    def __call__(self, **tensors: Tensor) -> Tensor:
-        """Contiguous float32 tensors by the names of the inputs; gives the output as a new tensor."""
+    def __call__(self, tensors: dict[str, Tensor], result: Tensor | None = None) -> Tensor:
+        """Contiguous float32 tensors by the names of the inputs; writes the output into `result` or a new tensor."""
         arguments: dict[str, Handle] = {}
         kept: list[Tensor] = []  # buffers must outlive the call
         for name, tensor in tensors.items():
@@ -219,7 +244,8 @@ class _Primitive:
             kept.append(_buffer(inner))
             arguments[name] = inner.point_to(kept[-1])
             reorder({"src": self._outer[name].point_to(tensor), "dst": arguments[name]})
-        result = paddle.empty(self._output_shape, dtype="float32")
+        if result is None:
+            result = paddle.empty(self._output_shape, dtype="float32")
         inner = self._inner[self._output_name]
         target = result if self._from_inner is None else _buffer(inner)
         arguments[self._output_name] = inner.point_to(target)
@@ -237,54 +263,65 @@ class Convolution:
         lib: from `library()`.
         x: shape [N, C, H, W] of the input.
         weight: shape [O, C / groups, kh, kw] of the weights.
-        stride, padding: of height and width.
+        stride: of height and width.
+        padding: of top and left, of bottom and right.
         groups: as in paddle.
+        parity: (row, column), each 0 or 1: the output is every second row and column of a map twice as high and wide.
 
     Raises:
         OneDNNError: there is no kernel for it.
     """
 
     def __init__(
-        self, lib: Library, x: Shape, weight: Shape, stride: tuple[int, int], padding: tuple[int, int], groups: int
+        self,
+        lib: Library,
+        x: Shape,
+        weight: Shape,
+        stride: tuple[int, int],
+        padding: tuple[tuple[int, int], tuple[int, int]],
+        groups: int = 1,
+        parity: tuple[int, int] | None = None,
     ) -> None:
         self._lib = lib
-        n, _, height, width = x
         out, _, kh, kw = weight
-        y = (n, out, (height + 2 * padding[0] - kh) // stride[0] + 1, (width + 2 * padding[1] - kw) // stride[1] + 1)
-        self._weight_shape = weight
+        before, after = padding
+        height = (x[2] + before[0] + after[0] - kh) // stride[0] + 1
+        width = (x[3] + before[1] + after[1] - kw) // stride[1] + 1
+        y = (x[0], out, height, width)
         grouped = weight if groups == 1 else (groups, out // groups, weight[1], kh, kw)
-        self._shapes = {"x": x, "weight": grouped, "y": y}
-        self._geometry = (_dims(stride), _dims((0, 0)), _dims(padding), _dims(padding))
+        self._weight_shape = weight
+        self._x, self._weight = View.of_all(x), View.of_all(grouped)
+        self._y = View.of_all(y) if parity is None else View.of_parity(y, *parity)
+        self._geometry = (_dims(stride), _dims((0, 0)), _dims(before), _dims(after))
         self._free = tuple(lib.free_layout(shape) for shape in (x, grouped, y))
         src, weights, dst = self._free
         self._desc = lib.convolution("forward", _FORWARD_TRAINING, _DIRECT, src, weights, None, dst, *self._geometry)
-        self._forward = _Primitive(lib, self._desc, {"src": x, "weights": grouped}, ("dst", y))
+        self._forward = _Primitive(lib, self._desc, {"src": self._x, "weights": self._weight}, ("dst", self._y))
 
     @functools.cached_property
     def _data(self) -> _Primitive:
         src, weights, dst = self._free
         desc = self._lib.convolution("backward_data", _DIRECT, src, weights, dst, *self._geometry, self._desc)
-        x, weight, y = self._shapes.values()
-        return _Primitive(self._lib, desc, {"diff_dst": y, "weights": weight}, ("diff_src", x))
+        return _Primitive(self._lib, desc, {"diff_dst": self._y, "weights": self._weight}, ("diff_src", self._x))
 
     @functools.cached_property
     def _weights(self) -> _Primitive:
         src, weights, dst = self._free
         desc = self._lib.convolution("backward_weights", _DIRECT, src, weights, None, dst, *self._geometry, self._desc)
-        x, weight, y = self._shapes.values()
-        return _Primitive(self._lib, desc, {"src": x, "diff_dst": y}, ("diff_weights", weight))
+        return _Primitive(self._lib, desc, {"src": self._x, "diff_dst": self._y}, ("diff_weights", self._weight))
 
-    def forward(self, x: Tensor, weight: Tensor) -> Tensor:
+    def forward(self, x: Tensor, weight: Tensor, result: Tensor | None = None) -> Tensor:
+        """The output; with a parity, other rows and columns of `result` are left as they are."""
         with self._lib.lock:
-            return self._forward(src=x, weights=weight)
+            return self._forward({"src": x, "weights": weight}, result)
 
     def input_gradient(self, gradient: Tensor, weight: Tensor) -> Tensor:
         with self._lib.lock:
-            return self._data(diff_dst=gradient, weights=weight)
+            return self._data({"diff_dst": gradient, "weights": weight})
 
     def weight_gradient(self, x: Tensor, gradient: Tensor) -> Tensor:
         with self._lib.lock:
-            return self._weights(src=x, diff_dst=gradient).reshape(self._weight_shape)
+            return self._weights({"src": x, "diff_dst": gradient}).reshape(self._weight_shape)
 
 
 def _dims(values: Sequence[int]) -> Any:

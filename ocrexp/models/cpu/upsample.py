@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import paddle
 from paddle import Tensor
-from paddle.nn import functional as F
 
+from ocrexp.models.cpu import conv as cpu
 from ocrexp.models.layers import conv2d, nearest_upsample
 
 
@@ -37,7 +37,8 @@ class TwoLevels:
 def conv3x3_of_doubled(x: Tensor, weight: Tensor) -> Tensor:
     """`conv2d(nearest_upsample(x, 2), weight, padding=1)`: [N, C, H, W] by [O, C, 3, 3] to [N, O, 2H, 2W]."""
     kernels = [kernel for rows in _by_parity(weight, 2) for kernel in _by_parity(rows, 3)]
-    return _Interleave.apply(conv2d(x, paddle.concat(kernels), None, 1, 1))
+    y = cpu.conv2x2_by_parity(x, kernels) if cpu.applies(x) else None
+    return conv2d(nearest_upsample(x, 2), weight, None, 1, 1) if y is None else y
 
 
 def composed(weight: Tensor, pointwise: Tensor) -> Tensor:
@@ -52,29 +53,3 @@ def _by_parity(weight: Tensor, axis: int) -> tuple[Tensor, Tensor]:
     """The two taps that three kernel rows (columns) become for an even and for an odd output row (column)."""
     first, middle, last = weight.split(3, axis=axis)
     return paddle.concat([first, middle + last], axis=axis), paddle.concat([first + middle, last], axis=axis)
-
-
-class _Interleave(paddle.autograd.PyLayer):
-    """[N, 4 · O, H + 1, W + 1], one block of channels for each parity (row, column), to [N, O, 2H, 2W].
-
-    Odd rows (columns) come from windows one further down (right).
-    """
-
-    @staticmethod
-    def forward(ctx, x):  # type: ignore[no-untyped-def]  # noqa: ARG004  # paddle's protocol
-        n, channels, height, width = x.shape
-        out, height, width = channels // 4, height - 1, width - 1
-        parts = [
-            x[:, out * (2 * a + b) : out * (2 * a + b + 1), a : a + height, b : b + width]
-            for a in (0, 1)
-            for b in (0, 1)
-        ]
-        stacked = paddle.stack(parts, axis=2).reshape([n, channels, height, width])
-        return F.pixel_shuffle(stacked, 2)
-
-    @staticmethod
-    def backward(ctx, gradient):  # type: ignore[no-untyped-def]  # noqa: ARG004
-        n, out, height, width = gradient.shape
-        parts = F.pixel_unshuffle(gradient, 2).reshape([n, out, 4, height // 2, width // 2]).unbind(axis=2)
-        padded = [F.pad(part, [k % 2, 1 - k % 2, k // 2, 1 - k // 2]) for k, part in enumerate(parts)]
-        return paddle.concat(padded, axis=1)

@@ -16,7 +16,7 @@ from paddle.nn import initializer
 from ocrexp.errors import ConfigError
 from ocrexp.models.cpu import conv as cpu
 from ocrexp.models.cpu.upsample import TwoLevels
-from ocrexp.models.layers import Conv2D, relu
+from ocrexp.models.layers import Conv2D, full_precision, relu
 
 
 class MapBranch(nn.Layer):
@@ -42,7 +42,7 @@ class MapBranch(nn.Layer):
         if self._pointwise and cpu.applies(x):
             return self._upsample_pointwise(x)
         x = relu(self.conv_bn2(self.conv2(x)))
-        return F.sigmoid(self.conv3(x))
+        return _probability(self.conv3(x))
 
     def _upsample_pointwise(self, x: Tensor) -> Tensor:
         """The same by matrix products: 2×2 kernels of stride 2 make each pixel a block that overlaps no other.
@@ -52,11 +52,14 @@ class MapBranch(nn.Layer):
         """
         n, c, h, w = x.shape
         weight = self.conv2.weight.transpose([1, 2, 3, 0]).reshape([c * 4, c])
-        x = paddle.matmul(weight, x.reshape([n, c, h * w])).reshape([n, c, 4, h * w])
-        x = relu(self.conv_bn2(x.add_(self.conv2.bias.reshape([1, -1, 1, 1]))))
+        # The bias rides along as one more input channel of ones: adding it to the product would take a second.
+        bias = self.conv2.bias.reshape([c, 1]).expand([c, 4]).reshape([c * 4, 1])
+        x = paddle.concat([x.reshape([n, c, h * w]), paddle.ones([n, 1, h * w])], axis=1)
+        x = paddle.matmul(paddle.concat([weight, bias], axis=1), x).reshape([n, c, 4, h * w])
+        x = relu(self.conv_bn2(x))
         weight = self.conv3.weight.reshape([c, 4]).t()
         x = paddle.matmul(weight, x.reshape([n, c, 4 * h * w]))
-        x = F.sigmoid(x.add_(self.conv3.bias))
+        x = _probability(x.add_(self.conv3.bias))
         # inner row, inner column, outer row, outer column, height, width
         x = x.reshape([n, 2, 2, 2, 2, h, w]).transpose([0, 5, 3, 1, 6, 4, 2])
         return x.reshape([n, 1, 4 * h, 4 * w])
@@ -71,7 +74,7 @@ class DBHead(nn.Layer):
         kernel_list: kernel sizes of the convolution and of the two transposed convolutions (stride 2, no padding).
 
     `forward(features [N, in_channels, H/4, W/4])` gives `{"maps": …}`: in training [N, 3, H, W] (shrink, threshold,
-    binary), in evaluation [N, 1, H, W] (shrink), all in 0..1.
+    binary), in evaluation [N, 1, H, W] (shrink), all in 0..1, float32 in mixed precision too.
     """
 
     needs_targets = False
@@ -94,14 +97,21 @@ class DBHead(nn.Layer):
         if not self.training:
             return {"maps": self.binarize(x)}
         shrink, threshold = self._both(x) if isinstance(x, TwoLevels) else (self.binarize(x), self.thresh(x))
-        binary = F.sigmoid(self.k * (shrink - threshold))
-        return {"maps": paddle.concat([shrink, threshold, binary], axis=1)}
+        with full_precision():
+            binary = F.sigmoid(self.k * (shrink - threshold))
+            return {"maps": paddle.concat([shrink, threshold, binary], axis=1)}
 
     def _both(self, x: TwoLevels) -> tuple[Tensor, Tensor]:
         """Shrink and threshold map, their first convolutions done as one: `x` is read once."""
         weight = paddle.concat([self.binarize.conv1.weight, self.thresh.conv1.weight])
         first, second = x.conv3x3(weight).split(2, axis=1)
         return self.binarize.upsample(first), self.thresh.upsample(second)
+
+
+def _probability(logits: Tensor) -> Tensor:
+    """Sigmoid in float32: the binarization multiplies differences of maps by 50, and with them what rounding loses."""
+    with full_precision():
+        return F.sigmoid(logits.astype("float32"))
 
 
 def _batch_norm(channels: int) -> nn.BatchNorm2D:

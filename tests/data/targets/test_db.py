@@ -3,12 +3,18 @@
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
 
+from ocrexp.data.dataset import TrainPipeline
+from ocrexp.data.loader import build_train_loader
 from ocrexp.data.targets.db import DBTargets, LinearShrinkRatio
 from ocrexp.data.targets.maps import draw_threshold, shrink_polygon
 from ocrexp.errors import ConfigError
+from ocrexp.types import Record
 
 RNG = np.random.default_rng(0)
 # Sets with a region wholly beyond the canvas, for which PaddleOCR draws a stripe in the last column.
@@ -173,3 +179,25 @@ def test_wrong_values_are_refused(values, said):
 def test_dynamic_ratio_without_epochs_names_the_key():
     with pytest.raises(ConfigError, match=r"trainer\.max_epochs"):
         LinearShrinkRatio(0.4, 0.6, None)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_the_epoch_reaches_the_targets_through_the_loader(tmp_path, workers):
+    """`targets=db_dynamic` as the config has it: its kernels grow epoch by epoch as the ratio says."""
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((100, 200, 3), 90, np.uint8))
+    box = np.array([[20, 20], [140, 20], [140, 60], [20, 60]], np.float32)
+    records = [Record(tmp_path / "a.png", ("word",), (box,), (False,))] * 2
+    node = OmegaConf.load(Path(__file__).parents[3] / "conf" / "targets" / "db_dynamic.yaml")
+    config = OmegaConf.create({"targets": node, "trainer": {"max_epochs": 4}})
+    loader = build_train_loader(
+        TrainPipeline(records, [instantiate(config.targets)], 0),
+        ratios=None, seed=0, rank=0, world_size=1, batch_size=2, eval_batch_size=1, num_workers=workers, prefetch=2,
+        shuffle=True, drop_last=False,
+    )  # fmt: skip
+    try:
+        areas = [next(iter(loader.epoch(epoch)))["shrink_map"].sum(axis=(1, 2)).tolist() for epoch in range(4)]
+    finally:
+        loader.close()
+    for ratio, found in zip((0.4, 0.45, 0.5, 0.55), areas, strict=True):
+        assert found == [targets([box], size=(100, 200), ratio=ratio)["shrink_map"].sum()] * 2
+    assert areas == sorted(areas) and len({first for first, _ in areas}) == 4
