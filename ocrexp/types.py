@@ -56,6 +56,14 @@ class Sample(TypedDict, total=False):
     shrink_mask: npt.NDArray[np.uint8]
     threshold_map: npt.NDArray[np.float32]
     threshold_mask: npt.NDArray[np.uint8]
+    label_ctc: npt.NDArray[np.int64]
+    label_attention: npt.NDArray[np.int64]
+    label_nrtr: npt.NDArray[np.int64]
+    label_sar: npt.NDArray[np.int64]
+    label_parseq: npt.NDArray[np.int64]
+    label_vitstr: npt.NDArray[np.int64]
+    length: int  # characters of the text
+    valid_ratio: float  # share of the image's width that is no padding
 
 
 class Transform(Protocol):
@@ -91,6 +99,22 @@ class DetPrediction:
 
     polygons: list[Polygon]
     scores: list[float]
+
+
+@dataclass(frozen=True, slots=True)
+class RecReference:
+    """Ground truth of one image for recognition: the raw text of the label."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecPrediction:
+    """Recognised text of one image; `score` is the mean of its characters' scores in 0..1, 0 if there are none."""
+
+    text: str
+    score: float
+    char_scores: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,20 @@ from ocrexp.config.check import check
 from ocrexp.config.compose import compose
 from ocrexp.config.paths import groups, options_of, shipped_conf
 
-NEEDED = {"dataset": {"det_list": ["dataset.root=/data"], "icdar2015": ["dataset.root=/data"]}}
+NEEDED = {
+    "dataset": {"det_list": ["dataset.root=/data"], "icdar2015": ["dataset.root=/data"]},
+    "charset": {"characters": ["charset.characters=abc"], "dictionary": ["charset.path=dict.txt"]},
+    "model/transform": {"tps": ["model=crnn_mbv3"], "stn": ["model=svtr_tiny"]},
+    # Heads that decode character by character read the length of the labels.
+    "model/head": {
+        "attention": ["targets=attention"],
+        "nrtr": ["targets=nrtr"],
+        "sar": ["targets=sar"],
+        "parseq": ["targets=parseq"],
+        "multi_nrtr": ["targets=ctc_nrtr"],
+        "multi_sar": ["targets=ctc_sar"],
+    },
+}
 OPTIONS = [
     (group, option)
     for group in groups()

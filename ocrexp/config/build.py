@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from ocrexp.errors import ConfigError
 if TYPE_CHECKING:
     import paddle
 
+    from ocrexp.data.charset import Charset
     from ocrexp.data.loader import Loader
     from ocrexp.engine.settings import RunPlan, TrainerSettings
     from ocrexp.models.model import OCRModel
@@ -51,13 +53,38 @@ def named(node: DictConfig | None) -> dict[str, Any]:
     return {str(name): build(part) for name, part in node.items() if part is not None}
 
 
-def build_model(config: DictConfig) -> OCRModel:
-    """The model with pretrained weights loaded and parts frozen as `model.pretrained` and `model.freeze` ask."""
+def build_charset(config: DictConfig, source: DataSource | None = None) -> Charset | None:
+    """The characters of a recogniser; None for other tasks. `charset=from_labels` reads them off the training labels
+    of `source`."""
+    node = OmegaConf.select(config, "charset")
+    if node is None:
+        return None
+    charset = build(node)
+    if isinstance(charset, functools.partial):
+        if source is None:
+            raise ConfigError("charset=from_labels needs the training labels; give charset=dictionary and its path")
+        charset = charset(texts=[text for record in source.train_records() for text in record.texts])
+    return charset
+
+
+def build_model(config: DictConfig, charset: Charset | None = None) -> OCRModel:
+    """The model with pretrained weights loaded and parts frozen as `model.pretrained` and `model.freeze` ask.
+
+    A recognition head states the kind of its tokens (`token_kind`) and is given `out_channels`, the number of classes
+    that the charset has for this kind; a head of several kinds (`multi`) is given the numbers of all.
+    """
     from ocrexp.models.pretrained import freeze, load_pretrained
 
     node = config.model
-    own = ("pretrained", "pretrained_min_coverage", "freeze", "name")
-    model: OCRModel = build(OmegaConf.masked_copy(node, [key for key in node if key not in own]))
+    own = ("pretrained", "pretrained_min_coverage", "freeze", "name", "head")
+    head = build(node.head)
+    kind = getattr(getattr(head, "func", head), "token_kind", None)
+    if kind is not None:
+        if charset is None:
+            raise ConfigError("a recognition head needs its characters: choose a charset, as charset=en94")
+        classes = charset.class_counts()
+        head = functools.partial(head, out_channels=classes if kind == "multi" else classes[kind])
+    model: OCRModel = build(OmegaConf.masked_copy(node, [key for key in node if key not in own]), head=head)
     if node.pretrained:
         load_pretrained(model, node.pretrained, node.pretrained_min_coverage)
     if node.freeze:
@@ -76,17 +103,28 @@ def build_source(config: DictConfig) -> DataSource:
     return source
 
 
-def train_transforms(config: DictConfig) -> list[Transform]:
+def train_transforms(config: DictConfig, charset: Charset | None = None) -> list[Transform]:
     """What is done to a training sample: augmentation, then what the loss needs."""
-    return [*named(config.get("augment")).values(), build(config.targets)]
+    return [*named(config.get("augment")).values(), _with_charset(build(config.targets), charset)]
 
 
-def build_train_loader(config: DictConfig, source: DataSource, rank: int = 0, world_size: int = 1) -> Loader:
+def _with_charset(part: Any, charset: Charset | None) -> Any:
+    """A part that waits for the charset (a partial) with it; any other part as it is."""
+    return part(charset=charset) if isinstance(part, functools.partial) else part
+
+
+def build_train_loader(
+    config: DictConfig,
+    source: DataSource,
+    rank: int = 0,
+    world_size: int = 1,
+    charset: Charset | None = None,
+) -> Loader:
     """Batches for training; `loader.batch_size` is per process."""
     from ocrexp.data.dataset import TrainPipeline
     from ocrexp.data.loader import build_train_loader as make
 
-    pipeline = TrainPipeline(source.train_records(), train_transforms(config), config.seed)
+    pipeline = TrainPipeline(source.train_records(), train_transforms(config, charset), config.seed)
     return make(
         pipeline,
         ratios=config.dataset.get("ratios"),
@@ -116,9 +154,9 @@ def build_metric(config: DictConfig) -> Metric:
     return metric
 
 
-def build_postprocess(config: DictConfig) -> Postprocess:
-    """Outputs to predictions in original image coordinates."""
-    postprocess: Postprocess = build(config.postprocess)
+def build_postprocess(config: DictConfig, charset: Charset | None = None) -> Postprocess:
+    """Outputs to predictions: regions in original image coordinates, or text."""
+    postprocess: Postprocess = _with_charset(build(config.postprocess), charset)
     return postprocess
 
 

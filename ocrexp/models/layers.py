@@ -18,37 +18,60 @@ def make_divisible(value: float, divisor: int = 8) -> int:
     return rounded + divisor if rounded < 0.9 * value else rounded
 
 
+# Pixels of a map up to which 1×1 convolutions are done as one batched matrix product (measured with batches of 64).
+_SMALL = 512
+
+
 class Conv2D(nn.Conv2D):
     """`paddle.nn.Conv2D`, the same parameters and results; faster on a CPU in the plain case.
 
-    Plain is: one stride and one zero padding for both directions, no dilation, channels first.
+    Plain is: a stride and a zero padding for each direction, no dilation, channels first.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        stride, padding = self._stride, self._updated_padding
+        padding = self._updated_padding
         plain = (
-            len({*padding}) == 1
-            and not isinstance(self._padding, str)
-            and len({*stride}) == 1
+            not isinstance(self._padding, str)
+            and len(padding) == 2
             and {*self._dilation} == {1}
             and self._padding_mode == "zeros"
             and self._data_format == "NCHW"
         )
         if not plain:
             return super().forward(x)
-        return conv2d(x, self.weight, self.bias, stride[0], padding[0], self._groups)
+        return conv2d(x, self.weight, self.bias, self._stride, padding, self._groups)
 
 
-def conv2d(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int, groups: int = 1) -> Tensor:
-    """As `paddle.nn.functional.conv2d`, faster on a CPU.
+def conv2d(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: int | Sequence[int],
+    padding: int | Sequence[int],
+    groups: int = 1,
+) -> Tensor:
+    """As `paddle.nn.functional.conv2d`, faster on a CPU; pairs are (height, width).
 
-    1×1 convolutions are plain matrix products already and stay with paddle.
+    1×1 convolutions are plain matrix products already and stay with paddle, which takes the images one by one; where
+    they are small (lines of text), one batched product is a third faster over a whole recogniser.
     """
-    if weight.shape[2] > 1 and cpu.applies(x):
-        y = cpu.conv2d(x, weight, (stride, stride), (padding, padding), groups)
+    stride, padding = _pair(stride), _pair(padding)
+    if cpu.applies(x):
+        pointwise = tuple(weight.shape[2:]) == (1, 1)
+        if not pointwise:
+            y = cpu.conv2d(x, weight, stride, padding, groups)
+        elif groups == 1 and stride == (1, 1) and padding == (0, 0) and 1 < x.shape[2] * x.shape[3] <= _SMALL:
+            product = paddle.matmul(weight.flatten(1), x.flatten(2))
+            y = product.reshape([x.shape[0], weight.shape[0], x.shape[2], x.shape[3]])
+        else:
+            y = None
         if y is not None:
             return y if bias is None else y + bias.reshape([1, -1, 1, 1])
     return F.conv2d(x, weight, bias, stride=stride, padding=padding, groups=groups)
+
+
+def _pair(value: int | Sequence[int]) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else (value[0], value[1])
 
 
 def full_precision() -> AbstractContextManager[None]:
@@ -96,18 +119,46 @@ def nearest_upsample(x: Tensor, factor: int) -> Tensor:
 
 
 class SqueezeExcite(nn.Layer):
-    """Channel attention of MobileNetV3: global mean → 1×1 conv, ReLU → 1×1 conv, hard sigmoid (slope 0.2) → scale."""
+    """Channel attention of MobileNetV3: global mean → 1×1 conv, ReLU → 1×1 conv, hard sigmoid → scale.
 
-    def __init__(self, channels: int, reduction: int = 4) -> None:
+    `slope` is that of the hard sigmoid: PaddleOCR's MobileNetV3 has 0.2, its later networks 1/6.
+    """
+
+    def __init__(self, channels: int, reduction: int = 4, slope: float = 0.2) -> None:
         super().__init__()
         self.conv1 = nn.Conv2D(channels, channels // reduction, 1)
         self.conv2 = nn.Conv2D(channels // reduction, channels, 1)
+        self._slope = slope
 
     def forward(self, x: Tensor) -> Tensor:
         gate = F.adaptive_avg_pool2d(x, 1)
         gate = relu(self.conv1(gate))
-        gate = F.hardsigmoid(self.conv2(gate), slope=0.2, offset=0.5)
+        gate = F.hardsigmoid(self.conv2(gate), slope=self._slope, offset=0.5)
         return x * gate
+
+
+class DropPath(nn.Layer):
+    """Stochastic depth (Huang et al., arXiv 1603.09382): in training drops the whole branch of a sample."""
+
+    def __init__(self, drop_prob: float) -> None:
+        super().__init__()
+        self.drop_prob = drop_prob
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.drop_prob == 0 or not self.training:
+            return x
+        kept = paddle.rand([x.shape[0]] + [1] * (x.ndim - 1)) >= self.drop_prob
+        return x * (kept.astype(x.dtype) / (1 - self.drop_prob))
+
+
+def initialize_transformer(layer: nn.Layer) -> None:
+    """Linear weights from a normal of deviation 0.02 cut at two deviations, their biases 0 (ViT's start)."""
+    draw, zero = nn.initializer.TruncatedNormal(std=0.02), nn.initializer.Constant(0.0)
+    for sublayer in layer.sublayers(include_self=True):
+        if isinstance(sublayer, nn.Linear):
+            draw(sublayer.weight)
+            if sublayer.bias is not None:
+                zero(sublayer.bias)
 
 
 def count_parameters(layer: nn.Layer) -> int:

@@ -1,4 +1,4 @@
-"""A network of three parts that complete each other: backbone → neck → head."""
+"""A network of parts that complete each other: (transform →) backbone → neck → head."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ocrexp.models.layers import full_precision
 
 Array = npt.NDArray[np.float32]
 
-PARTS = ("backbone", "neck", "head")
+PARTS = ("transform", "backbone", "neck", "head")
 
 
 class OCRModel(nn.Layer):
@@ -27,9 +27,10 @@ class OCRModel(nn.Layer):
         backbone: a built layer with `out_channels` (one number or a list).
         neck: called with `in_channels=`; None: the head takes the backbone's output. Heights and widths of
             images must be multiples of its `size_multiple`, if it has one.
-        head: called with `in_channels=`. A head whose `needs_targets` is true gets the targets in training.
+        head: called with `in_channels=`. A head whose `needs_targets` is true gets the targets.
         normalize: `{"mean": [b, g, r], "std": [b, g, r]}`: uint8 images become (x / 255 - mean) / std. The numbers
-            are no part of the state.
+            are no part of the state. With one value each the images are made grey first.
+        transform: a built layer from images to images in front of the backbone (TPS), or None.
 
     `forward(images, targets=None)` takes uint8 [N, H, W, 3] images, normalised here on the device, or float32
     [N, 3, H, W] images that already are. It gives a dict of tensors, see the heads; it raises ConfigError for sizes
@@ -42,8 +43,10 @@ class OCRModel(nn.Layer):
         neck: Callable[..., nn.Layer] | None,
         head: Callable[..., nn.Layer],
         normalize: Mapping[str, Sequence[float]] | None = None,
+        transform: nn.Layer | None = None,
     ) -> None:
         super().__init__()
+        self.transform = transform
         self.backbone = backbone
         channels: Any = backbone.out_channels
         self.neck = None
@@ -60,6 +63,8 @@ class OCRModel(nn.Layer):
 
     def forward(self, images: Tensor, targets: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
         x = self.prepare(images)
+        if self.transform is not None:
+            x = self.transform(x)
         self._check_size(x)
         x = self.backbone(x)
         if self.neck is not None:
@@ -92,6 +97,8 @@ class OCRModel(nn.Layer):
             raise ConfigError("the model got uint8 images but no model.normalize; give its mean and std")
         # Transposed while it is still one byte a value.
         x = images.transpose([0, 3, 1, 2]).astype("float32")
+        if x.shape[1] == 3 and self._affine[0].shape[1] == 1:
+            x = (x * paddle.to_tensor(_GREY)).sum(axis=1, keepdim=True)
         place = str(images.place)
         if place not in self._affine_on:
             self._affine_on[place] = tuple(paddle.to_tensor(value, place=images.place) for value in self._affine)
@@ -103,6 +110,10 @@ class OCRModel(nn.Layer):
                 constants = (value.flatten() for value in (zero, one, scale_there, shift_there))
                 return F.batch_norm(x, *constants, training=False, epsilon=0.0)
             return x * scale_there + shift_there
+
+
+# Weights of blue, green and red in grey (ITU-R BT.601, as OpenCV).
+_GREY = np.array([0.114, 0.587, 0.299], dtype=np.float32).reshape(1, 3, 1, 1)
 
 
 def _affine(normalize: Mapping[str, Sequence[float]]) -> tuple[Array, Array]:

@@ -17,7 +17,7 @@ from ocrexp.models.cpu import conv, onednn
 from ocrexp.models.cpu.recompute import recomputed
 from ocrexp.models.cpu.upsample import TwoLevels, composed, conv3x3_of_doubled
 from ocrexp.models.heads.db import DBHead
-from ocrexp.models.layers import Conv2D, nearest_upsample
+from ocrexp.models.layers import Conv2D, conv2d, nearest_upsample
 from ocrexp.models.model import OCRModel
 from ocrexp.models.necks.db_fpn import DBFPN
 
@@ -43,6 +43,33 @@ def assert_same(ours: Callable[..., Tensor], theirs: Callable[..., Tensor], *inp
         results.append([output.numpy(), *(tensor.grad.numpy() for tensor in inputs)])
     for a, b in zip(*results, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=2e-5 * np.abs(b).max())
+
+
+@pytest.mark.parametrize(("height", "width", "bias"), [(4, 50, False), (1, 25, True), (30, 40, False), (1, 1, True)])
+def test_pointwise_convolution_of_small_and_large_maps(height: int, width: int, bias: bool) -> None:
+    x, weight, shift = leaf(3, 12, height, width), leaf(7, 12, 1, 1), leaf(7)
+    assert_same(
+        lambda x, w, b: conv2d(x, w, b if bias else None, 1, 0) + 0 * b.sum(),
+        lambda x, w, b: F.conv2d(x, w, b if bias else None) + 0 * b.sum(),
+        x,
+        weight,
+        shift,
+    )
+
+
+@needs_onednn
+@pytest.mark.parametrize(
+    ("height", "width", "stride", "padding"),
+    [(9, 30, (2, 1), (1, 2)), (6, 40, (1, 2), (1, 0)), (1, 40, (1, 1), (0, 1))],
+)
+def test_convolution_with_pairs(height: int, width: int, stride: tuple[int, int], padding: tuple[int, int]) -> None:
+    x, weight = leaf(2, 6, height, width), leaf(6, 1, 1 if height == 1 else 3, 3)
+    assert_same(
+        lambda x, w: conv2d(x, w, None, stride, padding, 6),
+        lambda x, w: F.conv2d(x, w, stride=stride, padding=padding, groups=6),
+        x,
+        weight,
+    )
 
 
 @needs_onednn

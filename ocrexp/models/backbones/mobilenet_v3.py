@@ -13,6 +13,8 @@ from paddle.nn import functional as F
 from ocrexp.errors import ConfigError
 from ocrexp.models.layers import Conv2D, SqueezeExcite, make_divisible, relu
 
+Stride = int | tuple[int, int]
+
 
 class Block(NamedTuple):
     """One row of the paper's tables 1 and 2, at scale 1."""
@@ -22,7 +24,7 @@ class Block(NamedTuple):
     channels: int
     squeeze_excite: bool
     activation: Literal["relu", "hardswish"]
-    stride: int
+    stride: Stride
 
 
 _LARGE = (
@@ -55,9 +57,9 @@ _SMALL = (
     Block(5, 576, 96, True, "hardswish", 1),
     Block(5, 576, 96, True, "hardswish", 1),
 )
-_STEM_CHANNELS = 16
-_LAST_CHANNELS = {"large": 960, "small": 576}
-_BLOCKS = {"large": _LARGE, "small": _SMALL}
+STEM_CHANNELS = 16
+LAST_CHANNELS = {"large": 960, "small": 576}
+BLOCKS = {"large": _LARGE, "small": _SMALL}
 
 
 class ConvBN(nn.Layer):
@@ -68,7 +70,7 @@ class ConvBN(nn.Layer):
         in_channels: int,
         out_channels: int,
         kernel_size: int,
-        stride: int = 1,
+        stride: Stride = 1,
         groups: int = 1,
         activation: Literal["relu", "hardswish"] | None = None,
     ) -> None:
@@ -136,20 +138,21 @@ class MobileNetV3(nn.Layer):
         in_channels: int = 3,
     ) -> None:
         super().__init__()
-        if model_name not in _BLOCKS:
+        if model_name not in BLOCKS:
             raise ConfigError(f"model.backbone.model_name={model_name}: choose large or small")
         if scale <= 0:
             raise ConfigError(f"model.backbone.scale={scale}: must be above 0")
-        channels = make_divisible(_STEM_CHANNELS * scale)
+        channels = make_divisible(STEM_CHANNELS * scale)
         self.conv = ConvBN(in_channels, channels, 3, stride=2, activation="hardswish")
         self.out_channels: list[int] = []
         self._stages: list[nn.Layer] = []
         stage: list[nn.Layer] = []
         stride = 2
-        for block in _BLOCKS[model_name]:
+        for block in BLOCKS[model_name]:
             if block.stride == 2 and stride >= 4:
                 self._add_stage(stage, channels)
                 stage = []
+            assert isinstance(block.stride, int)
             stride *= block.stride
             out_channels = make_divisible(scale * block.channels)
             stage.append(
@@ -162,7 +165,7 @@ class MobileNetV3(nn.Layer):
                 )
             )
             channels = out_channels
-        last = make_divisible(scale * _LAST_CHANNELS[model_name])
+        last = make_divisible(scale * LAST_CHANNELS[model_name])
         stage.append(ConvBN(channels, last, 1, activation="hardswish"))
         self._add_stage(stage, last)
 

@@ -11,20 +11,23 @@ from paddle.nn import functional as F
 from ocrexp.errors import ConfigError
 from ocrexp.models.layers import Conv2D, relu
 
-_DEPTHS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
-_CHANNELS = (64, 128, 256, 512)
+DEPTHS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+CHANNELS = (64, 128, 256, 512)
+
+
+Stride = int | tuple[int, int]
 
 
 class ConvBN(nn.Layer):
-    """Optional 2×2 average pooling, convolution without bias, batch norm, optional ReLU."""
+    """Optional average pooling by `pool`, convolution without bias, batch norm, optional ReLU."""
 
     def __init__(
         self,
         in_channels: int,
         out_channels: int,
         kernel_size: int,
-        stride: int = 1,
-        pool: bool = False,
+        stride: Stride = 1,
+        pool: Stride | None = None,
         relu: bool = False,
     ) -> None:
         super().__init__()
@@ -36,8 +39,8 @@ class ConvBN(nn.Layer):
         self._relu = relu
 
     def forward(self, x: Tensor) -> Tensor:
-        if self._pool:
-            x = F.avg_pool2d(x, kernel_size=2, stride=2, ceil_mode=True)
+        if self._pool is not None:
+            x = F.avg_pool2d(x, kernel_size=self._pool, stride=self._pool, ceil_mode=True)
         x = self._batch_norm(self._conv(x))
         return relu(x) if self._relu else x
 
@@ -47,11 +50,11 @@ class BasicBlock(nn.Layer):
 
     expansion = 1
 
-    def __init__(self, in_channels: int, channels: int, stride: int, project: bool) -> None:
+    def __init__(self, in_channels: int, channels: int, stride: Stride, project: bool) -> None:
         super().__init__()
         self.conv0 = ConvBN(in_channels, channels, 3, stride=stride, relu=True)
         self.conv1 = ConvBN(channels, channels, 3)
-        self.short = ConvBN(in_channels, channels, 1, pool=stride > 1) if project else None
+        self.short = ConvBN(in_channels, channels, 1, pool=None if stride == 1 else stride) if project else None
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.conv1(self.conv0(x))
@@ -63,12 +66,12 @@ class Bottleneck(nn.Layer):
 
     expansion = 4
 
-    def __init__(self, in_channels: int, channels: int, stride: int, project: bool) -> None:
+    def __init__(self, in_channels: int, channels: int, stride: Stride, project: bool) -> None:
         super().__init__()
         self.conv0 = ConvBN(in_channels, channels, 1, relu=True)
         self.conv1 = ConvBN(channels, channels, 3, stride=stride, relu=True)
         self.conv2 = ConvBN(channels, channels * 4, 1)
-        self.short = ConvBN(in_channels, channels * 4, 1, pool=stride > 1) if project else None
+        self.short = ConvBN(in_channels, channels * 4, 1, pool=None if stride == 1 else stride) if project else None
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.conv2(self.conv1(self.conv0(x)))
@@ -88,8 +91,8 @@ class ResNetVd(nn.Layer):
 
     def __init__(self, layers: int = 50, in_channels: int = 3) -> None:
         super().__init__()
-        if layers not in _DEPTHS:
-            raise ConfigError(f"model.backbone.layers={layers}: choose one of {', '.join(map(str, _DEPTHS))}")
+        if layers not in DEPTHS:
+            raise ConfigError(f"model.backbone.layers={layers}: choose one of {', '.join(map(str, DEPTHS))}")
         block = Bottleneck if layers >= 50 else BasicBlock
         self.conv1_1 = ConvBN(in_channels, 32, 3, stride=2, relu=True)
         self.conv1_2 = ConvBN(32, 32, 3, relu=True)
@@ -97,7 +100,7 @@ class ResNetVd(nn.Layer):
         self.out_channels: list[int] = []
         self._stages: list[list[nn.Layer]] = []
         channels = 64
-        for stage, (depth, width) in enumerate(zip(_DEPTHS[layers], _CHANNELS, strict=True)):
+        for stage, (depth, width) in enumerate(zip(DEPTHS[layers], CHANNELS, strict=True)):
             blocks: list[nn.Layer] = []
             for index in range(depth):
                 stride = 2 if index == 0 and stage > 0 else 1

@@ -1,0 +1,135 @@
+"""Classes of the kinds of recognition heads: where the characters stand among the special tokens, as in PaddleOCR."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Kind = Literal["ctc", "attention", "nrtr", "sar", "parseq", "vitstr"]
+Ids = npt.NDArray[np.int64]
+
+
+class Codec:
+    """Characters' positions to labels and classes back to positions.
+
+    A label of n characters is `start`, the characters, `end`, as far as the kind has them, and `padding` to its width.
+    """
+
+    kind: ClassVar[str]
+    before: ClassVar[int]  # special classes in front of the characters
+    after: ClassVar[int]  # and behind them
+
+    def __init__(self, characters: int) -> None:
+        self.characters = characters
+        self.classes = self.before + characters + self.after
+        self.start: int | None = None
+        self.end: int | None = None
+        self.padding = 0
+
+    def width(self, max_text_length: int) -> int:
+        """Width of the label of texts of up to so many characters."""
+        return max_text_length + (self.start is not None) + (self.end is not None)
+
+    def label(self, positions: Sequence[int], max_text_length: int) -> Ids:
+        """Label [width]; raises ValueError if the text is longer.
+
+        PaddleOCR's attention label becomes one too long for a batch at max_text_length - 1 characters, and its other
+        kinds take one to three characters less than max_text_length: here all take that many.
+        """
+        if len(positions) > max_text_length:
+            raise ValueError(f"{len(positions)} characters, at most {max_text_length} fit")
+        ids = [position + self.before for position in positions]
+        if self.start is not None:
+            ids.insert(0, self.start)
+        if self.end is not None:
+            ids.append(self.end)
+        label = np.full(self.width(max_text_length), self.padding, dtype=np.int64)
+        label[: len(ids)] = ids
+        return label
+
+    def is_character(self, ids: Ids) -> npt.NDArray[np.bool_]:
+        """Which classes are characters."""
+        return (ids >= self.before) & (ids < self.before + self.characters)
+
+    def position(self, ids: Ids) -> Ids:
+        """Positions of classes that are characters."""
+        return ids - self.before
+
+
+class CTCCodec(Codec):
+    """Blank, characters. A label has neither start nor end and is padded with the blank."""
+
+    kind = "ctc"
+    before, after = 1, 0
+    blank = 0
+
+    @staticmethod
+    def steps_needed(positions: Sequence[int]) -> int:
+        """Steps that a model must emit for a text: a blank is needed between equal neighbours."""
+        return len(positions) + sum(a == b for a, b in pairwise(positions))
+
+
+class AttentionCodec(Codec):
+    """`sos`, characters, `eos`; padded with `sos`."""
+
+    kind = "attention"
+    before, after = 1, 1
+
+    def __init__(self, characters: int) -> None:
+        super().__init__(characters)
+        self.start, self.end = 0, self.classes - 1
+
+
+class NRTRCodec(Codec):
+    """`blank` (padding), `<unk>`, `<s>`, `</s>`, characters."""
+
+    kind = "nrtr"
+    before, after = 4, 0
+
+    def __init__(self, characters: int) -> None:
+        super().__init__(characters)
+        self.start, self.end = 2, 3
+
+
+class SARCodec(Codec):
+    """Characters, `<UKN>`, `<BOS/EOS>`, `<PAD>`; the last is never predicted."""
+
+    kind = "sar"
+    before, after = 0, 3
+
+    def __init__(self, characters: int) -> None:
+        super().__init__(characters)
+        self.start = self.end = characters + 1
+        self.padding = characters + 2
+
+
+class ParseQCodec(Codec):
+    """`[E]`, characters, `[B]`, `[P]`; the last two are never predicted."""
+
+    kind = "parseq"
+    before, after = 1, 2
+
+    def __init__(self, characters: int) -> None:
+        super().__init__(characters)
+        self.start, self.end = characters + 1, 0
+        self.padding = characters + 2
+
+
+class ViTSTRCodec(Codec):
+    """`<s>` (also the padding), `</s>`, characters."""
+
+    kind = "vitstr"
+    before, after = 2, 0
+
+    def __init__(self, characters: int) -> None:
+        super().__init__(characters)
+        self.start, self.end = 0, 1
+
+
+KINDS: dict[str, type[Codec]] = {
+    codec.kind: codec for codec in (CTCCodec, AttentionCodec, NRTRCodec, SARCodec, ParseQCodec, ViTSTRCodec)
+}

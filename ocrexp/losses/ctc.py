@@ -1,0 +1,52 @@
+"""Connectionist temporal classification (Graves et al., 2006)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import paddle
+from paddle import Tensor
+from paddle.nn import functional as F
+
+
+class CTCLoss:
+    """Mean over the images of -log p(label); the blank is class 0.
+
+    A label that does not fit into the steps, because it has more characters than there are steps or because repeated
+    characters need a blank between them, has probability 0: its loss is infinite, and so is the mean, which stops the
+    run with the images at fault. PaddleOCR gives such a label loss 0 without a word. Labels that do not fit are meant
+    to be rejected, and counted, before they come here (`Codec.steps_needed`).
+
+    Args:
+        use_focal_loss: weight each image's loss by (1 - p(label))².
+
+    Calling it with outputs `ctc` (logits [N, T, C]) and a batch with `label_ctc` [N, L] and `length` [N] gives the
+    scalar `loss`. Computed in float32 also under AMP.
+    """
+
+    def __init__(self, use_focal_loss: bool = False) -> None:
+        self.use_focal_loss = use_focal_loss
+
+    def __call__(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        with paddle.amp.auto_cast(enable=False):
+            loss = ctc_losses(outputs["ctc"], batch["label_ctc"], batch["length"])
+            if self.use_focal_loss:
+                loss = loss * paddle.square(1 - paddle.exp(-loss))
+            return {"loss": loss.mean()}
+
+
+def ctc_losses(logits: Tensor, label: Tensor, length: Tensor) -> Tensor:
+    """Loss [N] of each image for logits [N, T, C], labels [N, L] and their lengths [N]."""
+    count, steps, _ = logits.shape
+    label, length = label.astype("int32"), length.astype("int64")
+    loss = F.ctc_loss(
+        logits.astype("float32").transpose([1, 0, 2]),
+        label,
+        paddle.full([count], steps, dtype="int64"),
+        length,
+        blank=0,
+        reduction="none",
+    ).reshape([-1])
+    repeats = (label[:, 1:] == label[:, :-1]) & (paddle.arange(1, label.shape[1]) < length.unsqueeze(1))
+    needed = length + repeats.astype("int64").sum(axis=1)
+    return paddle.where(needed <= steps, loss, paddle.full_like(loss, float("inf")))

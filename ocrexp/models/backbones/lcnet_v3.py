@@ -1,0 +1,203 @@
+"""PP-LCNetV3, the backbone of PP-OCRv4's mobile models: depthwise separable blocks of several branches that fuse into
+one convolution for inference (after RepVGG, Ding et al., arXiv 2101.03697), with learnable affine scales.
+
+Names and shapes of the parameters are those of PaddleOCR's `rec_lcnetv3`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import paddle
+from paddle import Tensor, nn
+from paddle.nn import functional as F
+
+from ocrexp.models.layers import Conv2D, SqueezeExcite, make_divisible
+
+Stride = int | tuple[int, int]
+
+
+class Row(NamedTuple):
+    """A block at scale 1."""
+
+    kernel_size: int
+    channels: int
+    out_channels: int
+    stride: Stride
+    squeeze_excite: bool = False
+
+
+_STAGES: dict[str, tuple[Row, ...]] = {
+    "blocks2": (Row(3, 16, 32, 1),),
+    "blocks3": (Row(3, 32, 64, 1), Row(3, 64, 64, 1)),
+    "blocks4": (Row(3, 64, 128, (2, 1)), Row(3, 128, 128, 1)),
+    "blocks5": (Row(3, 128, 256, (1, 2)), *[Row(5, 256, 256, 1)] * 4),
+    "blocks6": (
+        Row(5, 256, 512, (2, 1), squeeze_excite=True),
+        Row(5, 512, 512, 1, squeeze_excite=True),
+        Row(5, 512, 512, (2, 1)),
+        Row(5, 512, 512, 1),
+    ),
+}
+_DIVISOR = 16
+
+
+class LearnableAffine(nn.Layer):
+    """One scale and one bias for a whole tensor; they learn at `lab_lr` of the learning rate."""
+
+    def __init__(self, lab_lr: float) -> None:
+        super().__init__()
+        attr = paddle.ParamAttr(learning_rate=lab_lr)
+        self.scale = self.create_parameter([1], attr=attr, default_initializer=nn.initializer.Constant(1.0))
+        self.bias = self.create_parameter([1], attr=attr, default_initializer=nn.initializer.Constant(0.0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.scale * x + self.bias
+
+
+class Activation(nn.Layer):
+    """Hard swish and a learnable affine."""
+
+    def __init__(self, lab_lr: float) -> None:
+        super().__init__()
+        self.lab = LearnableAffine(lab_lr)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.lab(F.hardswish(x))
+
+
+class ConvBN(nn.Layer):
+    """Convolution without bias, batch norm."""
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: int, stride: Stride = 1, groups: int = 1
+    ) -> None:
+        super().__init__()
+        self.conv = Conv2D(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride=stride,
+            padding=kernel_size // 2,
+            groups=groups,
+            weight_attr=paddle.ParamAttr(initializer=nn.initializer.KaimingNormal()),
+            bias_attr=False,
+        )
+        self.bn = nn.BatchNorm2D(out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.bn(self.conv(x))
+
+
+class RepConv(nn.Layer):
+    """Sum of `branches` k×k convolutions, a 1×1 convolution and an identity, each with its batch norm; then affine,
+    hard swish, affine. `fuse()` turns the sum into one convolution with bias, for inference."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: Stride,
+        groups: int,
+        branches: int,
+        lab_lr: float,
+    ) -> None:
+        super().__init__()
+        self._spec = (in_channels, out_channels, kernel_size, stride, groups)
+        self.identity = nn.BatchNorm2D(in_channels) if out_channels == in_channels and stride == 1 else None
+        self.conv_kxk = nn.LayerList(
+            [ConvBN(in_channels, out_channels, kernel_size, stride, groups) for _ in range(branches)]
+        )
+        self.conv_1x1 = ConvBN(in_channels, out_channels, 1, stride, groups) if kernel_size > 1 else None
+        self.lab = LearnableAffine(lab_lr)
+        self.act = Activation(lab_lr)
+        self.reparam_conv: nn.Layer | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.reparam_conv is not None:
+            y = self.reparam_conv(x)
+        else:
+            branches = [self.identity, self.conv_1x1, *self.conv_kxk]
+            terms = [branch(x) for branch in branches if branch is not None]
+            y = sum(terms[1:], start=terms[0])
+        return self.act(self.lab(y))
+
+    def fuse(self) -> None:
+        """Replaces the branches by one convolution with the same result in evaluation mode."""
+        if self.reparam_conv is not None:
+            return
+        in_channels, out_channels, size, stride, groups = self._spec
+        fused = nn.Conv2D(in_channels, out_channels, size, stride=stride, padding=size // 2, groups=groups)
+        with paddle.no_grad():
+            terms = [self._as_conv(conv.conv.weight, conv.bn) for conv in self.conv_kxk]
+            if self.conv_1x1 is not None:
+                terms.append(self._as_conv(self.conv_1x1.conv.weight, self.conv_1x1.bn))
+            if self.identity is not None:
+                kernel = paddle.zeros([in_channels, in_channels // groups, 1, 1])
+                rows = paddle.arange(in_channels)
+                kernel[rows, rows % (in_channels // groups), 0, 0] = 1.0
+                terms.append(self._as_conv(kernel, self.identity))
+            fused.weight.set_value(sum(weight for weight, _ in terms))
+            fused.bias.set_value(sum(bias for _, bias in terms))
+        del self.conv_kxk, self.conv_1x1, self.identity
+        self.reparam_conv = fused
+
+    def _as_conv(self, weight: Tensor, norm: nn.Layer) -> tuple[Tensor, Tensor]:
+        """Kernel and bias of a convolution followed by batch norm, the kernel padded to this layer's size."""
+        scale = norm.weight / paddle.sqrt(norm._variance + norm._epsilon)
+        margin = (self._spec[2] - weight.shape[-1]) // 2
+        kernel = F.pad(weight * scale.reshape([-1, 1, 1, 1]), [margin] * 4)
+        return kernel, norm.bias - norm._mean * scale
+
+
+class Block(nn.Layer):
+    """Depthwise RepConv, optional channel attention, pointwise RepConv."""
+
+    def __init__(self, row: Row, scale: float, branches: int, lab_lr: float) -> None:
+        super().__init__()
+        channels = make_divisible(row.channels * scale, _DIVISOR)
+        out_channels = make_divisible(row.out_channels * scale, _DIVISOR)
+        self.dw_conv = RepConv(channels, channels, row.kernel_size, row.stride, channels, branches, lab_lr)
+        self.se = SqueezeExcite(channels, slope=1 / 6) if row.squeeze_excite else None
+        self.pw_conv = RepConv(channels, out_channels, 1, 1, 1, branches, lab_lr)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.dw_conv(x)
+        if self.se is not None:
+            x = self.se(x)
+        return self.pw_conv(x)
+
+
+class PPLCNetV3(nn.Layer):
+    """PP-LCNetV3 for recognition.
+
+    Args:
+        scale: width multiplier; channels are rounded to multiples of 16.
+        conv_kxk_num: k×k branches of each convolution in training.
+        lab_lr: share of the learning rate at which the affine scales learn.
+        in_channels: channels of the image.
+
+    `forward(images [N, in_channels, H, W])` gives [N, out_channels, 1, W / 8]. PaddleOCR pools to 40 steps in training
+    whatever the width, here the steps follow the width in training as in evaluation; at width 320 both are 40.
+    """
+
+    def __init__(self, scale: float = 0.95, conv_kxk_num: int = 4, lab_lr: float = 0.1, in_channels: int = 3) -> None:
+        super().__init__()
+        self.conv1 = ConvBN(in_channels, make_divisible(16 * scale, _DIVISOR), 3, stride=2)
+        for name, rows in _STAGES.items():
+            stage = nn.Sequential(*(Block(row, scale, conv_kxk_num, lab_lr) for row in rows))
+            self.add_sublayer(name, stage)
+        self.out_channels = make_divisible(512 * scale, _DIVISOR)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv1(x)
+        for name in _STAGES:
+            x = getattr(self, name)(x)
+        return F.avg_pool2d(x, kernel_size=[x.shape[2], 2])
+
+    def fuse(self) -> None:
+        """Fuses all branches for inference; the state then has other names, so do it on a copy."""
+        for layer in self.sublayers():
+            if isinstance(layer, RepConv):
+                layer.fuse()

@@ -1,0 +1,94 @@
+"""Weights of a recogniser with other characters: what both know keeps its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ocrexp.data.charset import Charset
+from ocrexp.data.codecs import KINDS, Codec
+from ocrexp.errors import CheckpointError
+from ocrexp.models.model import OCRModel
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """Arrays that fit the model, and the characters that keep their rows, begin anew, and are left behind."""
+
+    arrays: Arrays
+    kept: tuple[str, ...]
+    new: tuple[str, ...]
+    lost: tuple[str, ...]
+
+    def describe(self) -> str:
+        """One line."""
+        parts = [f"{len(self.kept)} characters keep their rows of the head"]
+        for what, characters in (("begin anew", self.new), ("are left behind", self.lost)):
+            if characters:
+                shown = "".join(characters[:40]) + ("…" if len(characters) > 40 else "")
+                parts.append(f"{len(characters)} {what}: {shown}")
+        return "; ".join(parts)
+
+
+def transfer_classes(arrays: Mapping[str, npt.NDArray[Any]], model: OCRModel, old: Charset, new: Charset) -> Transfer:
+    """Rearranges the class rows of a file's head from one charset to another.
+
+    Special tokens keep their rows. A character that the file does not know keeps the row that the model was built with.
+    Classes of equal number and other order are rearranged too.
+
+    Args:
+        arrays: of the file, by the model's names.
+        model: built for `new`.
+        old: the charset of the file.
+        new: the charset of the model.
+
+    Raises:
+        CheckpointError: the file's head does not have the classes of `old`.
+    """
+    moved = dict(arrays)
+    state = model.state_dict()
+    for name, along in model.head.class_axes().items():
+        full = f"head.{name}"
+        if full not in arrays:
+            continue
+        here, there = state[full].numpy().copy(), arrays[full]
+        ours, theirs = (KINDS[along.kind](len(charset)) for charset in (new, old))
+        # Layers that have a class more than the codec (NRTR) or fewer (what is never predicted).
+        surplus = here.shape[along.axis] - along.offset - ours.classes
+        expected = along.offset + theirs.classes + surplus
+        if there.shape[along.axis] != expected:
+            raise CheckpointError(
+                f"{full} has {there.shape[along.axis]} classes in the file, the charset {old.source} makes {expected}: "
+                "give the charset that the file was trained with"
+            )
+        pairs = np.array(_class_pairs(ours, theirs, new, old, surplus))
+        target, source = along.offset + pairs.T
+        here, there = np.moveaxis(here, along.axis, 0), np.moveaxis(there, along.axis, 0)
+        here[: along.offset] = there[: along.offset]
+        here[target] = there[source]
+        moved[full] = np.ascontiguousarray(np.moveaxis(here, 0, along.axis))
+    return Transfer(
+        moved,
+        kept=tuple(c for c in new.characters if c in old),
+        new=tuple(c for c in new.characters if c not in old),
+        lost=tuple(c for c in old.characters if c not in new),
+    )
+
+
+def _class_pairs(ours: Codec, theirs: Codec, new: Charset, old: Charset, surplus: int) -> list[tuple[int, int]]:
+    """(class here, class there) of the special tokens and of the characters that both know."""
+    index = {character: position for position, character in enumerate(old.characters)}
+    pairs = [(special, special) for special in range(ours.before)]
+    pairs += [
+        (ours.before + position, theirs.before + index[character])
+        for position, character in enumerate(new.characters)
+        if character in index
+    ]
+    behind = range(ours.after + surplus)
+    return pairs + [(ours.before + len(new) + i, theirs.before + len(old) + i) for i in behind]

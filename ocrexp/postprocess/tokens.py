@@ -1,0 +1,77 @@
+"""From the tokens of attention, NRTR, SAR, PARSeq and ViTSTR heads to text."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from ocrexp.data.charset import Charset
+from ocrexp.data.codecs import Codec, Ids
+from ocrexp.errors import ConfigError
+from ocrexp.types import Batch, RecPrediction
+
+Floats = npt.NDArray[Any]
+
+
+class TokenDecoder:
+    """The characters up to the end token; other special tokens are no text.
+
+    PaddleOCR's attention decoder reads on after the end, its NRTR decoder prints `<s>` and `<unk>`, its SAR decoder
+    `<UKN>`, an empty text scores NaN, and a batch of two images of NRTR is taken for something else.
+
+    Args:
+        charset: of the model (the run fills this in).
+        kind: of the head.
+
+    Calling it with the head's outputs (probabilities [N, L, C] under `kind`, or `nrtr_ids` and `nrtr_scores` [N, L])
+    gives N RecPredictions.
+    """
+
+    def __init__(self, charset: Charset, kind: Literal["attention", "nrtr", "sar", "parseq", "vitstr"]) -> None:
+        if kind == "ctc":
+            raise ConfigError("postprocess.kind=ctc: use postprocess=ctc_greedy or ctc_beam")
+        self._charset = charset
+        self._codec = charset.codec(kind)
+        self._kind = kind
+
+    def __call__(self, outputs: dict[str, Floats], batch: Batch) -> list[RecPrediction]:
+        del batch
+        if f"{self._kind}_ids" in outputs:
+            ids, scores = outputs[f"{self._kind}_ids"], outputs[f"{self._kind}_scores"]
+        else:
+            probabilities = outputs[self._kind]
+            check_classes(probabilities.shape[-1], self._codec, self._charset)
+            ids, scores = probabilities.argmax(axis=-1), probabilities.max(axis=-1)
+        if self._kind == "vitstr":
+            # The first step stands for the begin token and is not learnt.
+            ids, scores = ids[:, 1:], scores[:, 1:]
+        return [self._read(row, score) for row, score in zip(ids, scores, strict=True)]
+
+    def _read(self, ids: Ids, scores: Floats) -> RecPrediction:
+        ends = np.flatnonzero(ids == self._codec.end)
+        stop = int(ends[0]) if len(ends) else len(ids)
+        ids, scores = ids[:stop], scores[:stop]
+        kept = self._codec.is_character(ids)
+        return prediction(self._charset, self._codec.position(ids[kept]), scores[kept])
+
+
+def prediction(charset: Charset, positions: Ids, scores: Floats) -> RecPrediction:
+    """Text and scores; the text's score is the mean, 0 for an empty text."""
+    score = float(scores.mean()) if len(scores) else 0.0
+    return RecPrediction(charset.decode(positions.tolist()), score, tuple(map(float, scores)))
+
+
+# Special tokens that the heads do not predict, and the class that PaddleOCR's NRTR has too many.
+_UNPREDICTED = {"sar": -1, "parseq": -2, "nrtr": 1}
+
+
+def check_classes(predicted: int, codec: Codec, charset: Charset) -> None:
+    """Raises ConfigError if a model's number of classes is not the charset's."""
+    expected = codec.classes + _UNPREDICTED.get(codec.kind, 0)
+    if predicted not in (expected, codec.classes):
+        raise ConfigError(
+            f"the model has {predicted} classes, the charset {charset.source} needs {expected}: decode with the "
+            "charset that the model was trained with"
+        )
