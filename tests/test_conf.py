@@ -11,6 +11,11 @@ NEEDED = {
     "dataset": {"det_list": ["dataset.root=/data"], "icdar2015": ["dataset.root=/data"]},
     "charset": {"characters": ["charset.characters=abc"], "dictionary": ["charset.path=dict.txt"]},
     "model/transform": {"tps": ["model=crnn_mbv3"], "stn": ["model=svtr_tiny"]},
+    # Sizes are the recogniser's.
+    "preprocess": {name: ["model=crnn_mbv3"] for name in options_of("preprocess") if name.startswith("rec")},
+    "augment": {
+        name: ["model=crnn_mbv3", "preprocess=rec"] for name in options_of("augment") if name.startswith("rec")
+    },
     # Heads that decode character by character read the length of the labels.
     "model/head": {
         "attention": ["targets=attention"],
