@@ -128,17 +128,27 @@ class EvalSample:
 
 @dataclass(frozen=True, slots=True)
 class EvalResult:
-    """An evaluation: the metric's values, some samples, and how long it took."""
+    """An evaluation: the metric's values, some samples, and how long it took.
+
+    `worst` are the samples that are most wrong, and `details` the counts behind the values, of a metric that has
+    `severity` and `details`.
+    """
 
     metrics: dict[str, float]
     samples: list[EvalSample]
     images: int
     seconds: float
     unreadable: list[str] = field(default_factory=list)
+    worst: list[EvalSample] = field(default_factory=list)
+    details: Any = None
 
 
 class Metric(Protocol):
-    """Accumulates over batches; `main` names the value that decides which checkpoint is best (higher is better)."""
+    """Accumulates over batches; `main` names the value that decides which checkpoint is best (higher is better).
+
+    Values whose names hold a "/" are for the loggers; lines leave them out. A metric may also have
+    `severity(prediction, reference) -> float`, 0 for a right one, and `details() -> Any`: see EvalResult.
+    """
 
     main: str
 

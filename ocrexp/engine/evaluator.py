@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import os
 import time
 from collections import deque
@@ -40,6 +41,7 @@ class Evaluator:
             read come with `image` None: they count as "nothing found" and are reported.
         limit_batches: look at so many batches only.
         keep_samples: how many images to keep with prediction and reference, for pictures.
+        keep_worst: how many of the most wrong ones to keep beside them, of a metric that has `severity`.
         nothing: what stands for "nothing found" in one image.
 
     With several processes each has its own part of the images; all return the same result.
@@ -53,12 +55,14 @@ class Evaluator:
         limit_batches: int | None = None,
         keep_samples: int = 8,
         nothing: Callable[[], Any] = lambda: DetPrediction([], []),
+        keep_worst: int = 24,
     ) -> None:
         self.loader = loader
         self.postprocess = postprocess
         self.metric = metric
         self.limit_batches = limit_batches
         self.keep_samples = keep_samples
+        self.keep_worst = keep_worst
         self._nothing = nothing
 
     @property
@@ -81,7 +85,7 @@ class Evaluator:
         started = time.perf_counter()
         was_training = model.training
         self.metric.reset()
-        tally = _Tally(self.metric, self.keep_samples)
+        tally = _Tally(self.metric, self.keep_samples, self.keep_worst)
         threads = max(1, min(4, (os.cpu_count() or 2) - 1))
         waiting: deque[tuple[Future[list[Any]], Batch]] = deque()
         model.eval()
@@ -131,32 +135,55 @@ class Evaluator:
 class _Tally:
     """Takes predictions in the order of the list."""
 
-    def __init__(self, metric: Metric, keep: int) -> None:
+    def __init__(self, metric: Metric, keep: int, keep_worst: int) -> None:
         self._metric = metric
         self._keep = keep
         self._samples: list[EvalSample] = []
+        self._severity: Callable[[Any, Any], float] | None = getattr(metric, "severity", None)
+        self._keep_worst = keep_worst
+        self._worst: list[tuple[float, int, EvalSample]] = []  # a heap, the least wrong one first
         self._images = 0
         self._unreadable: list[str] = []
 
     def add(self, future: Future[list[Any]], part: Batch) -> None:
         predictions, references = future.result(), part["references"]
         self._metric.update(predictions, references)
+        first = self._images
         self._images += len(references)
         if part["image"] is None:
             self._unreadable.extend(part["paths"])
-        for path, prediction, reference in zip(part["paths"], predictions, references, strict=True):
-            if len(self._samples) < self._keep:
-                self._samples.append(EvalSample(path, prediction, reference))
+        entries = zip(part["paths"], predictions, references, strict=True)
+        for number, (path, prediction, reference) in enumerate(entries, first):
+            sample = EvalSample(path, prediction, reference)
+            if number < self._keep:
+                self._samples.append(sample)
+            if self._severity and (severity := self._severity(prediction, reference)) > 0:
+                heapq.heappush(self._worst, (severity, -number, sample))  # of equals the first ones stay
+                if len(self._worst) > self._keep_worst:
+                    heapq.heappop(self._worst)
 
     def result(self, seconds: float) -> EvalResult:
         if distributed.world_size() > 1:
-            shares = distributed.gather((self._metric.state(), self._samples, self._images, self._unreadable))
+            shares = distributed.gather(
+                (self._metric.state(), self._samples, self._images, self._unreadable, self._worst)
+            )
             self._metric.reset()
             self._metric.merge([share[0] for share in shares])
             self._samples = [sample for share in shares for sample in share[1]][: self._keep]
             self._images = sum(share[2] for share in shares)
             self._unreadable = [path for share in shares for path in share[3]]
-        return EvalResult(self._metric.compute(), self._samples, self._images, seconds, self._unreadable)
+            self._worst = [entry for share in shares for entry in share[4]]
+        worst = sorted(self._worst, key=lambda entry: entry[:2], reverse=True)[: self._keep_worst]
+        details = getattr(self._metric, "details", None)
+        return EvalResult(
+            self._metric.compute(),
+            self._samples,
+            self._images,
+            seconds,
+            self._unreadable,
+            [sample for _, _, sample in worst],
+            details() if details else None,
+        )
 
 
 def _array(value: paddle.Tensor) -> npt.NDArray[Any]:
