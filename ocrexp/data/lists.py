@@ -1,25 +1,24 @@
-"""Detection data from label lists and a folder of images."""
+"""Data from label lists and a folder of images: what all tasks share, and detection."""
 
 from __future__ import annotations
 
 import hashlib
-import logging
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from ocrexp.data.labels import LabelFile, LabelProblem, read_label_file
+from ocrexp.data.label_file import LabelFile, LabelProblem
+from ocrexp.data.labels import read_label_file
 from ocrexp.errors import ConfigError, DataError
 from ocrexp.types import Record
-
-log = logging.getLogger(__name__)
 
 _SHOWN_PROBLEMS = 3
 ListNames = str | Sequence[str]
 
 
-class DetLists:
-    """A data source of PaddleOCR detection lists.
+class LabelLists(ABC):
+    """A data source of label lists; a task says how one is read.
 
     Training leaves out bad lines and images that do not exist, and says how many and which. The validation list keeps
     an image that does not exist: it counts as nothing predicted. Files are read when records are first asked for.
@@ -32,6 +31,8 @@ class DetLists:
     Raises:
         DataError: a list is missing, empty, all its lines are bad, or none of its images exists.
     """
+
+    missed: str  # what becomes of a validation image that does not exist
 
     def __init__(
         self,
@@ -49,6 +50,10 @@ class DetLists:
             )
         self.ratios = None if ratios is None else list(ratios)
         self._splits: dict[str, _Split] = {}
+
+    @abstractmethod
+    def read(self, path: Path) -> LabelFile:
+        """Read one list."""
 
     def train_records(self) -> list[Record]:
         """Records whose label is good and whose image exists, list after list."""
@@ -78,22 +83,32 @@ class DetLists:
     def _split(self, name: str) -> _Split:
         if name not in self._splits:
             labels = self.train_labels if name == "train" else self.val_labels
-            self._splits[name] = _Split(self.root, name, labels)
+            files = (self.read(self.root / label) for label in labels)
+            self._splits[name] = _Split(self.root, name, files, self.missed)
         return self._splits[name]
+
+
+class DetLists(LabelLists):
+    """A data source of PaddleOCR detection lists; arguments, and what is left out, as LabelLists says."""
+
+    missed = "counted as nothing found"
+
+    def read(self, path: Path) -> LabelFile:
+        """Regions with polygons."""
+        return read_label_file(path)
 
 
 class _Split:
     """The lists of one split, read."""
 
-    def __init__(self, root: Path, name: str, labels: Sequence[str]) -> None:
+    def __init__(self, root: Path, name: str, files: Iterable[LabelFile], missed: str) -> None:
         self.records: list[Record] = []
         self.problems: list[LabelProblem] = []
         self.report: list[str] = []
         digest = hashlib.sha256()
         missing: list[str] = []
         exists = _Existence()
-        for list_index, label in enumerate(labels):
-            file = read_label_file(root / label)
+        for list_index, file in enumerate(files):
             digest.update(file.data)
             self.problems += file.problems
             self._refuse_empty(file)
@@ -109,15 +124,10 @@ class _Split:
         self.digest = digest.hexdigest()
         bad = [str(problem) for problem in self.problems if problem.fatal]
         regions = [str(problem) for problem in self.problems if not problem.fatal]
-        fate = "left out" if name == "train" else "counted as nothing found"
-        self._say(f"{name}: {len(bad)} bad label line(s) left out", bad)
-        self._say(f"{name}: {len(regions)} region(s) without area left out", regions)
-        self._say(f"{name}: {len(missing)} missing image(s) {fate}", missing)
-
-    def _say(self, what: str, places: list[str]) -> None:
-        if places:
-            more = f" (and {len(places) - _SHOWN_PROBLEMS} more)" if len(places) > _SHOWN_PROBLEMS else ""
-            self.report.append(f"{what}: {'; '.join(places[:_SHOWN_PROBLEMS])}{more}")
+        fate = "left out" if name == "train" else missed
+        self.report += counted(f"{name}: {len(bad)} bad label line(s) left out", bad)
+        self.report += counted(f"{name}: {len(regions)} region(s) without area left out", regions)
+        self.report += counted(f"{name}: {len(missing)} missing image(s) {fate}", missing)
 
     @staticmethod
     def _refuse_empty(file: LabelFile) -> None:
@@ -130,6 +140,14 @@ class _Split:
             f"all {len(file.problems)} lines of label file {file.path} are bad, the first: {file.problems[0]}"
             + (f" ({len(kinds)} kinds of fault)" if len(kinds) > 1 else "")
         )
+
+
+def counted(what: str, places: Sequence[str]) -> list[str]:
+    """A report's line, "what: the first places (and n more)"; none where there are no places."""
+    if not places:
+        return []
+    more = f" (and {len(places) - _SHOWN_PROBLEMS} more)" if len(places) > _SHOWN_PROBLEMS else ""
+    return [f"{what}: {'; '.join(places[:_SHOWN_PROBLEMS])}{more}"]
 
 
 def _names(labels: ListNames) -> list[str]:

@@ -11,11 +11,11 @@ import weakref
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from multiprocessing.connection import wait
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from ocrexp.data.collate import collate_det_eval, collate_det_train
+from ocrexp.data.collate import COLLATES
 from ocrexp.data.dataset import EvalPipeline, TrainPipeline
 from ocrexp.data.memory import slots_memory_warning
 from ocrexp.data.sampler import EpochSampler, EvalSampler, Indices
@@ -33,6 +33,8 @@ from ocrexp.data.worker import (
 )
 from ocrexp.environment import available_cores
 from ocrexp.errors import ConfigError, DataError
+
+TaskName = Literal["det", "rec"]
 
 log = logging.getLogger(__name__)
 
@@ -298,6 +300,7 @@ def resolve_workers(num_workers: int | str, world_size: int = 1, most: int = _MO
 def build_train_loader(
     pipeline: TrainPipeline,
     *,
+    task: TaskName = "det",
     ratios: Sequence[float] | None,
     seed: int,
     rank: int,
@@ -309,15 +312,16 @@ def build_train_loader(
     shuffle: bool,
     drop_last: bool,
 ) -> Loader:
-    """The training loader of a `loader` node; `batch_size` is per rank."""
+    """The training loader of a `loader` node; `batch_size` is per rank, `task` says what a batch holds."""
     sizes = np.bincount([record.list_index for record in pipeline.records], minlength=len(ratios or ()))
     sampler = EpochSampler(sizes.tolist(), ratios, batch_size, seed, shuffle, drop_last, rank, world_size)
-    return Loader(pipeline, sampler, resolve_workers(num_workers, world_size), collate_det_train, prefetch)
+    return Loader(pipeline, sampler, resolve_workers(num_workers, world_size), COLLATES[task][0], prefetch)
 
 
 def build_eval_loader(
     pipeline: EvalPipeline,
     *,
+    task: TaskName = "det",
     rank: int,
     world_size: int,
     batch_size: int,  # noqa: ARG001
@@ -330,4 +334,4 @@ def build_eval_loader(
     """The evaluation loader of a `loader` node: list order, each image once over all ranks."""
     sampler = EvalSampler(len(pipeline), eval_batch_size, rank, world_size)
     # The network is slower than two workers' decoding and resizing, and large images cost memory.
-    return Loader(pipeline, sampler, resolve_workers(num_workers, world_size, most=2), collate_det_eval, prefetch)
+    return Loader(pipeline, sampler, resolve_workers(num_workers, world_size, most=2), COLLATES[task][1], prefetch)
