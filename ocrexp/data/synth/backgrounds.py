@@ -136,10 +136,16 @@ def _grain(side: int) -> list[tuple[Image, Image]]:
     return bank
 
 
-def add_grain(image: Image, level: int, rng: np.random.Generator) -> Image:
-    """Add grain of a level 0..3; which part of one fixed field of noise is random, for drawing it anew is slow."""
+def add_grain(image: Image, level: int, rng: np.random.Generator, field: int | None = None) -> Image:
+    """Add grain of a level 0..3; which part of one fixed field of noise is random, for drawing it anew is slow.
+
+    `field` is the side of that field, at least the image's largest; None: a field of its own for the image's size, for
+    where all images are of one size.
+    """
     height, width = image.shape[:2]
-    plus, minus = _grain(max(height, width) + 96)[level]
-    top, left = int(rng.integers(97)), int(rng.integers(97))
+    side = max(height, width) + 96 if field is None else field
+    plus, minus = _grain(side)[level]
+    reach = (97, 97) if field is None else (side - height + 1, side - width + 1)
+    top, left = int(rng.integers(reach[0])), int(rng.integers(reach[1]))
     part = (slice(top, top + height), slice(left, left + width))
     return cv2.subtract(cv2.add(image, plus[part]), minus[part])

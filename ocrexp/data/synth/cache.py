@@ -1,8 +1,8 @@
-"""Drawn pages on disk: written by several processes, and visible under their name only when whole.
+"""Drawn images on disk: written by several processes, and visible under their name only when whole.
 
-A folder holds `images/`, `train_list.txt`, `val_list.txt` (PaddleOCR's detection lists) and `synth.json`. It is drawn
+A folder holds `images/`, `train_list.txt`, `val_list.txt` (PaddleOCR's lists) and `synth.json`. It is drawn
 beside its final place and renamed at the end, so a killed drawing leaves nothing that looks finished, and a lock keeps
-two processes from drawing the same pages twice.
+two processes from drawing the same images twice.
 """
 
 from __future__ import annotations
@@ -22,23 +22,37 @@ import time
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import cv2
-import numpy as np
 
-from ocrexp.data.synth.page import Page
 from ocrexp.data.synth.words import SPLITS, Split
 from ocrexp.errors import DataError
+from ocrexp.types import Image
 
-Draw = Callable[[Split, int], Page]
+
+class Drawn(Protocol):
+    """A drawn image: (height, width, 3) uint8 BGR, the JPEG quality to store it with, and its label: what stands
+    behind the tab in a list."""
+
+    @property
+    def image(self) -> Image: ...
+
+    @property
+    def quality(self) -> int: ...
+
+    @property
+    def label(self) -> str: ...
+
+
+Draw = Callable[[Split, int], Drawn]
 Job = tuple[Split, int]
 META = "synth.json"
-_BATCH = 8  # pages between two messages of a drawing process
+_BATCH = 8  # images between two messages of a drawing process
 
 
 def image_name(split: Split, index: int) -> str:
-    """A page's path relative to its folder."""
+    """An image's path relative to its folder."""
     return f"images/{split}_{index + 1:06d}.jpg"
 
 
@@ -85,7 +99,7 @@ def obtain(cache: Path, name: str, pages: dict[Split, int], settings: dict[str, 
             for leftover in cache.glob(f".{name}.*.part"):  # of a killed process: the lock is ours
                 shutil.rmtree(leftover, ignore_errors=True)
             if folder.exists():
-                logging.getLogger(__name__).warning("%s is damaged: its pages are drawn again", folder)
+                logging.getLogger(__name__).warning("%s is damaged: its images are drawn again", folder)
                 shutil.rmtree(folder)
             _draw_and_rename(folder, pages, settings, draw, workers)
     return folder
@@ -108,7 +122,7 @@ def _told(place: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise DataError(
-            f"cannot write synthetic pages to {place}: {error.strerror or error}; free some room, or set "
+            f"cannot write synthetic images to {place}: {error.strerror or error}; free some room, or set "
             "dataset.cache_dir or OCREXP_CACHE to a folder that can be written"
         ) from error
 
@@ -120,7 +134,7 @@ def _locked(path: Path) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            logging.getLogger(__name__).info("another process is drawing these pages: waiting for it")
+            logging.getLogger(__name__).info("another process is drawing these images: waiting for it")
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield
 
@@ -147,9 +161,9 @@ def _draw_and_rename(folder: Path, pages: dict[Split, int], settings: dict[str, 
 def _draw_all(
     part: Path, pages: dict[Split, int], draw: Draw, workers: int, shown: Path
 ) -> dict[tuple[Split, int], str]:
-    """Draw every page into `part`; returns its label line by (split, index)."""
+    """Draw every image into `part`; returns its label line by (split, index)."""
     jobs: list[Job] = [(split, index) for split in SPLITS for index in range(pages[split])]
-    workers = max(1, min(workers, len(jobs) // 16))  # a process is not worth it for a handful of pages
+    workers = max(1, min(workers, len(jobs) // 16))  # a process is not worth it for a handful of images
     progress = _Progress(len(jobs), shown)
     lines: dict[tuple[Split, int], str] = {}
     if workers == 1:
@@ -177,11 +191,11 @@ def _draw_all(
             _collect(pipes, lines, progress)
         finally:
             for process in processes:
-                process.kill()  # at the end they are gone; after an error their pages are not wanted
+                process.kill()  # at the end they are gone; after an error their images are not wanted
                 process.join()
         if len(lines) < len(jobs):
             codes = sorted({process.exitcode for process in processes if process.exitcode})
-            raise DataError(f"a process that draws pages died (exit codes {codes}); try dataset.workers=1")
+            raise DataError(f"a process that draws images died (exit codes {codes}); try dataset.workers=1")
     progress.end(len(lines))
     return lines
 
@@ -210,7 +224,7 @@ def _worker(send: Connection, receive: Connection, part: Path, jobs: list[Job], 
         for done in _draw_share(part, jobs, draw):
             send.send(done)
     except BrokenPipeError:
-        return  # whoever wanted the pages is gone
+        return  # whoever wanted the images is gone
     except (OSError, DataError) as error:
         with contextlib.suppress(BrokenPipeError):
             send.send(error)
@@ -223,22 +237,13 @@ def _draw_share(part: Path, jobs: list[Job], draw: Draw) -> Iterator[dict[Job, s
         name = image_name(split, index)
         encoded, data = cv2.imencode(".jpg", page.image, [cv2.IMWRITE_JPEG_QUALITY, page.quality])
         if not encoded:
-            raise DataError(f"page {name} could not be encoded as JPEG: the installed OpenCV lacks it")
+            raise DataError(f"image {name} could not be encoded as JPEG: the installed OpenCV lacks it")
         (part / name).write_bytes(data.tobytes())
-        done[split, index] = _label_line(name, page)
+        done[split, index] = f"{name}\t{page.label}"
         if len(done) == _BATCH:
             yield done
             done = {}
     yield done
-
-
-def _label_line(name: str, page: Page) -> str:
-    """`path<TAB>[{"transcription": …, "points": [[x, y], …]}, …]`, points to a tenth of a pixel."""
-    objects = [
-        {"transcription": region.text, "points": np.round(region.polygon.astype(np.float64), 1).tolist()}
-        for region in page.regions
-    ]
-    return f"{name}\t{json.dumps(objects, ensure_ascii=False)}"
 
 
 class _Progress:
@@ -256,7 +261,7 @@ class _Progress:
             return
         self._last = now
         rate = count / (now - self._start)
-        line = f"drawing pages: {count}/{self._total}, {rate:.0f} a second, {(self._total - count) / rate:.0f} s left"
+        line = f"drawing images: {count}/{self._total}, {rate:.0f} a second, {(self._total - count) / rate:.0f} s left"
         if self._terminal:
             print(f"\r{line} ", end="", file=sys.stderr, flush=True)
         else:
@@ -266,4 +271,4 @@ class _Progress:
         if self._terminal:
             print("\r" + " " * 70 + "\r", end="", file=sys.stderr, flush=True)
         seconds = time.monotonic() - self._start
-        self._log.info("drew %d pages in %.1f s (%.0f a second): %s", count, seconds, count / seconds, self._folder)
+        self._log.info("drew %d images in %.1f s (%.0f a second): %s", count, seconds, count / seconds, self._folder)

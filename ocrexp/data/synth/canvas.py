@@ -46,6 +46,39 @@ class Region(NamedTuple):
     ignored: bool
 
 
+def ink(rng: np.random.Generator, luminance: float, least: float = 70.0) -> npt.NDArray[np.float32]:
+    """A BGR colour that differs by `least` grey levels or more from a luminance; of the two sides mostly the wider."""
+    room_below, room_above = luminance - least, 255 - luminance - least
+    darker = room_below > room_above if rng.random() < 0.85 else room_below < room_above
+    if (room_below if darker else room_above) < 0:
+        darker = not darker
+    low, high = (0, max(1.0, room_below)) if darker else (min(254.0, luminance + least), 255)
+    return colour(rng, int(low), math.ceil(high), vivid=0.8 if rng.random() < 0.5 else 0.0)
+
+
+def blend(
+    image: Image, mask: npt.NDArray[np.uint8], matrix: Matrix, tone: npt.NDArray[np.float32], alpha: float = 1.0
+) -> None:
+    """Lay a mask on an image in a colour; `matrix` leads from the mask to the image."""
+    height, width = mask.shape
+    corners = through(box_polygon(0, 0, width, height), matrix)
+    limit = image.shape[1], image.shape[0]
+    left, top = (max(0, int(v) - 1) for v in corners.min(axis=0))
+    right, bottom = (min(end, math.ceil(v) + 1) for end, v in zip(limit, corners.max(axis=0), strict=True))
+    if right <= left or bottom <= top:
+        return
+    # Outlines count pixel edges, OpenCV counts pixel centres: half a pixel lies between them.
+    to_window = shift(-left - 0.5, -top - 0.5) @ matrix @ shift(0.5, 0.5)
+    patch = cv2.warpPerspective(mask, to_window, (right - left, bottom - top), flags=cv2.INTER_LINEAR)
+    share = patch.astype(np.float32)[:, :, None] * np.float32(alpha / 255)
+    window = image[top:bottom, left:right]
+    change = tone - window
+    change *= share
+    change += window
+    change += np.float32(0.5)  # rounds, as the copy below truncates
+    np.copyto(window, change, casting="unsafe")
+
+
 class Canvas:
     """Draws sprites on an image without letting two texts overlap.
 
@@ -114,35 +147,13 @@ class Canvas:
 
     def ink(self, luminance: float, least: float = 70.0) -> npt.NDArray[np.float32]:
         """A colour that differs by `least` grey levels or more from what it is drawn on."""
-        room_below, room_above = luminance - least, 255 - luminance - least
-        darker = room_below > room_above if self.rng.random() < 0.85 else room_below < room_above
-        if (room_below if darker else room_above) < 0:
-            darker = not darker
-        low, high = (0, max(1.0, room_below)) if darker else (min(254.0, luminance + least), 255)
-        return colour(self.rng, int(low), math.ceil(high), vivid=0.8 if self.rng.random() < 0.5 else 0.0)
+        return ink(self.rng, luminance, least)
 
     def blend(
         self, mask: npt.NDArray[np.uint8], matrix: Matrix, tone: npt.NDArray[np.float32], alpha: float = 1.0
     ) -> None:
         """Lay a mask on the page in a colour; `matrix` leads from the mask to the sheet."""
-        height, width = mask.shape
-        whole = self.view @ matrix
-        corners = through(box_polygon(0, 0, width, height), whole)
-        limit = self.image.shape[1], self.image.shape[0]
-        left, top = (max(0, int(v) - 1) for v in corners.min(axis=0))
-        right, bottom = (min(end, math.ceil(v) + 1) for end, v in zip(limit, corners.max(axis=0), strict=True))
-        if right <= left or bottom <= top:
-            return
-        # Outlines count pixel edges, OpenCV counts pixel centres: half a pixel lies between them.
-        to_window = shift(-left - 0.5, -top - 0.5) @ whole @ shift(0.5, 0.5)
-        patch = cv2.warpPerspective(mask, to_window, (right - left, bottom - top), flags=cv2.INTER_LINEAR)
-        share = patch.astype(np.float32)[:, :, None] * np.float32(alpha / 255)
-        window = self.image[top:bottom, left:right]
-        change = tone - window
-        change *= share
-        change += window
-        change += np.float32(0.5)  # rounds, as the copy below truncates
-        np.copyto(window, change, casting="unsafe")
+        blend(self.image, mask, self.view @ matrix, tone, alpha)
 
     def place(
         self,

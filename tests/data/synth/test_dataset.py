@@ -125,7 +125,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, monkeypatch, worke
 
 def test_a_cache_that_cannot_be_written_is_one_line(tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(DataError, match="cannot write synthetic pages"):
+    with pytest.raises(DataError, match="cannot write synthetic images"):
         _draw(tmp_path / "file" / "cache").train_records()
 
 
@@ -140,7 +140,7 @@ def test_a_dead_drawing_process_is_reported(tmp_path, monkeypatch):
         return draw(split, index)
 
     monkeypatch.setattr(source, "draw", killed)
-    with pytest.raises(DataError, match="process that draws pages died"):
+    with pytest.raises(DataError, match="process that draws images died"):
         source.train_records()
 
 
