@@ -25,8 +25,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import cv2
+import numpy as np
+import numpy.typing as npt
 
 from ocrexp.data.synth.words import SPLITS, Split
+from ocrexp.data.worker import keep_freed_memory
 from ocrexp.errors import DataError
 from ocrexp.types import Image
 
@@ -220,6 +223,7 @@ def _worker(send: Connection, receive: Connection, part: Path, jobs: list[Job], 
     receive.close()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group: the parent ends the others
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # not the handler that the parent may have
+    keep_freed_memory()
     try:
         for done in _draw_share(part, jobs, draw):
             send.send(done)
@@ -230,15 +234,20 @@ def _worker(send: Connection, receive: Connection, part: Path, jobs: list[Job], 
             send.send(error)
 
 
+def encode(drawn: Drawn, name: str) -> npt.NDArray[np.uint8]:
+    """A drawn image as the bytes of a JPEG file; `name` is for the message. Raises DataError where OpenCV cannot."""
+    encoded, data = cv2.imencode(".jpg", drawn.image, [cv2.IMWRITE_JPEG_QUALITY, drawn.quality])
+    if not encoded:
+        raise DataError(f"{name} could not be encoded as JPEG: the installed OpenCV lacks it")
+    return data
+
+
 def _draw_share(part: Path, jobs: list[Job], draw: Draw) -> Iterator[dict[Job, str]]:
     done: dict[Job, str] = {}
     for split, index in jobs:
         page = draw(split, index)
         name = image_name(split, index)
-        encoded, data = cv2.imencode(".jpg", page.image, [cv2.IMWRITE_JPEG_QUALITY, page.quality])
-        if not encoded:
-            raise DataError(f"image {name} could not be encoded as JPEG: the installed OpenCV lacks it")
-        (part / name).write_bytes(data.tobytes())
+        (part / name).write_bytes(encode(page, name).tobytes())
         done[split, index] = f"{name}\t{page.label}"
         if len(done) == _BATCH:
             yield done

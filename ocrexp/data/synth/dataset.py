@@ -13,17 +13,18 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
 from ocrexp.data.synth import backgrounds, cache
 from ocrexp.data.synth.canvas import ILLEGIBLE, PageSettings
+from ocrexp.data.synth.checks import existing_folder, require, size_range, weights_of
 from ocrexp.data.synth.fonts import FontSet
 from ocrexp.data.synth.layouts import LAYOUTS
 from ocrexp.data.synth.page import Page, draw_page
 from ocrexp.data.synth.words import SPLITS, Split, WordMaker, read_words
-from ocrexp.errors import ConfigError, DataError
+from ocrexp.errors import DataError
 from ocrexp.types import Record
 
 # Part of the cache's name: raise it with every change that alters a page.
@@ -40,6 +41,12 @@ class _Materials:
     settings: dict[str, Any]
     name: str
     report: list[str]
+
+
+class Writes(Protocol):
+    """A drawn dataset."""
+
+    def write(self, folder: Path) -> None: ...
 
 
 class SynthDet:
@@ -102,34 +109,27 @@ class SynthDet:
         workers: int | None = None,
     ) -> None:
         height, width = (size, size) if isinstance(size, int) else tuple(size)
-        weights = dict.fromkeys(LAYOUTS, 1.0) if layouts is None else {str(k): float(v) for k, v in layouts.items()}
-        _require(train_pages >= 1, "train_pages", train_pages, "at least 1")
-        _require(val_pages >= 1, "val_pages", val_pages, "at least 1")
-        _require(min(height, width) >= 128, "size", size, "at least 128 pixels")
-        _require(seed >= 0, "seed", seed, "0 or more")
-        _require(level in ("word", "line"), "level", level, "word or line")
-        unknown = [name for name in weights if name not in LAYOUTS]
-        _require(not unknown, "layouts", ", ".join(unknown), f"weights of {', '.join(LAYOUTS)}")
-        total = sum(weights.values())
-        _require(total > 0 and min(weights.values()) >= 0, "layouts", weights, "weights of 0 or more, one above 0")
-        sizes = tuple(font_size)
-        _require(
-            len(sizes) == 2 and 6 <= sizes[0] <= sizes[1], "font_size", list(sizes), "[smallest, largest], 6 or more"
-        )
-        _require(max_words >= 1, "max_words", max_words, "at least 1")
-        _require(0 <= max_angle <= 45, "max_angle", max_angle, "0 to 45 degrees")
-        _require(0 <= perspective <= 0.2, "perspective", perspective, "0 to 0.2")
-        _require(curve_points in (8, 10, 12, 14), "curve_points", curve_points, "8, 10, 12 or 14")
+        weights = weights_of("layouts", dict.fromkeys(LAYOUTS, 1.0) if layouts is None else layouts, LAYOUTS)
+        require(train_pages >= 1, "train_pages", train_pages, "at least 1")
+        require(val_pages >= 1, "val_pages", val_pages, "at least 1")
+        require(min(height, width) >= 128, "size", size, "at least 128 pixels")
+        require(seed >= 0, "seed", seed, "0 or more")
+        require(level in ("word", "line"), "level", level, "word or line")
+        sizes = size_range("font_size", font_size, 6)
+        require(max_words >= 1, "max_words", max_words, "at least 1")
+        require(0 <= max_angle <= 45, "max_angle", max_angle, "0 to 45 degrees")
+        require(0 <= perspective <= 0.2, "perspective", perspective, "0 to 0.2")
+        require(curve_points in (8, 10, 12, 14), "curve_points", curve_points, "8, 10, 12 or 14")
         shares = {"curved": curved, "illegible": illegible, "degrade": degrade, "background_share": background_share}
         for key, value in shares.items():
-            _require(0 <= value <= 1, key, value, "0 to 1")
-        _require(workers is None or workers >= 1, "workers", workers, "at least 1, or null for one a core")
+            require(0 <= value <= 1, key, value, "0 to 1")
+        require(workers is None or workers >= 1, "workers", workers, "at least 1, or null for one a core")
         self.page_settings = PageSettings(
             height=int(height),
             width=int(width),
             level=level,
             layouts=weights,
-            font_size=(int(sizes[0]), int(sizes[1])),
+            font_size=sizes,
             max_words=max_words,
             max_angle=float(max_angle),
             perspective=float(perspective),
@@ -144,8 +144,8 @@ class SynthDet:
         self.pages: dict[Split, int] = {"train": train_pages, "val": val_pages}
         self._cache = Path(cache_dir).expanduser() if cache_dir else cache.default_cache_dir()
         self._scripts = tuple(scripts)
-        self._backgrounds = _folder("backgrounds", backgrounds)
-        self._fonts = _folder("fonts", fonts)
+        self._backgrounds = existing_folder("backgrounds", backgrounds)
+        self._fonts = existing_folder("fonts", fonts)
         self._system_fonts = system_fonts
         self._words = Path(words).expanduser() if words else None
         self._workers = workers or len(os.sched_getaffinity(0))
@@ -238,25 +238,11 @@ class SynthDet:
         return list(self._materials.report)
 
 
-def write_dataset(out_dir: str | Path, source: SynthDet) -> Path:
-    """Draw a dataset's pages into a new folder: images/, train_list.txt, val_list.txt; returns the folder.
+def write_dataset(out_dir: str | Path, source: Writes) -> Path:
+    """Draw a dataset's images into a new folder: images/, train_list.txt, val_list.txt; returns the folder.
 
     Raises DataError where the folder holds something or cannot be written.
     """
     folder = Path(out_dir).expanduser().absolute()
     source.write(folder)
     return folder
-
-
-def _folder(key: str, value: str | None) -> Path | None:
-    if value is None:
-        return None
-    path = Path(value).expanduser()
-    if not path.is_dir():
-        raise ConfigError(f"dataset.{key}={value}: no such folder; give an existing one or null")
-    return path
-
-
-def _require(fine: bool, key: str, value: object, allowed: str) -> None:
-    if not fine:
-        raise ConfigError(f"dataset.{key}={value} cannot be used: give {allowed}")

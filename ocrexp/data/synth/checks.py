@@ -1,0 +1,43 @@
+"""Checks of the settings that the drawn datasets have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from ocrexp.errors import ConfigError
+
+
+def require(fine: bool, key: str, value: object, allowed: str) -> None:
+    """Raise ConfigError, naming `dataset.<key>`, its value and what is allowed, unless `fine`."""
+    if not fine:
+        raise ConfigError(f"dataset.{key}={value} cannot be used: give {allowed}")
+
+
+def existing_folder(key: str, value: str | None) -> Path | None:
+    """The folder, or None where none is given. Raises ConfigError where there is no such folder."""
+    if value is None:
+        return None
+    path = Path(value).expanduser()
+    if not path.is_dir():
+        raise ConfigError(f"dataset.{key}={value}: no such folder; give an existing one or null")
+    return path
+
+
+def weights_of(key: str, given: Mapping[str, float], names: Iterable[str]) -> dict[str, float]:
+    """Weights by name. Raises ConfigError for a name that is not among `names`, for negative ones and all zeros."""
+    weights = {str(name): float(value) for name, value in given.items()}
+    known = list(names)
+    unknown = [name for name in weights if name not in known]
+    require(not unknown, key, ", ".join(unknown), f"weights of {', '.join(known)}")
+    fine = sum(weights.values()) > 0 and min(weights.values()) >= 0
+    require(fine, key, weights, "weights of 0 or more, one above 0")
+    return weights
+
+
+def size_range(key: str, given: Iterable[int], least: int) -> tuple[int, int]:
+    """[smallest, largest] as a tuple. Raises ConfigError unless there are two in their order, `least` or more."""
+    sizes = tuple(given)
+    fine = len(sizes) == 2 and least <= sizes[0] <= sizes[1]
+    require(fine, key, list(sizes), f"[smallest, largest], {least} or more")
+    return int(sizes[0]), int(sizes[1])

@@ -1,0 +1,317 @@
+"""`dataset=synth_rec`: words and lines drawn with their texts, to train a recogniser without any data of one's own.
+
+The images lie in a cache, in a folder named by a hash of all that shapes them, as a PaddleOCR recognition list
+(`path<TAB>text`) and JPEG files: `dataset=rec_list dataset.root=<folder>` and PaddleOCR itself read them too. With
+`endless` the training images are drawn as they are needed instead, new ones every epoch.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from ocrexp.data.synth import backgrounds, cache
+from ocrexp.data.synth.checks import existing_folder, require, size_range, weights_of
+from ocrexp.data.synth.fonts import FontSet
+from ocrexp.data.synth.rec_texts import CASES, KINDS, PRINTABLE, TextMaker
+from ocrexp.data.synth.rec_word import Word, WordSettings, draw_word
+from ocrexp.data.synth.words import SPLITS, Split, WordMaker, read_words
+from ocrexp.errors import DataError
+from ocrexp.types import Image, Record
+
+# Part of the cache's name: raise it with every change that alters an image.
+GENERATOR_VERSION = 1
+_MOST_PHOTOGRAPHS = 256  # they are kept in memory, shrunken
+_TRIES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class _Materials:
+    """What words are made of, found once."""
+
+    fonts: FontSet
+    texts: Mapping[Split, TextMaker]
+    photographs: list[Path]
+    settings: dict[str, Any]
+    digest: str
+    report: list[str]
+
+
+class SynthRec:
+    """A drawn recognition dataset (DataSource). Nothing is drawn before records are asked for.
+
+    Validation images share no word, number or random string with training images.
+
+    Args:
+        cache_dir: where drawn images are kept; None: $OCREXP_CACHE/synth, else ~/.cache/ocrexp/synth.
+        train_words: training images (of an epoch, if endless).
+        val_words: validation images.
+        seed: of the drawing; of its own, so that `seed` of a run does not draw new ones.
+        endless: draw new training images every epoch, in the loader's processes, and keep none. Image i of epoch e is
+            always the same; epoch 0 has the images that would otherwise be kept. The validation images are kept.
+        characters: all that texts may hold; None: printable ASCII without the blank, as charset=en94. Phrases are
+            drawn only where a blank is among them.
+        max_length: most characters of a text.
+        texts: weights of the kinds of text: word, number, price, date, code, random, phrase; None: all alike.
+        cases: weights of lower, title and upper case of words; None: all alike.
+        punctuation: share of the words with a punctuation mark or brackets.
+        random_length: fewest and most characters of a random string.
+        difficulty: 0..1, scales all from `max_angle` to `degrade`: 0 is clean print.
+        font_size: smallest and largest font size in pixels; an image is as large as its text and margins.
+        margin: least and largest margin, share of the text's height; 1.5 pixels at least.
+        max_angle: largest turn in degrees.
+        slant: largest shear, share of the height.
+        stretch: largest logarithm of a factor of the width.
+        perspective: largest move of a corner, share of the height.
+        curved: share of words along an arc.
+        tracking: share of words with wide letter spacing.
+        effects: share of words with a rim, a shadow or fattened letters.
+        strokes: share of words underlined, beside ruling, or crossed by a thin line.
+        neighbours: share of words with the edge of another line beside them.
+        textured: share of drawn grounds that are not of one colour.
+        low_contrast: 0: ink differs from the ground by 110 grey levels at least; 1: by 40.
+        degrade: strength of blur, grain, uneven light and JPEG artefacts, 0..1.
+        inverted: share of plain grounds that are dark.
+        backgrounds: a folder of photographs without text, or None; of more than 256, 256 are used.
+        background_share: share of words on such a photograph.
+        fonts: a folder of fonts to use instead of those that matplotlib ships, or None.
+        system_fonts: use the system's fonts too; images then depend on the machine.
+        words: a UTF-8 file of words, one a line, instead of made-up ones, or None.
+        scripts: scripts of the made-up words: latin, latin_ext, greek, cyrillic.
+        workers: drawing processes; None: one a core.
+
+    Raises:
+        ConfigError: a value cannot be used.
+        DataError: (later) a folder or file is missing, or the cache cannot be written.
+    """
+
+    def __init__(
+        self,
+        cache_dir: str | None = None,
+        train_words: int = 20000,
+        val_words: int = 1000,
+        seed: int = 0,
+        endless: bool = False,
+        characters: str | None = None,
+        max_length: int = 25,
+        texts: Mapping[str, float] | None = None,
+        cases: Mapping[str, float] | None = None,
+        punctuation: float = 0.1,
+        random_length: Sequence[int] = (1, 10),
+        difficulty: float = 1.0,
+        font_size: Sequence[int] = (18, 48),
+        margin: Sequence[float] = (0.0, 0.5),
+        max_angle: float = 4.0,
+        slant: float = 0.3,
+        stretch: float = 0.25,
+        perspective: float = 0.12,
+        curved: float = 0.1,
+        tracking: float = 0.2,
+        effects: float = 0.15,
+        strokes: float = 0.15,
+        neighbours: float = 0.1,
+        textured: float = 0.6,
+        low_contrast: float = 0.5,
+        degrade: float = 1.0,
+        inverted: float = 0.3,
+        backgrounds: str | None = None,
+        background_share: float = 0.4,
+        fonts: str | None = None,
+        system_fonts: bool = False,
+        words: str | None = None,
+        scripts: Sequence[str] = ("latin",),
+        workers: int | None = None,
+    ) -> None:
+        require(train_words >= 1, "train_words", train_words, "at least 1")
+        require(val_words >= 1, "val_words", val_words, "at least 1")
+        require(seed >= 0, "seed", seed, "0 or more")
+        require(1 <= max_length <= 100, "max_length", max_length, "1 to 100")
+        require(0 <= max_angle <= 30, "max_angle", max_angle, "0 to 30 degrees")
+        shares = {"punctuation": punctuation, "difficulty": difficulty, "slant": slant, "stretch": stretch}
+        shares |= {"curved": curved, "tracking": tracking, "effects": effects, "strokes": strokes}
+        shares |= {"neighbours": neighbours, "textured": textured, "low_contrast": low_contrast, "degrade": degrade}
+        shares |= {"inverted": inverted, "background_share": background_share}
+        for key, value in shares.items():
+            require(0 <= value <= 1, key, value, "0 to 1")
+        require(0 <= perspective <= 0.4, "perspective", perspective, "0 to 0.4")
+        fine = len(margin) == 2 and 0 <= margin[0] <= margin[1] <= 2
+        require(fine, "margin", list(margin), "[least, largest], 0 to 2")
+        require(workers is None or workers >= 1, "workers", workers, "at least 1, or null for one a core")
+        self.characters = _checked_characters(PRINTABLE if characters is None else characters)
+        self.word_settings = WordSettings(
+            font_size=size_range("font_size", font_size, 10),
+            margin=(float(margin[0]), float(margin[1])),
+            max_angle=max_angle * difficulty,
+            slant=slant * difficulty,
+            stretch=stretch * difficulty,
+            perspective=perspective * difficulty,
+            curved=curved * difficulty,
+            tracking=tracking * difficulty,
+            effects=effects * difficulty,
+            strokes=strokes * difficulty,
+            neighbours=neighbours * difficulty,
+            plain=1 - textured * difficulty,
+            contrast=110 - 70 * low_contrast * difficulty,
+            inverted=float(inverted),
+            background_share=float(background_share),
+            degrade=degrade * difficulty,
+        )
+        self._text_settings: dict[str, Any] = {
+            "weights": weights_of("texts", dict.fromkeys(KINDS, 1.0) if texts is None else texts, KINDS),
+            "cases": weights_of("cases", dict.fromkeys(CASES, 1.0) if cases is None else cases, CASES),
+            "max_length": max_length,
+            "random_length": size_range("random_length", random_length, 1),
+            "punctuation": float(punctuation),
+        }
+        WordMaker("train", scripts)  # refuses unknown scripts now
+        self.seed = seed
+        self.endless = endless
+        self.counts: dict[Split, int] = {"train": train_words, "val": val_words}
+        self._cache = Path(cache_dir).expanduser() if cache_dir else cache.default_cache_dir()
+        self._scripts = tuple(scripts)
+        self._backgrounds = existing_folder("backgrounds", backgrounds)
+        self._fonts = existing_folder("fonts", fonts)
+        self._system_fonts = system_fonts
+        self._words = Path(words).expanduser() if words else None
+        self._workers = workers or len(os.sched_getaffinity(0))
+
+    @functools.cached_property
+    def _materials(self) -> _Materials:
+        fonts = FontSet(self._fonts, self._system_fonts)
+        report: list[str] = []
+        rng = np.random.default_rng(0)
+        drawable = [c for c in self.characters if fonts.for_text(fonts.paths[0], c, rng) is not None]
+        if not any(not c.isspace() for c in drawable):
+            raise DataError("no font draws any of dataset.characters: set dataset.fonts to a folder of fonts that do")
+        if len(drawable) < len(self.characters):
+            missing = [c for c in self.characters if c not in drawable]
+            report.append(
+                f"{len(missing)} of {len(self.characters)} dataset.characters: no font draws {missing[0]!r} …"
+            )
+        words = None
+        if self._words is not None:
+            listed = read_words(self._words)
+            allowed = frozenset(drawable) | {c.swapcase() for c in drawable}
+            words = [word for word in listed if allowed.issuperset(word)]
+            if len(words) < len(listed):
+                said = "their characters are not in dataset.characters, or no font draws them"
+                report.append(f"{len(listed) - len(words)} of {len(listed)} words of {self._words}: {said}")
+        makers = {split: WordMaker(split, self._scripts, words) for split in SPLITS}
+        for split, maker in makers.items():
+            if words is not None and not maker.count:
+                raise DataError(
+                    f"dataset.words={self._words}: none of its {split} words can be written with dataset.characters"
+                )
+        texts = {split: TextMaker(makers[split], drawable, **self._text_settings) for split in SPLITS}
+        if left_out := [kind for kind in texts["train"].left_out if kind != "phrase" or " " in drawable]:
+            report.append(f"dataset.texts: {', '.join(left_out)} left out, dataset.characters cannot write them")
+        photographs = backgrounds.photographs_in(self._backgrounds) if self._backgrounds else []
+        if len(photographs) > _MOST_PHOTOGRAPHS:
+            step = len(photographs) / _MOST_PHOTOGRAPHS
+            photographs = [photographs[int(i * step)] for i in range(_MOST_PHOTOGRAPHS)]
+        settings = {
+            "generator": GENERATOR_VERSION,
+            "seed": self.seed,
+            "characters": self.characters,
+            **self._text_settings,
+            **asdict(self.word_settings),
+            "scripts": list(self._scripts),
+            "fonts": fonts.fingerprint(),
+            "words": hashlib.sha256("\n".join(words).encode()).hexdigest() if words is not None else None,
+            "backgrounds": backgrounds.fingerprint(photographs) if photographs else None,
+        }
+        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+        return _Materials(fonts, texts, photographs, settings, digest, report)
+
+    def _text(self, split: Split, index: int, epoch: int) -> tuple[str, str, np.random.Generator]:
+        """A text, a font that draws it, and the random numbers to draw it with."""
+        found = self._materials
+        rng = np.random.default_rng([self.seed, SPLITS.index(split), index, epoch])
+        for _ in range(_TRIES):
+            text = found.texts[split].text(rng)
+            font = found.fonts.for_text(found.fonts.pick(rng), text.replace(" ", ""), rng)
+            if font is not None:
+                return text, font, rng
+        raise DataError("no font has the characters of any text: set dataset.fonts to fonts with all of them")
+
+    def text(self, split: Split, index: int, epoch: int = 0) -> str:
+        """The text of an image, without drawing it."""
+        return self._text(split, index, epoch)[0]
+
+    def draw(self, split: Split, index: int, epoch: int = 0) -> Word:
+        """Draw one image; always the same for the same arguments."""
+        text, font, rng = self._text(split, index, epoch)
+        return draw_word(self.word_settings, text, font, self._materials.photographs, rng)
+
+    def draw_training(self, index: int, epoch: int) -> tuple[Image, tuple[str, ...]]:
+        """A training image of an epoch as it would be read from its JPEG file, and its text."""
+        word = self.draw("train", index, epoch)
+        image = cv2.imdecode(cache.encode(word, f"word {index + 1} of epoch {epoch}"), cv2.IMREAD_COLOR)
+        assert image is not None  # just encoded
+        return image, (word.text,)
+
+    @functools.cached_property
+    def folder(self) -> Path:
+        """The folder of the drawn images; draws them first where the cache lacks them. Raises DataError."""
+        counts: dict[Split, int] = {**self.counts, "train": 0} if self.endless else self.counts
+        name = f"rec-{self._digest(counts)[:16]}"
+        return cache.obtain(self._cache, name, counts, self._settings(counts), self.draw, self._workers)
+
+    def _settings(self, counts: Mapping[Split, int]) -> dict[str, Any]:
+        return {**self._materials.settings, "images": dict(counts)}
+
+    def _digest(self, counts: Mapping[Split, int]) -> str:
+        return hashlib.sha256(json.dumps(self._settings(counts), sort_keys=True).encode()).hexdigest()
+
+    def write(self, folder: Path) -> None:
+        """Draw the images into a new folder outside of the cache, those of epoch 0 if endless. Raises DataError."""
+        cache.write(folder, self.counts, self._settings(self.counts), self.draw, self._workers)
+
+    def _records(self, split: Split) -> list[Record]:
+        source = self.folder / cache.list_name(split)
+        records = []
+        # Not splitlines(): a text may hold what Unicode takes for a line's end.
+        for number, line in enumerate(source.read_text(encoding="utf-8").split("\n")[:-1], 1):
+            name, _, text = line.partition("\t")
+            records.append(Record(self.folder / name, (text,), source=f"{source}:{number}"))
+        return records
+
+    def train_records(self) -> list[Record]:
+        """The training images. Raises DataError where they cannot be drawn."""
+        return self._records("train")
+
+    def val_records(self) -> list[Record]:
+        """The validation images. Raises DataError where they cannot be drawn."""
+        return self._records("val")
+
+    def fingerprint(self) -> dict[str, str]:
+        """SHA-256 of the label lists and the number of images, a split each; of the settings, where endless."""
+        prints = {}
+        for split in SPLITS:
+            listed = hashlib.sha256((self.folder / cache.list_name(split)).read_bytes()).hexdigest()
+            drawn = self.endless and split == "train"
+            prints[f"{split}_sha256"] = self._digest(self.counts) if drawn else listed
+            prints[f"{split}_count"] = str(self.counts[split])
+        return prints
+
+    def report(self) -> list[str]:
+        """Characters, words and kinds of text that cannot be drawn."""
+        return list(self._materials.report)
+
+
+def _checked_characters(characters: str) -> str:
+    require(any(not c.isspace() for c in characters), "characters", repr(characters), "at least one that is no blank")
+    twice = sorted({c for c in characters if characters.count(c) > 1})
+    require(not twice, "characters", f"…{''.join(twice)}…", "each character once")
+    odd = [c for c in characters if c != " " and (c.isspace() or not c.isprintable())]
+    require(not odd, "characters", repr("".join(odd)), "printable characters, of blanks only the space")
+    return characters
