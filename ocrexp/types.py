@@ -17,6 +17,10 @@ Polygon = npt.NDArray[np.float32]  # (n, 2), x then y, in pixels of the image it
 Image = npt.NDArray[np.uint8]  # (height, width, 3), BGR
 Batch = dict[str, Any]  # arrays (one row a sample) and lists (one entry a sample)
 
+# What a model may ask of an image beside its pixels, in training and evaluation: columns and share of its width that
+# are no padding.
+IMAGE_FACTS = ("valid_width", "valid_ratio")
+
 
 class UnusableSample(Exception):
     """A sample that cannot be used, with a short reason; it is counted, never replaced in silence."""
@@ -63,6 +67,8 @@ class Sample(TypedDict, total=False):
     label_parseq: npt.NDArray[np.int64]
     label_vitstr: npt.NDArray[np.int64]
     length: int  # characters of the text
+    size: tuple[int, int]  # height, width of this batch's images (a sampler of several sizes)
+    valid_width: int  # columns from the left that are no padding
     valid_ratio: float  # share of the image's width that is no padding
 
 

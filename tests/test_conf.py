@@ -8,7 +8,17 @@ from ocrexp.config.compose import compose
 from ocrexp.config.paths import groups, options_of, shipped_conf
 
 NEEDED = {
-    "dataset": {"det_list": ["dataset.root=/data"], "icdar2015": ["dataset.root=/data"]},
+    "dataset": {
+        "det_list": ["dataset.root=/data"],
+        "icdar2015": ["dataset.root=/data"],
+        "rec_list": ["dataset.root=/data"],
+    },
+    "model/backbone": {"vit_parseq": ["model=parseq"], "vitstr_tiny": ["model=vitstr_tiny"]},
+    # They read the image shape of a recogniser.
+    **{
+        group: {option: ["model=crnn_mbv3"] for option in options_of(group) if option.startswith("rec")}
+        for group in ("preprocess", "augment")
+    },
     "charset": {"characters": ["charset.characters=abc"], "dictionary": ["charset.path=dict.txt"]},
     "model/transform": {"tps": ["model=crnn_mbv3"], "stn": ["model=svtr_tiny"]},
     # Sizes are the recogniser's.

@@ -85,11 +85,14 @@ def evaluate(
     """Evaluate weights with a configuration; returns the result and the data's fingerprint."""
     from ocrexp.config.build import (
         build,
+        build_charset,
         build_eval_loader,
         build_metric,
         build_model,
         build_postprocess,
         build_source,
+        nothing_found,
+        saved_charset,
     )
     from ocrexp.engine.checkpoint import load_weights
     from ocrexp.engine.distributed import set_device
@@ -98,17 +101,19 @@ def evaluate(
 
     set_device(str(config.trainer.device))
     config.model.pretrained = None  # the checkpoint holds all of them
-    model = build_model(config)
-    load_weights(model, weights)
     source = build_source(config)
+    charset = saved_charset(weights) or build_charset(config, source)
+    model = build_model(config, charset)
+    load_weights(model, weights)
     loader = build_eval_loader(config, source)
     try:
         evaluator = Evaluator(
             loader,
-            build_postprocess(config),
+            build_postprocess(config, charset),
             build_metric(config),
             limit_batches=config.trainer.limit_val_batches,
             keep_samples=pictures,
+            nothing=nothing_found(config),
         )
         result = evaluator.run(model)
     finally:

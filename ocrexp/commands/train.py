@@ -154,25 +154,27 @@ def build_trainer(run_dir: Path, config: DictConfig, *, resume: bool = False) ->
     seed_everything(config.seed)
 
     source = build.build_source(config)
-    train_loader = build.build_train_loader(config, source, rank, world_size)
+    charset = build.build_charset(config, source)
+    model = build.build_model(config, charset)
+    train_loader = build.build_train_loader(config, source, rank, world_size, charset, model)
     eval_loader = build.build_eval_loader(config, source, rank, world_size)
     if rank == 0:
         for line in source.report():
             build.log.warning("%s", line)
     plan = RunPlan.make(settings, len(train_loader))
 
-    model = build.build_model(config)
     lr = build.learning_rate(config, world_size)
     optimizer = build.build_optimizer(config, model, lr)
     schedule = build.build_schedule(config, lr, plan)
     evaluator = Evaluator(
         eval_loader,
-        build.build_postprocess(config),
+        build.build_postprocess(config, charset),
         build.build_metric(config),
         limit_batches=settings.limit_val_batches,
+        nothing=build.nothing_found(config),
     )
     job = read_job(run_dir)
-    fingerprint = source.fingerprint()
+    fingerprint = source.fingerprint() | ({} if charset is None else {"charset": charset.fingerprint})
     trainer = Trainer(
         model=model,
         loss=build.build_loss(config),
@@ -193,6 +195,7 @@ def build_trainer(run_dir: Path, config: DictConfig, *, resume: bool = False) ->
         callbacks=build.named(config.get("callbacks")),
         loggers=LoggerGroup(build.named(config.get("logger")) if rank == 0 else {}),
         fingerprints=fingerprint,
+        extras={} if charset is None else {"charset": charset.saved()},
         sample_name=train_loader.pipeline.describe,
         hints=build.zero_metric_hints(config),
     )

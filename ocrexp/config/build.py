@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from ocrexp.errors import ConfigError
+from ocrexp.config.check import BUILDER_KEYS
+from ocrexp.errors import CheckpointError, ConfigError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import paddle
 
     from ocrexp.data.charset import Charset
     from ocrexp.data.loader import Loader
     from ocrexp.engine.settings import RunPlan, TrainerSettings
     from ocrexp.models.model import OCRModel
+    from ocrexp.models.pretrained import Arrays
     from ocrexp.optim.schedules import Schedule
     from ocrexp.types import DataSource, Metric, Postprocess, Transform
 
@@ -76,7 +80,7 @@ def build_model(config: DictConfig, charset: Charset | None = None) -> OCRModel:
     from ocrexp.models.pretrained import freeze, load_pretrained
 
     node = config.model
-    own = ("pretrained", "pretrained_min_coverage", "freeze", "name", "head")
+    own = (*BUILDER_KEYS["model"], "head")
     head = build(node.head)
     kind = getattr(getattr(head, "func", head), "token_kind", None)
     if kind is not None:
@@ -86,10 +90,56 @@ def build_model(config: DictConfig, charset: Charset | None = None) -> OCRModel:
         head = functools.partial(head, out_channels=classes if kind == "multi" else classes[kind])
     model: OCRModel = build(OmegaConf.masked_copy(node, [key for key in node if key not in own]), head=head)
     if node.pretrained:
-        load_pretrained(model, node.pretrained, node.pretrained_min_coverage)
+        rearrange = None if charset is None else functools.partial(_rearranged, config, model, charset)
+        load_pretrained(model, node.pretrained, node.pretrained_min_coverage, rearrange)
     if node.freeze:
         freeze(model, [node.freeze] if isinstance(node.freeze, str) else list(node.freeze))
     return model
+
+
+def saved_charset(weights: Path) -> Charset | None:
+    """The characters that a checkpoint's states carry; None where it has no states or is no recogniser's."""
+    from ocrexp.data.charset import from_saved
+    from ocrexp.engine.checkpoint import STATES
+    from ocrexp.engine.sealed import read_states
+
+    states = weights.with_suffix(f".{STATES}")
+    if not states.exists():
+        return None
+    saved = read_states(states).get("extras", {}).get("charset")
+    return None if saved is None else from_saved(saved, str(weights))
+
+
+def _rearranged(config: DictConfig, model: OCRModel, charset: Charset, arrays: Arrays) -> Arrays:
+    """A pretrained file's arrays with the head's classes in the order of the charset."""
+    from ocrexp.data.charset import from_dictionary
+    from ocrexp.models.charset_transfer import transfer_classes
+    from ocrexp.models.pretrained import find_pretrained
+
+    node = config.model
+    if node.pretrained_charset:
+        # PaddleOCR's `use_space_char` is not in the file either: the number of classes tells.
+        known = [from_dictionary(node.pretrained_charset, space) for space in (False, True)]
+    else:
+        saved = saved_charset(find_pretrained(node.pretrained))
+        known = [] if saved is None else [saved]
+    if not known:
+        log.info(
+            "pretrained: %s does not say its characters; where the number of classes is the same they are taken to be "
+            "the same, else model.pretrained_charset=DICTIONARY keeps the rows of those that both know",
+            node.pretrained,
+        )
+        return arrays
+    for last, old in zip((*[False] * (len(known) - 1), True), known, strict=True):
+        try:
+            transfer = transfer_classes(arrays, model, old, charset)
+        except CheckpointError:
+            if last:
+                raise
+            continue
+        log.info("pretrained: %s", transfer.describe())
+        return transfer.arrays
+    raise AssertionError
 
 
 def build_loss(config: DictConfig) -> Any:
@@ -119,20 +169,28 @@ def build_train_loader(
     rank: int = 0,
     world_size: int = 1,
     charset: Charset | None = None,
+    model: OCRModel | None = None,
 ) -> Loader:
-    """Batches for training; `loader.batch_size` is per process."""
+    """Batches for training; `loader.batch_size` is per process. The model tells how many steps CTC has."""
     from ocrexp.data.dataset import TrainPipeline
     from ocrexp.data.loader import build_train_loader as make
+    from ocrexp.models.steps import ctc_steps
 
-    pipeline = TrainPipeline(source.train_records(), train_transforms(config, charset), config.seed)
-    return make(
+    transforms = train_transforms(config, charset)
+    pipeline = TrainPipeline(source.train_records(), transforms, config.seed)
+    loader = make(
         pipeline,
+        task=config.task,
         ratios=config.dataset.get("ratios"),
         seed=config.seed,
         rank=rank,
         world_size=world_size,
         **_loader(config),
     )
+    if model is not None and getattr(transforms[-1], "asks_for_steps", False):
+        sizes = getattr(loader.sampler, "sizes", None) or [tuple(config.model.image_shape)]
+        transforms[-1].know_steps({size: ctc_steps(model, size) for size in sizes})  # type: ignore[attr-defined]
+    return loader
 
 
 def build_eval_loader(config: DictConfig, source: DataSource, rank: int = 0, world_size: int = 1) -> Loader:
@@ -141,7 +199,7 @@ def build_eval_loader(config: DictConfig, source: DataSource, rank: int = 0, wor
     from ocrexp.data.loader import build_eval_loader as make
 
     pipeline = EvalPipeline(source.val_records(), list(named(config.get("preprocess")).values()))
-    return make(pipeline, rank=rank, world_size=world_size, **_loader(config))
+    return make(pipeline, task=config.task, rank=rank, world_size=world_size, **_loader(config))
 
 
 def _loader(config: DictConfig) -> dict[str, Any]:
@@ -152,6 +210,15 @@ def build_metric(config: DictConfig) -> Metric:
     """The metric, on raw ground truth."""
     metric: Metric = build(config.metric)
     return metric
+
+
+def nothing_found(config: DictConfig) -> Callable[[], Any]:
+    """What stands for the prediction of an image that could not be read."""
+    from ocrexp.types import DetPrediction, RecPrediction
+
+    if config.task == "rec":
+        return functools.partial(RecPrediction, "", 0.0)
+    return functools.partial(DetPrediction, [], [])
 
 
 def build_postprocess(config: DictConfig, charset: Charset | None = None) -> Postprocess:

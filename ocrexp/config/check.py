@@ -23,7 +23,9 @@ from ocrexp.errors import ConfigError
 
 RESERVED = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 # Keys of a node that the builder itself consumes, by the dotted path of the node.
-BUILDER_KEYS = {"model": {"pretrained", "pretrained_min_coverage", "freeze", "name"}}
+BUILDER_KEYS = {
+    "model": {"pretrained", "pretrained_min_coverage", "pretrained_charset", "freeze", "name", "image_shape"}
+}
 
 
 def check(config: DictConfig) -> None:

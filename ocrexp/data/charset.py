@@ -14,10 +14,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ocrexp.data.codecs import KINDS, Codec, Kind
-from ocrexp.errors import ConfigError, DataError
+from ocrexp.errors import CheckpointError, ConfigError, DataError
 
 Policy = Literal["error", "map", "drop"]
 _POLICIES = ("error", "map", "drop")
@@ -139,6 +139,10 @@ class Charset:
         """SHA-256 of the characters in their order: what the classes of a trained model mean."""
         return hashlib.sha256(json.dumps(list(self.characters), ensure_ascii=True).encode()).hexdigest()
 
+    def saved(self) -> dict[str, Any]:
+        """Plain values that `from_saved` makes the same charset of."""
+        return {"characters": list(self.characters), "lower": self.lower, "fingerprint": self.fingerprint}
+
     def codec(self, kind: Kind) -> Codec:
         """Classes of a kind of head: the characters and its special tokens."""
         if kind not in KINDS:
@@ -221,6 +225,16 @@ class Charset:
             parts.append(text[start:stop])
             start = stop
         return parts
+
+
+def from_saved(saved: Mapping[str, Any], source: str) -> Charset:
+    """The charset that a checkpoint or an export carries. Raises CheckpointError if it is not what it says it is."""
+    characters = list(saved["characters"])
+    # A file says what its classes are, doubled ones too; texts that it did not learn are no error to it.
+    charset = Charset(characters, "drop", lower=bool(saved["lower"]), source=source, aliases=range(len(characters)))
+    if charset.fingerprint != saved["fingerprint"]:
+        raise CheckpointError(f"{source}: its characters do not have the fingerprint that it states; fetch it again")
+    return charset
 
 
 def describe(character: str) -> str:

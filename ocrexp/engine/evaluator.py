@@ -16,7 +16,7 @@ import numpy.typing as npt
 import paddle
 
 from ocrexp.engine import distributed
-from ocrexp.types import Batch, DetPrediction, EvalResult, EvalSample, Metric, Postprocess
+from ocrexp.types import IMAGE_FACTS, Batch, DetPrediction, EvalResult, EvalSample, Metric, Postprocess
 
 
 class EvalLoader(Protocol):
@@ -126,8 +126,10 @@ class Evaluator:
             done: Future[list[Any]] = Future()
             done.set_result([self._nothing() for _ in part["references"]])
             return done
+        known = {name: paddle.to_tensor(part[name]) for name in IMAGE_FACTS if name in part}
         with precision():
-            outputs = model(paddle.to_tensor(part["image"]))
+            images = paddle.to_tensor(part["image"])
+            outputs = model(images, targets=known) if known else model(images)
         arrays = {name: _array(value) for name, value in outputs.items()}
         return pool.submit(self.postprocess, arrays, part)
 

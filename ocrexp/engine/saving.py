@@ -40,7 +40,8 @@ class Saver:
     """Puts the parts of a run into a checkpoint set and back.
 
     `latest` has the raw weights and all states; `best_accuracy` the weights that were evaluated, which are the average
-    where `trainer.ema_decay` is set. Random generators need no entry: see seed.py.
+    where `trainer.ema_decay` is set. `carried` are plain values that a set just carries along. Random generators need
+    no entry: see seed.py.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class Saver:
         callbacks: Mapping[str, Callback],
         loggers: LoggerGroup,
         identity: RunIdentity,
-        config: dict[str, Any],
+        carried: Mapping[str, Any],
     ) -> None:
         self.store = store
         self._model = model
@@ -61,7 +62,7 @@ class Saver:
         self._callbacks = callbacks
         self._loggers = loggers
         self._identity = identity
-        self._config = config
+        self._carried = dict(carried)
 
     def save(self, name: str, state: TrainState) -> bool:
         """Write a set; all processes call it, rank 0 writes. False, with a line, for weights that are not finite.
@@ -129,7 +130,7 @@ class Saver:
             "callbacks": {key: callback.state_dict() for key, callback in self._callbacks.items()},
             "loggers": self._loggers.state_dict(),
             **vars(self._identity),
-            "config": self._config,
+            **self._carried,
             "versions": {"ocrexp": __version__, "paddle": paddle.__version__, "python": platform.python_version()},
         }
 

@@ -87,6 +87,7 @@ class Trainer:
         seed: of the generators of a step (dropout and the like); see seed.py.
         run: names, folder and configuration of the run, as the loggers get them.
         fingerprints: of data, charset, …: name → text. They are saved, and a resumed run must have the same.
+        extras: plain values that its checkpoints carry along, such as the charset's characters.
         sample_name: image path of a sample's index, for messages.
         hints: what else to check when the metric stays 0, such as "model.pretrained is null".
 
@@ -109,6 +110,7 @@ class Trainer:
         callbacks: Mapping[str, Callback] | None = None,
         loggers: LoggerGroup | None = None,
         fingerprints: Mapping[str, str] | None = None,
+        extras: Mapping[str, Any] | None = None,
         sample_name: Callable[[int], str] = "sample {}".format,
         hints: Sequence[str] = (),
     ) -> None:
@@ -129,8 +131,9 @@ class Trainer:
         self._average = WeightAverage(model, settings.ema_decay) if settings.ema_decay else None
         identity = RunIdentity(seed, distributed.world_size(), plan.batches_per_epoch, dict(fingerprints or {}))
         self._saver = Saver(
-            self.store, model, self._stepper, self._average, self.callbacks, self.loggers, identity, run.config
-        )
+            self.store, model, self._stepper, self._average, self.callbacks, self.loggers, identity,
+            {"config": run.config, "extras": dict(extras or {})},
+        )  # fmt: skip
         workers = getattr(train_loader, "num_workers", None)
         self._report = Reporter(run, self.loggers, plan, evaluator.main, workers, hints)
         self._signals = StopSignals()

@@ -33,8 +33,9 @@ class OCRModel(nn.Layer):
         transform: a built layer from images to images in front of the backbone (TPS), or None.
 
     `forward(images, targets=None)` takes uint8 [N, H, W, 3] images, normalised here on the device, or float32
-    [N, 3, H, W] images that already are. It gives a dict of tensors, see the heads; it raises ConfigError for sizes
-    that the neck cannot take.
+    [N, 3, H, W] images that already are. Where `targets` holds `valid_width` [N], what is right of these columns of a
+    uint8 image becomes 0, mid-grey with a mean of 0.5 that no byte can say. It gives a dict of tensors, see the heads;
+    it raises ConfigError for sizes that the neck cannot take.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class OCRModel(nn.Layer):
         self._affine_on: dict[str, tuple[Tensor, ...]] = {}
 
     def forward(self, images: Tensor, targets: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
-        x = self.prepare(images)
+        x = self.prepare(images, None if targets is None else targets.get("valid_width"))
         if self.transform is not None:
             x = self.transform(x)
         self._check_size(x)
@@ -89,10 +90,18 @@ class OCRModel(nn.Layer):
                 f"{multiple}: set {mend} to such"
             )
 
-    def prepare(self, images: Tensor) -> Tensor:
-        """uint8 [N, H, W, C] to normalised float32 [N, C, H, W]; float images pass as they are."""
+    def prepare(self, images: Tensor, valid_width: Tensor | None = None) -> Tensor:
+        """uint8 [N, H, W, C] to normalised float32 [N, C, H, W], 0 from column `valid_width` [N] on; float images pass
+        as they are."""
         if images.dtype != paddle.uint8:
             return images
+        x = self._normalized(images)
+        if valid_width is None:
+            return x
+        inside = paddle.arange(x.shape[3]) < valid_width.reshape([-1, 1])
+        return x * inside.reshape([-1, 1, 1, x.shape[3]]).astype(x.dtype)
+
+    def _normalized(self, images: Tensor) -> Tensor:
         if self._affine is None:
             raise ConfigError("the model got uint8 images but no model.normalize; give its mean and std")
         # Transposed while it is still one byte a value.

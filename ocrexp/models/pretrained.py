@@ -49,7 +49,12 @@ class Coverage:
     unused: list[str] = field(default_factory=list)
 
 
-def load_pretrained(model: nn.Layer, path: str | os.PathLike[str], min_backbone_coverage: float = 0.5) -> Coverage:
+def load_pretrained(
+    model: nn.Layer,
+    path: str | os.PathLike[str],
+    min_backbone_coverage: float = 0.5,
+    rearrange: Callable[[Arrays], Arrays] | None = None,
+) -> Coverage:
     """Copies the file's tensors whose names and shapes fit into `model`, and logs the coverage of each part.
 
     Known besides the model's own names: PaddleOCR's distillation files (`Student.` …), files of a backbone alone, and
@@ -59,17 +64,20 @@ def load_pretrained(model: nn.Layer, path: str | os.PathLike[str], min_backbone_
         model: with parts as sublayers (`backbone`, `neck`, `head`).
         path: a `.pdparams` file; the extension may be left out, as PaddleOCR's configurations do.
         min_backbone_coverage: share of the backbone's values that must come from the file; 0 takes whatever fits.
+        rearrange: makes the file's arrays, under the model's names, fit it (`transfer_classes`).
 
     Raises:
         CheckpointError: no such file, damaged, or less of the backbone than asked for.
     """
     if not 0 <= min_backbone_coverage <= 1:
         raise ConfigError(f"model.pretrained_min_coverage={min_backbone_coverage}: give a share from 0 to 1")
-    file = _find(path)
+    file = find_pretrained(path)
     arrays = read_parameters(file)
     state = model.state_dict()
     shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
     how, renamed = _best_naming(model, arrays, shapes)
+    if rearrange is not None:
+        renamed = rearrange(renamed)
 
     fitting = {name: value for name, value in renamed.items() if shapes.get(name) == value.shape}
     for name, value in fitting.items():
@@ -202,7 +210,8 @@ def _from_bfloat16(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return (array.astype(np.uint32) << 16).view(np.float32)
 
 
-def _find(path: str | os.PathLike[str]) -> Path:
+def find_pretrained(path: str | os.PathLike[str]) -> Path:
+    """The file that `model.pretrained` names, with or without its extension. Raises CheckpointError."""
     file = Path(path).expanduser()
     if file.is_file():
         return file

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 
@@ -22,7 +23,7 @@ class TextTargets:
         charset: of the model (the run fills this in).
         kinds: of the model's heads: `ctc`, `attention`, `nrtr`, `sar`, `parseq`, `vitstr`.
         max_text_length: characters at most.
-        ctc_steps: steps that the model emits for a training image; null: not checked here.
+        ctc_steps: steps that the model emits for a training image; `auto`: what `know_steps` tells; null: not checked.
     """
 
     def __init__(
@@ -30,7 +31,7 @@ class TextTargets:
         charset: Charset,
         kinds: Sequence[str] = ("ctc",),
         max_text_length: int = 25,
-        ctc_steps: int | None = None,
+        ctc_steps: Literal["auto"] | int | None = "auto",
     ) -> None:
         unknown = [kind for kind in kinds if kind not in KINDS]
         if unknown or not kinds:
@@ -38,9 +39,28 @@ class TextTargets:
         if max_text_length < 1:
             raise ConfigError(f"targets.max_text_length={max_text_length}: give at least 1")
         self._charset = charset
+        self.max_text_length = max_text_length
         self._codecs = {kind: KINDS[kind](len(charset)) for kind in kinds}
-        self._length = max_text_length
-        self._steps = ctc_steps
+        self._given = ctc_steps
+        self._steps: dict[tuple[int, ...], int] = {}
+
+    @property
+    def kinds(self) -> list[str]:
+        """Kinds of the labels that it makes."""
+        return list(self._codecs)
+
+    @property
+    def asks_for_steps(self) -> bool:
+        """Whether it wants to be told by `know_steps`."""
+        return self._given == "auto" and "ctc" in self._codecs
+
+    def know_steps(self, steps: Mapping[tuple[int, ...], int]) -> None:
+        """How many steps CTC emits for images of (height, width)."""
+        self._steps.update(steps)
+
+    def steps(self, size: tuple[int, ...]) -> int | None:
+        """Steps of CTC for images of (height, width); None where it is not known or not asked."""
+        return self._steps.get(size) if self._given == "auto" else self._given
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
         del rng
@@ -50,11 +70,13 @@ class TextTargets:
             raise UnusableSample(f"label: {error}") from None
         if not positions:
             raise UnusableSample("label is empty")
-        if len(positions) > self._length:
-            raise UnusableSample(f"label is longer than targets.max_text_length={self._length}")
-        if self._steps is not None and "ctc" in self._codecs and CTCCodec.steps_needed(positions) > self._steps:
-            raise UnusableSample(f"label needs more than the {self._steps} steps that CTC emits")
+        if len(positions) > self.max_text_length:
+            raise UnusableSample(f"label is longer than targets.max_text_length={self.max_text_length}")
+        if "ctc" in self._codecs:
+            steps = self.steps(sample["image"].shape[:2] if self._steps else ())
+            if steps is not None and CTCCodec.steps_needed(positions) > steps:
+                raise UnusableSample(f"label needs more than the {steps} steps that CTC emits")
         for kind, codec in self._codecs.items():
-            sample[f"label_{kind}"] = codec.label(positions, self._length)  # type: ignore[literal-required]  # checked
+            sample[f"label_{kind}"] = codec.label(positions, self.max_text_length)  # type: ignore[literal-required]  # checked
         sample["length"] = len(positions)
         return sample
