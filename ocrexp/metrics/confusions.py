@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from itertools import chain
 
 
 @dataclass(slots=True)
@@ -54,12 +53,3 @@ class Confusions:
         counted.update({("", character): count for character, count in self.insertions.items()})
         ordered = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
         return [(*pair, count) for pair, count in ordered[:limit]]
-
-    def confused_characters(self, limit: int) -> list[str]:
-        """The characters that take part in the most substitutions, for a matrix; in code point order."""
-        shares: Counter[str] = Counter()
-        for pair, count in self.substitutions.items():
-            for character in chain(pair):
-                shares[character] += count
-        chosen = sorted(shares.items(), key=lambda item: (-item[1], item[0]))[:limit]
-        return sorted(character for character, _ in chosen)

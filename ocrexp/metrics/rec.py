@@ -34,9 +34,10 @@ class RecCounts:
     """What `RecMetric.state` hands to other ranks, and `RecMetric.details` to the report.
 
     `sums` by the name of a value; `lengths` and `right_lengths` by the length of the label in code points; `empty`
-    counts predictions without a character; `predicted` the characters of all predictions.
+    counts predictions without a character; `predicted` the characters of all predictions. `case` is the metric's.
     """
 
+    case: str = "keep"
     samples: int = 0
     sums: dict[str, float] = field(default_factory=lambda: dict.fromkeys(VALUES, 0.0))
     lengths: Counter[int] = field(default_factory=Counter)
@@ -96,7 +97,7 @@ class RecMetric:
         self.reset()
 
     def reset(self) -> None:
-        self._counts = RecCounts()
+        self._counts = RecCounts(self.case)
 
     def update(self, predictions: list[RecPrediction], references: list[RecReference]) -> None:
         """Adds texts; both lists have one entry an image. Raises ValueError if their lengths differ."""
@@ -163,7 +164,7 @@ class RecMetric:
 
     def merge(self, states: list[RecCounts]) -> None:
         """Replaces the counts by the sum of `states`, one a rank (this one's own among them)."""
-        total = RecCounts()
+        total = RecCounts(self.case)
         for state in states:
             total.merge(state)
         self._counts = total

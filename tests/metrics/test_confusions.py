@@ -15,7 +15,6 @@ def test_counts_substitutions_insertions_and_deletions() -> None:
     assert confusions.characters["O"] == 3
     assert confusions.errors == 5
     assert confusions.most_common(2) == [("O", "0", 3), ("", " ", 1)]
-    assert confusions.confused_characters(5) == ["0", "O"]
 
 
 def test_merging_adds() -> None:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -17,16 +16,15 @@ from ocrexp.types import EvalResult, EvalSample
 
 log = logging.getLogger(__name__)
 
-JPEG_QUALITY = 88
-
 
 class PredictionPictures(Callback):
     """Draws samples of an evaluation to `plots/predictions/step_N_K.jpg` and sends them to the loggers.
 
     Args:
-        draw: `draw(sample)` gives an RGB uint8 picture; null draws detections.
+        draw: `draw(sample)` gives an RGB uint8 picture of one sample; null draws what the predictions ask for: each
+            image with its regions, or one sheet of crops with the texts read.
         every_evaluations: draw after the first of so many evaluations; the best so far is always drawn.
-        limit: at most so many pictures each time.
+        limit: at most so many images each time; a sheet holds its own number.
         keep: keep the pictures of so many evaluations, the latest; older ones are deleted.
     """
 
@@ -49,22 +47,25 @@ class PredictionPictures(Callback):
     def on_evaluation_end(self, run: RunView, result: EvalResult, is_best: bool) -> None:
         due = self._evaluations % self.every_evaluations == 0
         self._evaluations += 1
-        samples = result.samples[: self.limit]
-        if not samples or not (due or is_best):
+        if not result.samples or not (due or is_best):
             return
-        from ocrexp.report.detection import caption, draw_sample
+        from ocrexp.report.evaluation import Drawn, draw_samples
+        from ocrexp.report.files import write_picture
 
-        draw = self.draw or draw_sample
+        if self.draw is None:
+            drawn = draw_samples(result, self.limit)
+        else:
+            samples = result.samples[: self.limit]
+            drawn = [Drawn(self.draw(sample), Path(sample.path).name, "") for sample in samples]
         folder = run.run_dir / "plots" / "predictions"
-        pictures = [draw(sample) for sample in samples]
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            for index, picture in enumerate(pictures):
-                _write(folder / f"step_{run.step:07d}_{index:02d}.jpg", picture)
+            for index, one in enumerate(drawn):
+                write_picture(folder / f"step_{run.step:07d}_{index:02d}.jpg", one.picture)
             self._forget(folder)
         except OSError as error:  # a full disk: pictures are not worth a run
             log.warning("the pictures could not be written to %s: %s", folder, error.strerror or error)
-        captions = [caption(s) if self.draw is None else Path(s.path).name for s in samples]
+        pictures, captions = [one.picture for one in drawn], [one.caption for one in drawn]
         run.loggers.log_images("val/predictions", pictures, run.step, captions)
 
     def state_dict(self) -> dict[str, Any]:
@@ -78,13 +79,3 @@ class PredictionPictures(Callback):
         for step in steps[: -self.keep]:
             for path in folder.glob(f"{step}_*.jpg"):
                 path.unlink()
-
-
-def _write(path: Path, picture: npt.NDArray[np.uint8]) -> None:
-    encoded, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    if not encoded:
-        log.warning("%s: the picture cannot be encoded", path)
-        return
-    temporary = path.with_suffix(".tmp")
-    temporary.write_bytes(data.tobytes())
-    temporary.replace(path)

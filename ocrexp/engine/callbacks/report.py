@@ -1,0 +1,33 @@
+"""What the best evaluation has to show, in `plots/`: of texts the confusions, worst samples, accuracy by length."""
+
+from __future__ import annotations
+
+import logging
+
+from ocrexp.engine.callbacks.base import Callback, RunView
+from ocrexp.types import EvalResult
+
+log = logging.getLogger(__name__)
+
+
+class EvaluationReport(Callback):
+    """Writes the report of an evaluation that no earlier one beats, and sends its pictures to the loggers.
+
+    The files thus belong to the weights of `best_accuracy`. Which files there are follows from the metric; detection
+    has none, its pictures of predictions say it.
+    """
+
+    def on_evaluation_end(self, run: RunView, result: EvalResult, is_best: bool) -> None:
+        best = run.best_metrics.get(run.main_metric)
+        if result.details is None or not (is_best or result.metrics[run.main_metric] == best):
+            return
+        from ocrexp.report.evaluation import write_report
+
+        folder = run.run_dir / "plots"
+        try:
+            pictures = write_report(result, folder)
+        except OSError as error:  # a full disk: a report is not worth a run
+            log.warning("the report could not be written to %s: %s", folder, error.strerror or error)
+            return
+        for name, picture in pictures.items():
+            run.loggers.log_images(f"val/{name}", [picture], run.step)
