@@ -53,7 +53,7 @@ class Evaluator:
         postprocess: Postprocess,
         metric: Metric,
         limit_batches: int | None = None,
-        keep_samples: int = 8,
+        keep_samples: int = 30,
         nothing: Callable[[], Any] = lambda: DetPrediction([], []),
         keep_worst: int = 24,
     ) -> None:
