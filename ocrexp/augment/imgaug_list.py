@@ -21,7 +21,8 @@ class ImgaugList:
     argument such as `children` or `then_list` takes entries too. PaddleOCR's older form `[Name, value, ...]` works as
     well.
 
-    Follow it with `ocrexp.augment.warp.EastRandomCrop`. Seeded from the sample's own generator. Polygons may have any
+    For detection, follow it with `ocrexp.augment.warp.EastRandomCrop`; for recognition, which has no polygons, choose
+    augmenters that neither mirror nor cut. Seeded from the sample's own generator. Polygons may have any
     number of points and may leave the image.
 
     Raises ConfigError for an unknown augmenter or argument, and where imgaug is not installed.
@@ -36,12 +37,13 @@ class ImgaugList:
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
         self._augmenter.seed_(int(rng.integers(2**31)))
-        polygons = sample["polygons"]
+        polygons = sample.get("polygons", [])
         points = np.concatenate([*polygons, np.empty((0, 2), np.float32)])
         image, moved = self._augmenter(image=sample["image"], keypoints=points[None])
         sample["image"] = np.ascontiguousarray(image)
         ends = np.cumsum([len(polygon) for polygon in polygons])[:-1]
-        sample["polygons"] = [as_polygon(part) for part in np.split(moved[0], ends)] if polygons else []
+        if polygons:
+            sample["polygons"] = [as_polygon(part) for part in np.split(moved[0], ends)]
         return sample
 
     def _build(self, entry: Any) -> Any:
@@ -120,5 +122,5 @@ def import_imgaug() -> Any:
         try:
             import imgaug.augmenters as augmenters
         except ImportError as error:
-            raise ConfigError(f"augment=det_imgaug needs imgaug ({error}): pip install 'ocrexp[imgaug]'") from None
+            raise ConfigError(f"augmenter_args needs imgaug ({error}): pip install 'ocrexp[imgaug]'") from None
     return augmenters
