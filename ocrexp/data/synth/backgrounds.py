@@ -125,10 +125,10 @@ def surface(height: int, width: int, rng: np.random.Generator) -> Image:
     return image
 
 
-@functools.lru_cache(maxsize=2)
-def _grain(side: int) -> list[tuple[Image, Image]]:
-    """Grain of each level as what to add and what to take away, (side, side, 3) each."""
-    base = np.random.default_rng(20).standard_normal((side, side, 3), np.float32)
+@functools.lru_cache(maxsize=8)
+def _grain(height: int, width: int) -> list[tuple[Image, Image]]:
+    """Grain of each level as what to add and what to take away, (height, width, 3) each."""
+    base = np.random.default_rng(20).standard_normal((height, width, 3), np.float32)
     bank = []
     for sigma in _GRAIN_LEVELS:
         scaled = np.rint(base * np.float32(sigma)).astype(np.int16)
@@ -136,16 +136,18 @@ def _grain(side: int) -> list[tuple[Image, Image]]:
     return bank
 
 
-def add_grain(image: Image, level: int, rng: np.random.Generator, field: int | None = None) -> Image:
+def add_grain(image: Image, level: int, rng: np.random.Generator, varied: bool = False) -> Image:
     """Add grain of a level 0..3; which part of one fixed field of noise is random, for drawing it anew is slow.
 
-    `field` is the side of that field, at least the image's largest; None: a field of its own for the image's size, for
-    where all images are of one size.
+    Images of one size have a field for this size; with `varied` sizes the fields are those of the next powers of two.
     """
     height, width = image.shape[:2]
-    side = max(height, width) + 96 if field is None else field
-    plus, minus = _grain(side)[level]
-    reach = (97, 97) if field is None else (side - height + 1, side - width + 1)
+    rows = columns = max(height, width) + 96
+    reach = (97, 97)
+    if varied:
+        rows, columns = (1 << max(least, (side + 31).bit_length()) for side, least in ((height, 7), (width, 9)))
+        reach = (rows - height + 1, columns - width + 1)
+    plus, minus = _grain(rows, columns)[level]
     top, left = int(rng.integers(reach[0])), int(rng.integers(reach[1]))
     part = (slice(top, top + height), slice(left, left + width))
     return cv2.subtract(cv2.add(image, plus[part]), minus[part])

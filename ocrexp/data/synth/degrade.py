@@ -9,14 +9,14 @@ from ocrexp.data.synth import backgrounds
 from ocrexp.types import Image
 
 
-def degrade(image: Image, strength: float, rng: np.random.Generator, field: int | None = None) -> tuple[Image, int]:
+def degrade(image: Image, strength: float, rng: np.random.Generator, varied: bool = False) -> tuple[Image, int]:
     """What cameras, scanners and storage do: uneven light, blur, grain, grey, loss of contrast, JPEG artefacts.
 
     Args:
         image: (height, width, 3) uint8; not changed.
         strength: 0..1, scales how often each of them happens; 0 leaves the image as it is.
         rng: random numbers.
-        field: see `backgrounds.add_grain`.
+        varied: images of many sizes follow, see `backgrounds.add_grain`.
 
     Returns the image and the JPEG quality to store it with.
     """
@@ -40,6 +40,6 @@ def degrade(image: Image, strength: float, rng: np.random.Generator, field: int 
     if rng.random() < 0.1 * strength:
         image = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
     if rng.random() < 0.6 * strength:
-        image = backgrounds.add_grain(image, int(rng.choice(4, p=(0.4, 0.35, 0.17, 0.08))), rng, field)
+        image = backgrounds.add_grain(image, int(rng.choice(4, p=(0.4, 0.35, 0.17, 0.08))), rng, varied)
     strong = rng.random() < 0.25 * strength
     return image, int(rng.integers(35, 65) if strong else rng.integers(80, 96))

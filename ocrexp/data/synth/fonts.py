@@ -36,7 +36,7 @@ _TEX_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXY
 _NO_CHARACTER = "\U0010fffe"  # a code point that no font draws: gives the glyph of what is missing
 
 
-@functools.lru_cache(maxsize=512)
+@functools.lru_cache(maxsize=2048)
 def load_font(path: str, size: int) -> ImageFont.FreeTypeFont:
     """The font at a size in pixels. Basic layout, so that pages do not depend on the raqm library."""
     return ImageFont.truetype(path, size, layout_engine=ImageFont.Layout.BASIC)

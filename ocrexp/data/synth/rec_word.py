@@ -147,13 +147,8 @@ def _compose(
     least_contrast = settings.contrast + float(rng.uniform(0, 40))
     tone = ink(rng, level, least_contrast)
     _lay(settings, image, sprite, at, size, tone, rng)
-    image, quality = degrade(image, settings.degrade, rng, field=_grain_field(image))
+    image, quality = degrade(image, settings.degrade, rng, varied=True)
     return Word(image, text, quality)
-
-
-def _grain_field(image: Image) -> int:
-    """Few sizes, for each field is kept."""
-    return 512 if max(image.shape[:2]) <= 512 else 4096
 
 
 def _ground(
