@@ -11,9 +11,10 @@ from ocrexp.errors import ConfigError
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Draw the pages and say where they are; returns 0."""
+    """Draw the images and say where they are; returns 0."""
     from ocrexp.config.build import build
     from ocrexp.data.synth.dataset import write_dataset
+    from ocrexp.data.synth.rec_dataset import SynthRec
 
     if not any(item.startswith("out=") for item in arguments):
         raise ConfigError("synth needs the folder to draw into: out=DIR")
@@ -24,5 +25,6 @@ def run(arguments: Sequence[str]) -> int:
         raise ConfigError(f"out={out} exists and is not overwritten: choose a new folder")
     source = build(config.dataset)
     write_dataset(out, source)
-    print(f"drawn: {out} (train: python -m ocrexp dataset=det_list dataset.root={out})")
+    dataset = "rec_list" if isinstance(source, SynthRec) else "det_list"
+    print(f"drawn: {out} (train: python -m ocrexp dataset={dataset} dataset.root={out})")
     return 0
