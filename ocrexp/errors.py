@@ -28,7 +28,7 @@ class TrainingError(OcrexpError):
 def explain_import_error(error: ImportError) -> str | None:
     """One line with the command to run for what is commonly missing; None for anything else."""
     text = str(error)
-    extras = {"wandb": "wandb", "imgaug": "imgaug", "visualdl": "visualdl", "joblib": "parallel"}
+    extras = {"wandb": "wandb", "imgaug": "imgaug", "visualdl": "visualdl", "joblib": "parallel", "lmdb": "lmdb"}
     name = (error.name or "").partition(".")[0]
     if name == "paddle":
         return "paddle is not installed: pip install 'ocrexp[cpu]' (GPU machines: see docs/installation.md)"

@@ -12,6 +12,7 @@ NEEDED = {
         "det_list": ["dataset.root=/data"],
         "icdar2015": ["dataset.root=/data"],
         "rec_list": ["dataset.root=/data"],
+        "rec_lmdb": ["dataset.root=/data"],
     },
     "model/backbone": {"vit_parseq": ["model=parseq"], "vitstr_tiny": ["model=vitstr_tiny"]},
     # They read the image shape of a recogniser.

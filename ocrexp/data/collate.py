@@ -17,6 +17,7 @@ from ocrexp.types import Batch, DetReference, RecReference, Sample
 
 Empty = Callable[[tuple[int, ...], npt.DTypeLike], npt.NDArray[Any]]
 EvalBatch = list[Batch]
+Collate = Callable[[Sequence[Sample], Empty], Any]
 
 _DET_TARGETS = ("image", "shrink_map", "shrink_mask", "threshold_map", "threshold_mask")
 
@@ -94,7 +95,7 @@ def collate_rec_eval(samples: Sequence[Sample], empty: Empty) -> EvalBatch:
 
 
 # task -> collate of training, collate of evaluation
-COLLATES: dict[str, tuple[Callable[..., Batch], Callable[..., EvalBatch]]] = {
+COLLATES: dict[str, tuple[Collate, Collate]] = {
     "det": (collate_det_train, collate_det_eval),
     "rec": (collate_rec_train, collate_rec_eval),
 }

@@ -13,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ocrexp.data.lmdb_file import is_entry, read_entry
 from ocrexp.types import Image, UnusableSample
 
 _REDUCED = {
@@ -81,6 +82,21 @@ def _exif_orientation(tiff: bytes) -> int:
     return 1
 
 
+def read_bytes(path: Path) -> bytes:
+    """An image file's bytes; a path may also name an entry of an LMDB folder. Raises UnusableSample with the reason."""
+    try:
+        data = read_entry(path) if is_entry(path) else path.read_bytes()
+    except FileNotFoundError:
+        data = None
+    except OSError as error:
+        raise UnusableSample(f"image file cannot be read ({error.strerror})") from None
+    if data is None:
+        raise UnusableSample("image file is missing")
+    if not data:
+        raise UnusableSample("image file is empty (0 bytes)")
+    return data
+
+
 class EncodedImage:
     """An image file in memory whose pixels are decoded on demand.
 
@@ -89,14 +105,7 @@ class EncodedImage:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        try:
-            self._data = path.read_bytes()
-        except FileNotFoundError:
-            raise UnusableSample("image file is missing") from None
-        except OSError as error:
-            raise UnusableSample(f"image file cannot be read ({error.strerror})") from None
-        if not self._data:
-            raise UnusableSample("image file is empty (0 bytes)")
+        self._data = read_bytes(path)
         self._header = read_jpeg_header(self._data)
         if self._header is not None and self._data.rfind(_END_OF_IMAGE) < self._header.scan_start:
             # Inside the pixel data 0xFF is always followed by 0, so without the end marker the file was cut off; which

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ocrexp.data.label_file import LabelFile, LabelProblem
 from ocrexp.data.labels import read_label_file
-from ocrexp.errors import ConfigError, DataError
+from ocrexp.data.source import Names, Split, SplitSource, counted
+from ocrexp.errors import DataError
 from ocrexp.types import Record
 
-_SHOWN_PROBLEMS = 3
-ListNames = str | Sequence[str]
 
-
-class LabelLists(ABC):
+class LabelLists(SplitSource):
     """A data source of label lists; a task says how one is read.
 
     Training leaves out bad lines and images that do not exist, and says how many and which. The validation list keeps
@@ -37,55 +35,50 @@ class LabelLists(ABC):
     def __init__(
         self,
         root: str | Path,
-        train_labels: ListNames,
-        val_labels: ListNames,
+        train_labels: Names,
+        val_labels: Names,
         ratios: Sequence[float] | None = None,
     ) -> None:
-        self.root = Path(root).expanduser()
-        self.train_labels = _names(train_labels)
-        self.val_labels = _names(val_labels)
-        if ratios is not None and len(ratios) != len(self.train_labels):
-            raise ConfigError(
-                f"dataset.ratios has {len(ratios)} values for {len(self.train_labels)} training lists: give one a list"
-            )
-        self.ratios = None if ratios is None else list(ratios)
-        self._splits: dict[str, _Split] = {}
+        super().__init__(root, train_labels, val_labels, ratios)
 
     @abstractmethod
     def read(self, path: Path) -> LabelFile:
         """Read one list."""
 
-    def train_records(self) -> list[Record]:
-        """Records whose label is good and whose image exists, list after list."""
-        return self._split("train").records
-
-    def val_records(self) -> list[Record]:
-        """Records whose label is good, whether their image exists or not."""
-        return self._split("val").records
-
-    def fingerprint(self) -> dict[str, str]:
-        """SHA-256 over the bytes of each split's lists, and how many images it has."""
-        result = {}
-        for name in ("train", "val"):
-            split = self._split(name)
-            result[f"{name}_sha256"] = split.digest
-            result[f"{name}_images"] = str(len(split.records))
-        return result
-
-    def report(self) -> list[str]:
-        """One line for each kind of thing that was left out, with its count and the first places."""
-        return [line for name in ("train", "val") for line in self._split(name).report]
-
     def problems(self) -> list[LabelProblem]:
         """Every fault of the lists' lines."""
-        return [problem for name in ("train", "val") for problem in self._split(name).problems]
+        return [problem for name in self.parts for problem in self._split(name).problems]
 
-    def _split(self, name: str) -> _Split:
-        if name not in self._splits:
-            labels = self.train_labels if name == "train" else self.val_labels
-            files = (self.read(self.root / label) for label in labels)
-            self._splits[name] = _Split(self.root, name, files, self.missed)
-        return self._splits[name]
+    def load(self, split: str, parts: Sequence[str]) -> Split:
+        """Read the lists of a split."""
+        records: list[Record] = []
+        problems: list[LabelProblem] = []
+        missing: list[str] = []
+        digest = hashlib.sha256()
+        exists = _Existence()
+        for list_index, part in enumerate(parts):
+            file = self.read(self.root / part)
+            digest.update(file.data)
+            problems += file.problems
+            _refuse_empty(file)
+            named = list(_records(file, self.root, list_index))
+            absent = [record for record in named if not exists(record.image_path)]
+            if len(absent) == len(named):
+                raise DataError(_all_missing(file.path, absent[0], self.root))
+            missing += [f"{record.image_path} ({record.source})" for record in absent]
+            if split == "train":
+                gone = {id(record) for record in absent}
+                named = [record for record in named if id(record) not in gone]
+            records += named
+        bad = [str(problem) for problem in problems if problem.fatal]
+        regions = [str(problem) for problem in problems if not problem.fatal]
+        fate = "left out" if split == "train" else self.missed
+        report = [
+            *counted(f"{split}: {len(bad)} bad label line(s) left out", bad),
+            *counted(f"{split}: {len(regions)} region(s) without area left out", regions),
+            *counted(f"{split}: {len(missing)} missing image(s) {fate}", missing),
+        ]
+        return Split(records, digest.hexdigest(), report, problems)
 
 
 class DetLists(LabelLists):
@@ -98,63 +91,16 @@ class DetLists(LabelLists):
         return read_label_file(path)
 
 
-class _Split:
-    """The lists of one split, read."""
-
-    def __init__(self, root: Path, name: str, files: Iterable[LabelFile], missed: str) -> None:
-        self.records: list[Record] = []
-        self.problems: list[LabelProblem] = []
-        self.report: list[str] = []
-        digest = hashlib.sha256()
-        missing: list[str] = []
-        exists = _Existence()
-        for list_index, file in enumerate(files):
-            digest.update(file.data)
-            self.problems += file.problems
-            self._refuse_empty(file)
-            records = list(_records(file, root, list_index))
-            absent = [record for record in records if not exists(record.image_path)]
-            if len(absent) == len(records):
-                raise DataError(_all_missing(file.path, absent[0], root))
-            missing += [f"{record.image_path} ({record.source})" for record in absent]
-            if name == "train":
-                gone = {id(record) for record in absent}
-                records = [record for record in records if id(record) not in gone]
-            self.records += records
-        self.digest = digest.hexdigest()
-        bad = [str(problem) for problem in self.problems if problem.fatal]
-        regions = [str(problem) for problem in self.problems if not problem.fatal]
-        fate = "left out" if name == "train" else missed
-        self.report += counted(f"{name}: {len(bad)} bad label line(s) left out", bad)
-        self.report += counted(f"{name}: {len(regions)} region(s) without area left out", regions)
-        self.report += counted(f"{name}: {len(missing)} missing image(s) {fate}", missing)
-
-    @staticmethod
-    def _refuse_empty(file: LabelFile) -> None:
-        if file.lines:
-            return
-        if not file.problems:
-            raise DataError(f"label file {file.path} is empty: write one line an image, path<TAB>label")
-        kinds = Counter(problem.what.split(":")[0] for problem in file.problems)
-        raise DataError(
-            f"all {len(file.problems)} lines of label file {file.path} are bad, the first: {file.problems[0]}"
-            + (f" ({len(kinds)} kinds of fault)" if len(kinds) > 1 else "")
-        )
-
-
-def counted(what: str, places: Sequence[str]) -> list[str]:
-    """A report's line, "what: the first places (and n more)"; none where there are no places."""
-    if not places:
-        return []
-    more = f" (and {len(places) - _SHOWN_PROBLEMS} more)" if len(places) > _SHOWN_PROBLEMS else ""
-    return [f"{what}: {'; '.join(places[:_SHOWN_PROBLEMS])}{more}"]
-
-
-def _names(labels: ListNames) -> list[str]:
-    names = [labels] if isinstance(labels, str | Path) else list(labels)
-    if not names:
-        raise ConfigError("dataset.train_labels and dataset.val_labels need one list at least")
-    return [str(name) for name in names]
+def _refuse_empty(file: LabelFile) -> None:
+    if file.lines:
+        return
+    if not file.problems:
+        raise DataError(f"label file {file.path} is empty: write one line an image, path<TAB>label")
+    kinds = Counter(problem.what.split(":")[0] for problem in file.problems)
+    raise DataError(
+        f"all {len(file.problems)} lines of label file {file.path} are bad, the first: {file.problems[0]}"
+        + (f" ({len(kinds)} kinds of fault)" if len(kinds) > 1 else "")
+    )
 
 
 def _records(file: LabelFile, root: Path, list_index: int) -> Iterable[Record]:

@@ -10,7 +10,6 @@ import signal
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe
 from typing import Any, Protocol
@@ -18,13 +17,12 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
-from ocrexp.data.collate import Empty
+from ocrexp.data.collate import Collate, Empty
 from ocrexp.data.sampler import Indices
 from ocrexp.data.shared import SharedSlots, Span
 from ocrexp.errors import DataError, OcrexpError
 from ocrexp.types import Sample, UnusableSample
 
-Collate = Callable[[Sequence[Sample], Empty], Any]
 Rejection = tuple[str, str]  # reason, image and label line
 # How often an idle worker looks whether its parent still lives, should the end of the pipe be held open elsewhere.
 _PARENT_CHECK_SECONDS = 5.0
