@@ -32,6 +32,9 @@ class Record:
 
     `source` is "list file:line number". Detection fills `polygons` (each (n, 2) float32) and `ignored`;
     recognition has one text and no polygon.
+
+    Where `draw` is given there is no file: `draw(epoch)` gives what it would hold, another image every epoch, and its
+    texts; `texts` are those of epoch 0. Training only.
     """
 
     image_path: Path
@@ -40,6 +43,7 @@ class Record:
     ignored: tuple[bool, ...] = ()
     source: str = ""
     list_index: int = 0
+    draw: Callable[[int], tuple[bytes, tuple[str, ...]]] | None = field(default=None, compare=False)
 
 
 class Sample(TypedDict, total=False):
@@ -147,6 +151,20 @@ class EvalResult:
     unreadable: list[str] = field(default_factory=list)
     worst: list[EvalSample] = field(default_factory=list)
     details: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class ZeroEvidence:
+    """What is known when a metric stays 0.
+
+    `losses` are those of the last logging interval (`train/loss`, `train/loss_<part>`); `empty_share` of the training
+    samples looked at had nothing to learn (None: batches do not tell); `passed_over` steps had a loss that is not finite.
+    """
+
+    result: EvalResult
+    losses: dict[str, float] = field(default_factory=dict)
+    empty_share: float | None = None
+    passed_over: int = 0
 
 
 class Metric(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -66,10 +67,11 @@ class TrainPipeline(_Pipeline):
         # A record's first turn has the same stream with and without repetitions.
         stream = [self.seed, epoch, index, *([repetition] if repetition else [])]
         sample = self.labels(index, epoch)
+        encoded = _open(sample)
         if self.reads_encoded:
-            sample["encoded"] = EncodedImage(self.records[index].image_path)
+            sample["encoded"] = encoded
         else:
-            sample["image"] = read_image(self.records[index].image_path)
+            sample["image"] = encoded.decode()
         sample["others"] = partial(self._other, index, epoch)
         return self._apply(sample, np.random.default_rng(stream))
 
@@ -93,11 +95,22 @@ class TrainPipeline(_Pipeline):
                 continue
             sample = self.labels(other, epoch)
             try:
-                sample["image"] = read_image(self.records[other].image_path)
+                sample["image"] = _open(sample).decode()
             except UnusableSample:
                 continue  # counted when its own turn comes
             return sample
         raise UnusableSample("no other image could be read to copy from")
+
+
+def _open(sample: Sample) -> EncodedImage:
+    """The record's image; where it is drawn anew every epoch, `record` and `texts` become those of the sample's."""
+    record = sample["record"]
+    if record.draw is None:
+        return EncodedImage(record.image_path)
+    data, texts = record.draw(sample["epoch"])
+    sample["record"] = replace(record, texts=texts)
+    sample["texts"] = list(texts)
+    return EncodedImage(record.image_path, data)
 
 
 class EvalPipeline(_Pipeline):

@@ -98,14 +98,14 @@ def read_bytes(path: Path) -> bytes:
 
 
 class EncodedImage:
-    """An image file in memory whose pixels are decoded on demand.
+    """An image file in memory whose pixels are decoded on demand; `data` is what the file holds, where it is no file.
 
     Raises UnusableSample, with a reason that can be counted, for a file that is missing, empty, truncated or no image.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, data: bytes | None = None) -> None:
         self.path = path
-        self._data = read_bytes(path)
+        self._data = read_bytes(path) if data is None else data
         self._header = read_jpeg_header(self._data)
         if self._header is not None and self._data.rfind(_END_OF_IMAGE) < self._header.scan_start:
             # Inside the pixel data 0xFF is always followed by 0, so without the end marker the file was cut off; which

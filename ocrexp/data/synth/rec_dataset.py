@@ -16,7 +16,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from ocrexp.data.synth import backgrounds, cache
@@ -26,7 +25,7 @@ from ocrexp.data.synth.rec_texts import CASES, KINDS, PRINTABLE, TextMaker
 from ocrexp.data.synth.rec_word import Word, WordSettings, draw_word
 from ocrexp.data.synth.words import SPLITS, Split, WordMaker, read_words
 from ocrexp.errors import DataError
-from ocrexp.types import Image, Record
+from ocrexp.types import Record
 
 # Part of the cache's name: raise it with every change that alters an image.
 GENERATOR_VERSION = 1
@@ -252,12 +251,10 @@ class SynthRec:
         text, font, rng = self._text(split, index, epoch)
         return draw_word(self.word_settings, text, font, self._materials.photographs, rng)
 
-    def draw_training(self, index: int, epoch: int) -> tuple[Image, tuple[str, ...]]:
-        """A training image of an epoch as it would be read from its JPEG file, and its text."""
+    def draw_training(self, index: int, epoch: int) -> tuple[bytes, tuple[str, ...]]:
+        """A training image of an epoch as the bytes of a JPEG file, and its text."""
         word = self.draw("train", index, epoch)
-        image = cv2.imdecode(cache.encode(word, f"word {index + 1} of epoch {epoch}"), cv2.IMREAD_COLOR)
-        assert image is not None  # just encoded
-        return image, (word.text,)
+        return cache.encode(word, f"word {index + 1} of epoch {epoch}").tobytes(), (word.text,)
 
     @functools.cached_property
     def folder(self) -> Path:
@@ -286,8 +283,16 @@ class SynthRec:
         return records
 
     def train_records(self) -> list[Record]:
-        """The training images. Raises DataError where they cannot be drawn."""
-        return self._records("train")
+        """The training images; with the texts of epoch 0 where every epoch has its own. Raises DataError."""
+        if not self.endless:
+            return self._records("train")
+        source = f"dataset=synth_rec, seed {self.seed}"
+        records = []
+        for index in range(self.counts["train"]):
+            path = Path("drawn") / cache.image_name("train", index)
+            draw = functools.partial(self.draw_training, index)
+            records.append(Record(path, (self.text("train", index),), source=source, draw=draw))
+        return records
 
     def val_records(self) -> list[Record]:
         """The validation images. Raises DataError where they cannot be drawn."""

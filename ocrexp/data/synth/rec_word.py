@@ -138,7 +138,7 @@ def _compose(
     low, high = placed.min(axis=0), placed.max(axis=0)
     tall = float(high[1] - low[1])
     least, most = settings.margin
-    # Skewed to tight: crops are cut by boxes around the ink.
+    # Left, top, right, bottom; skewed to tight, for crops are cut by boxes around the ink.
     margins = np.maximum(1.5, tall * (least + (most - least) * rng.random(4) ** 2 * rng.random()))
     width = math.ceil(high[0] - low[0] + margins[0] + margins[2])
     height = math.ceil(high[1] - low[1] + margins[1] + margins[3])
@@ -146,7 +146,7 @@ def _compose(
     image, level = _ground(settings, height, width, photographs, rng)
     least_contrast = settings.contrast + float(rng.uniform(0, 40))
     tone = ink(rng, level, least_contrast)
-    _lay(settings, image, sprite, at, size, tone, rng)
+    _lay(settings, image, sprite, at, margins, size, tone, rng)
     image, quality = degrade(image, settings.degrade, rng, varied=True)
     return Word(image, text, quality)
 
@@ -201,17 +201,21 @@ def _lay(
     image: Image,
     sprite: Sprite,
     at: Matrix,
+    margins: npt.NDArray[np.float64],
     size: int,
     tone: npt.NDArray[np.float32],
     rng: np.random.Generator,
 ) -> None:
     """The text with its outline or shadow, its neighbours' edges, and lines under and across it."""
     if rng.random() < settings.neighbours:
-        away = sprite.mask.shape[0] * float(rng.uniform(1.15, 1.5)) * (1 if rng.random() < 0.5 else -1)
-        blend(image, sprite.mask, at @ shift(float(rng.uniform(-1, 1)) * size, away), tone)
+        below = rng.random() < 0.5
+        margin = float(margins[3 if below else 1])
+        if margin > 6:  # it reaches into the margin, and never to the text
+            away = sprite.mask.shape[0] + margin * float(rng.uniform(0.4, 0.8))
+            blend(image, sprite.mask, at @ shift(float(rng.uniform(-1, 1)) * size, away if below else -away), tone)
     if rng.random() < settings.strokes:
         _stroke(image, sprite, at, size, tone, rng)
-    effect = rng.random()
+    effect = rng.random() if size >= 22 else 1.0  # rims close small letters
     if effect < settings.effects * 0.5:
         edge = max(1, size // 20)
         halo = cv2.copyMakeBorder(sprite.mask, edge, edge, edge, edge, cv2.BORDER_CONSTANT)
