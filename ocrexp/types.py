@@ -158,7 +158,8 @@ class ZeroEvidence:
     """What is known when a metric stays 0.
 
     `losses` are those of the last logging interval (`train/loss`, `train/loss_<part>`); `empty_share` of the training
-    samples looked at had nothing to learn (None: batches do not tell); `passed_over` steps had a loss that is not finite.
+    samples looked at had nothing to learn (None: batches do not tell); `passed_over` steps were left out because their
+    loss was not finite.
     """
 
     result: EvalResult

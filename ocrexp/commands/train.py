@@ -197,7 +197,7 @@ def build_trainer(run_dir: Path, config: DictConfig, *, resume: bool = False) ->
         fingerprints=fingerprint,
         extras={} if charset is None else {"charset": charset.saved()},
         sample_name=train_loader.pipeline.describe,
-        hints=build.zero_metric_hints(config),
+        causes=build.zero_metric_causes(config, source, charset, model),
     )
     if resume:
         trainer.restore(CheckpointStore(run_dir).load_for_resume())

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ocrexp.models.model import OCRModel
     from ocrexp.models.pretrained import Arrays
     from ocrexp.optim.schedules import Schedule
-    from ocrexp.types import DataSource, Metric, Postprocess, Transform
+    from ocrexp.types import DataSource, Metric, Postprocess, Transform, ZeroEvidence
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +91,7 @@ def build_model(config: DictConfig, charset: Charset | None = None) -> OCRModel:
     model: OCRModel = build(OmegaConf.masked_copy(node, [key for key in node if key not in own]), head=head)
     if node.pretrained:
         rearrange = None if charset is None else functools.partial(_rearranged, config, model, charset)
-        load_pretrained(model, node.pretrained, node.pretrained_min_coverage, rearrange)
+        model.coverage = load_pretrained(model, node.pretrained, node.pretrained_min_coverage, rearrange)
     if node.freeze:
         freeze(model, [node.freeze] if isinstance(node.freeze, str) else list(node.freeze))
     return model
@@ -150,12 +150,19 @@ def build_loss(config: DictConfig) -> Any:
 def build_source(config: DictConfig) -> DataSource:
     """Where the records come from; what it dropped is said at once."""
     source: DataSource = build(config.dataset)
+    if config.overfit:
+        from ocrexp.data.first_batch import FirstBatch
+
+        return FirstBatch(source, config.loader.batch_size * config.trainer.accumulate * config.trainer.devices)
     return source
 
 
 def train_transforms(config: DictConfig, charset: Charset | None = None) -> list[Transform]:
     """What is done to a training sample: augmentation, then what the loss needs."""
-    return [*named(config.get("augment")).values(), _with_charset(build(config.targets), charset)]
+    augment = list(named(config.get("augment")).values())
+    if config.overfit:
+        augment = [transform.plain() for transform in augment if hasattr(transform, "plain")]
+    return [*augment, _with_charset(build(config.targets), charset)]
 
 
 def _with_charset(part: Any, charset: Charset | None) -> Any:
@@ -181,7 +188,7 @@ def build_train_loader(
     loader = make(
         pipeline,
         task=config.task,
-        ratios=config.dataset.get("ratios"),
+        ratios=None if config.overfit else config.dataset.get("ratios"),
         seed=config.seed,
         rank=rank,
         world_size=world_size,
@@ -266,8 +273,26 @@ def build_schedule(config: DictConfig, lr: float, plan: RunPlan) -> Schedule:
     return schedule
 
 
-def zero_metric_hints(config: DictConfig) -> list[str]:
-    """What else to look at when the metric stays 0, from what the configuration says."""
+def zero_metric_causes(
+    config: DictConfig, source: DataSource, charset: Charset | None, model: OCRModel
+) -> Callable[[ZeroEvidence], list[str]]:
+    """What the task's module says of a metric that stays 0."""
+    from ocrexp.report.causes import detection_causes, recognition_causes
+
+    hints = _zero_metric_hints(config)
+    if charset is None:
+        return functools.partial(detection_causes, hints=hints)
+    head = model.coverage.parts.get("head") if model.coverage else None
+    return functools.partial(
+        recognition_causes,
+        hints=hints,
+        charset=charset,
+        labels=lambda: [(text, record.source) for record in source.val_records() for text in record.texts],
+        head_share=head.share if head else None,
+    )
+
+
+def _zero_metric_hints(config: DictConfig) -> list[str]:
     hints = []
     if not config.model.pretrained:
         hints.append("model.pretrained is null: training from random weights takes many more steps")

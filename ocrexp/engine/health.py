@@ -15,7 +15,7 @@ import paddle
 
 from ocrexp.engine import distributed
 from ocrexp.errors import TrainingError
-from ocrexp.types import Batch
+from ocrexp.types import Batch, ZeroEvidence
 
 logger = logging.getLogger(__name__)
 
@@ -158,27 +158,22 @@ class EmptyTargets:
         self.samples += len(filled)
         self.empty += int(len(filled) - filled.sum())
 
-    def line(self) -> str | None:
-        """The share of empty ones; None if no batch told."""
-        if not self.samples:
-            return None
-        return f"{self.empty / self.samples:.0%} of the training samples looked at have empty targets"
+    @property
+    def share(self) -> float | None:
+        """The share of empty ones, 0..1; None if no batch told."""
+        return self.empty / self.samples if self.samples else None
 
 
-def zero_metric_lines(main: str, lr: float, empty: EmptyTargets, hints: list[str]) -> list[str]:
-    """What to check when evaluations keep giving 0."""
-    lines = [f"{main} has been 0 in {ZERO_EVALUATIONS} evaluations; causes to check:"]
-    if (share := empty.line()) is not None:
-        lines.append(
-            f"- {share}: a crop that misses the words, or labels in other coordinates than the images, do that"
-        )
-    lines.append(f"- the learning rate is {lr:g} now: too high never settles, too low has not started yet")
-    lines += [f"- {hint}" for hint in hints]
-    lines.append(
-        "- thresholds of the postprocess: an early model is unsure, postprocess.box_thresh=0.3 shows what it finds"
-    )
-    lines.append("- label coordinates and image size: debug=targets draws the first samples with their targets")
-    return lines
+Causes = Callable[[ZeroEvidence], list[str]]
+
+
+def zero_metric_lines(main: str, lr: float, evidence: ZeroEvidence, causes: Causes) -> list[str]:
+    """What to check when evaluations keep giving 0; `causes` knows the task."""
+    return [
+        f"{main} has been 0 in {ZERO_EVALUATIONS} evaluations; causes to check:",
+        *(f"- {cause}" for cause in causes(evidence)),
+        f"- the learning rate is {lr:g} now: too high never settles, too low has not started yet",
+    ]
 
 
 def _number(value: Any) -> float:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from ocrexp.engine import distributed, health
@@ -20,7 +20,7 @@ from ocrexp.engine.state import TrainState
 from ocrexp.engine.status import RUNNING, write_status
 from ocrexp.loggers.base import RunInfo
 from ocrexp.loggers.group import LoggerGroup
-from ocrexp.types import Batch, EvalResult
+from ocrexp.types import Batch, EvalResult, ZeroEvidence
 
 logger = logging.getLogger(__name__)
 
@@ -35,14 +35,16 @@ class Reporter:
         plan: RunPlan,
         main_metric: str,
         workers: int | None,
-        hints: Sequence[str],
+        causes: health.Causes,
     ) -> None:
         self.clock: Callable[[], float] = lambda: 0.0
         self._run = run
         self._loggers = loggers
         self._plan = plan
         self._main_metric = main_metric
-        self._hints = list(hints)
+        self._causes = causes
+        self._losses: dict[str, float] = {}
+        self._passed_over = 0
         self._speaks = distributed.is_main()
         self._console = Console(run.run_dir)
         self._memory = PeakMemory()
@@ -81,11 +83,15 @@ class Reporter:
         if self._speaks:
             self._empty.add(batch)
 
+    def passed_over(self) -> None:
+        """A step was left out because its loss is not finite; counted, in case the metric stays 0."""
+        self._passed_over += 1
+
     def interval(self, interval: Interval, state: TrainState, lr: float) -> dict[str, float]:
         """Losses, rate and speed of the steps since the last call; returns what the loggers got."""
         self._memory.sample()
         self._watch.add(interval.steps, interval.waited, interval.seconds)
-        values = interval.losses()
+        values = self._losses = interval.losses()
         seconds = max(interval.seconds, 1e-9)
         rate = interval.images * distributed.world_size() / seconds
         share = interval.waited / seconds
@@ -103,7 +109,12 @@ class Reporter:
             }
             told = "  ".join(f"{name} {text}" for name, text in fields.items())
             self._console.progress(f"step {state.step}/{self._plan.total_steps}  {told}", fields, state.step)
-        values |= {"train/lr": lr, "train/images_per_second": rate, "train/data_wait": share, "train/epoch": epoch}
+        values = values | {
+            "train/lr": lr,
+            "train/images_per_second": rate,
+            "train/data_wait": share,
+            "train/epoch": epoch,
+        }
         if self._speaks:
             self._loggers.log_metrics(values, state.step)
             self.status(RUNNING, state)
@@ -133,7 +144,8 @@ class Reporter:
         self._loggers.log_metrics({f"val/{name}": value for name, value in result.metrics.items()}, state.step)
         self.status(RUNNING, state)
         if state.zero_evaluations == health.ZERO_EVALUATIONS:
-            for line in health.zero_metric_lines(self._main_metric, lr, self._empty, self._hints):
+            evidence = ZeroEvidence(result, self._losses, self._empty.share, self._passed_over)
+            for line in health.zero_metric_lines(self._main_metric, lr, evidence, self._causes):
                 self.say("%s", line, level=logging.WARNING)
 
     def status(self, name: str, state: TrainState, error: BaseException | None = None) -> None:
@@ -161,5 +173,5 @@ class Reporter:
 
 
 def figures(metrics: dict[str, float]) -> str:
-    """`precision 0.8123 recall 0.7991 hmean 0.8056`."""
-    return " ".join(f"{name} {value:.4f}" for name, value in metrics.items())
+    """`precision 0.8123 recall 0.7991 hmean 0.8056`; values with a "/" in their name are for the loggers alone."""
+    return " ".join(f"{name} {value:.4f}" for name, value in metrics.items() if "/" not in name)

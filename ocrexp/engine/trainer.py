@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,7 +89,7 @@ class Trainer:
         fingerprints: of data, charset, …: name → text. They are saved, and a resumed run must have the same.
         extras: plain values that its checkpoints carry along, such as the charset's characters.
         sample_name: image path of a sample's index, for messages.
-        hints: what else to check when the metric stays 0, such as "model.pretrained is null".
+        causes: what to check when the metric stays 0, of the task; see `ocrexp.report.causes`.
 
     `fit()` trains to the end. To go on with an earlier run call `restore(store.load_for_resume())` before it.
     """
@@ -112,7 +112,7 @@ class Trainer:
         fingerprints: Mapping[str, str] | None = None,
         extras: Mapping[str, Any] | None = None,
         sample_name: Callable[[int], str] = "sample {}".format,
-        hints: Sequence[str] = (),
+        causes: health.Causes = lambda _: [],
     ) -> None:
         self.model = model
         self.train_loader = train_loader
@@ -135,7 +135,7 @@ class Trainer:
             {"config": run.config, "extras": dict(extras or {})},
         )  # fmt: skip
         workers = getattr(train_loader, "num_workers", None)
-        self._report = Reporter(run, self.loggers, plan, evaluator.main, workers, hints)
+        self._report = Reporter(run, self.loggers, plan, evaluator.main, workers, causes)
         self._signals = StopSignals()
         self._interval = Interval()
         self._stop_request: str | None = None  # what a callback of this process asks for
@@ -450,6 +450,7 @@ class Trainer:
         self.state.skipped_in_row += 1
         if self.settings.nonfinite == "skip" and self.state.skipped_in_row < health.SKIPS_IN_ROW:
             logger.warning("%s; this step is passed over", line)
+            self._report.passed_over()
             report = problem.report
             for _ in range(planned - report.batches):
                 next(batches)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,9 @@ from paddle.nn import functional as F
 from ocrexp.errors import ConfigError
 from ocrexp.models.cpu import conv as cpu
 from ocrexp.models.layers import full_precision
+
+if TYPE_CHECKING:
+    from ocrexp.models.pretrained import Coverage
 
 Array = npt.NDArray[np.float32]
 
@@ -47,6 +50,7 @@ class OCRModel(nn.Layer):
         transform: nn.Layer | None = None,
     ) -> None:
         super().__init__()
+        self.coverage: Coverage | None = None  # of what `load_pretrained` put in, if it did
         self.transform = transform
         self.backbone = backbone
         channels: Any = backbone.out_channels

@@ -171,7 +171,7 @@ def make_trainer(
     callbacks: Any = None,
     logger: Recorder | None = None,
     fingerprints: Any = None,
-    hints: Any = (),
+    causes: Any = lambda _: [],
     clip_norm: float | None = None,
     **settings: Any,
 ) -> Trainer:
@@ -197,7 +197,7 @@ def make_trainer(
         loggers=LoggerGroup({"recorder": logger} if logger else {}),
         fingerprints=fingerprints,
         sample_name="images/{}.jpg".format,
-        hints=hints,
+        causes=causes,
     )
 
 

@@ -49,9 +49,9 @@ def test_out_of_memory() -> None:
 
 def test_share_of_empty_targets() -> None:
     empty = EmptyTargets()
-    assert empty.line() is None
+    assert empty.share is None
     maps = np.zeros((4, 8, 8), np.uint8)
     maps[2, 3, 3] = 1
     empty.add({"shrink_map": maps})
     empty.add({"length": np.array([0, 3, 2, 1])})
-    assert empty.line() == "50% of the training samples looked at have empty targets"
+    assert empty.share == 0.5

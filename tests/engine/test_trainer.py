@@ -34,6 +34,7 @@ from ocrexp.engine.evaluator import Evaluator
 from ocrexp.engine.status import read_status
 from ocrexp.engine.step import Stepper
 from ocrexp.errors import CheckpointError, TrainingError
+from ocrexp.types import ZeroEvidence
 
 
 class At(Callback):
@@ -369,11 +370,19 @@ def test_three_evaluations_of_0_print_what_to_check(tmp_path: Path, caplog: pyte
 
     loader = FakeLoader(spoil=lambda batch, *_: {**batch, "shrink_map": np.zeros((4, 2, 2), np.uint8)})
     evaluator = Evaluator(FakeEvalLoader(), read_value, Zero())
-    hints = ["model.pretrained is null: the weights are random"]
-    make_trainer(tmp_path, loader=loader, evaluator=evaluator, hints=hints, max_epochs=4).fit()
+    seen = []
+
+    def causes(evidence: ZeroEvidence) -> list[str]:
+        seen.append(evidence)
+        return ["model.pretrained is null: the weights are random"]
+
+    make_trainer(tmp_path, loader=loader, evaluator=evaluator, causes=causes, max_epochs=4).fit()
     assert caplog.text.count("closeness has been 0 in 3 evaluations") == 1
-    assert "100% of the training samples looked at have empty targets" in caplog.text
-    assert "model.pretrained is null" in caplog.text
+    assert "- model.pretrained is null" in caplog.text
+    assert "- the learning rate is" in caplog.text
+    assert [evidence.empty_share for evidence in seen] == [1.0]
+    assert seen[0].result.metrics == {"closeness": 0.0}
+    assert set(seen[0].losses) == {"train/loss", "train/loss_near", "train/loss_small"}
 
 
 def test_out_of_memory_says_which_batch_to_try(tmp_path: Path) -> None:

@@ -1,0 +1,155 @@
+"""Why a metric stays 0: the likely causes, from what an evaluation and the losses show. One function a task."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+
+from ocrexp.data.charset import Charset, from_saved
+from ocrexp.metrics.rec import RecCounts
+from ocrexp.types import ZeroEvidence
+
+SHOWN_SAMPLES = 5
+LOW_LOSS = 0.05  # of CTC or cross entropy: the training texts are known
+HEAD_LOADED = 0.5
+NEAR = 0.3  # norm_edit_distance from which on characters are being read
+
+LabelsWithPlaces = Callable[[], Iterable[tuple[str, str]]]  # (text, where it stands)
+
+
+def detection_causes(evidence: ZeroEvidence, hints: Sequence[str] = ()) -> list[str]:
+    """What to check when no region is found; `hints` are what the configuration says."""
+    lines = []
+    if evidence.empty_share is not None:
+        lines.append(
+            f"{evidence.empty_share:.0%} of the training samples looked at have empty targets: a crop that misses the "
+            "words, or labels in other coordinates than the images, do that"
+        )
+    lines += hints
+    lines.append("thresholds of the postprocess: an early model is unsure, postprocess.box_thresh=0.3 shows more")
+    lines.append("label coordinates and image size: debug=targets draws the first samples with their targets")
+    return lines
+
+
+def recognition_causes(
+    evidence: ZeroEvidence,
+    hints: Sequence[str] = (),
+    charset: Charset | None = None,
+    labels: LabelsWithPlaces = tuple,
+    head_share: float | None = None,
+) -> list[str]:
+    """What to check when no text is read right, what is seen before what may be.
+
+    Args:
+        evidence: of the last evaluation and the steps before it.
+        hints: what the configuration says.
+        charset: of the model.
+        labels: the evaluation's labels with their places, asked for only here.
+        head_share: how much of the head came from model.pretrained, 0..1; None: nothing was to be loaded.
+    """
+    lines = []
+    counts = evidence.result.details
+    if isinstance(counts, RecCounts) and counts.samples:
+        lines += _outputs(evidence, counts)
+    lines += _losses(evidence)
+    if charset is not None:
+        lines += _coverage(charset, labels())
+    if head_share is not None and head_share < HEAD_LOADED:
+        lines.append(
+            f"only {head_share:.0%} of the head came from model.pretrained, the rest began at random: is its charset "
+            "another? model.pretrained_charset=DICTIONARY keeps the characters that both know"
+        )
+    lines += hints
+    for sample in evidence.result.samples[:SHOWN_SAMPLES]:
+        lines.append(
+            f"label {sample.reference.text!r} is read as {sample.prediction.text!r} "
+            f"(score {sample.prediction.score:.2f}): {sample.path}"
+        )
+    return lines
+
+
+def _outputs(evidence: ZeroEvidence, counts: RecCounts) -> list[str]:
+    lines = []
+    metrics = evidence.result.metrics
+    if counts.empty == counts.samples:
+        lines.append(
+            f"all {counts.samples} outputs are empty, only blanks: every CTC model begins so; if it lasts, try a lower "
+            "or warmed-up optim.lr, shorter texts first, and check that images and labels belong together "
+            "(debug=targets)"
+        )
+    elif counts.empty > counts.samples / 2:
+        lines.append(
+            f"{counts.empty} of {counts.samples} outputs are empty: it is leaving the blank, give it more steps"
+        )
+    if len(counts.predicted) == 1:
+        (character,) = counts.predicted
+        lines.append(
+            f"the only character of all outputs is {character!r}: the model does not look at the images; optim.lr may "
+            "be too high, or the images hold nothing to read (debug=targets draws them)"
+        )
+    elif len({sample.prediction.text for sample in evidence.result.samples}) == 1 and len(evidence.result.samples) > 1:
+        text = evidence.result.samples[0].prediction.text
+        if text:
+            lines.append(f"the first {len(evidence.result.samples)} images are all read as {text!r}: see optim.lr")
+    lines += [
+        f"{name} is {metrics[name]:.3f}, so {what}"
+        for name, what in _NEARLY.items()
+        if metrics.get(name, 0.0) > metrics.get("accuracy", 0.0)
+    ]
+    if metrics.get("norm_edit_distance", 0.0) > NEAR:
+        lines.append(
+            f"norm_edit_distance is {metrics['norm_edit_distance']:.3f}: characters are being read, whole texts not "
+            "yet; give it more steps"
+        )
+    return lines
+
+
+_NEARLY = {
+    "accuracy_no_spaces": "blanks are what is wrong: does the charset hold one? charset.use_space_char=true",
+    "accuracy_ignore_case": "case is what is wrong: metric.case=upper or lower compares so, if the labels keep no case",
+    "accuracy_ignore_case_punctuation": "punctuation, blanks or case are what is wrong",
+}
+
+
+def _losses(evidence: ZeroEvidence) -> list[str]:
+    lines = []
+    if evidence.passed_over:
+        lines.append(
+            f"{evidence.passed_over} steps were left out because their loss was not finite: with CTC that is a label "
+            "longer than the steps of the model (trainer.nonfinite=stop names the image)"
+        )
+    name = next((name for name in ("train/loss_ctc", "train/loss") if name in evidence.losses), None)
+    if name is None:
+        return lines
+    loss = evidence.losses[name]
+    if not math.isfinite(loss):
+        lines.append(
+            f"{name} is {loss}: a label longer than the model's steps, or numbers out of range; lower optim.lr"
+        )
+    elif loss == 0:
+        lines.append(f"{name} is exactly 0: there is nothing in the labels to learn; see targets and charset.unknown")
+    elif loss < LOW_LOSS:
+        lines.append(
+            f"{name} is {loss:.3g}, the training texts are known: do the evaluation's images look as the training's? "
+            "compare preprocess with augment (debug=targets), or the labels of the two lists"
+        )
+    if evidence.empty_share:
+        lines.append(f"{evidence.empty_share:.0%} of the training samples looked at have no character to learn")
+    return lines
+
+
+def _coverage(charset: Charset, labels: Iterable[tuple[str, str]]) -> list[str]:
+    """Labels that the model cannot write, whatever it learns."""
+    texts = list(labels)
+    # The policy is for training; here every unknown character is counted.
+    counted = from_saved(charset.saved(), charset.source).check(texts)
+    lines = []
+    if counted.unknown:
+        share = counted.incomplete / counted.texts
+        lines.append(f"{share:.0%} of the evaluation's labels cannot be written: {counted.describe()}")
+    if charset.lower and (upper := sum(text != text.lower() for text, _ in texts)):
+        lines.append(
+            f"the charset lower-cases, {upper} of {len(texts)} evaluation labels have upper case: metric.case=lower "
+            "compares without"
+        )
+    return lines
