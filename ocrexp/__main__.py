@@ -18,6 +18,7 @@ VERBS = {
     "resume": "continue a run folder exactly where it stopped",
     "eval": "evaluate a run or a checkpoint on a dataset",
     "synth": "draw a labelled synthetic dataset",
+    "convert-config": "turn a PaddleOCR training file into an experiment file",
     "bench": "time the data pipeline, the training step, metric and postprocess",
 }
 
@@ -37,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             print(f"ocrexp {__version__}")
             return 0
-        return int(importlib.import_module(f"ocrexp.commands.{verb}").run(rest))
+        return int(importlib.import_module(f"ocrexp.commands.{verb.replace('-', '_')}").run(rest))
     except OcrexpError as error:
         print(f"ocrexp: {error}", file=sys.stderr)
         return error.exit_code

@@ -59,6 +59,13 @@ Usage
   python -m ocrexp synth out=DIR [dataset.train_pages=500] [dataset.seed=1] ...
 
 Draws a labelled dataset (images, train_list.txt, val_list.txt in PaddleOCR's format) into a new folder.""",
+    "convert-config": """
+Usage
+  python -m ocrexp convert-config config=FILE.yml [out=conf/experiment/NAME.yaml] [-o Global.epoch_num=5 ...]
+
+Turns a training file of PaddleOCR 2.x into an experiment file: the parts that it names, its values, and a comment for
+each key that stands here in another form, is dropped, or is missing. Composes and checks the result before writing it.
+Exit code 1 where something that changes the result was left behind (strict=false: 0).""",
     "bench": """
 Usage
   python -m ocrexp bench what=[pipeline,step,metric,postprocess,start,memory] [key=value ...]
@@ -75,7 +82,7 @@ def page(verb: str) -> str:
     if verb != "train":
         own = _own_keys(verb)
         return f"{HEAD}\nocrexp {verb}: {VERBS[verb]}\n{VERB_PAGES[verb]}\n\nKeys of this verb\n{own}"
-    verbs = "\n".join(f"  {name:8} {text}" for name, text in VERBS.items())
+    verbs = "\n".join(f"  {name:14} {text}" for name, text in VERBS.items())
     listed = [group for group in groups() if group not in ("hydra", "task")]
     width = max(len(group) for group in listed) + 2
     chosen = "\n".join(_wrapped(group, options_of(group), width) for group in listed)

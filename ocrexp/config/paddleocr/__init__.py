@@ -1,0 +1,109 @@
+"""PaddleOCR 2.x training files as experiment files of ours.
+
+`convert` reads a file, chooses our parts, carries values over, and says of every key that it could not carry over what
+becomes of it. The result is composed and checked before anything is written.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ocrexp.config.paddleocr.architecture import convert_architecture
+from ocrexp.config.paddleocr.det import convert_detection
+from ocrexp.config.paddleocr.experiment import KINDS, Experiment, Note
+from ocrexp.config.paddleocr.rec import convert_recognition
+from ocrexp.config.paddleocr.schedules import convert_schedule
+from ocrexp.config.paddleocr.source import Section, read
+from ocrexp.config.paddleocr.training import convert_global, convert_optimizer
+from ocrexp.errors import ConfigError
+
+__all__ = ["Conversion", "convert"]
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """The experiment file's text, and what became of the keys that are not simply carried over."""
+
+    text: str
+    notes: list[Note]
+    keys: int  # of the source
+    model: str
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing that changes the result was left behind."""
+        return not any(note.kind == "missing" for note in self.notes)
+
+    def lines(self) -> list[str]:
+        """The report: one line a key."""
+        return [f"{kind:8} {note.line()}" for kind in KINDS for note in self.notes if note.kind == kind]
+
+
+def convert(path: Path, name: str, overrides: Sequence[str] = ()) -> Conversion:
+    """Convert a training file of PaddleOCR 2.x; `name` is the experiment's.
+
+    Raises ConfigError, in one line, for a file that is none, a task, an algorithm or a part that is not here, a value
+    that cannot be, and a result that does not compose.
+    """
+    root, doubled = read(path, overrides)
+    experiment = Experiment()
+    length = root.section("Global").number("max_text_length", 25)
+    network = convert_architecture(experiment, root, length)
+    experiment.set("name", name)
+    convert_global(experiment, root)
+    convert_optimizer(experiment, root)
+    convert_schedule(experiment, root)
+    if network.task == "det":
+        convert_detection(experiment, root)
+    else:
+        convert_recognition(experiment, root, network.kind, length)
+    _leftovers(experiment, root, doubled)
+    head = _head(path, name, overrides)
+    experiment.order()
+    experiment.without_implied(_compose(name, experiment.render(head, values=False)))
+    text = experiment.render(head)
+    _compose(name, text, checked=True)
+    return Conversion(text, experiment.notes, root.count(), network.model)
+
+
+def _leftovers(experiment: Experiment, root: Section, doubled: list[str]) -> None:
+    """Keys that nobody asked for: PaddleOCR takes them in silence, and so does a misspelt one."""
+    for key, value, hint in root.unread():
+        if value is None:
+            continue
+        why = "this key is not known here; PaddleOCR accepts a misspelt one in silence"
+        experiment.report("missing", key, value, why, hint.removeprefix("; "))
+    for key in doubled:
+        experiment.report("changed", key, None, "the file has this key twice", "the last one counts, as in PaddleOCR")
+
+
+def _head(path: Path, name: str, overrides: Sequence[str]) -> list[str]:
+    lines = [f"Converted from PaddleOCR's {path.name} by `ocrexp convert-config`."]
+    if overrides:
+        lines.append(f"  with -o {' '.join(overrides)}")
+    return [*lines, f"  command    python -m ocrexp experiment={name}"]
+
+
+def _compose(name: str, text: str, checked: bool = False) -> dict[str, Any]:
+    """Compose an experiment's text as a run would; with `checked` its keys and signatures are held against the code."""
+    from omegaconf import OmegaConf
+
+    from ocrexp.config.check import check
+    from ocrexp.config.compose import compose
+
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "experiment").mkdir()
+        (Path(folder) / "experiment" / f"{name}.yaml").write_text(text, encoding="utf-8")
+        try:
+            config = compose("train", [f"hydra.searchpath=[file://{folder}]", f"experiment={name}"])
+            if checked:
+                check(config)
+        except ConfigError as error:
+            raise ConfigError(f"what the file says does not fit together here: {error}") from error
+    plain = OmegaConf.to_container(config, resolve=checked)
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}

@@ -1,0 +1,217 @@
+"""Section Architecture: which parts, and their values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ocrexp.config.explain import did_you_mean
+from ocrexp.config.paddleocr import parts
+from ocrexp.config.paddleocr.experiment import Experiment
+from ocrexp.config.paddleocr.parts import Part, carry, find
+from ocrexp.config.paddleocr.source import Section
+from ocrexp.errors import ConfigError
+
+ALGORITHMS = {
+    "det": ("DB",),
+    "rec": ("CRNN", "Rosetta", "STARNet", "RARE", "SVTR", "SVTR_LCNet", "NRTR", "SAR", "ViTSTR", "ParseQ"),
+}
+_SVTR_SIZES = {64: "svtr_tiny", 96: "svtr_small", 128: "svtr_base", 192: "svtr_large"}
+
+
+@dataclass(frozen=True)
+class Network:
+    """What the rest of the conversion must know of the network; `kind` is the head's: `db`, `ctc`, `multi_sar`, …"""
+
+    task: str
+    kind: str
+    model: str
+
+
+def convert_architecture(experiment: Experiment, root: Section, max_text_length: int) -> Network:
+    """Choose the parts and carry their values over.
+
+    Raises ConfigError for a task, an algorithm or a part that is not here, with a list of those that are.
+    """
+    section = root.section("Architecture")
+    if "Models" in section or section.text("name") == "DistillationModel":
+        raise ConfigError(
+            f"{section.path}: a distillation of several models (Models) has no counterpart here: convert the file that"
+            " trains its student alone"
+        )
+    task = section.text("model_type")
+    if task not in ALGORITHMS:
+        raise ConfigError(f"{section.key('model_type')}: {task or 'nothing'}: here are det and rec")
+    algorithm = section.text("algorithm")
+    if algorithm not in ALGORITHMS[task]:
+        raise ConfigError(
+            f"{section.key('algorithm')}: the algorithm {algorithm or 'without a name'} is not here"
+            f"{did_you_mean(algorithm, ALGORITHMS[task])}; known for {task}: {', '.join(ALGORITHMS[task])}"
+        )
+    network = _detector(experiment, root, section) if task == "det" else _recogniser(experiment, section)
+    if task == "rec":
+        _text_length(experiment, max_text_length)
+    channels = section.number("in_channels", 3)
+    own = {"mtb": 1, "vitstr_tiny": 1}.get(str(experiment.choices.get("model/backbone")), 3)
+    if channels != own:
+        experiment.set("model.backbone.in_channels", channels, section.key("in_channels"))
+    return network
+
+
+def _detector(experiment: Experiment, root: Section, section: Section) -> Network:
+    transform = section.section("Transform")
+    if transform.text("name"):
+        find("transform of detectors", transform, transform.text("name"), {})
+    backbone = section.section("Backbone")
+    name = backbone.text("name")
+    if name == "ResNet":
+        _resnet_of_old(experiment, root, backbone)
+        name = "ResNet_vd"
+    part = find("detector backbone", backbone, name, parts.DET_BACKBONES)
+    option, model = part.option, "db_mbv3"
+    if name == "ResNet_vd":
+        layers = backbone.number("layers", 50)
+        option, model = f"resnet{layers}_vd", "db_r18" if layers == 18 else "db_r50"
+        if layers not in (18, 34, 50):
+            option = "resnet50_vd"
+    elif backbone.get("disable_se") is True:
+        option = "mobilenetv3_large_x0_5_nose"
+    neck, head = section.section("Neck"), section.section("Head")
+    neck_part = find("detector neck", neck, neck.text("name"), parts.DET_NECKS)
+    head_part = find("detector head", head, head.text("name"), parts.DET_HEADS)
+    experiment.choose("model", model)
+    for place, own, chosen, node in (
+        ("backbone", part, option, backbone),
+        ("neck", neck_part, neck_part.option, neck),
+        ("head", head_part, head_part.option, head),
+    ):
+        experiment.choose(f"model/{place}", chosen)
+        carry(experiment, node, own, f"model.{place}")
+    return Network("det", "db", model)
+
+
+def _resnet_of_old(experiment: Experiment, root: Section, backbone: Section) -> None:
+    """`ResNet` of a detector was ResNet_vd in early releases of 2.x and is a plain ResNet since."""
+    pretrained = root.section("Global").text("pretrained_model")
+    if "_vd" in pretrained:
+        experiment.note(
+            "changed", backbone, "name", f"ResNet_vd, which it was in early releases, as the weights {pretrained} say"
+        )
+    else:
+        experiment.note(
+            "missing", backbone, "name", "a plain ResNet is not here",
+            "ResNet_vd stands in its place, which ResNet was in early releases of PaddleOCR 2.x",
+        )  # fmt: skip
+
+
+def _recogniser(experiment: Experiment, section: Section) -> Network:
+    transform, backbone = section.section("Transform"), section.section("Backbone")
+    neck, head = section.section("Neck"), section.section("Head")
+    transform_name, backbone_name, head_name = (node.text("name") for node in (transform, backbone, head))
+    warp = find("transform", transform, transform_name, parts.TRANSFORMS) if transform_name else None
+    trunk = find("recogniser backbone", backbone, backbone_name, parts.REC_BACKBONES)
+    trunk_option = _trunk_option(trunk, backbone, backbone_name)
+    neck_part = _neck(neck)
+    if head_name == "MultiHead":
+        model, kind = _multi_head(experiment, head)
+    else:
+        top = find("recogniser head", head, head_name, {**parts.REC_HEADS, "MultiHead": Part("multi")})
+        kind = "vitstr" if backbone_name == "ViTSTR" and top.option == "ctc" else top.option
+        model = _model_of(kind, backbone_name, trunk_option, neck_part, warp)
+    experiment.choose("model", model)
+    if _has(model, "transform") or warp:
+        experiment.choose("model/transform", warp.option if warp else None)
+    experiment.choose("model/backbone", trunk_option)
+    if warp:
+        carry(experiment, transform, warp, "model.transform")
+    carry(experiment, backbone, trunk, "model.backbone")
+    stride = experiment.get("model.backbone.last_conv_stride")
+    if isinstance(stride, int):
+        experiment.set("model.backbone.last_conv_stride", [stride, stride], backbone.key("last_conv_stride"))
+    if neck_part:
+        experiment.choose("model/neck", neck_part.option)
+        carry(experiment, neck, neck_part, "model.neck")
+    if head_name != "MultiHead":
+        experiment.choose("model/head", kind)
+        carry(experiment, head, top, "model.head")
+        if kind == "parseq":
+            own = backbone.number("embed_dim", 768)
+            experiment.only(head, "embed_dim", own, f"the head is as wide as the backbone here ({own})")
+        if kind == "attention":
+            experiment.set(
+                "model.head.teacher_forcing", False,
+                "PaddleOCR's training gives this head no labels; true learns better (with loss.reduction=mean)",
+            )  # fmt: skip
+    return Network("rec", kind, model)
+
+
+def _trunk_option(trunk: Part, backbone: Section, name: str) -> str:
+    if name == "SVTRNet":
+        dims = backbone.get("embed_dim", [64])
+        return _SVTR_SIZES.get(dims[0] if isinstance(dims, list) and dims else 0, trunk.option)
+    if name == "MobileNetV3" and backbone.text("model_name", "small") == "small":
+        return "rec_mobilenetv3_small_x0_5"
+    return trunk.option
+
+
+def _neck(neck: Section) -> Part | None:
+    name = neck.text("name")
+    if not name:
+        return None
+    find("recogniser neck", neck, name, {"SequenceEncoder": Part("")})
+    return find("encoder_type", neck, neck.text("encoder_type"), parts.REC_NECKS)
+
+
+def _model_of(kind: str, backbone: str, trunk_option: str, neck: Part | None, warp: Part | None) -> str:
+    """The model file that is nearest; whatever it has otherwise is chosen or set."""
+    if kind != "ctc":
+        return {"attention": "rare_mbv3", "vitstr": "vitstr_tiny"}.get(kind, kind)
+    if backbone == "SVTRNet":
+        return trunk_option
+    if neck is not None and neck.option == "svtr":
+        return "svtr_lcnet_ctc"
+    size = "r34" if backbone == "ResNet" else "mbv3"
+    if neck is not None and neck.option == "reshape":
+        return f"rosetta_{size}"
+    return "starnet_mbv3" if warp and size == "mbv3" else f"crnn_{size}"
+
+
+def _has(model: str, group: str) -> bool:
+    """Whether the model's file has this group among its defaults."""
+    import yaml
+
+    from ocrexp.config.paths import shipped_conf
+
+    loaded = yaml.safe_load((shipped_conf() / "model" / f"{model}.yaml").read_text(encoding="utf-8"))
+    return any(isinstance(entry, dict) and group in entry for entry in loaded["defaults"])
+
+
+def _multi_head(experiment: Experiment, head: Section) -> tuple[str, str]:
+    entries = dict(head.entries("head_list"))
+    if len(entries) != 2 or "CTCHead" not in entries:
+        raise ConfigError(
+            f"{head.key('head_list')}: {', '.join(entries) or 'nothing'}: here a MultiHead is CTCHead with one of"
+            f" {', '.join(parts.GUIDES)}"
+        )
+    name = next(key for key in entries if key != "CTCHead")
+    guide = find("guide of a MultiHead", entries[name], name, parts.GUIDES)
+    experiment.choose("model/head", guide.option)
+    ctc = entries["CTCHead"]
+    neck, top = ctc.section("Neck"), ctc.section("Head")
+    encoder = neck.text("name")
+    find("encoder in a MultiHead", neck, encoder, {"svtr": Part("svtr")})
+    svtr = parts.REC_NECKS["svtr"]
+    carry(experiment, neck, svtr, "model.head.neck")
+    carry(experiment, top, parts.REC_HEADS["CTCHead"], "model.head.ctc")
+    carry(experiment, entries[name], guide, "model.head.guide")
+    if name == "NRTRHead":
+        experiment.take(entries[name], "nrtr_dim", "model.head.nrtr_dim", 256)
+    experiment.only(head, "use_pool", False, "a MultiHead that pools the backbone's map is not here")
+    experiment.only(head, "use_pos", False, "a MultiHead with position embedding is not here")
+    return ("svtr_lcnet" if guide.option == "multi_sar" else "ppocrv4_rec"), guide.option
+
+
+def _text_length(experiment: Experiment, length: int) -> None:
+    """A head's own maximum is left out where it is that of the labels, which the model files refer to."""
+    for key in ("model.head.max_text_length", "model.head.guide.max_text_length"):
+        if experiment.get(key) == length:
+            experiment.unset(key)

@@ -1,0 +1,143 @@
+"""Sections Train and Eval: lists, loaders, and what all tasks' transforms share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from ocrexp.config.paddleocr.experiment import Experiment
+from ocrexp.config.paddleocr.source import Section
+from ocrexp.errors import ConfigError
+
+LISTS = ("SimpleDataSet", "MultiScaleDataSet")
+LMDB = ("LMDBDataSet", "LMDBDateSet")  # the second is how early files of 2.0 spell it
+# Transforms without anything to carry over.
+_PLAIN = {
+    "ToCHWImage": {}, "DetLabelEncode": {},
+    "KeepKeys": {"keep_keys": "what a batch holds follows from the loss"},
+}  # fmt: skip
+Transforms = list[tuple[str, Section]]
+
+
+def convert_loaders(experiment: Experiment, root: Section) -> None:
+    """Batch sizes, workers, shuffling."""
+    train, evaluation = root.section("Train").section("loader"), root.section("Eval").section("loader")
+    experiment.take(train, "batch_size_per_card", "loader.batch_size")
+    for name in ("shuffle", "drop_last", "num_workers"):
+        experiment.take(train, name, f"loader.{name}")
+    experiment.take(evaluation, "batch_size_per_card", "loader.eval_batch_size")
+    experiment.drop(
+        evaluation,
+        {"shuffle": "an evaluation goes through its list in order", "num_workers": "loader.num_workers is for both"},
+    )
+    if evaluation.get("drop_last") is True:
+        experiment.note("changed", evaluation, "drop_last", "an evaluation leaves no image out")
+    for loader in (train, evaluation):
+        experiment.drop(loader, {"use_shared_memory": "workers hand batches over without /dev/shm"})
+        experiment.only(loader, "collate_fn", (None, ""), "batches are made by the task here")
+        experiment.drop(loader, {"pin_memory": "the device's copy decides"})
+
+
+def convert_lists(experiment: Experiment, root: Section, option: str, lmdb_option: str | None) -> None:
+    """Where images and labels come from; the dataset's option by its kind."""
+    train, evaluation = root.section("Train").section("dataset"), root.section("Eval").section("dataset")
+    name = train.text("name")
+    is_lmdb = name in LMDB and lmdb_option is not None
+    if name not in LISTS and not is_lmdb:
+        known = [*LISTS, *(LMDB[:1] if lmdb_option else [])]
+        raise ConfigError(
+            f"{train.key('name')}: there is no {name or 'unnamed'} dataset here; known: {', '.join(known)}"
+        )
+    experiment.choose("dataset", lmdb_option if is_lmdb and lmdb_option else option)
+    other = evaluation.text("name", name)
+    if (other in LMDB) != is_lmdb or (other not in LISTS and other not in LMDB):
+        experiment.note(
+            "missing", evaluation, "name", f"both lists are read alike here, as {name}", "convert one of them"
+        )
+    for dataset in (train, evaluation):
+        experiment.only(dataset, "delimiter", ("\t", "\\t"), "a label stands behind a tab here", "rewrite the list")
+        for key in ("ext_op_transform_idx", "need_reset", "seed", "mode"):
+            experiment.drop(dataset, {key: "the order of the steps says it"})
+        if not is_lmdb:
+            dataset.get("data_dir")
+    (_lmdb if is_lmdb else _label_files)(experiment, train, evaluation)
+    _ratios(experiment, train, evaluation)
+
+
+def _label_files(experiment: Experiment, train: Section, evaluation: Section) -> None:
+    root, other = (os.path.normpath(node.text("data_dir", ".")) for node in (train, evaluation))
+    experiment.set("dataset.root", root, train.key("data_dir"))
+    if evaluation.text("data_dir") and other != root:
+        experiment.note(
+            "missing", evaluation, "data_dir", f"training and evaluation share one dataset.root here, {root}",
+            "give a folder above both, and lists with paths from there",
+        )  # fmt: skip
+    for key, dataset in (("train_labels", train), ("val_labels", evaluation)):
+        files = dataset.get("label_file_list")
+        files = [files] if isinstance(files, str) else files
+        if not files:
+            raise ConfigError(f"{dataset.key('label_file_list')}: no label file is given")
+        names = [os.path.relpath(str(file), root) if not Path(str(file)).is_absolute() else str(file) for file in files]
+        experiment.set(
+            f"dataset.{key}", names[0] if len(names) == 1 else names,
+            f"{dataset.key('label_file_list')}: here from dataset.root on",
+        )  # fmt: skip
+
+
+def _lmdb(experiment: Experiment, train: Section, evaluation: Section) -> None:
+    root, other = (os.path.normpath(node.text("data_dir", ".")) for node in (train, evaluation))
+    common = os.path.commonpath([root, other]) if Path(root).is_absolute() == Path(other).is_absolute() else ""
+    experiment.set("dataset.root", common or ".", f"{train.key('data_dir')}, {evaluation.key('data_dir')}")
+    experiment.set("dataset.train", os.path.relpath(root, common or "."), train.key("data_dir"))
+    experiment.set("dataset.val", os.path.relpath(other, common or "."), evaluation.key("data_dir"))
+
+
+def _ratios(experiment: Experiment, train: Section, evaluation: Section) -> None:
+    ratios = train.get("ratio_list")
+    if isinstance(ratios, int | float) and not isinstance(ratios, bool):
+        labels = experiment.get("dataset.train_labels")
+        ratios = [float(ratios)] * (len(labels) if isinstance(labels, list) else 1)
+    if ratios and any(ratio != 1 for ratio in ratios):
+        experiment.set("dataset.ratios", ratios, f"{train.key('ratio_list')}: drawn anew each epoch")
+    own = evaluation.get("ratio_list")
+    if own is not None and any(ratio != 1 for ratio in (own if isinstance(own, list) else [own])):
+        experiment.note("missing", evaluation, "ratio_list", "an evaluation takes its lists as they are")
+
+
+def plain_transform(experiment: Experiment, name: str, keys: Section) -> bool:
+    """Handle a transform that every task has; False for any other."""
+    if name == "DecodeImage":
+        experiment.only(keys, "img_mode", "BGR", "images are BGR here", "model.normalize is then of the other order")
+        experiment.only(keys, "channel_first", False, "images are HWC up to the model")
+        experiment.only(keys, "ignore_orientation", (None, True), "EXIF's orientation is not looked at")
+        return True
+    if name not in _PLAIN:
+        return False
+    experiment.drop(keys, _PLAIN[name])
+    return True
+
+
+def convert_normalize(experiment: Experiment, keys: Section) -> None:
+    """`NormalizeImage`: it is the model's here."""
+    scale = str(keys.get("scale", "1./255.")).replace(" ", "")
+    if scale not in ("1./255.", "1.0/255.0", "1/255", "1/255.", "1./255", "1.0/255"):
+        experiment.note("missing", keys, "scale", "pixels are divided by 255 here")
+    experiment.drop(keys, {"order": "the model knows the order of its axes"})
+    for name in ("mean", "std"):
+        key = f"model.normalize.{name}"
+        earlier = experiment.get(key)
+        default = [0.485, 0.456, 0.406] if name == "mean" else [0.229, 0.224, 0.225]
+        value: Any = keys.get(name, default)
+        if earlier is not None and earlier != value:
+            experiment.note("missing", keys, name, f"training and evaluation have one normalisation here, {earlier}")
+        elif earlier is None:
+            experiment.set(key, value, keys.key(name), implied=True)
+
+
+def unknown_transform(experiment: Experiment, section: Section, name: str, keys: Section) -> None:
+    """Report a transform that is not here, with its keys."""
+    values = {key: keys.get(key) for key in keys.names()}
+    experiment.report(
+        "missing", f"{section.key('transforms')}: {name}", values or None, "there is no such transform here"
+    )

@@ -1,0 +1,240 @@
+"""A detector's data, loss, postprocess and metric."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ocrexp.config.explain import did_you_mean
+from ocrexp.config.paddleocr.data import (
+    Transforms,
+    convert_lists,
+    convert_loaders,
+    convert_normalize,
+    plain_transform,
+    unknown_transform,
+)
+from ocrexp.config.paddleocr.experiment import Experiment
+from ocrexp.config.paddleocr.source import Section
+from ocrexp.errors import ConfigError
+
+# Augmenters of albumentations, which PaddleOCR 2.10 takes, by imgaug's names, which our list takes.
+_IMGAUG = {"HorizontalFlip": "Fliplr", "VerticalFlip": "Flipud"}
+_MAIN_LOSSES = ("DiceLoss", "BCELoss", "MaskL1Loss", "DiceFocalLoss")
+
+
+def convert_detection(experiment: Experiment, root: Section) -> None:
+    """Everything of a detector but its network, its optimizer and the section Global."""
+    _loss(experiment, root.section("Loss"))
+    _postprocess(experiment, root.section("PostProcess"))
+    metric = root.section("Metric")
+    _named(metric, "DetMetric")
+    experiment.only(metric, "main_indicator", "hmean", "the best checkpoint is that of the highest hmean")
+    convert_lists(experiment, root, "det_list", None)
+    convert_loaders(experiment, root)
+    train, evaluation = root.section("Train"), root.section("Eval")
+    if train.section("sampler").text("name"):
+        experiment.note("missing", train.section("sampler"), "name", "detection has no sampler of this kind")
+    _train_transforms(experiment, train.section("dataset"))
+    _eval_transforms(experiment, evaluation.section("dataset"))
+
+
+def _named(section: Section, *known: str) -> str:
+    name = section.text("name")
+    if name not in known:
+        raise ConfigError(
+            f"{section.key('name')}: {name or 'nothing'}: here is {', '.join(known)}{did_you_mean(name, known)}"
+        )
+    return name
+
+
+def _loss(experiment: Experiment, section: Section) -> None:
+    _named(section, "DBLoss")
+    experiment.choose("loss", "db")
+    main = section.text("main_loss_type", "DiceLoss")
+    if main not in _MAIN_LOSSES:
+        raise ConfigError(f"{section.key('main_loss_type')}: {main}: here are {', '.join(_MAIN_LOSSES)}")
+    for name, default in (
+        ("balance_loss", True), ("main_loss_type", "DiceLoss"), ("alpha", 5), ("beta", 10), ("ohem_ratio", 3),
+        ("eps", 1e-6),
+    ):  # fmt: skip
+        experiment.take(section, name, f"loss.{name}", default)
+
+
+def _postprocess(experiment: Experiment, section: Section) -> None:
+    _named(section, "DBPostProcess")
+    experiment.choose("postprocess", "db")
+    for name, default in (
+        ("thresh", 0.3), ("box_thresh", 0.7), ("max_candidates", 1000), ("unclip_ratio", 2.0), ("use_dilation", False),
+        ("score_mode", "fast"), ("box_type", "quad"),
+    ):  # fmt: skip
+        experiment.take(section, name, f"postprocess.{name}", default)
+
+
+def _train_transforms(experiment: Experiment, section: Section) -> None:
+    transforms = section.entries("transforms")
+    augmenters: list[Any] = []
+    crop: Section | None = None
+    ratios: dict[str, float] = {}
+    for name, keys in transforms:
+        if name == "IaaAugment":
+            default = [
+                {"type": "Fliplr", "args": {"p": 0.5}}, {"type": "Affine", "args": {"rotate": [-10, 10]}},
+                {"type": "Resize", "args": {"size": [0.5, 3]}},
+            ]  # fmt: skip
+            augmenters += keys.get("augmenter_args") or default
+        elif name == "EastRandomCropData":
+            crop = keys
+        elif name in ("MakeShrinkMap", "MakeBorderMap"):
+            ratios[name] = _targets(experiment, keys, name)
+        elif name == "NormalizeImage":
+            convert_normalize(experiment, keys)
+        elif name not in ("CopyPaste", "ColorJitter") and not plain_transform(experiment, name, keys):
+            unknown_transform(experiment, section, name, keys)
+    experiment.choose("targets", "db")
+    if len(set(ratios.values())) > 1:
+        experiment.report(
+            "missing", f"{section.key('transforms')}: shrink_ratio", ratios, "both maps have one shrink_ratio here"
+        )
+    _augmentation(experiment, section, augmenters, crop)
+    _extras(experiment, transforms)
+
+
+def _targets(experiment: Experiment, keys: Section, name: str) -> float:
+    ratio = keys.number("shrink_ratio", 0.4)
+    if name == "MakeShrinkMap":
+        experiment.take(keys, "shrink_ratio", "targets.shrink_ratio", 0.4)
+        experiment.take(keys, "min_text_size", "targets.min_text_size", 8)
+    else:
+        for key, default in (("thresh_min", 0.3), ("thresh_max", 0.7)):
+            experiment.take(keys, key, f"targets.{key}", default)
+    if "total_epoch" in keys:
+        experiment.note(
+            "dropped", keys, "total_epoch", "PaddleOCR 2.10 hands no epoch on, so that its ratio stays",
+            "targets=db_dynamic lets it grow, as it was meant",
+        )  # fmt: skip
+    return float(ratio)
+
+
+def _augmentation(experiment: Experiment, section: Section, augmenters: list[Any], crop: Section | None) -> None:
+    """One warp where it can do the list's work, else the list itself through imgaug."""
+    if crop is None:
+        raise ConfigError(f"{section.key('transforms')}: a detector's training images need EastRandomCropData")
+    entries = [_entry(experiment, section, item) for item in augmenters]
+    source = f"{section.key('transforms')}: IaaAugment"
+    simple = _as_warp([entry for entry in entries if entry])
+    node = "augment.crop" if simple is None else "augment.warp"
+    if simple is not None:
+        experiment.choose("augment", "det_fast")
+        flip, rotate, scale = simple
+        experiment.set("augment.warp.flip", flip, f"{source} Fliplr")
+        experiment.set("augment.warp.rotate", rotate, f"{source} Affine")
+        experiment.set("augment.warp.scale", scale, f"{source} Resize")
+        experiment.set("augment.color_jitter", None, "unless the file has a ColorJitter")
+    else:
+        experiment.choose("augment", "det_imgaug")
+        experiment.set("augment.imgaug.augmenter_args", [entry for entry in entries if entry], source)
+    experiment.take(crop, "size", f"{node}.size", [640, 640])
+    experiment.take(crop, "max_tries", f"{node}.max_tries", 10)
+    experiment.take(crop, "keep_ratio", f"{node}.keep_ratio", True)
+    experiment.take(crop, "min_crop_side_ratio", f"{node}.min_crop_side_ratio", 0.1)
+
+
+def _entry(experiment: Experiment, section: Section, item: Any) -> dict[str, Any] | None:
+    """An augmenter by imgaug's name and arguments."""
+    if isinstance(item, list) and item and isinstance(item[0], str):
+        return {"type": _IMGAUG.get(item[0], item[0]), "args": dict(item[1]) if len(item) > 1 else {}}
+    if not isinstance(item, dict) or "type" not in item:
+        raise ConfigError(f"{section.key('transforms')}: IaaAugment: {item!r} is no augmenter with type and args")
+    name, args = str(item["type"]).strip(), dict(item.get("args") or {})
+    if name == "RandomScale":
+        limit = args.get("scale_limit", 0.1)
+        low, high = limit if isinstance(limit, list) else (-limit, limit)
+        experiment.report(
+            "changed", f"{section.key('transforms')}: IaaAugment RandomScale", {"scale_limit": limit},
+            f"albumentations scales by 1 + scale_limit: {1 + low:g} to {1 + high:g}",
+            "the files mean the scale itself, most likely: set it to scale_limit",
+        )  # fmt: skip
+        return {"type": "Resize", "args": {"size": [1 + low, 1 + high]}}
+    return {"type": _IMGAUG.get(name, name), "args": args}
+
+
+def _as_warp(entries: list[dict[str, Any]]) -> tuple[float, list[float], list[float]] | None:
+    """Flip, rotation and scale of a list that is nothing else, each once at most and in this order; else None."""
+    order = ["Fliplr", "Affine", "Resize"]
+    names = [entry["type"] for entry in entries]
+    if [name for name in order if name in names] != names:
+        return None
+    args = {entry["type"]: entry["args"] for entry in entries}
+    flip = args.get("Fliplr", {"p": 0.0})
+    rotate, scale = args.get("Affine", {"rotate": [0, 0]}), args.get("Resize", {"size": [1.0, 1.0]})
+    if set(flip) - {"p"} or set(rotate) != {"rotate"} or set(scale) != {"size"}:
+        return None
+    angles, sizes = rotate["rotate"], scale["size"]
+    angles = angles if isinstance(angles, list) else [angles, angles]
+    if not isinstance(sizes, list) or len(sizes) != 2 or len(angles) != 2:
+        return None
+    return float(flip.get("p", 1.0)), angles, sizes
+
+
+def _extras(experiment: Experiment, transforms: Transforms) -> None:
+    names = [name for name, _ in transforms]
+    for name, keys in transforms:
+        if name == "ColorJitter":
+            node = "augment.color_jitter"
+            values = {key: keys.number(key, 0) for key in ("brightness", "contrast", "saturation", "hue")}
+            experiment.set(
+                node, {"_target_": "ocrexp.augment.photometric.ColorJitter", **values}, f"{keys.path}: after the crop"
+            )
+        elif name == "CopyPaste":
+            values = {"objects_paste_ratio": keys.number("objects_paste_ratio", 0.2), "scale": [0.5, 3.0],
+                      "limit_paste": keys.get("limit_paste", True)}  # fmt: skip
+            experiment.set(
+                "augment.copy_paste", {"_target_": "ocrexp.augment.copy_paste.CopyPaste", **values}, keys.path
+            )
+            if "IaaAugment" in names and names.index("CopyPaste") > names.index("IaaAugment"):
+                experiment.report(
+                    "changed", keys.path, None, "words are pasted before the augmenters here, not behind them"
+                )
+
+
+def _eval_transforms(experiment: Experiment, section: Section) -> None:
+    found = False
+    for name, keys in section.entries("transforms"):
+        if name == "DetResizeForTest":
+            _resize(experiment, keys)
+            found = True
+        elif name == "NormalizeImage":
+            convert_normalize(experiment, keys)
+        elif not plain_transform(experiment, name, keys):
+            unknown_transform(experiment, section, name, keys)
+    if not found:
+        experiment.report(
+            "missing", section.key("transforms"), None, "evaluation images are always resized here",
+            "preprocess.resize says how",
+        )  # fmt: skip
+
+
+def _resize(experiment: Experiment, keys: Section) -> None:
+    """PaddleOCR takes the first of three ways that is given, whatever else stands there."""
+    node = "preprocess.resize"
+    if "image_shape" in keys:
+        experiment.take(keys, "image_shape", f"{node}.image_shape")
+        if "keep_ratio" in keys:
+            experiment.take(keys, "keep_ratio", f"{node}.keep_ratio")
+    elif "limit_side_len" in keys:
+        experiment.take(keys, "limit_side_len", f"{node}.limit_side_len")
+        experiment.take(keys, "limit_type", f"{node}.limit_type", "min", remark="at most max_side pixels here")
+    elif "resize_long" in keys:
+        experiment.take(keys, "resize_long", f"{node}.resize_long")
+    else:
+        experiment.set(f"{node}.limit_side_len", 736, f"PaddleOCR's default of {keys.path}")
+        experiment.set(f"{node}.limit_type", "min", "at most max_side pixels here")
+    first = next((name for name in ("image_shape", "limit_side_len", "resize_long") if name in keys), "the default")
+    experiment.drop(
+        keys,
+        {
+            name: f"PaddleOCR takes {first}"
+            for name in ("limit_side_len", "limit_type", "resize_long")
+            if not keys.was_read(name)
+        },
+    )

@@ -1,0 +1,154 @@
+"""The parts of networks that PaddleOCR and we both have: their names, keys, and PaddleOCR's defaults.
+
+Facts of PaddleOCR 2.10's constructors. A key that a part takes but that has one value here stands under `only`, with
+the values that are that one; a key that does nothing there stands under `idle`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ocrexp.config.explain import did_you_mean
+from ocrexp.config.paddleocr.experiment import Experiment
+from ocrexp.config.paddleocr.source import Section
+from ocrexp.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part: our option, its keys (of the same name on both sides) with PaddleOCR's defaults, and the rest."""
+
+    option: str
+    keys: Mapping[str, Any] = field(default_factory=dict)
+    only: Mapping[str, Any] = field(default_factory=dict)
+    idle: Mapping[str, str] = field(default_factory=dict)
+
+
+_LOCAL, _GLOBAL = ["Local"] * 6, ["Global"] * 6
+_SWALLOWED = "PaddleOCR's part takes this key and ignores it"
+_SVTR_NECK = {
+    "dims": 64, "depth": 2, "hidden_dims": 120, "use_guide": False, "num_heads": 8, "mlp_ratio": 2.0, "drop_rate": 0.1,
+    "attn_drop_rate": 0.1, "drop_path": 0.0, "kernel_size": [3, 3],
+}  # fmt: skip
+
+TRANSFORMS = {
+    "TPS": Part("tps", {"num_fiducial": 20, "loc_lr": 0.1, "model_name": "small"}),
+    "STN_ON": Part(
+        "stn",
+        {"tps_inputsize": [32, 64], "tps_outputsize": [32, 100], "num_control_points": 20,
+         "tps_margins": [0.05, 0.05], "stn_activation": "none"},
+    ),
+}  # fmt: skip
+
+DET_BACKBONES = {
+    "MobileNetV3": Part("mobilenetv3_large_x0_5", {"model_name": "large", "scale": 0.5, "disable_se": False}),
+    "ResNet_vd": Part("resnet50_vd", {"layers": 50}, {"dcn_stage": (None,)}, {"disable_se": _SWALLOWED}),
+}
+
+REC_BACKBONES = {
+    "MobileNetV3": Part(
+        "rec_mobilenetv3_large_x0_5",
+        {"model_name": "small", "scale": 0.5, "large_stride": None, "small_stride": None, "disable_se": False},
+    ),
+    "ResNet": Part("rec_resnet34_vd", {"layers": 50}),
+    "MobileNetV1Enhance": Part(
+        "mobilenetv1_enhance",
+        {"scale": 0.5, "last_conv_stride": 1, "last_pool_type": "max", "last_pool_kernel_size": [3, 2]},
+    ),
+    "PPLCNetV3": Part(
+        "pplcnet_v3",
+        {"scale": 1.0, "conv_kxk_num": 4, "lab_lr": 0.1},
+        {"det": False, "lr_mult_list": [1.0] * 6},
+    ),
+    "MTB": Part("mtb", {}, {"cnn_num": 2}),
+    "ResNet31": Part(
+        "resnet31", {},
+        {"layers": [1, 2, 5, 3], "channels": [64, 128, 256, 256, 512, 512, 512], "out_indices": (None,),
+         "last_stage_pool": False},
+    ),
+    "SVTRNet": Part(
+        "svtr_tiny",
+        {"img_size": [32, 100], "embed_dim": [64, 128, 256], "depth": [3, 6, 3], "num_heads": [2, 4, 8],
+         "mixer": _LOCAL + _GLOBAL, "local_mixer": [[7, 11]] * 3, "patch_merging": "Conv", "mlp_ratio": 4,
+         "qkv_bias": True, "drop_rate": 0.0, "last_drop": 0.1, "attn_drop_rate": 0.0, "drop_path_rate": 0.1,
+         "epsilon": 1e-6, "out_channels": 192, "out_char_num": 25, "last_stage": True, "sub_num": 2, "prenorm": True},
+        {"use_lenhead": False, "qk_scale": (None,), "norm_layer": "nn.LayerNorm", "sub_norm": "nn.LayerNorm",
+         "act": "nn.GELU", "block_unit": "Block"},
+    ),
+    "ViTSTR": Part(
+        "vitstr_tiny",
+        {"img_size": [224, 224], "scale": "tiny", "seqlen": 27, "patch_size": [16, 16], "depth": 12, "mlp_ratio": 4,
+         "drop_rate": 0.0, "drop_path_rate": 0.0},
+        {"num_heads": (None,), "embed_dim": (None,), "qkv_bias": True, "qk_scale": (None,), "attn_drop_rate": 0.0},
+    ),
+    "ViTParseQ": Part(
+        "vit_parseq",
+        {"img_size": [224, 224], "patch_size": [16, 16], "embed_dim": 768, "depth": 12, "num_heads": 12,
+         "mlp_ratio": 4, "drop_rate": 0.0, "drop_path_rate": 0.0},
+        {"qkv_bias": True, "qk_scale": (None,), "attn_drop_rate": 0.0},
+    ),
+}  # fmt: skip
+
+DET_NECKS = {"DBFPN": Part("db_fpn", {"out_channels": 256}, {"use_asf": False})}
+
+# Necks of SequenceEncoder, by `encoder_type`.
+REC_NECKS = {
+    "reshape": Part("reshape", {}, {}, {"hidden_size": "a reshaping neck has none"}),
+    "fc": Part("fc", {"hidden_size": 48}),
+    "rnn": Part("rnn", {"hidden_size": 48}),
+    "svtr": Part("svtr", _SVTR_NECK, {"qkv_bias": True, "qk_scale": (None,)}),
+}
+
+DET_HEADS = {"DBHead": Part("db", {"k": 50, "kernel_list": [3, 2, 2]}, {"fix_nan": False})}
+
+_SAR_HEAD = Part(
+    "sar",
+    {"enc_dim": 512, "max_text_length": 30, "enc_drop_rnn": 0.1, "d_k": 512, "pred_dropout": 0.1},
+    {"enc_bi_rnn": False, "enc_gru": False, "dec_bi_rnn": False, "dec_drop_rnn": 0.0, "dec_gru": False,
+     "pred_concat": True},
+)  # fmt: skip
+
+REC_HEADS = {
+    "CTCHead": Part("ctc", {"fc_decay": 0.0004, "mid_channels": None}, {"return_feats": False}),
+    "AttentionHead": Part("attention", {"hidden_size": 96}),
+    "Transformer": Part(
+        "nrtr",
+        {"nhead": 8, "num_encoder_layers": 6, "num_decoder_layers": 6, "dim_feedforward": 1024,
+         "residual_dropout_rate": 0.1},
+        {"d_model": 512, "beam_size": (-1, 0), "attention_dropout_rate": 0.0, "scale_embedding": True},
+    ),
+    "SARHead": _SAR_HEAD,
+    "ParseQHead": Part(
+        "parseq",
+        {"max_text_length": 25, "dec_num_heads": 12, "dec_mlp_ratio": 4, "dec_depth": 1, "perm_num": 6,
+         "perm_forward": True, "perm_mirrored": True, "dropout": 0.1, "decode_ar": True, "refine_iters": 1},
+    ),
+}  # fmt: skip
+
+# Heads that guide a MultiHead in training, by our option of the MultiHead.
+GUIDES = {
+    "SARHead": Part("multi_sar", _SAR_HEAD.keys, _SAR_HEAD.only),
+    "NRTRHead": Part("multi_nrtr", {"max_text_length": 25, "num_decoder_layers": 4}),
+}
+
+
+def find(kind: str, section: Section, name: str, known: Mapping[str, Part]) -> Part:
+    """The part of this name; raises ConfigError that names it and lists what is known."""
+    if name not in known:
+        raise ConfigError(
+            f"{section.path}: there is no {kind} {name or 'without a name'} here{did_you_mean(name, known)};"
+            f" known: {', '.join(known)}"
+        )
+    return known[name]
+
+
+def carry(experiment: Experiment, section: Section, part: Part, target: str, skip: tuple[str, ...] = ()) -> None:
+    """Carry a part's keys over to the node `target`, and report those that have no counterpart."""
+    for name, default in part.keys.items():
+        if name not in skip:
+            experiment.take(section, name, f"{target}.{name}", default)
+    for name, accepted in part.only.items():
+        experiment.only(section, name, accepted, "this part has no such choice here", "the part is built without it")
+    experiment.drop(section, dict(part.idle))

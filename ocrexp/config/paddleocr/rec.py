@@ -1,0 +1,161 @@
+"""A recogniser's characters, loss, decoder and metric; `rec_data` has its lists and pictures."""
+
+from __future__ import annotations
+
+from ocrexp.config.explain import did_you_mean
+from ocrexp.config.paddleocr.data import convert_lists, convert_loaders
+from ocrexp.config.paddleocr.experiment import Experiment
+from ocrexp.config.paddleocr.rec_data import convert_sampler, convert_transforms
+from ocrexp.config.paddleocr.source import Section
+from ocrexp.errors import ConfigError
+
+# By the head's kind: our options of targets and postprocess, PaddleOCR's names of loss and decoder.
+_TARGETS = {"multi_sar": "ctc_sar", "multi_nrtr": "ctc_nrtr"}
+_LOSSES = {
+    "ctc": "CTCLoss", "multi_sar": "MultiLoss", "multi_nrtr": "MultiLoss", "attention": "AttentionLoss",
+    "nrtr": "CELoss", "sar": "SARLoss", "parseq": "ParseQLoss", "vitstr": "CELoss",
+}  # fmt: skip
+_DECODERS = {
+    "ctc": "CTCLabelDecode", "multi_sar": "CTCLabelDecode", "multi_nrtr": "CTCLabelDecode",
+    "attention": "AttnLabelDecode", "nrtr": "NRTRLabelDecode", "sar": "SARLabelDecode", "parseq": "ParseQLabelDecode",
+    "vitstr": "ViTSTRLabelDecode",
+}  # fmt: skip
+
+
+def convert_recognition(experiment: Experiment, root: Section, kind: str, max_text_length: int) -> None:
+    """Everything of a recogniser but its network, its optimizer and the section Global's general keys."""
+    _charset(experiment, root.section("Global"))
+    experiment.choose("targets", _TARGETS.get(kind, kind))
+    experiment.set(
+        "targets.max_text_length", max_text_length,
+        f"Global.max_text_length: {_length_remark(kind)}",
+    )  # fmt: skip
+    _loss(experiment, root.section("Loss"), kind)
+    decoder = root.section("PostProcess")
+    _expect(decoder, _DECODERS[kind], kind)
+    experiment.choose("postprocess", "ctc_greedy" if _DECODERS[kind] == "CTCLabelDecode" else kind)
+    experiment.only(
+        decoder, "rm_symbol", False, "a decoder leaves its text as it is", "metric compares without symbols"
+    )
+    experiment.drop(
+        decoder, {"character_dict_path": "of the section Global", "use_space_char": "of the section Global"}
+    )
+    _metric(experiment, root.section("Metric"))
+    convert_lists(experiment, root, "rec_list", "rec_lmdb")
+    convert_loaders(experiment, root)
+    convert_transforms(experiment, root, kind)
+    convert_sampler(experiment, root)
+
+
+def _length_remark(kind: str) -> str:
+    if kind == "ctc":
+        return "longer labels are rejected and counted"
+    return "the number of characters; PaddleOCR's encoder of this kind takes one to three less"
+
+
+def _expect(section: Section, name: str, kind: str) -> None:
+    found = section.text("name")
+    if found != name:
+        raise ConfigError(
+            f"{section.key('name')}: {found or 'nothing'}: a head of kind {kind} goes with {name} here"
+            f"{did_you_mean(found, [name])}"
+        )
+
+
+def _charset(experiment: Experiment, section: Section) -> None:
+    path = section.text("character_dict_path")
+    if path:
+        experiment.choose("charset", "dictionary")
+        experiment.set("charset.path", path, f"{section.key('character_dict_path')}: from the folder you start in")
+        experiment.take(section, "use_space_char", "charset.use_space_char", False)
+    else:
+        experiment.choose("charset", "en36")
+        section.get("character_dict_path")
+        if section.get("use_space_char") is True:
+            experiment.note("dropped", section, "use_space_char", "PaddleOCR reads it beside a dictionary only")
+        section.get("use_space_char")
+    experiment.set(
+        "charset.unknown", "drop",
+        "as PaddleOCR leaves unknown characters out of labels; counted here, and never out of the ground truth",
+    )  # fmt: skip
+
+
+def _loss(experiment: Experiment, section: Section, kind: str) -> None:
+    name = section.text("name")
+    if kind == "nrtr" and name == "NRTRLoss":
+        name = "CELoss"
+    else:
+        _expect(section, _LOSSES[kind], kind)
+    experiment.choose("loss", kind)
+    if kind == "ctc":
+        experiment.take(section, "use_focal_loss", "loss.use_focal_loss", False)
+    elif kind == "attention":
+        experiment.set("loss.reduction", "sum", "PaddleOCR's")
+        experiment.set("loss.padding", True, "PaddleOCR's: steps behind the end count too")
+    elif kind == "nrtr":
+        _smoothing(experiment, section, "loss", section.text("name") != "CELoss")
+    elif kind == "vitstr":
+        experiment.only(section, "smoothing", (None, False), "labels are not smoothed here")
+        experiment.drop(section, dict.fromkeys(("with_all", "ignore_index"), "as it must be for this head"))
+    elif kind == "sar":
+        _sar(experiment, section)
+    elif kind.startswith("multi_"):
+        _multi(experiment, section, kind)
+
+
+def _smoothing(experiment: Experiment, section: Section, node: str, default: bool) -> None:
+    if experiment.take(section, "smoothing", f"{node}.smoothing", default) is False:
+        experiment.report(
+            "changed", section.path, {"smoothing": False}, "padding never counts here; in PaddleOCR's CELoss it does"
+        )
+    experiment.drop(section, {"ignore_index": "padding never counts"})
+
+
+def _sar(experiment: Experiment, section: Section) -> None:
+    if section.get("ignore_index") is not None:
+        experiment.note("dropped", section, "ignore_index", "the padding's class follows from the characters")
+
+
+def _multi(experiment: Experiment, section: Section, kind: str) -> None:
+    guide = "SARLoss" if kind == "multi_sar" else "NRTRLoss"
+    entries = dict(section.entries("loss_config_list"))
+    if set(entries) != {"CTCLoss", guide}:
+        raise ConfigError(
+            f"{section.key('loss_config_list')}: {', '.join(entries) or 'nothing'}: this head goes with CTCLoss and"
+            f" {guide}"
+        )
+    experiment.take(entries["CTCLoss"], "use_focal_loss", "loss.ctc.use_focal_loss", False)
+    if guide == "NRTRLoss":
+        _smoothing(experiment, entries[guide], "loss.guide", True)
+    else:
+        _sar(experiment, entries[guide])
+    for name in ("weight_1", "weight_2"):
+        experiment.take(section, name, f"loss.{name}", 1.0)
+
+
+def _metric(experiment: Experiment, section: Section) -> None:
+    _expect_metric(section)
+    experiment.choose("metric", "rec")
+    main = section.text("main_indicator", "acc")
+    names = {"acc": "accuracy", "norm_edit_dis": "norm_edit_distance"}
+    if main not in names:
+        raise ConfigError(
+            f"{section.key('main_indicator')}: {main}: here are acc and norm_edit_dis{did_you_mean(main, names)}"
+        )
+    spaces = section.get("ignore_space", True)
+    comment = f"{section.key('main_indicator')}, ignore_space {str(spaces).lower()}"
+    value = f"{names[main]}_no_spaces" if spaces else names[main]
+    if section.get("is_filter") is True:
+        if main == "acc":
+            value = "accuracy_ignore_case_punctuation"
+        experiment.note("changed", section, "is_filter", f"{value} decides; all figures are shown side by side")
+    section.get("is_filter")
+    experiment.set("metric.main", value, f"{comment}; on the raw labels: unknown characters count as wrong")
+
+
+def _expect_metric(section: Section) -> None:
+    name = section.text("name")
+    if name != "RecMetric":
+        raise ConfigError(
+            f"{section.key('name')}: {name or 'nothing'}: here is RecMetric{did_you_mean(name, ['RecMetric'])}"
+        )

@@ -1,0 +1,195 @@
+"""A recogniser's pictures: augmentation, resize, multi-scale batches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ocrexp.config.paddleocr.data import convert_normalize, plain_transform, unknown_transform
+from ocrexp.config.paddleocr.experiment import Experiment
+from ocrexp.config.paddleocr.source import Section
+from ocrexp.errors import ConfigError
+
+_ENCODERS = {
+    "ctc": "CTCLabelEncode", "multi_sar": "MultiLabelEncode", "multi_nrtr": "MultiLabelEncode",
+    "attention": "AttnLabelEncode", "nrtr": "NRTRLabelEncode", "sar": "SARLabelEncode", "parseq": "ParseQLabelEncode",
+    "vitstr": "ViTSTRLabelEncode",
+}  # fmt: skip
+_GUIDES = {"multi_sar": "SARLabelEncode", "multi_nrtr": "NRTRLabelEncode"}
+_RESIZES = ("RecResizeImg", "SVTRRecResizeImg", "GrayRecResizeImg", "SARRecResizeImg")
+_PROBABILITIES = ("crop_prob", "reverse_prob", "noise_prob", "jitter_prob", "blur_prob", "hsv_aug_prob")
+_AUGMENTERS = ("RecConAug", "RecAug", "BaseDataAugmentation", "RandAugment")
+_PILLOW = {
+    "LANCZOS": "pil_lanczos", "ANTIALIAS": "pil_lanczos", "BICUBIC": "pil_bicubic", "BILINEAR": "pil_bilinear",
+    "NEAREST": "pil_nearest",
+}  # fmt: skip
+
+
+def convert_transforms(experiment: Experiment, root: Section, kind: str) -> None:
+    """Both lists of transforms; training and evaluation share one resize here."""
+    train, evaluation = root.section("Train").section("dataset"), root.section("Eval").section("dataset")
+    augmenters: dict[str, Section] = {}
+    resize: tuple[str, dict[str, Any]] | None = None
+    for section in (evaluation, train):
+        for name, keys in section.entries("transforms"):
+            if name in _RESIZES:
+                found = _resize(keys, name, experiment)
+                if resize is not None and found != resize:
+                    experiment.report(
+                        "missing", keys.path, found[1], "training and evaluation share one resize here",
+                        f"preprocess.resize is that of the evaluation: {resize[1]}",
+                    )  # fmt: skip
+                resize = resize or found
+            elif name in _AUGMENTERS and section is train:
+                augmenters[name] = keys
+            elif name.endswith("LabelEncode"):
+                _encoder(experiment, section, name, keys, kind)
+            elif name == "NormalizeImage":
+                convert_normalize(experiment, keys)
+            elif not plain_transform(experiment, name, keys):
+                unknown_transform(experiment, section, name, keys)
+    if resize is None:
+        raise ConfigError(f"{evaluation.key('transforms')}: none of {', '.join(_RESIZES)} gives the images' size")
+    option, values = resize
+    experiment.choose("preprocess", option)
+    for key, value in values.items():
+        experiment.set(key, value, f"{evaluation.key('transforms')}: {option}", implied=key != "model.image_shape")
+    _augment(experiment, train, augmenters)
+
+
+def _encoder(experiment: Experiment, section: Section, name: str, keys: Section, kind: str) -> None:
+    if name != _ENCODERS[kind]:
+        experiment.report(
+            "missing",
+            f"{section.key('transforms')}: {name}",
+            None,
+            f"a head of kind {kind} goes with {_ENCODERS[kind]}",
+        )
+        return
+    if kind in _GUIDES:
+        guide = keys.text("gtc_encode", "SARLabelEncode")
+        if guide != _GUIDES[kind]:
+            experiment.note("missing", keys, "gtc_encode", f"this guide goes with {_GUIDES[kind]}")
+    idle = ("max_text_length", "character_dict_path", "use_space_char")
+    experiment.drop(keys, {key: "the section Global's stands above it" for key in idle if key in keys})
+
+
+def _resize(keys: Section, name: str, experiment: Experiment) -> tuple[str, dict[str, Any]]:
+    """Our option of `preprocess`, and values by their full keys."""
+    shape = keys.get("image_shape")
+    if not isinstance(shape, list) or not all(isinstance(side, int) for side in shape) or len(shape) < 2:
+        raise ConfigError(f"{keys.key('image_shape')}: {shape!r} is no shape")
+    values: dict[str, Any] = {}
+    if name == "SARRecResizeImg":
+        if len(shape) != 4:
+            raise ConfigError(f"{keys.key('image_shape')}: {shape}: SAR has [channels, height, least, most width]")
+        values["model.image_shape"] = [shape[1], shape[3]]
+        values["preprocess.resize.min_width"] = shape[2]
+        values["preprocess.resize.width_downsample_ratio"] = keys.number("width_downsample_ratio", 0.25)
+        return "rec_sar", values | _normalize([0.5] * 3)
+    if name == "GrayRecResizeImg":
+        return "rec_gray", _gray(keys, shape, values)
+    if len(shape) != 3 or shape[0] != 3:
+        raise ConfigError(f"{keys.key('image_shape')}: {shape}: here it is [3, height, width]")
+    padding = bool(keys.get("padding", True))
+    values["model.image_shape"] = shape[1:]
+    values["preprocess.resize.padding"] = padding
+    values["preprocess.resize.interpolation"] = "linear"
+    if keys.get("eval_mode") is True:
+        values["preprocess.resize.widen"] = True
+    experiment.drop(
+        keys, {"character_dict_path": "of inference", "infer_mode": "of inference", "eval_mode": "the usual"}
+        if not keys.get("eval_mode") else {"character_dict_path": "of inference", "infer_mode": "of inference"},
+    )  # fmt: skip
+    return ("rec" if padding else "rec_stretch"), values | _normalize([0.5] * 3)
+
+
+def _gray(keys: Section, shape: list[int], values: dict[str, Any]) -> dict[str, Any]:
+    padding = bool(keys.get("padding", False))
+    kind, resampling = keys.text("resize_type"), keys.text("inter_type", "Image.Resampling.LANCZOS").rpartition(".")[2]
+    scaled = keys.get("scale", True)
+    values["model.image_shape"] = shape[-2:] if padding else [shape[1], shape[0]]
+    values["preprocess.resize.padding"] = padding
+    if padding or kind == "OpenCV":
+        values["preprocess.resize.interpolation"] = "linear"
+    elif kind == "PIL" and resampling in _PILLOW:
+        values["preprocess.resize.interpolation"] = _PILLOW[resampling]
+    else:
+        raise ConfigError(
+            f"{keys.path}: resize_type {kind or 'nothing'}, inter_type {resampling}: here are OpenCV, and PIL with"
+            f" {', '.join(_PILLOW)}"
+        )
+    return values | ({"model.normalize.mean": [0.50196], "model.normalize.std": [0.50196]} if scaled or padding
+                     else {"model.normalize.mean": [0.0], "model.normalize.std": [1.0]})  # fmt: skip
+
+
+def _normalize(half: list[float]) -> dict[str, Any]:
+    return {"model.normalize.mean": half, "model.normalize.std": half}
+
+
+def _augment(experiment: Experiment, section: Section, augmenters: dict[str, Section]) -> None:
+    joined, base = augmenters.get("RecConAug"), augmenters.get("BaseDataAugmentation")
+    warped = augmenters.get("RecAug")
+    rand = augmenters.get("RandAugment")
+    if not augmenters:
+        experiment.choose("augment", "rec_none")
+        return
+    experiment.choose("augment", "rec_conaug" if joined else "rec_paddleocr")
+    if joined is not None:
+        _con_aug(experiment, joined)
+    own = warped or base
+    if own is None:
+        experiment.set("augment.rec_aug", None, f"{section.key('transforms')}: without RecAug")
+    else:
+        _rec_aug(experiment, own, tia=warped is not None)
+    if rand is not None:
+        values = {"prob": rand.number("prob", 0.5), "num_ops": rand.number("num_layers", 2),
+                  "magnitude": rand.number("magnitude", 5)}  # fmt: skip
+        experiment.set(
+            "augment.rand_augment", {"_target_": "ocrexp.augment.rec.rand_augment.RecRandAugment", **values}, rand.path
+        )
+        experiment.report(
+            "changed", rand.path, values, "the operations are those that a text survives; PaddleOCR draws from more"
+        )
+    if warped is not None and base is not None:
+        experiment.report("missing", base.path, None, "RecAug does this work once; PaddleOCR does it twice")
+
+
+def _con_aug(experiment: Experiment, keys: Section) -> None:
+    node = "augment.con_aug"
+    experiment.take(keys, "prob", f"{node}.prob", 0.5)
+    experiment.take(keys, "ext_data_num", f"{node}.ext_data_num", 1)
+    shape = keys.get("image_shape", [32, 320, 3])
+    if not isinstance(shape, list) or len(shape) < 2:
+        raise ConfigError(f"{keys.key('image_shape')}: {shape!r}: RecConAug has [height, width, channels]")
+    if shape[:2] != experiment.get("model.image_shape"):
+        experiment.set(f"{node}.image_shape", shape[:2], keys.key("image_shape"))
+    length = keys.number("max_text_length", 25)
+    if length != experiment.get("targets.max_text_length"):
+        experiment.set(f"{node}.max_text_length", length, keys.key("max_text_length"))
+
+
+def _rec_aug(experiment: Experiment, keys: Section, tia: bool) -> None:
+    node = "augment.rec_aug"
+    for name in _PROBABILITIES:
+        experiment.take(keys, name, f"{node}.{name}", 0.4)
+    if not tia or keys.get("use_tia") is False:
+        experiment.set(f"{node}.tia_prob", 0.0, keys.path)
+    elif "aug_prob" in keys:
+        experiment.take(keys, "aug_prob", f"{node}.tia_prob")
+    else:
+        experiment.take(keys, "tia_prob", f"{node}.tia_prob", 0.4)
+    if keys.get("use_tia") is True:
+        experiment.note("dropped", keys, "use_tia", "tia_prob says it")
+
+
+def convert_sampler(experiment: Experiment, root: Section) -> None:
+    """`MultiScaleSampler`: batches of several sizes."""
+    section = root.section("Train").section("sampler")
+    name = section.text("name")
+    dataset = root.section("Train").section("dataset")
+    widths = dataset.get("ds_width") is True
+    if not name:
+        if widths:
+            experiment.note("dropped", dataset, "ds_width", "read by a sampler only, and there is none")
+        return
+    experiment.note("missing", section, "name", "there is no such sampler here")

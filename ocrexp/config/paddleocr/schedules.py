@@ -1,0 +1,99 @@
+"""Section Optimizer.lr: the learning rate over the steps. PaddleOCR counts in epochs, as we do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ocrexp.config.explain import did_you_mean
+from ocrexp.config.paddleocr.experiment import Experiment
+from ocrexp.config.paddleocr.source import Section
+from ocrexp.errors import ConfigError
+
+NODE = "optim.schedule"
+
+
+def convert_schedule(experiment: Experiment, root: Section) -> None:
+    """The rate, its schedule, its warm-up. Raises ConfigError for a schedule that is not here."""
+    section = root.section("Optimizer").section("lr")
+    name = section.text("name", "Const")
+    if name not in SCHEDULES:
+        raise ConfigError(
+            f"{section.key('name')}: there is no schedule {name} here{did_you_mean(name, SCHEDULES)}; known:"
+            f" {', '.join(SCHEDULES)}"
+        )
+    SCHEDULES[name](experiment, section)
+    experiment.drop(section, dict.fromkeys(("epochs", "step_each_epoch", "last_epoch"), "the run knows its own length"))
+
+
+def _rate(experiment: Experiment, section: Section) -> None:
+    rate = section.number("learning_rate", 0.001)
+    if rate <= 0:
+        raise ConfigError(f"{section.key('learning_rate')}: {rate!r}: a learning rate is greater than 0")
+    experiment.take(
+        section, "learning_rate", "optim.lr", 0.001,
+        remark="published rates belong to several cards: divide by them on one (optim.reference_batch, scale_lr)",
+    )  # fmt: skip
+
+
+def _warmup(experiment: Experiment, section: Section) -> None:
+    if section.number("warmup_epoch", 0):
+        experiment.take(section, "warmup_epoch", f"{NODE}.warmup_epochs")
+        experiment.set(
+            f"{NODE}.warmup_extends", True, "PaddleOCR's: the warm-up stands in front and moves the rest back"
+        )
+        experiment.set(f"{NODE}.warmup_start", 0.0, "PaddleOCR's: the first step has rate 0")
+
+
+def _simple(option: str, **keys: Any) -> Callable[[Experiment, Section], None]:
+    def convert(experiment: Experiment, section: Section) -> None:
+        experiment.choose("scheduler", option)
+        _rate(experiment, section)
+        for name, default in keys.items():
+            experiment.take(section, name, f"{NODE}.{name}", default)
+        _warmup(experiment, section)
+
+    return convert
+
+
+def _linear(experiment: Experiment, section: Section) -> None:
+    power = section.number("power", 1.0)
+    _simple("linear" if power == 1 else "polynomial", end_lr=0.0)(experiment, section)
+    if power != 1:
+        experiment.take(section, "power", f"{NODE}.power")
+
+
+def _piecewise(experiment: Experiment, section: Section) -> None:
+    values, epochs = section.get("values"), section.get("decay_epochs")
+    if not isinstance(values, list) or not isinstance(epochs, list) or len(values) != len(epochs) + 1 or not values[0]:
+        raise ConfigError(f"{section.path}: Piecewise has decay_epochs, and one value more than these")
+    experiment.choose("scheduler", "piecewise")
+    experiment.set("optim.lr", values[0], f"{section.key('values')}: the first of them")
+    experiment.take(section, "decay_epochs", f"{NODE}.decay_epochs")
+    experiment.set(f"{NODE}.factors", [v / values[0] for v in values], f"{section.key('values')}: shares of optim.lr")
+    experiment.drop(section, {"learning_rate": "Piecewise takes its rates from values"})
+    _warmup(experiment, section)
+
+
+def _one_cycle(experiment: Experiment, section: Section) -> None:
+    experiment.choose("scheduler", "one_cycle")
+    experiment.take(section, "max_lr", "optim.lr")
+    for name, default in (("anneal_strategy", "cos"), ("three_phase", False)):
+        experiment.take(section, name, f"{NODE}.{name}", default)
+    if section.number("warmup_epoch", 0):
+        experiment.note(
+            "changed", section, "warmup_epoch", "OneCycle warms up by itself; PaddleOCR rises twice", "none is added"
+        )
+    experiment.drop(section, {"learning_rate": "OneCycle takes max_lr"})
+
+
+SCHEDULES: dict[str, Callable[[Experiment, Section], None]] = {
+    "Const": _simple("constant"),
+    "Cosine": _simple("cosine"),
+    "Linear": _linear,
+    "Step": _simple("step", step_size=30, gamma=0.1),
+    "MultiStepDecay": _simple("multistep", milestones=[60, 80], gamma=0.1),
+    "Piecewise": _piecewise,
+    "CyclicalCosine": _simple("cyclical_cosine", cycle=10),
+    "OneCycle": _one_cycle,
+}

@@ -1,0 +1,194 @@
+"""Sections Global and Optimizer: how long, how fast, what is kept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ocrexp.config.explain import did_you_mean
+from ocrexp.config.paddleocr.experiment import Experiment
+from ocrexp.config.paddleocr.source import Section
+from ocrexp.errors import ConfigError
+
+_IDLE = {
+    "debug": "the checks of the data run always",
+    "log_smooth_window": "what is logged are means since the line before",
+    "save_model_dir": "a run's folder is outputs/<name>/<date>_<time>; run_dir=… fixes it",
+    "save_inference_dir": "exporting is a step of its own",
+    "infer_img": "of inference, not of training",
+    "infer_mode": "of inference, not of training",
+    "infer_visual_type": "of inference, not of training",
+    "save_res_path": "of inference, not of training",
+    "load_static_weights": "PaddleOCR 2.10 does not read it",
+    "character_type": "PaddleOCR 2.10 does not read it: character_dict_path says it",
+    "loss_type": "PaddleOCR 2.x does not read it: the section Loss says it",
+    "distributed": "trainer.devices=N says on how many devices a run works",
+    "print_mem_info": "the peak memory is always shown",
+    "log_ranks": "the first process logs",
+    "uniform_output_enabled": "of PaddleX",
+    "find_unused_parameters": "of the data-parallel wrapper",
+    "scale_loss": "losses of float16 are scaled dynamically",
+    "use_dynamic_loss_scaling": "losses of float16 are scaled dynamically",
+    "calc_epoch_interval": "of the metric on training batches",
+    "d2s_train_image_shape": "of training under to_static",
+    "to_static": "training is dynamic here",
+    "use_mlu": "", "use_npu": "", "use_xpu": "", "use_gcu": "",
+}  # fmt: skip
+_ACCELERATORS = ("use_mlu", "use_npu", "use_xpu", "use_gcu")
+
+
+def convert_global(experiment: Experiment, root: Section) -> None:
+    """Length, intervals, device, precision, weights to start from, loggers."""
+    section = root.section("Global")
+    experiment.take(section, "epoch_num", "trainer.max_epochs")
+    experiment.take(section, "print_batch_step", "trainer.log_every_steps")
+    if section.number("save_epoch_step"):
+        experiment.take(section, "save_epoch_step", "trainer.save_every_epochs", remark="iter_epoch_N")
+    _evaluation(experiment, section)
+    _device(experiment, section)
+    _weights(experiment, section)
+    if section.get("use_visualdl") is True:
+        experiment.choose("logger", "visualdl")
+    if section.get("use_wandb") is True or "wandb" in root:
+        _wandb(experiment, root, section)
+    if "seed" in section:
+        experiment.note("changed", section, "seed", "the same number gives other random numbers here")
+        experiment.set("seed", section.get("seed"), section.key("seed"))
+    if section.get("cal_metric_during_train") is True:
+        experiment.note(
+            "dropped", section, "cal_metric_during_train", "a figure of the screen", "trainer.metric_during_train=true"
+        )
+    for name in ("amp_custom_black_list", "amp_custom_white_list"):
+        experiment.only(section, name, (None, []), "lists of operators for mixed precision are not here")
+    experiment.only(section, "model_average", (None, False), "averaged weights", "trainer.ema_decay=0.999 is near it")
+    for name in _ACCELERATORS:
+        experiment.only(section, name, (None, False), "this runner trains on CPUs and CUDA GPUs")
+    idle = {name: why or "off" for name, why in _IDLE.items() if section.get(name) not in (None, "")}
+    experiment.drop(section, {name: why for name, why in idle.items() if why != "off"})
+    for name in _IDLE:
+        section.get(name)  # an empty key says nothing
+    profiler = root.get("profiler_options")
+    if profiler is not None:
+        experiment.note("dropped", root, "profiler_options", "the profiler's")
+
+
+def _evaluation(experiment: Experiment, section: Section) -> None:
+    every_epochs = section.number("eval_batch_epoch")
+    interval = section.get("eval_batch_step")
+    if every_epochs:
+        experiment.take(section, "eval_batch_epoch", "trainer.eval_every_epochs")
+        if interval is not None:
+            experiment.note("dropped", section, "eval_batch_step", "eval_batch_epoch stands above it")
+        return
+    if interval is None:
+        return
+    start, every = (interval[0], interval[1]) if isinstance(interval, list) and len(interval) > 1 else (0, interval)
+    if isinstance(every, list) or not isinstance(every, int) or every < 1 or not isinstance(start, int):
+        raise ConfigError(f"{section.key('eval_batch_step')}: {interval!r}: write [first step, steps between]")
+    key = section.key("eval_batch_step")
+    experiment.set("trainer.eval_every_steps", every, f"{key}; there is one at the end too")
+    experiment.set("trainer.eval_every_epochs", None, "steps say when")
+    if start:
+        experiment.set("trainer.eval_start_step", start, key)
+        if start % every:
+            experiment.note(
+                "changed", section, "eval_batch_step",
+                f"evaluations are at multiples of {every} from step {start} on; PaddleOCR counts from that step",
+            )  # fmt: skip
+
+
+def _device(experiment: Experiment, section: Section) -> None:
+    if section.get("use_gpu") is True:
+        experiment.set("trainer.device", "auto", f"{section.key('use_gpu')}: a GPU if there is one, else the CPU")
+    elif "use_gpu" in section:
+        experiment.set("trainer.device", "cpu", section.key("use_gpu"))
+    level, dtype = section.text("amp_level", "O1"), section.text("amp_dtype", "float16")
+    if section.get("use_amp") is True:
+        if level not in ("O1", "O2") or dtype not in ("float16", "bfloat16"):
+            raise ConfigError(f"{section.path}: amp_level {level} with amp_dtype {dtype}: here are O1, O2 in two types")
+        experiment.set("trainer.precision", f"amp_{level.lower()}", f"{section.key('use_amp')}, amp_level")
+        experiment.set("trainer.amp_dtype", dtype, section.key("amp_dtype"))
+    if section.get("use_sync_bn") is True:
+        experiment.take(section, "use_sync_bn", "trainer.sync_bn")
+
+
+def _weights(experiment: Experiment, section: Section) -> None:
+    pretrained = section.text("pretrained_model")
+    if pretrained:
+        path = pretrained if pretrained.endswith(".pdparams") else f"{pretrained}.pdparams"
+        experiment.set(
+            "model.pretrained", path,
+            f"{section.key('pretrained_model')}: the file must be there; null: random weights",
+        )  # fmt: skip
+    if section.text("checkpoints"):
+        experiment.note(
+            "missing", section, "checkpoints", "PaddleOCR's optimizer state and step are not taken over",
+            f"model.pretrained={section.text('checkpoints')}.pdparams starts anew from its weights",
+        )  # fmt: skip
+
+
+def _wandb(experiment: Experiment, root: Section, section: Section) -> None:
+    section.get("use_wandb")
+    experiment.choose("logger", "wandb")
+    own = root.section("wandb")
+    for name in ("project", "entity", "name"):
+        if own.text(name):
+            experiment.take(own, name, f"logger.wandb.{name}")
+    experiment.drop(own, {"save_dir": "W&B's files lie in the run's folder"})
+
+
+OPTIMIZERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "Adam": ("adam", {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8}),
+    "AdamW": ("adamw", {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8}),
+    "Momentum": ("momentum", {"momentum": 0.9}),
+    "RMSProp": ("rmsprop", {"rho": 0.95, "momentum": 0.0, "epsilon": 1e-6}),
+    "Adadelta": ("adadelta", {"rho": 0.95, "epsilon": 1e-8}),
+}
+
+
+def convert_optimizer(experiment: Experiment, root: Section) -> None:
+    """Optimizer, decay, clipping."""
+    section = root.section("Optimizer")
+    name = section.text("name")
+    if name not in OPTIMIZERS:
+        raise ConfigError(
+            f"{section.key('name')}: there is no optimizer {name or 'without a name'} here"
+            f"{did_you_mean(name, OPTIMIZERS)}; known: {', '.join(OPTIMIZERS)}"
+        )
+    option, values = OPTIMIZERS[name]
+    experiment.choose("optimizer", option)
+    for key, default in values.items():
+        experiment.take(section, key, f"optim.optimizer.{key}", default)
+    _decay(experiment, section, decoupled=option == "adamw")
+    if section.number("clip_norm_global"):
+        experiment.take(section, "clip_norm_global", "optim.clip_norm")
+        experiment.only(section, "clip_norm", (None,), "clip_norm_global is set too: one limit is taken here")
+    elif section.number("clip_norm"):
+        experiment.take(section, "clip_norm", "optim.clip_norm")
+        experiment.set("optim.clip_scope", "tensor", "PaddleOCR's clip_norm clips each tensor by itself")
+    names = section.text("no_weight_decay_name")
+    if names:
+        experiment.set("optim.no_decay_names", names.split(), section.key("no_weight_decay_name"))
+    if section.get("one_dim_param_no_weight_decay") is True:
+        experiment.take(section, "one_dim_param_no_weight_decay", "optim.no_decay_1d")
+    experiment.drop(section, {"multi_precision": "float32 masters are kept where they are needed", "lazy_mode": "off"})
+    experiment.only(section, "group_lr", (None, False), "learning rates by group are not here")
+
+
+def _decay(experiment: Experiment, section: Section, decoupled: bool) -> None:
+    regularizer = section.section("regularizer")
+    factor, key = None, ""
+    if regularizer.text("name"):
+        name = "coeff" if "coeff" in regularizer else "factor"
+        factor, key = regularizer.number(name, 0.0), regularizer.key(name)
+        kind = regularizer.text("name")
+        if kind != "L2" and factor:
+            experiment.note(
+                "missing", regularizer, "name", "decay is L2 here", "the run has none; optim.weight_decay=… gives it L2"
+            )
+            return
+    elif section.number("weight_decay") is not None:
+        factor, key = section.number("weight_decay"), section.key("weight_decay")
+    if decoupled:
+        factor = 0.01 if factor is None else factor
+        key = f"{key or 'PaddleOCR’s default'}: decoupled, as AdamW has it"
+    experiment.set("optim.weight_decay", float(factor or 0.0), key, implied=not key)
