@@ -12,37 +12,23 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ocrexp.data.synth import backgrounds, cache
+from ocrexp.data.synth import cache
 from ocrexp.data.synth.checks import existing_folder, require, size_range, weights_of
 from ocrexp.data.synth.fonts import FontSet
-from ocrexp.data.synth.rec_texts import CASES, KINDS, PRINTABLE, TextMaker
+from ocrexp.data.synth.rec_materials import Materials, checked_characters, dictionary_characters, gather
+from ocrexp.data.synth.rec_texts import CASES, KINDS, PRINTABLE
 from ocrexp.data.synth.rec_word import Word, WordSettings, draw_word
-from ocrexp.data.synth.words import SPLITS, Split, WordMaker, read_words
-from ocrexp.errors import DataError
+from ocrexp.data.synth.words import SPLITS, Split, WordMaker
 from ocrexp.types import Record
 
 # Part of the cache's name: raise it with every change that alters an image.
-GENERATOR_VERSION = 1
-_MOST_PHOTOGRAPHS = 256  # they are kept in memory, shrunken
-_TRIES = 100
-
-
-@dataclass(frozen=True, slots=True)
-class _Materials:
-    """What words are made of, found once."""
-
-    fonts: FontSet
-    texts: Mapping[Split, TextMaker]
-    photographs: list[Path]
-    settings: dict[str, Any]
-    digest: str
-    report: list[str]
+GENERATOR_VERSION = 2
 
 
 class SynthRec:
@@ -59,6 +45,8 @@ class SynthRec:
             always the same; epoch 0 has the images that would otherwise be kept. The validation images are kept.
         characters: all that texts may hold; None: printable ASCII without the blank, as charset=en94. Phrases are
             drawn only where a blank is among them.
+        dictionary: a PaddleOCR dictionary, a character a line, whose characters are taken in place of `characters`.
+        use_space_char: add the blank, as the charset's key of this name.
         max_length: most characters of a text.
         texts: weights of the kinds of text: word, number, price, date, code, random, phrase; None: all alike.
         cases: weights of lower, title and upper case of words; None: all alike.
@@ -101,6 +89,8 @@ class SynthRec:
         seed: int = 0,
         endless: bool = False,
         characters: str | None = None,
+        dictionary: str | None = None,
+        use_space_char: bool = False,
         max_length: int = 25,
         texts: Mapping[str, float] | None = None,
         cases: Mapping[str, float] | None = None,
@@ -145,7 +135,12 @@ class SynthRec:
         fine = len(margin) == 2 and 0 <= margin[0] <= margin[1] <= 2
         require(fine, "margin", list(margin), "[least, largest], 0 to 2")
         require(workers is None or workers >= 1, "workers", workers, "at least 1, or null for one a core")
-        self.characters = _checked_characters(PRINTABLE if characters is None else characters)
+        if dictionary is not None:
+            self.characters = dictionary_characters(dictionary, use_space_char)
+        else:
+            self.characters = checked_characters(PRINTABLE if characters is None else characters)
+            if use_space_char and " " not in self.characters:
+                self.characters += " "
         self.word_settings = WordSettings(
             font_size=size_range("font_size", font_size, 10),
             margin=(float(margin[0]), float(margin[1])),
@@ -184,71 +179,22 @@ class SynthRec:
         self._workers = workers or len(os.sched_getaffinity(0))
 
     @functools.cached_property
-    def _materials(self) -> _Materials:
+    def _materials(self) -> Materials:
         fonts = FontSet(self._fonts, self._system_fonts)
-        report: list[str] = []
-        rng = np.random.default_rng(0)
-        drawable = [c for c in self.characters if fonts.for_text(fonts.paths[0], c, rng) is not None]
-        if not any(not c.isspace() for c in drawable):
-            raise DataError("no font draws any of dataset.characters: set dataset.fonts to a folder of fonts that do")
-        if len(drawable) < len(self.characters):
-            missing = [c for c in self.characters if c not in drawable]
-            report.append(
-                f"{len(missing)} of {len(self.characters)} dataset.characters: no font draws {missing[0]!r} …"
-            )
-        words = None
-        if self._words is not None:
-            listed = read_words(self._words)
-            allowed = frozenset(drawable) | {c.swapcase() for c in drawable}
-            words = [word for word in listed if allowed.issuperset(word)]
-            if len(words) < len(listed):
-                said = "their characters are not in dataset.characters, or no font draws them"
-                report.append(f"{len(listed) - len(words)} of {len(listed)} words of {self._words}: {said}")
-        makers = {split: WordMaker(split, self._scripts, words) for split in SPLITS}
-        for split, maker in makers.items():
-            if words is not None and not maker.count:
-                raise DataError(
-                    f"dataset.words={self._words}: none of its {split} words can be written with dataset.characters"
-                )
-        texts = {split: TextMaker(makers[split], drawable, **self._text_settings) for split in SPLITS}
-        if left_out := [kind for kind in texts["train"].left_out if kind != "phrase" or " " in drawable]:
-            report.append(f"dataset.texts: {', '.join(left_out)} left out, dataset.characters cannot write them")
-        photographs = backgrounds.photographs_in(self._backgrounds) if self._backgrounds else []
-        if len(photographs) > _MOST_PHOTOGRAPHS:
-            step = len(photographs) / _MOST_PHOTOGRAPHS
-            photographs = [photographs[int(i * step)] for i in range(_MOST_PHOTOGRAPHS)]
-        settings = {
-            "generator": GENERATOR_VERSION,
-            "seed": self.seed,
-            "characters": self.characters,
-            **self._text_settings,
-            **asdict(self.word_settings),
-            "scripts": list(self._scripts),
-            "fonts": fonts.fingerprint(),
-            "words": hashlib.sha256("\n".join(words).encode()).hexdigest() if words is not None else None,
-            "backgrounds": backgrounds.fingerprint(photographs) if photographs else None,
-        }
-        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
-        return _Materials(fonts, texts, photographs, settings, digest, report)
+        return gather(fonts, self.characters, self._text_settings, self._words, self._scripts, self._backgrounds)
 
-    def _text(self, split: Split, index: int, epoch: int) -> tuple[str, str, np.random.Generator]:
-        """A text, a font that draws it, and the random numbers to draw it with."""
-        found = self._materials
+    def _begin(self, split: Split, index: int, epoch: int) -> tuple[str, str, np.random.Generator]:
+        """An image's text, a font that draws it, and the random numbers to draw it with."""
         rng = np.random.default_rng([self.seed, SPLITS.index(split), index, epoch])
-        for _ in range(_TRIES):
-            text = found.texts[split].text(rng)
-            font = found.fonts.for_text(found.fonts.pick(rng), text.replace(" ", ""), rng)
-            if font is not None:
-                return text, font, rng
-        raise DataError("no font has the characters of any text: set dataset.fonts to fonts with all of them")
+        return *self._materials.text(split, rng), rng
 
     def text(self, split: Split, index: int, epoch: int = 0) -> str:
         """The text of an image, without drawing it."""
-        return self._text(split, index, epoch)[0]
+        return self._begin(split, index, epoch)[0]
 
     def draw(self, split: Split, index: int, epoch: int = 0) -> Word:
         """Draw one image; always the same for the same arguments."""
-        text, font, rng = self._text(split, index, epoch)
+        text, font, rng = self._begin(split, index, epoch)
         return draw_word(self.word_settings, text, font, self._materials.photographs, rng)
 
     def draw_training(self, index: int, epoch: int) -> tuple[bytes, tuple[str, ...]]:
@@ -264,7 +210,16 @@ class SynthRec:
         return cache.obtain(self._cache, name, counts, self._settings(counts), self.draw, self._workers)
 
     def _settings(self, counts: Mapping[Split, int]) -> dict[str, Any]:
-        return {**self._materials.settings, "images": dict(counts)}
+        return {
+            "generator": GENERATOR_VERSION,
+            "seed": self.seed,
+            "images": dict(counts),
+            "characters": self.characters,
+            **self._text_settings,
+            **asdict(self.word_settings),
+            "scripts": list(self._scripts),
+            **self._materials.prints,
+        }
 
     def _digest(self, counts: Mapping[Split, int]) -> str:
         return hashlib.sha256(json.dumps(self._settings(counts), sort_keys=True).encode()).hexdigest()
@@ -311,12 +266,3 @@ class SynthRec:
     def report(self) -> list[str]:
         """Characters, words and kinds of text that cannot be drawn."""
         return list(self._materials.report)
-
-
-def _checked_characters(characters: str) -> str:
-    require(any(not c.isspace() for c in characters), "characters", repr(characters), "at least one that is no blank")
-    twice = sorted({c for c in characters if characters.count(c) > 1})
-    require(not twice, "characters", f"…{''.join(twice)}…", "each character once")
-    odd = [c for c in characters if c != " " and (c.isspace() or not c.isprintable())]
-    require(not odd, "characters", repr("".join(odd)), "printable characters, of blanks only the space")
-    return characters

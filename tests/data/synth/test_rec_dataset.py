@@ -194,9 +194,19 @@ def test_characters_of_several_fonts_are_drawn_without_boxes(tmp_path):
     """A text is drawn by one font that has all of its characters, never with the sign of a missing glyph."""
     source = _source(tmp_path, characters="abжψ<$", texts={"random": 1})
     for index in range(100):
-        text, font, _ = source._text("train", index, 0)
+        text, font, _ = source._begin("train", index, 0)
         assert "cm" not in Path(font).name or not set(text) & set("жψ<$")
     assert len(bundled_fonts()) > 10
+
+
+def test_characters_come_from_a_dictionary_where_one_is_given(tmp_path):
+    dictionary = tmp_path / "dictionary.txt"
+    dictionary.write_text("z\r\nk\r\n7\r\n", encoding="utf-8")
+    source = _source(tmp_path, dictionary=str(dictionary), use_space_char=True, texts={"random": 3, "phrase": 1})
+    assert source.characters == "zk7 "
+    assert _source(tmp_path, characters="ab", use_space_char=True).characters == "ab "
+    with pytest.raises(ConfigError, match=r"nowhere\.txt"):
+        _source(tmp_path, dictionary=str(tmp_path / "nowhere.txt"))
 
 
 def test_the_shipped_node_is_complete(tmp_path):

@@ -1,0 +1,117 @@
+"""What drawn words are made of: characters that fonts draw, fonts, the texts of each split, photographs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ocrexp.data.charset import from_dictionary
+from ocrexp.data.synth import backgrounds
+from ocrexp.data.synth.checks import require
+from ocrexp.data.synth.fonts import FontSet
+from ocrexp.data.synth.rec_texts import TextMaker
+from ocrexp.data.synth.words import SPLITS, Split, WordMaker, read_words
+from ocrexp.errors import DataError
+
+_MOST_PHOTOGRAPHS = 256  # they are kept in memory, shrunken
+_TRIES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Materials:
+    """Fonts, the texts of each split, photographs, hashes that tell other materials apart, and what cannot be used."""
+
+    fonts: FontSet
+    texts: Mapping[Split, TextMaker]
+    photographs: list[Path]
+    prints: dict[str, str | None]
+    report: list[str]
+
+    def text(self, split: Split, rng: np.random.Generator) -> tuple[str, str]:
+        """A text and a font that has all of its characters. Raises DataError where there is none."""
+        for _ in range(_TRIES):
+            text = self.texts[split].text(rng)
+            font = self.fonts.for_text(self.fonts.pick(rng), text.replace(" ", ""), rng)
+            if font is not None:
+                return text, font
+        raise DataError(f"no font has all characters of a text, as of {text!r}: set dataset.fonts to fonts that do")
+
+
+def gather(
+    fonts: FontSet,
+    characters: str,
+    text_settings: Mapping[str, Any],
+    words: Path | None,
+    scripts: Sequence[str],
+    photographs: Path | None,
+) -> Materials:
+    """Find the materials.
+
+    Args:
+        fonts: to draw with.
+        characters: all that texts may hold.
+        text_settings: the other arguments of `TextMaker`.
+        words: a file of words, one a line, or None for made-up ones.
+        scripts: of made-up words.
+        photographs: a folder of them, or None.
+
+    Raises DataError where the fonts draw none of the characters, the words cannot be written with them, or a file or
+    folder cannot be read.
+    """
+    report: list[str] = []
+    rng = np.random.default_rng(0)
+    drawable = [c for c in characters if fonts.for_text(fonts.paths[0], c, rng) is not None]
+    if not any(not c.isspace() for c in drawable):
+        raise DataError("no font draws any of dataset.characters: set dataset.fonts to a folder of fonts that do")
+    if missing := [c for c in characters if c not in drawable]:
+        report.append(f"{len(missing)} of {len(characters)} dataset.characters: no font draws {missing[0]!r} …")
+    listed = None if words is None else _written(words, drawable, report)
+    makers = {split: WordMaker(split, scripts, listed) for split in SPLITS}
+    for split, maker in makers.items():
+        if listed is not None and not maker.count:
+            raise DataError(f"dataset.words={words}: none of its {split} words can be written with dataset.characters")
+    texts = {split: TextMaker(makers[split], drawable, **text_settings) for split in SPLITS}
+    if left_out := [kind for kind in texts["train"].left_out if kind != "phrase" or " " in drawable]:
+        report.append(f"dataset.texts: {', '.join(left_out)} left out, dataset.characters cannot write them")
+    found = backgrounds.photographs_in(photographs) if photographs else []
+    if len(found) > _MOST_PHOTOGRAPHS:
+        step = len(found) / _MOST_PHOTOGRAPHS
+        found = [found[int(i * step)] for i in range(_MOST_PHOTOGRAPHS)]
+    prints = {
+        "fonts": fonts.fingerprint(),
+        "words": hashlib.sha256("\n".join(listed).encode()).hexdigest() if listed is not None else None,
+        "backgrounds": backgrounds.fingerprint(found) if found else None,
+    }
+    return Materials(fonts, texts, found, prints, report)
+
+
+def _written(path: Path, drawable: list[str], report: list[str]) -> list[str]:
+    """The words of a file that the characters can write, in one case at least."""
+    listed = read_words(path)
+    allowed = frozenset(drawable) | {c.swapcase() for c in drawable}
+    words = [word for word in listed if allowed.issuperset(word)]
+    if len(words) < len(listed):
+        said = "their characters are not in dataset.characters, or no font draws them"
+        report.append(f"{len(listed) - len(words)} of {len(listed)} words of {path}: {said}")
+    return words
+
+
+def checked_characters(characters: str) -> str:
+    """The characters as they are. Raises ConfigError for repeated and for invisible ones."""
+    require(any(not c.isspace() for c in characters), "characters", repr(characters), "at least one that is no blank")
+    twice = sorted({c for c in characters if characters.count(c) > 1})
+    require(not twice, "characters", f"…{''.join(twice)}…", "each character once")
+    odd = [c for c in characters if c != " " and (c.isspace() or not c.isprintable())]
+    require(not odd, "characters", repr("".join(odd)), "printable characters, of blanks only the space")
+    return characters
+
+
+def dictionary_characters(path: str, use_space_char: bool) -> str:
+    """The visible entries of one code point of a PaddleOCR dictionary. Raises ConfigError."""
+    entries = dict.fromkeys(from_dictionary(path, use_space_char).characters)
+    return "".join(c for c in entries if len(c) == 1 and (c == " " or (c.isprintable() and not c.isspace())))
