@@ -59,12 +59,35 @@ def measure_pipeline(config: DictConfig) -> list[Row]:
     return [_row("data pipeline, one worker", timing["images_per_second"], theirs, "images/s")]
 
 
-def _lists(config: DictConfig) -> Path:
-    if config.root:
-        return Path(config.root)
+def measure_rec_pipeline(config: DictConfig) -> list[Row]:
+    """Images a second of one worker: RecAug with PaddleOCR's probabilities, resize and labels, of the same images."""
+    from ocrexp.data.bench_pipeline import rec_pipeline, time_pipeline
+    from ocrexp.data.collate import collate_rec_train
+
+    root = _lists(config, "rec_root", "sroie_rec")
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        labels = Path(folder) / "list.txt"
+        lines = (root / config.rec_labels).read_bytes().splitlines(keepends=True)
+        labels.write_bytes(b"".join(lines[: config.rec_images]))
+        for height, width in ((32, 320), (48, 320)):
+            pipeline = rec_pipeline(root, str(labels), (height, width))
+            timing = time_pipeline(pipeline, config.repeats, 64, collate_rec_train).as_dict()
+            peer = _paddleocr(
+                config, "bench_paddleocr_rec_pipeline.py", "--root", str(root), "--labels", str(labels),
+                "--shape", str(height), str(width), "--passes", str(config.repeats),
+            )  # fmt: skip
+            what = f"text pipeline with RecAug, {height}×{width}, one worker"
+            rows.append(_row(what, timing["images_per_second"], peer.get("images_per_second"), "images/s"))
+    return rows
+
+
+def _lists(config: DictConfig, key: str = "root", usual: str = "icdar2015_det") -> Path:
+    if config[key]:
+        return Path(config[key])
     if data := os.environ.get("OCREXP_DATA"):
-        return Path(data) / "icdar2015_det"
-    raise ConfigError("the pipeline is timed on a label list: root=FOLDER, or OCREXP_DATA with icdar2015_det in it")
+        return Path(data) / usual
+    raise ConfigError(f"the pipeline is timed on a label list: {key}=FOLDER, or OCREXP_DATA with {usual} in it")
 
 
 def measure_step(config: DictConfig) -> list[Row]:
@@ -128,6 +151,7 @@ def measure_memory(config: DictConfig) -> list[Row]:
 
 MEASURES: dict[str, Callable[[Any], list[Row]]] = {
     "pipeline": measure_pipeline,
+    "rec_pipeline": measure_rec_pipeline,
     "step": measure_step,
     "metric": measure_metric,
     "postprocess": measure_postprocess,

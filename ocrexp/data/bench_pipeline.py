@@ -11,14 +11,20 @@ from typing import Any
 
 import numpy as np
 
+from ocrexp.augment.rec.rec_aug import RecAug
 from ocrexp.augment.warp import RandomWarpCrop
+from ocrexp.data.charset import from_labels
 from ocrexp.data.collate import Empty, collate_det_train
 from ocrexp.data.dataset import TrainPipeline
 from ocrexp.data.images import EncodedImage
 from ocrexp.data.lists import DetLists
 from ocrexp.data.loader import Loader
+from ocrexp.data.rec_lists import RecLists
 from ocrexp.data.sampler import EpochSampler
 from ocrexp.data.targets.db import DBTargets
+from ocrexp.data.targets.text import TextTargets
+from ocrexp.data.transforms.rec_resize import RecResize
+from ocrexp.data.worker import Collate
 from ocrexp.types import Image, Sample
 
 
@@ -52,12 +58,23 @@ def det_mv3_db_pipeline(root: str | Path, train_labels: str = "train_list.txt", 
     return TrainPipeline(records, [RandomWarpCrop(), DBTargets()], seed)
 
 
-def time_pipeline(pipeline: TrainPipeline, passes: int = 5, batch_size: int = 8) -> PipelineTiming:
+def rec_pipeline(root: str | Path, train_labels: str, image_shape: tuple[int, int], seed: int = 0) -> TrainPipeline:
+    """RecAug with PaddleOCR's probabilities and ranges, resize to `image_shape` (height, width), CTC's labels."""
+    records = RecLists(root, train_labels, train_labels).train_records()
+    texts = [record.texts[0] for record in records]
+    augment = RecAug(distort=0.333, stretch=0.8, perspective=0.49, blur_sigma=(1.0, 1.0))
+    targets = TextTargets(from_labels(texts), max_text_length=max(map(len, texts)), ctc_steps=None)
+    return TrainPipeline(records, [augment, RecResize(image_shape), targets], seed)
+
+
+def time_pipeline(
+    pipeline: TrainPipeline, passes: int = 5, batch_size: int = 8, collate: Collate = collate_det_train
+) -> PipelineTiming:
     """Time whole passes over the pipeline's records with one worker process.
 
     The first pass, which warms up, is left out.
     """
-    loader = _one_worker(pipeline, batch_size, collate_det_train)
+    loader = _one_worker(pipeline, batch_size, collate)
     rates = []
     try:
         for epoch in range(passes + 1):

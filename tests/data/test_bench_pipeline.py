@@ -1,6 +1,7 @@
 """The timing of the pipeline gives figures for what it says."""
 
-from ocrexp.data.bench_pipeline import det_mv3_db_pipeline, time_pipeline
+from ocrexp.data.bench_pipeline import det_mv3_db_pipeline, rec_pipeline, time_pipeline
+from ocrexp.data.collate import collate_rec_train
 
 
 def test_figures_of_one_worker(real_data):
@@ -10,3 +11,14 @@ def test_figures_of_one_worker(real_data):
     assert list(timing.stages) == ["file", "decode", "RandomWarpCrop", "DBTargets"]
     assert timing.decoder_images_per_second > 1
     assert timing.as_dict()["stages_ms"]["decode"] > 0
+
+
+def test_figures_of_recognition(real_data, tmp_path):
+    lines = (real_data / "sroie_rec" / "val_list.txt").read_text().splitlines()[:40]
+    (tmp_path / "list.txt").write_text("\n".join(lines))
+    pipeline = rec_pipeline(real_data / "sroie_rec", str(tmp_path / "list.txt"), (32, 320))
+    assert len(pipeline) == 40
+    assert pipeline.sample(0, 0)["image"].shape == (32, 320, 3)
+    timing = time_pipeline(pipeline, passes=1, batch_size=8, collate=collate_rec_train)
+    assert timing.images_per_second > 1
+    assert list(timing.stages) == ["file", "decode", "RecAug", "RecResize", "TextTargets"]

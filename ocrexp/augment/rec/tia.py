@@ -1,7 +1,8 @@
 """Geometric augmentation of text lines: distort, stretch, perspective (TIA, "Learn to Augment").
 
 All amounts are shares of the image's own sizes. PaddleOCR's are shares of a segment's width in both directions, so that
-a long line moves up and down by more than its height; here a vertical move is bounded by a share of the height too.
+the points of a long line move by more than its height and its letters fold over one another; here moves are bounded by
+shares of the height too.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from ocrexp.types import Image
 
 _SMALLEST_SIDE = 8  # with fewer pixels a warp only blurs
 _SMALLEST_SEGMENT = 6
-_HIGHEST_WAVE = 0.25  # of the height, that a point of a distorted line moves up or down
+# Shares of the height that a point of a distorted line moves at most, up or down and left or right.
+_HIGHEST_WAVE, _WIDEST_LEAN = 0.25, 0.5
 
 
 def distort(height: int, width: int, segments: int, amount: float, rng: np.random.Generator) -> ControlPoints:
     """Points along both edges move at random, by `amount` of a segment's width at most; corners move inwards."""
     before = _edges(height, width, segments)
-    across = amount * width / segments
+    across = min(amount * width / segments, _WIDEST_LEAN * height)
     down = min(across, _HIGHEST_WAVE * height)
     x, y = rng.random((2, len(before)))
     moves = across * (x - 0.5) + 1j * down * (y - 0.5)
