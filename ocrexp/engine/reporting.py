@@ -43,6 +43,7 @@ class Reporter:
         self._plan = plan
         self._main_metric = main_metric
         self._causes = causes
+        self._train_main = f"train/{main_metric}"
         self._losses: dict[str, float] = {}
         self._passed_over = 0
         self._speaks = distributed.is_main()
@@ -87,8 +88,13 @@ class Reporter:
         """A step was left out because its loss is not finite; counted, in case the metric stays 0."""
         self._passed_over += 1
 
-    def interval(self, interval: Interval, state: TrainState, lr: float) -> dict[str, float]:
-        """Losses, rate and speed of the steps since the last call; returns what the loggers got."""
+    def interval(
+        self, interval: Interval, state: TrainState, lr: float, measured: dict[str, float]
+    ) -> dict[str, float]:
+        """Losses, rate and speed of the steps since the last call, and what else was measured of them (`train/…`).
+
+        Returns what the loggers got.
+        """
         self._memory.sample()
         self._watch.add(interval.steps, interval.waited, interval.seconds)
         values = self._losses = interval.losses()
@@ -102,6 +108,7 @@ class Reporter:
             fields = {
                 "epoch": f"{epoch:.1f}/{self._plan.total_epochs}",
                 "loss": f"{values['train/loss']:.4f}" + (f" ({' '.join(parts)})" if parts else ""),
+                **({self._main_metric: f"{measured[self._train_main]:.3f}"} if self._train_main in measured else {}),
                 "lr": f"{lr:.3g}",
                 "images/s": f"{rate:.1f}",
                 "data": f"{share:.0%}",
@@ -109,12 +116,16 @@ class Reporter:
             }
             told = "  ".join(f"{name} {text}" for name, text in fields.items())
             self._console.progress(f"step {state.step}/{self._plan.total_steps}  {told}", fields, state.step)
-        values = values | {
-            "train/lr": lr,
-            "train/images_per_second": rate,
-            "train/data_wait": share,
-            "train/epoch": epoch,
-        }
+        values = (
+            values
+            | measured
+            | {
+                "train/lr": lr,
+                "train/images_per_second": rate,
+                "train/data_wait": share,
+                "train/epoch": epoch,
+            }
+        )
         if self._speaks:
             self._loggers.log_metrics(values, state.step)
             self.status(RUNNING, state)

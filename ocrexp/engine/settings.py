@@ -41,6 +41,7 @@ class TrainerSettings:
     limit_train_batches: int | None = None
     limit_val_batches: int | None = None
     nonfinite: str = "stop"
+    metric_during_train: bool | int = False
     cpu_tuning: bool = True
 
     def __post_init__(self) -> None:
@@ -49,6 +50,10 @@ class TrainerSettings:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"trainer.{name}={value}: give a whole number from 1 on")
+        if self.metric_during_train is not False and self.metric_during_train < 1:
+            raise ConfigError(
+                f"trainer.metric_during_train={self.metric_during_train}: give false, true, or a number from 1 on"
+            )
         for name in ("eval_start_step", "eval_start_epoch"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"trainer.{name}={getattr(self, name)}: give a whole number from 0 on")

@@ -70,6 +70,8 @@ class Stepper:
             model = distributed.synchronise_norms(model)
         self._network = distributed.wrap(model, settings.sync_bn)
         self._loss = loss
+        # Gets outputs (float32) and batch of each forward pass whose loss is finite.
+        self.observe: Callable[[dict[str, paddle.Tensor], Batch], None] | None = None
         self._parameters = [parameter for parameter in model.parameters() if not parameter.stop_gradient]
         # Batch norms move their running statistics in the forward pass, before it is known whether the loss is finite.
         self._moving = [(tensor, tensor.clone()) for tensor in moving_tensors(model)]
@@ -117,7 +119,8 @@ class Stepper:
         report.images += len(batch["image"])
         with self.autocast():
             outputs = self._network(tensors["image"], targets=tensors)
-        parts = self._loss({name: _float32(value) for name, value in outputs.items()}, tensors)
+        outputs = {name: _float32(value) for name, value in outputs.items()}
+        parts = self._loss(outputs, tensors)
         total = parts["loss"]
         check = FiniteCheck(total)
         scaled = total * share if share != 1 else total
@@ -126,6 +129,8 @@ class Stepper:
             self.optimizer.clear_grad()
             self._copy_moving(undo=True)
             raise NonFiniteLoss(batch, parts, report)
+        if self.observe is not None:
+            self.observe(outputs, batch)
         return parts
 
     @paddle.no_grad()

@@ -33,6 +33,7 @@ from ocrexp.engine.settings import RunPlan, TrainerSettings
 from ocrexp.engine.state import TrainState
 from ocrexp.engine.status import DONE, FAILED, INTERRUPTED
 from ocrexp.engine.step import Loss, NonFiniteLoss, Stepper, StepReport
+from ocrexp.engine.train_metric import TrainMetric
 from ocrexp.errors import CheckpointError, OcrexpError, TrainingError
 from ocrexp.loggers.base import RunInfo
 from ocrexp.loggers.group import LoggerGroup
@@ -128,6 +129,11 @@ class Trainer:
         self._run = run
         self._sample_name = sample_name
         self._stepper = Stepper(model, loss, optimizer, settings)
+        self._train_metric: TrainMetric | None = None
+        if settings.metric_during_train:
+            self._train_metric = TrainMetric(
+                evaluator.postprocess, evaluator.metric, int(settings.metric_during_train), settings.log_every_steps
+            )
         self._average = WeightAverage(model, settings.ema_decay) if settings.ema_decay else None
         identity = RunIdentity(seed, distributed.world_size(), plan.batches_per_epoch, dict(fingerprints or {}))
         self._saver = Saver(
@@ -284,6 +290,8 @@ class Trainer:
         began, waited = time.perf_counter(), self.train_loader.wait_seconds
         seed_step(self._seed, self.state.step, distributed.rank())
         lr = self._schedule(self.state.step)
+        if (measured := self._train_metric) and distributed.is_main():
+            self._stepper.observe = measured.add if measured.wants(self.state.step) else None
         try:
             report = self._stepper.run(batches, planned, lr, lambda: self._signals.received is not None)
         except NonFiniteLoss as problem:
@@ -363,7 +371,8 @@ class Trainer:
         """Read the losses of the interval (the only moment that waits for a GPU) and tell everyone."""
         interval, self._interval = self._interval, Interval()
         if interval.parts:
-            values = self._report.interval(interval, self.state, self._last_lr())
+            measured = self._train_metric.take() if self._train_metric else {}
+            values = self._report.interval(interval, self.state, self._last_lr(), measured)
             self._call("on_step_end", values)
 
     def _last_lr(self) -> float:

@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from ocrexp.data.charset import Charset
 from ocrexp.errors import ConfigError
-from ocrexp.postprocess.tokens import check_classes, prediction
-from ocrexp.types import Batch, RecPrediction
+from ocrexp.postprocess.tokens import check_classes, learnt_texts, prediction
+from ocrexp.types import Batch, RecPrediction, RecReference
 
 Floats = npt.NDArray[Any]
 
@@ -45,6 +45,10 @@ class CTCGreedyDecoder:
             for row, score, keep in zip(ids, scores, kept, strict=True)
         ]
 
+    def learnt(self, outputs: dict[str, Floats], batch: Batch) -> tuple[list[RecPrediction], list[RecReference]]:
+        """What a training step's logits say, and what they were to."""
+        return self({"ctc": softmax(outputs["ctc"])}, batch), learnt_texts(self._charset, self._codec, batch)
+
 
 class CTCBeamDecoder:
     """The likeliest text: prefix beam search over the sum of all alignments (Graves 2012, section 7.5; Hannun 2014).
@@ -76,6 +80,16 @@ class CTCBeamDecoder:
             ids = np.array(best, dtype=np.int64)
             results.append(prediction(self._charset, self._codec.position(ids), row[list(steps), ids]))
         return results
+
+    def learnt(self, outputs: dict[str, Floats], batch: Batch) -> tuple[list[RecPrediction], list[RecReference]]:
+        """What a training step's logits say, and what they were to."""
+        return self({"ctc": softmax(outputs["ctc"])}, batch), learnt_texts(self._charset, self._codec, batch)
+
+
+def softmax(logits: Floats) -> Floats:
+    """Probabilities over the last axis."""
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
 
 
 def beam_search(probabilities: Floats, width: int) -> list[tuple[tuple[int, ...], float, tuple[int, ...]]]:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from ocrexp.data.charset import Charset
 from ocrexp.data.codecs import Codec, Ids
 from ocrexp.errors import ConfigError
-from ocrexp.types import Batch, RecPrediction
+from ocrexp.types import Batch, RecPrediction, RecReference
 
 Floats = npt.NDArray[Any]
 
@@ -49,6 +49,14 @@ class TokenDecoder:
             ids, scores = ids[:, 1:], scores[:, 1:]
         return [self._read(row, score) for row, score in zip(ids, scores, strict=True)]
 
+    def learnt(self, outputs: dict[str, Floats], batch: Batch) -> tuple[list[RecPrediction], list[RecReference]]:
+        """What a training step's logits say, given the label's characters before each, and what they were to."""
+        logits = outputs[self._kind]
+        # PARSeq: [orders, N, S, C], the first order is that of reading.
+        return self({self._kind: logits[0] if logits.ndim == 4 else logits}, batch), learnt_texts(
+            self._charset, self._codec, batch
+        )
+
     def _read(self, ids: Ids, scores: Floats) -> RecPrediction:
         ends = np.flatnonzero(ids == self._codec.end)
         stop = int(ends[0]) if len(ends) else len(ids)
@@ -61,6 +69,15 @@ def prediction(charset: Charset, positions: Ids, scores: Floats) -> RecPredictio
     """Text and scores; the text's score is the mean, 0 for an empty text."""
     score = float(scores.mean()) if len(scores) else 0.0
     return RecPrediction(charset.decode(positions.tolist()), score, tuple(map(float, scores)))
+
+
+def learnt_texts(charset: Charset, codec: Codec, batch: Batch) -> list[RecReference]:
+    """The texts of a training batch's labels, as the charset writes them."""
+    first = int(codec.start is not None)
+    return [
+        RecReference(charset.decode(codec.position(label[first : first + length]).tolist()))
+        for label, length in zip(batch[f"label_{codec.kind}"], batch["length"], strict=True)
+    ]
 
 
 # Special tokens that the heads do not predict, and the class that PaddleOCR's NRTR has too many.

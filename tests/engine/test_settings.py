@@ -45,6 +45,13 @@ def test_refused(settings: dict[str, Any], words: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_metric_during_train_is_a_switch_or_a_number() -> None:
+    assert TrainerSettings().metric_during_train is False
+    assert TrainerSettings(metric_during_train=True).metric_during_train is True
+    with pytest.raises(ConfigError, match=r"trainer\.metric_during_train=0"):
+        TrainerSettings(metric_during_train=0)
+
+
 def test_an_empty_loader_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"lower loader\.batch_size"):
         RunPlan.make(TrainerSettings(), 0)

@@ -145,3 +145,31 @@ def test_another_charset_than_the_models_is_refused() -> None:
         CTCGreedyDecoder(from_characters("abc"))({"ctc": np.zeros((1, 5, 37))}, {})
     with pytest.raises(ConfigError, match=r"postprocess\.beam_width=0"):
         CTCBeamDecoder(from_characters("abc"), beam_width=0)
+
+
+@pytest.mark.parametrize("kind", ["ctc", "attention", "nrtr", "sar", "parseq", "vitstr"])
+def test_training_logits_are_read_beside_what_they_were_to_say(kind: Any) -> None:
+    charset = from_characters("abc ")
+    codec = charset.codec(kind)
+    texts = ["ab c", "a"]
+    labels = np.stack([codec.label(charset.encode(text), 6) for text in texts])
+    batch = {f"label_{kind}": labels, "length": np.array([4, 1])}
+    # Logits of a head that reads its labels right: the class after each step, or of each step.
+    ahead = kind in ("attention", "nrtr", "sar", "parseq")
+    wanted = labels[:, 1:] if ahead else labels
+    logits = np.where(np.arange(codec.classes) == wanted[..., None], 5.0, -5.0).astype(np.float32)
+    if kind == "parseq":
+        logits = np.stack([logits, -logits])
+    decoder = CTCGreedyDecoder(charset) if kind == "ctc" else TokenDecoder(charset, kind)
+    predictions, references = decoder.learnt({kind: logits}, batch)
+    assert [reference.text for reference in references] == texts
+    assert [prediction.text for prediction in predictions] == texts
+
+
+def test_beam_search_reads_training_logits_too() -> None:
+    charset = from_characters("ab")
+    logits = np.log(np.array([[[0.1, 0.8, 0.1], [0.8, 0.1, 0.1], [0.1, 0.1, 0.8]]])) + 3
+    batch = {"label_ctc": np.array([[1, 2]]), "length": np.array([2])}
+    predictions, references = CTCBeamDecoder(charset).learnt({"ctc": logits}, batch)
+    assert predictions[0].text == references[0].text == "ab"
+    assert 0 < predictions[0].score <= 1
