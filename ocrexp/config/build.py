@@ -180,7 +180,7 @@ def build_train_loader(
 ) -> Loader:
     """Batches for training; `loader.batch_size` is per process. The model tells how many steps CTC has."""
     from ocrexp.data.dataset import TrainPipeline
-    from ocrexp.data.loader import build_train_loader as make
+    from ocrexp.data.loaders import build_train_loader as make
     from ocrexp.models.steps import ctc_steps
 
     transforms = train_transforms(config, charset)
@@ -203,7 +203,7 @@ def build_train_loader(
 def build_eval_loader(config: DictConfig, source: DataSource, rank: int = 0, world_size: int = 1) -> Loader:
     """Batches for evaluation, in list order, each image once over all processes."""
     from ocrexp.data.dataset import EvalPipeline
-    from ocrexp.data.loader import build_eval_loader as make
+    from ocrexp.data.loaders import build_eval_loader as make
 
     pipeline = EvalPipeline(source.val_records(), list(named(config.get("preprocess")).values()))
     return make(pipeline, task=config.task, rank=rank, world_size=world_size, **_loader(config))

@@ -11,6 +11,15 @@ from omegaconf import MISSING
 
 
 @dataclass
+class MultiScaleSchema:
+    """Node `loader.multi_scale`."""
+
+    sizes: list[list[int]] = MISSING  # height, width
+    by_ratio: bool = False
+    fix_batch: bool = False
+
+
+@dataclass
 class LoaderSchema:
     """Node `loader`."""
 
@@ -20,6 +29,7 @@ class LoaderSchema:
     prefetch: int = 2
     shuffle: bool = True
     drop_last: bool = False
+    multi_scale: MultiScaleSchema | None = None
 
 
 @dataclass

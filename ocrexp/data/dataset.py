@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 
 from ocrexp.data.images import EncodedImage, read_image
+from ocrexp.data.sampler import Size
 from ocrexp.errors import DataError, OcrexpError
 from ocrexp.types import Record, Sample, Transform, UnusableSample
 
@@ -58,8 +59,8 @@ class TrainPipeline(_Pipeline):
         self.seed = seed
         self.reads_encoded = bool(transforms) and getattr(transforms[0], "reads_encoded", False)
 
-    def sample(self, index: int, epoch: int) -> Sample:
-        """The transformed sample.
+    def sample(self, index: int, epoch: int, size: Size | None = None) -> Sample:
+        """The transformed sample; `size` is that of its batch's images, where the sampler gives one.
 
         Raises UnusableSample for an image that cannot be read, DataError where a transform fails.
         """
@@ -67,6 +68,8 @@ class TrainPipeline(_Pipeline):
         # A record's first turn has the same stream with and without repetitions.
         stream = [self.seed, epoch, index, *([repetition] if repetition else [])]
         sample = self.labels(index, epoch)
+        if size is not None:
+            sample["size"] = size
         encoded = _open(sample)
         if self.reads_encoded:
             sample["encoded"] = encoded

@@ -11,17 +11,15 @@ import weakref
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from multiprocessing.connection import wait
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
-from ocrexp.data.collate import COLLATES
-from ocrexp.data.dataset import EvalPipeline, TrainPipeline
+from ocrexp.data.collate import Collate
 from ocrexp.data.memory import slots_memory_warning
-from ocrexp.data.sampler import EpochSampler, EvalSampler, Indices
+from ocrexp.data.sampler import Indices, Planned, Size
 from ocrexp.data.shared import SharedSlots, array_bytes
 from ocrexp.data.worker import (
-    Collate,
     Pipeline,
     Rejection,
     Reply,
@@ -31,16 +29,13 @@ from ocrexp.data.worker import (
     load_batch,
     start_workers,
 )
-from ocrexp.environment import available_cores
 from ocrexp.errors import ConfigError, DataError
-
-TaskName = Literal["det", "rec"]
 
 log = logging.getLogger(__name__)
 
 _SIZE_TRIES = 8  # samples tried until one is usable, whose size the slots are made for
+_LEAST_SLOT_BYTES = 4 << 20  # images may differ in size, and the first be the smallest
 _EXAMPLES = 3  # kept for each reason of rejection
-_MOST_AUTO_WORKERS = 8
 # Addresses beyond the estimate cost nothing; a batch that needs more still goes through its pipe.
 _SLOT_SLACK = 2
 
@@ -52,7 +47,9 @@ class Sampler(Protocol):
 
     def __len__(self) -> int: ...
 
-    def batches(self, epoch: int) -> list[Indices]: ...
+    def plan(self, epoch: int) -> list[Planned]: ...
+
+    def shapes(self) -> list[tuple[Size | None, int]]: ...
 
     def first_indices(self, count: int) -> Indices: ...
 
@@ -115,7 +112,7 @@ class Loader:
         self._current += 1
         self.rejected = Counter()
         self.examples = {}
-        plan = self.sampler.batches(epoch)[start:]
+        plan = self.sampler.plan(epoch)[start:]
         batches = self._parallel if self.num_workers else self._inline
         return batches(epoch, plan, self._current)
 
@@ -141,16 +138,16 @@ class Loader:
         if called != self._current:
             raise RuntimeError(f"the batches of epoch {epoch} were left: the loader was closed or began another epoch")
 
-    def _inline(self, epoch: int, plan: list[Indices], called: int) -> Iterator[Any]:
-        for indices in plan:
+    def _inline(self, epoch: int, plan: list[Planned], called: int) -> Iterator[Any]:
+        for planned in plan:
             self._check_current(epoch, called)
             began = time.perf_counter()
-            batch, rejections = load_batch(self.pipeline, self._collate, epoch, indices)
+            batch, rejections = load_batch(self.pipeline, self._collate, epoch, planned)
             self.wait_seconds += time.perf_counter() - began
             self._count(rejections)
             yield batch
 
-    def _parallel(self, epoch: int, plan: list[Indices], called: int) -> Iterator[Any]:
+    def _parallel(self, epoch: int, plan: list[Planned], called: int) -> Iterator[Any]:
         first = self._serial
         self._serial += len(plan)
         ready: dict[int, Reply] = {}
@@ -173,7 +170,7 @@ class Loader:
             # To the slots they are of: after `close` the loader may have others.
             free.extend(reply.slot for reply in ready.values() if reply.slot is not None)
 
-    def _send(self, epoch: int, plan: list[Indices], first: int, sent: int, ahead: int) -> int:
+    def _send(self, epoch: int, plan: list[Planned], first: int, sent: int, ahead: int) -> int:
         """Hand out tasks up to batch `ahead` to workers that have room; returns how many of the plan are handed out."""
         while sent < min(len(plan), ahead):
             worker = min(self._workers, key=lambda worker: worker.in_flight)
@@ -234,7 +231,8 @@ class Loader:
     def _start(self) -> None:
         if self._workers:
             return
-        needed = max(self._sample_bytes(), 1 << 20) * self.sampler.batch_size
+        needed = max(self._sample_bytes(size) * images for size, images in self.sampler.shapes())
+        needed = max(needed, _LEAST_SLOT_BYTES)
         count = self.num_workers * self.prefetch + 2  # two more: the consumer's own and the one before it
         warning = slots_memory_warning(needed * count)
         if warning:
@@ -245,11 +243,11 @@ class Loader:
         # Also at exit and when the loader is garbage; never in a forked child, which only has copies.
         self._stop = weakref.finalize(self, _end_workers, os.getpid(), list(self._workers))
 
-    def _sample_bytes(self) -> int:
-        """Memory of a batch of one, from the first sample that can be used."""
+    def _sample_bytes(self, size: Size | None) -> int:
+        """Memory of a batch of one image of that size, from the first sample that can be used."""
         found = 0
         for index in self.sampler.first_indices(_SIZE_TRIES):
-            batch, rejections = load_batch(self.pipeline, self._collate, 0, np.array([index]))
+            batch, rejections = load_batch(self.pipeline, self._collate, 0, Planned(np.array([index]), size))
             found = max(found, array_bytes(batch))
             if not rejections:
                 break
@@ -282,56 +280,3 @@ def _end_workers(owner: int, workers: list[Worker]) -> None:
                 os.waitpid(worker.pid, 0)
             except ChildProcessError:  # someone else has waited for it
                 continue
-
-
-def resolve_workers(num_workers: int | str, world_size: int = 1, most: int = _MOST_AUTO_WORKERS) -> int:
-    """The number of workers that a config asks for; "auto": one core a process is left to training, at most 8 are used.
-
-    A worker makes over a hundred training crops a second, so a CPU never needs more than one; idle ones cost no time.
-    """
-    if num_workers == "auto":
-        cores = available_cores() // world_size
-        return min(max(cores - 1, 0), most)
-    if isinstance(num_workers, bool) or not isinstance(num_workers, int):
-        raise ConfigError(f"loader.num_workers is {num_workers!r}: give a number, or auto")
-    return num_workers
-
-
-def build_train_loader(
-    pipeline: TrainPipeline,
-    *,
-    task: TaskName = "det",
-    ratios: Sequence[float] | None,
-    seed: int,
-    rank: int,
-    world_size: int,
-    batch_size: int,
-    eval_batch_size: int,  # noqa: ARG001
-    num_workers: int | str,
-    prefetch: int,
-    shuffle: bool,
-    drop_last: bool,
-) -> Loader:
-    """The training loader of a `loader` node; `batch_size` is per rank, `task` says what a batch holds."""
-    sizes = np.bincount([record.list_index for record in pipeline.records], minlength=len(ratios or ()))
-    sampler = EpochSampler(sizes.tolist(), ratios, batch_size, seed, shuffle, drop_last, rank, world_size)
-    return Loader(pipeline, sampler, resolve_workers(num_workers, world_size), COLLATES[task][0], prefetch)
-
-
-def build_eval_loader(
-    pipeline: EvalPipeline,
-    *,
-    task: TaskName = "det",
-    rank: int,
-    world_size: int,
-    batch_size: int,  # noqa: ARG001
-    eval_batch_size: int,
-    num_workers: int | str,
-    prefetch: int,
-    shuffle: bool,  # noqa: ARG001
-    drop_last: bool,  # noqa: ARG001
-) -> Loader:
-    """The evaluation loader of a `loader` node: list order, each image once over all ranks."""
-    sampler = EvalSampler(len(pipeline), eval_batch_size, rank, world_size)
-    # The network is slower than two workers' decoding and resizing, and large images cost memory.
-    return Loader(pipeline, sampler, resolve_workers(num_workers, world_size, most=2), COLLATES[task][1], prefetch)

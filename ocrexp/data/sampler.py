@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -10,10 +12,54 @@ import numpy.typing as npt
 from ocrexp.errors import ConfigError, DataError
 
 Indices = npt.NDArray[np.int64]
+Size = tuple[int, int]  # height, width
 
 # Keeps the stream of an epoch's order apart from those of its samples, [seed, epoch, index, repetition]: trailing zeros
 # do not count there, so that of [seed, epoch] alone would be sample 0's.
-_ORDER_STREAM = (0, 0, 1)
+ORDER_STREAM = (0, 0, 1)
+
+
+class Planned(NamedTuple):
+    """A batch to load: its indices, and its image size where the sampler gives one."""
+
+    indices: Indices
+    size: Size | None = None
+
+
+def check_lists(list_sizes: Sequence[int], ratios: Sequence[float] | None, batch_size: int) -> list[int]:
+    """How many records of each list an epoch takes. Raises ConfigError for values that cannot be."""
+    ratios = [1.0] * len(list_sizes) if ratios is None else list(ratios)
+    if len(ratios) != len(list_sizes):
+        raise ConfigError(f"dataset.ratios has {len(ratios)} values for {len(list_sizes)} training lists: one each")
+    if any(ratio < 0 for ratio in ratios):
+        raise ConfigError(f"dataset.ratios is {ratios}: a share of a list cannot be negative")
+    if batch_size < 1:
+        raise ConfigError(f"loader.batch_size is {batch_size}: it must be at least 1")
+    return [round(ratio * size) for ratio, size in zip(ratios, list_sizes, strict=True)]
+
+
+def check_epoch(batches: int, images: int, batch_size: int, world_size: int, drop_last: bool) -> None:
+    """Raises DataError for an epoch without a batch."""
+    if batches == 0:
+        least = batch_size * world_size if drop_last else world_size
+        raise DataError(
+            f"{images} training images an epoch do not fill one batch of {least}: "
+            "lower loader.batch_size, set loader.drop_last=false, or add images"
+        )
+
+
+def draw(groups: Sequence[Indices], shares: Sequence[int], records: int, rng: np.random.Generator) -> list[Indices]:
+    """So many of each group's indices, without replacement; beyond all of them, all again as repetitions.
+
+    Repetition r of record i is i + r * records.
+    """
+    parts = []
+    for group, share in zip(groups, shares, strict=True):
+        whole, rest = divmod(share, len(group)) if len(group) else (0, 0)
+        drawn = np.sort(rng.permutation(len(group))[:rest])
+        repeated = [group + repetition * records for repetition in range(whole)]
+        parts.append(np.concatenate([*repeated, group[drawn] + whole * records]).astype(np.int64))
+    return parts
 
 
 class EpochSampler:
@@ -38,31 +84,15 @@ class EpochSampler:
         world_size: int = 1,
     ) -> None:
         self.list_sizes = [int(size) for size in list_sizes]
-        self.ratios = [1.0] * len(self.list_sizes) if ratios is None else [float(ratio) for ratio in ratios]
-        if len(self.ratios) != len(self.list_sizes):
-            raise ConfigError(
-                f"dataset.ratios has {len(self.ratios)} values for {len(self.list_sizes)} training lists: one each"
-            )
-        if any(ratio < 0 for ratio in self.ratios):
-            raise ConfigError(f"dataset.ratios is {self.ratios}: a share of a list cannot be negative")
-        if batch_size < 1:
-            raise ConfigError(f"loader.batch_size is {batch_size}: it must be at least 1")
+        self._shares = check_lists(self.list_sizes, ratios, batch_size)
         self.batch_size = batch_size
         self.seed = seed
         self.shuffle = shuffle
         self.drop_last = drop_last
         self.rank = rank
         self.world_size = world_size
-        self._epoch_size = sum(self._share(i) for i in range(len(self.list_sizes)))
-        if len(self) == 0:
-            least = batch_size * world_size if drop_last else world_size
-            raise DataError(
-                f"{self._epoch_size} training images an epoch do not fill one batch of {least}: "
-                "lower loader.batch_size, set loader.drop_last=false, or add images"
-            )
-
-    def _share(self, i: int) -> int:
-        return round(self.ratios[i] * self.list_sizes[i])
+        self._epoch_size = sum(self._shares)
+        check_epoch(len(self), self._epoch_size, batch_size, world_size, drop_last)
 
     def _kept(self) -> int:
         """Images of an epoch over all ranks after cutting the end."""
@@ -75,18 +105,10 @@ class EpochSampler:
 
     def order(self, epoch: int) -> Indices:
         """All indices of an epoch over all ranks, repetitions counted in as the class says."""
-        rng = np.random.default_rng([self.seed, epoch, *_ORDER_STREAM])
-        records = sum(self.list_sizes)
-        parts = []
-        start = 0
-        for i, size in enumerate(self.list_sizes):
-            share = self._share(i)
-            whole, rest = divmod(share, size) if size else (0, 0)
-            drawn = np.sort(rng.permutation(size)[:rest])
-            repeated = [np.arange(size) + repetition * records for repetition in range(whole)]
-            parts.append(start + np.concatenate([*repeated, drawn + whole * records]))
-            start += size
-        indices = np.concatenate(parts).astype(np.int64) if parts else np.empty(0, np.int64)
+        rng = np.random.default_rng([self.seed, epoch, *ORDER_STREAM])
+        starts = np.cumsum([0, *self.list_sizes])
+        groups = [np.arange(start, end, dtype=np.int64) for start, end in pairwise(starts.tolist())]
+        indices = np.concatenate(draw(groups, self._shares, int(starts[-1]), rng))
         return rng.permutation(indices) if self.shuffle else indices
 
     def batches(self, epoch: int) -> list[Indices]:
@@ -97,6 +119,14 @@ class EpochSampler:
             np.array_split(order[start : start + step], self.world_size)[self.rank]
             for start in range(0, len(order), step)
         ]
+
+    def plan(self, epoch: int) -> list[Planned]:
+        """This rank's batches of an epoch, of no size in particular."""
+        return [Planned(indices) for indices in self.batches(epoch)]
+
+    def shapes(self) -> list[tuple[Size | None, int]]:
+        """Images of a full batch of this rank, of no size in particular."""
+        return [(None, self.batch_size)]
 
     def first_indices(self, count: int) -> Indices:
         """The first indices of epoch 0 on this rank."""
@@ -118,6 +148,14 @@ class EvalSampler:
     def batches(self, epoch: int = 0) -> list[Indices]:  # noqa: ARG002
         """This rank's batches; the same in every epoch."""
         return [self._indices[i : i + self.batch_size] for i in range(0, len(self._indices), self.batch_size)]
+
+    def plan(self, epoch: int = 0) -> list[Planned]:
+        """This rank's batches, of no size in particular."""
+        return [Planned(indices) for indices in self.batches(epoch)]
+
+    def shapes(self) -> list[tuple[Size | None, int]]:
+        """Images of a full batch of this rank, of no size in particular."""
+        return [(None, self.batch_size)]
 
     def first_indices(self, count: int) -> Indices:
         """The first indices of this rank."""

@@ -12,13 +12,13 @@ import traceback
 import warnings
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import cv2
 import numpy as np
 
 from ocrexp.data.collate import Collate, Empty
-from ocrexp.data.sampler import Indices
+from ocrexp.data.sampler import Planned, Size
 from ocrexp.data.shared import SharedSlots, Span
 from ocrexp.errors import DataError, OcrexpError
 from ocrexp.types import Sample, UnusableSample
@@ -39,13 +39,19 @@ class Pipeline(Protocol):
     def describe(self, index: int) -> str: ...
 
 
+class SizedPipeline(Pipeline, Protocol):
+    """A pipeline for a sampler that gives batches their image size."""
+
+    def sample(self, index: int, epoch: int, size: Size | None = None) -> Sample: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
     """One batch to load."""
 
     serial: int
     epoch: int
-    indices: Indices
+    planned: Planned
     slot: int | None
 
 
@@ -64,7 +70,7 @@ class Reply:
 
 
 def load_batch(
-    pipeline: Pipeline, collate: Collate, epoch: int, indices: Indices, empty: Empty = np.empty
+    pipeline: Pipeline, collate: Collate, epoch: int, planned: Planned, empty: Empty = np.empty
 ) -> tuple[Any, list[Rejection]]:
     """Load and collate a batch; samples that cannot be used are left out and returned with their reasons.
 
@@ -72,9 +78,12 @@ def load_batch(
     """
     samples: list[Sample] = []
     rejections: list[Rejection] = []
-    for index in indices.tolist():
+    for index in planned.indices.tolist():
         try:
-            sample = pipeline.sample(index, epoch)
+            if planned.size is None:
+                sample = pipeline.sample(index, epoch)
+            else:
+                sample = cast(SizedPipeline, pipeline).sample(index, epoch, planned.size)
         except UnusableSample as reason:
             rejections.append((str(reason), pipeline.describe(index)))
             continue
@@ -160,13 +169,13 @@ def _work(connection: Connection, parent: int, pipeline: Pipeline, collate: Coll
 def _answer(task: Task, pipeline: Pipeline, collate: Collate, slots: SharedSlots) -> Reply:
     try:
         writer = slots.writer(task.slot)
-        batch, rejections = load_batch(pipeline, collate, task.epoch, task.indices, writer.empty)
+        batch, rejections = load_batch(pipeline, collate, task.epoch, task.planned, writer.empty)
         payload, spans = writer.dump(batch)
         return Reply(task.serial, task.slot, payload, tuple(spans), tuple(rejections), overflowed=writer.overflowed)
     except OcrexpError as error:
         return Reply(task.serial, task.slot, error=error, details=traceback.format_exc())
     except Exception as error:
-        first = pipeline.describe(int(task.indices[0]))
+        first = pipeline.describe(int(task.planned.indices[0]))
         said = DataError(f"a batch that begins with {first} could not be loaded: {type(error).__name__}: {error}")
         return Reply(task.serial, task.slot, error=said, details=traceback.format_exc())
 

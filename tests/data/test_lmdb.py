@@ -10,7 +10,7 @@ import pytest
 from ocrexp.data.dataset import EvalPipeline, TrainPipeline
 from ocrexp.data.images import read_image
 from ocrexp.data.lmdb import RecLmdb
-from ocrexp.data.loader import build_eval_loader, build_train_loader
+from ocrexp.data.loaders import build_eval_loader, build_train_loader
 from ocrexp.errors import ConfigError, DataError, explain_import_error
 from ocrexp.types import RecReference, UnusableSample
 

@@ -14,7 +14,8 @@ import pytest
 
 from ocrexp.data.collate import collate_det_train
 from ocrexp.data.dataset import EvalPipeline, TrainPipeline
-from ocrexp.data.loader import Loader, build_eval_loader, build_train_loader, resolve_workers
+from ocrexp.data.loader import Loader
+from ocrexp.data.loaders import build_eval_loader, build_train_loader, resolve_workers
 from ocrexp.data.sampler import EpochSampler
 from ocrexp.errors import ConfigError, DataError
 from ocrexp.types import Record, UnusableSample
@@ -325,7 +326,15 @@ def images(tmp_path):
     return records
 
 
-NODE = {"batch_size": 2, "eval_batch_size": 4, "num_workers": 0, "prefetch": 2, "shuffle": True, "drop_last": False}
+NODE = {
+    "task": "det",
+    "batch_size": 2,
+    "eval_batch_size": 4,
+    "num_workers": 0,
+    "prefetch": 2,
+    "shuffle": True,
+    "drop_last": False,
+}
 
 
 def test_evaluation_keeps_unreadable_images(images, tmp_path):
@@ -417,7 +426,7 @@ def test_fork_after_opencv_has_used_its_threads(images):
 
 def test_number_of_workers(monkeypatch):
     def cores(count):
-        monkeypatch.setattr("ocrexp.data.loader.available_cores", lambda: count)
+        monkeypatch.setattr("ocrexp.data.loaders.available_cores", lambda: count)
 
     cores(16)
     assert resolve_workers("auto") == 8

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from ocrexp.data.dataset import EvalPipeline, TrainPipeline
-from ocrexp.data.loader import build_eval_loader, build_train_loader
+from ocrexp.data.loaders import build_eval_loader, build_train_loader
 from ocrexp.data.rec_lists import RecLists
 from ocrexp.errors import ConfigError, DataError
 from ocrexp.types import RecReference

@@ -17,7 +17,7 @@ from ocrexp.augment.photometric import ColorJitter
 from ocrexp.augment.warp import RandomWarpCrop
 from ocrexp.data.dataset import EvalPipeline, TrainPipeline
 from ocrexp.data.lists import DetLists
-from ocrexp.data.loader import build_eval_loader, build_train_loader
+from ocrexp.data.loaders import build_eval_loader, build_train_loader
 from ocrexp.data.targets.db import DBTargets
 from ocrexp.data.transforms.resize import DetResize
 from ocrexp.engine.callbacks.base import Callback
@@ -102,8 +102,8 @@ def main() -> None:
     source = DetLists(data, "train.txt", "val.txt")
     warp = RandomWarpCrop(size=(64, 64), rotate=(-10, 10), scale=(0.8, 1.5))
     pipeline = TrainPipeline(source.train_records(), [warp, ColorJitter(0.2, 0.0, 0.3), DBTargets()], SEED)
-    train = build_train_loader(pipeline, ratios=None, seed=SEED, **LOADER)
-    val = build_eval_loader(EvalPipeline(source.val_records(), [DetResize(limit_side_len=64)]), **LOADER)
+    train = build_train_loader(pipeline, task="det", ratios=None, seed=SEED, **LOADER)
+    val = build_eval_loader(EvalPipeline(source.val_records(), [DetResize(limit_side_len=64)]), task="det", **LOADER)
     settings = TrainerSettings(
         max_epochs=10, device="cpu", ema_decay=0.9, log_every_steps=1, eval_every_epochs=None, eval_every_steps=14,
         save_every_steps=8, save_latest_every_epochs=None,

@@ -10,7 +10,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from ocrexp.data.dataset import TrainPipeline
-from ocrexp.data.loader import build_train_loader
+from ocrexp.data.loaders import build_train_loader
 from ocrexp.data.targets.db import DBTargets, LinearShrinkRatio
 from ocrexp.data.targets.maps import draw_threshold, shrink_polygon
 from ocrexp.errors import ConfigError
@@ -191,8 +191,8 @@ def test_the_epoch_reaches_the_targets_through_the_loader(tmp_path, workers):
     config = OmegaConf.create({"targets": node, "trainer": {"max_epochs": 4}})
     loader = build_train_loader(
         TrainPipeline(records, [instantiate(config.targets)], 0),
-        ratios=None, seed=0, rank=0, world_size=1, batch_size=2, eval_batch_size=1, num_workers=workers, prefetch=2,
-        shuffle=True, drop_last=False,
+        task="det", ratios=None, seed=0, rank=0, world_size=1, batch_size=2, eval_batch_size=1, num_workers=workers,
+        prefetch=2, shuffle=True, drop_last=False,
     )  # fmt: skip
     try:
         areas = [next(iter(loader.epoch(epoch)))["shrink_map"].sum(axis=(1, 2)).tolist() for epoch in range(4)]

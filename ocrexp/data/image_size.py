@@ -1,0 +1,52 @@
+"""Sizes of many images from their headers, without decoding where the format allows it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ocrexp.data.images import EncodedImage, read_jpeg_header
+from ocrexp.data.lmdb_file import is_entry, read_entry
+from ocrexp.types import UnusableSample
+
+_HEAD = 1 << 14  # bytes that hold the header of almost any image; a long EXIF block is read on demand
+_THREADS = 8  # they wait for disks, not for the processor
+_CHUNK = 256
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def read_size(path: Path) -> tuple[int, int] | None:
+    """(height, width) of the upright image in a file or an LMDB entry; None if it cannot be read."""
+    try:
+        if is_entry(path):
+            head = read_entry(path) or b""
+        else:
+            with path.open("rb", buffering=0) as file:
+                head = file.read(_HEAD)
+    except OSError:
+        return None
+    if head.startswith(_PNG) and len(head) >= 24:
+        return int.from_bytes(head[20:24], "big"), int.from_bytes(head[16:20], "big")
+    header = read_jpeg_header(head)
+    if header is not None:
+        return (header.width, header.height) if header.orientation >= 5 else (header.height, header.width)
+    try:
+        return EncodedImage(path).size
+    except UnusableSample:
+        return None
+
+
+def read_aspects(paths: Sequence[Path]) -> npt.NDArray[np.float64]:
+    """Width / height of each image, NaN for one that cannot be read."""
+
+    def chunk(start: int) -> list[float]:
+        sizes = map(read_size, paths[start : start + _CHUNK])
+        return [np.nan if size is None or not all(size) else size[1] / size[0] for size in sizes]
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        parts = list(pool.map(chunk, range(0, len(paths), _CHUNK)))
+    return np.array([aspect for part in parts for aspect in part], np.float64)

@@ -1,0 +1,110 @@
+"""The loaders of a run, from the values of the `loader` node."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from ocrexp.data.collate import COLLATES
+from ocrexp.data.dataset import EvalPipeline, TrainPipeline
+from ocrexp.data.image_size import read_aspects
+from ocrexp.data.loader import Loader, Sampler
+from ocrexp.data.multi_scale import MultiScaleSampler
+from ocrexp.data.sampler import EpochSampler, EvalSampler
+from ocrexp.environment import available_cores
+from ocrexp.errors import ConfigError
+
+TaskName = Literal["det", "rec"]
+
+log = logging.getLogger(__name__)
+
+_MOST_AUTO_WORKERS = 8
+
+
+def resolve_workers(num_workers: int | str, world_size: int = 1, most: int = _MOST_AUTO_WORKERS) -> int:
+    """The number of workers that a config asks for; "auto": one core a process is left to training, at most 8 are used.
+
+    A worker makes over a hundred training crops a second, so a CPU never needs more than one; idle ones cost no time.
+    """
+    if num_workers == "auto":
+        cores = available_cores() // world_size
+        return min(max(cores - 1, 0), most)
+    if isinstance(num_workers, bool) or not isinstance(num_workers, int):
+        raise ConfigError(f"loader.num_workers is {num_workers!r}: give a number, or auto")
+    return num_workers
+
+
+def build_train_loader(
+    pipeline: TrainPipeline,
+    *,
+    task: TaskName,
+    ratios: Sequence[float] | None,
+    seed: int,
+    rank: int,
+    world_size: int,
+    batch_size: int,
+    eval_batch_size: int,  # noqa: ARG001
+    num_workers: int | str,
+    prefetch: int,
+    shuffle: bool,
+    drop_last: bool,
+    multi_scale: Mapping[str, Any] | None = None,
+) -> Loader:
+    """The training loader of a `loader` node; `batch_size` is per rank, `task` says what a batch holds."""
+    counts = np.bincount([record.list_index for record in pipeline.records], minlength=len(ratios or ())).tolist()
+    sampler: Sampler
+    if multi_scale is None:
+        sampler = EpochSampler(counts, ratios, batch_size, seed, shuffle, drop_last, rank, world_size)
+    else:
+        by_ratio = multi_scale["by_ratio"]
+        sampler = MultiScaleSampler(
+            counts,
+            _aspects(pipeline) if by_ratio else None,
+            ratios,
+            multi_scale["sizes"],
+            batch_size,
+            seed,
+            multi_scale["fix_batch"],
+            shuffle,
+            drop_last,
+            rank,
+            world_size,
+        )
+    return Loader(pipeline, sampler, resolve_workers(num_workers, world_size), COLLATES[task][0], prefetch)
+
+
+def build_eval_loader(
+    pipeline: EvalPipeline,
+    *,
+    task: TaskName,
+    rank: int,
+    world_size: int,
+    batch_size: int,  # noqa: ARG001
+    eval_batch_size: int,
+    num_workers: int | str,
+    prefetch: int,
+    shuffle: bool,  # noqa: ARG001
+    drop_last: bool,  # noqa: ARG001
+    multi_scale: Mapping[str, Any] | None = None,  # noqa: ARG001
+) -> Loader:
+    """The evaluation loader of a `loader` node: list order, each image once over all ranks."""
+    sampler = EvalSampler(len(pipeline), eval_batch_size, rank, world_size)
+    # The network is slower than two workers' decoding and resizing, and large images cost memory.
+    return Loader(pipeline, sampler, resolve_workers(num_workers, world_size, most=2), COLLATES[task][1], prefetch)
+
+
+def _aspects(pipeline: TrainPipeline) -> npt.NDArray[np.float64]:
+    if any(record.draw is not None for record in pipeline.records):
+        raise ConfigError(
+            "loader.multi_scale.by_ratio=true needs images that stay the same, but they are drawn anew every epoch: "
+            "set by_ratio=false or dataset.endless=false"
+        )
+    began = time.perf_counter()
+    aspects = read_aspects([record.image_path for record in pipeline.records])
+    log.info("sizes of %d images read from their headers in %.1f s", len(aspects), time.perf_counter() - began)
+    return aspects

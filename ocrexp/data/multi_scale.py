@@ -1,0 +1,181 @@
+"""Training batches of several image sizes, after the idea of PaddleOCR's MultiScaleSampler and RatioSampler."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ocrexp.data.sampler import ORDER_STREAM, Indices, Planned, Size, check_epoch, check_lists, draw
+from ocrexp.errors import ConfigError
+
+# A global batch is a multiple of this where it is large enough, so that its parts are equal for so many ranks.
+_QUANTUM = 8
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A batch of every epoch: from which bin's samples (and what narrower bins left), its size, its samples."""
+
+    bin: int
+    size: Size
+    count: int
+
+
+class MultiScaleSampler:
+    """Batches that have one of several image sizes each; a function of (seed, epoch) alone.
+
+    The sizes take turns. A batch holds `batch_size` images a rank of the first size; of another size as many as have
+    about the same pixels, rounded down to a multiple of 8 (below 8: to 4, 2 or 1) over all ranks, so that 1, 2, 4 or 8
+    ranks see together the same batches (unless that is less than one image a rank, which is what each gets at least).
+    Each rank takes its contiguous part.
+
+    With `by_ratio` images of like aspect share a batch, which then has the narrowest width of its height that holds
+    them all (an image that is too long for the widest is squeezed into it). What does not fill a batch goes to the next
+    wider one, so one batch an epoch at most is incomplete. The order of the batches is random.
+
+    Every index of the epoch is in one batch; only the last, incomplete batch is cut to a multiple of the ranks, or left
+    out with `drop_last`. Shares of lists (`ratios`, as EpochSampler has them) are drawn evenly over the aspects: how
+    many batches of which size an epoch has is then the same in all of them, which schedules rely on.
+
+    Args:
+        list_sizes: records of each list, which stand one after the other.
+        aspects: width / height of each record's image, NaN where unknown (as if of the first size); None: not by ratio.
+        sizes: (height, width); `batch_size` is for the first.
+        fix_batch: `batch_size` images a rank whatever the size.
+        ratios, batch_size, seed, shuffle, drop_last, rank, world_size: as EpochSampler has them.
+
+    Raises ConfigError for values that cannot be, DataError if an epoch has no batch.
+    """
+
+    def __init__(
+        self,
+        list_sizes: Sequence[int],
+        aspects: npt.NDArray[np.float64] | None,
+        ratios: Sequence[float] | None,
+        sizes: Sequence[Sequence[int]],
+        batch_size: int,
+        seed: int,
+        fix_batch: bool = False,
+        shuffle: bool = True,
+        drop_last: bool = False,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        shares = check_lists(list_sizes, ratios, batch_size)
+        self.sizes = _check_sizes(sizes)
+        self.batch_size = batch_size
+        self.fix_batch = fix_batch
+        self.seed = seed
+        self.shuffle = shuffle
+        self.rank = rank
+        self.world_size = world_size
+        self._records = sum(list_sizes)
+        self._by_ratio = aspects is not None
+        self._edges = np.unique([width / height for height, width in self.sizes]) if self._by_ratio else np.array([0.0])
+        bins = np.zeros(self._records, np.int64)
+        if aspects is not None:
+            first = self.sizes[0]
+            known = np.where(np.isnan(aspects), first[1] / first[0], aspects)
+            bins = np.minimum(np.searchsorted(self._edges, known), len(self._edges) - 1)
+        # Strata: the records of one list in one bin, bin after bin.
+        self._strata: list[list[Indices]] = [[] for _ in self._edges]
+        self._shares: list[list[int]] = [[] for _ in self._edges]
+        start = 0
+        for size, share in zip(list_sizes, shares, strict=True):
+            own = bins[start : start + size]
+            counts = np.bincount(own, minlength=len(self._edges))
+            for b, part in enumerate(_apportion(share, counts)):
+                self._strata[b].append(start + np.flatnonzero(own == b))
+                self._shares[b].append(part)
+            start += size
+        self._steps = self._plan_steps(drop_last)
+        check_epoch(len(self._steps), sum(shares), batch_size, world_size, drop_last)
+
+    def __len__(self) -> int:
+        """Batches of an epoch, the same on every rank and in every epoch."""
+        return len(self._steps)
+
+    def global_batch(self, size: Size) -> int:
+        """Images of a full batch of this size over all ranks."""
+        full = self.batch_size * self.world_size
+        height, width = self.sizes[0]
+        wanted = full * (height * width) / (size[0] * size[1])
+        if self.fix_batch or wanted == full:
+            return full
+        quantum = next((q for q in (_QUANTUM, 4, 2) if q <= wanted), 1)
+        return max(int(wanted / quantum) * quantum // self.world_size, 1) * self.world_size
+
+    def shapes(self) -> list[tuple[Size | None, int]]:
+        """Each image size and how many images of it a full batch of this rank has."""
+        return [(size, self.global_batch(size) // self.world_size) for size in self.sizes]
+
+    def _choices(self, b: int) -> list[Size]:
+        """The sizes that take turns for the samples of a bin."""
+        if not self._by_ratio:
+            return self.sizes
+        choices = []
+        for height in dict.fromkeys(height for height, _ in self.sizes):
+            widths = sorted(width for h, width in self.sizes if h == height)
+            choices.append((height, next((w for w in widths if w / height >= self._edges[b]), widths[-1])))
+        return choices
+
+    def _plan_steps(self, drop_last: bool) -> list[_Step]:
+        steps: list[_Step] = []
+        left = 0
+        for b, shares in enumerate(self._shares):
+            choices = self._choices(b)
+            left += sum(shares)
+            while left >= (count := self.global_batch(size := choices[len(steps) % len(choices)])):
+                steps.append(_Step(b, size, count))
+                left -= count
+        left = left // self.world_size * self.world_size
+        if left and not drop_last:
+            steps.append(_Step(b, size, left))
+        return steps
+
+    def plan(self, epoch: int) -> list[Planned]:
+        """This rank's batches of an epoch with their sizes."""
+        rng = np.random.default_rng([self.seed, epoch, *ORDER_STREAM])
+        pools = []
+        for strata, shares in zip(self._strata, self._shares, strict=True):
+            drawn = np.concatenate(draw(strata, shares, self._records, rng))
+            pools.append(rng.permutation(drawn) if self.shuffle else drawn)
+        # Bins in their order: what one leaves over stands in front of the next.
+        order = np.concatenate(pools)
+        ends = np.cumsum([step.count for step in self._steps])
+        batches = [
+            Planned(np.array_split(order[end - step.count : end], self.world_size)[self.rank], step.size)
+            for step, end in zip(self._steps, ends.tolist(), strict=True)
+        ]
+        return [batches[i] for i in rng.permutation(len(batches))] if self.shuffle else batches
+
+    def batches(self, epoch: int) -> list[Indices]:
+        """This rank's batches of an epoch without their sizes."""
+        return [planned.indices for planned in self.plan(epoch)]
+
+    def first_indices(self, count: int) -> Indices:
+        """The first indices of epoch 0 on this rank."""
+        return np.concatenate(self.batches(0))[:count]
+
+
+def _check_sizes(sizes: Sequence[Sequence[int]]) -> list[Size]:
+    if not sizes or any(len(size) != 2 or min(size) < 1 for size in sizes):
+        raise ConfigError(
+            f"loader.multi_scale.sizes is {[list(size) for size in sizes]}: write [[height, width], ...], as "
+            "[[48, 320], [32, 320]]"
+        )
+    return [(int(height), int(width)) for height, width in dict.fromkeys(map(tuple, sizes))]
+
+
+def _apportion(total: int, counts: npt.NDArray[np.int64]) -> list[int]:
+    """`total` shared out in proportion to `counts`, in whole numbers (largest remainders)."""
+    if counts.sum() == 0:
+        return [0] * len(counts)
+    exact = total * counts / counts.sum()
+    shares = np.floor(exact).astype(np.int64)
+    largest = np.argsort(shares - exact, kind="stable")
+    shares[largest[: total - shares.sum()]] += 1
+    return [int(share) for share in shares]
