@@ -102,6 +102,10 @@ class RandomWarpCrop:
         self.keep_ratio = keep_ratio
         self.reduced_decode = reduced_decode
 
+    def plain(self) -> RandomWarpCrop:
+        """The same frame without randomness: the whole image (debug=overfit)."""
+        return RandomWarpCrop((self.width, self.height), flip=0.0, rotate=(0, 0), scale=(1, 1), crop="whole")
+
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
         height, width = sample["image"].shape[:2] if "image" in sample else sample["encoded"].size
         on_image = _leave_out_beyond(sample, width, height)

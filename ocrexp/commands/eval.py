@@ -84,7 +84,6 @@ def evaluate(
 ) -> tuple[EvalResult, dict[str, str]]:
     """Evaluate weights with a configuration; returns the result and the data's fingerprint."""
     from ocrexp.config.build import (
-        build,
         build_charset,
         build_eval_loader,
         build_metric,
@@ -97,7 +96,7 @@ def evaluate(
     from ocrexp.engine.checkpoint import load_weights
     from ocrexp.engine.distributed import set_device
     from ocrexp.engine.evaluator import Evaluator
-    from ocrexp.report.detection import draw_sample
+    from ocrexp.report.evaluation import SHEET
 
     set_device(str(config.trainer.device))
     config.model.pretrained = None  # the checkpoint holds all of them
@@ -112,26 +111,26 @@ def evaluate(
             build_postprocess(config, charset),
             build_metric(config),
             limit_batches=config.trainer.limit_val_batches,
-            keep_samples=pictures,
+            keep_samples=max(pictures, SHEET) if pictures else 0,
             nothing=nothing_found(config),
         )
         result = evaluator.run(model)
     finally:
         loader.close()
     if pictures and folder is not None:
-        node = OmegaConf.select(config, "callbacks.pictures")
-        drawer = build(node).draw if node else None
-        write_pictures(result, drawer or draw_sample, folder / "plots" / "eval")
+        write_pictures(result, pictures, folder / "plots" / "eval")
     return result, source.fingerprint()
 
 
-def write_pictures(result: EvalResult, draw: Any, folder: Path) -> None:
-    """Draw the kept samples, ground truth beside prediction."""
-    import cv2
+def write_pictures(result: EvalResult, limit: int, folder: Path) -> None:
+    """Draw kept samples, ground truth beside prediction, and what else the evaluation has to show."""
+    from ocrexp.report.evaluation import draw_samples, write_report
+    from ocrexp.report.files import write_picture
 
     folder.mkdir(parents=True, exist_ok=True)
-    for number, sample in enumerate(result.samples):
-        cv2.imwrite(str(folder / f"{number:02d}_{Path(sample.path).stem}.jpg"), draw(sample)[..., ::-1])
+    for number, drawn in enumerate(draw_samples(result, limit)):
+        write_picture(folder / f"{number:02d}_{drawn.name}.jpg", drawn.picture)
+    write_report(result, folder)
     log.info("pictures: %s", folder)
 
 

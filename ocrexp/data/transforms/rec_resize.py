@@ -82,6 +82,10 @@ class RecResize:
         self.width_step = width_step
         self.min_side = min_side
 
+    def plain(self) -> RecResize:
+        """Itself: nothing here is random (debug=overfit keeps it)."""
+        return self
+
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:  # noqa: ARG002 (nothing here is random)
         image = sample["image"]
         source_height, source_width = _check(image, self.min_side)
@@ -144,6 +148,10 @@ class SARResize:
         self.min_width = min_width
         self.width_divisor = int(1 / width_downsample_ratio)
         self.min_side = min_side
+
+    def plain(self) -> SARResize:
+        """Itself: nothing here is random (debug=overfit keeps it)."""
+        return self
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:  # noqa: ARG002 (nothing here is random)
         image = sample["image"]

@@ -1,0 +1,133 @@
+"""A recogniser through the verbs, as a user types them: train, eval, resume, other characters, one batch by heart."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from ocrexp.__main__ import main
+from ocrexp.config.build import saved_charset
+
+WORDS = ["ab1", "cab", "2b", "abc", "1c", "bca", "c12", "a"]
+TINY = [
+    "model=crnn_mbv3",
+    "model/backbone=rec_mobilenetv3_small_x0_5",
+    "model.backbone.scale=0.35",
+    "model.neck.hidden_size=16",
+    "model.image_shape=[32,64]",
+    "charset=from_labels",
+    "dataset=rec_list",
+    "loader.batch_size=4",
+    "loader.num_workers=0",
+    "trainer.device=cpu",
+]
+
+
+def write_lists(folder, words):
+    """Word pictures in plain print with their lists: 3 of each to train, 1 to evaluate."""
+    rng = np.random.default_rng(0)
+    (folder / "images").mkdir(parents=True)
+    lines = {"train": [], "val": []}
+    for number, word in enumerate(words):
+        for copy in range(4):
+            image = np.full((40, 24 * len(word) + 16, 3), 235, np.uint8)
+            cv2.putText(image, word, (6, 30), cv2.FONT_HERSHEY_SIMPLEX, 1.0, (30, 30, 30), 2)
+            image = cv2.subtract(image, rng.integers(0, 20, image.shape, dtype=np.uint8))
+            name = f"images/{number}_{copy}.png"
+            cv2.imwrite(str(folder / name), image)
+            lines["val" if copy == 3 else "train"].append(f"{name}\t{word}\n")
+    for split, rows in lines.items():
+        (folder / f"{split}_list.txt").write_text("".join(rows), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def lists(tmp_path_factory):
+    """Lists of words of a, b, c, 1, 2."""
+    return write_lists(tmp_path_factory.mktemp("words"), WORDS)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, lists):
+    """A run of two epochs; returns its folder."""
+    run_dir = tmp_path_factory.mktemp("runs") / "run"
+    assert main([*TINY, f"dataset.root={lists}", f"run_dir={run_dir}", "trainer.max_epochs=2"]) == 0
+    return run_dir
+
+
+def test_the_charset_travels_in_the_checkpoint(finished):
+    status = json.loads((finished / "status.json").read_text())
+    assert status["state"] == "done"
+    assert {"accuracy", "norm_edit_distance"} <= set(status["metrics"])
+    charset = saved_charset(finished / "checkpoints" / "best_accuracy.pdparams")
+    assert "".join(charset.characters) == "12abc"
+
+
+def test_eval_uses_the_characters_of_the_checkpoint_whatever_the_labels_are_now(finished, tmp_path, capsys):
+    other = write_lists(tmp_path / "other", ["xyz", "ab"])
+    code = main(["eval", f"run_dir={finished}", f"dataset.root={other}", f"output={tmp_path / 'eval.json'}"])
+    assert code == 0
+    assert capsys.readouterr().out.startswith("accuracy ")
+    result = json.loads((tmp_path / "eval.json").read_text())
+    assert result["images"] == 2
+    assert result["metrics"]["accuracy"] == 0.0
+
+
+def test_resume_refuses_other_characters(finished, lists, tmp_path, capsys):
+    changed = tmp_path / "lists"
+    changed.mkdir()
+    (changed / "images").symlink_to(lists / "images")
+    for name in ("train_list.txt", "val_list.txt"):
+        (changed / name).write_text((lists / name).read_text().replace("cab", "caz"))
+    assert main(["resume", f"run_dir={finished}", f"dataset.root={changed}", "trainer.max_epochs=3"]) == 1
+    assert "belongs to another run" in capsys.readouterr().err
+
+
+def test_other_characters_keep_the_rows_of_those_that_both_know(finished, tmp_path, capsys):
+    more = write_lists(tmp_path / "more", ["ab1", "c€", "2z"])
+    weights = finished / "checkpoints" / "best_accuracy.pdparams"
+    run_dir = tmp_path / "run"
+    code = main(
+        [*TINY, f"dataset.root={more}", f"model.pretrained={weights}", f"run_dir={run_dir}", "trainer.max_steps=1"]
+    )
+    assert code == 0
+    said = "pretrained: 5 characters keep their rows of the head; 2 begin anew: z€"
+    assert said in capsys.readouterr().err.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides", "metric"),
+    [
+        ("rec", [*TINY, "optim.lr=3e-3"], "accuracy"),
+        (
+            "det",
+            [
+                "model=db_mbv3",
+                "model/backbone=mobilenetv3_small_x0_5",
+                "model.neck.out_channels=24",
+                "dataset.size=160",
+                "dataset.train_pages=2",
+                "dataset.val_pages=1",
+                "dataset.font_size=[24,40]",
+                "dataset.illegible=0",
+                "dataset.level=line",
+                "dataset.degrade=0",
+                "augment.warp.size=[160,160]",
+                "preprocess.resize.limit_side_len=160",
+                "loader.batch_size=2",
+                "optim.lr=5e-3",
+                "trainer.max_steps=100",
+                "trainer.device=cpu",
+            ],
+            "hmean",
+        ),
+    ],
+)
+def test_one_batch_is_learnt_by_heart(name, overrides, metric, lists, tmp_path):
+    run_dir = tmp_path / name
+    root = [f"dataset.root={lists}"] if name == "rec" else []
+    assert main(["debug=overfit", *overrides, *root, f"run_dir={run_dir}"]) == 0
+    status = json.loads((run_dir / "status.json").read_text())
+    assert status["best_metric"] == metric
+    assert status["best_value"] == 1.0
