@@ -2,18 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ocrexp.report.draw import Colour, Picture, captioned, draw_polygons, side_by_side
+from ocrexp.report.draw import INK, Colour, Picture, captioned, draw_polygons, side_by_side
+from ocrexp.report.recognition import FAINT, cell, compared, sheet
+from ocrexp.report.text import Runs
 
 # Traffic lights, not the colours of right and wrong predictions: these say what is learnt.
 _LEGIBLE: Colour = (0, 220, 0)
 _IGNORED: Colour = (255, 60, 60)
+
+
+Read = Callable[[Any], dict[str, str]]  # what the labels of a sample say, by their kind
+
+
+def draw_first_samples(samples: Sequence[Mapping[str, Any]], read: Read | None) -> list[Picture]:
+    """Transformed samples, RGB uint8: a picture each of maps (`draw_targets`), or one sheet of text images.
+
+    `read` says what a sample's labels stand for; without it, there are no texts to draw.
+    """
+    if read is None or not samples:
+        return [draw_targets(sample) for sample in samples]
+    return [sheet([text_cell(sample, read(sample)) for sample in samples], columns=3)]
+
+
+def text_cell(sample: Mapping[str, Any], learnt: Mapping[str, str]) -> Picture:
+    """One augmented text image over its text and what each label says; padding is drawn darker, and characters that a
+    label lacks are pink."""
+    image = np.ascontiguousarray(sample["image"][..., ::-1])
+    valid = int(sample.get("valid_width", image.shape[1]))
+    if valid < image.shape[1]:
+        image[:, valid:] //= 2
+        image[:, valid : valid + 1] = _IGNORED
+    text = sample["texts"][0]
+    lines: list[tuple[str, Runs]] = [("text", [(text, INK)])]
+    for kind, said in learnt.items():
+        whole, pieces = compared(text, said)
+        lines[0] = ("text", whole)
+        lines.append((kind[:5], [*pieces, (f"   {sample['length']} characters", FAINT)]))
+    return cell(image, lines)
 
 
 def draw_targets(sample: Mapping[str, Any]) -> Picture:

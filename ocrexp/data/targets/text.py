@@ -80,3 +80,11 @@ class TextTargets:
             sample[f"label_{kind}"] = codec.label(positions, self.max_text_length)  # type: ignore[literal-required]  # checked
         sample["length"] = len(positions)
         return sample
+
+    def read(self, sample: Sample) -> dict[str, str]:
+        """What each label of a sample says, by its kind: for pictures of what is learnt."""
+        texts = {}
+        for kind, codec in self._codecs.items():
+            ids = sample[f"label_{kind}"]  # type: ignore[literal-required]
+            texts[kind] = self._charset.decode(codec.position(ids[codec.is_character(ids)]).tolist())
+        return texts

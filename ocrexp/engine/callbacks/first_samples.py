@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -19,30 +18,40 @@ log = logging.getLogger(__name__)
 class FirstSamples(Callback):
     """Draws the first `count` training samples into `plots/targets/`.
 
-    `draw(sample)` returns an RGB uint8 picture of one transformed sample. With `stop` the run ends there. A sample that
-    cannot be used is named with its reason in place of a picture.
+    `draw(sample)` returns an RGB uint8 picture of one transformed sample; null draws what there is: regions with their
+    maps, or one sheet of text images with what their labels say. With `stop` the run ends there. A sample that cannot
+    be used is named with its reason in place of a picture.
     """
 
-    def __init__(self, draw: Callable[[Any], npt.NDArray[np.uint8]], count: int = 16, stop: bool = False) -> None:
+    def __init__(
+        self, draw: Callable[[Any], npt.NDArray[np.uint8]] | None = None, count: int = 16, stop: bool = False
+    ) -> None:
         self.draw = draw
         self.count = count
         self.stop = stop
 
     def on_fit_start(self, run: RunView) -> None:
+        from ocrexp.report.files import write_picture
+        from ocrexp.report.targets import draw_first_samples
+
         pipeline = run.train_loader.pipeline  # type: ignore[attr-defined]
         folder = run.run_dir / "plots" / "targets"
         folder.mkdir(parents=True, exist_ok=True)
-        pictures = []
+        samples = []
         for index in run.train_loader.sampler.first_indices(self.count).tolist():  # type: ignore[attr-defined]
             try:
                 sample = pipeline.sample(index, 0)
             except UnusableSample as reason:
                 log.warning("not drawn, the sample cannot be used: %s: %s", pipeline.describe(index), reason)
                 continue
-            picture = self.draw(sample)
-            pictures.append(picture)
-            cv2.imwrite(str(folder / f"{len(pictures) - 1:02d}.jpg"), picture[..., ::-1])
-        log.info("%d samples as the loss sees them: %s", len(pictures), folder)
+            samples.append(sample)
+        if self.draw is not None:
+            pictures = [self.draw(sample) for sample in samples]
+        else:
+            pictures = draw_first_samples(samples, getattr(pipeline.transforms[-1], "read", None))
+        for number, picture in enumerate(pictures):
+            write_picture(folder / f"{number:02d}.jpg", picture)
+        log.info("%d samples as the loss sees them: %s", len(samples), folder)
         if pictures:
             run.loggers.log_images("targets", pictures[:8], run.step)
         if self.stop:
