@@ -10,7 +10,8 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from omegaconf import DictConfig
 
 from ocrexp.config.paddleocr.architecture import convert_architecture
 from ocrexp.config.paddleocr.det import convert_detection
@@ -54,7 +55,7 @@ def convert(path: Path, name: str, overrides: Sequence[str] = ()) -> Conversion:
     length = root.section("Global").number("max_text_length", 25)
     network = convert_architecture(experiment, root, length)
     experiment.set("name", name)
-    convert_global(experiment, root)
+    convert_global(experiment, root, network.task)
     convert_optimizer(experiment, root)
     convert_schedule(experiment, root)
     if network.task == "det":
@@ -62,12 +63,11 @@ def convert(path: Path, name: str, overrides: Sequence[str] = ()) -> Conversion:
     else:
         convert_recognition(experiment, root, network.kind, length)
     _leftovers(experiment, root, doubled)
-    head = _head(path, name, overrides)
     experiment.order()
-    experiment.without_implied(_compose(name, experiment.render(head, values=False)))
-    text = experiment.render(head)
-    _compose(name, text, checked=True)
-    return Conversion(text, experiment.notes, root.count(), network.model)
+    composed = _compose(experiment, name)
+    experiment.without_implied(composed)
+    _check(experiment, composed)
+    return Conversion(experiment.render(_head(path, name, overrides)), experiment.notes, root.count(), network.model)
 
 
 def _leftovers(experiment: Experiment, root: Section, doubled: list[str]) -> None:
@@ -88,22 +88,29 @@ def _head(path: Path, name: str, overrides: Sequence[str]) -> list[str]:
     return [*lines, f"  command    python -m ocrexp experiment={name}"]
 
 
-def _compose(name: str, text: str, checked: bool = False) -> dict[str, Any]:
-    """Compose an experiment's text as a run would; with `checked` its keys and signatures are held against the code."""
-    from omegaconf import OmegaConf
-
-    from ocrexp.config.check import check
+def _compose(experiment: Experiment, name: str) -> DictConfig:
+    """The configuration that the chosen parts compose to, still without the file's values."""
     from ocrexp.config.compose import compose
 
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "experiment").mkdir()
-        (Path(folder) / "experiment" / f"{name}.yaml").write_text(text, encoding="utf-8")
-        try:
-            config = compose("train", [f"hydra.searchpath=[file://{folder}]", f"experiment={name}"])
-            if checked:
-                check(config)
-        except ConfigError as error:
-            raise ConfigError(f"what the file says does not fit together here: {error}") from error
-    plain = OmegaConf.to_container(config, resolve=checked)
-    assert isinstance(plain, dict)
-    return {str(key): value for key, value in plain.items()}
+        choices = experiment.render([], values=False)
+        (Path(folder) / "experiment" / f"{name}.yaml").write_text(choices, encoding="utf-8")
+        return compose("train", [f"hydra.searchpath=[file://{folder}]", f"experiment={name}"])
+
+
+def _check(experiment: Experiment, composed: DictConfig) -> None:
+    """Lay the values over the chosen parts, as the experiment will, and hold the result against the code."""
+    from omegaconf import flag_override
+    from omegaconf.errors import OmegaConfBaseException
+
+    from ocrexp.config.check import check
+
+    try:
+        with flag_override(composed, "struct", False):
+            composed.merge_with(experiment.nested())
+        check(composed)
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"what the file says does not fit together here: {str(error).splitlines()[0]}") from error
+    except ConfigError as error:
+        raise ConfigError(f"what the file says does not fit together here: {error}") from error

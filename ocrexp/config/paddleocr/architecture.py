@@ -50,6 +50,8 @@ def convert_architecture(experiment: Experiment, root: Section, max_text_length:
     network = _detector(experiment, root, section) if task == "det" else _recogniser(experiment, section)
     if task == "rec":
         _text_length(experiment, max_text_length)
+        classes = dict.fromkeys(("out_channels", "out_channels_list"), "they follow from the characters")
+        experiment.drop(section.section("Head"), classes)
     channels = section.number("in_channels", 3)
     own = {"mtb": 1, "vitstr_tiny": 1}.get(str(experiment.choices.get("model/backbone")), 3)
     if channels != own:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import yaml
+from omegaconf import DictConfig, OmegaConf
 
+from ocrexp.config.check import locate
 from ocrexp.config.paddleocr.source import Section
 
 Kind = Literal["dropped", "changed", "missing"]
 _ABSENT = object()
+_ORDER = (
+    "name", "seed", "model", "charset", "dataset", "augment", "targets", "preprocess", "loss", "postprocess", "metric",
+    "loader", "optim", "trainer", "logger",
+)  # fmt: skip
 # What a note's kind means, as the report and the head of the file say it.
 KINDS: dict[Kind, str] = {
     "missing": "changes the result and has no counterpart here",
@@ -108,10 +115,12 @@ class Experiment:
         """Leave a value out."""
         del self._values[key]
 
-    def without_implied(self, composed: dict[str, Any]) -> None:
-        """Leave out implied values that the composed configuration of the chosen parts has already."""
+    def without_implied(self, composed: DictConfig) -> None:
+        """Leave out implied values that the composed configuration of the chosen parts has already, or that are the
+        defaults of the classes that it names."""
+        plain = OmegaConf.to_container(composed)
         for key, entry in list(self._values.items()):
-            if entry.implied and _select(composed, key) == entry.value:
+            if entry.implied and _present(plain, key) == entry.value:
                 del self._values[key]
 
     def nested(self) -> dict[str, Any]:
@@ -126,9 +135,12 @@ class Experiment:
         return result
 
     def order(self) -> None:
-        """Put the choices into an order that composes: the model after what its task sets, its parts behind it."""
-        place = {"model": 1}
-        self.choices = dict(sorted(self.choices.items(), key=lambda item: place.get(item[0], 2 * ("/" in item[0]))))
+        """Put the choices into an order that composes (the model after what its task sets, its parts behind it), and
+        the values into one that reads well."""
+        self.choices = dict(
+            sorted(self.choices.items(), key=lambda item: 1 if item[0] == "model" else 2 * ("/" in item[0]))
+        )
+        self._values = dict(sorted(self._values.items(), key=lambda item: _ORDER.index(item[0].partition(".")[0])))
 
     def render(self, head: list[str], values: bool = True) -> str:
         """The file's text: `head` as comments, notes, defaults, values with their comments."""
@@ -165,9 +177,21 @@ def inline(value: Any) -> str:
     return text.strip().removesuffix("...").strip()
 
 
-def _select(node: Any, key: str) -> Any:
-    for name in key.split("."):
-        if not isinstance(node, dict) or name not in node:
-            return None
-        node = node[name]
-    return node
+def _present(composed: Any, key: str) -> Any:
+    """What a key has in a composed configuration: its value, else the default of the class that its node names."""
+    node: Any = composed
+    *parents, last = key.split(".")
+    for name in parents:
+        node = node.get(name) if isinstance(node, dict) else None
+    if not isinstance(node, dict):
+        return None
+    if last in node or "_target_" not in node:
+        return node.get(last)
+    parameter = inspect.signature(locate(str(node["_target_"]), key)).parameters.get(last)
+    if parameter is None or parameter.default is parameter.empty:
+        return None
+    return _as_lists(parameter.default)
+
+
+def _as_lists(value: Any) -> Any:
+    return [_as_lists(item) for item in value] if isinstance(value, tuple) else value

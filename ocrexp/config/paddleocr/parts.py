@@ -151,4 +151,4 @@ def carry(experiment: Experiment, section: Section, part: Part, target: str, ski
             experiment.take(section, name, f"{target}.{name}", default)
     for name, accepted in part.only.items():
         experiment.only(section, name, accepted, "this part has no such choice here", "the part is built without it")
-    experiment.drop(section, dict(part.idle))
+    experiment.drop(section, {"in_channels": "it follows from what stands before", **part.idle})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ocrexp.config.explain import did_you_mean
 from ocrexp.config.paddleocr.data import convert_normalize, plain_transform, unknown_transform
 from ocrexp.config.paddleocr.experiment import Experiment
 from ocrexp.config.paddleocr.source import Section
@@ -183,13 +184,42 @@ def _rec_aug(experiment: Experiment, keys: Section, tia: bool) -> None:
 
 
 def convert_sampler(experiment: Experiment, root: Section) -> None:
-    """`MultiScaleSampler`: batches of several sizes."""
-    section = root.section("Train").section("sampler")
+    """`MultiScaleSampler`: batches of several sizes, the batch size being that of the first."""
+    train = root.section("Train")
+    section, dataset = train.section("sampler"), train.section("dataset")
+    by_ratio = dataset.get("ds_width") is True
     name = section.text("name")
-    dataset = root.section("Train").section("dataset")
-    widths = dataset.get("ds_width") is True
     if not name:
-        if widths:
-            experiment.note("dropped", dataset, "ds_width", "read by a sampler only, and there is none")
+        if by_ratio:
+            experiment.note("dropped", dataset, "ds_width", "a sampler's, and there is none")
         return
-    experiment.note("missing", section, "name", "there is no such sampler here")
+    if name != "MultiScaleSampler":
+        raise ConfigError(
+            f"{section.key('name')}: there is no sampler {name} here{did_you_mean(name, ['MultiScaleSampler'])}; known:"
+            " MultiScaleSampler"
+        )
+    experiment.choose("loader", "multi_scale")
+    scales, factors = section.get("scales"), section.get("divided_factor", [8, 16])
+    if not isinstance(scales, list) or not scales or not isinstance(factors, list) or len(factors) != 2:
+        raise ConfigError(f"{section.path}: write scales as [[width, height], ...], divided_factor as [8, 16]")
+    pairs = [scale if isinstance(scale, list) else [scale, scale] for scale in scales]
+    sizes = [[side // factor * factor for side, factor in zip(pair, factors, strict=True)][::-1] for pair in pairs]
+    node = "loader.multi_scale"
+    experiment.set(f"{node}.sizes", sizes, f"{section.key('scales')}: height, width")
+    experiment.set(f"{node}.by_ratio", by_ratio, dataset.key("ds_width"))
+    experiment.take(section, "fix_bs", f"{node}.fix_batch", True)
+    first = section.number("first_bs", 128)
+    loader = train.section("loader")
+    if "batch_size_per_card" in loader and loader.number("batch_size_per_card") != first:
+        experiment.note("dropped", loader, "batch_size_per_card", "the sampler's first_bs stands above it")
+    experiment.set("loader.batch_size", first, f"{section.key('first_bs')}: of the first size")
+    if by_ratio:
+        experiment.note(
+            "changed", dataset, "ds_width", "a batch is as wide as one of the sizes; PaddleOCR takes its images' mean",
+            "list more widths in loader.multi_scale.sizes",
+        )  # fmt: skip
+        experiment.drop(section, dict.fromkeys(("ratio_wh", "max_w"), "the sizes bound the width"))
+    experiment.only(section, "is_training", True, "evaluation images have one size")
+    experiment.drop(section, {"seed": "the run's seed says the order"})
+    idle = {key: "it acts with ds_width only" for key in ("ratio_wh", "max_w") if not section.was_read(key)}
+    experiment.drop(section, idle)

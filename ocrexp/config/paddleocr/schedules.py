@@ -75,6 +75,30 @@ def _piecewise(experiment: Experiment, section: Section) -> None:
     _warmup(experiment, section)
 
 
+def _warmup_cosine(experiment: Experiment, section: Section) -> None:
+    """`LinearWarmupCosine`, whose warm-up is in steps and stands in front as well."""
+    experiment.choose("scheduler", "cosine")
+    _rate(experiment, section)
+    rate = section.number("learning_rate", 0.001)
+    steps = section.number("warmup_steps")
+    if not isinstance(steps, int):
+        raise ConfigError(f"{section.key('warmup_steps')}: {steps!r}: give the number of steps")
+    experiment.take(section, "min_lr", f"{NODE}.end_lr", 1e-8)
+    experiment.take(section, "warmup_steps", f"{NODE}.warmup_steps")
+    experiment.set(f"{NODE}.warmup_extends", True, "PaddleOCR's: the warm-up stands in front and moves the rest back")
+    start = section.number("start_lr", 1e-5)
+    experiment.set(f"{NODE}.warmup_start", start / rate, f"{section.key('start_lr')}: as a share of optim.lr")
+
+
+def _decaying(experiment: Experiment, section: Section) -> None:
+    """`DecayLearningRate`: it ends at 0 whatever its end_lr, and does not warm up."""
+    experiment.choose("scheduler", "polynomial")
+    _rate(experiment, section)
+    experiment.take(section, "factor", f"{NODE}.power", 0.9)
+    experiment.set(f"{NODE}.end_lr", 0.0, "PaddleOCR's DecayLearningRate ends at 0", implied=True)
+    experiment.drop(section, dict.fromkeys(("end_lr", "warmup_epoch"), "PaddleOCR's DecayLearningRate ignores it"))
+
+
 def _one_cycle(experiment: Experiment, section: Section) -> None:
     experiment.choose("scheduler", "one_cycle")
     experiment.take(section, "max_lr", "optim.lr")
@@ -96,4 +120,6 @@ SCHEDULES: dict[str, Callable[[Experiment, Section], None]] = {
     "Piecewise": _piecewise,
     "CyclicalCosine": _simple("cyclical_cosine", cycle=10),
     "OneCycle": _one_cycle,
+    "LinearWarmupCosine": _warmup_cosine,
+    "DecayLearningRate": _decaying,
 }

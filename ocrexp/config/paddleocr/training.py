@@ -36,13 +36,18 @@ _IDLE = {
 _ACCELERATORS = ("use_mlu", "use_npu", "use_xpu", "use_gcu")
 
 
-def convert_global(experiment: Experiment, root: Section) -> None:
+def convert_global(experiment: Experiment, root: Section, task: str) -> None:
     """Length, intervals, device, precision, weights to start from, loggers."""
     section = root.section("Global")
     experiment.take(section, "epoch_num", "trainer.max_epochs")
     experiment.take(section, "print_batch_step", "trainer.log_every_steps")
     if section.number("save_epoch_step"):
         experiment.take(section, "save_epoch_step", "trainer.save_every_epochs", remark="iter_epoch_N")
+    if section.get("cal_metric_during_train") is True:
+        if task == "rec":
+            experiment.take(section, "cal_metric_during_train", "trainer.metric_during_train")
+        else:
+            experiment.note("dropped", section, "cal_metric_during_train", "a detector's batches are not measured")
     _evaluation(experiment, section)
     _device(experiment, section)
     _weights(experiment, section)
@@ -53,10 +58,6 @@ def convert_global(experiment: Experiment, root: Section) -> None:
     if "seed" in section:
         experiment.note("changed", section, "seed", "the same number gives other random numbers here")
         experiment.set("seed", section.get("seed"), section.key("seed"))
-    if section.get("cal_metric_during_train") is True:
-        experiment.note(
-            "dropped", section, "cal_metric_during_train", "a figure of the screen", "trainer.metric_during_train=true"
-        )
     for name in ("amp_custom_black_list", "amp_custom_white_list"):
         experiment.only(section, name, (None, []), "lists of operators for mixed precision are not here")
     experiment.only(section, "model_average", (None, False), "averaged weights", "trainer.ema_decay=0.999 is near it")
