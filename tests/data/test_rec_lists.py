@@ -7,6 +7,7 @@ import pytest
 from ocrexp.data.dataset import EvalPipeline, TrainPipeline
 from ocrexp.data.loaders import build_eval_loader, build_train_loader
 from ocrexp.data.rec_lists import RecLists
+from ocrexp.data.transforms.rec_resize import RecResize
 from ocrexp.errors import ConfigError, DataError
 from ocrexp.types import RecReference
 
@@ -115,6 +116,39 @@ def test_evaluation_keeps_the_raw_text_and_what_cannot_be_read(root):
     assert bad["references"] == [RecReference("x"), RecReference("y")]
     assert bad["reasons"] == ["image file is missing", "image file is empty (0 bytes)"]
     assert bad["paths"][1].endswith("a.png")
+
+
+def test_an_empty_file_and_a_sliver_are_counted_in_training(root):
+    (root / "images" / "a.png").write_bytes(b"")
+    cv2.imwrite(str(root / "images" / "b.png"), np.zeros((20, 3, 3), np.uint8))
+    write(root / "train.txt", "images/a.png\tone", "images/b.png\ttwo", "images/c.png\tthree", end="\r\n")
+    pipeline = TrainPipeline(RecLists(root, "train.txt", "val.txt").train_records(), [RecResize([8, 32])], 0)
+    loader = build_train_loader(
+        pipeline, task="rec", ratios=None, seed=0, rank=0, world_size=1, **NODE | {"batch_size": 3}
+    )
+    (batch,) = loader.epoch(0)
+    assert batch["index"].tolist() == [2]
+    assert loader.rejection_lines() == [
+        f"1 image not used: image file is empty (0 bytes): {root / 'images' / 'a.png'} ({root / 'train.txt'}:1)",
+        "1 image not used: an image side below 4 pixels (preprocess.resize.min_side): "
+        f"{root / 'images' / 'b.png'} ({root / 'train.txt'}:2)",
+    ]
+
+
+@pytest.mark.parametrize("min_side", [1, 4])
+def test_a_sliver_in_evaluation_is_read_or_counts_as_nothing_read(root, min_side):
+    cv2.imwrite(str(root / "images" / "d.png"), np.zeros((20, 3, 3), np.uint8))
+    pipeline = EvalPipeline(
+        RecLists(root, "train.txt", "val.txt").val_records(), [RecResize([8, 32], min_side=min_side)]
+    )
+    ((batch,),) = build_eval_loader(pipeline, task="rec", rank=0, world_size=1, **NODE).epoch(0)
+    assert batch["references"] == [RecReference(" four")]
+    if min_side == 1:
+        assert batch["image"].shape == (1, 8, 32, 3)
+        assert batch["valid_width"].tolist() == [2]
+    else:
+        assert batch["image"] is None
+        assert batch["reasons"] == ["an image side below 4 pixels (preprocess.resize.min_side)"]
 
 
 def test_images_of_different_size_in_a_batch_are_explained(root):

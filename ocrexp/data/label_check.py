@@ -1,0 +1,137 @@
+"""What training would leave out of a recognition dataset, said before it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from operator import eq
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ocrexp.data.charset import Charset, Coverage
+from ocrexp.data.codecs import CTCCodec
+from ocrexp.data.label_file import short
+from ocrexp.data.source import counted
+from ocrexp.errors import DataError
+from ocrexp.types import Record
+
+_WIDTH_STEP = 8  # pixels: widths that are proposed are multiples
+_WIDTH_TRIES = 8
+
+
+class _Labels(NamedTuple):
+    """Of each record's label: its characters, and the steps that CTC must emit for it."""
+
+    characters: npt.NDArray[np.int64]
+    steps: npt.NDArray[np.int64]
+
+
+def check_labels(
+    records: Sequence[Record],
+    charset: Charset,
+    kinds: Iterable[str],
+    max_text_length: int,
+    steps: Callable[[int], int | None] | None = None,
+    width: int | None = None,
+) -> list[str]:
+    """One line for each reason why training labels are left out or changed: how many, what would keep them, and where.
+
+    Args:
+        records: of training.
+        charset: of the model.
+        kinds: of the model's heads, as TextTargets has them.
+        max_text_length: that of the targets.
+        steps: image width -> steps that CTC emits, None for a width that the model does not take.
+        width: of the training images; without it, or without `steps`, CTC's steps are not looked at.
+
+    Raises:
+        DataError: a character that the charset's policy does not allow, or no label is left.
+    """
+    labels, coverage = _read(records, charset)
+    lines = []
+    if coverage.unknown:
+        fate = "left out of the labels" if charset.unknown == "drop" else "replaced as charset.unknown_map says"
+        lines.append(f"{coverage.describe()}; {fate}, the first at {_first(coverage)}")
+    total = f"of {len(records)} labels"
+    reasons: list[str] = []
+
+    def places(where: npt.NDArray[np.bool_], counts: npt.NDArray[np.int64]) -> list[str]:
+        found = np.flatnonzero(where).tolist()
+        return [f"{records[i].source} {short(records[i].texts[0])} ({counts[i]})" for i in found]
+
+    empty = labels.characters == 0
+    what = f"{empty.sum()} {total} hold no character of the charset and are left out"
+    reasons += counted(what, places(empty, labels.characters))
+
+    long = labels.characters > max_text_length
+    if long.any():
+        keeps = f"targets.max_text_length={labels.characters.max()} keeps them all"
+        what = f"{long.sum()} {total} are longer than targets.max_text_length={max_text_length} and left out; {keeps}"
+        reasons += counted(what, places(long, labels.characters))
+
+    crowded = np.zeros(len(records), bool)
+    if steps is not None and width is not None and "ctc" in kinds and (emitted := steps(width)) is not None:
+        crowded = labels.steps > emitted
+        if crowded.any():
+            what = (
+                f"{crowded.sum()} {total} need more than the {emitted} steps that CTC emits at width {width} (one more "
+                "for each pair of equal neighbours) and are left out; "
+                + _wider(steps, width, emitted, int(labels.steps.max()))
+            )
+            reasons += counted(what, places(crowded, labels.steps))
+    if (empty | long | crowded).all():
+        raise DataError(f"none of the {len(records)} training labels can be used: {'; '.join(reasons)}")
+    return [f"train: {line}" for line in [*lines, *reasons]]
+
+
+def check_val_labels(records: Sequence[Record], charset: Charset) -> list[str]:
+    """A line if validation labels hold characters that the model cannot emit: how many, which, and where."""
+    tolerant = Charset(
+        charset.characters, "drop", lower=charset.lower, source=charset.source, aliases=range(len(charset))
+    )
+    _, coverage = _read(records, tolerant)
+    if not coverage.unknown:
+        return []
+    return [f"val: {coverage.describe()}; these labels cannot be read right, the first at {_first(coverage)}"]
+
+
+def _read(records: Sequence[Record], charset: Charset) -> tuple[_Labels, Coverage]:
+    """What the labels need, and what the charset does not know of them. Raises DataError as its policy says."""
+    # Most texts are made of known single code points: each is an entry then, and need not be looked for.
+    simple = frozenset(charset.characters) if all(len(entry) == 1 for entry in charset.characters) else frozenset()
+    characters = np.zeros(len(records), np.int64)
+    steps = np.zeros(len(records), np.int64)
+    others = []
+    for i, record in enumerate(records):
+        text = charset.normalize(record.texts[0])
+        if simple.issuperset(text):
+            characters[i] = len(text)
+            steps[i] = len(text) + sum(map(eq, text, text[1:]))
+        else:
+            others.append(i)
+    coverage = charset.check((records[i].texts[0], records[i].source) for i in others)
+    for i in others:
+        positions = charset.encode(records[i].texts[0])  # `check` has let it pass
+        characters[i] = len(positions)
+        steps[i] = CTCCodec.steps_needed(positions)
+    return _Labels(characters, steps), replace(coverage, texts=len(records))
+
+
+def _first(coverage: Coverage) -> str:
+    """Where the commonest unknown character is first."""
+    return coverage.first[coverage.unknown.most_common(1)[0][0]]
+
+
+def _wider(steps: Callable[[int], int | None], width: int, emitted: int, needed: int) -> str:
+    """What would keep the labels: about the least width at which CTC emits so many steps."""
+    tried = -(-width * needed // (emitted * _WIDTH_STEP)) * _WIDTH_STEP
+    for _ in range(_WIDTH_TRIES):
+        found = steps(tried)
+        if found is None:
+            break
+        if found >= needed:
+            return f"images {tried} wide (model.image_shape) keep them all"
+        tried += _WIDTH_STEP
+    return "the model does not take images wide enough to keep them all"
