@@ -7,6 +7,8 @@ import io
 import logging
 import sys
 import warnings
+from collections.abc import Iterator
+from pathlib import Path
 
 
 class _Plain(logging.Formatter):
@@ -24,6 +26,20 @@ def show_notices() -> None:
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(_Plain())
         logger.addHandler(handler)
+
+
+@contextlib.contextmanager
+def log_file(path: Path) -> Iterator[None]:
+    """Send the notices of the package to a file as well, with their times."""
+    handler = logging.FileHandler(path, encoding="utf-8", delay=True)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logger = logging.getLogger("ocrexp")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        handler.close()
 
 
 def import_paddle() -> None:

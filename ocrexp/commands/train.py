@@ -6,6 +6,7 @@ on several devices, train in processes of their own from the folder's `config_re
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -106,21 +107,23 @@ def fit(run_dir: Path, config: DictConfig, *, resume: bool = False) -> int:
     from ocrexp.config.check import check
     from ocrexp.config.hooks import prepare_process
     from ocrexp.engine.status import FAILED, write_status
-    from ocrexp.logs import show_notices
+    from ocrexp.logs import log_file, show_notices
 
     show_notices()
     prepare_process(config)
-    try:
-        check(config)  # the jobs of a sweep have not been through it yet
-        trainer = build_trainer(run_dir, config, resume=resume)
-    except Exception as error:
-        write_status(run_dir, state=FAILED, error=str(error) or type(error).__name__)
-        raise
-    try:
-        result = trainer.fit()
-    finally:
-        for loader in (trainer.train_loader, trainer.evaluator.loader):
-            loader.close()
+    first = os.environ.get("PADDLE_TRAINER_ID", "0") == "0"  # its own lines are the run's
+    with log_file(run_dir / "train.log") if first else contextlib.nullcontext():
+        try:
+            check(config)  # the jobs of a sweep have not been through it yet
+            trainer = build_trainer(run_dir, config, resume=resume)
+        except Exception as error:
+            write_status(run_dir, state=FAILED, error=str(error) or type(error).__name__)
+            raise
+        try:
+            result = trainer.fit()
+        finally:
+            for loader in (trainer.train_loader, trainer.evaluator.loader):
+                loader.close()
     from ocrexp.engine.distributed import is_main
 
     if is_main():
@@ -159,7 +162,7 @@ def build_trainer(run_dir: Path, config: DictConfig, *, resume: bool = False) ->
     train_loader = build.build_train_loader(config, source, rank, world_size, charset, model)
     eval_loader = build.build_eval_loader(config, source, rank, world_size)
     if rank == 0:
-        for line in source.report():
+        for line in [*source.report(), *build.label_lines(config, source, charset, model)]:
             build.log.warning("%s", line)
     plan = RunPlan.make(settings, len(train_loader))
 

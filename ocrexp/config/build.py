@@ -200,6 +200,29 @@ def build_train_loader(
     return loader
 
 
+def label_lines(config: DictConfig, source: DataSource, charset: Charset | None, model: OCRModel) -> list[str]:
+    """What is wrong with a recogniser's labels, before it trains on them; raises DataError if none can be used."""
+    if charset is None:
+        return []
+    from ocrexp.data.label_check import check_labels, check_val_labels
+    from ocrexp.models.steps import ctc_steps
+
+    height, width = config.model.image_shape
+
+    def steps(width: int) -> int | None:
+        try:
+            return ctc_steps(model, (height, width))
+        except (ConfigError, ValueError):  # paddle raises ValueError for a size that a layer cannot take
+            return None
+
+    targets = _with_charset(build(config.targets), charset)
+    one_width = None if config.loader.multi_scale else width  # else the widths follow the images
+    lines = check_labels(
+        source.train_records(), charset, targets.kinds, targets.max_text_length, steps, one_width
+    )  # fmt: skip
+    return [*lines, *check_val_labels(source.val_records(), charset)]
+
+
 def build_eval_loader(config: DictConfig, source: DataSource, rank: int = 0, world_size: int = 1) -> Loader:
     """Batches for evaluation, in list order, each image once over all processes."""
     from ocrexp.data.dataset import EvalPipeline

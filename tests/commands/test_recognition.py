@@ -94,6 +94,7 @@ def test_other_characters_keep_the_rows_of_those_that_both_know(finished, tmp_pa
     assert code == 0
     said = "pretrained: 5 characters keep their rows of the head; 2 begin anew: z€"
     assert said in capsys.readouterr().err.splitlines()
+    assert said in (run_dir / "train.log").read_text()
 
 
 @pytest.mark.parametrize(
