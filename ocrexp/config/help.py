@@ -57,8 +57,10 @@ dataset.root=DIR), other thresholds (postprocess.box_thresh=0.5). Prints one lin
     "synth": """
 Usage
   python -m ocrexp synth out=DIR [dataset.train_pages=500] [dataset.seed=1] ...
+  python -m ocrexp synth dataset=synth_rec out=DIR [dataset.train_words=5000] ...
 
-Draws a labelled dataset (images, train_list.txt, val_list.txt in PaddleOCR's format) into a new folder.""",
+Draws a labelled dataset (images, train_list.txt, val_list.txt in PaddleOCR's format) into a new folder: pages for a
+detector, words for a recogniser.""",
     "convert-config": """
 Usage
   python -m ocrexp convert-config config=FILE.yml [out=conf/experiment/NAME.yaml] [-o Global.epoch_num=5 ...]
