@@ -1,17 +1,22 @@
 """Joined words: labels and sizes within their bounds; RandAugment's changes."""
 
 import importlib.util
+from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
 from ocrexp.augment.imgaug_list import ImgaugList
 from ocrexp.augment.rec.con_aug import RecConAug
 from ocrexp.augment.rec.rand_augment import CHANGES, RecRandAugment
+from ocrexp.config.build import build
+from ocrexp.config.compose import compose
+from ocrexp.data.dataset import TrainPipeline
 from ocrexp.data.transforms.rec_resize import RecResize
 from ocrexp.errors import ConfigError
-from ocrexp.types import Sample
+from ocrexp.types import Record, Sample
 
 
 def sample(text: str = "ab", width: int = 60, others: list[tuple[str, int]] | None = None, **more: Any) -> Sample:
@@ -140,3 +145,27 @@ def test_a_list_of_imgaug_needs_no_polygons() -> None:
     changed = ImgaugList([{"type": "Multiply", "args": {"mul": 2.0}}])(given, np.random.default_rng(0))
     assert (changed["image"] == 100).all()
     assert changed["texts"] == ["ab"]
+
+
+@pytest.mark.parametrize("option", ["rec", "rec_conaug", "rec_rand", "rec_none"])
+def test_the_shipped_recipes_make_samples_that_seed_epoch_and_index_decide(option: str, tmp_path: Path) -> None:
+    """From the config to samples of one shape, twice the same, whatever came before."""
+    records = []
+    for number in range(6):
+        image = np.random.default_rng(number).integers(0, 256, (20 + number, 20 + 3 * number, 3), dtype=np.uint8)
+        cv2.imwrite(str(tmp_path / f"{number}.png"), image)
+        records.append(Record(tmp_path / f"{number}.png", (f"w{number}",)))
+    config = compose("train", ["model=crnn_mbv3", "preprocess=rec", f"augment={option}"])
+    transforms = [build(node) for node in config.augment.values() if node is not None]
+    one, two = (TrainPipeline(records, transforms, seed=3) for _ in range(2))
+    first = [one.sample(index, 1) for index in range(6)]
+    second = [two.sample(index, 1) for index in reversed(range(6))][::-1]
+    for a, b in zip(first, second, strict=True):
+        assert a["image"].shape == (32, 100, 3)
+        assert np.array_equal(a["image"], b["image"])
+        assert a["texts"] == b["texts"]
+    texts = [each["texts"][0] for each in first]
+    assert all(text.startswith(f"w{number}") for number, text in enumerate(texts))
+    assert (max(map(len, texts)) > 2) == (option == "rec_conaug")
+    later = one.sample(5, 2)["image"]
+    assert (option == "rec_none") == np.array_equal(later, first[5]["image"])
