@@ -135,9 +135,11 @@ def write_pictures(result: EvalResult, limit: int, folder: Path) -> None:
 
 
 def figures_line(metrics: dict[str, float]) -> str:
-    """`precision 0.8123 recall 0.7991 hmean 0.8056`."""
+    """`precision 0.8123 recall 0.7991 hmean 0.8056`; values with a "/" in their name are for eval.json alone."""
     return " ".join(
-        f"{name} {value:.4f}" if isinstance(value, float) else f"{name} {value}" for name, value in metrics.items()
+        f"{name} {value:.4f}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in metrics.items()
+        if "/" not in name
     )
 
 

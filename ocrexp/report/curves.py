@@ -12,7 +12,8 @@ from ocrexp.loggers.csv import STEP, read_rows
 
 Series = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]  # steps, values
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-MAIN_PARTS = ("hmean", "acc")  # drawn thick
+MAIN_PARTS = ("hmean", "accuracy")  # drawn thick
+TRAINING = " on training batches"
 
 
 def read_series(path: Path) -> dict[str, Series]:
@@ -41,8 +42,11 @@ def plot_run(metrics_csv: Path, folder: Path, title: str = "") -> list[Path]:
     metrics = {
         name.removeprefix("val/"): values
         for name, values in series.items()
-        if name.startswith("val/") and np.nanmax(np.abs(values[1]), initial=0.0) <= 1.0
+        if name.startswith("val/")
+        and np.nanmax(np.abs(values[1]), initial=0.0) <= 1.0
+        and "/" not in name.removeprefix("val/")  # details, as the accuracy of a length
     }
+    metrics |= {name + TRAINING: train[name] for name in MAIN_PARTS if name in metrics and name in train}
     plots = []
     if losses:
         plots.append(_plot(losses, folder / "loss.png", "training loss", title, smooth=True))
@@ -82,8 +86,9 @@ def _plot(
     for colour, (name, (steps, values)) in zip(_cycle(len(series)), series.items(), strict=True):
         thick = name in MAIN_PARTS or name == "loss" or len(series) == 1
         marker = "o" if len(steps) <= 40 and not smooth else None
-        line = smoothed(values) if smooth else values
-        if smooth and line is not values:
+        smooth_this = smooth or name.endswith(TRAINING)
+        line = smoothed(values) if smooth_this else values
+        if smooth_this and line is not values:
             axes.plot(steps, values, color=colour, alpha=0.22, linewidth=0.8)
         width = 2.2 if thick else 1.3
         best = f" (best {np.nanmax(values):.3f})" if share and np.isfinite(values).any() else ""

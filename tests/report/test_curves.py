@@ -1,12 +1,14 @@
 """Curves from metrics.csv."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from ocrexp.loggers.base import RunInfo
 from ocrexp.loggers.csv import CSVLogger
+from ocrexp.report import curves
 from ocrexp.report.curves import plot_run, read_series, smoothed
 
 
@@ -45,3 +47,23 @@ def test_smoothing_keeps_the_level_and_skips_gaps() -> None:
     values[50] = np.nan
     np.testing.assert_allclose(smoothed(values), 3.0)
     assert smoothed(np.array([1.0, 5.0])).tolist() == [1.0, 5.0]
+
+
+def test_values_of_training_batches_join_the_main_one_and_details_stay_out(tmp_path: Path) -> None:
+    logger = CSVLogger()
+    logger.start(RunInfo("run", tmp_path))
+    for step in range(10, 1001, 10):
+        logger.log_metrics({"train/loss": 1 / step, "train/accuracy": step / 1000}, step)
+    logger.log_metrics({"val/accuracy": 0.5, "val/accuracy_length/1_5": 0.7}, 1000)
+    drawn: dict[str, list[str]] = {}
+    original = curves._plot
+
+    def spy(series: dict[str, curves.Series], path: Path, *given: Any, **named: Any) -> Path:
+        drawn[path.name] = list(series)
+        return original(series, path, *given, **named)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(curves, "_plot", spy)
+        curves.plot_run(tmp_path / "metrics.csv", tmp_path / "plots")
+    assert drawn["metrics.png"] == ["accuracy", "accuracy on training batches"]
+    assert drawn["loss.png"] == ["loss"]
