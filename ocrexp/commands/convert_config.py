@@ -24,6 +24,8 @@ def run(arguments: Sequence[str]) -> int:
         if not fits(config[key], bool):
             raise ConfigError(f"{key}={config[key]}: write true or false")
     source = Path(str(config.config))
+    if not source.is_file():
+        raise ConfigError(f"config={source}: there is no such file")
     out = Path("conf/experiment") / f"{_name(source)}.yaml" if config.out is None else Path(str(config.out))
     if _name(out) != out.stem:
         raise ConfigError(f"out={out}: an experiment's name has letters, digits, '_', '-' and '.' only")

@@ -30,6 +30,7 @@ def convert_transforms(experiment: Experiment, root: Section, kind: str) -> None
     train, evaluation = root.section("Train").section("dataset"), root.section("Eval").section("dataset")
     augmenters: dict[str, Section] = {}
     resize: tuple[str, dict[str, Any]] | None = None
+    source = ""
     for section in (evaluation, train):
         for name, keys in section.entries("transforms"):
             if name in _RESIZES:
@@ -39,7 +40,7 @@ def convert_transforms(experiment: Experiment, root: Section, kind: str) -> None
                         "missing", keys.path, found[1], "training and evaluation share one resize here",
                         f"preprocess.resize is that of the evaluation: {resize[1]}",
                     )  # fmt: skip
-                resize = resize or found
+                resize, source = (resize, source) if resize else (found, keys.path)
             elif name in _AUGMENTERS and section is train:
                 augmenters[name] = keys
             elif name.endswith("LabelEncode"):
@@ -53,7 +54,7 @@ def convert_transforms(experiment: Experiment, root: Section, kind: str) -> None
     option, values = resize
     experiment.choose("preprocess", option)
     for key, value in values.items():
-        experiment.set(key, value, f"{evaluation.key('transforms')}: {option}", implied=key != "model.image_shape")
+        experiment.set(key, value, source, implied=key != "model.image_shape")
     _augment(experiment, train, augmenters)
 
 

@@ -1,0 +1,113 @@
+"""The verb: what it writes, prints and returns."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ocrexp.__main__ import main
+from ocrexp.config.compose import compose
+
+from ..config.paddleocr_files import detector, put, write
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty folder to start from."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_an_experiment_is_written_that_runs_by_its_name(folder, capsys):
+    write(folder, detector(), "my det.yml")
+    assert main(["convert-config", "config='my det.yml'", "-o", "Global.epoch_num=9"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.splitlines()[-1].startswith("written: conf/experiment/my_det.yaml (model db_mbv3; ")
+    assert printed.splitlines()[-1].endswith("run: python -m ocrexp experiment=my_det")
+    config = compose("train", ["experiment=my_det"])
+    assert (config.name, config.trainer.max_epochs, config.model.head.k) == ("my_det", 9, 40)
+
+
+def test_a_written_file_is_not_overwritten_unasked(folder, capsys):
+    write(folder, detector())
+    (folder / "a.yaml").write_text("mine")
+    assert main(["convert-config", "config=source.yml", "out=a.yaml"]) == 2
+    assert "out=a.yaml is there already: name another file, or add overwrite=true" in capsys.readouterr().err
+    assert (folder / "a.yaml").read_text() == "mine"
+    assert main(["convert-config", "config=source.yml", "out=a.yaml", "overwrite=true"]) == 0
+    assert "put it into conf/experiment, then python -m ocrexp experiment=a" in capsys.readouterr().out
+
+
+def test_what_is_left_behind_makes_the_exit_code_1(folder, capsys):
+    write(folder, put(detector(), "Loss.balance_los", 3))
+    assert main(["convert-config", "config=source.yml"]) == 1
+    printed = capsys.readouterr().out
+    assert re.search(
+        r"^missing  Loss\.balance_los: 3: .* not known here; .*; did you mean balance_loss\?$", printed, re.M
+    )
+    assert (folder / "conf/experiment/source.yaml").exists()  # what could be carried over is there
+    assert main(["convert-config", "config=source.yml", "overwrite=true", "strict=false"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "convert-config needs a PaddleOCR training file: config=FILE.yml"),
+        (["config=none.yml"], "config=none.yml: there is no such file"),
+        (["config=."], "config=.: there is no such file"),
+        (["confg=source.yml"], "convert-config needs a PaddleOCR training file"),
+        (["config=source.yml", "ouut=a.yaml"], "unknown key ouut"),
+        (["config=source.yml", "out=a.txt"], "out=a.txt: name a file that ends in .yaml"),
+        (["config=source.yml", "out='a b.yaml'"], "an experiment's name has letters, digits"),
+        (["config=source.yml", "strict=perhaps"], "strict=perhaps: write true or false"),
+        (["config=source.yml", "-o"], "-o: write Section.key=value behind it"),
+        (["config=source.yml", "-o", "Global.epoch_num"], "-o Global.epoch_num: write Section.key=value"),
+        (["config=source.yml", "-o", "Globl.epoch_num=1"], "the file has no Globl; did you mean Global?"),
+        (["config=bad.yml"], "bad.yml:3: no YAML: "),
+    ],
+)
+def test_faults_are_said_in_one_line(folder, capsys, arguments, message):
+    write(folder, detector())
+    (folder / "bad.yml").write_text("a: [1,\nb: 2\n")
+    assert main(["convert-config", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (folder / "conf").exists()
+
+
+def test_it_needs_no_paddle_to_say_what_is_wrong(folder):
+    write(folder, put(detector(), "Architecture.algorithm", "EAST"))
+    code = (
+        "import sys; sys.modules['paddle'] = None; from ocrexp.__main__ import main;"
+        " sys.exit(main(['convert-config', 'config=source.yml']))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert "the algorithm EAST is not here" in result.stderr
+
+
+def test_help_lists_its_keys(capsys):
+    assert main(["convert-config", "--help"]) == 0
+    printed = capsys.readouterr().out
+    assert "strict: true" in printed and "-o Global.epoch_num=5" in printed
+
+
+def test_the_example_of_the_docs_is_true(folder, capsys):
+    """docs/from-paddleocr.md shows a file, the command and its output."""
+    page = (ROOT / "docs" / "from-paddleocr.md").read_text(encoding="utf-8")
+    source, shown = re.search(r"```yaml\n# (?:.*?)\n(.*?)```.*?```console\n(.*?)```", page, re.DOTALL).groups()
+    assert yaml.safe_load(source)["Architecture"]
+    (folder / "words.yml").write_text(source, encoding="utf-8")
+    command, *expected = shown.strip().splitlines()
+    assert command == "$ python -m ocrexp convert-config config=words.yml"
+    assert main(command.split()[4:]) == 1  # a misspelt key is left behind
+    assert capsys.readouterr().out.splitlines() == expected
+    config = compose("train", ["experiment=words"])
+    assert config.model.neck.hidden_size == 64
+    assert list(config.model.image_shape) == [32, 160]

@@ -1,0 +1,394 @@
+"""What becomes of the keys of a PaddleOCR training file."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from omegaconf import OmegaConf
+
+from ocrexp.config.build import build, build_model
+from ocrexp.config.check import check
+from ocrexp.config.compose import compose
+from ocrexp.config.paddleocr import convert
+from ocrexp.config.paddleocr.experiment import Experiment
+from ocrexp.config.paddleocr.schedules import SCHEDULES, convert_schedule
+from ocrexp.config.paddleocr.source import Section
+from ocrexp.config.paths import shipped_conf
+from ocrexp.data.charset import from_characters
+from ocrexp.errors import ConfigError
+
+from .paddleocr_files import detector, optimizer, put, recogniser, write
+
+
+def converted(folder, tree, *overrides):
+    """The conversion, and the configuration that its experiment composes to."""
+    conversion = convert(write(folder, tree), "turned", overrides)
+    (folder / "experiment").mkdir(exist_ok=True)
+    (folder / "experiment" / "turned.yaml").write_text(conversion.text, encoding="utf-8")
+    config = compose("train", [f"hydra.searchpath=[file://{folder}]", "experiment=turned"])
+    check(config)
+    return conversion, config
+
+
+def notes(conversion, kind):
+    return [note.key for note in conversion.notes if note.kind == kind]
+
+
+def test_a_detector_keeps_its_values(tmp_path):
+    conversion, config = converted(tmp_path, detector())
+    assert conversion.complete
+    assert config.name == "turned"
+    assert config.model.neck.out_channels == 64
+    assert config.model.head.k == 40
+    assert (config.loss.alpha, config.loss.beta, config.loss.ohem_ratio) == (4, 8, 2)
+    assert config.postprocess.thresh == 0.2
+    assert (config.postprocess.box_thresh, config.postprocess.unclip_ratio) == (0.7, 1.7)  # 0.7 is PaddleOCR's default
+    assert (config.targets.shrink_ratio, config.targets.min_text_size) == (0.5, 6)
+    assert (config.targets.thresh_min, config.targets.thresh_max) == (0.2, 0.8)
+    warp = config.augment.warp
+    assert (warp.flip, list(warp.rotate), list(warp.scale)) == (0.25, [-7, 7], [0.6, 2])
+    assert (list(warp.size), warp.max_tries) == ([320, 256], 20)
+    assert config.augment.color_jitter is None
+    assert (config.preprocess.resize.limit_side_len, config.preprocess.resize.limit_type) == (960, "max")
+    assert (config.loader.batch_size, config.loader.eval_batch_size, config.loader.num_workers) == (5, 1, 3)
+    assert (config.dataset.root, config.dataset.train_labels, config.dataset.val_labels) == (
+        "pages", "train.txt", "val.txt",
+    )  # fmt: skip
+    assert (config.optim.lr, config.optim.weight_decay, config.optim.optimizer.beta2) == (0.002, 1e-5, 0.99)
+    trainer = config.trainer
+    assert (trainer.max_epochs, trainer.log_every_steps, trainer.save_every_epochs) == (6, 4, 2)
+    assert (trainer.eval_every_steps, trainer.eval_every_epochs, trainer.device) == (40, None, "cpu")
+
+
+def test_a_recogniser_keeps_its_values(tmp_path):
+    conversion, config = converted(tmp_path, recogniser())
+    assert conversion.complete
+    assert config.model.neck.hidden_size == 48
+    assert config.model.head.fc_decay == 0.001
+    assert list(config.model.image_shape) == [32, 128]
+    assert config.targets.max_text_length == 20
+    assert config.charset.lower and config.charset.unknown == "drop"  # PaddleOCR without a dictionary
+    assert config.metric.main == "accuracy_no_spaces"  # ignore_space is PaddleOCR's default
+    schedule = config.optim.schedule
+    assert schedule._target_.endswith("Cosine")
+    assert (schedule.warmup_epochs, schedule.warmup_extends, schedule.warmup_start) == (1, True, 0.0)
+    assert "resize" in config.augment and len(config.augment) == 1  # no augmentation of its own
+
+
+def test_every_key_is_carried_over_or_reported(tmp_path):
+    """A key that nobody looked at is reported, whatever it is called."""
+    tree = detector()
+    put(tree, "Global.learning_ratee", 1)
+    put(tree, "PostProcess.box_tresh", 0.4)
+    put(tree, "Train.dataset.transforms.5.MakeShrinkMap", {"shrink_ration": 0.3})
+    put(tree, "Extra", {"a": 1})
+    conversion, _ = converted(tmp_path, put(tree, "Train.dataset.transforms.4.MakeBorderMap.shrink_ratio", 0.4))
+    missing = {note.key: note for note in conversion.notes if note.kind == "missing"}
+    assert set(missing) == {
+        "Global.learning_ratee", "PostProcess.box_tresh",
+        "Train.dataset.transforms[5].MakeShrinkMap.shrink_ration", "Extra",
+    }  # fmt: skip
+    assert missing["PostProcess.box_tresh"].mend == "did you mean box_thresh?"
+    assert not conversion.complete
+    assert all("\n" not in line for line in conversion.lines())
+    for line in conversion.lines():
+        assert line.split(maxsplit=1)[1] in conversion.text  # the file says it as well
+
+
+def test_the_file_tells_dropped_from_missing(tmp_path):
+    tree = put(detector(), "Global.infer_img", "a.png")
+    put(tree, "Global.checkpoints", "./output/latest")
+    put(tree, "Train.dataset.transforms.3.EastRandomCropData.size", [64, 64])
+    conversion, _ = converted(tmp_path, tree)
+    assert "Global.infer_img" in notes(conversion, "dropped")
+    assert notes(conversion, "missing") == ["Global.checkpoints"]
+    assert "model.pretrained=./output/latest.pdparams starts anew from its weights" in conversion.text
+
+
+def test_overrides_are_read_as_yaml_and_may_hold_an_equals_sign(tmp_path):
+    _, config = converted(
+        tmp_path, detector(), "Global.epoch_num=3", "Optimizer.lr.learning_rate=1e-4", "Train.dataset.data_dir=a=b"
+    )
+    assert config.trainer.max_epochs == 3
+    assert config.optim.lr == 1e-4  # a text in YAML 1.1, and in PaddleOCR
+    assert config.dataset.root == "a=b"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"Architecture.algorithm": "EAST"}, "Architecture.algorithm: the algorithm EAST is not here"),
+        ({"Architecture.algorithm": "EAST"}, "known for det: DB"),
+        ({"Architecture.model_type": "table"}, "Architecture.model_type: table: here are det and rec"),
+        ({"Architecture.Models": {}}, "Architecture: a distillation of several models"),
+        ({"Architecture.Backbone.name": "MobileNetV4"}, "no detector backbone MobileNetV4 here; did you mean"),
+        ({"Architecture.Neck.name": "RSEFPN"}, "Architecture.Neck: there is no detector neck RSEFPN here"),
+        ({"Loss.name": "EASTLoss"}, "Loss.name: EASTLoss: here is DBLoss"),
+        ({"Optimizer.name": "Lamb"}, "Optimizer.name: there is no optimizer Lamb here; known: Adam, AdamW"),
+        ({"Optimizer.lr.name": "TwoStepCosine"}, "Optimizer.lr.name: there is no schedule TwoStepCosine here"),
+        ({"Optimizer.lr.learning_rate": "fast"}, "Optimizer.lr.learning_rate: 'fast' is no number"),
+        ({"Global.eval_batch_step": "often"}, "Global.eval_batch_step: 'often': write [first step, steps between]"),
+        ({"Train.dataset.name": "PGDataSet"}, "Train.dataset.name: there is no PGDataSet dataset here; known: Simple"),
+        ({"Train.loader": 3}, "Train.loader: 3 is no section with keys of its own"),
+        ({"Train.dataset.transforms": [{"a": 1, "b": 2}]}, "is not one part with its keys"),
+        ({"Loss.alpha": "much"}, "what the file says does not fit together here: loss.alpha: 'much' is no number"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_said_in_one_line(tmp_path, changes, message):
+    tree = detector()
+    for key, value in changes.items():
+        put(tree, key, value)
+    with pytest.raises(ConfigError) as caught:
+        convert(write(tmp_path, tree), "turned")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("Global: [1,\nb: 2", ":2: no YAML: "),
+        ("just a text", "no configuration"),
+        ("Global: {epoch_num: 3}", "it has no section Architecture"),
+        ("defaults: []\ntrainer: {}", "this is an ocrexp file"),
+        ("Architecture: {function: 'a,b'}\nGlobal: {}", "a file of PaddleOCR 1.x"),
+        ("Architecture: {model_type: det}", "it has no section Global, Optimizer, Train"),
+    ],
+)
+def test_what_is_no_training_file_is_said_in_one_line(tmp_path, text, message):
+    path = tmp_path / "a.yml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        convert(path, "turned")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_byte_order_mark_and_windows_line_ends_do_no_harm(tmp_path):
+    path = write(tmp_path, detector())
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    assert convert(path, "turned").complete
+
+
+def test_a_key_given_twice_is_reported(tmp_path):
+    path = write(tmp_path, detector())
+    path.write_text(path.read_text().replace("Global:\n", "Global:\n  epoch_num: 9\n"))
+    assert any(key.startswith("epoch_num (line ") for key in notes(convert(path, "turned"), "changed"))
+
+
+def test_an_augmenter_list_that_one_warp_cannot_do_goes_through_imgaug(tmp_path):
+    tree = detector()
+    shear = {"type": "Affine", "args": {"rotate": [-7, 7], "shear": [-3, 3]}}
+    put(tree, "Train.dataset.transforms.2.IaaAugment", {"augmenter_args": [{"type": "HorizontalFlip"}, shear]})
+    conversion, config = converted(tmp_path, tree)
+    assert conversion.complete
+    assert OmegaConf.to_container(config.augment.imgaug.augmenter_args) == [{"type": "Fliplr", "args": {}}, shear]
+    assert list(config.augment.crop.size) == [320, 256]
+
+
+def test_colour_jitter_and_pasted_words_are_carried_over(tmp_path):
+    tree = detector()
+    tree["Train"]["dataset"]["transforms"][2:2] = [{"ColorJitter": {"brightness": 0.1}}, {"CopyPaste": None}]
+    conversion, config = converted(tmp_path, tree)
+    assert conversion.complete
+    assert config.augment.color_jitter.brightness == 0.1
+    assert config.augment.copy_paste.objects_paste_ratio == 0.2
+
+
+def test_a_scale_of_albumentations_is_said_to_be_one(tmp_path):
+    """Its RandomScale takes 1 + scale_limit; files that came over from imgaug give the scale itself."""
+    tree = detector()
+    scale = {"type": "RandomScale", "args": {"scale_limit": [0.5, 3]}}
+    put(tree, "Train.dataset.transforms.2.IaaAugment", {"augmenter_args": [scale]})
+    conversion, config = converted(tmp_path, tree)
+    assert list(config.augment.warp.scale) == [1.5, 4]
+    assert conversion.complete and "1 + scale_limit" in conversion.text
+
+
+def test_a_transform_that_is_not_here_is_missing(tmp_path):
+    tree = recogniser()
+    tree["Train"]["dataset"]["transforms"].insert(1, {"SVTRRecAug": {"aug_type": 0}})
+    conversion, _ = converted(tmp_path, tree)
+    assert notes(conversion, "missing") == ["Train.dataset.transforms: SVTRRecAug"]
+
+
+def test_lists_in_two_folders_are_missing_what_they_need(tmp_path):
+    conversion, _ = converted(tmp_path, put(detector(), "Eval.dataset.data_dir", "other/"))
+    assert notes(conversion, "missing") == ["Eval.dataset.data_dir"]
+
+
+def test_lmdb_folders_and_shares_of_lists(tmp_path):
+    tree = recogniser()
+    for part, folder in (("Train", "data/MJ/training"), ("Eval", "data/validation")):
+        own = tree[part]["dataset"]
+        own |= {"name": "LMDBDataSet", "data_dir": folder}
+        del own["label_file_list"]
+    conversion, config = converted(tmp_path, tree)
+    assert conversion.complete
+    assert (config.dataset.root, config.dataset.train, config.dataset.val) == ("data", "MJ/training", "validation")
+    lists = put(detector(), "Train.dataset.label_file_list", ["pages/a.txt", "lists/b.txt"])
+    _, config = converted(tmp_path, put(lists, "Train.dataset.ratio_list", [1.0, 0.3]))
+    assert list(config.dataset.train_labels) == ["a.txt", "../lists/b.txt"]
+    assert list(config.dataset.ratios) == [1.0, 0.3]
+
+
+def test_pictures_of_a_recogniser(tmp_path):
+    tree = recogniser()
+    put(tree, "Global.character_dict_path", "keys.txt")
+    put(tree, "Global.use_space_char", True)
+    tree["Train"]["dataset"]["transforms"][1:1] = [
+        {"RecConAug": {"prob": 0.3, "ext_data_num": 2, "image_shape": [32, 128, 3], "max_text_length": 20}},
+        {"RecAug": {"tia_prob": 0.1, "blur_prob": 0.2}},
+    ]
+    tree["Train"]["dataset"]["transforms"].pop(4)
+    tree["Train"]["dataset"] |= {"name": "MultiScaleDataSet", "ds_width": False, "ext_op_transform_idx": 1}
+    tree["Train"]["sampler"] = {
+        "name": "MultiScaleSampler", "scales": [[128, 32], [100, 50]], "first_bs": 7, "fix_bs": False,
+        "divided_factor": [8, 16], "is_training": True,
+    }  # fmt: skip
+    conversion, config = converted(tmp_path, tree)
+    assert conversion.complete, conversion.lines()
+    assert (config.charset.path, config.charset.use_space_char, config.charset.lower) == ("keys.txt", True, False)
+    assert (config.augment.con_aug.prob, config.augment.con_aug.ext_data_num) == (0.3, 2)
+    assert (config.augment.rec_aug.tia_prob, config.augment.rec_aug.blur_prob) == (0.1, 0.2)
+    assert config.augment.rec_aug.crop_prob == 0.4  # PaddleOCR's default
+    assert OmegaConf.to_container(config.loader.multi_scale) == {
+        "sizes": [[32, 128], [48, 96]], "by_ratio": False, "fix_batch": False,
+    }  # fmt: skip
+    assert config.loader.batch_size == 7
+    assert list(config.augment)[-1] == "resize"
+
+
+def test_optimizers_and_what_they_clip(tmp_path):
+    tree = recogniser()
+    tree["Optimizer"] = {
+        "name": "AdamW", "lr": {"name": "Piecewise", "values": [0.01, 0.001], "decay_epochs": [4]}, "clip_norm": 5.0,
+        "no_weight_decay_name": "norm bias", "one_dim_param_no_weight_decay": True,
+    }  # fmt: skip
+    _, config = converted(tmp_path, tree)
+    assert (config.optim.weight_decay, config.optim.no_decay_1d) == (0.01, True)  # AdamW's default in PaddleOCR
+    assert (config.optim.clip_norm, config.optim.clip_scope) == (5.0, "tensor")
+    assert list(config.optim.no_decay_names) == ["norm", "bias"]
+    assert (config.optim.lr, list(config.optim.schedule.factors)) == (0.01, [1.0, 0.1])
+    put(tree, "Optimizer.clip_norm_global", 2.0)
+    conversion, config = converted(tmp_path, tree)
+    assert (config.optim.clip_norm, config.optim.clip_scope) == (2.0, "global")
+    assert notes(conversion, "missing") == ["Optimizer.clip_norm"]
+
+
+def test_rates_are_paddleocrs(oracle):
+    """Each schedule, as converted, gives the rates that PaddleOCR used (up to the run's end, where it goes on)."""
+    recorded = json.loads((oracle / "pipeline" / "lr_schedules.json").read_text())["cases"]
+    rates = np.load(oracle / "pipeline" / "lr_schedules.npz")
+    compared = set()
+    for name, case in recorded.items():
+        schedule = case["config"]["name"]
+        if schedule not in SCHEDULES or name.endswith("past_end") or name == "OneCycle.warmup":
+            continue  # OneCycle rises twice in PaddleOCR
+        experiment = Experiment()
+        convert_schedule(experiment, Section("", {"Optimizer": {"lr": case["config"]}}))
+        node = OmegaConf.load(shipped_conf() / "scheduler" / f"{experiment.choices['scheduler']}.yaml")
+        optim = OmegaConf.merge({"optim": {"schedule": node}}, experiment.nested()).optim
+        steps = case["step_each_epoch"]
+        own = build(optim.schedule)(lr=optim.lr, total_steps=steps * case["epochs"], steps_per_epoch=steps)
+        length = min(len(rates[name]), steps * case["epochs"])
+        assert np.allclose([own(step) for step in range(length)], rates[name][:length], rtol=1e-12, atol=1e-15), name
+        compared.add(schedule)
+    assert compared == set(SCHEDULES)
+
+
+# Golden file: characters of its dictionary, maximum length of its labels, resize of its images, label encoder.
+NETWORKS = {
+    "det_mv3_db": None,
+    "ch_det_mv3_db_v2.0": None,
+    "det_r18_vd_db": None,
+    "det_r50_vd_db": None,
+    "rec_mv3_none_bilstm_ctc": ("CTC", {"RecResizeImg": {"image_shape": [3, 32, 100]}}),
+    "rec_mv3_none_none_ctc": ("CTC", {"RecResizeImg": {"image_shape": [3, 32, 100]}}),
+    "rec_mv3_tps_bilstm_ctc": ("CTC", {"RecResizeImg": {"image_shape": [3, 32, 100]}}),
+    "rec_mv3_tps_bilstm_att": ("Attn", {"RecResizeImg": {"image_shape": [3, 32, 100]}}),
+    "rec_r34_vd_none_bilstm_ctc": ("CTC", {"RecResizeImg": {"image_shape": [3, 32, 100]}}),
+    "rec_svtrnet": ("CTC", {"SVTRRecResizeImg": {"image_shape": [3, 64, 256], "padding": False}}),
+    "en_PP-OCRv3_rec": ("Multi", {"RecResizeImg": {"image_shape": [3, 48, 320]}}),
+    "en_PP-OCRv3_rec_ctc": ("CTC", {"RecResizeImg": {"image_shape": [3, 48, 320]}}),
+    "en_PP-OCRv4_rec": ("Multi", {"RecResizeImg": {"image_shape": [3, 48, 320]}}),
+    "rec_mtb_nrtr": ("NRTR", {"GrayRecResizeImg": {"image_shape": [100, 32], "resize_type": "PIL"}}),
+    "rec_r31_sar": ("SAR", {"SARRecResizeImg": {"image_shape": [3, 48, 48, 160]}}),
+    "rec_vit_parseq": ("ParseQ", {"RecResizeImg": {"image_shape": [3, 32, 128], "padding": False}}),
+    "rec_vitstr_none_ce": (
+        "ViTSTR", {"GrayRecResizeImg": {"image_shape": [224, 224], "resize_type": "PIL", "scale": False}},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks_have_paddleocrs_parameters(tmp_path, oracle, name):
+    """Names and shapes of all parameters and buffers, for each golden network that this project has."""
+    golden = json.loads((oracle / "models" / f"{name}.json").read_text(encoding="utf-8"))
+    charset = None
+    if NETWORKS[name] is not None:
+        charset = from_characters([chr(0x4E00 + i) for i in range(_characters(golden))])
+    conversion, config = converted(tmp_path, _as_source(golden, NETWORKS[name]))
+    assert conversion.complete, conversion.lines()
+    model = build_model(config, charset)
+    assert {key: list(value.shape) for key, value in model.state_dict().items()} == {
+        key: shape for key, shape, _ in golden["parameters"]
+    }
+    trainable = sum(int(parameter.size) for parameter in model.parameters() if not parameter.stop_gradient)
+    assert trainable == golden["trainable"]
+
+
+def _characters(golden):
+    """How many characters the classes of a golden network's head are for."""
+    head = golden["architecture"]["Head"]
+    if "out_channels_list" in head:
+        return head["out_channels_list"]["CTCLabelDecode"] - 1
+    special = {"AttentionHead": 2, "Transformer": 4, "SARHead": 3, "ParseQHead": 3}.get(head["name"], 1)
+    if golden["architecture"]["algorithm"] == "ViTSTR":
+        special = 2
+    return head["out_channels"] - special
+
+
+def _as_source(golden, pictures):
+    """A training file with the golden network's Architecture and Loss."""
+    tree = detector() if pictures is None else recogniser()
+    architecture, loss = golden["architecture"], golden["loss"]
+    architecture["Head"].pop("out_channels", None)
+    architecture["Head"].pop("out_channels_list", None)
+    tree |= {"Architecture": architecture, "Loss": loss, "Optimizer": optimizer()}
+    if pictures is not None:
+        kind, resize = pictures
+        guide = {"gtc_encode": "NRTRLabelEncode"} if name_of_guide(architecture) == "NRTRHead" else None
+        steps = [{f"{kind}LabelEncode": guide}, resize]
+        tree["Train"]["dataset"]["transforms"] = tree["Eval"]["dataset"]["transforms"] = steps
+        tree["PostProcess"] = {"name": f"{'CTC' if kind == 'Multi' else kind}LabelDecode"}
+        tree["Global"]["max_text_length"] = golden["character"]["max_text_length"]
+    return tree
+
+
+def name_of_guide(architecture):
+    return next((name for part in architecture["Head"].get("head_list", []) for name in part if name != "CTCHead"), "")
+
+
+def test_real_files_convert():
+    """Every det and rec file of a PaddleOCR checkout either converts or says in one line why not."""
+    folder = os.environ.get("OCREXP_PADDLEOCR_CONFIGS")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("PaddleOCR's configs are not here: set OCREXP_PADDLEOCR_CONFIGS to their folder")
+    results = {}
+    for path in sorted(Path(folder).rglob("*.yml")):
+        try:
+            results[path.name] = convert(path, "turned").complete
+        except ConfigError as error:
+            results[path.name] = False
+            assert "\n" not in str(error), path
+            assert "does not fit together" not in str(error), path
+    assert any(results.values())
+    for name in (
+        "rec_mv3_none_bilstm_ctc.yml", "rec_r34_vd_none_bilstm_ctc.yml", "rec_svtrnet.yml", "en_PP-OCRv3_rec.yml",
+        "en_PP-OCRv4_rec.yml", "rec_mtb_nrtr.yml", "rec_mv3_tps_bilstm_att.yml", "det_mv3_db.yml",
+        "det_r50_vd_db.yml", "ch_det_res18_db_v2.0.yml",
+    ):  # fmt: skip
+        assert results.get(name, True), name
