@@ -124,20 +124,23 @@ def _read(folder: Path) -> _Database:
                 continue
             digest.update(b"%d\t%d\t%b" % (number, len(value), value))
             has_label[number] = True
-            where = f"{folder}:{_key(_LABEL, number)}"
             try:
                 text = value.decode("utf-8")
             except UnicodeDecodeError as error:
-                fault("label(s) that are not UTF-8 left out", f"{where} (byte 0x{value[error.start]:02x})")
+                where = f"{folder}:{_key(_LABEL, number)} (byte 0x{value[error.start]:02x})"
+                fault("label(s) that are not UTF-8 left out", where)
                 continue
             if not text.strip():
-                fault("empty label(s) left out", where)
+                fault("empty label(s) left out", f"{folder}:{_key(_LABEL, number)}")
                 continue
             labels[number] = text
-        has_image = np.zeros(count + 1, bool)
-        for number, _ in _entries(transaction, _IMAGE, values=False):
-            if 1 <= number <= count:
-                has_image[number] = True
+        # Small images lie beside their keys, so to look at all keys is to read half the file: count first.
+        complete = transaction.stat()["entries"] == 1 + int(has_label.sum()) + beyond + count
+        has_image = np.full(count + 1, complete)
+        if not complete:
+            for number, _ in _entries(transaction, _IMAGE, values=False):
+                if 1 <= number <= count:
+                    has_image[number] = True
     absent = (np.flatnonzero(~has_label[1:]) + 1).tolist()
     if absent:
         last = int(np.flatnonzero(has_label)[-1]) if has_label.any() else 0
