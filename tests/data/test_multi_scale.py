@@ -1,6 +1,7 @@
 """Batches of several sizes: none lost or doubled, the same for any ranks, pixels about constant."""
 
 from collections import Counter
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -183,6 +184,16 @@ def test_the_size_reaches_the_resize(words, workers, monkeypatch):
     whole.close()
     entered.close()
     assert not overflows
+
+
+def test_images_drawn_anew_have_no_ratio_to_sort_by(words):
+    drawn = [replace(record, draw=lambda epoch: (b"", ("word",))) for record in words]
+    with pytest.raises(ConfigError, match=r"drawn anew every epoch: set by_ratio=false or dataset\.endless=false"):
+        build_train_loader(
+            TrainPipeline(drawn, [], 0), task="rec", ratios=None, seed=3, rank=0, world_size=1, batch_size=2,
+            eval_batch_size=1, num_workers=0, prefetch=2, shuffle=True, drop_last=False,
+            multi_scale={"sizes": RATIO_SIZES, "by_ratio": True, "fix_batch": False},
+        )  # fmt: skip
 
 
 def test_sizes_from_headers(tmp_path, monkeypatch):
