@@ -11,7 +11,7 @@ import yaml
 from ocrexp.__main__ import main
 from ocrexp.config.compose import compose
 
-from ..config.paddleocr_files import detector, put, write
+from ..config.paddleocr_files import detector, put, recogniser, write
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -41,6 +41,14 @@ def test_a_written_file_is_not_overwritten_unasked(folder, capsys):
     assert (folder / "a.yaml").read_text() == "mine"
     assert main(["convert-config", "config=source.yml", "out=a.yaml", "overwrite=true"]) == 0
     assert "put it into conf/experiment, then python -m ocrexp experiment=a" in capsys.readouterr().out
+
+
+def test_an_experiment_of_the_same_name_is_not_taken_for_the_new_one(folder):
+    write(folder, detector())
+    assert main(["convert-config", "config=source.yml"]) == 0
+    write(folder, recogniser())
+    assert main(["convert-config", "config=source.yml", "overwrite=true"]) == 0
+    assert compose("train", ["experiment=source"]).task == "rec"
 
 
 def test_what_is_left_behind_makes_the_exit_code_1(folder, capsys):

@@ -107,5 +107,5 @@ def put(tree: Tree, key: str, value: Any) -> Tree:
     *parents, last = key.split(".")
     for name in parents:
         node = node[int(name)] if isinstance(node, list) else node[name]
-    node[last] = value
+    node[int(last) if isinstance(node, list) else last] = value
     return tree

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+import paddle
 import pytest
 from omegaconf import OmegaConf
 
@@ -232,6 +233,9 @@ def test_lmdb_folders_and_shares_of_lists(tmp_path):
     _, config = converted(tmp_path, put(lists, "Train.dataset.ratio_list", [1.0, 0.3]))
     assert list(config.dataset.train_labels) == ["a.txt", "../lists/b.txt"]
     assert list(config.dataset.ratios) == [1.0, 0.3]
+    put(lists, "Train.dataset.data_dir", "/data")
+    _, config = converted(tmp_path, put(lists, "Train.dataset.label_file_list", ["/data/x/a.txt", "/b.txt", "c.txt"]))
+    assert list(config.dataset.train_labels) == ["x/a.txt", "/b.txt", str(Path.cwd() / "c.txt")]
 
 
 def test_pictures_of_a_recogniser(tmp_path):
@@ -259,6 +263,25 @@ def test_pictures_of_a_recogniser(tmp_path):
     }  # fmt: skip
     assert config.loader.batch_size == 7
     assert list(config.augment)[-1] == "resize"
+
+
+def test_an_attention_head_has_as_many_steps_as_its_labels(tmp_path):
+    """It runs freely, as PaddleOCR's training lets it, so that the loss compares step by step."""
+    tree = recogniser()
+    put(tree, "Architecture.algorithm", "RARE")
+    put(tree, "Architecture.Head", {"name": "AttentionHead", "hidden_size": 32})
+    put(tree, "Loss.name", "AttentionLoss")
+    put(tree, "PostProcess.name", "AttnLabelDecode")
+    for part in ("Train", "Eval"):
+        put(tree, f"{part}.dataset.transforms.1", {"AttnLabelEncode": None})
+    conversion, config = converted(tmp_path, tree)
+    assert conversion.complete
+    charset = from_characters("abc")
+    head = build(config.model.head, in_channels=8, out_channels=charset.class_counts()["attention"])
+    sample = build(config.targets)(charset=charset)({"texts": ["ab"]}, np.random.default_rng(0))
+    outputs = head(paddle.zeros([1, 5, 8]))
+    loss = build(config.loss)(outputs, {"label_attention": paddle.to_tensor(sample["label_attention"][None])})
+    assert np.isfinite(float(loss["loss"]))
 
 
 def test_optimizers_and_what_they_clip(tmp_path):

@@ -64,7 +64,7 @@ def convert(path: Path, name: str, overrides: Sequence[str] = ()) -> Conversion:
         convert_recognition(experiment, root, network.kind, length)
     _leftovers(experiment, root, doubled)
     experiment.order()
-    composed = _compose(experiment, name)
+    composed = _compose(experiment)
     experiment.without_implied(composed)
     _check(experiment, composed)
     return Conversion(experiment.render(_head(path, name, overrides)), experiment.notes, root.count(), network.model)
@@ -88,10 +88,11 @@ def _head(path: Path, name: str, overrides: Sequence[str]) -> list[str]:
     return [*lines, f"  command    python -m ocrexp experiment={name}"]
 
 
-def _compose(experiment: Experiment, name: str) -> DictConfig:
+def _compose(experiment: Experiment) -> DictConfig:
     """The configuration that the chosen parts compose to, still without the file's values."""
     from ocrexp.config.compose import compose
 
+    name = "_conversion"  # no file of ours or the user's: an experiment of the same name may be there already
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "experiment").mkdir()
         choices = experiment.render([], values=False)

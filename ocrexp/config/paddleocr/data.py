@@ -78,11 +78,21 @@ def _label_files(experiment: Experiment, train: Section, evaluation: Section) ->
         files = [files] if isinstance(files, str) else files
         if not files:
             raise ConfigError(f"{dataset.key('label_file_list')}: no label file is given")
-        names = [os.path.relpath(str(file), root) if not Path(str(file)).is_absolute() else str(file) for file in files]
+        names = [_below(str(file), root) for file in files]
         experiment.set(
             f"dataset.{key}", names[0] if len(names) == 1 else names,
             f"{dataset.key('label_file_list')}: here from dataset.root on",
         )  # fmt: skip
+
+
+def _below(path: str, root: str) -> str:
+    """A path, in PaddleOCR from the folder one starts in, as seen from `root`; absolute if it does not lie below an
+    absolute one."""
+    if Path(root).is_absolute():
+        absolute = os.path.normpath(Path.cwd() / path)
+        seen = os.path.relpath(absolute, root)
+        return absolute if seen.startswith("..") else seen
+    return path if Path(path).is_absolute() else os.path.relpath(path, root)
 
 
 def _lmdb(experiment: Experiment, train: Section, evaluation: Section) -> None:

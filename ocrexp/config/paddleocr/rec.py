@@ -26,10 +26,11 @@ def convert_recognition(experiment: Experiment, root: Section, kind: str, max_te
     """Everything of a recogniser but its network, its optimizer and the section Global's general keys."""
     _charset(experiment, root.section("Global"))
     experiment.choose("targets", _TARGETS.get(kind, kind))
-    experiment.set(
-        "targets.max_text_length", max_text_length,
-        f"Global.max_text_length: {_length_remark(kind)}",
-    )  # fmt: skip
+    if kind == "attention":  # as many steps as PaddleOCR, which needs two of them for begin and end
+        experiment.set("targets.max_text_length", max_text_length - 2, "Global.max_text_length without begin and end")
+        experiment.set("model.head.max_text_length", max_text_length, "Global.max_text_length: steps")
+    else:
+        experiment.set("targets.max_text_length", max_text_length, f"Global.max_text_length: {_length_remark(kind)}")
     _loss(experiment, root.section("Loss"), kind)
     decoder = root.section("PostProcess")
     _expect(decoder, _DECODERS[kind], kind)
