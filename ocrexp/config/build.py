@@ -233,7 +233,7 @@ def build_eval_loader(config: DictConfig, source: DataSource, rank: int = 0, wor
 
 
 def _loader(config: DictConfig) -> dict[str, Any]:
-    return dict(OmegaConf.to_container(config.loader))  # type: ignore[arg-type]
+    return dict(OmegaConf.to_container(config.loader, resolve=True))  # type: ignore[arg-type]
 
 
 def build_metric(config: DictConfig) -> Metric:
@@ -261,7 +261,7 @@ def trainer_settings(config: DictConfig) -> TrainerSettings:
     """The node `trainer` as its dataclass; raises ConfigError for values that cannot be."""
     from ocrexp.engine.settings import TrainerSettings
 
-    return TrainerSettings(**dict(OmegaConf.to_container(config.trainer)))  # type: ignore[arg-type]
+    return TrainerSettings(**dict(OmegaConf.to_container(config.trainer, resolve=True)))  # type: ignore[arg-type]
 
 
 def learning_rate(config: DictConfig, world_size: int = 1) -> float:

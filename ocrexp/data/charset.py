@@ -47,7 +47,8 @@ class Coverage:
         shown = ", ".join(f"{describe(c)} {n}×" for c, n in self.unknown.most_common(5))
         more = f" and {len(self.unknown) - 5} more" if len(self.unknown) > 5 else ""
         return (
-            f"{len(self.unknown)} characters outside the charset, {self.unknown.total()} times in {self.incomplete} of "
+            f"{len(self.unknown)} character{'s' if len(self.unknown) > 1 else ''} outside the charset, "
+            f"{self.unknown.total()} times in {self.incomplete} of "
             f"{self.texts} labels: {shown}{more}"
         )
 
