@@ -75,6 +75,13 @@ def test_a_choice_on_the_command_line_wins_over_the_task():
     assert config.augment.warp.flip == 0
 
 
+def test_drawn_words_are_written_in_the_charset():
+    dataset = compose("train", ["model=crnn_mbv3", "charset=digits"]).dataset
+    assert dataset.characters == "0123456789"
+    dataset = compose("train", ["model=crnn_mbv3", "charset=dictionary", "charset.path=dict.txt"]).dataset
+    assert (dataset.characters, dataset.dictionary) == (None, "dict.txt")
+
+
 def test_optimizer_values_stand_at_optim():
     config = compose("train", ["optimizer=adamw", "optim.lr=1e-4"])
     assert config.optim.lr == 1e-4

@@ -88,7 +88,7 @@ class SynthRec:
         val_words: int = 1000,
         seed: int = 0,
         endless: bool = False,
-        characters: str | None = None,
+        characters: str | Sequence[str] | None = None,
         dictionary: str | None = None,
         use_space_char: bool = False,
         max_length: int = 25,

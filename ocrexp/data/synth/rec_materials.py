@@ -101,8 +101,9 @@ def _written(path: Path, drawable: list[str], report: list[str]) -> list[str]:
     return words
 
 
-def checked_characters(characters: str) -> str:
-    """The characters as they are. Raises ConfigError for repeated and for invisible ones."""
+def checked_characters(entries: str | Sequence[str]) -> str:
+    """The entries of one code point. Raises ConfigError for repeated and for invisible ones."""
+    characters = "".join(entry for entry in entries if len(entry) == 1)
     require(any(not c.isspace() for c in characters), "characters", repr(characters), "at least one that is no blank")
     twice = sorted({c for c in characters if characters.count(c) > 1})
     require(not twice, "characters", f"…{''.join(twice)}…", "each character once")
