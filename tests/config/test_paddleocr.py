@@ -277,7 +277,7 @@ def test_an_attention_head_has_as_many_steps_as_its_labels(tmp_path):
     conversion, config = converted(tmp_path, tree)
     assert conversion.complete
     charset = from_characters("abc")
-    head = build(config.model.head, in_channels=8, out_channels=charset.class_counts()["attention"])
+    head = build(config.model.head)(in_channels=8, out_channels=charset.class_counts()["attention"])
     sample = build(config.targets)(charset=charset)({"texts": ["ab"]}, np.random.default_rng(0))
     outputs = head(paddle.zeros([1, 5, 8]))
     loss = build(config.loss)(outputs, {"label_attention": paddle.to_tensor(sample["label_attention"][None])})
