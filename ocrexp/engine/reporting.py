@@ -135,7 +135,8 @@ class Reporter:
         """How many samples of an epoch could not be used, and why: one line a reason."""
         for reason, count in reasons.most_common():
             such = f", such as {examples[reason][0]}" if examples.get(reason) else ""
-            self.say("epoch %d: %d samples could not be used: %s%s", epoch + 1, count, reason, such)
+            samples = "sample" if count == 1 else "samples"
+            self.say("epoch %d: %d %s could not be used: %s%s", epoch + 1, count, samples, reason, such)
 
     def evaluation(self, result: EvalResult, state: TrainState, lr: float, is_best: bool) -> None:
         """An evaluation's figures, and advice when the main one keeps being 0."""
