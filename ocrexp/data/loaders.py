@@ -61,6 +61,10 @@ def build_train_loader(
     if multi_scale is None:
         sampler = EpochSampler(counts, ratios, batch_size, seed, shuffle, drop_last, rank, world_size)
     else:
+        if task != "rec":
+            raise ConfigError(
+                "loader.multi_scale is for recognition: the crops of detection have augment.warp.size; set it to null"
+            )
         by_ratio = multi_scale["by_ratio"]
         sampler = MultiScaleSampler(
             counts,

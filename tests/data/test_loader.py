@@ -363,6 +363,13 @@ def test_training_loader_draws_by_list(images):
     assert sorted(int(batch["index"][0]) for batch in loader.epoch(0)) == [0, 1, 2]
 
 
+def test_several_sizes_are_refused_for_detection(images):
+    pipeline = TrainPipeline(images, [], 0)
+    several = {"sizes": [[32, 64]], "by_ratio": False, "fix_batch": False}
+    with pytest.raises(ConfigError, match=r"loader\.multi_scale is for recognition"):
+        build_train_loader(pipeline, ratios=None, seed=0, rank=0, world_size=1, multi_scale=several, **NODE)
+
+
 def test_repetitions_within_an_epoch_are_augmented_anew(images):
     def noise(sample, rng):
         sample["image"] = np.full((4, 4, 3), rng.integers(1 << 8, size=3), np.uint8)
