@@ -6,12 +6,12 @@ the file written) or file:N (at the N-th flush, link or rename). It goes on from
 
 import logging
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import Any
 
 import paddle
+from killing import KillAfter, kill
 
 from ocrexp.augment.photometric import ColorJitter
 from ocrexp.augment.warp import RandomWarpCrop
@@ -44,19 +44,6 @@ LOADER: dict[str, Any] = {
     "batch_size": 2, "eval_batch_size": 1, "num_workers": 2, "prefetch": 2, "shuffle": True, "drop_last": False,
     "rank": 0, "world_size": 1,
 }  # fmt: skip
-
-
-def kill() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-class KillAfter(Callback):
-    def __init__(self, step: int) -> None:
-        self.step = step
-
-    def on_step_end(self, run: Any, values: Any) -> None:
-        if run.step == self.step:
-            kill()
 
 
 def kill_in_save(number: int) -> None:

@@ -1,6 +1,7 @@
 """A run killed with SIGKILL at several instants and taken up again ends as one that was never interrupted, bit for bit.
 
-The real parts: DB on drawn images, two workers, augmentation, weight averaging, saves and evaluations in mid-epoch.
+The real parts: a detector, and recognisers in batches of several sizes, on drawn images; two workers, augmentation,
+weight averaging, saves and evaluations in mid-epoch.
 """
 
 import json
@@ -8,14 +9,18 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
 import numpy as np
 import paddle
 import pytest
+from rec_words import BY_RATIO, MODEL, SIZES, draw_words
 from standins import assert_same
 
+from ocrexp.data.image_size import read_aspects
+from ocrexp.data.multi_scale import MultiScaleSampler
 from ocrexp.engine.checkpoint import CheckpointStore
 
 SCRIPT = Path(__file__).with_name("db_run.py")
@@ -55,7 +60,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _run(data: Path, run_dir: Path, *instant: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(SCRIPT.parents[2])}
     command = [sys.executable, str(SCRIPT), str(data), str(run_dir), *instant]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
 
 
 def test_killed_and_resumed_equals_uninterrupted(drawn: Path, tmp_path: Path) -> None:
@@ -68,6 +73,63 @@ def test_killed_and_resumed_equals_uninterrupted(drawn: Path, tmp_path: Path) ->
     run = _run(drawn, cut)
     assert run.returncode == 0, run.stderr
 
+    _assert_equal_runs(whole, cut, steps=60)
+
+
+def _recogniser(run_dir: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command line, in a process of its own."""
+    paths = os.pathsep.join([str(SCRIPT.parent), str(SCRIPT.parents[2])])
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": paths}
+    command = [sys.executable, "-m", "ocrexp", *arguments, f"run_dir={run_dir}"]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
+
+
+def _train_whole_and_cut(tmp_path: Path, overrides: list[str], kill_after: int) -> tuple[Path, Path]:
+    """The same training at once, and killed and resumed."""
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    train = [
+        *MODEL, "trainer.max_epochs=2", "trainer.ema_decay=0.9", "loader.batch_size=4", "loader.num_workers=2",
+        "trainer.save_every_steps=4", "trainer.eval_every_steps=11", "trainer.eval_every_epochs=null", "callbacks=none",
+        *overrides,
+    ]  # fmt: skip
+
+    def in_pieces() -> None:
+        run = _recogniser(cut, *train, f"+callbacks.kill={{_target_: killing.KillAfter, step: {kill_after}}}")
+        assert run.returncode == -signal.SIGKILL, run.stderr
+        run = _recogniser(cut, "resume", "callbacks=none")
+        assert run.returncode == 0, run.stderr
+        assert f"from step {kill_after - 2} on" in run.stderr  # the last one that was saved
+
+    with ThreadPoolExecutor() as pool:
+        pieces = pool.submit(in_pieces)
+        run = _recogniser(whole, *train)
+        pieces.result()
+    assert run.returncode == 0, run.stderr
+    return whole, cut
+
+
+def test_a_recogniser_with_sizes_by_aspect_goes_on_exactly(tmp_path: Path) -> None:
+    words = draw_words(tmp_path / "words")
+    images = [words / line.split("\t")[0] for line in (words / "train_list.txt").read_text().splitlines()]
+    plan = MultiScaleSampler([len(images)], read_aspects(images), None, SIZES, 4, seed=0).plan(1)
+    assert len(plan) == 15  # so the save of step 20 is five batches into the second epoch,
+    assert len({batch.size for batch in plan[5:]}) == 3  # with batches of several sizes to come
+
+    whole, cut = _train_whole_and_cut(tmp_path, [*BY_RATIO, f"dataset.root={words}", "augment=rec"], kill_after=22)
+    _assert_equal_runs(whole, cut, steps=30)
+
+
+def test_a_recogniser_on_endless_words_goes_on_exactly(tmp_path: Path) -> None:
+    endless = [
+        "dataset=synth_rec", "dataset.endless=true", "dataset.train_words=24", "dataset.val_words=4",
+        "dataset.workers=1", f"dataset.cache_dir={tmp_path / 'cache'}",
+    ]  # fmt: skip
+    whole, cut = _train_whole_and_cut(tmp_path, endless, kill_after=14)
+    _assert_equal_runs(whole, cut, steps=16)  # 8 an epoch: saved in the middle of the second
+
+
+def _assert_equal_runs(whole: Path, cut: Path, steps: int) -> None:
+    """Weights, optimizer, average, what is known of the best, and the loss of every step: bit for bit."""
     for name in ("latest", "best_accuracy"):
         for suffix in ("pdparams", "pdopt"):
             left, right = (paddle.load(str(path / f"checkpoints/{name}.{suffix}")) for path in (whole, cut))
@@ -78,7 +140,7 @@ def test_killed_and_resumed_equals_uninterrupted(drawn: Path, tmp_path: Path) ->
         assert left["train_state"][key] == right["train_state"][key], key
     losses = [_column(path / "metrics.csv", "train/loss") for path in (whole, cut)]
     assert losses[0] == losses[1]
-    assert len(losses[0]) == 60
+    assert len(losses[0]) == steps
 
 
 def _column(path: Path, name: str) -> list[tuple[str, str]]:
