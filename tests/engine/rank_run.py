@@ -1,6 +1,7 @@
-"""One rank of a training of the stand-ins; started by test_distributed.py through paddle.distributed.launch.
+"""One rank of a training; started by test_distributed.py through paddle.distributed.launch.
 
-python rank_run.py RUN_DIR MODE: plain, nan (rank 1 meets one) or slow (long enough to be interrupted).
+python rank_run.py RUN_DIR MODE: of the stand-ins plain, nan (rank 1 meets one) or slow (long enough to be interrupted);
+rec: a recogniser on the words that are drawn in `words` beside RUN_DIR.
 """
 
 import sys
@@ -10,12 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rec_words import BY_RATIO, MODEL
 from standins import Closeness, FakeEvalLoader, FakeLoader, Net, make_batch, make_trainer, read_value
 
+from ocrexp.commands.train import build_trainer
+from ocrexp.config.compose import compose
+from ocrexp.config.frozen import JobInfo, write_job
 from ocrexp.engine import distributed
 from ocrexp.engine.evaluator import Evaluator
 from ocrexp.engine.seed import seed_everything
 from ocrexp.errors import OcrexpError
+from ocrexp.models.layers import is_batch_norm
 from ocrexp.types import Batch
 
 
@@ -54,6 +60,7 @@ class RankEvalLoader(FakeEvalLoader):
 
 def trainer_of(run_dir: Path, mode: str) -> Any:
     """Neither norms nor dropout: both see a rank's samples by themselves. The loss is a mean over samples."""
+    distributed.start_process_group()
     seed_everything(5)
     return make_trainer(
         run_dir,
@@ -67,23 +74,47 @@ def trainer_of(run_dir: Path, mode: str) -> Any:
     )
 
 
+def recogniser_of(run_dir: Path) -> Any:
+    """An epoch of a CRNN in batches of several sizes, 8 images of the first; norms keep and use their statistics."""
+    config = compose(
+        "train",
+        [
+            *MODEL, *BY_RATIO, f"dataset.root={run_dir.parent / 'words'}", "augment=rec", "loader.num_workers=0",
+            f"loader.batch_size={8 // distributed.world_size()}", "loader.drop_last=true", "trainer.max_epochs=1",
+            "callbacks=none",
+        ],
+    )  # fmt: skip
+    write_job(run_dir, config, JobInfo(name="rec"))
+    trainer = build_trainer(run_dir, config)
+    for layer in trainer.model.sublayers():
+        if is_batch_norm(layer):
+            layer._use_global_stats = True
+    return trainer
+
+
+def keep_gradients(trainer: Any) -> dict[str, np.ndarray]:
+    """A dict that gets the gradients of the trainer's first step."""
+    first: dict[str, np.ndarray] = {}
+    update = trainer._stepper._update
+
+    def watched() -> None:
+        if not first:
+            learnt = [(name, value) for name, value in trainer.model.named_parameters() if not value.stop_gradient]
+            first.update({name: value.grad.numpy().copy() for name, value in learnt})
+        update()
+
+    trainer._stepper._update = watched
+    return first
+
+
 def main() -> int:
     run_dir, mode = Path(sys.argv[1]), sys.argv[2]
     distributed.set_device("cpu")
-    distributed.start_process_group()
     try:
-        trainer = trainer_of(run_dir, mode)
-        first = []
-        update = trainer._stepper._update
-
-        def watched() -> None:
-            if not first:
-                first.append({name: value.grad.numpy().copy() for name, value in trainer.model.named_parameters()})
-            update()
-
-        trainer._stepper._update = watched
+        trainer = recogniser_of(run_dir) if mode == "rec" else trainer_of(run_dir, mode)
+        first = keep_gradients(trainer)
         result = trainer.fit()
-        np.savez(run_dir / f"gradients_{distributed.rank()}.npz", **first[0])
+        np.savez(run_dir / f"gradients_{distributed.rank()}.npz", **first)
         return result.exit_code
     except OcrexpError as error:
         print(f"ocrexp: {error}", file=sys.stderr)

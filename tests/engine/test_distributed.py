@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import paddle
 import pytest
-from rank_run import trainer_of
+from rank_run import keep_gradients, recogniser_of, trainer_of
+from rec_words import draw_words
 
 from ocrexp.engine.launch import launch_processes
 from ocrexp.engine.settings import TrainerSettings
@@ -32,15 +33,7 @@ def _launch(run_dir: Path, mode: str) -> int:
 def test_two_processes_train_as_one_with_the_same_images(tmp_path: Path) -> None:
     assert _launch(tmp_path / "two", "plain") == 0
     one = trainer_of(tmp_path / "one", "plain")
-    gradients = {}
-    update = one._stepper._update
-
-    def watched() -> None:
-        if not gradients:
-            gradients.update({name: value.grad.numpy().copy() for name, value in one.model.named_parameters()})
-        update()
-
-    one._stepper._update = watched
+    gradients = keep_gradients(one)
     one.fit()
     for rank in (0, 1):
         with np.load(tmp_path / f"two/gradients_{rank}.npz") as saved:
@@ -59,6 +52,27 @@ def test_two_processes_train_as_one_with_the_same_images(tmp_path: Path) -> None
     assert status["best_value"] == pytest.approx(one.state.best_value, rel=1e-4)
     assert sorted(path.name for path in (tmp_path / "two/ranks").iterdir()) == ["rank.0.log", "rank.1.log"]
     assert not any("TOKEN" in path.read_text() for path in (tmp_path / "two").rglob("*.log"))
+
+
+def test_two_processes_train_a_recogniser_as_one_with_the_same_words(tmp_path: Path) -> None:
+    """In batches of several sizes; CTC is a mean over samples."""
+    draw_words(tmp_path / "words")
+    assert _launch(tmp_path / "two", "rec") == 0
+    one = recogniser_of(tmp_path / "one")
+    gradients = keep_gradients(one)
+    one.fit()
+    for rank in (0, 1):
+        with np.load(tmp_path / f"two/gradients_{rank}.npz") as saved:
+            assert set(saved) == set(gradients)
+            for name, expected in gradients.items():
+                assert np.abs(saved[name] - expected).max() <= 1e-5 * np.abs(expected).max(), name
+    left = paddle.load(str(tmp_path / "two/checkpoints/latest.pdparams"))
+    for name, value in one.model.state_dict().items():
+        np.testing.assert_allclose(np.asarray(left[name]), value.numpy(), rtol=1e-3, atol=1e-4)
+    status = read_status(tmp_path / "two")
+    assert status is not None
+    assert status["step"] == one.step == 8
+    assert status["metrics"] == pytest.approx(one.best_metrics)
 
 
 def test_a_failing_rank_is_named_with_its_line(tmp_path: Path) -> None:
