@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ocrexp import environment
 from ocrexp.config.compose import compose
 from ocrexp.errors import ConfigError, OcrexpError
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]  # what, ours, paddleocr (None where not measured), unit
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+REC_BATCH = 64  # images a step of a recogniser, as conf/task/rec.yaml
 TINY = (
     "debug=fast", "dataset.train_pages=8", "dataset.val_pages=2", "dataset.size=160", "augment.warp.size=[96,96]",
     "model.neck.out_channels=24", "callbacks=none", "preprocess.resize.limit_side_len=96",
@@ -103,6 +105,41 @@ def measure_step(config: DictConfig) -> list[Row]:
     ]
 
 
+def measure_rec_step(config: DictConfig) -> list[Row]:
+    """Images a second of training steps of rec_mv3_none_bilstm_ctc, batch 64: tuned, as paddle comes, and PaddleOCR's.
+
+    Each figure is the median over `repeats` rounds, in which all three are measured in turn.
+    """
+    from ocrexp.engine.bench_step import time_training_step
+
+    if config.paddleocr and not config.paddleocr_source:
+        print(
+            "ocrexp: rec_step is measured without PaddleOCR, whose networks its wheel does not hold: "
+            "paddleocr_source=FOLDER names a checkout of its 2.10.0",
+            file=sys.stderr,
+        )
+    rows = []
+    for height, width in ((32, 100), (32, 320)):
+        figures: dict[str, list[float]] = {"tuned": [], "plain": [], "paddleocr": []}
+        for _ in range(config.repeats):
+            for name in ("tuned", "plain"):
+                timing = time_training_step(
+                    task="rec", batch_size=REC_BATCH, image_size=(height, width), steps=3, tuned=name == "tuned"
+                )
+                figures[name].append(timing.images_per_second)
+            if config.paddleocr and config.paddleocr_source:
+                peer = _paddleocr(
+                    config, "bench_paddleocr_rec_step.py", "--source", str(config.paddleocr_source),
+                    "--batch", str(REC_BATCH), "--shape", str(height), str(width), "--steps", "3",
+                )  # fmt: skip
+                figures["paddleocr"].append(peer["images_per_second"])
+        middle = {name: statistics.median(values) for name, values in figures.items() if values}
+        what = f"training, crnn_mbv3, batch {REC_BATCH} at {height}×{width}"
+        rows.append(_row(what, middle["tuned"], middle.get("paddleocr"), "images/s"))
+        rows.append(_row("the same without cpu_tuning", middle["plain"], None, "images/s"))
+    return rows
+
+
 def measure_metric(config: DictConfig) -> list[Row]:
     """Milliseconds an image of 50 × 50 boxes."""
     from ocrexp.metrics.bench import time_metric
@@ -153,6 +190,7 @@ MEASURES: dict[str, Callable[[Any], list[Row]]] = {
     "pipeline": measure_pipeline,
     "rec_pipeline": measure_rec_pipeline,
     "step": measure_step,
+    "rec_step": measure_rec_step,
     "metric": measure_metric,
     "postprocess": measure_postprocess,
     "start": measure_start,
@@ -200,7 +238,11 @@ def _paddleocr(config: DictConfig, script: str, *arguments: str) -> dict[str, An
     if not path.is_file():
         raise ConfigError(f"paddleocr=…: {script} stands in scripts/ of a checkout, not in the installed package")
     done = subprocess.run(
-        [str(config.paddleocr), "-W", "ignore", str(path), *arguments], capture_output=True, text=True, check=False
+        [str(config.paddleocr), "-W", "ignore", str(path), *arguments],
+        env=environment.untouched(),  # what makes our processes faster is not to be lent to it
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no output"])[-1]

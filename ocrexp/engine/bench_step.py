@@ -14,10 +14,13 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ocrexp import environment
 from ocrexp.errors import TrainingError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 # The recipe of det_mv3_db.
 DB_MBV3: dict[str, Any] = {
@@ -34,17 +37,41 @@ DB_MBV3: dict[str, Any] = {
 }
 DB_LOSS: dict[str, Any] = {"_target_": "ocrexp.losses.db.DBLoss"}
 
+# The recipe of rec_mv3_none_bilstm_ctc, with its 36 characters and the blank.
+CLASSES = 37
+CRNN_MBV3: dict[str, Any] = {
+    "_target_": "ocrexp.models.model.OCRModel",
+    "backbone": {
+        "_target_": "ocrexp.models.backbones.rec_mobilenet_v3.RecMobileNetV3",
+        "model_name": "large",
+        "scale": 0.5,
+    },
+    "neck": {"_target_": "ocrexp.models.necks.sequence.RNNEncoder", "_partial_": True, "hidden_size": 96},
+    "head": {"_target_": "ocrexp.models.heads.ctc.CTCHead", "_partial_": True, "out_channels": CLASSES},
+    "normalize": {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]},
+}
+CTC_LOSS: dict[str, Any] = {"_target_": "ocrexp.losses.ctc.CTCLoss"}
+
+Task = Literal["det", "rec"]
+_RECIPES: dict[Task, tuple[dict[str, Any], dict[str, Any]]] = {
+    "det": (DB_MBV3, DB_LOSS),
+    "rec": (CRNN_MBV3, CTC_LOSS),
+}
+
 _OWN_MODEL_KEYS = ("pretrained", "pretrained_min_coverage", "freeze", "name")
 
 
 @dataclass(frozen=True, slots=True)
 class StepTiming:
-    """One measurement: `seconds` is the median of `steps`, `peak_memory` that of the process in bytes."""
+    """One measurement: `seconds` is the median of `steps`, `peak_memory` that of the process in bytes.
+
+    `image_size` is (height, width).
+    """
 
     tuned: bool
     device: str
     batch_size: int
-    image_size: int
+    image_size: list[int]
     seconds: float
     steps: list[float]
     peak_memory: int
@@ -60,33 +87,38 @@ def time_training_step(
     model: Mapping[str, Any] | None = None,
     loss: Mapping[str, Any] | None = None,
     batch_size: int = 8,
-    image_size: int = 640,
+    image_size: int | tuple[int, int] = 640,
     steps: int = 3,
     warmup: int = 1,
     tuned: bool = True,
     threads: int | None = None,
     device: str = "cpu",
+    task: Task = "det",
 ) -> StepTiming:
-    """Times training steps of a detector in a fresh process.
+    """Times training steps of a detector or a recogniser in a fresh process.
 
     Args:
-        model, loss: plain config nodes with `_target_`; None: DB with MobileNetV3 ×0.5 and FPN 256, DBLoss.
+        model, loss: plain config nodes with `_target_`; None: DB with MobileNetV3 ×0.5 and FPN 256, DBLoss; of a
+            recogniser CRNN with MobileNetV3 ×0.5 and 36 characters, CTCLoss.
         batch_size: images a step.
-        image_size: side of the square images, a multiple of 32.
+        image_size: side of square images, or height and width; for a detector multiples of 32.
         steps: counted steps.
         warmup: steps before them that are not counted (the first allocates memory and compiles kernels).
         tuned: with what ocrexp sets on a CPU; False: as paddle comes, and with its own kernels.
         threads: of the tuned process; None: all cores.
         device: `cpu` or `gpu`.
+        task: what the drawn batch holds: `det` DB's maps, `rec` CTC's labels.
 
     Raises:
         TrainingError: the process failed; its last line says why.
     """
+    usual_model, usual_loss = _RECIPES[task]
     request = {
-        "model": {key: value for key, value in dict(model or DB_MBV3).items() if key not in _OWN_MODEL_KEYS},
-        "loss": dict(loss or DB_LOSS),
+        "task": task,
+        "model": {key: value for key, value in dict(model or usual_model).items() if key not in _OWN_MODEL_KEYS},
+        "loss": dict(loss or usual_loss),
         "batch_size": batch_size,
-        "image_size": image_size,
+        "image_size": [image_size, image_size] if isinstance(image_size, int) else list(image_size),
         "steps": steps,
         "warmup": warmup,
         "tuned": tuned,
@@ -109,7 +141,6 @@ def time_training_step(
 
 def _measure(request: Mapping[str, Any]) -> StepTiming:
     settings = environment.prepare(request["tuned"], request["threads"])
-    import numpy as np
     import paddle
     from omegaconf import OmegaConf
 
@@ -122,21 +153,13 @@ def _measure(request: Mapping[str, Any]) -> StepTiming:
     optimizer = paddle.optimizer.Adam(1e-3, parameters=model.parameters())
     model.train()
 
-    count, side = request["batch_size"], request["image_size"]
-    rng = np.random.default_rng(0)
-    text = rng.random((count, side // 16, side // 16)).repeat(16, axis=1).repeat(16, axis=2) < 0.1
-    batch = {
-        "image": rng.integers(0, 256, (count, side, side, 3), dtype=np.uint8),
-        "shrink_map": text.astype(np.uint8),
-        "shrink_mask": np.ones_like(text, dtype=np.uint8),
-        "threshold_map": rng.uniform(0.3, 0.7, text.shape).astype(np.float32),
-        "threshold_mask": text.astype(np.uint8),
-    }
+    count, (height, width) = request["batch_size"], request["image_size"]
+    batch = _BATCHES[request["task"]](count, height, width)
     seconds, value = [], float("nan")
     for _ in range(request["warmup"] + request["steps"]):
         start = time.perf_counter()
         tensors = {name: paddle.to_tensor(array) for name, array in batch.items()}
-        losses = loss(model(tensors["image"]), tensors)
+        losses = loss(model(tensors["image"], tensors), tensors)
         losses["loss"].backward()
         optimizer.step()
         optimizer.clear_grad()
@@ -147,13 +170,44 @@ def _measure(request: Mapping[str, Any]) -> StepTiming:
         tuned=request["tuned"],
         device=str(paddle.device.get_device()),
         batch_size=count,
-        image_size=side,
+        image_size=[height, width],
         seconds=statistics.median(counted),
         steps=counted,
         peak_memory=_peak_memory(),
         settings=settings,
         loss=value,
     )
+
+
+def _detection_batch(count: int, height: int, width: int) -> dict[str, np.ndarray]:
+    """Noise with DB's maps: a tenth of the image is text."""
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    text = rng.random((count, height // 16, width // 16)).repeat(16, axis=1).repeat(16, axis=2) < 0.1
+    return {
+        "image": rng.integers(0, 256, (count, height, width, 3), dtype=np.uint8),
+        "shrink_map": text.astype(np.uint8),
+        "shrink_mask": np.ones_like(text, dtype=np.uint8),
+        "threshold_map": rng.uniform(0.3, 0.7, text.shape).astype(np.float32),
+        "threshold_mask": text.astype(np.uint8),
+    }
+
+
+def _recognition_batch(count: int, height: int, width: int) -> dict[str, np.ndarray]:
+    """Noise over the whole width with labels of 3 to 10 characters, 25 places each."""
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    return {
+        "image": rng.integers(0, 256, (count, height, width, 3), dtype=np.uint8),
+        "valid_width": np.full(count, width),
+        "label_ctc": rng.integers(1, CLASSES, (count, 25)),
+        "length": rng.integers(3, 11, count),
+    }
+
+
+_BATCHES = {"det": _detection_batch, "rec": _recognition_batch}
 
 
 def _peak_memory() -> int:

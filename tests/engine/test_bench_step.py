@@ -2,7 +2,7 @@
 
 import pytest
 
-from ocrexp.engine.bench_step import DB_MBV3, time_training_step
+from ocrexp.engine.bench_step import CRNN_MBV3, DB_MBV3, time_training_step
 from ocrexp.errors import TrainingError
 
 
@@ -20,6 +20,14 @@ def test_tuned_and_untuned_steps_are_timed_and_learn_the_same() -> None:
     assert "FLAGS_paddle_num_threads=1" in tuned.settings
     assert plain.settings == []
     assert tuned.loss == pytest.approx(plain.loss, rel=0.05)
+
+
+def test_a_recogniser_is_timed_on_lines_of_text() -> None:
+    model = {**CRNN_MBV3, "neck": {**CRNN_MBV3["neck"], "hidden_size": 8}}
+    timing = time_training_step(model, task="rec", batch_size=2, image_size=(32, 64), steps=1, threads=1)
+    assert timing.image_size == [32, 64]
+    assert timing.images_per_second == pytest.approx(2 / timing.seconds)
+    assert 0 < timing.loss < 1000
 
 
 def test_a_step_that_fails_says_why_in_one_line() -> None:
