@@ -21,6 +21,7 @@ NEEDED = {
         for group in ("preprocess", "augment")
     },
     "charset": {"characters": ["charset.characters=abc"], "dictionary": ["charset.path=dict.txt"]},
+    "model/auxiliary": {"ctc": ["model=crnn_mbv3"]},
     "model/transform": {"tps": ["model=crnn_mbv3"], "stn": ["model=svtr_tiny"]},
     # Sizes are the recogniser's.
     "preprocess": {name: ["model=crnn_mbv3"] for name in options_of("preprocess") if name.startswith("rec")},

@@ -80,21 +80,26 @@ def build_model(config: DictConfig, charset: Charset | None = None) -> OCRModel:
     from ocrexp.models.pretrained import freeze, load_pretrained
 
     node = config.model
-    own = (*BUILDER_KEYS["model"], "head")
-    head = build(node.head)
-    kind = getattr(getattr(head, "func", head), "token_kind", None)
-    if kind is not None:
-        if charset is None:
-            raise ConfigError("a recognition head needs its characters: choose a charset, as charset=en94")
-        classes = charset.class_counts()
-        head = functools.partial(head, out_channels=classes if kind == "multi" else classes[kind])
-    model: OCRModel = build(OmegaConf.masked_copy(node, [key for key in node if key not in own]), head=head)
+    own = (*BUILDER_KEYS["model"], "head", "auxiliary")
+    heads = {name: _with_classes(build(node[name]), charset) for name in ("head", "auxiliary") if node.get(name)}
+    model: OCRModel = build(OmegaConf.masked_copy(node, [key for key in node if key not in own]), **heads)
     if node.pretrained:
         rearrange = None if charset is None else functools.partial(_rearranged, config, model, charset)
         model.coverage = load_pretrained(model, node.pretrained, node.pretrained_min_coverage, rearrange)
     if node.freeze:
         freeze(model, [node.freeze] if isinstance(node.freeze, str) else list(node.freeze))
     return model
+
+
+def _with_classes(head: Any, charset: Charset | None) -> Any:
+    """A head of characters with its number of classes; any other one as it is."""
+    kind = getattr(getattr(head, "func", head), "token_kind", None)
+    if kind is None:
+        return head
+    if charset is None:
+        raise ConfigError("a recognition head needs its characters: choose a charset, as charset=en94")
+    classes = charset.class_counts()
+    return functools.partial(head, out_channels=classes if kind == "multi" else classes[kind])
 
 
 def saved_charset(weights: Path) -> Charset | None:

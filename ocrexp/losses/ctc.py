@@ -8,6 +8,8 @@ import paddle
 from paddle import Tensor
 from paddle.nn import functional as F
 
+from ocrexp.errors import ConfigError
+
 
 class CTCLoss:
     """Mean over the images of -log p(label); the blank is class 0.
@@ -19,20 +21,32 @@ class CTCLoss:
 
     Args:
         use_focal_loss: weight each image's loss by (1 - p(label))².
+        auxiliary_weight: of the loss of an auxiliary head, where the model has one.
 
     Calling it with outputs `ctc` (logits [N, T, C]) and a batch with `label_ctc` [N, L] and `length` [N] gives the
-    scalar `loss`. Computed in float32 also under AMP.
+    scalar `loss`; with an output `auxiliary_ctc` too `loss_ctc` and `loss_auxiliary` (weighted), which add up to it.
+    Computed in float32 also under AMP.
     """
 
-    def __init__(self, use_focal_loss: bool = False) -> None:
+    def __init__(self, use_focal_loss: bool = False, auxiliary_weight: float = 1.0) -> None:
+        if auxiliary_weight < 0:
+            raise ConfigError(f"loss.auxiliary_weight={auxiliary_weight}: give 0 or more")
         self.use_focal_loss = use_focal_loss
+        self.auxiliary_weight = auxiliary_weight
 
     def __call__(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         with paddle.amp.auto_cast(enable=False):
-            loss = ctc_losses(outputs["ctc"], batch["label_ctc"], batch["length"])
-            if self.use_focal_loss:
-                loss = loss * paddle.square(1 - paddle.exp(-loss))
-            return {"loss": loss.mean()}
+            loss = self._mean(outputs["ctc"], batch)
+            if "auxiliary_ctc" not in outputs:
+                return {"loss": loss}
+            auxiliary = self._mean(outputs["auxiliary_ctc"], batch) * self.auxiliary_weight
+            return {"loss": loss + auxiliary, "loss_ctc": loss, "loss_auxiliary": auxiliary}
+
+    def _mean(self, logits: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
+        loss = ctc_losses(logits, batch["label_ctc"], batch["length"])
+        if self.use_focal_loss:
+            loss = loss * paddle.square(1 - paddle.exp(-loss))
+        return loss.mean()
 
 
 def ctc_losses(logits: Tensor, label: Tensor, length: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.float32]
 
-PARTS = ("transform", "backbone", "neck", "head")
+PARTS = ("transform", "backbone", "neck", "head", "auxiliary")
 
 
 class OCRModel(nn.Layer):
@@ -34,6 +34,8 @@ class OCRModel(nn.Layer):
         normalize: `{"mean": [b, g, r], "std": [b, g, r]}`: uint8 images become (x / 255 - mean) / std. The numbers
             are no part of the state. With one value each the images are made grey first.
         transform: a built layer from images to images in front of the backbone (TPS), or None.
+        auxiliary: called with `in_channels=`; a head on the backbone's output whose tensors training gives too. None:
+            there is none. PaddleOCR's models have none: its parameters come on top of theirs.
 
     `forward(images, targets=None)` takes uint8 [N, H, W, 3] images, normalised here on the device, or float32
     [N, 3, H, W] images that already are. Where `targets` holds `valid_width` [N], what is right of these columns of a
@@ -48,12 +50,14 @@ class OCRModel(nn.Layer):
         head: Callable[..., nn.Layer],
         normalize: Mapping[str, Sequence[float]] | None = None,
         transform: nn.Layer | None = None,
+        auxiliary: Callable[..., nn.Layer] | None = None,
     ) -> None:
         super().__init__()
         self.coverage: Coverage | None = None  # of what `load_pretrained` put in, if it did
         self.transform = transform
         self.backbone = backbone
         channels: Any = backbone.out_channels
+        self.auxiliary = None if auxiliary is None else auxiliary(in_channels=channels)
         self.neck = None
         if neck is not None:
             self.neck = neck(in_channels=channels)
@@ -72,11 +76,11 @@ class OCRModel(nn.Layer):
             x = self.transform(x)
         self._check_size(x)
         x = self.backbone(x)
+        extra: dict[str, Tensor] = self.auxiliary(x) if self.auxiliary is not None and self.training else {}
         if self.neck is not None:
             x = self.neck(x)
-        if getattr(self.head, "needs_targets", False):
-            return self.head(x, targets)
-        return self.head(x)
+        outputs = self.head(x, targets) if getattr(self.head, "needs_targets", False) else self.head(x)
+        return {**outputs, **extra}
 
     def _check_size(self, x: Tensor) -> None:
         if not paddle.in_dynamic_mode():

@@ -8,7 +8,7 @@ import paddle
 import pytest
 from paddle.nn import functional as F
 
-from ocrexp.config.build import build_charset, build_model, build_postprocess, train_transforms
+from ocrexp.config.build import build_charset, build_loss, build_model, build_postprocess, train_transforms
 from ocrexp.config.compose import compose
 from ocrexp.data.charset import from_characters
 from ocrexp.data.targets.text import TextTargets
@@ -96,6 +96,25 @@ def test_a_recogniser_is_wired_from_its_configuration() -> None:
     assert isinstance(train_transforms(config, charset)[-1], TextTargets)
     with pytest.raises(ConfigError, match="a recognition head needs its characters: choose a charset"):
         build_model(config)
+
+
+def test_an_auxiliary_head_is_there_in_training_alone_and_comes_on_top() -> None:
+    config = compose("train", ["model=crnn_mbv3", "charset=digits", "model/auxiliary=ctc", "loss.auxiliary_weight=0.5"])
+    charset = build_charset(config)
+    model = build_model(config, charset)
+    plain = build_model(compose("train", ["model=crnn_mbv3", "charset=digits"]), charset)
+    extra = set(model.state_dict()) - set(plain.state_dict())
+    assert extra == {"auxiliary.ctc_head.fc.weight", "auxiliary.ctc_head.fc.bias"}
+    images = paddle.zeros([2, 32, 100, 3], dtype="uint8")
+    outputs = model(images)
+    assert outputs["auxiliary_ctc"].shape == outputs["ctc"].shape == [2, 25, 11]
+    batch = {"label_ctc": paddle.to_tensor([[1, 2], [3, 0]]), "length": paddle.to_tensor([2, 1])}
+    parts = build_loss(config)(outputs, batch)
+    alone = CTCLoss()({"ctc": outputs["auxiliary_ctc"]}, batch)["loss"]
+    assert float(parts["loss_auxiliary"]) == pytest.approx(0.5 * float(alone))
+    assert float(parts["loss"]) == pytest.approx(float(parts["loss_ctc"]) + float(parts["loss_auxiliary"]))
+    model.eval()
+    assert set(model(images)) == {"ctc"}
 
 
 def test_a_charset_from_the_labels_needs_them() -> None:
