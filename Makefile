@@ -32,7 +32,7 @@ train-rec: setup
 	$(BIN)/python -m ocrexp experiment=quickstart_rec $(ARGS)
 
 test: setup
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto $(ARGS)
 
 lint: setup
 	$(BIN)/ruff check .

@@ -22,7 +22,8 @@ from ocrexp.logs import show_notices
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from ocrexp.types import EvalResult
+    from ocrexp.data.charset import Charset
+    from ocrexp.types import DataSource, EvalResult
 
 log = logging.getLogger(__name__)
 
@@ -84,14 +85,12 @@ def evaluate(
 ) -> tuple[EvalResult, dict[str, str]]:
     """Evaluate weights with a configuration; returns the result and the data's fingerprint."""
     from ocrexp.config.build import (
-        build_charset,
         build_eval_loader,
         build_metric,
         build_model,
         build_postprocess,
         build_source,
         nothing_found,
-        saved_charset,
     )
     from ocrexp.engine.checkpoint import load_weights
     from ocrexp.engine.distributed import set_device
@@ -101,7 +100,7 @@ def evaluate(
     set_device(str(config.trainer.device))
     config.model.pretrained = None  # the checkpoint holds all of them
     source = build_source(config)
-    charset = saved_charset(weights) or build_charset(config, source)
+    charset = _charset(config, source, weights)
     model = build_model(config, charset)
     load_weights(model, weights)
     loader = build_eval_loader(config, source)
@@ -120,6 +119,26 @@ def evaluate(
     if pictures and folder is not None:
         write_pictures(result, pictures, folder / "plots" / "eval")
     return result, source.fingerprint()
+
+
+def _charset(config: DictConfig, source: DataSource, weights: Path) -> Charset | None:
+    """The characters that the checkpoint carries, else those of the configuration; says so where both are known and
+    differ."""
+    from ocrexp.config.build import build_charset, saved_charset
+
+    saved = saved_charset(weights)
+    if saved is None:
+        return build_charset(config, source)
+    try:
+        configured = build_charset(config)
+    except ConfigError:  # the dictionary is gone, or they are read off the training labels: the checkpoint has them
+        return saved
+    if configured != saved:
+        log.warning(
+            "charset: %s has %d characters that are not the %d of the configuration; those of the checkpoint are used",
+            weights, len(saved), len(configured or ()),
+        )  # fmt: skip
+    return saved
 
 
 def write_pictures(result: EvalResult, limit: int, folder: Path) -> None:

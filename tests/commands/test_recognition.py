@@ -74,6 +74,14 @@ def test_eval_uses_the_characters_of_the_checkpoint_whatever_the_labels_are_now(
     assert result["metrics"]["accuracy"] == 0.0
 
 
+def test_eval_says_that_the_configured_characters_are_not_those_of_the_checkpoint(finished, lists, tmp_path, capsys):
+    weights = finished / "checkpoints" / "best_accuracy.pdparams"
+    arguments = [*TINY, f"dataset.root={lists}", "charset=digits", f"output={tmp_path / 'eval.json'}", "pictures=0"]
+    assert main(["eval", f"checkpoint={weights}", *arguments]) == 0
+    said = f"warning: charset: {weights} has 5 characters that are not the 10 of the configuration"
+    assert any(line.startswith(said) for line in capsys.readouterr().err.splitlines())
+
+
 def test_resume_refuses_other_characters(finished, lists, tmp_path, capsys):
     changed = tmp_path / "lists"
     changed.mkdir()
