@@ -98,3 +98,28 @@ def tiny_run(tiny_lists) -> list[str]:
         "trainer.max_epochs=2",
         "trainer.log_every_steps=1",
     ]
+
+
+@pytest.fixture(scope="session")
+def draw_words():
+    """`draw_words(folder, words)`: pictures in plain print with their lists, 3 of each to train and 1 to evaluate."""
+    import cv2
+    import numpy as np
+
+    def draw(folder: Path, words: list[str]) -> Path:
+        rng = np.random.default_rng(0)
+        (folder / "images").mkdir(parents=True)
+        lines: dict[str, list[str]] = {"train": [], "val": []}
+        for number, word in enumerate(words):
+            for copy in range(4):
+                image = np.full((40, 22 * len(word) + 16, 3), 235, np.uint8)
+                cv2.putText(image, word, (6, 30), cv2.FONT_HERSHEY_SIMPLEX, 1.0, (30, 30, 30), 2)
+                image = cv2.subtract(image, rng.integers(0, 20, image.shape, dtype=np.uint8))
+                name = f"images/{number}_{copy}.png"
+                cv2.imwrite(str(folder / name), image)
+                lines["val" if copy == 3 else "train"].append(f"{name}\t{word}\n")
+        for split, rows in lines.items():
+            (folder / f"{split}_list.txt").write_text("".join(rows), encoding="utf-8")
+        return folder
+
+    return draw

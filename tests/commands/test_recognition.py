@@ -2,8 +2,6 @@
 
 import json
 
-import cv2
-import numpy as np
 import pytest
 
 from ocrexp.__main__ import main
@@ -24,28 +22,10 @@ TINY = [
 ]
 
 
-def write_lists(folder, words):
-    """Word pictures in plain print with their lists: 3 of each to train, 1 to evaluate."""
-    rng = np.random.default_rng(0)
-    (folder / "images").mkdir(parents=True)
-    lines = {"train": [], "val": []}
-    for number, word in enumerate(words):
-        for copy in range(4):
-            image = np.full((40, 24 * len(word) + 16, 3), 235, np.uint8)
-            cv2.putText(image, word, (6, 30), cv2.FONT_HERSHEY_SIMPLEX, 1.0, (30, 30, 30), 2)
-            image = cv2.subtract(image, rng.integers(0, 20, image.shape, dtype=np.uint8))
-            name = f"images/{number}_{copy}.png"
-            cv2.imwrite(str(folder / name), image)
-            lines["val" if copy == 3 else "train"].append(f"{name}\t{word}\n")
-    for split, rows in lines.items():
-        (folder / f"{split}_list.txt").write_text("".join(rows), encoding="utf-8")
-    return folder
-
-
 @pytest.fixture(scope="module")
-def lists(tmp_path_factory):
+def lists(tmp_path_factory, draw_words):
     """Lists of words of a, b, c, 1, 2."""
-    return write_lists(tmp_path_factory.mktemp("words"), WORDS)
+    return draw_words(tmp_path_factory.mktemp("words"), WORDS)
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +44,8 @@ def test_the_charset_travels_in_the_checkpoint(finished):
     assert "".join(charset.characters) == "12abc"
 
 
-def test_eval_uses_the_characters_of_the_checkpoint_whatever_the_labels_are_now(finished, tmp_path, capsys):
-    other = write_lists(tmp_path / "other", ["xyz", "ab"])
+def test_eval_uses_the_characters_of_the_checkpoint_whatever_the_labels_are_now(finished, draw_words, tmp_path, capsys):
+    other = draw_words(tmp_path / "other", ["xyz", "ab"])
     code = main(["eval", f"run_dir={finished}", f"dataset.root={other}", f"output={tmp_path / 'eval.json'}"])
     assert code == 0
     assert capsys.readouterr().out.startswith("accuracy ")
@@ -92,8 +72,8 @@ def test_resume_refuses_other_characters(finished, lists, tmp_path, capsys):
     assert "belongs to another run" in capsys.readouterr().err
 
 
-def test_other_characters_keep_the_rows_of_those_that_both_know(finished, tmp_path, capsys):
-    more = write_lists(tmp_path / "more", ["ab1", "c€", "2z"])
+def test_other_characters_keep_the_rows_of_those_that_both_know(finished, draw_words, tmp_path, capsys):
+    more = draw_words(tmp_path / "more", ["ab1", "c€", "2z"])
     weights = finished / "checkpoints" / "best_accuracy.pdparams"
     run_dir = tmp_path / "run"
     code = main(

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import paddle
 import pytest
-from rec_words import BY_RATIO, MODEL, SIZES, draw_words
+from rec_words import BY_RATIO, MODEL, SIZES, WORDS
 from standins import assert_same
 
 from ocrexp.data.image_size import read_aspects
@@ -108,8 +108,8 @@ def _train_whole_and_cut(tmp_path: Path, overrides: list[str], kill_after: int) 
     return whole, cut
 
 
-def test_a_recogniser_with_sizes_by_aspect_goes_on_exactly(tmp_path: Path) -> None:
-    words = draw_words(tmp_path / "words")
+def test_a_recogniser_with_sizes_by_aspect_goes_on_exactly(tmp_path: Path, draw_words) -> None:
+    words = draw_words(tmp_path / "words", WORDS)
     images = [words / line.split("\t")[0] for line in (words / "train_list.txt").read_text().splitlines()]
     plan = MultiScaleSampler([len(images)], read_aspects(images), None, SIZES, 4, seed=0).plan(1)
     assert len(plan) == 15  # so the save of step 20 is five batches into the second epoch,
