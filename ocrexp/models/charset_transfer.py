@@ -53,8 +53,14 @@ def transfer_classes(arrays: Mapping[str, npt.NDArray[Any]], model: OCRModel, ol
     """
     moved = dict(arrays)
     state = model.state_dict()
-    for name, along in model.head.class_axes().items():
-        full = f"head.{name}"
+    heads = {"head": model.head, "auxiliary": model.auxiliary}
+    axes = {
+        f"{part}.{name}": along
+        for part, head in heads.items()
+        if head is not None
+        for name, along in head.class_axes().items()
+    }
+    for full, along in axes.items():
         if full not in arrays:
             continue
         here, there = state[full].numpy().copy(), arrays[full]

@@ -10,6 +10,7 @@ from ocrexp.data.charset import from_characters
 from ocrexp.errors import CheckpointError
 from ocrexp.models.charset_transfer import transfer_classes
 from ocrexp.models.heads.attention import AttentionHead
+from ocrexp.models.heads.auxiliary import AuxiliaryCTC
 from ocrexp.models.heads.ctc import CTCHead
 from ocrexp.models.heads.nrtr import NRTRHead
 from ocrexp.models.heads.parseq import ParseQHead
@@ -67,3 +68,14 @@ def test_a_file_of_another_charset_is_refused() -> None:
     file = {name: value.numpy() for name, value in model("ctc", 5).state_dict().items()}
     with pytest.raises(CheckpointError, match=r"head\.fc\.weight has 6 classes in the file, the charset .* makes 4"):
         transfer_classes(file, model("ctc", 3), OLD, NEW)
+
+
+def test_an_auxiliary_head_is_rearranged_too() -> None:
+    backbone = paddle.nn.Conv2D(3, 8, 1)
+    backbone.out_channels = 8
+    heads = {"head": partial(CTCHead, out_channels=4), "auxiliary": partial(AuxiliaryCTC, out_channels=4)}
+    target = OCRModel(backbone, None, **heads)
+    name = "auxiliary.ctc_head.fc.bias"
+    file = {name: np.array([9, 1, 2, 3], dtype=np.float32)}  # blank, a, b, c
+    moved = transfer_classes(file, target, OLD, NEW).arrays[name]  # blank, x, c, b
+    assert moved.tolist() == [9, float(target.state_dict()[name][1]), 3, 2]

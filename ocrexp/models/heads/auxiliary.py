@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from paddle import Tensor, nn
 
+from ocrexp.models.heads.class_axes import ClassAxis
 from ocrexp.models.heads.ctc import CTCHead
 from ocrexp.models.necks.sequence import as_sequence
 
@@ -28,6 +29,10 @@ class AuxiliaryCTC(nn.Layer):
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
         self.ctc_head = CTCHead(in_channels, out_channels)
+
+    def class_axes(self) -> dict[str, ClassAxis]:
+        """Which axes of which parameters are the classes."""
+        return {f"ctc_head.{name}": axis for name, axis in self.ctc_head.class_axes().items()}
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         return {"auxiliary_ctc": self.ctc_head.fc(as_sequence(x))}
