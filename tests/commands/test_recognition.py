@@ -88,7 +88,7 @@ def test_other_characters_keep_the_rows_of_those_that_both_know(finished, draw_w
 @pytest.mark.parametrize(
     ("name", "overrides", "metric"),
     [
-        ("rec", [*TINY, "optim.lr=3e-3"], "accuracy"),
+        ("rec", [*TINY, "optim.lr=3e-3", "trainer.max_steps=200"], "accuracy"),
         (
             "det",
             [
@@ -106,7 +106,7 @@ def test_other_characters_keep_the_rows_of_those_that_both_know(finished, draw_w
                 "preprocess.resize.limit_side_len=160",
                 "loader.batch_size=2",
                 "optim.lr=5e-3",
-                "trainer.max_steps=100",
+                "trainer.max_steps=150",
                 "trainer.device=cpu",
             ],
             "hmean",

@@ -71,7 +71,7 @@ def test_characters_outside_the_charset():
     ):
         check("abc", "café", "thé")
     assert check("abc", "café", "thé", unknown="drop") == [
-        "train: 1 characters outside the charset, 2 times in 2 of 3 labels: 'é' (U+00E9) 2×; left out of the labels, "
+        "train: 1 character outside the charset, 2 times in 2 of 3 labels: 'é' (U+00E9) 2×; left out of the labels, "
         "the first at list.txt:2"
     ]
     (line,) = check("ab", "ﬁn", unknown="map", unknown_map={"ﬁ": "fi"}, longest=3)
