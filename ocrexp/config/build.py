@@ -82,8 +82,8 @@ def build_model(config: DictConfig, charset: Charset | None = None) -> OCRModel:
     node = config.model
     own = (*BUILDER_KEYS["model"], "head", "auxiliary")
     heads = {name: _with_classes(build(node[name]), charset) for name in ("head", "auxiliary") if node.get(name)}
-    resolved = OmegaConf.create(OmegaConf.to_container(node, resolve=True))  # a copy of a part finds no other keys
-    model: OCRModel = build(OmegaConf.masked_copy(resolved, [key for key in node if key not in own]), **heads)
+    resolved: Any = OmegaConf.to_container(node, resolve=True)  # a copy of a part finds no other keys
+    model: OCRModel = build(OmegaConf.create({key: resolved[key] for key in resolved if key not in own}), **heads)
     if node.pretrained:
         rearrange = None if charset is None else functools.partial(_rearranged, config, model, charset)
         model.coverage = load_pretrained(model, node.pretrained, node.pretrained_min_coverage, rearrange)
