@@ -1,10 +1,11 @@
 """A recogniser through the verbs, as a user types them: train, eval, resume, other characters, one batch by heart."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
-from ocrexp.__main__ import main
 from ocrexp.config.build import saved_charset
 
 WORDS = ["ab1", "cab", "2b", "abc", "1c", "bca", "c12", "a"]
@@ -20,6 +21,14 @@ TINY = [
     "loader.num_workers=0",
     "trainer.device=cpu",
 ]
+
+
+def main(arguments):
+    """Run the program in a process of its own, whose threads and kernels are then no other test's; returns its code."""
+    done = subprocess.run([sys.executable, "-m", "ocrexp", *arguments], capture_output=True, text=True, check=False)
+    print(done.stdout, end="")
+    print(done.stderr, end="", file=sys.stderr)
+    return done.returncode
 
 
 @pytest.fixture(scope="module")
