@@ -11,7 +11,7 @@ export PYTHONDONTWRITEBYTECODE :=
 help:
 	@echo "make train      train a detector on drawn pages and a recogniser on drawn words, and evaluate them"
 	@echo "make train-det  the detector alone (2 CPU cores: under 6 minutes)"
-	@echo "make train-rec  the recogniser alone (2 CPU cores: under 6 minutes)"
+	@echo "make train-rec  the recogniser alone (2 CPU cores: some 4 minutes and the drawing)"
 	@echo "make test       run the tests"
 	@echo "make check      lint, types and tests"
 	@echo "make setup      make $(VENV) and install; the GPU build of paddle where there is a GPU"

@@ -85,6 +85,7 @@ def evaluate(
 ) -> tuple[EvalResult, dict[str, str]]:
     """Evaluate weights with a configuration; returns the result and the data's fingerprint."""
     from ocrexp.config.build import (
+        build,
         build_eval_loader,
         build_metric,
         build_model,
@@ -117,7 +118,8 @@ def evaluate(
     finally:
         loader.close()
     if pictures and folder is not None:
-        write_pictures(result, pictures, folder / "plots" / "eval")
+        node = OmegaConf.select(config, "callbacks.pictures")
+        write_pictures(result, pictures, folder / "plots" / "eval", build(node).draw if node else None)
     return result, source.fingerprint()
 
 
@@ -141,13 +143,21 @@ def _charset(config: DictConfig, source: DataSource, weights: Path) -> Charset |
     return saved
 
 
-def write_pictures(result: EvalResult, limit: int, folder: Path) -> None:
-    """Draw kept samples, ground truth beside prediction, and what else the evaluation has to show."""
-    from ocrexp.report.evaluation import draw_samples, write_report
+def write_pictures(result: EvalResult, limit: int, folder: Path, draw: Any = None) -> None:
+    """Draw kept samples, ground truth beside prediction, and what else the evaluation has to show.
+
+    `draw(sample)` is that of `callbacks.pictures`; None draws what the predictions ask for.
+    """
+    from ocrexp.report.evaluation import Drawn, draw_samples, write_report
     from ocrexp.report.files import write_picture
 
     folder.mkdir(parents=True, exist_ok=True)
-    for number, drawn in enumerate(draw_samples(result, limit)):
+    pictures = (
+        draw_samples(result, limit)
+        if draw is None
+        else [Drawn(draw(sample), "", Path(sample.path).stem) for sample in result.samples[:limit]]
+    )
+    for number, drawn in enumerate(pictures):
         write_picture(folder / f"{number:02d}_{drawn.name}.jpg", drawn.picture)
     write_report(result, folder)
     log.info("pictures: %s", folder)
