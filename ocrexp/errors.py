@@ -25,6 +25,10 @@ class TrainingError(OcrexpError):
     """Training cannot go on: non-finite loss, out of memory, a dead worker."""
 
 
+class DeployError(OcrexpError):
+    """An exported model is missing, damaged, does not fit its description, or cannot run here."""
+
+
 def explain_import_error(error: ImportError) -> str | None:
     """One line with the command to run for what is commonly missing; None for anything else."""
     text = str(error)

@@ -1,0 +1,296 @@
+"""What an exported model's `inference.yml` says: how images are prepared for it, and what its output means.
+
+PaddleOCR's layout (its `dump_infer_config`, and PaddleX, which reads it) is kept, so that its clients run our models
+and ours runs theirs. It cannot say all: section `Ocrexp`, which other clients ignore, holds the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import yaml
+
+from ocrexp.errors import DeployError
+
+Task = Literal["det", "rec", "cls"]
+Channels = Literal["BGR", "RGB"]
+
+FILE_NAME = "inference.yml"
+SECTION = "Ocrexp"
+_TASKS = ("det", "rec", "cls")
+_OWN_KEYS = ("task", "resize", "mean", "std", "postprocess", "channels")
+_LAST_BLANK = "last_blank_left_out"
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+HALF = (0.5, 0.5, 0.5)
+MAX_SIDE = 4000  # bounds a resized page, as PaddleX's max_side_limit
+# Models for which PaddleX takes `resize_long` (or 960) for the greatest side; for all others for the least (or 736).
+_LIMITED_BY_LONGER = ("PP-OCRv3_", "PP-OCRv4_server_det", "PP-OCRv4_mobile_det", "PP-OCRv5_", "PP-OCRv6_")
+
+_DB_ARGUMENTS = (
+    "thresh",
+    "box_thresh",
+    "unclip_ratio",
+    "max_candidates",
+    "use_dilation",
+    "score_mode",
+    "box_type",
+)
+
+
+@dataclass(frozen=True)
+class Description:
+    """How to feed an exported model and read its output.
+
+    Args:
+        task: det, rec or cls.
+        model_name: by which PaddleX looks the model's kind up ("PP-OCRv5_mobile_det"); "" if nothing names it.
+        resize: `{"kind": "DetResize" | "RecResize" | "SARResize", **arguments of that class}`.
+        mean: of pixels divided by 255, in the order of `channels`; one value: the network takes grey images.
+        std: as `mean`.
+        postprocess: `{"name": "DBPostProcess", **arguments}`, `{"name": "CTCLabelDecode"}` (`Attn`, `NRTR` …), or
+            `{"name": "ClsPostProcess", "label_list": ["0", "180"]}`.
+        characters: of rec in class order, without special classes. None: nothing says them. A foreign file leaves a
+            last blank out of its list, or not: `ocrexp.deploy.recognizer` decides by the network's classes.
+        ocrexp: what only our exports state: `versions`, `charset` (its fingerprint, `lower`), `files` (name to
+            SHA-256), `checkpoint`, `metric` … None: another program's export.
+        channels: order of the colours that the network takes.
+    """
+
+    task: Task
+    model_name: str
+    resize: dict[str, Any]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    postprocess: dict[str, Any]
+    characters: tuple[str, ...] | None = None
+    ocrexp: dict[str, Any] | None = field(default=None)
+    channels: Channels = "BGR"
+
+    @staticmethod
+    def default(task: Task) -> Description:
+        """What PaddleOCR 2.x's inference takes a model of that task for that comes without a description."""
+        if task == "det":
+            resize = {"kind": "DetResize", "limit_side_len": 960, "limit_type": "max", "max_side": MAX_SIDE}
+            thresholds = {"thresh": 0.3, "box_thresh": 0.6, "unclip_ratio": 1.5}
+            return Description(task, "", resize, IMAGENET_MEAN, IMAGENET_STD, {"name": "DBPostProcess", **thresholds})
+        if task == "rec":
+            return Description(task, "", _rec_resize([48, 320]), HALF, HALF, {"name": "CTCLabelDecode"})
+        resize = {"kind": "RecResize", "image_shape": [48, 192], "min_side": 1}
+        return Description(task, "", resize, HALF, HALF, {"name": "ClsPostProcess", "label_list": ["0", "180"]})
+
+    @staticmethod
+    def read(path: Path | str) -> Description:
+        """From an `inference.yml`, ours or PaddleOCR's (2.10, 3.x). Raises DeployError."""
+        path = Path(path)
+        try:
+            content = yaml.load(path.read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        except OSError as error:
+            raise DeployError(f"{path}: cannot be read ({error.strerror})") from None
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise DeployError(f"{path}: is no YAML ({' '.join(str(error).split())[:200]}); export again") from None
+        if not isinstance(content, dict) or not isinstance(content.get("PostProcess"), dict):
+            raise DeployError(f"{path}: no section PostProcess; it describes no exported text model")
+        try:
+            return _read_own(content, path) if SECTION in content else _read_foreign(content, path)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise DeployError(f"{path}: cannot be understood ({type(error).__name__}: {error})") from None
+
+    def write(self, path: Path | str) -> None:
+        """In PaddleOCR's layout, with section `Ocrexp`; `read` gives an equal description."""
+        own: dict[str, Any] = {
+            "task": self.task,
+            "resize": _plain(self.resize),
+            "mean": list(self.mean),
+            "std": list(self.std),
+            "postprocess": _plain(self.postprocess),
+            "channels": self.channels,
+            **_plain(self.ocrexp or {}),
+        }
+        postprocess = _plain(self.postprocess)
+        if self.characters is not None:
+            # Other clients append a blank to the list. A last one is left to them; where there is none, theirs stands for
+            # a class that the network does not have.
+            own[_LAST_BLANK] = bool(self.characters) and self.characters[-1] == " "
+            postprocess["character_dict"] = list(self.characters[:-1] if own[_LAST_BLANK] else self.characters)
+        content = {
+            "Global": {"model_name": self.model_name},
+            "PreProcess": {"transform_ops": self._transform_ops()},
+            "PostProcess": postprocess,
+            SECTION: own,
+        }
+        dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+        text = yaml.dump(content, Dumper=dumper, allow_unicode=True, sort_keys=False, default_flow_style=False)
+        Path(path).write_text(text, encoding="utf-8", newline="\n")
+
+    def with_characters(self, characters: Sequence[str]) -> Description:
+        """The same model with other characters (a dictionary beside a model that states none)."""
+        return replace(self, characters=tuple(characters))
+
+    def _transform_ops(self) -> list[dict[str, Any]]:
+        """The operators by PaddleOCR's names, as far as its layout can say them."""
+        ops: list[dict[str, Any]] = [{"DecodeImage": {"channel_first": False, "img_mode": self.channels}}]
+        resize = _plain(self.resize)
+        normalize = {"mean": list(self.mean), "std": list(self.std), "scale": "1./255.", "order": "hwc"}
+        if self.task == "det":
+            ops += [{"DetResizeForTest": _det_resize_op(resize)}, {"NormalizeImage": normalize}, {"ToCHWImage": None}]
+        elif self.task == "cls" and not resize.get("padding", True):
+            height, width = resize["image_shape"]
+            ops += [{"ResizeImage": {"size": [width, height]}}, {"NormalizeImage": normalize}, {"ToCHWImage": None}]
+        else:
+            # PaddleX knows no NormalizeImage here: text images are always taken to [-1, 1].
+            ops.append(_rec_resize_op(resize, len(self.mean)))
+        ops.append({"KeepKeys": {"keep_keys": ["image", "shape"] if self.task == "det" else ["image"]}})
+        return ops
+
+
+def _read_own(content: dict[str, Any], path: Path) -> Description:
+    own = dict(content[SECTION])
+    task = own["task"]
+    if task not in _TASKS:
+        raise DeployError(f"{path}: {SECTION}.task is {task!r}, not one of {', '.join(_TASKS)}")
+    characters = content["PostProcess"].get("character_dict")
+    if characters is not None:
+        characters = tuple(characters) + ((" ",) if own.get(_LAST_BLANK) else ())
+    facts = {key: value for key, value in own.items() if key not in (*_OWN_KEYS, _LAST_BLANK)}
+    return Description(
+        task=task,
+        model_name=_model_name(content),
+        resize=dict(own["resize"]),
+        mean=tuple(map(float, own["mean"])),
+        std=tuple(map(float, own["std"])),
+        postprocess=dict(own["postprocess"]),
+        characters=characters,
+        ocrexp=facts or None,
+        channels=own.get("channels", "BGR"),
+    )
+
+
+def _read_foreign(content: dict[str, Any], path: Path) -> Description:
+    ops: dict[str, dict[str, Any]] = {}
+    for entry in (content.get("PreProcess") or {}).get("transform_ops") or []:
+        for name, arguments in entry.items() if isinstance(entry, Mapping) else [(entry, None)]:
+            ops[name] = dict(arguments) if isinstance(arguments, Mapping) else {}
+    name = _model_name(content)
+    postprocess = content["PostProcess"]
+    if "Topk" in postprocess or postprocess.get("name") == "ClsPostProcess":
+        return _foreign_cls(name, ops, postprocess)
+    kind = str(postprocess.get("name"))
+    mean, std = _affine(ops.get("NormalizeImage", {}))
+    channels = cast(Channels, ops.get("DecodeImage", {}).get("img_mode", "BGR"))
+    if kind == "DBPostProcess":
+        given = {key: postprocess[key] for key in _DB_ARGUMENTS if postprocess.get(key) is not None}
+        arguments = {"thresh": 0.3, "box_thresh": 0.6, "unclip_ratio": 2.0, **given}
+        resize = _foreign_det_resize(name, ops.get("DetResizeForTest", {}))
+        mean, std = mean or IMAGENET_MEAN, std or IMAGENET_STD
+        return Description("det", name, resize, mean, std, {"name": kind, **arguments}, channels=channels)
+    if not kind.endswith("LabelDecode"):
+        raise DeployError(
+            f"{path}: PostProcess.name is {kind!r}: only DBPostProcess, …LabelDecode and Topk can run here"
+        )
+    # Lists of files that were written by hand hold bare 0 … 9, which YAML takes for numbers.
+    listed = postprocess.get("character_dict")
+    characters = None if listed is None else tuple(str(character) for character in listed)
+    resize = _foreign_rec_resize(ops, path)
+    return Description("rec", name, resize, mean or HALF, std or HALF, {"name": kind}, characters, channels=channels)
+
+
+def _foreign_det_resize(name: str, op: Mapping[str, Any]) -> dict[str, Any]:
+    resize: dict[str, Any] = {"kind": "DetResize", "max_side": MAX_SIDE}
+    if op.get("image_shape") is not None:
+        return {**resize, "image_shape": list(op["image_shape"]), "keep_ratio": bool(op.get("keep_ratio", False))}
+    by_longer = name.startswith(_LIMITED_BY_LONGER) and name.endswith("_det")
+    limit = op.get("limit_side_len") or op.get("resize_long") or (960 if by_longer else 736)
+    return {
+        **resize,
+        "limit_side_len": int(limit),
+        "limit_type": op.get("limit_type") or ("max" if by_longer else "min"),
+    }
+
+
+def _foreign_rec_resize(ops: Mapping[str, Mapping[str, Any]], path: Path) -> dict[str, Any]:
+    if "RecResizeImg" in ops:
+        return _rec_resize(ops["RecResizeImg"].get("image_shape", [3, 48, 320])[-2:])
+    if "SVTRRecResizeImg" in ops:
+        op = ops["SVTRRecResizeImg"]
+        return {
+            "kind": "RecResize",
+            "image_shape": list(op.get("image_shape", [3, 64, 256])[-2:]),
+            "padding": bool(op.get("padding", True)),
+            "min_side": 1,
+        }
+    if "SARRecResizeImg" in ops:
+        op = ops["SARRecResizeImg"]
+        _, height, least, most = op.get("image_shape", [3, 48, 48, 160])
+        return {
+            "kind": "SARResize",
+            "image_shape": [height, most],
+            "min_width": least,
+            "width_downsample_ratio": op.get("width_downsample_ratio", 0.25),
+            "min_side": 1,
+        }
+    if any(op.endswith("ResizeImg") for op in ops):
+        raise DeployError(f"{path}: resize by {next(op for op in ops if op.endswith('ResizeImg'))} is not known here")
+    return _rec_resize([48, 320])
+
+
+def _foreign_cls(name: str, ops: Mapping[str, Mapping[str, Any]], postprocess: Mapping[str, Any]) -> Description:
+    labels = (postprocess.get("Topk") or postprocess).get("label_list") or ["0", "180"]
+    outcome = {"name": "ClsPostProcess", "label_list": [str(label).removesuffix("_degree") for label in labels]}
+    if "ResizeImage" not in ops:
+        return replace(Description.default("cls"), model_name=name, postprocess=outcome)
+    width, height = ops["ResizeImage"].get("size", [160, 80])
+    mean, std = _affine(ops.get("NormalizeImage", {}))
+    resize = {"kind": "RecResize", "image_shape": [int(height), int(width)], "padding": False, "min_side": 1}
+    return Description("cls", name, resize, mean or IMAGENET_MEAN, std or IMAGENET_STD, outcome, channels="RGB")
+
+
+def _affine(op: Mapping[str, Any]) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
+    mean, std = op.get("mean"), op.get("std")
+    return (tuple(map(float, mean)) if mean else None, tuple(map(float, std)) if std else None)
+
+
+def _rec_resize(image_shape: Sequence[int]) -> dict[str, Any]:
+    height, width = map(int, image_shape)
+    return {"kind": "RecResize", "image_shape": [height, width], "widen": True, "max_width": 3200, "min_side": 1}
+
+
+def _det_resize_op(resize: Mapping[str, Any]) -> dict[str, Any]:
+    if resize.get("image_shape") is not None:
+        return {"image_shape": resize["image_shape"], "keep_ratio": bool(resize.get("keep_ratio", False))}
+    if resize.get("resize_long") is not None:
+        return {"resize_long": resize["resize_long"]}
+    limit, kind = resize.get("limit_side_len", 736), resize.get("limit_type", "min")
+    # PaddleX reads neither key of a limit: `resize_long` is where it looks for it, and it knows the type by the name.
+    return {"limit_side_len": limit, "limit_type": kind, "resize_long": limit}
+
+
+def _rec_resize_op(resize: Mapping[str, Any], channels: int) -> dict[str, Any]:
+    height, width = resize["image_shape"]
+    if resize["kind"] == "SARResize":
+        shape = [channels, height, resize.get("min_width", 48), width]
+        return {
+            "SARRecResizeImg": {
+                "image_shape": shape,
+                "width_downsample_ratio": resize.get("width_downsample_ratio", 0.25),
+            }
+        }
+    if not resize.get("padding", True):
+        return {"SVTRRecResizeImg": {"image_shape": [channels, height, width], "padding": False}}
+    return {"RecResizeImg": {"image_shape": [channels, height, width]}}
+
+
+def _model_name(content: Mapping[str, Any]) -> str:
+    return str((content.get("Global") or {}).get("model_name") or "")
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as lists, mappings as dicts: what YAML writes without tags."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner) for inner in value]
+    return value
