@@ -12,10 +12,12 @@ from typing import Any
 class StopSignals:
     """Within this block the first SIGINT or SIGTERM is only noted in `received`; the second acts as usual.
 
-    Signals can be caught in the main thread only; elsewhere the block does nothing.
+    `doing` tells the user what is done now. Signals can be caught in the main thread only; elsewhere the block does
+    nothing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, doing: str = "finishing the step and saving") -> None:
+        self._doing = doing
         self.received: int | None = None
         self._before: dict[int, Any] = {}
 
@@ -35,7 +37,7 @@ class StopSignals:
         self._restore()
         name = signal.Signals(number).name
         # print, not logging: a handler may run in the middle of a log call that holds its lock
-        print(f"ocrexp: {name}: finishing the step and saving; once more to stop at once", file=sys.stderr, flush=True)
+        print(f"ocrexp: {name}: {self._doing}; once more to stop at once", file=sys.stderr, flush=True)
 
     def _restore(self) -> None:
         for number, handler in self._before.items():

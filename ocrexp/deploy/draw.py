@@ -1,0 +1,241 @@
+"""A picture of what was read: the image with its boxes, and beside it the texts, each at its place."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image as PillowImage
+from PIL import ImageDraw
+
+from ocrexp.deploy import fonts
+from ocrexp.deploy.fonts import FontFinder
+from ocrexp.report.draw import BAND, INK, WRONG, Colour, Picture, draw_polygons, side_by_side
+from ocrexp.types import Image, Polygon
+
+INKS: tuple[Colour, ...] = (  # after Okabe and Ito; orange is for doubtful texts, and yellow is lost on paper
+    (0, 114, 178),
+    (0, 158, 115),
+    (170, 70, 130),
+    (86, 150, 215),
+    (130, 120, 0),
+)
+DOUBTFUL = 0.8  # texts with a lower score are printed in orange
+_LETTERS = 18  # pixels of height that a box needs for its text to be read
+_TALL = 1.5  # a box so many times as high as wide is turned before it is read
+_PAPER = (252, 252, 250)
+_TEXT: Colour = (25, 25, 30)
+_LABEL = 15  # pixels of the font in the band
+_LARGEST_LETTERS = 160  # pixels of the font that texts are drawn in, before they are fitted into their boxes
+
+
+def draw_reading(
+    image: Image,
+    polygons: Sequence[Polygon],
+    texts: Sequence[str] | None,
+    scores: Sequence[float],
+    *,
+    title: str = "",
+    finder: FontFinder | None = None,
+    longest: int = 1600,
+    colours: Sequence[Colour] | None = None,
+    inks: Sequence[Colour] | None = None,
+) -> Picture:
+    """The image with outlines on the left, the texts at their places on the right, RGB uint8.
+
+    Args:
+        image: uint8 (height, width, 3) BGR.
+        polygons: (n, 2) each, in pixels of the image; quadrilaterals begin at the text's upper left.
+        texts: one a polygon; None: there is only the left panel, with the scores.
+        scores: one a polygon, 0..1.
+        title: stands in the band above, with the number of boxes.
+        finder: where fonts come from.
+        longest: of a panel's sides in pixels. A small image is enlarged until its texts can be read.
+        colours: of the outlines, one a polygon; by default neighbours differ.
+        inks: of the texts, one a polygon; by default black, and orange where the score is below DOUBTFUL.
+    """
+    finder = finder or FontFinder()
+    scale = _scale(image, polygons, longest)
+    shown = _resized(np.ascontiguousarray(image[..., ::-1]), scale)
+    colours = colours or [INKS[index % len(INKS)] for index in range(len(polygons))]
+    left = shown.copy()
+    for polygon, colour in zip(polygons, colours, strict=True):
+        thin = min(cv2.minAreaRect(np.asarray(polygon, np.float32))[1]) * scale < _LETTERS + 6
+        draw_polygons(left, [polygon], colour, scale, thickness=1 if thin else 2)
+    if texts is None:
+        for polygon, colour, score in zip(polygons, colours, scores, strict=True):
+            _paste_score(left, np.asarray(polygon, np.float32) * scale, score, colour, finder)
+        return _with_band(left, f"{title}  {_counted(polygons, 'region')}", finder)
+    right = np.full_like(shown, 0)
+    right[:] = _PAPER
+    doubts = inks is None
+    inks = inks or [WRONG if score < DOUBTFUL else _TEXT for score in scores]
+    for polygon, text, ink, colour in zip(polygons, texts, inks, colours, strict=True):
+        pale = tuple(int(255 - (255 - part) * 0.35) for part in colour)
+        placed = np.asarray(polygon, np.float32) * scale
+        _print_into(right, placed, text, ink, finder)
+        draw_polygons(right, [placed], (pale[0], pale[1], pale[2]), 1.0, thickness=1)
+    note = f"; orange: score below {DOUBTFUL}" if WRONG in inks and doubts else ""
+    return _with_band(side_by_side([left, right]), f"{title}  {_counted(polygons, 'text')}{note}", finder)
+
+
+def draw_line(image: Image, text: str, score: float, *, title: str = "", finder: FontFinder | None = None) -> Picture:
+    """A line crop above what was read from it, RGB uint8."""
+    finder = finder or FontFinder()
+    scale = min(max(1.0, 48 / image.shape[0]), max(1.0, 1600 / image.shape[1]))
+    scale = min(scale, 1600 / max(image.shape[:2]))
+    crop = _resized(np.ascontiguousarray(image[..., ::-1]), scale)
+    line = text_picture(text, 28, WRONG if score < DOUBTFUL else _TEXT, _PAPER, finder)
+    width = max(crop.shape[1], line.shape[1], 160)
+    parts = [_widened(crop, width, BAND), _widened(line, width, _PAPER)]
+    return _with_band(np.vstack(parts), f"{title}  {score:.2f}", finder)
+
+
+def text_picture(text: str, size: int, ink: Colour, paper: Colour, finder: FontFinder) -> Picture:
+    """One line of text, RGB uint8, as wide as it needs and `size` × 1.36 high."""
+    pieces = [(fonts.load(path, size), piece) for path, piece in finder.runs(text)]
+    if _right_to_left(text):
+        pieces.reverse()
+    lengths = [font.getlength(piece) for font, piece in pieces]
+    pad = max(1, size // 10)
+    canvas = PillowImage.new("RGB", (int(np.ceil(sum(lengths))) + 2 * pad, round(size * 1.36)), paper)
+    pen = ImageDraw.Draw(canvas)
+    x = float(pad)
+    for (font, piece), length in zip(pieces, lengths, strict=True):
+        pen.text((x, round(size * 1.02)), piece, fill=ink, font=font, anchor="ls")
+        x += length
+    return np.array(canvas, dtype=np.uint8)
+
+
+def _scale(image: Image, polygons: Sequence[Polygon], longest: int) -> float:
+    """Factor that makes the middle box's letters readable, as far as `longest` allows."""
+    wanted = 1.0
+    if len(polygons):
+        sides = [min(cv2.minAreaRect(np.asarray(polygon, np.float32))[1]) for polygon in polygons]
+        wanted = float(np.clip(_LETTERS / max(float(np.median(sides)), 1.0), 1.0, 3.0))
+    return min(wanted, longest / max(image.shape[:2]))
+
+
+def _resized(picture: Picture, scale: float) -> Picture:
+    if scale == 1.0:
+        return picture
+    height, width = picture.shape[:2]
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(picture, size, interpolation=method), dtype=np.uint8)
+
+
+def _print_into(panel: Picture, polygon: Polygon, text: str, ink: Colour, finder: FontFinder) -> None:
+    """Prints a text into its box, in place: shrunk where it is too long, never stretched."""
+    if not text:
+        return
+    corners = _corners(polygon)
+    width = float(max(np.linalg.norm(corners[1] - corners[0]), np.linalg.norm(corners[2] - corners[3])))
+    height = float(max(np.linalg.norm(corners[3] - corners[0]), np.linalg.norm(corners[2] - corners[1])))
+    if min(width, height) < 1:
+        return
+    stacked = False
+    if height >= _TALL * width:
+        stacked = len(text) == 1 or (_is_ideographic(text) and len(text) > 1)
+        if not stacked:  # the reader saw it turned: its line runs down, or up
+            corners = corners[[1, 2, 3, 0]]
+            width, height = height, width
+    if stacked:
+        size = int(np.clip(min(width, height / len(text)) / 1.36, 8, _LARGEST_LETTERS))
+        rows = [text_picture(character, size, ink, _PAPER, finder) for character in text]
+        across = max(row.shape[1] for row in rows)
+        line = np.vstack([_centred(row, across) for row in rows])
+        share = min(width / line.shape[1], height / line.shape[0])
+        used_width, used_height = line.shape[1] * share, line.shape[0] * share
+    else:
+        size = int(np.clip(height / 1.36, 8, _LARGEST_LETTERS))
+        line = text_picture(text, size, ink, _PAPER, finder)
+        used_height = height
+        used_width = min(width, line.shape[1] * height / line.shape[0])
+    along = (corners[1] - corners[0]) / width
+    down = (corners[3] - corners[0]) / height
+    start = corners[0] + (along * (width - used_width) if _right_to_left(text) else 0)
+    target = np.stack([start, start + along * used_width, start + down * used_height]).astype(np.float32)
+    _paste(panel, line, target)
+
+
+def _paste(panel: Picture, line: Picture, target: npt.NDArray[np.float32]) -> None:
+    """Sets a picture into the parallelogram of its upper left, upper right and lower left corner, in place."""
+    fourth = target[1] + target[2] - target[0]
+    outline = np.vstack([target, fourth])
+    low = np.maximum(np.floor(outline.min(axis=0)), 0).astype(int)
+    high = np.minimum(np.ceil(outline.max(axis=0)) + 1, [panel.shape[1], panel.shape[0]]).astype(int)
+    if (high <= low).any():
+        return
+    height, width = line.shape[:2]
+    # Shrinking by an affine warp alone would skip pixels.
+    shrink = min(1.0, float(np.linalg.norm(target[1] - target[0])) / width)
+    drop = min(1.0, float(np.linalg.norm(target[2] - target[0])) / height)
+    if shrink < 1 or drop < 1:
+        size = (max(1, round(width * shrink)), max(1, round(height * drop)))
+        line = np.asarray(cv2.resize(line, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        height, width = line.shape[:2]
+    source = np.array([[0, 0], [width, 0], [0, height]], np.float32)
+    matrix = cv2.getAffineTransform(source, (target - low).astype(np.float32))
+    extent = (int(high[0] - low[0]), int(high[1] - low[1]))
+    window = panel[low[1] : high[1], low[0] : high[0]]
+    warped = cv2.warpAffine(line, matrix, extent, flags=cv2.INTER_LINEAR, borderValue=_PAPER)
+    np.minimum(window, warped, out=window)  # ink on paper: boxes that overlap keep both texts
+
+
+def _corners(polygon: Polygon) -> npt.NDArray[np.float32]:
+    """Four corners from the upper left clockwise: the quadrilateral itself, or the smallest box around a polygon."""
+    if len(polygon) == 4:
+        return np.asarray(polygon, dtype=np.float32)
+    box = cv2.boxPoints(cv2.minAreaRect(np.asarray(polygon, np.float32)))
+    by_x = box[np.argsort(box[:, 0], kind="stable")]
+    (upper_left, lower_left) = by_x[:2][np.argsort(by_x[:2, 1])]
+    (upper_right, lower_right) = by_x[2:][np.argsort(by_x[2:, 1])]
+    return np.asarray([upper_left, upper_right, lower_right, lower_left], dtype=np.float32)
+
+
+def _is_ideographic(text: str) -> bool:
+    """Whether a text is written in letters that stand upright in a column."""
+    wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
+    return wide * 2 > len(text)
+
+
+def _right_to_left(text: str) -> bool:
+    first = next((kind for kind in map(unicodedata.bidirectional, text) if kind in ("L", "R", "AL")), "L")
+    return first != "L"
+
+
+def _paste_score(panel: Picture, polygon: Polygon, score: float, colour: Colour, finder: FontFinder) -> None:
+    plate = text_picture(f"{score:.2f}", 11, (255, 255, 255), colour, finder)
+    left, top = polygon.min(axis=0)
+    height, width = (min(plate.shape[0], panel.shape[0]), min(plate.shape[1], panel.shape[1]))
+    x = int(np.clip(left, 0, panel.shape[1] - width))
+    y = int(np.clip(top - height, 0, panel.shape[0] - height))
+    panel[y : y + height, x : x + width] = plate[:height, :width]
+
+
+def _with_band(picture: Picture, text: str, finder: FontFinder) -> Picture:
+    band = text_picture(text.strip(), _LABEL, INK, BAND, finder)
+    if band.shape[1] > picture.shape[1] >= 160:
+        size = (picture.shape[1], band.shape[0])
+        band = np.asarray(cv2.resize(band, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    width = max(band.shape[1], picture.shape[1])
+    return np.vstack([_widened(band, width, BAND), _widened(picture, width, BAND)])
+
+
+def _counted(polygons: Sequence[Polygon], noun: str) -> str:
+    return f"{len(polygons)} {noun}{'' if len(polygons) == 1 else 's'}"
+
+
+def _widened(picture: Picture, width: int, colour: Colour) -> Picture:
+    fill = np.full((picture.shape[0], width - picture.shape[1], 3), colour, dtype=np.uint8)
+    return np.hstack([picture, fill])
+
+
+def _centred(picture: Picture, width: int) -> Picture:
+    left = (width - picture.shape[1]) // 2
+    padded = _widened(picture, width - left, _PAPER)
+    return np.hstack([np.full((picture.shape[0], left, 3), _PAPER, dtype=np.uint8), padded])

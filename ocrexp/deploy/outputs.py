@@ -1,0 +1,221 @@
+"""What a prediction leaves behind: JSON lines, labels that PPOCRLabel and the trainer read, pictures."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+import cv2
+
+from ocrexp.deploy.sources import Source
+from ocrexp.errors import ConfigError
+from ocrexp.report.files import write_bytes
+from ocrexp.types import Image, Polygon
+
+PREDICTIONS = "predictions.jsonl"
+LABELS = "labels.txt"
+PICTURES = "pictures"
+PAGES = "pages"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was found in an image: `polygons` (n, 2) in its pixels, `texts`, `scores` 0..1, as many each.
+
+    Without a recogniser `texts` is None and the scores are the detector's; without a detector `polygons` is None and
+    there is one text, of the whole image. `timings`: seconds by stage.
+    """
+
+    polygons: list[Polygon] | None
+    texts: list[str] | None
+    scores: list[float]
+    timings: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One image of a run: its reading, or the `error` why there is none. `size`: width, height.
+
+    `overhead`: seconds spent around the models (`load`, `draw`).
+    """
+
+    source: Source
+    size: tuple[int, int] | None = None
+    reading: Reading | None = None
+    error: str = ""
+    picture: str | None = None  # file of the drawn picture, relative to the output folder
+    overhead: dict[str, float] = field(default_factory=dict)
+
+
+def as_json(outcome: Outcome) -> str:
+    """The line of `predictions.jsonl`: path, size [width, height], boxes, texts, scores, seconds; or path and error.
+
+    Keys that the models do not fill (boxes without a detector, texts without a recogniser) are left out.
+    """
+    row: dict[str, Any] = {"path": _utf8(outcome.source.name)}
+    if outcome.size is not None:
+        row["size"] = list(outcome.size)
+    if (reading := outcome.reading) is not None:
+        if reading.polygons is not None:
+            row["boxes"] = [_points(polygon) for polygon in reading.polygons]
+        if reading.texts is not None:
+            row["texts"] = reading.texts
+        row["scores"] = [round(score, 4) for score in reading.scores]
+        row["seconds"] = round(sum(reading.timings.values()), 4)
+    else:
+        row["error"] = outcome.error
+    if outcome.picture is not None:
+        row["picture"] = outcome.picture
+    return json.dumps(row, ensure_ascii=False)
+
+
+def det_label(name: str, reading: Reading) -> str:
+    """A line of PaddleOCR's detection label format; a region without a recognised text has an empty transcription."""
+    polygons = reading.polygons or []
+    texts = reading.texts if reading.texts is not None else [""] * len(polygons)
+    regions = [
+        {"transcription": text, "points": _points(polygon)} for polygon, text in zip(polygons, texts, strict=True)
+    ]
+    return f"{name}\t{json.dumps(regions, ensure_ascii=False)}\n"
+
+
+def rec_label(name: str, reading: Reading) -> str | None:
+    """A line of PaddleOCR's recognition label format; None where nothing was read, for a label has a text."""
+    text = reading.texts[0].replace("\n", " ").replace("\r", " ") if reading.texts else ""
+    return f"{name}\t{text}\n" if text.strip() else None
+
+
+def label_root(paths: Sequence[Path]) -> Path:
+    """The folder that label paths are relative to, for images at `paths`.
+
+    Of images in one folder it is that folder's parent, so that paths read `folder/image`, as PPOCRLabel writes them;
+    else it is the deepest folder that holds them all.
+    """
+    folders = {Path(os.path.abspath(path)).parent for path in paths}
+    common = Path(os.path.commonpath(folders))
+    return common.parent if len(folders) == 1 else common
+
+
+class PredictionFolder:
+    """Writes the results of a run, in the order given; every line is flushed, so that an interrupt loses none.
+
+    Args:
+        folder: where to write; made if it is not there.
+        sources: all images of the run: picture names and the labels' root follow from them.
+        rec_only: whether images are lines, and labels `path<TAB>text`.
+        overwrite: whether what an earlier run left in the folder is replaced; other files are left alone.
+
+    `root` is what label paths are relative to. A page of a PDF or TIFF is saved as an image of its own, which its
+    label names. Raises ConfigError for a folder that exists and is not empty, or that cannot be written.
+    """
+
+    def __init__(self, folder: Path, sources: Sequence[Source], rec_only: bool, overwrite: bool = False) -> None:
+        self.folder = folder
+        self.rec_only = rec_only
+        self.unlabelled: list[str] = []  # names of images that are read but have no line in the labels, with the reason
+        self._names = _unique_names(sources)
+        self._prepare(sources, overwrite)
+        self._images = {source: self._label_image(source) for source in sources}
+        self.root = label_root(list(self._images.values()))
+        self._predictions = self._open(PREDICTIONS)
+        self._labels = self._open(LABELS)
+
+    def picture_path(self, source: Source) -> str:
+        """Where the picture of an image goes, relative to the folder."""
+        return f"{PICTURES}/{self._names[source]}.jpg"
+
+    def save_page(self, source: Source, image: Image) -> None:
+        """Save a page as an image file of its own, if it is one. Safe in any thread. Raises OSError."""
+        if source.page is not None:
+            done, data = cv2.imencode(".png", image)
+            if not done:
+                raise OSError(f"page {source.name} cannot be encoded as PNG")
+            write_bytes(self._images[source], data.tobytes())
+
+    def write(self, outcome: Outcome) -> None:
+        """Append an image's lines. Raises OSError."""
+        self._predictions.write(as_json(outcome) + "\n")
+        self._predictions.flush()
+        if outcome.reading is None:
+            return
+        name = os.path.relpath(os.path.abspath(self._images[outcome.source]), self.root).replace(os.sep, "/")
+        if any(character in name for character in "\t\n\r") or _utf8(name) != name:
+            self.unlabelled.append(f"{outcome.source.name!a} (its name cannot stand in a label list)")
+            return
+        line = (rec_label if self.rec_only else det_label)(name, outcome.reading)
+        if line is None:
+            self.unlabelled.append(f"{outcome.source.name} (no text was read)")
+            return
+        self._labels.write(line)
+        self._labels.flush()
+
+    def close(self) -> None:
+        self._predictions.close()
+        self._labels.close()
+
+    def _prepare(self, sources: Sequence[Source], overwrite: bool) -> None:
+        folder = self.folder
+        if folder.exists() and not folder.is_dir():
+            raise ConfigError(f"output={folder} is a file: name a folder")
+        try:
+            if folder.is_dir() and any(folder.iterdir()):
+                if not overwrite:
+                    raise ConfigError(
+                        f"output={folder} exists and is not overwritten: name another folder, or add overwrite=true"
+                    )
+                self._clear(sources)
+            (folder / PICTURES).mkdir(parents=True, exist_ok=True)
+            if any(source.page is not None for source in sources):
+                (folder / PAGES).mkdir(exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"output={folder}: cannot be written ({error.strerror})") from None
+
+    def _clear(self, sources: Sequence[Source]) -> None:
+        """Removes what an earlier run has written, and nothing else."""
+        for name in (PICTURES, PAGES):
+            place = self.folder / name
+            inside = [source for source in sources if place.resolve() in source.path.resolve().parents]
+            if inside:
+                raise ConfigError(f"output={self.folder}: {inside[0].name} lies in {name}, which would be overwritten")
+            if place.is_dir() and (self.folder / PREDICTIONS).exists():
+                shutil.rmtree(place)
+        for name in (PREDICTIONS, LABELS):
+            (self.folder / name).unlink(missing_ok=True)
+
+    def _open(self, name: str) -> TextIO:
+        try:
+            return (self.folder / name).open("w", encoding="utf-8", newline="\n")
+        except OSError as error:
+            raise ConfigError(f"output={self.folder}: cannot be written ({error.strerror})") from None
+
+    def _label_image(self, source: Source) -> Path:
+        return source.path if source.page is None else self.folder / PAGES / f"{self._names[source]}.png"
+
+
+def _unique_names(sources: Sequence[Source]) -> dict[Source, str]:
+    """A file name, without suffix, for each image: its own, with the page, and a number where two are alike."""
+    names: dict[Source, str] = {}
+    taken: set[str] = set()
+    for source in sources:
+        stem = _utf8(source.path.stem) + ("" if source.page is None else f"_{source.page:04d}")
+        name, number = stem, 2
+        while name.lower() in taken:  # some file systems do not tell upper and lower case apart
+            name, number = f"{stem}_{number}", number + 1
+        taken.add(name.lower())
+        names[source] = name
+    return names
+
+
+def _points(polygon: Polygon) -> list[list[int | float]]:
+    """[[x, y], ...]; whole numbers where they are whole, else one digit."""
+    return [[int(v) if float(v).is_integer() else round(float(v), 1) for v in point] for point in polygon]
+
+
+def _utf8(name: str) -> str:
+    """A file name as text; bytes of it that are no UTF-8 are replaced."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

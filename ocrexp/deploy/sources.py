@@ -1,0 +1,211 @@
+"""Where images come from: files, folders, patterns, PDF and TIFF pages, paths on standard input."""
+
+from __future__ import annotations
+
+import glob
+import re
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from ocrexp.data.images import read_bytes, read_image
+from ocrexp.errors import DataError
+from ocrexp.types import Image, UnusableSample
+
+if TYPE_CHECKING:
+    import pypdfium2
+
+SUFFIXES = frozenset(
+    (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff", ".jp2", ".pbm", ".pgm", ".ppm")
+)
+_TIFF = frozenset((".tif", ".tiff"))
+_POINTS_PER_INCH = 72  # unit of a PDF's page
+_LARGEST_PAGE = 20_000  # pixels of a rendered page's longer side
+_MAGIC = re.compile(r"[*?\[]")
+
+# pdfium has state of its own and may be in one thread at a time only.
+_pdf_lock = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An image to read: a file, or a page (from 1) of a file of several.
+
+    `problem` says why there is nothing to read, of a file that could not be opened to count its pages.
+    """
+
+    path: Path
+    page: int | None = None
+    problem: str = ""
+
+    @property
+    def name(self) -> str:
+        """The path as it was given, and the page: `scan.pdf#2`."""
+        return str(self.path) if self.page is None else f"{self.path}#{self.page}"
+
+
+def find_sources(
+    images: str | Sequence[str], recursive: bool = False, stdin: Iterable[str] | None = None
+) -> list[Source]:
+    """The images that `images` names, each once, in the order given; within a folder or a pattern in natural order.
+
+    Args:
+        images: files, folders, patterns (`scans/*.jpg`, `**` for any depth), PDFs, or "-": the paths, one a line, of
+            `stdin`. A file that is named is taken whatever its suffix; of a folder, images and PDFs are.
+        recursive: whether folders are searched with all that lies in them.
+        stdin: lines for "-".
+
+    Raises DataError where a path does not exist, a pattern matches nothing, a folder holds no image, or there is a PDF
+    and no pypdfium2.
+    """
+    found: dict[Path, Path] = {}
+    for given in [images] if isinstance(images, str) else images:
+        for path in _paths(str(given), recursive, stdin):
+            found.setdefault(path.absolute(), path)
+    return [source for path in found.values() for source in _pages(path)]
+
+
+def read_source(source: Source, dpi: int = 200) -> Image:
+    """Decode to uint8 (height, width, 3) BGR; a PDF's page is drawn at `dpi`. Raises UnusableSample with the reason."""
+    if source.problem:
+        raise UnusableSample(source.problem)
+    if source.page is None:
+        return read_image(source.path)
+    if _is_pdf(source.path):
+        return _draw_page(source.path, source.page, dpi)
+    return _tiff_page(source.path, source.page)
+
+
+def _paths(given: str, recursive: bool, stdin: Iterable[str] | None) -> list[Path]:
+    if given == "-":
+        lines = [line.rstrip("\r\n") for line in stdin or ()]
+        named = [path for line in lines if line.strip() for path in _paths(line, recursive, None)]
+        if not named:
+            raise DataError("images=-: standard input holds no path: give one a line")
+        return named
+    path = Path(given).expanduser()
+    if path.is_dir():
+        return _in_folder(path, recursive)
+    if path.exists():
+        return [path]
+    if _MAGIC.search(given):
+        matches = sorted(glob.glob(str(path), recursive=True), key=_natural)
+        named = [Path(match) for match in matches if Path(match).is_file()]
+        if not named:
+            raise DataError(f"images={given}: nothing matches this pattern")
+        return named
+    raise DataError(f"images={given}: there is no such file or folder")
+
+
+def _in_folder(folder: Path, recursive: bool) -> list[Path]:
+    inside = folder.rglob("*") if recursive else folder.iterdir()
+    wanted = [
+        path
+        for path in inside
+        if (path.suffix.lower() in SUFFIXES or path.suffix.lower() == ".pdf")
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and path.is_file()
+    ]
+    if not wanted:
+        deeper = not recursive and any(path.is_dir() for path in folder.iterdir())
+        mend = "; add recursive=true to search its subfolders" if deeper else ""
+        raise DataError(f"images={folder}: no image or PDF in this folder{mend}")
+    return sorted(wanted, key=lambda path: _natural(str(path)))
+
+
+def _natural(name: str) -> list[tuple[int, int, str]]:
+    """A key that puts page2 before page10."""
+    return [
+        (0, int(part), "") if part.isdecimal() and part.isascii() else (1, 0, part)
+        for part in re.split(r"([0-9]+)", name)
+    ]
+
+
+def _pages(path: Path) -> list[Source]:
+    """The file itself, or its pages."""
+    count: Callable[[Path], int]
+    if _is_pdf(path):
+        count = _pdf_pages
+    elif path.suffix.lower() in _TIFF:
+        count = _tiff_pages
+    else:
+        return [Source(path)]
+    try:
+        pages = count(path)
+    except UnusableSample as error:
+        return [Source(path, problem=str(error))]
+    if pages == 1 and not _is_pdf(path):
+        return [Source(path)]
+    return [Source(path, number) for number in range(1, pages + 1)]
+
+
+def _is_pdf(path: Path) -> bool:
+    return path.suffix.lower() == ".pdf"
+
+
+def _tiff_pages(path: Path) -> int:
+    read_bytes(path)  # says what is wrong with the file; OpenCV would only count no page
+    return max(1, cv2.imcount(str(path)))
+
+
+def _tiff_page(path: Path, page: int) -> Image:
+    try:
+        read, pages = cv2.imreadmulti(str(path), start=page - 1, count=1, flags=cv2.IMREAD_COLOR)
+    except cv2.error as error:
+        raise UnusableSample(f"page cannot be decoded ({' '.join(error.err.split())})") from None
+    if not read or not pages:
+        raise UnusableSample("page cannot be decoded")
+    return np.asarray(pages[0], dtype=np.uint8)
+
+
+def _pdfium() -> Any:
+    try:
+        import pypdfium2
+    except ImportError:
+        raise DataError("PDFs are read by pypdfium2, which is not installed: pip install 'ocrexp[pdf]'") from None
+    return pypdfium2
+
+
+def _open_pdf(path: Path) -> pypdfium2.PdfDocument:
+    """Open a document; call it with the lock held."""
+    pdfium = _pdfium()
+    data = read_bytes(path)
+    try:
+        return pdfium.PdfDocument(data)
+    except pdfium.PdfiumError as error:
+        reason = "it asks for a password" if "assword" in str(error) else "damaged, or no PDF"
+        raise UnusableSample(f"PDF cannot be opened ({reason})") from None
+
+
+def _pdf_pages(path: Path) -> int:
+    with _pdf_lock:
+        document = _open_pdf(path)
+        try:
+            pages = len(document)
+        finally:
+            document.close()
+    if pages == 0:
+        raise UnusableSample("PDF has no page")
+    return pages
+
+
+def _draw_page(path: Path, number: int, dpi: int) -> Image:
+    pdfium = _pdfium()
+    with _pdf_lock:
+        document = _open_pdf(path)
+        try:
+            page = document[number - 1]
+            scale = min(dpi / _POINTS_PER_INCH, _LARGEST_PAGE / max(page.get_size()))
+            pixels = page.render(scale=scale, rev_byteorder=False).to_numpy()
+        except pdfium.PdfiumError:
+            raise UnusableSample("page of the PDF cannot be drawn") from None
+        finally:
+            document.close()
+    if pixels.ndim == 2 or pixels.shape[2] == 1:
+        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR), dtype=np.uint8)
+    return np.array(pixels[..., :3], dtype=np.uint8)  # a copy: the buffer is pdfium's
