@@ -32,7 +32,17 @@ class DeployError(OcrexpError):
 def explain_import_error(error: ImportError) -> str | None:
     """One line with the command to run for what is commonly missing; None for anything else."""
     text = str(error)
-    extras = {"wandb": "wandb", "imgaug": "imgaug", "visualdl": "visualdl", "joblib": "parallel", "lmdb": "lmdb"}
+    extras = {
+        "wandb": "wandb",
+        "imgaug": "imgaug",
+        "visualdl": "visualdl",
+        "joblib": "parallel",
+        "lmdb": "lmdb",
+        "onnxruntime": "onnx",
+        "onnx": "export",
+        "paddle2onnx": "export",
+        "pypdfium2": "pdf",
+    }
     name = (error.name or "").partition(".")[0]
     if name == "paddle":
         return "paddle is not installed: pip install 'ocrexp[cpu]' (GPU machines: see docs/installation.md)"
