@@ -54,6 +54,23 @@ Usage
 
 Evaluates with the run's frozen configuration; overrides change it: another dataset (dataset=icdar2015
 dataset.root=DIR), other thresholds (postprocess.box_thresh=0.5). Prints one line of figures and writes eval.json.""",
+    "predict": """
+Usage
+  python -m ocrexp predict images=scans/ det=DIR rec=DIR [output=DIR] [key=value ...]
+  python -m ocrexp predict images='[a.jpg,book.pdf,photos/*.png]' det=DIR rec=DIR cls=DIR
+  find . -name '*.jpg' | python -m ocrexp predict images=- det=DIR rec=DIR output=- > predictions.jsonl
+
+Reads images with exported models. det and rec: whole pages; det alone finds regions; rec alone reads images that are
+one line each. Writes predictions.jsonl (one object an image, in their order), labels.txt in PaddleOCR's format (to
+correct in PPOCRLabel and to train on) and pictures of the boxes beside the texts. An image that cannot be read is
+reported, the others are done, and the exit code is 1.""",
+    "eval-system": """
+Usage
+  python -m ocrexp eval-system det=DIR rec=DIR dataset.root=DIR [dataset.val_labels=val_list.txt] [key=value ...]
+
+Reads labelled images with two exported models. hmean counts a region where its box (IoU above 0.5) and its text are
+right; det_hmean the boxes alone; rec_accuracy the texts of the boxes that are right. Prints one line of figures, writes
+eval_system.json and pictures of the worst images.""",
     "synth": """
 Usage
   python -m ocrexp synth out=DIR [dataset.train_pages=500] [dataset.seed=1] ...

@@ -96,9 +96,19 @@ def label_root(paths: Sequence[Path]) -> Path:
     Of images in one folder it is that folder's parent, so that paths read `folder/image`, as PPOCRLabel writes them;
     else it is the deepest folder that holds them all.
     """
-    folders = {Path(os.path.abspath(path)).parent for path in paths}
+    folders = {_absolute(path).parent for path in paths}
     common = Path(os.path.commonpath(folders))
     return common.parent if len(folders) == 1 else common
+
+
+def is_taken(folder: Path, overwrite: bool) -> bool:
+    """Whether there is something in the folder. Raises ConfigError where that may not be replaced, or it is a file."""
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"output={folder} is a file: name a folder")
+    taken = folder.is_dir() and any(folder.iterdir())
+    if taken and not overwrite:
+        raise ConfigError(f"output={folder} exists and is not overwritten: name another folder, or add overwrite=true")
+    return taken
 
 
 class PredictionFolder:
@@ -109,29 +119,35 @@ class PredictionFolder:
         sources: all images of the run: picture names and the labels' root follow from them.
         rec_only: whether images are lines, and labels `path<TAB>text`.
         overwrite: whether what an earlier run left in the folder is replaced; other files are left alone.
+        labels: whether labels, and the pages that they name, are written.
 
     `root` is what label paths are relative to. A page of a PDF or TIFF is saved as an image of its own, which its
     label names. Raises ConfigError for a folder that exists and is not empty, or that cannot be written.
     """
 
-    def __init__(self, folder: Path, sources: Sequence[Source], rec_only: bool, overwrite: bool = False) -> None:
+    def __init__(
+        self, folder: Path, sources: Sequence[Source], rec_only: bool, overwrite: bool = False, labels: bool = True
+    ) -> None:
         self.folder = folder
         self.rec_only = rec_only
         self.unlabelled: list[str] = []  # names of images that are read but have no line in the labels, with the reason
+        self.labels_written = 0
         self._names = _unique_names(sources)
         self._prepare(sources, overwrite)
         self._images = {source: self._label_image(source) for source in sources}
         self.root = label_root(list(self._images.values()))
         self._predictions = self._open(PREDICTIONS)
-        self._labels = self._open(LABELS)
+        self._labels = self._open(LABELS) if labels else None
 
     def picture_path(self, source: Source) -> str:
-        """Where the picture of an image goes, relative to the folder."""
+        """Where the picture of an image goes, relative to the folder. Raises OSError."""
+        (self.folder / PICTURES).mkdir(exist_ok=True)
         return f"{PICTURES}/{self._names[source]}.jpg"
 
     def save_page(self, source: Source, image: Image) -> None:
         """Save a page as an image file of its own, if it is one. Safe in any thread. Raises OSError."""
         if source.page is not None:
+            (self.folder / PAGES).mkdir(exist_ok=True)
             done, data = cv2.imencode(".png", image)
             if not done:
                 raise OSError(f"page {source.name} cannot be encoded as PNG")
@@ -141,9 +157,9 @@ class PredictionFolder:
         """Append an image's lines. Raises OSError."""
         self._predictions.write(as_json(outcome) + "\n")
         self._predictions.flush()
-        if outcome.reading is None:
+        if outcome.reading is None or self._labels is None:
             return
-        name = os.path.relpath(os.path.abspath(self._images[outcome.source]), self.root).replace(os.sep, "/")
+        name = os.path.relpath(_absolute(self._images[outcome.source]), self.root).replace(os.sep, "/")
         if any(character in name for character in "\t\n\r") or _utf8(name) != name:
             self.unlabelled.append(f"{outcome.source.name!a} (its name cannot stand in a label list)")
             return
@@ -153,27 +169,24 @@ class PredictionFolder:
             return
         self._labels.write(line)
         self._labels.flush()
+        self.labels_written += 1
+
+    def holds(self) -> list[str]:
+        """Names of what is in the folder."""
+        return [name for name in (PREDICTIONS, LABELS, PICTURES, PAGES) if (self.folder / name).exists()]
 
     def close(self) -> None:
         self._predictions.close()
-        self._labels.close()
+        if self._labels is not None:
+            self._labels.close()
 
     def _prepare(self, sources: Sequence[Source], overwrite: bool) -> None:
-        folder = self.folder
-        if folder.exists() and not folder.is_dir():
-            raise ConfigError(f"output={folder} is a file: name a folder")
         try:
-            if folder.is_dir() and any(folder.iterdir()):
-                if not overwrite:
-                    raise ConfigError(
-                        f"output={folder} exists and is not overwritten: name another folder, or add overwrite=true"
-                    )
+            if is_taken(self.folder, overwrite):
                 self._clear(sources)
-            (folder / PICTURES).mkdir(parents=True, exist_ok=True)
-            if any(source.page is not None for source in sources):
-                (folder / PAGES).mkdir(exist_ok=True)
+            self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ConfigError(f"output={folder}: cannot be written ({error.strerror})") from None
+            raise ConfigError(f"output={self.folder}: cannot be written ({error.strerror})") from None
 
     def _clear(self, sources: Sequence[Source]) -> None:
         """Removes what an earlier run has written, and nothing else."""
@@ -214,6 +227,11 @@ def _unique_names(sources: Sequence[Source]) -> dict[Source, str]:
 def _points(polygon: Polygon) -> list[list[int | float]]:
     """[[x, y], ...]; whole numbers where they are whole, else one digit."""
     return [[int(v) if float(v).is_integer() else round(float(v), 1) for v in point] for point in polygon]
+
+
+def _absolute(path: Path) -> Path:
+    # Not resolve(): a link is an image of the folder that it lies in.
+    return Path(os.path.abspath(path))  # noqa: PTH100
 
 
 def _utf8(name: str) -> str:

@@ -55,13 +55,13 @@ def find_sources(
     """The images that `images` names, each once, in the order given; within a folder or a pattern in natural order.
 
     Args:
-        images: files, folders, patterns (`scans/*.jpg`, `**` for any depth), PDFs, or "-": the paths, one a line, of
-            `stdin`. A file that is named is taken whatever its suffix; of a folder, images and PDFs are.
+        images: files, folders, patterns (`scans/*.jpg`, `**` for any depth), PDFs, or "-": the files and folders, one
+            a line, of `stdin`. A file that is named is taken whatever its suffix; of a folder, images and PDFs are.
         recursive: whether folders are searched with all that lies in them.
         stdin: lines for "-".
 
-    Raises DataError where a path does not exist, a pattern matches nothing, a folder holds no image, or there is a PDF
-    and no pypdfium2.
+    Raises DataError where a path (but one of stdin) does not exist, a pattern matches nothing, a folder holds no image,
+    or there is a PDF and no pypdfium2.
     """
     found: dict[Path, Path] = {}
     for given in [images] if isinstance(images, str) else images:
@@ -84,7 +84,7 @@ def read_source(source: Source, dpi: int = 200) -> Image:
 def _paths(given: str, recursive: bool, stdin: Iterable[str] | None) -> list[Path]:
     if given == "-":
         lines = [line.rstrip("\r\n") for line in stdin or ()]
-        named = [path for line in lines if line.strip() for path in _paths(line, recursive, None)]
+        named = [path for line in lines if line.strip() for path in _listed(line, recursive)]
         if not named:
             raise DataError("images=-: standard input holds no path: give one a line")
         return named
@@ -94,12 +94,19 @@ def _paths(given: str, recursive: bool, stdin: Iterable[str] | None) -> list[Pat
     if path.exists():
         return [path]
     if _MAGIC.search(given):
-        matches = sorted(glob.glob(str(path), recursive=True), key=_natural)
+        # glob, not Path.glob: the pattern may be absolute, and "**" must not follow what begins with a dot.
+        matches = sorted(glob.glob(str(path), recursive=True), key=_natural)  # noqa: PTH207
         named = [Path(match) for match in matches if Path(match).is_file()]
         if not named:
             raise DataError(f"images={given}: nothing matches this pattern")
         return named
     raise DataError(f"images={given}: there is no such file or folder")
+
+
+def _listed(line: str, recursive: bool) -> list[Path]:
+    """What a line of standard input names. A list may be out of date: a file that is gone is one broken image."""
+    path = Path(line).expanduser()
+    return _in_folder(path, recursive) if path.is_dir() else [path]
 
 
 def _in_folder(folder: Path, recursive: bool) -> list[Path]:

@@ -1,0 +1,176 @@
+"""`ocrexp eval-system det=DIR rec=DIR dataset.root=…`: end-to-end figures of two exported models on labelled images."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from omegaconf import OmegaConf
+
+from ocrexp.commands.eval import figures_line, write_json
+from ocrexp.config.check import check
+from ocrexp.config.compose import compose
+from ocrexp.deploy.end_to_end import (
+    EnginePool,
+    RuntimeSettings,
+    in_order,
+    quoted,
+    refuse_paddleocr_names,
+    settings_from,
+)
+from ocrexp.deploy.progress import Progress
+from ocrexp.errors import ConfigError, DataError
+from ocrexp.logs import show_notices
+from ocrexp.metrics.system import SystemMetric, SystemPrediction
+from ocrexp.types import DetReference, Record, UnusableSample
+
+if TYPE_CHECKING:
+    from ocrexp.types import DataSource
+
+_TYPED_AS_THEY_ARE = ("det", "rec", "cls", "output", "rec_char_dict_path", "dataset.root")
+
+
+@dataclass(frozen=True)
+class EvalSystemSettings:
+    """The keys of conf/eval-system.yaml that are not the models'."""
+
+    output: str | None
+    overwrite: bool
+    pictures: int
+    limit: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One image: what was read, or the `problem` why nothing was."""
+
+    record: Record
+    prediction: SystemPrediction
+    problem: str = ""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Read all images, print one line of figures, write `eval_system.json` and the worst pictures; returns 0."""
+    show_notices()
+    refuse_paddleocr_names(arguments)
+    config = compose("eval-system", quoted(arguments, _TYPED_AS_THEY_ARE))
+    models = settings_from(config, RuntimeSettings).checked()
+    if models.det is None or models.rec is None:
+        raise ConfigError("eval-system needs both models: det=DIR rec=DIR (ocrexp eval measures one)")
+    if OmegaConf.is_missing(config.dataset, "root"):
+        raise ConfigError("eval-system needs labelled images: dataset.root=DIR, the list is dataset.val_labels=…")
+    check(config)
+    settings = settings_from(config, EvalSystemSettings)
+    folder = _folder(settings)
+
+    from ocrexp.config.build import build
+
+    metric: SystemMetric = build(config.metric)
+    source: DataSource = build(config.dataset)
+    records = source.val_records()[: settings.limit]
+    for line in source.report():
+        print(f"ocrexp: {line}", file=sys.stderr)
+    if not any(record.polygons for record in records):
+        raise DataError("no labelled region in these images: eval-system needs detection lists with texts")
+    started = time.perf_counter()
+    results = _read_all(records, models)
+    seconds = time.perf_counter() - started
+    for read in results:
+        metric.update([read.prediction], [reference_of(read.record)])
+    figures = metric.compute()
+    print(figures_line(figures))
+    unreadable = [f"{read.record.image_path}: {read.problem}" for read in results if read.problem]
+    content = {
+        "metrics": figures,
+        "images": len(records),
+        "unreadable": unreadable,
+        "data": source.fingerprint(),
+        "models": {name: value for name, value in asdict(models).items() if value is not None},
+        "metric": OmegaConf.to_container(config.metric, resolve=True),
+        "seconds": round(seconds, 2),
+        "images_per_second": round(len(records) / seconds, 3),
+    }
+    try:
+        _write(folder, content, results, metric, settings.pictures)
+    except OSError as error:
+        raise DataError(f"output={folder}: cannot be written ({error.strerror or error})") from error
+    if unreadable:
+        print(f"ocrexp: {len(unreadable)} images could not be read and count as nothing found", file=sys.stderr)
+    print(f"written: {folder}")
+    return 0
+
+
+def reference_of(record: Record) -> DetReference:
+    """The ground truth of an image."""
+    return DetReference(list(record.polygons), list(record.ignored), list(record.texts))
+
+
+def _read_all(records: Sequence[Record], models: RuntimeSettings) -> list[Read]:
+    from ocrexp.data.images import read_image
+
+    count = models.worker_count(len(records))
+    reader = EnginePool(models, count)
+
+    def work(record: Record) -> Read:
+        try:
+            image = read_image(record.image_path)
+        except UnusableSample as error:
+            return Read(record, SystemPrediction([], [], []), str(error))
+        reading = reader([image])[0]
+        return Read(record, SystemPrediction(reading.polygons or [], reading.scores, reading.texts or []))
+
+    results = []
+    with Progress(len(records), "reading") as bar, closing(in_order(records, work, count + 1)) as reads:
+        for read in reads:
+            results.append(read)
+            if read.problem:
+                bar.say(f"ocrexp: {read.record.image_path}: {read.problem} ({read.record.source})")
+            bar.advance(read.record.image_path.name)
+    return results
+
+
+def _write(
+    folder: Path, content: dict[str, object], results: Sequence[Read], metric: SystemMetric, pictures: int
+) -> None:
+    """`eval_system.json`, and the images that are most wrong, worst first."""
+    from ocrexp.data.images import read_image
+    from ocrexp.deploy.fonts import FontFinder
+    from ocrexp.report.files import write_picture
+    from ocrexp.report.system import draw_missing, draw_system_sample
+
+    write_json(folder / "eval_system.json", content)
+    faults = {id(read): metric.severity(read.prediction, reference_of(read.record)) for read in results}
+    worst = sorted((read for read in results if faults[id(read)] > 0), key=lambda read: -faults[id(read)])[:pictures]
+    finder = FontFinder()
+    for number, read in enumerate(worst):
+        name = read.record.image_path.name
+        if read.problem:
+            picture = draw_missing(name, read.problem, finder)
+        else:
+            image = read_image(read.record.image_path)
+            picture = draw_system_sample(image, read.prediction, reference_of(read.record), metric, name, finder)
+        (folder / "worst").mkdir(exist_ok=True)
+        write_picture(folder / "worst" / f"{number:02d}_{read.record.image_path.stem}.jpg", picture)
+
+
+def _folder(settings: EvalSystemSettings) -> Path:
+    """Where to write; an evaluation that is there already is replaced only where that is asked for."""
+    if settings.output is None:
+        return Path("outputs/eval-system") / f"{datetime.now():%Y-%m-%d_%H-%M-%S}"
+    folder = Path(settings.output).expanduser()
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"output={folder} is a file: name a folder")
+    if (folder / "eval_system.json").exists():
+        if not settings.overwrite:
+            raise ConfigError(
+                f"output={folder} holds an evaluation already: name another folder, or add overwrite=true"
+            )
+        for old in (folder / "worst").glob("*.jpg"):
+            old.unlink()
+    return folder

@@ -1,0 +1,254 @@
+"""Models by their settings, and many images through them at once: what `predict` and `eval-system` share."""
+
+from __future__ import annotations
+
+import dataclasses
+import queue
+import time
+import typing
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ocrexp.config.check import fits
+from ocrexp.deploy.outputs import Reading
+from ocrexp.environment import available_cores
+from ocrexp.errors import ConfigError
+from ocrexp.types import Image
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+# PaddleOCR's names of what is called otherwise here.
+PADDLEOCR_NAMES = {
+    "image_dir": "images",
+    "det_model_dir": "det",
+    "rec_model_dir": "rec",
+    "cls_model_dir": "cls",
+    "draw_img_save_dir": "output",
+    "vis_font_path": "font",
+    "cpu_threads": "threads",
+    "use_gpu": "device",
+    "use_onnx": "backend",
+    "use_mp": "workers",
+    "total_process_num": "workers",
+    "det_db_use_dilation": "use_dilation",
+    "e2e_char_dict_path": "rec_char_dict_path",
+    "use_angle_cls": "cls",
+}
+DETECTION = (
+    "det_limit_side_len", "det_limit_type", "det_db_thresh", "det_db_box_thresh", "det_db_unclip_ratio",
+    "det_db_score_mode", "det_box_type", "use_dilation",
+)  # fmt: skip
+RECOGNITION = ("rec_batch_num", "rec_image_shape", "rec_char_dict_path", "use_space_char")
+RUNTIME = ("backend", "device", "threads")
+
+
+@dataclass(frozen=True)
+class RuntimeSettings:
+    """The models and how they run: keys of conf/predict.yaml and conf/eval-system.yaml. None: what the export says."""
+
+    det: str | None
+    rec: str | None
+    cls: str | None
+    backend: str
+    device: str
+    threads: int | None
+    workers: str | int
+    drop_score: float
+    det_limit_side_len: int | None
+    det_limit_type: str | None
+    det_db_thresh: float | None
+    det_db_box_thresh: float | None
+    det_db_unclip_ratio: float | None
+    det_db_score_mode: str | None
+    det_box_type: str | None
+    use_dilation: bool | None
+    rec_batch_num: int | None
+    rec_image_shape: list[int] | str | None
+    rec_char_dict_path: str | None
+    use_space_char: bool | None
+    cls_thresh: float | None
+
+    @property
+    def rec_only(self) -> bool:
+        """Whether images are lines of text."""
+        return self.det is None
+
+    def worker_count(self, images: int) -> int:
+        """How many models run side by side."""
+        if self.workers == "auto":
+            return 1 if self.device != "cpu" else max(1, min(available_cores(), images))
+        return min(int(self.workers), max(images, 1))
+
+    def checked(self) -> RuntimeSettings:
+        """With the models' folders resolved. Raises ConfigError for what cannot be."""
+        if self.det is None and self.rec is None:
+            raise ConfigError("no model is given: det=DIR finds text, rec=DIR reads lines, both read whole pages")
+        if self.cls is not None and self.rec is None:
+            raise ConfigError("cls=… turns crops for a recogniser: give rec=DIR too")
+        if self.workers != "auto" and (not fits(self.workers, int) or int(self.workers) < 1):
+            raise ConfigError(f"workers={self.workers}: give a number from 1 on, or auto")
+        if self.threads is not None and self.threads < 1:
+            raise ConfigError(f"threads={self.threads}: give a number from 1 on, or null")
+        return dataclasses.replace(
+            self,
+            det=model_folder("det", self.det),
+            rec=model_folder("rec", self.rec),
+            cls=model_folder("cls", self.cls),
+        )
+
+
+def model_folder(key: str, value: str | None) -> str | None:
+    """The folder (or file) of a model; a run's folder stands for its export. Raises ConfigError where it is missing."""
+    if value is None:
+        return None
+    path = Path(value).expanduser()
+    if not path.exists():
+        raise ConfigError(f"{key}={value}: there is no such folder; export a run: python -m ocrexp export run_dir=RUN")
+    if (path / "inference").is_dir():
+        return str(path / "inference")
+    if (path / "checkpoints").is_dir():
+        raise ConfigError(f"{key}={value}: this run is not exported yet: python -m ocrexp export run_dir={value}")
+    return str(path)
+
+
+Settings = TypeVar("Settings")
+
+
+def settings_from(config: Mapping[Any, Any], kind: type[Settings]) -> Settings:
+    """The dataclass `kind` of the keys that a composed configuration has. Raises ConfigError for a wrong type."""
+    hints = typing.get_type_hints(kind)
+    values = {}
+    for field in dataclasses.fields(kind):  # type: ignore[arg-type]  # every `kind` is a dataclass
+        value = config[field.name]
+        if not fits(value, hints[field.name]):
+            raise ConfigError(f"{field.name}={value}: is no {_named(hints[field.name])}")
+        values[field.name] = value
+    return kind(**values)
+
+
+def refuse_paddleocr_names(arguments: Sequence[str]) -> None:
+    """Raises ConfigError for PaddleOCR's name of a key that has another one here."""
+    for argument in arguments:
+        key = argument.partition("=")[0].lstrip("+-")
+        if key in PADDLEOCR_NAMES:
+            raise ConfigError(f"unknown key {key}: here it is {PADDLEOCR_NAMES[key]}=…")
+
+
+def quoted(arguments: Sequence[str], keys: Sequence[str]) -> list[str]:
+    """The overrides with the values of `keys` in quotes, so that any file name can be typed as it is."""
+    result = []
+    for argument in arguments:
+        key, equals, value = argument.partition("=")
+        plain = equals and key in keys and value and value[0] not in "[\"'" and value != "null"
+        if plain:
+            escaped = value.replace("\\", "\\\\") if value.endswith("\\") else value
+            value = "'" + escaped.replace("'", "\\'") + "'"
+        result.append(f"{key}={value}" if plain else argument)
+    return result
+
+
+class Engine:
+    """The models that the settings ask for, behind one call: BGR images in, their readings out; one thread at a time.
+
+    Lines without a detector are read in batches; pages one by one.
+
+    Args:
+        settings: as `RuntimeSettings.checked` gives them.
+        threads: of the backend, where the settings leave them open.
+    """
+
+    def __init__(self, settings: RuntimeSettings, threads: int) -> None:
+        common: dict[str, Any] = {name: getattr(settings, name) for name in RUNTIME}
+        common["threads"] = settings.threads or threads
+        detection = {name: getattr(settings, name) for name in DETECTION}
+        recognition = {name: getattr(settings, name) for name in RECOGNITION}
+        self._read: Callable[[list[Image]], list[Reading]]
+        if settings.det is not None and settings.rec is not None:
+            from ocrexp.deploy.system import TextSystem
+
+            direction = {"cls_thresh": settings.cls_thresh} if settings.cls is not None else {}
+            self._system = TextSystem(
+                settings.det, settings.rec, settings.cls,
+                drop_score=settings.drop_score, **detection, **recognition, **direction, **common,
+            )  # fmt: skip
+            self._read = lambda images: [self._read_page(image) for image in images]
+        elif settings.det is not None:
+            from ocrexp.deploy.detector import TextDetector
+
+            self._detector = TextDetector(settings.det, **detection, **common)
+            self._read = lambda images: [self._find_regions(image) for image in images]
+        else:
+            from ocrexp.deploy.recognizer import TextRecognizer
+
+            assert settings.rec is not None
+            self._recognizer = TextRecognizer(settings.rec, **recognition, **common)
+            self._read = self._read_lines
+
+    def __call__(self, images: list[Image]) -> list[Reading]:
+        return self._read(images)
+
+    def _read_page(self, image: Image) -> Reading:
+        lines = self._system(image)
+        texts = [text for _, (text, _) in lines]
+        scores = [float(score) for _, (_, score) in lines]
+        return Reading([box for box, _ in lines], texts, scores, dict(self._system.timings))
+
+    def _find_regions(self, image: Image) -> Reading:
+        started = time.perf_counter()
+        found = self._detector.detect(image)
+        order = sorted(range(len(found.polygons)), key=lambda i: tuple(found.polygons[i].min(axis=0)[::-1]))
+        polygons = [found.polygons[index] for index in order]
+        seconds = time.perf_counter() - started
+        return Reading(polygons, None, [float(found.scores[index]) for index in order], {"det": seconds})
+
+    def _read_lines(self, images: list[Image]) -> list[Reading]:
+        results, seconds = self._recognizer(images)
+        return [Reading(None, [text], [float(score)], {"rec": seconds / len(images)}) for text, score in results]
+
+
+class EnginePool:
+    """Engines that are lent to one thread at a time."""
+
+    def __init__(self, settings: RuntimeSettings, count: int) -> None:
+        threads = max(1, available_cores() // count)
+        self._free: queue.SimpleQueue[Engine] = queue.SimpleQueue()
+        for _ in range(count):
+            self._free.put(Engine(settings, threads))
+
+    def __call__(self, images: list[Image]) -> list[Reading]:
+        engine = self._free.get()
+        try:
+            return engine(images)
+        finally:
+            self._free.put(engine)
+
+
+def in_order(items: Iterable[Item], work: Callable[[Item], Result], threads: int) -> Generator[Result, None, None]:
+    """`work(item)` in so many threads, the results in the order of the items; few items are ahead of the one given.
+
+    Leaving the loop cancels what has not begun and waits for what has.
+    """
+    waiting: deque[Future[Result]] = deque()
+    rest = iter(items)
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            waiting.extend(pool.submit(work, item) for item in islice(rest, 2 * threads))
+            while waiting:
+                result = waiting.popleft().result()
+                waiting.extend(pool.submit(work, item) for item in islice(rest, 1))
+                yield result
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _named(hint: Any) -> str:
+    names = {bool: "true or false", int: "whole number", float: "number", str: "text", type(None): "null"}
+    options = typing.get_args(hint) if not typing.get_origin(hint) or hint not in names else ()
+    return " or ".join(names.get(option, "list of whole numbers") for option in options) or names.get(hint, str(hint))
