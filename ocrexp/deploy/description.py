@@ -112,8 +112,8 @@ class Description:
         }
         postprocess = _plain(self.postprocess)
         if self.characters is not None:
-            # Other clients append a blank to the list. A last one is left to them; where there is none, theirs stands for
-            # a class that the network does not have.
+            # Other clients append a blank to the list. A last one is left to them; where there is none, theirs stands
+            # for a class that the network does not have.
             own[_LAST_BLANK] = bool(self.characters) and self.characters[-1] == " "
             postprocess["character_dict"] = list(self.characters[:-1] if own[_LAST_BLANK] else self.characters)
         content = {

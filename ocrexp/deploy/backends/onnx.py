@@ -1,0 +1,79 @@
+"""Exported networks on onnxruntime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import onnxruntime
+
+from ocrexp.deploy.backends.base import Backend, Images, Output, one_line
+from ocrexp.errors import DeployError
+
+_ERRORS_ONLY = 3
+
+
+class OnnxBackend(Backend):
+    """One session, used by all streams: each run takes the calling thread and, without streams, a pool of the rest."""
+
+    name = "onnx"
+
+    def __init__(self, file: Path, gpu: int | None, threads: int, precision: str, tensorrt: bool, streams: int) -> None:
+        super().__init__("cpu" if gpu is None else f"gpu:{gpu}", threads, streams)
+        if precision != "fp32":
+            raise DeployError(f"precision={precision}: an .onnx file runs as it is; use backend=paddle or fp32")
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = _ERRORS_ONLY
+        options.intra_op_num_threads = max(1, threads // streams)
+        options.inter_op_num_threads = 1
+        # Sizes change from image to image: a plan of the memory for each would be made and kept in vain.
+        options.enable_mem_pattern = False
+        # Otherwise the pool waits by spinning, on the cores that the next stage works on.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0" if streams > 1 else "1")
+        try:
+            self._session = onnxruntime.InferenceSession(str(file), options, providers=_providers(gpu, tensorrt))
+        except Exception as error:  # onnxruntime's errors have no common class but this
+            raise DeployError(f"{file}: onnxruntime cannot load it ({one_line(error)})") from None
+        if gpu is not None and self._session.get_providers()[0] == "CPUExecutionProvider":
+            raise DeployError(f"device=gpu:{gpu}: onnxruntime could not start on it; see that CUDA and cuDNN fit it")
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        if len(inputs) != 1:
+            raise DeployError(
+                f"{file}: has {len(inputs)} inputs ({', '.join(i.name for i in inputs)}), one was expected"
+            )
+        self._file = file
+        self._input = inputs[0].name
+        self.channels = _number(inputs[0].shape, 1)
+        self.classes = _number(outputs[0].shape, -1)
+        self.metadata = dict(self._session.get_modelmeta().custom_metadata_map)
+
+    def run_all(self, images: Images) -> list[Output]:
+        try:
+            outputs: list[Output] = self._session.run(None, {self._input: images})
+        except Exception as error:  # as above
+            raise DeployError(
+                f"{self._file}: onnxruntime cannot run it on an input of {list(images.shape)} ({one_line(error)})"
+            ) from None
+        return outputs
+
+
+def _providers(gpu: int | None, tensorrt: bool) -> list[Any]:
+    if gpu is None:
+        return ["CPUExecutionProvider"]
+    there = onnxruntime.get_available_providers()
+    wanted = ["TensorrtExecutionProvider"] if tensorrt else []
+    wanted.append("CUDAExecutionProvider")
+    for provider in wanted:
+        if provider not in there:
+            raise DeployError(
+                f"device=gpu:{gpu}: the installed onnxruntime has no {provider}: pip uninstall onnxruntime && pip "
+                "install onnxruntime-gpu"
+            )
+    return [(provider, {"device_id": gpu}) for provider in wanted] + ["CPUExecutionProvider"]
+
+
+def _number(shape: Any, axis: int) -> int | None:
+    """A fixed size, None for a free one (a name, None) or an output without a shape."""
+    if not shape or len(shape) <= abs(axis) - (axis < 0):
+        return None
+    return shape[axis] if isinstance(shape[axis], int) and shape[axis] > 0 else None

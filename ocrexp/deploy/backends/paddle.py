@@ -1,0 +1,117 @@
+"""Exported networks on paddle.inference."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+from ocrexp import environment
+from ocrexp.deploy.backends.base import Backend, Images, Output, one_line
+from ocrexp.errors import DeployError
+
+_GPU_POOL_MB = 200  # first block; it grows
+_SHAPES_KEPT = 10  # of oneDNN's prepared kernels: each new size adds some
+_WORKSPACE = 1 << 30
+
+
+class PaddleBackend(Backend):
+    """A predictor, and for each further thread a clone of it, which shares the parameters."""
+
+    name = "paddle"
+
+    def __init__(
+        self,
+        program: Path,
+        parameters: Path,
+        gpu: int | None,
+        threads: int,
+        precision: str,
+        tensorrt: bool,
+        streams: int,
+    ) -> None:
+        super().__init__("cpu" if gpu is None else f"gpu:{gpu}", threads, streams)
+        environment.prepare(threads=max(1, threads // streams))
+        import paddle
+        from paddle import inference
+
+        self._files = program
+        try:
+            config = inference.Config(str(program), str(parameters))
+            config.disable_glog_info()
+            config.enable_memory_optim()
+            config.switch_ir_optim(True)
+            if hasattr(config, "enable_new_executor"):
+                config.enable_new_executor()
+            if program.suffix == ".json":
+                config.enable_new_ir(True)
+            if gpu is None:
+                self._set_cpu(config, inference, precision, max(1, threads // streams))
+            else:
+                self._set_gpu(config, inference, paddle, gpu, precision, tensorrt)
+            self._predictor = inference.create_predictor(config)
+        except DeployError:
+            raise
+        except Exception as error:  # paddle raises RuntimeError, ValueError, OSError … for a damaged file
+            raise DeployError(
+                f"{program}: paddle {paddle.__version__} cannot load it, or {parameters.name} ({one_line(error)})"
+            ) from None
+        self.onednn = bool(config.mkldnn_enabled())
+        self._local = threading.local()
+        self._clone_lock = threading.Lock()
+        self._first_taken = False
+        output = self._predictor.get_output_names()
+        if not output:
+            raise DeployError(f"{program}: has no output; export again")
+
+    def run_all(self, images: Images) -> list[Output]:
+        try:
+            predictor = self._mine()
+            predictor_input = predictor.get_input_handle(predictor.get_input_names()[0])
+            predictor_input.reshape(images.shape)
+            predictor_input.copy_from_cpu(images)
+            predictor.run()
+            return [predictor.get_output_handle(name).copy_to_cpu() for name in predictor.get_output_names()]
+        except Exception as error:  # as above
+            raise DeployError(
+                f"{self._files}: paddle cannot run it on an input of {list(images.shape)} ({one_line(error)})"
+            ) from None
+
+    def _mine(self) -> Any:
+        """This thread's predictor: a predictor runs one input at a time."""
+        predictor = getattr(self._local, "predictor", None)
+        if predictor is None:
+            with self._clone_lock:
+                predictor = self._predictor.clone() if self._first_taken else self._predictor
+                self._first_taken = True
+            self._local.predictor = predictor
+        return predictor
+
+    @staticmethod
+    def _set_cpu(config: Any, inference: Any, precision: str, threads: int) -> None:
+        del inference
+        if precision == "fp16":
+            raise DeployError("precision=fp16 needs a GPU; on a CPU use bf16 or fp32")
+        config.disable_gpu()
+        config.set_cpu_math_library_num_threads(threads)
+        config.enable_mkldnn()
+        config.set_mkldnn_cache_capacity(_SHAPES_KEPT)
+        if precision == "bf16":
+            config.enable_mkldnn_bfloat16()
+
+    @staticmethod
+    def _set_gpu(config: Any, inference: Any, paddle: Any, gpu: int, precision: str, tensorrt: bool) -> None:
+        if not paddle.is_compiled_with_cuda():
+            raise DeployError(f"device=gpu:{gpu}: the installed paddle has no CUDA: pip install 'ocrexp[gpu]'")
+        if gpu >= paddle.device.cuda.device_count():
+            raise DeployError(f"device=gpu:{gpu}: there are {paddle.device.cuda.device_count()} GPUs, counted from 0")
+        if precision == "bf16":
+            raise DeployError("precision=bf16 is for a CPU; on a GPU use fp16 or fp32")
+        kind = inference.PrecisionType.Half if precision == "fp16" else inference.PrecisionType.Float32
+        config.enable_use_gpu(_GPU_POOL_MB, gpu, kind)
+        if tensorrt:
+            if inference.get_trt_compile_version() == (0, 0, 0):
+                raise DeployError("tensorrt=true: the installed paddle was built without TensorRT; set it to false")
+            config.enable_tensorrt_engine(
+                workspace_size=_WORKSPACE, max_batch_size=1, min_subgraph_size=20, precision_mode=kind
+            )

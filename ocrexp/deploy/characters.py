@@ -1,0 +1,155 @@
+"""The characters of an exported recogniser, settled with the number of its network's classes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy.typing as npt
+
+from ocrexp.data.charset import Charset
+from ocrexp.data.codecs import Kind
+from ocrexp.deploy.backends.base import Backend
+from ocrexp.deploy.description import Description
+from ocrexp.deploy.folder import ModelFolder
+from ocrexp.errors import ConfigError, DeployError
+from ocrexp.postprocess.ctc import CTCGreedyDecoder
+from ocrexp.postprocess.tokens import TokenDecoder, check_classes
+from ocrexp.types import RecPrediction
+
+# PaddleOCR's names of what comes after a network.
+KINDS: dict[str, Kind] = {
+    "CTCLabelDecode": "ctc",
+    "AttnLabelDecode": "attention",
+    "NRTRLabelDecode": "nrtr",
+    "SARLabelDecode": "sar",
+    "ParseQLabelDecode": "parseq",
+    "ViTSTRLabelDecode": "vitstr",
+}
+METADATA_KEY = "character"  # of RapidOCR's .onnx files: a character a line
+
+Outputs = list[npt.NDArray[Any]]
+Decoder = Callable[[Outputs], list[RecPrediction]]
+
+
+def decoder_of(
+    folder: ModelFolder,
+    description: Description,
+    backend: Backend,
+    dictionary: str | Path | None = None,
+    use_space_char: bool | None = None,
+) -> Decoder:
+    """From the network's outputs to texts.
+
+    The characters are, the first that is there: the dictionary's, the description's, those in the .onnx file. Where the
+    network tells its classes they are compared now, otherwise at the first output. Raises DeployError.
+    """
+    name = str(description.postprocess.get("name"))
+    if name not in KINDS:
+        raise DeployError(f"{folder.path}: output of kind {name!r} cannot be read; known: {', '.join(KINDS)}")
+    kind = KINDS[name]
+    characters: Sequence[str]
+    if dictionary is not None:
+        characters, source = read_dictionary(dictionary), str(dictionary)
+    elif description.characters is not None:
+        characters, source = description.characters, f"{folder.path}'s inference.yml"
+    elif METADATA_KEY in backend.metadata:
+        characters, source = backend.metadata[METADATA_KEY].split("\n"), f"{folder.path}'s metadata"
+    else:
+        raise DeployError(f"{folder.path}: nothing says the model's characters; give rec_char_dict_path=DICTIONARY.txt")
+    decoder = _LazyDecoder(folder, description, kind, tuple(characters), source, use_space_char)
+    if dictionary is None:
+        decoder.check_fingerprint()
+    if backend.classes is not None:
+        decoder.settle(backend.classes)
+    return decoder
+
+
+def read_dictionary(path: str | Path) -> list[str]:
+    """A PaddleOCR dictionary: UTF-8, a character a line. Raises DeployError."""
+    try:
+        lines = Path(path).expanduser().read_bytes().decode("utf-8-sig").split("\n")
+    except OSError as error:
+        raise DeployError(f"rec_char_dict_path={path}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise DeployError(f"rec_char_dict_path={path}: not UTF-8; save the dictionary as UTF-8") from None
+    lines = [line.removesuffix("\r") for line in lines]
+    return lines[:-1] if lines[-1] == "" else lines
+
+
+class _LazyDecoder:
+    """Waits for the number of classes, which decides whether the list's blank was left out."""
+
+    def __init__(
+        self,
+        folder: ModelFolder,
+        description: Description,
+        kind: Kind,
+        characters: tuple[str, ...],
+        source: str,
+        use_space_char: bool | None,
+    ) -> None:
+        self._folder = folder
+        self._stated: dict[str, Any] = (description.ocrexp or {}).get("charset") or {}
+        self._kind = kind
+        self._characters = characters
+        self._source = source
+        self._use_space_char = use_space_char
+        self._decode: CTCGreedyDecoder | TokenDecoder | None = None
+        self._classes: int | None = None
+
+    def __call__(self, outputs: Outputs) -> list[RecPrediction]:
+        if self._kind == "nrtr" and len(outputs) == 2 and outputs[0].ndim == 2:
+            ids, scores = sorted(outputs, key=lambda output: output.dtype.kind == "f")
+            if self._decode is None:
+                self._decode = self._built(self._charset(self._characters))
+            return self._decode({"nrtr_ids": ids, "nrtr_scores": scores}, {})
+        first = outputs[0]
+        if first.ndim != 3:
+            raise DeployError(f"{self._folder.path}: the network gives {list(first.shape)}, not [N, T, classes]")
+        if self._decode is None or first.shape[-1] != self._classes:
+            self.settle(first.shape[-1])
+        assert self._decode is not None
+        return self._decode({self._kind: first}, {})
+
+    def check_fingerprint(self) -> None:
+        """Raises DeployError if the export states another charset."""
+        stated = self._stated.get("fingerprint")
+        if stated is not None and self._charset(self._characters).fingerprint != stated:
+            raise DeployError(
+                f"{self._source}: its characters are not those of the export (their fingerprint differs); copy the "
+                "folder again or export again"
+            )
+
+    def settle(self, classes: int) -> None:
+        """The decoder for so many classes. Raises DeployError if the characters cannot be theirs."""
+        with_blank = (*self._characters, " ")
+        if self._use_space_char is None:
+            choices = [self._characters, with_blank]
+        else:
+            choices = [with_blank if self._use_space_char else self._characters]
+        for characters in choices:
+            charset = self._charset(characters)
+            try:
+                check_classes(classes, charset.codec(self._kind), charset)
+            except ConfigError:
+                continue
+            self._decode, self._classes = self._built(charset), classes
+            return
+        needed = self._charset(choices[0]).codec(self._kind).classes
+        blank = " (one more with a blank behind them)" if len(choices) > 1 else ""
+        raise DeployError(
+            f"{self._folder.path}: the network has {classes} classes, the {len(choices[0])} characters of "
+            f"{self._source} need {needed}{blank}; give the model's own dictionary"
+        )
+
+    def _built(self, charset: Charset) -> CTCGreedyDecoder | TokenDecoder:
+        return CTCGreedyDecoder(charset) if self._kind == "ctc" else TokenDecoder(charset, cast(Any, self._kind))
+
+    def _charset(self, characters: tuple[str, ...]) -> Charset:
+        # A file says what its classes are, doubled ones too.
+        try:
+            return Charset(characters, "drop", source=self._source, aliases=range(len(characters)))
+        except ConfigError as error:
+            raise DeployError(str(error)) from None

@@ -1,0 +1,99 @@
+"""Which way up a line image is, by an exported classifier (PaddleOCR's ch_ppocr_mobile_v2.0_cls and its kin)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from ocrexp.deploy.backends.base import open_backend
+from ocrexp.deploy.description import Description
+from ocrexp.deploy.folder import ModelFolder
+from ocrexp.deploy.images import to_bgr
+from ocrexp.deploy.normalize import Normalizer
+from ocrexp.deploy.recognizer import MOST_STREAMS, as_list, batches, line_resize, line_width, prepare_lines
+from ocrexp.environment import available_cores
+from ocrexp.errors import DeployError
+from ocrexp.types import Image
+
+if TYPE_CHECKING:
+    from ocrexp.deploy.images import AnyImage
+
+BATCH = 6
+
+
+class TextClassifier:
+    """Turns lines that stand on their heads.
+
+    Args:
+        model_dir: the exported folder, or an .onnx file.
+        backend: `onnx`, `paddle`, `auto`.
+        cls_thresh: a line is turned if its score for 180° is above it.
+        cls_batch_num: lines of a batch at most.
+        cls_image_shape: [height, width] of the network's input; None: what the export says, or 48 × 192.
+        device: `cpu`, `gpu:0`.
+        threads: of a CPU; None: all cores that this process may use.
+        precision: see `open_backend`.
+        tensorrt: see `open_backend`.
+
+    Raises DeployError: see `open_backend`.
+    """
+
+    def __init__(
+        self,
+        model_dir: str | Path,
+        backend: str = "auto",
+        *,
+        cls_thresh: float = 0.9,
+        cls_batch_num: int = BATCH,
+        cls_image_shape: tuple[int, int] | None = None,
+        device: str = "cpu",
+        threads: int | None = None,
+        precision: str = "fp32",
+        tensorrt: bool = False,
+    ) -> None:
+        if cls_batch_num < 1:
+            raise DeployError(f"cls_batch_num={cls_batch_num}: give 1 or more")
+        folder = ModelFolder.open(model_dir)
+        self.description: Description = folder.describe("cls")
+        self.labels = [str(label) for label in self.description.postprocess["label_list"]]
+        self.resize = line_resize(self.description, cls_image_shape)
+        self.normalize = Normalizer.of(self.description)
+        self.thresh = cls_thresh
+        self.batch_size = cls_batch_num
+        streams = min(threads or available_cores(), MOST_STREAMS)
+        self.backend = open_backend(folder, backend, device, threads, precision, tensorrt, streams)
+        if self.backend.classes not in (None, len(self.labels)):
+            raise DeployError(
+                f"{folder.path}: the network has {self.backend.classes} classes for labels {', '.join(self.labels)}"
+            )
+
+    def __call__(self, images: Sequence[AnyImage]) -> tuple[list[Image], list[tuple[str, float]], float]:
+        """The lines the right way up, (label, score) of each, and the seconds that it took."""
+        start = time.perf_counter()
+        lines = [to_bgr(image, f"image {number} of the call") for number, image in enumerate(as_list(images))]
+        results = self.classify(lines)
+        turned = [
+            cv2.rotate(line, cv2.ROTATE_180) if label == "180" and score > self.thresh else line
+            for line, (label, score) in zip(lines, results, strict=True)
+        ]
+        return turned, results, time.perf_counter() - start
+
+    def classify(self, lines: Sequence[Image]) -> list[tuple[str, float]]:
+        """(label, score) of each line, uint8 [H, W, 3] BGR."""
+        results: list[tuple[str, float]] = [("", 0.0)] * len(lines)
+
+        def look(indices: list[int]) -> None:
+            batch = prepare_lines([lines[index] for index in indices], self.resize, self.normalize)
+            probabilities = self.backend.run(batch)
+            best = probabilities.argmax(axis=-1)
+            for index, row, choice in zip(indices, probabilities, best, strict=True):
+                results[index] = (self.labels[int(choice)], float(np.float32(row[choice])))
+
+        widths = [line_width(self.resize, *line.shape[:2]) for line in lines]
+        self.backend.map(look, batches(widths, self.batch_size, self.backend.streams))
+        return results

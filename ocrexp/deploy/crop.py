@@ -1,0 +1,79 @@
+"""The text of a region as an upright image."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ocrexp.types import Image, Polygon
+
+UPRIGHT_RATIO = 1.5  # a crop that is higher than this many widths holds a vertical line, and is turned
+
+
+def crop_quad(image: Image, quad: Polygon) -> Image:
+    """The quad's content, its sides' larger lengths wide and high (PaddleOCR's get_rotate_crop_image).
+
+    Args:
+        image: uint8 [H, W, 3].
+        quad: [4, 2], clockwise from the top left of the text.
+
+    A crop at least 1.5 times as high as wide is turned by 90° anticlockwise, so that vertical lines lie. PaddleOCR
+    returns the whole image for a quad thinner than a pixel; here it is a crop one pixel thin.
+    """
+    top_left, top_right, bottom_right, bottom_left = points = np.asarray(quad, dtype=np.float32)
+    width = max(_length(top_left, top_right), _length(bottom_right, bottom_left), 1)
+    height = max(_length(top_left, bottom_left), _length(top_right, bottom_right), 1)
+    crop = _aligned(image, points, width, height)
+    if crop is None:
+        corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], dtype=np.float32)
+        crop = cv2.warpPerspective(
+            image,
+            cv2.getPerspectiveTransform(points, corners),
+            (width, height),
+            borderMode=cv2.BORDER_REPLICATE,
+            flags=cv2.INTER_CUBIC,
+        )
+    return upright(crop)
+
+
+def crop_polygon(image: Image, polygon: Polygon) -> Image:
+    """The smallest rotated rectangle around a polygon (PaddleOCR's get_minarea_rect_crop)."""
+    return crop_quad(image, rectangle(polygon))
+
+
+def crop(image: Image, polygon: Polygon) -> Image:
+    """Of a quad its content, of any other polygon that of its smallest rectangle."""
+    return crop_quad(image, polygon) if len(polygon) == 4 else crop_polygon(image, polygon)
+
+
+def rectangle(polygon: Polygon) -> Polygon:
+    """The smallest rotated rectangle around a polygon, [4, 2], clockwise from its top left corner."""
+    box = cv2.boxPoints(cv2.minAreaRect(np.asarray(polygon, dtype=np.int32)))
+    left_a, left_b, right_a, right_b = sorted(box.tolist(), key=lambda point: point[0])
+    top_left, bottom_left = (left_a, left_b) if left_b[1] > left_a[1] else (left_b, left_a)
+    top_right, bottom_right = (right_a, right_b) if right_b[1] > right_a[1] else (right_b, right_a)
+    return np.array([top_left, top_right, bottom_right, bottom_left], dtype=np.float32)
+
+
+def upright(image: Image) -> Image:
+    """A vertical line turned by 90° anticlockwise, any other as it is."""
+    height, width = image.shape[:2]
+    return np.rot90(image) if height / width >= UPRIGHT_RATIO else image
+
+
+def _aligned(image: Image, points: npt.NDArray[np.float32], width: int, height: int) -> Image | None:
+    """The crop of an unturned box of whole pixels inside the image, which the transform would only copy."""
+    (left, top), (right, bottom) = points[0].tolist(), points[2].tolist()
+    box = [[left, top], [right, top], [right, bottom], [left, bottom]]
+    if points.tolist() != box or right - left != width or bottom - top != height:
+        return None
+    if not (left.is_integer() and top.is_integer() and left >= 0 and top >= 0):
+        return None
+    if right > image.shape[1] or bottom > image.shape[0]:
+        return None
+    return image[int(top) : int(bottom), int(left) : int(right)]
+
+
+def _length(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> int:
+    return int(np.linalg.norm(a - b))

@@ -1,0 +1,150 @@
+"""Text regions of an image by an exported detector."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ocrexp.data.transforms.resize import DetResize
+from ocrexp.deploy.backends.base import open_backend
+from ocrexp.deploy.description import Description
+from ocrexp.deploy.folder import ModelFolder
+from ocrexp.deploy.images import to_bgr
+from ocrexp.deploy.normalize import Normalizer
+from ocrexp.errors import ConfigError, DeployError
+from ocrexp.postprocess.db import DBPostProcess
+from ocrexp.types import DetPrediction, Image, Polygon, Sample
+
+if TYPE_CHECKING:
+    from ocrexp.deploy.images import AnyImage
+
+_NO_CHANCE = np.random.default_rng(0)  # transforms take one; a resize does not use it
+
+Probabilities = npt.NDArray[np.float32]
+
+
+class TextDetector:
+    """An exported detector. Arguments that are None are what the export's own file says.
+
+    Args:
+        model_dir: the exported folder, or an .onnx file.
+        backend: `onnx`, `paddle`, `auto`.
+        det_limit_side_len: a bound of the sides in pixels, see `det_limit_type`; in place of a fixed size, too.
+        det_limit_type: `max` shrinks until the longer side has it, `min` enlarges until the shorter has it,
+            `resize_long` brings the longer side to it.
+        det_db_thresh: a pixel above it belongs to a region.
+        det_db_box_thresh: a region with a lower score is left out.
+        det_db_unclip_ratio: how far regions are grown.
+        det_db_score_mode: `fast` or `slow`.
+        det_box_type: `quad` or `poly`.
+        use_dilation: grow the binary map by a pixel.
+        det_mean: of pixels / 255 in BGR order, for models whose files do not say it.
+        det_std: as `det_mean`.
+        device: `cpu`, `gpu:0`.
+        threads: of a CPU; None: all cores that this process may use.
+        precision: see `open_backend`.
+        tensorrt: see `open_backend`.
+
+    Calls may come from several threads. Raises DeployError: see `open_backend`, and for values that contradict.
+    """
+
+    def __init__(
+        self,
+        model_dir: str | Path,
+        backend: str = "auto",
+        *,
+        det_limit_side_len: int | None = None,
+        det_limit_type: str | None = None,
+        det_db_thresh: float | None = None,
+        det_db_box_thresh: float | None = None,
+        det_db_unclip_ratio: float | None = None,
+        det_db_score_mode: str | None = None,
+        det_box_type: str | None = None,
+        use_dilation: bool | None = None,
+        det_mean: Sequence[float] | None = None,
+        det_std: Sequence[float] | None = None,
+        device: str = "cpu",
+        threads: int | None = None,
+        precision: str = "fp32",
+        tensorrt: bool = False,
+    ) -> None:
+        folder = ModelFolder.open(model_dir)
+        self.description: Description = folder.describe("det")
+        given = {
+            "thresh": det_db_thresh,
+            "box_thresh": det_db_box_thresh,
+            "unclip_ratio": det_db_unclip_ratio,
+            "score_mode": det_db_score_mode,
+            "box_type": det_box_type,
+            "use_dilation": use_dilation,
+        }
+        thresholds = {key: value for key, value in self.description.postprocess.items() if key != "name"}
+        thresholds.update({key: value for key, value in given.items() if value is not None})
+        try:
+            self.resize = DetResize(**_resize_arguments(self.description, det_limit_side_len, det_limit_type))
+            self.postprocess = DBPostProcess(**thresholds)
+        except (ConfigError, TypeError) as error:
+            raise DeployError(f"{folder.path}: {error}") from None
+        self.normalize = Normalizer(
+            det_mean or self.description.mean, det_std or self.description.std, self.description.channels
+        )
+        self.backend = open_backend(folder, backend, device, threads, precision, tensorrt)
+
+    def __call__(self, image: AnyImage) -> tuple[npt.NDArray[np.float32] | list[Polygon], float]:
+        """Regions and the seconds that it took: float32 [n, 4, 2], or with `poly` a list of (k, 2)."""
+        start = time.perf_counter()
+        polygons = self.detect(image).polygons
+        seconds = time.perf_counter() - start
+        if self.postprocess.box_type == "poly":
+            return polygons, seconds
+        return np.array(polygons, dtype=np.float32).reshape(-1, 4, 2), seconds
+
+    def detect(self, image: AnyImage) -> DetPrediction:
+        """Regions in the image's pixels and their scores. Raises DeployError for what is no image."""
+        prepared, shape = self.prepare(to_bgr(image))
+        return self.regions(self.infer(prepared), shape)
+
+    def prepare(self, image: Image) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
+        """The network's input [1, C, H, W] (this thread's next call may take its memory again) and what leads back:
+        source height, source width, ratio_h, ratio_w."""
+        height, width = image.shape[:2]
+        if height + width >= 64 and self.resize.size(height, width) == (height, width):
+            resized, shape = image, np.array([height, width, 1.0, 1.0])
+        else:
+            sample: Sample = self.resize({"image": image}, _NO_CHANCE)
+            resized, shape = sample["image"], sample["shape"]
+        batch = self.normalize.batch(1, *resized.shape[:2])
+        self.normalize(resized, batch[0])
+        return batch, shape
+
+    def infer(self, prepared: npt.NDArray[np.float32]) -> Probabilities:
+        """Probability maps [N, 1, H, W] of inputs [N, C, H, W]. Raises DeployError if they are none."""
+        maps = self.backend.run(prepared)
+        if maps.ndim != 4 or maps.shape[2:] != prepared.shape[2:]:
+            raise DeployError(
+                f"the network gives {list(maps.shape)} for {list(prepared.shape)}, not a map of the image's size: it "
+                "is no DB detector"
+            )
+        return maps
+
+    def regions(self, maps: Probabilities, shape: npt.NDArray[np.float64]) -> DetPrediction:
+        """Regions of maps [1, 1, H, W] in the source image that `shape` (see `prepare`) describes."""
+        return self.postprocess.regions(maps[0, 0], shape)
+
+
+def _resize_arguments(description: Description, limit: int | None, kind: str | None) -> dict[str, Any]:
+    arguments = {key: value for key, value in description.resize.items() if key != "kind"}
+    if limit is None and kind is None:
+        return arguments
+    for key in ("image_shape", "keep_ratio", "resize_long"):
+        arguments.pop(key, None)
+    if limit is not None:
+        arguments["limit_side_len"] = limit
+    if kind is not None:
+        arguments["limit_type"] = kind
+    return arguments

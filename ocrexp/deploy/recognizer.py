@@ -1,0 +1,162 @@
+"""The text of line images by an exported recogniser."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ocrexp.data.transforms.rec_resize import RecResize, SARResize
+from ocrexp.deploy.backends.base import open_backend
+from ocrexp.deploy.characters import decoder_of
+from ocrexp.deploy.description import Description
+from ocrexp.deploy.folder import ModelFolder
+from ocrexp.deploy.images import to_bgr
+from ocrexp.deploy.normalize import Normalizer
+from ocrexp.environment import available_cores
+from ocrexp.errors import ConfigError, DeployError
+from ocrexp.types import Image, RecPrediction, Sample
+
+if TYPE_CHECKING:
+    from ocrexp.deploy.images import AnyImage
+
+BATCH = 6  # lines, at most
+MOST_STREAMS = 8
+_NO_CHANCE = np.random.default_rng(0)  # transforms take one; a resize does not use it
+
+
+class TextRecognizer:
+    """An exported recogniser. Arguments that are None are what the export's own file says.
+
+    Each line is resized by the model's own rule, whatever else is in the call, and lines of equal width share a batch.
+    On a CPU batches run side by side on one thread each, which takes less time than one after the other on all.
+
+    Args:
+        model_dir: the exported folder, or an .onnx file.
+        backend: `onnx`, `paddle`, `auto`.
+        rec_batch_num: lines of a batch at most.
+        rec_image_shape: "3, 48, 320" or [3, 48, 320]: height and least width of a line.
+        rec_char_dict_path: a dictionary, for models that come without their characters.
+        use_space_char: whether a blank comes after the dictionary; None: by the number of the network's classes.
+        device: `cpu`, `gpu:0`.
+        threads: of a CPU; None: all cores that this process may use.
+        precision: see `open_backend`.
+        tensorrt: see `open_backend`.
+
+    Calls may come from several threads. Raises DeployError: see `open_backend`, and for characters that are not those
+    of the network.
+    """
+
+    def __init__(
+        self,
+        model_dir: str | Path,
+        backend: str = "auto",
+        *,
+        rec_batch_num: int | None = None,
+        rec_image_shape: str | Sequence[int] | None = None,
+        rec_char_dict_path: str | Path | None = None,
+        use_space_char: bool | None = None,
+        device: str = "cpu",
+        threads: int | None = None,
+        precision: str = "fp32",
+        tensorrt: bool = False,
+    ) -> None:
+        if rec_batch_num is not None and rec_batch_num < 1:
+            raise DeployError(f"rec_batch_num={rec_batch_num}: give 1 or more")
+        folder = ModelFolder.open(model_dir)
+        self.description: Description = folder.describe("rec")
+        self.resize = line_resize(self.description, _line_shape(rec_image_shape))
+        self.normalize = Normalizer.of(self.description)
+        self.batch_size = rec_batch_num or BATCH
+        streams = min(threads or available_cores(), MOST_STREAMS)
+        self.backend = open_backend(folder, backend, device, threads, precision, tensorrt, streams)
+        self._decoder = decoder_of(folder, self.description, self.backend, rec_char_dict_path, use_space_char)
+
+    def __call__(self, images: Sequence[AnyImage]) -> tuple[list[tuple[str, float]], float]:
+        """(text, score) of each line, and the seconds that it took. No text has score 0."""
+        start = time.perf_counter()
+        results = [(read.text, read.score) for read in self.recognize(images)]
+        return results, time.perf_counter() - start
+
+    def recognize(self, images: Sequence[AnyImage]) -> list[RecPrediction]:
+        """Texts with the scores of their characters. Raises DeployError for what is no image."""
+        lines = [to_bgr(image, f"image {number} of the call") for number, image in enumerate(as_list(images))]
+        widths = [line_width(self.resize, *line.shape[:2]) for line in lines]
+        results: list[RecPrediction] = [RecPrediction("", 0.0)] * len(lines)
+
+        def read(indices: list[int]) -> None:
+            batch = prepare_lines([lines[index] for index in indices], self.resize, self.normalize)
+            for index, result in zip(indices, self._decoder(self.backend.run_all(batch)), strict=True):
+                results[index] = result
+
+        self.backend.map(read, batches(widths, self.batch_size, self.backend.streams))
+        return results
+
+
+def as_list(images: Any) -> list[Any]:
+    """The images of a call; a single one counts as a list of one."""
+    single = isinstance(images, (str, Path, bytes, bytearray, memoryview, np.ndarray)) or hasattr(images, "getexif")
+    return [images] if single else list(images)
+
+
+def batches(widths: Sequence[int], size: int, streams: int) -> list[list[int]]:
+    """Indices of lines of equal width, at most `size` together, no stream without work; the widest first."""
+    groups: dict[int, list[int]] = {}
+    for index, width in enumerate(widths):
+        groups.setdefault(width, []).append(index)
+    found = []
+    for _, group in sorted(groups.items(), reverse=True):
+        step = min(size, -(-len(group) // streams))
+        found += [group[start : start + step] for start in range(0, len(group), step)]
+    return found
+
+
+def line_resize(description: Description, image_shape: tuple[int, int] | None = None) -> RecResize | SARResize:
+    """The description's resize; any line is read, however small."""
+    kinds: dict[str, Callable[..., RecResize | SARResize]] = {"RecResize": RecResize, "SARResize": SARResize}
+    arguments = {key: value for key, value in description.resize.items() if key != "kind"}
+    arguments["min_side"] = 1
+    if image_shape is not None:
+        arguments["image_shape"] = list(image_shape)
+    try:
+        return kinds[description.resize["kind"]](**arguments)
+    except (ConfigError, TypeError, KeyError) as error:
+        raise DeployError(f"the model's resize {description.resize} cannot be used ({error})") from None
+
+
+def line_width(resize: RecResize | SARResize, height: int, width: int) -> int:
+    """Width of the network's input for a line of that size."""
+    shape_height, shape_width = resize.image_shape
+    if isinstance(resize, SARResize) or not resize.widen:
+        return shape_width
+    wanted = int(shape_height * (width / height))
+    if wanted <= shape_width:
+        return shape_width
+    return min(math.ceil(wanted / resize.width_step) * resize.width_step, resize.max_width)
+
+
+def prepare_lines(lines: Sequence[Image], resize: RecResize | SARResize, normalize: Normalizer) -> Any:
+    """The network's input [N, C, H, W] of lines that become equally wide."""
+    batch = None
+    for position, line in enumerate(lines):
+        sample: Sample = resize({"image": line}, _NO_CHANCE)
+        image = sample["image"]
+        if batch is None:
+            batch = normalize.batch(len(lines), *image.shape[:2])
+        normalize(image[:, : sample["valid_width"]], batch[position])
+    return batch
+
+
+def _line_shape(shape: str | Sequence[int] | None) -> tuple[int, int] | None:
+    if shape is None:
+        return None
+    try:
+        values = [int(value) for value in (shape.split(",") if isinstance(shape, str) else shape)]
+        height, width = values[-2:]
+    except (ValueError, TypeError):
+        raise DeployError(f"rec_image_shape={shape}: write channels, height and width as '3, 48, 320'") from None
+    return height, width

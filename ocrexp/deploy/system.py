@@ -1,0 +1,135 @@
+"""Detection, then recognition of what was found."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ocrexp.deploy.classifier import TextClassifier
+from ocrexp.deploy.crop import crop
+from ocrexp.deploy.detector import TextDetector
+from ocrexp.deploy.images import to_bgr
+from ocrexp.deploy.order import reading_order
+from ocrexp.deploy.recognizer import TextRecognizer
+from ocrexp.types import Polygon
+
+if TYPE_CHECKING:
+    from ocrexp.deploy.images import AnyImage
+
+Line = tuple[Polygon, tuple[str, float]]
+
+
+class TextSystem:
+    """Regions of a page in reading order, each with its text.
+
+    Args:
+        det_dir: the exported detector.
+        rec_dir: the exported recogniser.
+        cls_dir: an exported text direction classifier, None: lines are taken to be the right way up.
+        backend: `onnx`, `paddle`, `auto`, of all of them.
+        drop_score: regions whose text has a lower score are left out.
+        cls_thresh: see TextClassifier.
+        cls_batch_num: see TextClassifier.
+        device: `cpu`, `gpu:0`.
+        threads: of a CPU; None: all cores that this process may use.
+        precision: see `open_backend`.
+        tensorrt: see `open_backend`.
+
+    The others are those of TextDetector (`det_…`, `use_dilation`) and TextRecognizer (`rec_…`, `use_space_char`).
+
+    `timings` holds the seconds of the last call by stage: `det`, `crop` (with the order), `cls` if there is one, `rec`.
+    Raises DeployError: see the parts.
+    """
+
+    def __init__(
+        self,
+        det_dir: str | Path,
+        rec_dir: str | Path,
+        cls_dir: str | Path | None = None,
+        backend: str = "auto",
+        *,
+        drop_score: float = 0.5,
+        det_limit_side_len: int | None = None,
+        det_limit_type: str | None = None,
+        det_db_thresh: float | None = None,
+        det_db_box_thresh: float | None = None,
+        det_db_unclip_ratio: float | None = None,
+        det_db_score_mode: str | None = None,
+        det_box_type: str | None = None,
+        use_dilation: bool | None = None,
+        det_mean: Sequence[float] | None = None,
+        det_std: Sequence[float] | None = None,
+        rec_batch_num: int | None = None,
+        rec_image_shape: str | Sequence[int] | None = None,
+        rec_char_dict_path: str | Path | None = None,
+        use_space_char: bool | None = None,
+        cls_thresh: float = 0.9,
+        cls_batch_num: int = 6,
+        device: str = "cpu",
+        threads: int | None = None,
+        precision: str = "fp32",
+        tensorrt: bool = False,
+    ) -> None:
+        self.drop_score = drop_score
+        self.detector = TextDetector(
+            det_dir,
+            backend,
+            det_limit_side_len=det_limit_side_len,
+            det_limit_type=det_limit_type,
+            det_db_thresh=det_db_thresh,
+            det_db_box_thresh=det_db_box_thresh,
+            det_db_unclip_ratio=det_db_unclip_ratio,
+            det_db_score_mode=det_db_score_mode,
+            det_box_type=det_box_type,
+            use_dilation=use_dilation,
+            det_mean=det_mean,
+            det_std=det_std,
+            device=device,
+            threads=threads,
+            precision=precision,
+            tensorrt=tensorrt,
+        )
+        self.recognizer = TextRecognizer(
+            rec_dir,
+            backend,
+            rec_batch_num=rec_batch_num,
+            rec_image_shape=rec_image_shape,
+            rec_char_dict_path=rec_char_dict_path,
+            use_space_char=use_space_char,
+            device=device,
+            threads=threads,
+            precision=precision,
+            tensorrt=tensorrt,
+        )
+        self.classifier: TextClassifier | None = None
+        if cls_dir is not None:
+            self.classifier = TextClassifier(
+                cls_dir,
+                backend,
+                cls_thresh=cls_thresh,
+                cls_batch_num=cls_batch_num,
+                device=device,
+                threads=threads,
+                precision=precision,
+                tensorrt=tensorrt,
+            )
+        self.timings: dict[str, float] = {}
+
+    def __call__(self, image: AnyImage) -> list[Line]:
+        """(region, (text, score)) in reading order; regions are float32 [4, 2], with `poly` (n, 2)."""
+        timings: dict[str, float] = {}
+        start = time.perf_counter()
+        page = to_bgr(image)
+        polygons = self.detector.detect(page).polygons
+        found = time.perf_counter()
+        timings["det"] = found - start
+        polygons = [polygons[index] for index in reading_order(polygons)]
+        lines = [crop(page, polygon) for polygon in polygons]
+        timings["crop"] = time.perf_counter() - found
+        if self.classifier is not None:
+            lines, _, timings["cls"] = self.classifier(lines)
+        texts, timings["rec"] = self.recognizer(lines)
+        self.timings = timings
+        return [(polygon, text) for polygon, text in zip(polygons, texts, strict=True) if text[1] >= self.drop_score]
