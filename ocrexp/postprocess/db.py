@@ -7,7 +7,6 @@ Boxes are those of PaddleOCR's DBPostProcess, in its order, and come with their 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import cv2
@@ -16,12 +15,11 @@ import numpy.typing as npt
 import pyclipper
 
 from ocrexp.errors import ConfigError
+from ocrexp.postprocess.offset import Points, Ring, areas_and_perimeters, as_points, grown, grown_rectangles
 from ocrexp.types import Batch, DetPrediction, Polygon
 
 Map = npt.NDArray[np.float32]  # (height, width), probabilities
-Outline = list[list[float]]  # points (x, y) in pixels of the map
-Points = npt.NDArray[np.float32] | npt.NDArray[np.int32]  # (n, 2), x then y, in pixels of the map
-Region = tuple[Points, float]  # with its score
+Contour = npt.NDArray[np.int32]  # (n, 1, 2), x then y, in pixels of the map
 
 DILATION_KERNEL = np.ones((2, 2), dtype=np.uint8)
 CONTOUR_TOLERANCE = 0.002  # of the perimeter, when an outline is simplified to a polygon
@@ -99,10 +97,9 @@ class DBPostProcess:
         binary = (probability > np.float32(self.thresh)).view(np.uint8)
         if self.use_dilation:
             binary = cv2.dilate(binary, DILATION_KERNEL)
-        outline_region = self._quad if self.box_type == "quad" else self._polygon
-        found = [region for c in self._contours(binary) if (region := outline_region(probability, c)) is not None]
-        polygons = _to_source([region[0] for region in found], binary.shape, shape)
-        return DetPrediction(polygons=polygons, scores=[region[1] for region in found])
+        outline_all = self._quads if self.box_type == "quad" else self._polygons
+        outlines, scores = outline_all(probability, self._contours(binary))
+        return DetPrediction(polygons=_to_source(outlines, binary.shape, shape), scores=scores)
 
     def _contours(self, binary: npt.NDArray[np.uint8]) -> Sequence[npt.NDArray[np.int32]]:
         contours: Sequence[npt.NDArray[np.int32]]
@@ -117,37 +114,43 @@ class DBPostProcess:
             return [contours[index] for index in kept]
         return contours[: self.max_candidates]
 
-    def _quad(self, probability: Map, contour: npt.NDArray[np.int32]) -> Region | None:
-        if len(contour) < 3 and self.min_size > 0:  # a point or a line has no width
-            return None
-        corners, shorter = _smallest_rectangle(contour)
-        if shorter < self.min_size:
-            return None
+    # Both look at all regions together, step by step: arithmetic on the few points of one region costs NumPy or Python
+    # more time in calls than in sums.
+    def _quads(self, probability: Map, contours: Sequence[Contour]) -> tuple[list[Points], list[float]]:
+        if self.min_size > 0:  # a point or a line has no width
+            contours = [contour for contour in contours if len(contour) >= 3]
+        corners, shorter = smallest_rectangles(contours)
+        wide = np.flatnonzero(shorter >= self.min_size)
+        corners = corners[wide]
         if self.score_mode == "slow":
-            score = mean_inside(probability, contour)
+            scores = [mean_inside(probability, contours[index]) for index in wide.tolist()]
         else:
-            score = mean_inside_rectangle(probability, corners)
-        if score < self.box_thresh:
-            return None
-        rings = unclip(corners, self.unclip_ratio)
-        if len(rings) != 1:
-            return None
-        corners, shorter = _smallest_rectangle(np.array(rings[0], dtype=np.int32))
-        return (np.array(corners, dtype=np.float32), score) if shorter >= self.min_size + UNCLIPPED_MARGIN else None
+            scores = means_inside_rectangles(probability, corners)
+        kept = [index for index, score in enumerate(scores) if not score < self.box_thresh]
+        scores, found = [scores[index] for index in kept], unclip_rectangles(corners[kept], self.unclip_ratio)
+        rings = [(ring, score) for ring, score in zip(found, scores, strict=True) if ring is not None]
+        corners, shorter = smallest_rectangles([ring for ring, _ in rings])
+        wide = np.flatnonzero(shorter >= self.min_size + UNCLIPPED_MARGIN)
+        return list(corners[wide]), [rings[index][1] for index in wide.tolist()]
 
-    def _polygon(self, probability: Map, contour: npt.NDArray[np.int32]) -> Region | None:
-        simplified = cv2.approxPolyDP(contour, CONTOUR_TOLERANCE * cv2.arcLength(contour, True), True)
-        if len(simplified) < 4:
-            return None
-        score = mean_inside(probability, contour if self.score_mode == "slow" else simplified)
-        if score < self.box_thresh:
-            return None
-        rings = unclip(simplified[:, 0].tolist(), self.unclip_ratio)
-        if not rings:
-            return None
-        ring = np.array(max(rings, key=pyclipper.Area) if len(rings) > 1 else rings[0], dtype=np.int32)
-        shorter = min(cv2.minAreaRect(ring)[1])
-        return (ring, score) if shorter >= self.min_size + UNCLIPPED_MARGIN else None
+    def _polygons(self, probability: Map, contours: Sequence[Contour]) -> tuple[list[Points], list[float]]:
+        outlines: list[Points] = []
+        scores = []
+        for contour in contours:
+            simplified = cv2.approxPolyDP(contour, CONTOUR_TOLERANCE * cv2.arcLength(contour, True), True)
+            if len(simplified) < 4:
+                continue
+            score = mean_inside(probability, contour if self.score_mode == "slow" else simplified)
+            if not score < self.box_thresh:
+                outlines.append(simplified[:, 0])
+                scores.append(score)
+        found: list[tuple[Points, float]] = []
+        for rings, score in zip(unclip(outlines, self.unclip_ratio), scores, strict=True):
+            if rings:
+                ring = as_points(max(rings, key=pyclipper.Area) if len(rings) > 1 else rings[0])
+                if min(cv2.minAreaRect(ring)[1]) >= self.min_size + UNCLIPPED_MARGIN:
+                    found.append((ring, score))
+        return [ring for ring, _ in found], [score for _, score in found]
 
 
 def mean_inside(probability: Map, contour: npt.NDArray[np.int32]) -> float:
@@ -158,47 +161,61 @@ def mean_inside(probability: Map, contour: npt.NDArray[np.int32]) -> float:
     return float(cv2.mean(probability[top : top + height, left : left + width], mask)[0])
 
 
-def mean_inside_rectangle(probability: Map, corners: Outline) -> float:
-    """Mean of a map (H, W) inside a rectangle that may reach beyond it; fractions are cut off within its window."""
-    height, width = probability.shape
-    xs, ys = [corner[0] for corner in corners], [corner[1] for corner in corners]
-    left, right = _within(math.floor(min(xs)), width), _within(math.ceil(max(xs)), width)
-    top, bottom = _within(math.floor(min(ys)), height), _within(math.ceil(max(ys)), height)
-    mask = np.zeros((bottom - top + 1, right - left + 1), dtype=np.uint8)
-    in_window = np.array([(int(x - left), int(y - top)) for x, y in corners], dtype=np.int32)
-    cv2.fillPoly(mask, [in_window], 1)
-    return float(cv2.mean(probability[top : bottom + 1, left : right + 1], mask)[0])
+def means_inside_rectangles(probability: Map, corners: npt.NDArray[np.float32]) -> list[float]:
+    """Means of a map (H, W) inside rectangles (n, 4, 2) that may reach beyond it.
+
+    The fractions of the corners are cut off within the rectangle's window.
+    """
+    largest = np.array(probability.shape[::-1]) - 1
+    low = np.clip(np.floor(corners.min(axis=1)).astype(np.int64), 0, largest)
+    high = np.clip(np.ceil(corners.max(axis=1)).astype(np.int64), 0, largest)
+    in_windows = (corners.astype(np.float64) - low[:, None]).astype(np.int32)
+    means = []
+    for (left, top), (right, bottom), in_window in zip(low.tolist(), high.tolist(), in_windows, strict=True):
+        mask = np.zeros((bottom - top + 1, right - left + 1), dtype=np.uint8)
+        cv2.fillPoly(mask, [in_window], 1)
+        means.append(cv2.mean(probability[top : bottom + 1, left : right + 1], mask)[0])
+    return means
 
 
-def unclip(outline: Outline, ratio: float) -> list[Outline]:
-    """Rings of an outline grown by area · ratio / perimeter; its fractions are cut off first, as pyclipper does."""
-    area, perimeter = _area_and_perimeter(outline)
-    if perimeter == 0:
+def unclip(outlines: Sequence[Points], ratio: float) -> list[list[Ring]]:
+    """Rings of each outline (n, 2) grown by area · ratio / perimeter; none of an outline without a perimeter."""
+    if not outlines:
         return []
-    offset = pyclipper.PyclipperOffset()
-    whole = outline if isinstance(outline[0][0], int) else [[int(x), int(y)] for x, y in outline]
-    offset.AddPath(whole, pyclipper.JT_ROUND, pyclipper.ET_CLOSEDPOLYGON)
-    rings: list[Outline] = offset.Execute(area * ratio / perimeter)
+    areas, perimeters = (figures.tolist() for figures in areas_and_perimeters(outlines))
+    return [
+        grown(outline, area * ratio / perimeter) if perimeter else []
+        for outline, area, perimeter in zip(outlines, areas, perimeters, strict=True)
+    ]
+
+
+def unclip_rectangles(corners: npt.NDArray[np.float32], ratio: float) -> list[Points | None]:
+    """As `unclip`, of rectangles (n, 4, 2); None for one that does not come to one ring."""
+    if not len(corners):
+        return []
+    areas, perimeters = areas_and_perimeters(corners)
+    distances = areas * ratio / np.maximum(perimeters, np.finfo(np.float64).tiny)
+    rings: list[Points | None] = list(grown_rectangles(corners, distances))
+    for index in [index for index, ring in enumerate(rings) if ring is None]:
+        several = unclip([corners[index]], ratio)[0]
+        rings[index] = as_points(several[0]) if len(several) == 1 else None
     return rings
 
 
-def _area_and_perimeter(outline: Outline) -> tuple[float, float]:
-    following = outline[1:] + outline[:1]
-    perimeter = sum(map(math.dist, outline, following))
-    x0, y0 = outline[0]  # from here, so that large coordinates do not cost digits
-    double_area = sum(
-        (x - x0) * (v - y0) - (u - x0) * (y - y0) for (x, y), (u, v) in zip(outline, following, strict=True)
-    )
-    return abs(double_area) / 2, perimeter
+def smallest_rectangles(outlines: Sequence[Points]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
+    """The smallest rotated rectangles around outlines.
 
-
-def _smallest_rectangle(points: npt.NDArray[np.int32]) -> tuple[Outline, float]:
-    """Corners of the smallest rotated rectangle, clockwise from the top left, and its shorter side."""
-    rectangle = cv2.minAreaRect(points)
-    a, b, c, d = sorted(cv2.boxPoints(rectangle).tolist(), key=lambda point: point[0])
-    top_left, bottom_left = (a, b) if b[1] > a[1] else (b, a)
-    top_right, bottom_right = (c, d) if d[1] > c[1] else (d, c)
-    return [top_left, top_right, bottom_right, bottom_left], min(rectangle[1])
+    Returns their corners (n, 4, 2), clockwise from the top left, and their shorter sides (n,).
+    """
+    rectangles = [cv2.minAreaRect(outline) for outline in outlines]
+    corners = np.array([cv2.boxPoints(rectangle) for rectangle in rectangles], dtype=np.float32).reshape(-1, 4, 2)
+    from_left = np.argsort(corners[..., 0], axis=1, kind="stable")
+    left, right = np.split(np.take_along_axis(corners, from_left[..., None], axis=1), 2, axis=1)
+    # Of the two on the left the upper one first, of those on the right likewise; where they are level, as they come.
+    left = np.where((left[:, 1, 1] > left[:, 0, 1])[:, None, None], left, left[:, ::-1])
+    right = np.where((right[:, 1, 1] > right[:, 0, 1])[:, None, None], right, right[:, ::-1])
+    ordered = np.stack([left[:, 0], right[:, 0], right[:, 1], left[:, 1]], axis=1)
+    return ordered, np.array([min(rectangle[1]) for rectangle in rectangles], dtype=np.float64)
 
 
 def _to_source(outlines: list[Points], map_shape: tuple[int, ...], shape: npt.NDArray[np.float64]) -> list[Polygon]:
@@ -210,15 +227,12 @@ def _to_source(outlines: list[Points], map_shape: tuple[int, ...], shape: npt.ND
     # What was resized is the source or, if that is small, the source padded, and then larger than it. Equal sizes are
     # taken from the source itself: width / (width / source_width) can miss it by a rounding.
     resized_from = map_size / ratios
-    resized_from = np.where(np.isclose(resized_from, source_size, rtol=1e-6, atol=0), source_size, resized_from)
+    resized_from = np.where(abs(resized_from - source_size) <= 1e-6 * source_size, source_size, resized_from)
     # Rectangles have float32 corners and PaddleOCR under NumPy 2 divides them in float32, whole points of polygons in
     # float64, before it multiplies in float64: this decides which way halves are rounded.
     points = np.concatenate(outlines)
     precision = np.float32 if points.dtype.kind == "f" else np.float64
     share = points.astype(precision) / map_size.astype(precision)
     scaled = np.clip(np.round(share.astype(np.float64) * resized_from), 0, source_size).astype(np.float32)
-    return np.split(scaled, np.cumsum([len(outline) for outline in outlines])[:-1])
-
-
-def _within(value: int, size: int) -> int:
-    return min(max(value, 0), size - 1)
+    ends = np.cumsum([len(outline) for outline in outlines]).tolist()
+    return [scaled[start:end] for start, end in zip([0, *ends], ends, strict=False)]
