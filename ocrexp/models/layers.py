@@ -101,7 +101,7 @@ class _Permuted(paddle.autograd.PyLayer):
 
 def relu(x: Tensor) -> Tensor:
     """ReLU in the memory of `x`, which nothing else may need (a norm's or a sum's)."""
-    return F.relu_(x)
+    return F.relu_(x) if paddle.in_dynamic_mode() else F.relu(x)
 
 
 def nearest_upsample(x: Tensor, factor: int) -> Tensor:

@@ -139,7 +139,7 @@ class SVTRNet(nn.Layer):
                 f"model.backbone.img_size={list(img_size)}: the height must be a multiple of {factor}, the width of "
                 f"{2**sub_num}"
             )
-        self._img_size = tuple(img_size)
+        self.image_size = (int(img_size[0]), int(img_size[1]))
         self.patch_embed = OverlappingPatches(in_channels, embed_dim[0], sub_num)
         height, width = img_size[0] // 2**sub_num, img_size[1] // 2**sub_num
         self.pos_embed = self.create_parameter(
@@ -185,7 +185,7 @@ class SVTRNet(nn.Layer):
         initialize_transformer(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        check_size(x, self._img_size)
+        check_size(x, self.image_size)
         x = self.pos_drop(self.patch_embed(x) + self.pos_embed)
         for stage in range(3):
             for block in getattr(self, f"blocks{stage + 1}"):

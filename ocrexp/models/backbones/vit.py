@@ -65,6 +65,7 @@ class ViTParseQ(nn.Layer):
     ) -> None:
         super().__init__()
         draw = nn.initializer.TruncatedNormal(std=0.02)
+        self.image_size = (int(img_size[0]), int(img_size[1]))
         self.patch_embed = PatchEmbed(img_size, patch_size, in_channels, embed_dim)
         self.pos_embed = self.create_parameter([1, self.patch_embed.num_patches, embed_dim], default_initializer=draw)
         # PARSeq has no class token; PaddleOCR's files hold an unused one.
@@ -122,6 +123,7 @@ class ViTSTR(nn.Layer):
             raise ConfigError(f"model.backbone.scale={scale}: choose {', '.join(_VITSTR)}")
         channels, num_heads = _VITSTR[scale]
         draw = nn.initializer.TruncatedNormal(std=0.02)
+        self.image_size = (int(img_size[0]), int(img_size[1]))
         self.patch_embed = PatchEmbed(img_size, patch_size, in_channels, channels)
         patches = self.patch_embed.num_patches
         if seqlen > patches + 1:

@@ -106,6 +106,10 @@ class DBHead(nn.Layer):
             binary = F.sigmoid(self.k * (shrink - threshold))
             return {"maps": paddle.concat([shrink, threshold, binary], axis=1)}
 
+    def drop_training_branches(self) -> None:
+        """Leaves the shrink map's branch alone, which is all that evaluation uses."""
+        del self.thresh
+
     def _both(self, x: TwoLevels) -> tuple[Tensor, Tensor]:
         """Shrink and threshold map, their first convolutions done as one: `x` is read once."""
         weight = paddle.concat([self.binarize.conv1.weight, self.thresh.conv1.weight])

@@ -65,6 +65,13 @@ class MultiHead(nn.Layer):
             return outputs | self.sar_head(x, targets)
         return outputs | self.gtc_head(self.before_gtc(x), targets)
 
+    def drop_training_branches(self) -> None:
+        """Leaves CTC and its neck alone, which is all that evaluation uses."""
+        if self._kind == "sar":
+            del self.sar_head
+        else:
+            del self.before_gtc, self.gtc_head
+
     def class_axes(self) -> dict[str, ClassAxis]:
         """Which axes of which parameters are the classes."""
         parts = {"ctc_head": self.ctc_head}

@@ -133,7 +133,8 @@ class NRTRHead(nn.Layer):
     `forward(sequence [N, T, C], targets)` gives in training `{"nrtr": logits [N, L, out_channels + 1]}` for the
     steps after `<s>` of the labels `label_nrtr` up to the longest of the batch (L = longest `length` + 1); in
     evaluation `{"nrtr_ids": int64 [N, S], "nrtr_scores": float32 [N, S]}` of greedy decoding, beginning with `<s>` and
-    filled with the padding after `</s>`.
+    filled with the padding after `</s>`. A static graph, which is made for an export, cannot stop early: there it is
+    `{"nrtr": probabilities [N, max_text_length, out_channels + 1]}` of the same decoding, which go on after `</s>`.
     """
 
     needs_targets = True
@@ -173,6 +174,8 @@ class NRTRHead(nn.Layer):
     def forward(self, x: Tensor, targets: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
         memory = self._encode(x)
         if not self.training:
+            if not paddle.in_dynamic_mode():
+                return {"nrtr": self._generate_all(memory)}
             ids, scores = self._generate(memory)
             return {"nrtr_ids": ids, "nrtr_scores": scores}
         if targets is None:
@@ -213,3 +216,12 @@ class NRTRHead(nn.Layer):
             if bool(ended.all()):
                 break
         return ids, scores
+
+    def _generate_all(self, memory: Tensor) -> Tensor:
+        """Probabilities [N, max_text_length, classes] of greedy decoding that does not look whether it may stop."""
+        ids = paddle.full([memory.shape[0], 1], START, dtype="int64")
+        steps = []
+        for _ in range(self._characters):
+            steps.append(F.softmax(self.tgt_word_prj(self._decode(ids, memory)[:, -1]), axis=1))
+            ids = paddle.concat([ids, steps[-1].argmax(axis=1, keepdim=True)], axis=1)
+        return paddle.stack(steps, axis=1)

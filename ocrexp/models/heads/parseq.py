@@ -184,8 +184,9 @@ class ParseQHead(nn.Layer):
                 seen = causal[: step + 1, : step + 1]
                 parts.append(self._decode(tokens, memory, seen[step:], seen, first=step))
                 tokens = paddle.concat([tokens, parts[-1].argmax(axis=-1)], axis=1)
-                # Only refinement reads on after the end, and it hides what follows it.
-                if bool((tokens == END).any(axis=1).all()) and step + 1 < steps:
+                # Only refinement reads on after the end, and it hides what follows it. A graph that is being exported
+                # decodes all steps.
+                if paddle.in_dynamic_mode() and bool((tokens == END).any(axis=1).all()) and step + 1 < steps:
                     parts.append(paddle.zeros([count, steps - step - 1, parts[-1].shape[2]]))
                     break
             logits = paddle.concat(parts, axis=1)

@@ -1,0 +1,168 @@
+"""`ocrexp export`: a trained run as a folder that is deployed, checked against the trained model."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ocrexp.commands.eval import REPLACEABLE, weights_of
+from ocrexp.config.check import check
+from ocrexp.config.compose import compose, setup_hydra
+from ocrexp.config.explain import key_of
+from ocrexp.config.frozen import apply_overrides, read_frozen, split_overrides
+from ocrexp.config.hooks import prepare_process
+from ocrexp.config.paths import options_of
+from ocrexp.deploy.export.folder import PARITY, ExportFolder, write_json
+from ocrexp.deploy.export.formats import ExportError, folder_of, parse_formats
+from ocrexp.errors import ConfigError
+from ocrexp.logs import show_notices
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from ocrexp.deploy.description import Description
+    from ocrexp.deploy.export.parity import Outcome
+    from ocrexp.deploy.export.source import Source
+
+log = logging.getLogger(__name__)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Export; returns 0, or 1 where the export does not do what the trained model does."""
+    setup_hydra()
+    show_notices()
+    verb_keys = [str(key) for key in compose("export", [])]
+    nested = [key_of(item) for item in arguments if key_of(item).startswith("export.")]
+    own, changes = split_overrides([*verb_keys, *nested], arguments)
+    verb = compose("export", own)
+    formats = parse_formats(_plain(verb.export.format))
+    config = _config(verb, changes)
+    target = ExportFolder(_folder(verb))
+    prepare_process(config)
+    check(config)
+    outcome = export(config, weights_of(verb), target, formats, verb.export)
+    for line in outcome.lines:
+        print(line)
+    if outcome.failures:
+        raise ExportError(
+            f"the export does not do what the trained model does, see {target.failed / PARITY}: {outcome.failures[0]}"
+        )
+    print(f"written: {target.path}")
+    return 0
+
+
+def export(
+    config: DictConfig, weights: Path, target: ExportFolder, formats: Sequence[str], settings: DictConfig
+) -> Outcome:
+    """Write the formats and their description, pass them through the gate, and put them in their place.
+
+    Args:
+        config: the run's.
+        weights: a .pdparams file.
+        target: where the export goes; a failed one is set aside beside it.
+        formats: see `parse_formats`.
+        settings: node `export` of the verb.
+    """
+    import paddle
+
+    from ocrexp.deploy.export.describe import describe, sums
+    from ocrexp.deploy.export.network import output_name
+    from ocrexp.deploy.export.source import Source, find_charset
+
+    paddle.device.set_device("cpu")
+    source = Source(config, weights, find_charset(config, weights))
+    facts = source.checkpoint()
+    log.info(
+        "exporting %s%s%s",
+        weights,
+        f", step {facts['global_step']}" if "global_step" in facts else "",
+        ": the averaged weights, by which the run was evaluated" if facts["weights"] == "average" else "",
+    )
+    description = describe(source, output_name(source.model()), settings.model_name)
+    with target.writing() as folder:
+        folders = {name: folder_of(folder, name, formats) for name in formats}
+        write_formats(source, description, folders)
+        for place in {*folders.values()}:
+            replace(description, ocrexp={**(description.ocrexp or {}), "files": sums(place)}).write(
+                place / "inference.yml"
+            )
+        outcome = compare(source, folders, settings)
+        state = (
+            "failed" if outcome.failures else "drawn images" if outcome.report["of"] != "validation list" else "holds"
+        )
+        for place in {*folders.values()}:
+            own = {**(description.ocrexp or {}), "parity": state, "files": sums(place)}
+            replace(description, ocrexp=own).write(place / "inference.yml")
+        write_json(folder / PARITY, outcome.report)
+        (target.set_aside if outcome.failures else target.publish)(folder)
+    return outcome
+
+
+def write_formats(source: Source, description: Description, folders: dict[str, Path]) -> None:
+    """The files of each format in its folder."""
+    from ocrexp.deploy.export.formats import write_legacy, write_onnx, write_paddle
+    from ocrexp.deploy.export.network import InferenceNetwork, input_shape, trace
+
+    with tempfile.TemporaryDirectory(prefix="ocrexp_export_") as scratch:
+        model = source.model()
+        shape = input_shape(model, source.config)
+        paddle_folder = folders.get("paddle", Path(scratch))
+        if "paddle" in folders or "onnx" in folders:
+            began = time.perf_counter()
+            write_paddle(trace(InferenceNetwork(model), shape), paddle_folder)
+            log.info("paddle format written in %.1f s", time.perf_counter() - began)
+        if "legacy" in folders:
+            began = time.perf_counter()
+            write_legacy(source, folders["legacy"])
+            log.info("legacy format written in %.1f s", time.perf_counter() - began)
+        if "onnx" in folders:
+            began = time.perf_counter()
+            metadata = {} if description.characters is None else {"character": "\n".join(description.characters)}
+            axes = [side or name for side, name in zip(shape, ("batch", "channels", "height", "width"), strict=True)]
+            write_onnx(paddle_folder, folders["onnx"], metadata, axes)
+            log.info("onnx format written in %.1f s", time.perf_counter() - began)
+
+
+def compare(source: Source, folders: dict[str, Path], settings: DictConfig) -> Outcome:
+    """The parity gate over the formats in their folders."""
+    from ocrexp.deploy.export.comparison import Rules
+    from ocrexp.deploy.export.parity import Gate
+    from ocrexp.deploy.export.samples import validation_samples
+
+    parity = settings.parity
+    rules = Rules(
+        tolerance=float(parity.tolerance),
+        box_iou=float(parity.box_iou),
+        metric=float(parity.metric),
+        box_thresh=float(source.config.postprocess.get("box_thresh", 0.0)),
+    )
+    with tempfile.TemporaryDirectory(prefix="ocrexp_parity_") as scratch:
+        samples = validation_samples(source.config, parity.images, Path(scratch))
+        if samples.drawn:
+            log.warning("parity is checked on drawn images, without a metric: %s", samples.why)
+        return Gate(source, folders, samples, rules).run()
+
+
+def _config(verb: DictConfig, changes: list[str]) -> DictConfig:
+    if verb.run_dir is not None:
+        return apply_overrides(read_frozen(Path(verb.run_dir)), changes, replaceable=REPLACEABLE)
+    if verb.checkpoint in ("best", "latest"):
+        raise ConfigError("export needs run_dir=outputs/NAME/DATE_TIME, or checkpoint=FILE.pdparams and a model=…")
+    if not any(item.startswith(("model=", "experiment=")) for item in changes):
+        raise ConfigError(f"export of a file needs its model: model={'|'.join(options_of('model'))}")
+    return compose("train", changes)
+
+
+def _folder(verb: DictConfig) -> Path:
+    if verb.export.dir:
+        return Path(verb.export.dir)
+    return (Path(verb.run_dir) if verb.run_dir else Path.cwd()) / "inference"
+
+
+def _plain(value: object) -> str | list[str]:
+    return value if isinstance(value, str) else [str(item) for item in value]  # type: ignore[attr-defined]

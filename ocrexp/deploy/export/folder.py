@@ -1,0 +1,92 @@
+"""The folder of an export: written beside its place, put there whole when it holds, set aside when it does not."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ocrexp.deploy.description import FILE_NAME
+from ocrexp.errors import ConfigError
+
+PARITY = "parity.json"
+
+
+class ExportFolder:
+    """The place of an export.
+
+    Args:
+        path: where it shall be.
+
+    Raises ConfigError where another thing than an export stands there, or nothing can be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.failed = path.with_name(f"{path.name}.failed")
+        for place in (path, self.failed):
+            if place.exists() and not _is_export(place):
+                raise ConfigError(
+                    f"export.dir={place}: it is there and is no export (it has no {FILE_NAME}): choose another folder"
+                )
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"export.dir={path}: cannot be made ({error.strerror})") from None
+        if not os.access(path.parent, os.W_OK | os.X_OK):
+            raise ConfigError(f"export.dir={path}: {path.parent} is not writable; choose another with export.dir=DIR")
+
+    @contextmanager
+    def writing(self) -> Iterator[Path]:
+        """A new folder beside the place; it is gone afterwards unless `publish` or `set_aside` has moved it."""
+        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
+        shutil.rmtree(temporary, ignore_errors=True)
+        try:
+            temporary.mkdir()
+        except OSError as error:
+            raise ConfigError(f"export.dir={self.path}: cannot be written ({error.strerror})") from None
+        try:
+            yield temporary
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+    def publish(self, written: Path) -> None:
+        """Put the new export in the place of an earlier one; an earlier failed one goes too."""
+        _replace(written, self.path)
+        shutil.rmtree(self.failed, ignore_errors=True)
+
+    def set_aside(self, written: Path) -> None:
+        """Keep a failed export under another name; an earlier good one stays where it is."""
+        _replace(written, self.failed)
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Numbers that JSON has no word for (an infinite difference) become null."""
+    path.write_text(json.dumps(_finite(content), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(inner) for inner in value]
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return None
+    return value
+
+
+def _is_export(folder: Path) -> bool:
+    return folder.is_dir() and (not any(folder.iterdir()) or (folder / FILE_NAME).is_file())
+
+
+def _replace(new: Path, place: Path) -> None:
+    old = place.with_name(f".{place.name}.{os.getpid()}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if place.exists():
+        place.rename(old)
+    new.rename(place)
+    shutil.rmtree(old, ignore_errors=True)

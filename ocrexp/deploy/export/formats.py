@@ -1,0 +1,142 @@
+"""The files of an exported network: Paddle 3's format, the one before it, and ONNX.
+
+What must not share this process with paddle as it runs here does its work in one of its own: the older format, because
+paddle decides by an environment variable when it is imported, and paddle2onnx, which prints and can end its process.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ocrexp.config.explain import did_you_mean
+from ocrexp.errors import ConfigError, OcrexpError
+
+if TYPE_CHECKING:
+    from ocrexp.deploy.export.source import Source
+
+FORMATS = ("paddle", "legacy", "onnx")
+STEM = "inference"
+FILES = {
+    "paddle": (f"{STEM}.json", f"{STEM}.pdiparams"),
+    "legacy": (f"{STEM}.pdmodel", f"{STEM}.pdiparams", f"{STEM}.pdiparams.info"),
+    "onnx": (f"{STEM}.onnx",),
+}
+# Runs in onnxruntime from 1.12 on; the first with LayerNormalization as one operator, GridSample (TPS) is older.
+OPSET = 17
+
+
+class ExportError(OcrexpError):
+    """A format could not be written, or what was written does not do what the trained model does."""
+
+
+def parse_formats(value: str | Sequence[str]) -> list[str]:
+    """Formats in the order in which they are written; `all` are all. Raises ConfigError for unknown ones."""
+    named = [value] if isinstance(value, str) else [str(item) for item in value]
+    if "all" in named:
+        named = [*named, *FORMATS]
+    for name in named:
+        if name not in (*FORMATS, "all"):
+            hint = did_you_mean(name, FORMATS) or f"; formats: {', '.join(FORMATS)}, all"
+            raise ConfigError(f"export.format={name}: there is no such format{hint}")
+    chosen = [name for name in FORMATS if name in named]
+    if not chosen:
+        raise ConfigError(f"export.format is empty: choose of {', '.join(FORMATS)}, all")
+    if "onnx" in chosen:
+        for module in ("paddle2onnx", "onnx", "onnxruntime"):
+            if importlib.util.find_spec(module) is None:
+                raise ConfigError(f"export.format=onnx needs {module}: pip install 'ocrexp[onnx]'")
+    return chosen
+
+
+def folder_of(folder: Path, name: str, formats: Sequence[str]) -> Path:
+    """Where a format's files stand: the older Paddle format shares a file's name with the newer one, and gives way."""
+    return folder / "legacy" if name == "legacy" and "paddle" in formats else folder
+
+
+def write_paddle(static: Any, folder: Path) -> None:
+    """`inference.json` and `inference.pdiparams` of a traced network."""
+    import paddle
+
+    folder.mkdir(parents=True, exist_ok=True)
+    paddle.jit.save(static, str(folder / STEM))
+    _expect(folder, "paddle")
+
+
+def write_legacy(source: Source, folder: Path) -> None:
+    """`inference.pdmodel`, `.pdiparams` and `.pdiparams.info`, as paddle 2 wrote them and still reads them."""
+    from omegaconf import OmegaConf
+
+    folder.mkdir(parents=True, exist_ok=True)
+    job = folder / "job.json"
+    content = {
+        "config": OmegaConf.to_yaml(source.config, resolve=True),
+        "weights": str(source.weights.absolute()),
+        "charset": None if source.charset is None else source.charset.saved(),
+    }
+    job.write_text(json.dumps(content), encoding="utf-8")
+    try:
+        _in_child("ocrexp.deploy.export.legacy", [str(job), str(folder)], "legacy", {"FLAGS_enable_pir_api": "0"})
+    finally:
+        job.unlink()
+    _expect(folder, "legacy")
+
+
+def write_onnx(paddle_folder: Path, folder: Path, metadata: Mapping[str, str], axes: Sequence[str | int]) -> None:
+    """`inference.onnx` from the files of `write_paddle`.
+
+    Args:
+        paddle_folder: where those are.
+        folder: where to write.
+        metadata: of the model's properties; RapidOCR reads the dictionary from `character`.
+        axes: names (or sizes) of the input's axes, which the file states.
+    """
+    import onnx
+
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / FILES["onnx"][0]
+    model_file, weights_file = (str(paddle_folder / name) for name in FILES["paddle"])
+    _in_child("ocrexp.deploy.export.to_onnx", [model_file, weights_file, str(path), str(OPSET)], "onnx", {})
+    _expect(folder, "onnx")
+    model = onnx.load(str(path))
+    used = {name for node in model.graph.node for name in node.input} | {each.name for each in model.graph.output}
+    kept = [each for each in model.graph.initializer if each.name in used]  # onnxruntime warns of every other one
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(kept)
+    for axis, name in zip(model.graph.input[0].type.tensor_type.shape.dim, axes, strict=True):
+        if isinstance(name, str):
+            axis.dim_param = name
+    onnx.helper.set_model_props(model, dict(metadata))
+    onnx.checker.check_model(model, full_check=False)
+    onnx.save(model, str(path))
+
+
+def _in_child(module: str, arguments: list[str], name: str, environment: Mapping[str, str]) -> None:
+    """Run a module of ours in a process of its own. Raises ExportError with the last thing that it said."""
+    from ocrexp.environment import untouched
+
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        env={**untouched(), **environment, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    if done.returncode == 0:
+        return
+    said = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+    ending = f"signal {-done.returncode}" if done.returncode < 0 else f"exit code {done.returncode}"
+    raise ExportError(f"the {name} format could not be written ({ending}): {said[-1][:300] if said else 'no message'}")
+
+
+def _expect(folder: Path, name: str) -> None:
+    for file in FILES[name]:
+        if not (folder / file).is_file():
+            raise ExportError(f"the {name} format could not be written: {folder / file} is missing")

@@ -1,0 +1,49 @@
+"""`python -m ocrexp.deploy.export.legacy JOB FOLDER`: Paddle 2's format, with FLAGS_enable_pir_api=0 set."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def main(job: Path, folder: Path) -> None:
+    """Build the network that the job describes and save it."""
+    from omegaconf import OmegaConf
+
+    from ocrexp.config.compose import register_resolvers
+    from ocrexp.logs import import_paddle
+
+    import_paddle()
+    import paddle
+
+    from ocrexp.data.charset import from_saved
+    from ocrexp.deploy.export.formats import STEM
+    from ocrexp.deploy.export.network import InferenceNetwork, input_shape, trace
+    from ocrexp.deploy.export.source import Source
+
+    register_resolvers()
+    paddle.device.set_device("cpu")
+    content = json.loads(job.read_text(encoding="utf-8"))
+    charset = None if content["charset"] is None else from_saved(content["charset"], str(job))
+    config = OmegaConf.create(content["config"])
+    model = Source(config, Path(content["weights"]), charset).model()
+    shape = input_shape(model, config)
+    network = InferenceNetwork(model)
+    _fill_empty_buffers(network)
+    paddle.jit.save(trace(network, shape), str(folder / STEM))
+
+
+def _fill_empty_buffers(network: Any) -> None:
+    """An LSTM keeps a state of its dropout that nothing has written yet; paddle cannot trace what has no memory."""
+    import paddle
+
+    for layer in network.sublayers(include_self=True):
+        for name, value in layer.named_buffers(include_sublayers=False):
+            if not value._is_initialized():
+                layer.register_buffer(name, paddle.zeros([1], dtype=value.dtype), persistable=False)
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:]))

@@ -1,0 +1,96 @@
+"""The network that is exported: the trained model without what only training needs, from one tensor to one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import paddle
+from paddle import Tensor, nn
+
+from ocrexp.errors import ConfigError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from ocrexp.models.model import OCRModel
+
+# What an evaluation must know of an image beside its pixels; an exported network is given pixels alone.
+_NEEDS_MORE = {"sar": "the share of each image that is no padding (its attention leaves the padding out)"}
+
+
+class InferenceNetwork(nn.Layer):
+    """A trained model as it is deployed.
+
+    Args:
+        model: it is changed: training-only branches are dropped, re-parameterised layers fused. Give a copy.
+
+    `forward(x float32 [N, C, H, W], normalised)` gives the model's one output: DB's probability map [N, 1, H, W], or
+    probabilities [N, T, classes] of a recogniser. Raises ConfigError for a model that cannot be deployed like this.
+    """
+
+    def __init__(self, model: OCRModel) -> None:
+        super().__init__()
+        kind = output_name(model)
+        if kind in _NEEDS_MORE:
+            raise ConfigError(
+                f"a model with head {type(model.head).__name__} cannot be exported: it needs {_NEEDS_MORE[kind]}, and "
+                "an exported network is given pixels alone"
+            )
+        self.model = for_inference(model)
+        self._output = kind
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.model(x)[self._output]
+
+
+def output_name(model: OCRModel) -> str:
+    """Name of the output that is deployed, as the postprocess takes it: `maps`, or the kind of a head's tokens."""
+    kind = getattr(model.head, "token_kind", None)
+    if kind == "multi":
+        return "ctc"  # of several heads the one that reads
+    return kind or "maps"
+
+
+def for_inference(model: OCRModel) -> OCRModel:
+    """The same model with the same results in evaluation, smaller and faster; it cannot be trained any more."""
+    model.eval()
+    model.auxiliary = None
+    for layer in model.sublayers(include_self=True):
+        for change in ("drop_training_branches", "fuse"):
+            if hasattr(layer, change):
+                getattr(layer, change)()
+    return model
+
+
+def input_shape(model: OCRModel, config: DictConfig) -> list[int | None]:
+    """[N, C, H, W] that the network takes; None: any (of a detector, multiples of the neck's stride).
+
+    A recogniser's height is that of its images. Its width is fixed too where positions are learnt or images rectified.
+    """
+    shape: list[int | None] = [None, channels(config), None, None]
+    if config.task == "det":
+        return shape
+    height, width = config.model.image_shape
+    fixed = model.transform is not None or hasattr(model.backbone, "image_size")
+    return [*shape[:2], int(height), int(width) if fixed else None]
+
+
+def channels(config: DictConfig) -> int:
+    """1 for a model that is made for grey images, else 3."""
+    normalize = config.model.get("normalize")
+    if normalize is None:
+        raise ConfigError("the model has no model.normalize: nothing says how images are to be prepared for it")
+    return len(normalize.mean)
+
+
+def trace(network: InferenceNetwork, shape: list[int | None]) -> Any:
+    """The network as a static graph. Raises ConfigError where paddle cannot make one of it."""
+    spec = paddle.static.InputSpec(shape, "float32", name="x")
+    static = paddle.jit.to_static(network, input_spec=[spec], full_graph=True)
+    try:
+        static.forward.concrete_program  # noqa: B018 - builds the graph
+    except Exception as error:  # whatever the network's own code or paddle raises
+        head = type(network.model.head).__name__
+        line = next((line for line in reversed(str(error).splitlines()) if line.strip()), type(error).__name__)
+        raise ConfigError(f"the network with {head} cannot be made a static graph: {line.strip()[:300]}") from error
+    return static

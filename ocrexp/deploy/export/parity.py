@@ -1,0 +1,240 @@
+"""The parity gate: an export that does not do what the trained model does is no export.
+
+Twice the same images are compared with the trained model as its evaluation runs it. First the networks: the images that
+the evaluation prepared go through each exported format, and their outputs through the evaluation's postprocess. Then
+the deployment: the files themselves go through `TextDetector` or `TextRecognizer`, which know only what the export's
+own `inference.yml` says; another mean, size or dictionary than the training's shows here.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ocrexp.deploy.export.comparison import Rules, Tally, metric_failures
+from ocrexp.deploy.export.network import channels, output_name
+from ocrexp.types import IMAGE_FACTS, Batch, DetPrediction, RecPrediction
+
+if TYPE_CHECKING:
+    from ocrexp.deploy.export.samples import Samples
+    from ocrexp.deploy.export.source import Source
+
+Floats = npt.NDArray[Any]
+
+
+@dataclass
+class Outcome:
+    """The gate's result.
+
+    Args:
+        failures: what does not hold, one line each; empty: the export is good.
+        lines: a summary, one line a format.
+        report: for `parity.json`.
+    """
+
+    failures: list[str] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+    report: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class _Side:
+    """A format under test."""
+
+    name: str
+    folder: Path
+    network: Any  # the backend
+    networks: Tally
+    files: Tally
+    network_metric: Any
+    files_metric: Any
+
+    @property
+    def backend(self) -> str:
+        return "onnx" if self.name == "onnx" else "paddle"
+
+
+class Gate:
+    """Compares exported formats with the trained model.
+
+    Args:
+        source: the trained model.
+        folders: by format name, each with its files and its `inference.yml`.
+        samples: the images.
+        rules: the tolerances.
+    """
+
+    def __init__(self, source: Source, folders: Mapping[str, Path], samples: Samples, rules: Rules) -> None:
+        from ocrexp.config.build import build_metric, build_postprocess
+        from ocrexp.deploy.backends.base import open_backend
+
+        self._source = source
+        self._samples = samples
+        self._rules = rules
+        self._model = source.model()
+        self._kind = output_name(self._model)
+        self._postprocess = build_postprocess(source.config, source.charset)
+        self._metric = build_metric(source.config)
+        self._sides = [
+            _Side(
+                name,
+                folder,
+                open_backend(folder, backend="onnx" if name == "onnx" else "paddle"),
+                Tally(rules),
+                Tally(rules),
+                build_metric(source.config),
+                build_metric(source.config),
+            )
+            for name, folder in folders.items()
+        ]
+
+    def run(self) -> Outcome:
+        """Both comparisons."""
+        images = 0
+        expected: list[tuple[str, Any, Any]] = []
+        for part, outputs, predictions in self._trained():
+            images += len(predictions)
+            self._metric.update(predictions, part["references"])
+            expected += zip(part["paths"], predictions, part["references"], strict=True)
+            for side in self._sides:
+                self._compare_network(side, part, outputs, predictions)
+        for side in self._sides:
+            side.network = None  # a predictor holds memory
+            gc.collect()
+            self._compare_files(side, expected)
+        return self._outcome(images)
+
+    def _trained(self) -> Iterator[tuple[Batch, dict[str, Floats], list[Any]]]:
+        """Batches with the network's input under `input`, the trained model's outputs and its predictions."""
+        import paddle
+
+        with paddle.no_grad():
+            for part in self._samples.batches(self._source.config):
+                known = {name: paddle.to_tensor(part[name]) for name in IMAGE_FACTS if name in part}
+                images = paddle.to_tensor(part["image"])
+                part["input"] = self._model.prepare(images, known.get("valid_width")).numpy()
+                outputs = {name: value.numpy() for name, value in self._model(images, targets=known or None).items()}
+                yield part, outputs, self._postprocess(outputs, part)
+
+    def _compare_network(self, side: _Side, part: Batch, outputs: dict[str, Floats], predictions: list[Any]) -> None:
+        got = np.asarray(side.network.run(part["input"]))
+        side.networks.add_numbers(*comparable(outputs, got, self._kind))
+        found = self._postprocess({self._kind: got}, part) if np.isfinite(got).all() else None
+        if found is None:
+            return  # counted as an infinite difference
+        side.network_metric.update(found, part["references"])
+        for path, one, other in zip(part["paths"], predictions, found, strict=True):
+            side.networks.add(one, other, path)
+
+    def _compare_files(self, side: _Side, expected: list[tuple[str, Any, Any]]) -> None:
+        found = read_files(self._source.config.task, side.folder, side.backend, [path for path, _, _ in expected])
+        for (path, one, reference), other in zip(expected, found, strict=True):
+            side.files.add(one, other, path)
+            side.files_metric.update([other], [reference])
+
+    def _outcome(self, images: int) -> Outcome:
+        outcome = Outcome()
+        config = self._source.config
+        measured = None if self._samples.drawn else _values(self._metric.compute())
+        outcome.report = {
+            "images": images,
+            "of": "drawn images, as the validation list cannot be had" if self._samples.drawn else "validation list",
+            **({"why_drawn": self._samples.why} if self._samples.drawn else {}),
+            "tolerance": vars(self._rules),
+            "input_channels": channels(config),
+            "trained": {"metric": measured},
+            "formats": {},
+        }
+        for side in self._sides:
+            failures = []
+            reports = {}
+            for what, tally, metric in (
+                ("network", side.networks, side.network_metric),
+                ("files", side.files, side.files_metric),
+            ):
+                values = None if measured is None else _values(metric.compute())
+                wrong = tally.failures()
+                if measured is not None and values is not None:
+                    wrong += metric_failures(measured, values, self._rules.metric)
+                failures += [f"{side.name}, {_MEANING[what]}: {line}" for line in wrong]
+                reports[what] = {**tally.report(), "metric": values}
+            outcome.failures += failures
+            outcome.report["formats"][side.name] = {"holds": not failures, **reports}
+            outcome.lines.append(self._line(side, measured, not failures))
+        if images == 0:
+            outcome.failures.append("no image could be compared")
+        outcome.report = {"holds": not outcome.failures, "failures": outcome.failures, **outcome.report}
+        return outcome
+
+    def _line(self, side: _Side, measured: dict[str, float] | None, holds: bool) -> str:
+        what = "boxes" if self._source.config.task == "det" else "texts"
+        line = (
+            f"parity {side.name}: {'holds' if holds else 'FAILS'}, max difference {side.networks.max_difference:.1e}, "
+            f"{what} exactly equal {side.networks.equal}/{side.networks.items}, "
+            f"from files {side.files.equal}/{side.files.items}"
+        )
+        if measured is not None:
+            main = self._metric.main
+            got = side.files_metric.compute()[main]
+            line += f", {main} {got:.4f} (trained {measured[main]:.4f})"
+        return line
+
+
+_MEANING = {
+    "network": "on the evaluation's images",
+    "files": "from the files, with inference.yml's preprocessing and characters",
+}
+
+
+def comparable(outputs: dict[str, Floats], got: Floats, kind: str) -> tuple[Floats, Floats]:
+    """The trained model's probabilities and the exported ones' that must agree: of heads that write characters those
+    up to the end, as what follows it is left to chance."""
+    if f"{kind}_ids" in outputs:  # NRTR gives the chosen classes, after the one that begins
+        ids, scores = outputs[f"{kind}_ids"][:, 1:], outputs[f"{kind}_scores"][:, 1:]
+        steps = min(ids.shape[1], got.shape[1])
+        chosen = np.take_along_axis(got[:, :steps], ids[:, :steps, None], axis=2)[..., 0]
+        kept = _until_end(ids[:, :steps], 3)
+        return np.where(kept, scores[:, :steps], 0), np.where(kept, chosen, 0)
+    expected = outputs[kind]
+    if kind not in ("attention", "parseq") or expected.shape != got.shape:
+        return expected, got
+    end = 0 if kind == "parseq" else expected.shape[-1] - 1
+    kept = _until_end(expected.argmax(axis=-1), end)[..., None]
+    return np.where(kept, expected, 0), np.where(kept, got, 0)
+
+
+def _until_end(ids: Floats, end: int) -> npt.NDArray[np.bool_]:
+    ended = np.cumsum(ids == end, axis=1) > 0
+    return ~np.concatenate([np.zeros_like(ended[:, :1]), ended[:, :-1]], axis=1)
+
+
+def read_files(task: str, folder: Path, backend: str, paths: list[str]) -> list[Any]:
+    """Predictions of the deployment for image files (or entries of a database)."""
+    images = [_raw(path) for path in paths]
+    if task == "det":
+        from ocrexp.deploy.detector import TextDetector
+
+        detector = TextDetector(folder, backend=backend)
+        found: list[DetPrediction] = [detector.detect(image) for image in images]
+        return found
+    from ocrexp.deploy.recognizer import TextRecognizer
+
+    texts, _ = TextRecognizer(folder, backend=backend)(images)
+    return [RecPrediction(text, float(score)) for text, score in texts]
+
+
+def _raw(path: str) -> Any:
+    from ocrexp.data.images import read_image
+    from ocrexp.data.lmdb_file import is_entry
+
+    return read_image(Path(path)) if is_entry(Path(path)) else path
+
+
+def _values(metrics: dict[str, float]) -> dict[str, float]:
+    return {name: float(value) for name, value in metrics.items() if "/" not in name}

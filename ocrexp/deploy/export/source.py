@@ -1,0 +1,98 @@
+"""The trained model that is exported: its configuration, its characters, and the weights that were evaluated."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ocrexp.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from ocrexp.data.charset import Charset
+    from ocrexp.models.model import OCRModel
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is exported.
+
+    Args:
+        config: the run's configuration, all overrides applied.
+        weights: a .pdparams file, its states beside it if it has any.
+        charset: of a recogniser; None: a detector.
+    """
+
+    config: DictConfig
+    weights: Path
+    charset: Charset | None
+
+    def model(self) -> OCRModel:
+        """The training model with its weights, in evaluation mode.
+
+        A run that averages its weights (`trainer.ema_decay`) evaluates the averages: `best_accuracy` holds these
+        themselves, the other checkpoints hold them beside the weights they train on. They are taken in both cases.
+        Raises CheckpointError where the file does not fit.
+        """
+        from ocrexp.config.build import build_model
+        from ocrexp.engine.checkpoint import fill, load_weights
+
+        self.config.model.pretrained = None  # the checkpoint holds all of them
+        self.config.model.freeze = []
+        model = build_model(self.config, self.charset)
+        average = self.states().get("average")
+        if average is None:
+            load_weights(model, self.weights)
+        else:
+            fill(model.state_dict(), average, f"the average of {self.weights}")
+        model.eval()
+        return model
+
+    def states(self) -> dict[str, Any]:
+        """What the checkpoint states beside its weights; empty for a bare file."""
+        from ocrexp.engine.checkpoint import STATES
+        from ocrexp.engine.sealed import read_states
+
+        path = self.weights.with_suffix(f".{STATES}")
+        return read_states(path) if path.exists() else {}
+
+    def checkpoint(self) -> dict[str, Any]:
+        """Name, progress and kind of the weights, for the description and the log."""
+        states = self.states()
+        averaged = states.get("average") is not None or states.get("weights") == "average"
+        # A set of a run is published under its name; the file itself may be one of its numbered ones.
+        name = self.weights.name.split(".")[0]
+        known = {"name": name, "weights": "average" if averaged else "raw"}
+        known |= {key: states[key] for key in ("epoch", "global_step") if key in states}
+        best = states.get("best_model_dict") or {}
+        if name == "best_accuracy" and best:
+            known["metric"] = {str(key): value for key, value in best.items()}
+        return known
+
+
+def find_charset(config: DictConfig, weights: Path) -> Charset | None:
+    """The characters that the checkpoint carries, else those of the configuration.
+
+    Raises CheckpointError where neither says them.
+    """
+    from ocrexp.config.build import build_charset, build_source, saved_charset
+    from ocrexp.errors import ConfigError, DataError
+
+    saved = saved_charset(weights)
+    if saved is not None or config.get("charset") is None:
+        return saved
+    try:
+        return build_charset(config)
+    except ConfigError:
+        try:
+            return build_charset(config, build_source(config))  # read off the training labels
+        except DataError as error:
+            raise CheckpointError(
+                f"{weights} does not say its characters, and the labels that they were read off are gone ({error}); "
+                "give them with charset=dictionary charset.path=FILE"
+            ) from error

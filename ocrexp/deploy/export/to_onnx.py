@@ -1,0 +1,27 @@
+"""`python -m ocrexp.deploy.export.to_onnx MODEL WEIGHTS FILE OPSET`: paddle2onnx without its optimiser.
+
+The optimiser of its command line installs packages by itself; its library function is asked for none.
+"""
+
+from __future__ import annotations
+
+import sys
+
+
+def main(model: str, weights: str, target: str, opset: int) -> None:
+    """Convert; the opset is kept, not raised in silence where an operator wants a newer one."""
+    import paddle2onnx
+
+    paddle2onnx.export(
+        model,
+        weights,
+        save_file=target,
+        opset_version=opset,
+        auto_upgrade_opset=False,
+        enable_onnx_checker=True,
+        optimize_tool="None",
+    )
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:4], int(sys.argv[4]))
