@@ -22,6 +22,7 @@ from ocrexp.deploy.end_to_end import (
     refuse_paddleocr_names,
     settings_from,
 )
+from ocrexp.deploy.fonts import FontFinder
 from ocrexp.deploy.outputs import LABELS, Outcome, PredictionFolder, Reading, as_json, is_taken
 from ocrexp.deploy.progress import Progress
 from ocrexp.deploy.sources import Source, find_sources, read_source
@@ -84,13 +85,14 @@ def run(arguments: Sequence[str]) -> int:
     output = _output(settings)
     if output is not None:
         is_taken(output, settings.overwrite)  # said before the models are loaded
+    finder = FontFinder(settings.font)
     count = models.worker_count(len(sources))
     reader = EnginePool(models, count)
     if output is None:
-        return _to_stdout(sources, Work(settings, models, reader, None), count)
+        return _to_stdout(sources, Work(settings, models.rec_only, reader, finder), count)
     folder = PredictionFolder(output, sources, models.rec_only, settings.overwrite, labels=settings.labels)
     try:
-        return _to_folder(sources, Work(settings, models, reader, folder), count, folder)
+        return _to_folder(sources, Work(settings, models.rec_only, reader, finder, folder), count, folder)
     finally:
         folder.close()
 
@@ -99,15 +101,18 @@ class Work:
     """What is done for images in one of several threads: load, read, draw."""
 
     def __init__(
-        self, settings: PredictSettings, models: RuntimeSettings, reader: EnginePool, folder: PredictionFolder | None
+        self,
+        settings: PredictSettings,
+        lines: bool,
+        reader: EnginePool,
+        finder: FontFinder,
+        folder: PredictionFolder | None = None,
     ) -> None:
-        from ocrexp.deploy.fonts import FontFinder
-
         self._settings = settings
-        self.lines = models.rec_only
+        self.lines = lines
         self._reader = reader
         self._folder = folder
-        self.finder = FontFinder(settings.font)
+        self.finder = finder
 
     def __call__(self, sources: Sequence[Source]) -> list[Outcome]:
         """The outcome of each image, in order. Raises OSError where a picture cannot be written."""

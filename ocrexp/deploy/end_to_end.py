@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ocrexp.config.check import fits
+from ocrexp.deploy.order import reading_order
 from ocrexp.deploy.outputs import Reading
 from ocrexp.environment import available_cores
 from ocrexp.errors import ConfigError
@@ -72,7 +73,8 @@ class RuntimeSettings:
     rec_image_shape: list[int] | str | None
     rec_char_dict_path: str | None
     use_space_char: bool | None
-    cls_thresh: float | None
+    cls_thresh: float
+    cls_batch_num: int
 
     @property
     def rec_only(self) -> bool:
@@ -172,10 +174,10 @@ class Engine:
         if settings.det is not None and settings.rec is not None:
             from ocrexp.deploy.system import TextSystem
 
-            direction = {"cls_thresh": settings.cls_thresh} if settings.cls is not None else {}
             self._system = TextSystem(
                 settings.det, settings.rec, settings.cls,
-                drop_score=settings.drop_score, **detection, **recognition, **direction, **common,
+                drop_score=settings.drop_score, cls_thresh=settings.cls_thresh,
+                cls_batch_num=settings.cls_batch_num, **detection, **recognition, **common,
             )  # fmt: skip
             self._read = lambda images: [self._read_page(image) for image in images]
         elif settings.det is not None:
@@ -202,7 +204,7 @@ class Engine:
     def _find_regions(self, image: Image) -> Reading:
         started = time.perf_counter()
         found = self._detector.detect(image)
-        order = sorted(range(len(found.polygons)), key=lambda i: tuple(found.polygons[i].min(axis=0)[::-1]))
+        order = reading_order(found.polygons)
         polygons = [found.polygons[index] for index in order]
         seconds = time.perf_counter() - started
         return Reading(polygons, None, [float(found.scores[index]) for index in order], {"det": seconds})

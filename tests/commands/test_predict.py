@@ -1,0 +1,209 @@
+"""`ocrexp predict` as a user types it; the models are stand-ins, which see the brightness of the image."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import cv2
+import numpy as np
+import pytest
+from omegaconf import OmegaConf
+
+from ocrexp.__main__ import main
+from ocrexp.config.paths import shipped_conf
+from ocrexp.data.lists import DetLists
+from ocrexp.deploy import end_to_end
+from ocrexp.deploy.outputs import Reading
+
+BOX = np.array([[2, 2], [28, 2], [28, 12], [2, 12]], np.float32)
+
+
+class StandIn:
+    """Finds one region whose text is the brightness of the image; the darker, the slower."""
+
+    seen: list = []  # noqa: RUF012
+
+    def __init__(self, settings, threads):
+        self.settings = settings
+        StandIn.seen.append((settings, threads))
+
+    def __call__(self, images):
+        readings = []
+        for image in images:
+            time.sleep((255 - int(image[0, 0, 0])) / 5000)
+            text = str(int(image[0, 0, 0]))
+            polygons = None if self.settings.det is None else [BOX]
+            texts = None if self.settings.rec is None else [text]
+            readings.append(Reading(polygons, texts, [0.9], {"det": 0.01, "rec": 0.02}))
+        return readings
+
+
+@pytest.fixture
+def models(tmp_path, monkeypatch):
+    """Arguments that name a detector and a recogniser."""
+    monkeypatch.setattr(end_to_end, "Engine", StandIn)
+    StandIn.seen = []
+    arguments = []
+    for name in ("det", "rec"):
+        (tmp_path / "models" / name / "inference").mkdir(parents=True)
+        arguments.append(f"{name}={tmp_path / 'models' / name}")
+    return arguments
+
+
+@pytest.fixture
+def scans(tmp_path):
+    folder = tmp_path / "my scans (1)"
+    folder.mkdir()
+    for level in (10, 250, 120, 60):
+        cv2.imwrite(str(folder / f"{level:03d}.png"), np.full((40, 60, 3), level, np.uint8))
+    return folder
+
+
+def rows(folder):
+    return [json.loads(line) for line in (folder / "predictions.jsonl").read_text("utf-8").splitlines()]
+
+
+def test_pages_are_read_in_their_order_and_labels_can_be_trained_on(models, scans, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["predict", f"images={scans}", f"output={out}", "workers=2", *models]) == 0
+    assert [row["texts"] for row in rows(out)] == [["10"], ["60"], ["120"], ["250"]]
+    assert all((out / row["picture"]).is_file() for row in rows(out))
+    shown = capsys.readouterr().out
+    assert "read: 4 images, 4 regions" in shown
+    label_line = next(line for line in shown.splitlines() if line.startswith("labels: "))
+    keys = dict(item.split("=", 1) for item in label_line.removeprefix("labels: ").replace("my scans (1)", "?").split())
+    assert keys["dataset"] == "det_list"
+    records = DetLists(tmp_path, str(out / "labels.txt"), str(out / "labels.txt")).train_records()
+    assert [record.texts for record in records] == [("10",), ("60",), ("120",), ("250",)]
+    settings, _ = StandIn.seen[0]
+    assert settings.det.endswith("det/inference")
+
+
+def test_detection_alone_and_lines_alone(models, scans, tmp_path):
+    assert main(["predict", f"images={scans}", f"output={tmp_path / 'det'}", models[0]]) == 0
+    assert main(["predict", f"images={scans}", f"output={tmp_path / 'rec'}", models[1]]) == 0
+    assert "texts" not in rows(tmp_path / "det")[0]
+    assert "boxes" not in rows(tmp_path / "rec")[0]
+    assert (tmp_path / "rec" / "labels.txt").read_text("utf-8").splitlines()[0] == "my scans (1)/010.png\t10"
+
+
+def test_a_broken_image_is_reported_the_others_are_done_and_the_code_is_1(models, scans, tmp_path, capsys):
+    (scans / "100.png").write_bytes(b"no image")
+    out = tmp_path / "out"
+    assert main(["predict", f"images={scans}", f"output={out}", *models]) == 1
+    said = capsys.readouterr()
+    assert said.err.count("100.png: image file cannot be decoded") == 1
+    assert "1 of 5 images could not be read" in said.err
+    assert [row.get("texts", row.get("error")) for row in rows(out)] == [
+        ["10"], ["60"], "image file cannot be decoded", ["120"], ["250"],
+    ]  # fmt: skip
+    assert len((out / "labels.txt").read_text("utf-8").splitlines()) == 4
+
+
+def test_standard_output_has_json_lines_and_nothing_else(models, scans, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["predict", f"images={scans}", "output=-", *models]) == 0
+    said = capsys.readouterr()
+    assert [json.loads(line)["texts"] for line in said.out.splitlines()] == [["10"], ["60"], ["120"], ["250"]]
+    assert "read: 4 images" in said.err
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_paths_from_standard_input(models, scans, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", [f"{scans}/250.png\n", f"{scans}/010.png\n"])
+    assert main(["predict", "images=-", f"output={tmp_path / 'out'}", *models]) == 0
+    assert [row["texts"] for row in rows(tmp_path / "out")] == [["250"], ["10"]]
+
+
+def test_results_are_never_overwritten_unless_asked(models, scans, tmp_path, capsys):
+    command = ["predict", f"images={scans}", f"output={tmp_path / 'out'}", *models]
+    assert main(command) == 0
+    before = (tmp_path / "out" / "predictions.jsonl").read_bytes()
+    StandIn.seen = []
+    assert main(command) == 2
+    assert "exists and is not overwritten" in capsys.readouterr().err
+    assert not StandIn.seen  # said before a model was loaded
+    assert (tmp_path / "out" / "predictions.jsonl").read_bytes() == before
+    assert main([*command, "overwrite=true", "pictures=false"]) == 0
+    assert not (tmp_path / "out" / "pictures").exists()
+
+
+def test_without_a_name_every_run_has_a_folder_of_its_own(models, scans, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        assert main(["predict", f"images={scans}", "labels=false", "pictures=false", *models]) == 0
+    assert len(list((tmp_path / "outputs" / "predict").iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["det=MODEL"], "predict needs images"),
+        (["images=SCANS"], "no model is given"),
+        (["images=SCANS", "det=nowhere"], "det=nowhere: there is no such folder"),
+        (["images=SCANS", "det=MODEL", "cls=MODEL"], "give rec=DIR too"),
+        (["image_dir=SCANS", "det=MODEL"], "here it is images="),
+        (["images=SCANS", "det_model_dir=MODEL"], "here it is det="),
+        (["images=SCANS", "det=MODEL", "workers=0"], "workers=0"),
+        (["images=SCANS", "det=MODEL", "threads=two"], "threads=two: is no whole number or null"),
+        (["images=SCANS", "det=MODEL", "det_db_tresh=0.3"], "did you mean det_db_thresh"),
+        (["images=SCANS", "det=MODEL", "font=nowhere.ttf"], "font=nowhere.ttf"),
+        (["images=SCANS", "det=RUN"], "is not exported yet: python -m ocrexp export run_dir="),
+    ],
+)
+def test_bad_input_is_one_line(models, scans, tmp_path, capsys, arguments, message):
+    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    places = {"MODEL": str(tmp_path / "models" / "det"), "SCANS": str(scans), "RUN": str(tmp_path / "run")}
+    for name, place in places.items():
+        arguments = [argument.replace(name, place) for argument in arguments]
+    assert main(["predict", *arguments, f"output={tmp_path / 'out'}"]) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert len(said.strip().splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+SLOW = """
+import sys, time
+from ocrexp.deploy import end_to_end
+from ocrexp.deploy.outputs import Reading
+class Slow:
+    def __init__(self, settings, threads): pass
+    def __call__(self, images):
+        time.sleep(0.15)
+        return [Reading([], [], [], {}) for _ in images]
+end_to_end.Engine = Slow
+from ocrexp.__main__ import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_an_interrupt_keeps_what_was_written(models, tmp_path):
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(200):
+        (folder / f"{number:03d}.bmp").write_bytes(cv2.imencode(".bmp", np.zeros((8, 8, 3), np.uint8))[1].tobytes())
+    out = tmp_path / "out"
+    command = [sys.executable, "-c", SLOW, "predict", f"images={folder}", f"output={out}", "pictures=false", *models]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    limit = time.monotonic() + 60
+    while not (out / "labels.txt").exists() or not (out / "labels.txt").read_bytes().count(b"\n"):
+        assert time.monotonic() < limit
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    done = rows(out)
+    assert 0 < len(done) < 200
+    assert f"interrupted after {len(done)} of 200 images" in said
+    assert len((out / "labels.txt").read_text().splitlines()) == len(done)
+
+
+def test_the_models_keys_are_the_same_in_both_verbs():
+    predict, system = (OmegaConf.load(shipped_conf() / f"{verb}.yaml") for verb in ("predict", "eval-system"))
+    shared = [key for key in system if key in predict and key not in ("output", "pictures")]
+    assert {"det", "rec", "cls", "backend", "drop_score", "det_db_thresh", "rec_batch_num", "cls_thresh"} <= set(shared)
+    assert {key: predict[key] for key in shared} == {key: system[key] for key in shared}
