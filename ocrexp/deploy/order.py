@@ -18,6 +18,7 @@ from ocrexp.types import Polygon
 
 _ELONGATED = 2.0  # widths per height from which a box's own slope is to be trusted
 _SAME_LINE = 0.5  # of the taller box's height: how far a box may lie beside the line that points at it
+_STEPS = 3  # from box to box within lines, from which the page's slope is to be trusted
 _OVERLAP = 0.5  # of the narrower box's width: how far boxes of a line may lie over each other
 
 
@@ -65,10 +66,10 @@ def _lines(boxes: Sequence[_Box], page_slope: float) -> list[list[_Box]]:
 
 
 def _slope_of(lines: Sequence[Sequence[_Box]]) -> float:
-    """The median slope from a box to the next one in its line, 0 where no line has two."""
+    """The median slope from a box to the next one in its line, 0 where there are too few to tell."""
     steps = [(a.middle, b.middle) for line in lines for a, b in pairwise(line)]
     slopes = [(y1 - y0) / (x1 - x0) for (x0, y0), (x1, y1) in steps if x1 > x0]
-    return float(np.median(slopes)) if slopes else 0.0
+    return float(np.median(slopes)) if len(slopes) >= _STEPS else 0.0
 
 
 def _measure(index: int, polygon: Polygon) -> _Box:
