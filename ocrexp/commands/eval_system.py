@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from omegaconf import OmegaConf
 
 from ocrexp.commands.eval import figures_line, write_json
+from ocrexp.config.build import build
 from ocrexp.config.check import check
 from ocrexp.config.compose import compose
 from ocrexp.deploy.end_to_end import (
@@ -31,6 +32,8 @@ from ocrexp.metrics.system import SystemMetric, SystemPrediction
 from ocrexp.types import DetReference, Record, UnusableSample
 
 if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
     from ocrexp.types import DataSource
 
 _TYPED_AS_THEY_ARE = ("det", "rec", "cls", "output", "rec_char_dict_path", "dataset.root")
@@ -69,13 +72,12 @@ def run(arguments: Sequence[str]) -> int:
     settings = settings_from(config, EvalSystemSettings)
     folder = _folder(settings)
 
-    from ocrexp.config.build import build
-
-    metric: SystemMetric = build(config.metric)
-    source: DataSource = build(config.dataset)
+    metric = build(config.metric)
+    source = build_validation(config.dataset)
     records = source.val_records()[: settings.limit]
     for line in source.report():
-        print(f"ocrexp: {line}", file=sys.stderr)
+        if line.startswith("val: "):
+            print(f"ocrexp: {line}", file=sys.stderr)
     if not any(record.polygons for record in records):
         raise DataError("no labelled region in these images: eval-system needs detection lists with texts")
     started = time.perf_counter()
@@ -90,7 +92,7 @@ def run(arguments: Sequence[str]) -> int:
         "metrics": figures,
         "images": len(records),
         "unreadable": unreadable,
-        "data": source.fingerprint(),
+        "data": {name: value for name, value in source.fingerprint().items() if name.startswith("val_")},
         "models": {name: value for name, value in asdict(models).items() if value is not None},
         "metric": OmegaConf.to_container(config.metric, resolve=True),
         "seconds": round(seconds, 2),
@@ -104,6 +106,14 @@ def run(arguments: Sequence[str]) -> int:
         print(f"ocrexp: {len(unreadable)} images could not be read and count as nothing found", file=sys.stderr)
     print(f"written: {folder}")
     return 0
+
+
+def build_validation(node: DictConfig) -> DataSource:
+    """The dataset, whose training lists are not needed here and need not exist."""
+    if "train_labels" in node and "val_labels" in node:
+        node.train_labels, node.ratios = node.val_labels, None
+    source: DataSource = build(node)
+    return source
 
 
 def reference_of(record: Record) -> DetReference:

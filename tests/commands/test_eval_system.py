@@ -1,0 +1,96 @@
+"""`ocrexp eval-system` as a user types it; the models are stand-ins."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from ocrexp.__main__ import main
+from ocrexp.deploy import end_to_end
+from ocrexp.deploy.outputs import Reading
+
+
+def box(x):
+    return np.array([[x, 5], [x + 30, 5], [x + 30, 25], [x, 25]], np.float32)
+
+
+class StandIn:
+    """Finds the first two of three words, and misreads the second on dark images."""
+
+    def __init__(self, settings, threads):
+        self.settings = settings
+
+    def __call__(self, images):
+        return [
+            Reading([box(5), box(45)], ["One", "two" if image[0, 0, 0] > 128 else "tvvo"], [0.9, 0.7], {})
+            for image in images
+        ]
+
+
+@pytest.fixture
+def arguments(tmp_path, monkeypatch):
+    """Arguments for two labelled images, bright and dark, of three words each."""
+    monkeypatch.setattr(end_to_end, "Engine", StandIn)
+    lines = []
+    for name, level in (("bright", 220), ("dark", 30)):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), np.full((40, 130, 3), level, np.uint8))
+        regions = [
+            {"transcription": text, "points": box(x).tolist()} for text, x in (("ONE", 5), ("TWO", 45), ("THREE", 85))
+        ]
+        lines.append(f"{name}.png\t{json.dumps(regions)}\n")
+    (tmp_path / "val_list.txt").write_text("".join(lines))
+    for name in ("det", "rec"):
+        (tmp_path / name).mkdir()
+    return [
+        "eval-system", f"det={tmp_path / 'det'}", f"rec={tmp_path / 'rec'}", f"dataset.root={tmp_path}",
+        f"output={tmp_path / 'out'}",
+    ]  # fmt: skip
+
+
+def test_figures_say_which_half_fails_and_the_worst_images_are_drawn(arguments, tmp_path, capsys):
+    assert main(arguments) == 0
+    assert capsys.readouterr().out.startswith("precision 0.7500 recall 0.5000 hmean 0.6000 rec_accuracy 0.7500")
+    content = json.loads((tmp_path / "out" / "eval_system.json").read_text())
+    assert content["metrics"]["det_recall"] == pytest.approx(4 / 6)
+    assert content["metrics"]["det_precision"] == 1
+    assert content["models"]["det"] == str(tmp_path / "det")
+    pictures = sorted(path.name for path in (tmp_path / "out" / "worst").iterdir())
+    assert pictures == ["00_dark.jpg", "01_bright.jpg"]
+
+
+def test_case_counts_when_asked_and_an_unreadable_image_counts_as_nothing_found(arguments, tmp_path, capsys):
+    (tmp_path / "dark.png").write_bytes(b"no image")
+    assert main([*arguments, "metric.case=keep"]) == 0
+    content = json.loads((tmp_path / "out" / "eval_system.json").read_text())
+    assert content["metrics"]["hmean"] == 0
+    assert content["metrics"]["det_recall"] == pytest.approx(2 / 6)
+    assert len(content["unreadable"]) == 1
+    assert "dark.png: image file cannot be decoded" in capsys.readouterr().err
+
+
+def test_an_evaluation_is_not_overwritten_unless_asked(arguments, capsys):
+    assert main([*arguments, "pictures=0"]) == 0
+    assert main([*arguments, "pictures=0"]) == 2
+    assert "overwrite=true" in capsys.readouterr().err
+    assert main([*arguments, "pictures=0", "overwrite=true", "limit=1"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("replaced", "message"),
+    [
+        ({"rec=": None}, "needs both models"),
+        ({"dataset.root=": None}, "dataset.root=DIR"),
+        ({"dataset.root=": "dataset.root=nowhere"}, "nowhere"),
+        ({"det=": "det=nowhere"}, "there is no such folder"),
+        ({"output=": "metric.caze=keep"}, "did you mean"),
+    ],
+)
+def test_bad_input_is_one_line(arguments, capsys, tmp_path, monkeypatch, replaced, message):
+    monkeypatch.chdir(tmp_path)
+    for start, value in replaced.items():
+        arguments = [value if item.startswith(start) else item for item in arguments]
+    assert main([item for item in arguments if item]) in (1, 2)
+    said = capsys.readouterr().err
+    assert message in said
+    assert len(said.strip().splitlines()) == 1
