@@ -12,6 +12,7 @@ from PIL import Image as PillowImage
 from PIL import ImageDraw
 
 from ocrexp.deploy import fonts
+from ocrexp.deploy.crop import UPRIGHT_RATIO, rectangle
 from ocrexp.deploy.fonts import FontFinder
 from ocrexp.report.draw import BAND, INK, WRONG, Colour, Picture, draw_polygons, side_by_side
 from ocrexp.types import Image, Polygon
@@ -25,7 +26,6 @@ INKS: tuple[Colour, ...] = (  # after Okabe and Ito; orange is for doubtful text
 )
 DOUBTFUL = 0.8  # texts with a lower score are printed in orange
 _LETTERS = 18  # pixels of height that a box needs for its text to be read
-_TALL = 1.5  # a box so many times as high as wide is turned before it is read
 _PAPER = (252, 252, 250)
 _TEXT: Colour = (25, 25, 30)
 _LABEL = 15  # pixels of the font in the band
@@ -39,6 +39,7 @@ def draw_reading(
     scores: Sequence[float],
     *,
     title: str = "",
+    note: str | None = None,
     finder: FontFinder | None = None,
     longest: int = 1600,
     colours: Sequence[Colour] | None = None,
@@ -51,7 +52,8 @@ def draw_reading(
         polygons: (n, 2) each, in pixels of the image; quadrilaterals begin at the text's upper left.
         texts: one a polygon; None: there is only the left panel, with the scores.
         scores: one a polygon, 0..1.
-        title: stands in the band above, with the number of boxes.
+        title: stands in the band above.
+        note: stands behind it; None: the number of boxes.
         finder: where fonts come from.
         longest: of a panel's sides in pixels. A small image is enlarged until its texts can be read.
         colours: of the outlines, one a polygon; by default neighbours differ.
@@ -68,7 +70,7 @@ def draw_reading(
     if texts is None:
         for polygon, colour, score in zip(polygons, colours, scores, strict=True):
             _paste_score(left, np.asarray(polygon, np.float32) * scale, score, colour, finder)
-        return _with_band(left, f"{title}  {_counted(polygons, 'region')}", finder)
+        return _with_band(left, title, _counted(polygons, "region") if note is None else note, finder)
     right = np.full_like(shown, 0)
     right[:] = _PAPER
     doubts = inks is None
@@ -78,8 +80,9 @@ def draw_reading(
         placed = np.asarray(polygon, np.float32) * scale
         _print_into(right, placed, text, ink, finder)
         draw_polygons(right, [placed], (pale[0], pale[1], pale[2]), 1.0, thickness=1)
-    note = f"; orange: score below {DOUBTFUL}" if WRONG in inks and doubts else ""
-    return _with_band(side_by_side([left, right]), f"{title}  {_counted(polygons, 'text')}{note}", finder)
+    if note is None:
+        note = _counted(polygons, "text") + (f"; orange: score below {DOUBTFUL}" if doubts and WRONG in inks else "")
+    return _with_band(side_by_side([left, right]), title, note, finder)
 
 
 def draw_line(image: Image, text: str, score: float, *, title: str = "", finder: FontFinder | None = None) -> Picture:
@@ -91,21 +94,24 @@ def draw_line(image: Image, text: str, score: float, *, title: str = "", finder:
     line = text_picture(text, 28, WRONG if score < DOUBTFUL else _TEXT, _PAPER, finder)
     width = max(crop.shape[1], line.shape[1], 160)
     parts = [_widened(crop, width, BAND), _widened(line, width, _PAPER)]
-    return _with_band(np.vstack(parts), f"{title}  {score:.2f}", finder)
+    return _with_band(np.vstack(parts), title, f"{score:.2f}", finder)
 
 
 def text_picture(text: str, size: int, ink: Colour, paper: Colour, finder: FontFinder) -> Picture:
     """One line of text, RGB uint8, as wide as it needs and `size` × 1.36 high."""
     pieces = [(fonts.load(path, size), piece) for path, piece in finder.runs(text)]
-    if _right_to_left(text):
+    backwards = _right_to_left(text)
+    if backwards:
         pieces.reverse()
-    lengths = [font.getlength(piece) for font, piece in pieces]
+    # Each piece runs as the whole text does; without raqm Pillow knows no directions.
+    direction = ("rtl" if backwards else "ltr") if fonts.has_raqm() else None
+    lengths = [font.getlength(piece, direction=direction) for font, piece in pieces]
     pad = max(1, size // 10)
     canvas = PillowImage.new("RGB", (int(np.ceil(sum(lengths))) + 2 * pad, round(size * 1.36)), paper)
     pen = ImageDraw.Draw(canvas)
     x = float(pad)
     for (font, piece), length in zip(pieces, lengths, strict=True):
-        pen.text((x, round(size * 1.02)), piece, fill=ink, font=font, anchor="ls")
+        pen.text((x, round(size * 1.02)), piece, fill=ink, font=font, anchor="ls", direction=direction)
         x += length
     return np.array(canvas, dtype=np.uint8)
 
@@ -138,7 +144,7 @@ def _print_into(panel: Picture, polygon: Polygon, text: str, ink: Colour, finder
     if min(width, height) < 1:
         return
     stacked = False
-    if height >= _TALL * width:
+    if height >= UPRIGHT_RATIO * width:
         stacked = len(text) == 1 or (_is_ideographic(text) and len(text) > 1)
         if not stacked:  # the reader saw it turned: its line runs down, or up
             corners = corners[[1, 2, 3, 0]]
@@ -188,13 +194,7 @@ def _paste(panel: Picture, line: Picture, target: npt.NDArray[np.float32]) -> No
 
 def _corners(polygon: Polygon) -> npt.NDArray[np.float32]:
     """Four corners from the upper left clockwise: the quadrilateral itself, or the smallest box around a polygon."""
-    if len(polygon) == 4:
-        return np.asarray(polygon, dtype=np.float32)
-    box = cv2.boxPoints(cv2.minAreaRect(np.asarray(polygon, np.float32)))
-    by_x = box[np.argsort(box[:, 0], kind="stable")]
-    (upper_left, lower_left) = by_x[:2][np.argsort(by_x[:2, 1])]
-    (upper_right, lower_right) = by_x[2:][np.argsort(by_x[2:, 1])]
-    return np.asarray([upper_left, upper_right, lower_right, lower_left], dtype=np.float32)
+    return np.asarray(polygon if len(polygon) == 4 else rectangle(polygon), dtype=np.float32)
 
 
 def _is_ideographic(text: str) -> bool:
@@ -217,8 +217,9 @@ def _paste_score(panel: Picture, polygon: Polygon, score: float, colour: Colour,
     panel[y : y + height, x : x + width] = plate[:height, :width]
 
 
-def _with_band(picture: Picture, text: str, finder: FontFinder) -> Picture:
-    band = text_picture(text.strip(), _LABEL, INK, BAND, finder)
+def _with_band(picture: Picture, title: str, note: str, finder: FontFinder) -> Picture:
+    parts = [text_picture(text, _LABEL, INK, BAND, finder) for text in (title, note) if text]
+    band = np.hstack([_widened(part, part.shape[1] + _LABEL, BAND) for part in parts])
     if band.shape[1] > picture.shape[1] >= 160:
         size = (picture.shape[1], band.shape[0])
         band = np.asarray(cv2.resize(band, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)

@@ -83,10 +83,16 @@ class FontFinder:
         return None
 
 
+@functools.lru_cache(maxsize=1)
+def has_raqm() -> bool:
+    """Whether Pillow can join, reorder and stack letters (the raqm library)."""
+    return bool(features.check("raqm"))
+
+
 @functools.lru_cache(maxsize=256)
 def load(path: str, size: int) -> ImageFont.FreeTypeFont:
     """The font at a size in pixels; letters join and reorder where Pillow has the raqm library."""
-    layout = ImageFont.Layout.RAQM if features.check("raqm") else ImageFont.Layout.BASIC
+    layout = ImageFont.Layout.RAQM if has_raqm() else ImageFont.Layout.BASIC
     return ImageFont.truetype(path, size, layout_engine=layout)
 
 

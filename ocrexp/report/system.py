@@ -46,8 +46,9 @@ def draw_system_sample(
         [*prediction.polygons, *(reference.polygons[row] for row in missed)],
         [*prediction.texts, *(reference.texts[row] for row in missed)],
         [*prediction.scores, *(0.0 for _ in missed)],
-        title=f"{title}  {len(match.right)} right, {len(match.misread)} misread, {len(missed)} missed, "
-        f"{len(match.boxes.wrong)} wrong boxes, of",
+        title=title,
+        note=f"{len(match.right)} right, {len(match.misread)} misread, {len(missed)} missed, "
+        f"{len(match.boxes.wrong)} boxes too many",
         finder=finder,
         colours=[*colours, *(MISSED for _ in missed)],
         inks=[*inks, *(MISSED for _ in missed)],
