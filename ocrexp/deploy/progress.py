@@ -39,7 +39,9 @@ class Progress:
     def advance(self, note: str = "") -> None:
         """One image is done; `note` stands behind the bar."""
         if self._bar is not None:
-            self._bar.update(self._task, advance=1, note=note)
+            from rich.markup import escape
+
+            self._bar.update(self._task, advance=1, note=escape(note))
 
     def say(self, line: str) -> None:
         """A line of its own, above the bar."""
