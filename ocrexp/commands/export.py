@@ -10,6 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from omegaconf import OmegaConf
+
 from ocrexp.commands.eval import REPLACEABLE, weights_of
 from ocrexp.config.check import check
 from ocrexp.config.compose import compose, setup_hydra
@@ -42,6 +44,7 @@ def run(arguments: Sequence[str]) -> int:
     verb = compose("export", own)
     formats = parse_formats(_plain(verb.export.format))
     config = _config(verb, changes)
+    OmegaConf.update(config, "overfit", False, force_add=True)  # its data are not the validation list
     target = ExportFolder(_folder(verb))
     prepare_process(config)
     check(config)
@@ -92,9 +95,7 @@ def export(
                 place / "inference.yml"
             )
         outcome = compare(source, folders, settings)
-        state = (
-            "failed" if outcome.failures else "drawn images" if outcome.report["of"] != "validation list" else "holds"
-        )
+        state = "failed" if outcome.failures else "holds"
         for place in {*folders.values()}:
             own = {**(description.ocrexp or {}), "parity": state, "files": sums(place)}
             replace(description, ocrexp=own).write(place / "inference.yml")

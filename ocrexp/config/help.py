@@ -71,6 +71,17 @@ Usage
 Reads labelled images with two exported models. hmean counts a region where its box (IoU above 0.5) and its text are
 right; det_hmean the boxes alone; rec_accuracy the texts of the boxes that are right. Prints one line of figures, writes
 eval_system.json and pictures of the worst images.""",
+    "export": """
+Usage
+  python -m ocrexp export run_dir=outputs/NAME/DATE_TIME [checkpoint=best|latest|FILE.pdparams] [key=value ...]
+  python -m ocrexp export run_dir=... export.format=[paddle,legacy,onnx] export.dir=DIR
+  python -m ocrexp export model=db_mbv3 checkpoint=FILE.pdparams export.dir=DIR dataset=det_list dataset.root=DIR
+
+Writes the network without its training-only parts, as Paddle 3's files, Paddle 2's (legacy) and ONNX, and
+inference.yml, which says how images are prepared and what the output means, as PaddleOCR's clients read it. Overrides
+change the run's configuration first (postprocess.box_thresh=0.5 becomes the default of the deployed model).
+The export counts only if it gives the trained model's boxes or texts on validation images (parity.json): otherwise
+exit code 1, and its files stand in DIR.failed.""",
     "synth": """
 Usage
   python -m ocrexp synth out=DIR [dataset.train_pages=500] [dataset.seed=1] ...
@@ -87,10 +98,12 @@ each key that stands here in another form, is dropped, or is missing. Composes a
 Exit code 1 where something that changes the result was left behind (strict=false: 0).""",
     "bench": """
 Usage
-  python -m ocrexp bench what=[pipeline,step,metric,postprocess,start,memory] [key=value ...]
+  python -m ocrexp bench what=[pipeline,rec_pipeline,step,rec_step,metric,postprocess,start,memory] [key=value ...]
+  python -m ocrexp bench what=[inference] det=DIR rec=DIR [images=DIR] [backends=[onnx]] [batch_sizes=[1,6]] ...
 
 Times the parts, medians of several runs; prints a table and writes JSON (output=FILE). With paddleocr=PYTHON, the
-Python of an environment that holds paddleocr 2.10, the same is measured there in turn, side by side.""",
+Python of an environment that holds paddleocr 2.10, the same is measured there in turn, side by side; exported models
+(inference) beside paddleocr3=PYTHON (3.7) and rapidocr=PYTHON (3.10).""",
 }
 
 

@@ -62,9 +62,8 @@ def default_model_name(task: str, resize: Mapping[str, Any], kind: str, own_name
     kind keeps its own name, which the client refuses.
     """
     if task == "det":
-        grows = (
-            resize.get("image_shape") is None and resize.get("limit_type") == "min" and not resize.get("resize_long")
-        )
+        other = resize.get("image_shape") is not None or resize.get("resize_long") is not None
+        grows = not other and resize.get("limit_type") == "min"
         return "PP-OCRv4_mobile_seal_det" if grows else "PP-OCRv5_mobile_det"
     return "PP-OCRv5_mobile_rec" if kind == "ctc" else own_name
 

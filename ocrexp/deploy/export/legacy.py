@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ def main(job: Path, folder: Path) -> None:
     model = Source(config, Path(content["weights"]), charset).model()
     shape = input_shape(model, config)
     network = InferenceNetwork(model)
+    _write_as_old_operators("sigmoid", "tanh")
     _fill_empty_buffers(network)
     paddle.jit.save(trace(network, shape), str(folder / STEM))
 
@@ -43,6 +45,24 @@ def _fill_empty_buffers(network: Any) -> None:
         for name, value in layer.named_buffers(include_sublayers=False):
             if not value._is_initialized():
                 layer.register_buffer(name, paddle.zeros([1], dtype=value.dtype), persistable=False)
+
+
+def _write_as_old_operators(*names: str) -> None:
+    """paddle 3.3 has functions of one operator that no longer know Paddle 2's graphs; these put it there themselves."""
+    from paddle.base.layer_helper import LayerHelper
+    from paddle.nn import functional
+
+    def function(operator: str) -> Callable[[Any], Any]:
+        def appended(x: Any) -> Any:
+            helper = LayerHelper(operator)
+            out = helper.create_variable_for_type_inference(dtype=x.dtype)
+            helper.append_op(type=operator, inputs={"X": [x]}, outputs={"Out": [out]})
+            return out
+
+        return appended
+
+    for name in names:
+        setattr(functional, name, function(name))
 
 
 if __name__ == "__main__":

@@ -85,7 +85,7 @@ def channels(config: DictConfig) -> int:
 
 def trace(network: InferenceNetwork, shape: list[int | None]) -> Any:
     """The network as a static graph. Raises ConfigError where paddle cannot make one of it."""
-    spec = paddle.static.InputSpec(shape, "float32", name="x")
+    spec = paddle.static.InputSpec(list(shape), "float32", name="x")  # it changes its list
     static = paddle.jit.to_static(network, input_spec=[spec], full_graph=True)
     try:
         static.forward.concrete_program  # noqa: B018 - builds the graph

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from ocrexp.deploy.export.comparison import Rules, Tally, metric_failures
 from ocrexp.deploy.export.network import channels, output_name
+from ocrexp.postprocess.ctc import CTCGreedyDecoder
 from ocrexp.types import IMAGE_FACTS, Batch, DetPrediction, RecPrediction
 
 if TYPE_CHECKING:
@@ -79,7 +80,10 @@ class Gate:
         self._rules = rules
         self._model = source.model()
         self._kind = output_name(self._model)
-        self._postprocess = build_postprocess(source.config, source.charset)
+        if self._kind == "ctc" and source.charset is not None:
+            self._postprocess: Any = CTCGreedyDecoder(source.charset)  # as the deployment, also for a run with a beam
+        else:
+            self._postprocess = build_postprocess(source.config, source.charset)
         self._metric = build_metric(source.config)
         self._sides = [
             _Side(

@@ -71,7 +71,7 @@ class Source:
         known |= {key: states[key] for key in ("epoch", "global_step") if key in states}
         best = states.get("best_model_dict") or {}
         if name == "best_accuracy" and best:
-            known["metric"] = {str(key): value for key, value in best.items()}
+            known["metric"] = {str(key): value for key, value in best.items() if "/" not in str(key)}
         return known
 
 

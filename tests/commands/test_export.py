@@ -1,0 +1,37 @@
+"""What `ocrexp export` says to arguments that cannot be."""
+
+import pytest
+
+from ocrexp.__main__ import main
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "export needs run_dir="),
+        (["run_dir=nowhere"], "run_dir=nowhere: there is no such folder"),
+        (["run_dir=nowhere", "export.format=onx"], "export.format=onx: there is no such format; did you mean onnx?"),
+        (["run_dir=nowhere", "export.formt=onnx"], "export.formt"),
+        (["checkpoint=a.pdparams"], "export of a file needs its model: model="),
+    ],
+)
+def test_bad_arguments_are_one_line(arguments, said, capsys):
+    assert main(["export", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("ocrexp: ")
+    assert error.count("\n") == 1
+    assert said in error
+
+
+def test_a_folder_of_other_things_is_left_alone(tmp_path, capsys):
+    (tmp_path / "notes.txt").write_text("")
+    assert main(["export", "model=db_mbv3", "checkpoint=a.pdparams", f"export.dir={tmp_path}"]) == 2
+    assert "is there and is no export" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    place = tmp_path / "file" / "inference"
+    assert main(["export", "model=db_mbv3", "checkpoint=a.pdparams", f"export.dir={place}"]) == 2
+    assert "cannot be made" in capsys.readouterr().err

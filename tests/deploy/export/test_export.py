@@ -1,0 +1,110 @@
+"""Two runs exported as a user does it: what is in the folders, that the gate holds, and that it can fail."""
+
+import json
+
+import numpy as np
+import pytest
+
+from ocrexp.deploy.description import Description
+
+onnx = pytest.importorskip("onnx")
+
+
+def report(folder):
+    return json.loads((folder / "parity.json").read_text(encoding="utf-8"))
+
+
+def test_the_gate_holds_for_every_format(exported):
+    assert exported.codes == {"det": 0, "rec": 0}
+    for run in ("det", "rec"):
+        parity = report(exported.folder / run / "inference")
+        assert parity["holds"]
+        assert parity["images"] == 4
+        assert set(parity["formats"]) == {"paddle", "legacy", "onnx"}
+        for each in parity["formats"].values():
+            assert each["network"]["max_abs_difference"] < 1e-4
+            for part in ("network", "files"):
+                assert each[part]["results"] > 0
+                assert each[part]["exactly_equal"] == each[part]["results"]
+                assert each[part]["metric"] == parity["trained"]["metric"]
+    assert exported.said.count("parity onnx: holds, max difference") == 2
+
+
+def test_the_folders_hold_the_formats_and_nothing_else(exported):
+    def names(folder):
+        return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+    common = ["inference.json", "inference.onnx", "inference.pdiparams", "inference.yml"]
+    old = [f"legacy/inference.{end}" for end in ("pdiparams", "pdiparams.info", "pdmodel", "yml")]
+    for run in ("det", "rec"):
+        assert names(exported.folder / run / "inference") == [*common, *old, "parity.json"]
+    assert not list(exported.folder.glob("*/*.failed")) + list(exported.folder.glob("*/.inference*"))
+
+
+def test_the_description_is_that_of_the_evaluation(exported):
+    det = Description.read(exported.folder / "det" / "inference" / "inference.yml")
+    assert det.resize["limit_type"] == "max"
+    assert det.resize["limit_side_len"] == 128
+    assert det.postprocess["thresh"] == 0.5
+    assert det.model_name == "PP-OCRv5_mobile_det"  # whose limit is that of the longer side
+    rec = Description.read(exported.folder / "rec" / "inference" / "inference.yml")
+    assert rec.characters == tuple("abc12 ")
+    assert rec.ocrexp["checkpoint"]["global_step"] == 7
+    assert rec.ocrexp["checkpoint"]["weights"] == "average"
+    assert rec.ocrexp["checkpoint"]["metric"]["accuracy"] == 0.5
+    assert set(rec.ocrexp["files"]) == {"inference.json", "inference.pdiparams", "inference.onnx"}
+    assert rec.ocrexp["parity"] == "holds"
+
+
+def test_the_onnx_file_states_opset_characters_and_free_axes(exported):
+    model = onnx.load(str(exported.folder / "rec" / "inference" / "inference.onnx"))
+    assert [each.version for each in model.opset_import if each.domain == ""] == [17]
+    assert {each.key: each.value for each in model.metadata_props}["character"] == "a\nb\nc\n1\n2\n "
+    axes = [each.dim_param or each.dim_value for each in model.graph.input[0].type.tensor_type.shape.dim]
+    assert (model.graph.input[0].name, axes) == ("x", ["batch", 3, 32, "width"])
+    used = {name for node in model.graph.node for name in node.input}
+    assert {each.name for each in model.graph.initializer} <= used
+
+
+def test_training_only_parts_are_not_in_the_files(exported):
+    def values(run):
+        model = onnx.load(str(exported.folder / run / "inference" / "inference.onnx"))
+        return [tuple(each.dims) for each in model.graph.initializer]
+
+    # DB's second branch has a transposed convolution to one channel as the first has: one of them is left.
+    assert values("det").count((4, 1, 2, 2)) == 1
+    # The auxiliary head reads the backbone's channels, the other one the LSTM's 32.
+    assert [shape for shape in values("rec") if shape[-1:] == (7,) and len(shape) == 2] == [(32, 7)]
+
+
+def test_what_is_not_the_trained_model_fails(exported, in_child):
+    done = in_child(in_child.cases, "spoil", str(exported.folder))
+    codes = json.loads(done.stdout.splitlines()[-1])
+    assert codes == {"nothing": 0, "weights": 1, "mean": 1, "resize": 1, "dictionary": 1}
+    for name in ("weights", "mean", "resize", "dictionary"):
+        folder = exported.folder / f"spoilt_{name}.failed"
+        parity = report(folder)
+        assert not parity["holds"]
+        assert parity["failures"]
+        assert Description.read(folder / "inference.yml").ocrexp["parity"] == "failed"
+        assert not folder.with_name(f"spoilt_{name}").exists()
+    assert "became" in report(exported.folder / "spoilt_dictionary.failed")["failures"][0]
+    spoilt = report(exported.folder / "spoilt_weights.failed")["formats"]["onnx"]
+    assert spoilt["network"]["max_abs_difference"] > 1e-3
+    spoilt = report(exported.folder / "spoilt_mean.failed")["formats"]["onnx"]
+    assert spoilt["network"]["max_abs_difference"] < 1e-4  # the network is right, what is fed to it is not
+
+
+def test_latest_is_exported_with_its_average_and_without_its_data(exported, in_child, tmp_path):
+    # The raw weights of `latest` are half of those that were evaluated, and its images cannot be found.
+    run = exported.folder / "rec"
+    target = tmp_path / "out"
+    arguments = [f"run_dir={run}", "checkpoint=latest", f"export.dir={target}", "export.format=paddle"]
+    done = in_child("-m", "ocrexp", "export", *arguments, f"dataset.root={tmp_path / 'gone'}")
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "averaged weights" in done.stderr
+    assert "parity is checked on drawn images, without a metric" in done.stderr
+    assert report(target)["of"].startswith("drawn images")
+    assert report(target)["formats"]["paddle"]["files"]["metric"] is None
+    same = [(folder / "inference.pdiparams").read_bytes() for folder in (target, run / "inference")]
+    assert np.array_equal(np.frombuffer(same[0], np.uint8), np.frombuffer(same[1], np.uint8))
