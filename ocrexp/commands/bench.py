@@ -21,7 +21,8 @@ from ocrexp.errors import ConfigError, OcrexpError
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-Row = dict[str, Any]  # what, ours, paddleocr (None where not measured), unit
+Row = dict[str, Any]  # what, ocrexp, paddleocr (None where not measured), unit; of inference paddleocr3, rapidocr too
+PEERS = {"paddleocr": "PaddleOCR", "paddleocr3": "PaddleOCR 3", "rapidocr": "RapidOCR"}
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 REC_BATCH = 64  # images a step of a recogniser, as conf/task/rec.yaml
 TINY = (
@@ -89,7 +90,7 @@ def _lists(config: DictConfig, key: str = "root", usual: str = "icdar2015_det") 
         return Path(config[key])
     if data := os.environ.get("OCREXP_DATA"):
         return Path(data) / usual
-    raise ConfigError(f"the pipeline is timed on a label list: {key}=FOLDER, or OCREXP_DATA with {usual} in it")
+    raise ConfigError(f"it is timed on real images: {key}=FOLDER, or OCREXP_DATA with {usual} in it")
 
 
 def measure_step(config: DictConfig) -> list[Row]:
@@ -186,6 +187,13 @@ def measure_memory(config: DictConfig) -> list[Row]:
     return [_row("memory of a run, 2 workers, batch 8 at 640²", status["peak_memory_mb"], None, "MB")]
 
 
+def measure_inference(config: DictConfig) -> list[Row]:
+    """Exported models at work: see `bench_inference`."""
+    from ocrexp.commands import bench_inference
+
+    return bench_inference.measure_inference(config, lambda key, usual: _lists(config, key, usual))
+
+
 MEASURES: dict[str, Callable[[Any], list[Row]]] = {
     "pipeline": measure_pipeline,
     "rec_pipeline": measure_rec_pipeline,
@@ -195,6 +203,7 @@ MEASURES: dict[str, Callable[[Any], list[Row]]] = {
     "postprocess": measure_postprocess,
     "start": measure_start,
     "memory": measure_memory,
+    "inference": measure_inference,
 }
 
 
@@ -255,11 +264,11 @@ def print_table(rows: list[Row]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    beside = any(row["paddleocr"] is not None for row in rows)
+    beside = [name for name in PEERS if any(row.get(name) is not None for row in rows)]
     table = Table()
-    for name in ("what", "ocrexp", *(["PaddleOCR"] if beside else []), "unit"):
+    for name in ("what", "ocrexp", *(PEERS[name] for name in beside), "unit"):
         table.add_column(name, justify="left" if name in ("what", "unit") else "right")
     for row in rows:
-        figures = [row["ocrexp"], *([row["paddleocr"]] if beside else [])]
+        figures = [row["ocrexp"], *(row.get(name) for name in beside)]
         table.add_row(row["what"], *("–" if value is None else f"{value:.3g}" for value in figures), row["unit"])
     Console().print(table)
