@@ -124,10 +124,14 @@ Settings = TypeVar("Settings")
 
 def settings_from(config: Mapping[Any, Any], kind: type[Settings]) -> Settings:
     """The dataclass `kind` of the keys that a composed configuration has. Raises ConfigError for a wrong type."""
+    from omegaconf import OmegaConf
+
     hints = typing.get_type_hints(kind)
     values = {}
     for field in dataclasses.fields(kind):  # type: ignore[arg-type]  # every `kind` is a dataclass
         value = config[field.name]
+        if OmegaConf.is_config(value):
+            value = OmegaConf.to_container(value, resolve=True)
         if not fits(value, hints[field.name]):
             raise ConfigError(f"{field.name}={value}: is no {_named(hints[field.name])}")
         values[field.name] = value
@@ -253,4 +257,4 @@ def in_order(items: Iterable[Item], work: Callable[[Item], Result], threads: int
 def _named(hint: Any) -> str:
     names = {bool: "true or false", int: "whole number", float: "number", str: "text", type(None): "null"}
     options = typing.get_args(hint) if not typing.get_origin(hint) or hint not in names else ()
-    return " or ".join(names.get(option, "list of whole numbers") for option in options) or names.get(hint, str(hint))
+    return " or ".join(names.get(option, "list") for option in options) or names.get(hint, str(hint))

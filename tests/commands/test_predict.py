@@ -112,6 +112,15 @@ def test_standard_output_has_json_lines_and_nothing_else(models, scans, tmp_path
     assert not (tmp_path / "outputs").exists()
 
 
+def test_several_images_and_shapes_are_lists(models, scans, tmp_path):
+    images = f"images=['{scans / '250.png'}','{scans / '0*.png'}']"
+    out = tmp_path / "out"
+    assert main(["predict", images, f"output={out}", "rec_image_shape=[3,32,320]", *models]) == 0
+    assert [row["texts"] for row in rows(out)] == [["250"], ["10"], ["60"]]
+    assert StandIn.seen[0][0].rec_image_shape == [3, 32, 320]
+    assert main(["predict", images, "output=-", "rec_image_shape=[3,a]", *models]) == 2
+
+
 def test_paths_from_standard_input(models, scans, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "stdin", [f"{scans}/250.png\n", f"{scans}/010.png\n"])
     assert main(["predict", "images=-", f"output={tmp_path / 'out'}", *models]) == 0
