@@ -99,16 +99,15 @@ def write_onnx(paddle_folder: Path, folder: Path, metadata: Mapping[str, str], a
     """
     import onnx
 
+    from ocrexp.deploy.export.onnx_graph import tidy
+
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / FILES["onnx"][0]
     model_file, weights_file = (str(paddle_folder / name) for name in FILES["paddle"])
     _in_child("ocrexp.deploy.export.to_onnx", [model_file, weights_file, str(path), str(OPSET)], "onnx", {})
     _expect(folder, "onnx")
     model = onnx.load(str(path))
-    used = {name for node in model.graph.node for name in node.input} | {each.name for each in model.graph.output}
-    kept = [each for each in model.graph.initializer if each.name in used]  # onnxruntime warns of every other one
-    del model.graph.initializer[:]
-    model.graph.initializer.extend(kept)
+    tidy(model)
     for axis, name in zip(model.graph.input[0].type.tensor_type.shape.dim, axes, strict=True):
         if isinstance(name, str):
             axis.dim_param = name

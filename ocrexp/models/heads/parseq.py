@@ -176,7 +176,7 @@ class ParseQHead(nn.Layer):
     def generate(self, memory: Tensor) -> Tensor:
         """Logits [N, max_text_length + 1, classes]: decoded in order, then refined."""
         count, steps = memory.shape[0], self._length + 1
-        causal = paddle.tril(paddle.ones([steps, steps], dtype="bool"))
+        causal = _mask(np.tri(steps, dtype=bool))
         begin = paddle.full([count, 1], self._begin, dtype="int64")
         if self._autoregressive:
             tokens, parts = begin, []
@@ -191,11 +191,11 @@ class ParseQHead(nn.Layer):
                     break
             logits = paddle.concat(parts, axis=1)
         else:
-            alone = paddle.ones([steps, 1], dtype="bool")
+            alone = _mask(np.ones((steps, 1), dtype=bool))
             logits = self._decode(begin, memory, alone, alone[:1], count=steps)
         # Each position now reads all others, before and after it: all but the one that holds itself, one further on
         # as the content begins with `[B]`.
-        others = paddle.to_tensor(~np.eye(steps, k=1, dtype=bool))
+        others = _mask(~np.eye(steps, k=1, dtype=bool))
         for _ in range(self._refinements):
             tokens = paddle.concat([begin, logits[:, :-1].argmax(axis=-1)], axis=1)
             hidden = (tokens == END).astype("int32").cumsum(axis=1) > 0
@@ -257,6 +257,11 @@ class ParseQHead(nn.Layer):
         ]
         picks = paddle.randperm(len(pool)).numpy()[:wanted] if pool else []
         return [np.array(pool[pick]) for pick in picks]
+
+
+def _mask(seen: npt.NDArray[np.bool_]) -> Tensor:
+    """A mask by way of whole numbers: paddle2onnx takes no constants of bool."""
+    return paddle.to_tensor(seen.astype(np.int32)).astype("bool")
 
 
 def _permuted_masks(permutation: Permutations) -> tuple[Tensor, Tensor]:

@@ -30,7 +30,7 @@ REC = [
     "model.backbone.scale=0.35",
     "model.neck.hidden_size=16",
     "model.image_shape=[32,64]",
-    "+model/auxiliary=ctc",
+    "model/auxiliary=ctc",
     "preprocess.resize.widen=true",
     "charset=characters",
     "charset.characters='abc12 '",
@@ -63,9 +63,20 @@ def write_run(config, run_dir: Path) -> None:
     for name, value in model.state_dict().items():
         if name.endswith(("_mean", "_variance")):
             spread = rng.normal(size=value.shape) * 0.1 + (0.0 if name.endswith("_mean") else 1.0)
-            value.set_value(np.abs(spread) if name.endswith("_variance") else spread)
+            value.set_value((np.abs(spread) if name.endswith("_variance") else spread).astype(np.float32))
     last = model.head.binarize.conv3 if config.task == "det" else model.head.fc
-    last.weight.set_value(last.weight * 40.0)  # outputs all over 0..1: no threshold or tie decides by rounding
+    # Outputs all over 0..1: no threshold or tie is decided by rounding.
+    if config.task == "rec":
+        last.weight.set_value(last.weight * 40.0)
+    if config.task == "det":  # blocks in place of a grid of single pixels, so that there are regions
+        for layer in (model.head.binarize.conv2, last):
+            layer.weight.set_value(layer.weight.mean([2, 3], keepdim=True).expand(layer.weight.shape))
+        model.eval()
+        with paddle.no_grad():
+            map_ = model(paddle.to_tensor(rng.integers(0, 255, (1, 128, 128, 3), dtype=np.uint8)))["maps"].numpy()
+        logits = np.log(map_) - np.log1p(-map_)
+        last.weight.set_value(last.weight * (3.0 / float(logits.std())))
+        last.bias.set_value((last.bias - float(logits.mean())) * (3.0 / float(logits.std())))
     weights = model.state_dict()
     states = {
         "epoch": 2,
