@@ -100,6 +100,7 @@ def write_onnx(paddle_folder: Path, folder: Path, metadata: Mapping[str, str], a
     import onnx
 
     from ocrexp.deploy.export.onnx_graph import tidy
+    from ocrexp.deploy.export.onnx_upsample import restore_upsampling
 
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / FILES["onnx"][0]
@@ -108,6 +109,8 @@ def write_onnx(paddle_folder: Path, folder: Path, metadata: Mapping[str, str], a
     _expect(folder, "onnx")
     model = onnx.load(str(path))
     tidy(model)
+    if restore_upsampling(model):
+        tidy(model)
     for axis, name in zip(model.graph.input[0].type.tensor_type.shape.dim, axes, strict=True):
         if isinstance(name, str):
             axis.dim_param = name
