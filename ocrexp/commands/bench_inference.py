@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -113,6 +114,8 @@ def _rows(task: str, images: int, batch: int | None, ours: dict[str, Worker], pe
         times = {name: figures.median() * each for name, figures in beside.items()}
         rows.append(_row(f"{what}, {label}", "ms", own.median() * each, times))
         rows += [_row(f"  {stage}", "ms", own.stage(stage) * each, {}) for stage in own.stages]
+        work = {name: statistics.median(figures.work) * each for name, figures in beside.items()}
+        rows.append(_row("  time on a core, of all threads", "ms", statistics.median(own.work) * each, work))
         starts = {name: figures.start for name, figures in beside.items()}
         rows.append(_row("  start to first result", "s", own.start, starts))
         memory = {name: figures.memory_mb for name, figures in beside.items()}

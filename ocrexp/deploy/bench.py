@@ -30,10 +30,15 @@ _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 
 @dataclass
 class Figures:
-    """What one tool took: `seconds` of each pass, `start` from its process to its first result."""
+    """What one tool took.
+
+    `seconds` of each pass, `work`: the same as its threads' time on a core, which other processes lengthen less;
+    `start`: from its process to its first result.
+    """
 
     start: float = 0.0
     seconds: list[float] = field(default_factory=list)
+    work: list[float] = field(default_factory=list)
     stages: dict[str, list[float]] = field(default_factory=dict)
     results: list[Any] = field(default_factory=list)
     memory_mb: float = 0.0
@@ -81,6 +86,7 @@ class Worker:
         figures.results, figures.memory_mb = answer["results"], answer["memory_mb"]
         if counted:
             figures.seconds.append(answer["seconds"])
+            figures.work.append(answer["work"])
             for name, seconds in answer["stages"].items():
                 figures.stages.setdefault(name, []).append(seconds)
 
