@@ -6,8 +6,9 @@
 The interpreters are those of environments with paddleocr 3.7, paddleocr 2.10 and rapidocr 3.10; each may be left out.
 The exports need the formats that are asked for: paddle (3.7), legacy (2.10), onnx (RapidOCR). Lines are read one at a
 time, because these clients pad a line to the widest of its batch, which a recogniser with recurrent layers sees; and
-they know no `width_step` (a model whose file states one is compared with it, for information, and without). Halves of a
-pixel are rounded up by some and down by others. Exit code 1 where a box (beyond what their own filters change, see `as_they_filter`) or a text differs.
+they know no `width_step` (a model whose file states one is compared with it, for information, and without). Exit code 1
+where a text differs, or a box by more than a pixel (halves are rounded up by some and down by others) and beyond what
+their own filters change (see `as_they_filter`).
 """
 
 from __future__ import annotations
