@@ -270,5 +270,9 @@ def print_table(rows: list[Row]) -> None:
         table.add_column(name, justify="left" if name in ("what", "unit") else "right")
     for row in rows:
         figures = [row["ocrexp"], *(row.get(name) for name in beside)]
-        table.add_row(row["what"], *("–" if value is None else f"{value:.3g}" for value in figures), row["unit"])
+        table.add_row(row["what"], *("–" if value is None else _shown(value) for value in figures), row["unit"])
     Console().print(table)
+
+
+def _shown(value: float) -> str:
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
