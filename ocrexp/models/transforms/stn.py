@@ -111,11 +111,24 @@ class STNOn(nn.Layer):
         self.out_channels = in_channels
 
     def forward(self, image: Tensor) -> Tensor:
-        small = F.interpolate(image, self._input_size, mode="bilinear", align_corners=True)
-        points = self.stn_head(small)
+        points = self.stn_head(self._small(image))
         with full_precision():
             grid = paddle.matmul(paddle.to_tensor(self._grid_matrix), points.astype("float32")).clip(0, 1)
         return sample(image, (2.0 * grid - 1.0).reshape([0, *self._output_size, 2]), self.training)
+
+    def _small(self, image: Tensor) -> Tensor:
+        """The copy on which the points are found, by bilinear interpolation that keeps the corners."""
+        if paddle.in_dynamic_mode():
+            return F.interpolate(image, self._input_size, mode="bilinear", align_corners=True)
+        # In exported graphs of paddle 3.3 oneDNN refuses interpolation; sizes are fixed there.
+        rows, columns = map(_interpolation, self._input_size, image.shape[2:])
+        return paddle.matmul(paddle.matmul(paddle.to_tensor(rows), image), paddle.to_tensor(columns.T))
+
+
+def _interpolation(size: int, source: int) -> npt.NDArray[np.float32]:
+    """[size, source]: linear interpolation from `source` values to `size`, the first and the last kept."""
+    place = np.linspace(0, source - 1, size)
+    return np.maximum(0, 1 - np.abs(place[:, None] - np.arange(source))).astype(np.float32)
 
 
 def _border_points(count: int, margin_x: float, margin_y: float) -> Points:

@@ -1,6 +1,9 @@
-"""Runs and exports for the tests, in a process of their own: `python cases.py make FOLDER LISTS WORDS` writes the run
-folders `det` and `rec` (random weights, nothing is trained) and exports them; `python cases.py spoil FOLDER` exports
-them again with something wrong each time, and prints a JSON object of exit codes."""
+"""Runs and exports for the tests, in a process of their own.
+
+`python cases.py make FOLDER LISTS WORDS` writes the run folders `det` and `rec` (random weights, nothing is trained),
+exports them and prints a JSON object of what it found. `python cases.py spoil FOLDER` exports them again with something
+wrong each time, and prints a JSON object of exit codes.
+"""
 
 import dataclasses
 import json
@@ -99,6 +102,21 @@ def export(folder: Path, *arguments: str) -> int:
     return main(["export", f"run_dir={folder}", *arguments])
 
 
+def export_all(folder: Path) -> dict[str, float]:
+    """Exit codes, and how far the export of `latest` is from that of the best weights."""
+    codes: dict[str, float] = {name: export(folder / name, "export.format=all") for name in ("det", "rec")}
+    best, latest = folder / "rec" / "inference", folder / "latest"
+    arguments = ["checkpoint=latest", f"export.dir={latest}", "export.format=paddle"]
+    codes["latest"] = export(folder / "rec", *arguments, f"dataset.root={folder / 'gone'}")
+
+    from ocrexp.deploy.backends.base import open_backend
+
+    x = np.random.default_rng(0).normal(size=(2, 3, 32, 96)).astype(np.float32)
+    one, other = (open_backend(place, "paddle").run(x) for place in (best, latest))
+    codes["latest_differs_by"] = float(np.abs(one - other).max())
+    return codes
+
+
 def spoil(folder: Path) -> dict[str, int]:
     """What must not pass the gate. The good export's files stand in for those that would be written again."""
     import ocrexp.commands.export as verb
@@ -165,6 +183,6 @@ if __name__ == "__main__":
     what, place, *rest = sys.argv[1:]
     if what == "make":
         make(Path(place), *rest)
-        print(json.dumps({name: export(Path(place) / name, "export.format=all") for name in ("det", "rec")}))
+        print(json.dumps(export_all(Path(place))))
     else:
         print(json.dumps(spoil(Path(place))))

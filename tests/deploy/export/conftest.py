@@ -13,10 +13,10 @@ CASES = Path(__file__).with_name("cases.py")
 
 @dataclass
 class Exported:
-    """Run folders `det` and `rec` with their exports, and what was said while they were made."""
+    """Run folders `det` and `rec` with their exports, and what was found and said while they were made."""
 
     folder: Path
-    codes: dict[str, int]
+    results: dict[str, float]
     said: str
 
 

@@ -1,0 +1,114 @@
+"""Shipped models with random weights as static graphs: `python models.py FOLDER NAME …` prints, as JSON, by name the
+input's shape and the greatest difference between the trained model and each exported format, or why there is none."""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from ocrexp.config.compose import compose, setup_hydra
+from ocrexp.environment import prepare
+from ocrexp.errors import ConfigError
+
+# Fewer layers where there are many: the operators are the same.
+SMALLER = {
+    "ppocrv4_rec": ["model.backbone.scale=0.35"],
+    "rare_mbv3": ["model.head.max_text_length=6"],
+    "vitstr_tiny": ["+model.backbone.depth=2"],
+    "svtr_tiny": [
+        "model.backbone.depth=[1,2,1]",
+        "model.backbone.mixer=[Local,Local,Global,Global]",
+        "model.transform.num_control_points=10",
+    ],
+    "parseq": ["model.backbone.depth=2", "model.head.max_text_length=5"],
+    "nrtr": ["model.head.num_encoder_layers=1", "model.head.num_decoder_layers=1", "model.head.max_text_length=5"],
+}
+WIDTHS = (96, 160)
+
+
+def differences(name: str, folder: Path) -> dict:
+    import paddle
+
+    from ocrexp.deploy.backends.base import open_backend
+    from ocrexp.deploy.export.network import InferenceNetwork, input_shape, output_name, trace
+    from ocrexp.deploy.export.parity import comparable
+
+    config = compose("train", [f"model={name}", *([] if name.startswith("db_") else ["charset=en36"]), *smaller(name)])
+    model, copy = built(config), built(config)
+    copy.set_state_dict(model.state_dict())
+    shape = input_shape(model, config)
+    try:
+        network = InferenceNetwork(copy)
+    except ConfigError as error:
+        return {"refused": str(error)}
+    folder.mkdir()
+    paddle.jit.save(trace(network, shape), str(folder / "inference"))
+    convert(folder)
+    kind = output_name(model)
+    found = {}
+    for backend in ("paddle", "onnx"):
+        runner = open_backend(folder, backend)
+        worst = 0.0
+        for count, width in enumerate(WIDTHS, 1):
+            size = [count, shape[1], shape[2] or 64, shape[3] or width]
+            x = np.random.default_rng(width).normal(size=size).astype(np.float32)
+            with paddle.no_grad():
+                outputs = {key: value.numpy() for key, value in model(paddle.to_tensor(x)).items()}
+            expected, got = comparable(outputs, runner.run(x), kind)
+            worst = max(worst, float(np.abs(expected - got).max()) if expected.shape == got.shape else float("inf"))
+        found[backend] = worst
+    return {"shape": shape, "parameters": len(copy.state_dict()), "of": len(model.state_dict()), **found}
+
+
+def smaller(name: str) -> list[str]:
+    return SMALLER.get(name, [])
+
+
+def built(config):
+    """Random weights, and batch norms that have seen a batch: without, the maps of deep networks grow beyond sense."""
+    import paddle
+
+    from ocrexp.config.build import build_charset, build_model
+    from ocrexp.deploy.export.network import input_shape
+
+    paddle.seed(0)
+    model = build_model(config, build_charset(config))
+    model.eval()
+    norms = [layer for layer in model.sublayers() if isinstance(layer, paddle.nn.BatchNorm2D)]
+    for norm in norms:
+        norm._momentum = 0.0
+        norm.train()
+    shape = input_shape(model, config)
+    x = np.random.default_rng(0).normal(size=[4, shape[1], shape[2] or 64, shape[3] or 96]).astype(np.float32)
+    with paddle.no_grad():
+        model(paddle.to_tensor(x))
+    model.eval()
+    return model
+
+
+def convert(folder: Path) -> None:
+    from ocrexp.deploy.export.formats import OPSET
+    from ocrexp.deploy.export.to_onnx import main
+
+    stem = str(folder / "inference")
+    said = os.dup(1)
+    os.dup2(2, 1)  # paddle2onnx prints
+    try:
+        main(f"{stem}.json", f"{stem}.pdiparams", f"{stem}.onnx", OPSET)
+    finally:
+        os.dup2(said, 1)
+
+
+if __name__ == "__main__":
+    setup_hydra()
+    prepare()
+    place, *names = sys.argv[1:]
+    found = {}
+    for name in names:
+        began = time.perf_counter()
+        found[name] = differences(name, Path(place) / name)
+        print(f"{name}: {time.perf_counter() - began:.1f} s", file=sys.stderr)
+    print(json.dumps(found))
