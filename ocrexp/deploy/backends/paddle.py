@@ -13,6 +13,7 @@ from ocrexp.errors import DeployError
 _GPU_POOL_MB = 200  # first block; it grows
 _SHAPES_KEPT = 10  # of oneDNN's prepared kernels: each new size adds some
 _WORKSPACE = 1 << 30
+_TENSORRT_BATCH = 32
 
 
 class PaddleBackend(Backend):
@@ -46,7 +47,7 @@ class PaddleBackend(Backend):
             if program.suffix == ".json":
                 config.enable_new_ir(True)
             if gpu is None:
-                self._set_cpu(config, inference, precision, max(1, threads // streams))
+                self._set_cpu(config, precision, max(1, threads // streams))
             else:
                 self._set_gpu(config, inference, paddle, gpu, precision, tensorrt)
             self._predictor = inference.create_predictor(config)
@@ -88,8 +89,7 @@ class PaddleBackend(Backend):
         return predictor
 
     @staticmethod
-    def _set_cpu(config: Any, inference: Any, precision: str, threads: int) -> None:
-        del inference
+    def _set_cpu(config: Any, precision: str, threads: int) -> None:
         if precision == "fp16":
             raise DeployError("precision=fp16 needs a GPU; on a CPU use bf16 or fp32")
         config.disable_gpu()
@@ -113,5 +113,7 @@ class PaddleBackend(Backend):
             if inference.get_trt_compile_version() == (0, 0, 0):
                 raise DeployError("tensorrt=true: the installed paddle was built without TensorRT; set it to false")
             config.enable_tensorrt_engine(
-                workspace_size=_WORKSPACE, max_batch_size=1, min_subgraph_size=20, precision_mode=kind
+                workspace_size=_WORKSPACE, max_batch_size=_TENSORRT_BATCH, min_subgraph_size=20, precision_mode=kind
             )
+            # Sizes change from image to image: engines are built for the ranges met so far.
+            config.enable_tuned_tensorrt_dynamic_shape()
