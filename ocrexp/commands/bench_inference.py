@@ -61,8 +61,8 @@ def _measure(config: DictConfig, task: str, images: Sequence[Path], batch: int |
         "rec": config.rec,
         "batch": batch or config.batch_sizes[0],
         "drop_score": config.drop_score,
-        "det_args": OmegaConf.to_container(config.det_args),
-        "rec_args": OmegaConf.to_container(config.rec_args),
+        "det_args": _arguments(config.det_args),
+        "rec_args": _arguments(config.rec_args),
     }
     ours: dict[str, Worker] = {}
     peers: dict[str, Worker] = {}
@@ -86,6 +86,10 @@ def _measure(config: DictConfig, task: str, images: Sequence[Path], batch: int |
     finally:
         for worker in (*ours.values(), *peers.values()):
             worker.close()
+
+
+def _arguments(node: DictConfig | None) -> Any:
+    return {} if node is None else OmegaConf.to_container(node)
 
 
 def _peer(key: str, name: str, python: str, request: dict[str, Any], first: Path) -> Worker | None:
@@ -122,27 +126,27 @@ def _rows(task: str, images: int, batch: int | None, ours: dict[str, Worker], pe
         rows.append(_row("  memory", "MB", own.memory_mb, memory))
         if beside:
             equal = {name: _equal(task, own.results, figures.results) for name, figures in beside.items()}
-            rows.append(_row("  equal to ours", "%", None, equal))
+            rows.append(_row("  equal to ours within a pixel", "%", None, equal))
     if plain is not None:
         rows.append(_row(f"{what}, without oneDNN", "ms", None, {"paddleocr3": plain.figures.median() * each}))
     return rows
 
 
 def _equal(task: str, ours: list[Any], theirs: list[Any]) -> float:
-    """Per cent of boxes, texts, or both together, that are the same."""
+    """Per cent of boxes (within a pixel), texts, or both together, that are the same."""
     if task == "rec":
         same, every = sum(a[0] == b[0] for a, b in zip(ours, theirs, strict=True)), len(ours)
     elif task == "det":
-        same, every = equal_boxes(ours, theirs)
+        same, every = equal_boxes(ours, theirs, tolerance=1.0)
     else:
         same = every = 0
         for a, b in zip(ours, theirs, strict=True):
-            left = [(box, text) for box, text, _ in b]
-            for box, text, _ in a:
-                if (box, text) in left:
-                    left.remove((box, text))
-                    same += 1
-            every += len(a) + len(left)
+            found = len(a) + len(b)
+            for text in {line[1] for line in a}:
+                pair = ([line[0] for line in lines if line[1] == text] for lines in (a, b))
+                both = equal_boxes(*([boxes] for boxes in pair), tolerance=1.0)[0]
+                same, found = same + both, found - both
+            every += found
     return 100 * same / every if every else 100.0
 
 

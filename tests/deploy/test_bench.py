@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from ocrexp.__main__ import main
+from ocrexp.commands import bench_inference
 from ocrexp.deploy import bench
 from ocrexp.deploy.bench import draw_pages, equal_boxes, image_files, ocrexp_worker
 from ocrexp.errors import DataError, OcrexpError
@@ -63,7 +64,7 @@ def test_detection_by_stage_beside_another_tool(make_det, pages, peer, tmp_path,
     assert {"decode", "prepare", "network", "postprocess"} <= set(rows)
     assert rows["memory"]["ocrexp"] > 10 and rows["memory"]["rapidocr"] > 10
     assert rows["start to first result"]["ocrexp"] > 0
-    assert rows["equal to ours"]["rapidocr"] == 0
+    assert rows["equal to ours within a pixel"]["rapidocr"] == 0
     assert "RapidOCR" in capsys.readouterr().out
 
 
@@ -120,3 +121,11 @@ def test_equal_boxes():
     assert equal_boxes([[square]], [[near]]) == (0, 2)
     assert equal_boxes([[square]], [[near]], tolerance=1) == (1, 1)
     assert equal_boxes([[square], []], [[square, square], []]) == (1, 2)
+
+
+def test_equal_lines_have_the_same_text_at_the_same_place():
+    square, far = [[0, 0], [4, 0], [4, 4], [0, 4]], [[50, 0], [54, 0], [54, 4], [50, 4]]
+    ours = [[[square, "a", 0.9], [far, "a", 0.8]], []]
+    assert bench_inference._equal("system", ours, ours) == 100
+    assert bench_inference._equal("system", ours, [[[square, "a", 0.5], [far, "b", 0.8]], []]) == pytest.approx(100 / 3)
+    assert bench_inference._equal("rec", [["a", 0.1], ["b", 1]], [["a", 0.2], ["c", 1]]) == 50
