@@ -143,8 +143,8 @@ def _equal(task: str, ours: list[Any], theirs: list[Any]) -> float:
         for a, b in zip(ours, theirs, strict=True):
             found = len(a) + len(b)
             for text in {line[1] for line in a}:
-                pair = ([line[0] for line in lines if line[1] == text] for lines in (a, b))
-                both = equal_boxes(*([boxes] for boxes in pair), tolerance=1.0)[0]
+                here, there = ([line[0] for line in lines if line[1] == text] for lines in (a, b))
+                both = equal_boxes([here], [there], tolerance=1.0)[0]
                 same, found = same + both, found - both
             every += found
     return 100 * same / every if every else 100.0
