@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import paddle
@@ -88,9 +92,24 @@ def trace(network: InferenceNetwork, shape: list[int | None]) -> Any:
     spec = paddle.static.InputSpec(list(shape), "float32", name="x")  # it changes its list
     static = paddle.jit.to_static(network, input_spec=[spec], full_graph=True)
     try:
-        static.forward.concrete_program  # noqa: B018 - builds the graph
+        with _quiet():
+            static.forward.concrete_program  # noqa: B018 - builds the graph
     except Exception as error:  # whatever the network's own code or paddle raises
         head = type(network.model.head).__name__
         line = next((line for line in reversed(str(error).splitlines()) if line.strip()), type(error).__name__)
         raise ConfigError(f"the network with {head} cannot be made a static graph: {line.strip()[:300]}") from error
     return static
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """paddle's own code makes paddle warn of it while it builds a graph; errors come as exceptions all the same."""
+    sys.stderr.flush()
+    said, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(said, 2)
+        os.close(said)
+        os.close(nowhere)

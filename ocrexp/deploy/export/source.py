@@ -67,7 +67,7 @@ class Source:
         averaged = states.get("average") is not None or states.get("weights") == "average"
         # A set of a run is published under its name; the file itself may be one of its numbered ones.
         name = self.weights.name.split(".")[0]
-        known = {"name": name, "weights": "average" if averaged else "raw"}
+        known: dict[str, Any] = {"name": name, "weights": "average" if averaged else "raw"}
         known |= {key: states[key] for key in ("epoch", "global_step") if key in states}
         best = states.get("best_model_dict") or {}
         if name == "best_accuracy" and best:

@@ -24,4 +24,5 @@ def main(model: str, weights: str, target: str, opset: int) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:4], int(sys.argv[4]))
+    _, program, parameters, file, number = sys.argv
+    main(program, parameters, file, int(number))

@@ -48,6 +48,18 @@ class MapBranch(nn.Layer):
         x = relu(self.conv_bn2(self.conv2(x)))
         return _probability(self.conv3(x))
 
+    @paddle.no_grad()
+    def fuse(self) -> None:
+        """Puts the batch norm behind the first transposed convolution into it, which no runtime does by itself; the
+        same results in evaluation mode."""
+        norm = self.conv_bn2
+        if not isinstance(norm, nn.BatchNorm2D):
+            return
+        scale = norm.weight / paddle.sqrt(norm._variance + norm._epsilon)
+        self.conv2.weight.set_value(self.conv2.weight * scale.reshape([1, -1, 1, 1]))
+        self.conv2.bias.set_value((self.conv2.bias - norm._mean) * scale + norm.bias)
+        self.conv_bn2 = nn.Identity()
+
     def _upsample_pointwise(self, x: Tensor) -> Tensor:
         """The same by matrix products: 2×2 kernels of stride 2 make each pixel a block that overlaps no other.
 

@@ -130,6 +130,14 @@ def test_without_its_data_parity_is_checked_on_drawn_images(exported):
     assert "warning: parity is checked on drawn images, without a metric: " in exported.said
 
 
+def test_the_batch_norm_behind_a_transposed_convolution_is_put_into_it(exported):
+    graph = onnx.load(str(exported.folder / "det" / "inference" / "inference.onnx")).graph
+    transposed = {name for node in graph.node if node.op_type == "ConvTranspose" for name in node.output}
+    assert transposed
+    readers = {node.op_type for node in graph.node if transposed.intersection(node.input)}
+    assert "BatchNormalization" not in readers
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_shipped_models_are_the_same_as_static_graphs(shipped, name):
     result = shipped[name]
