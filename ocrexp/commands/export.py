@@ -43,6 +43,7 @@ def run(arguments: Sequence[str]) -> int:
     own, changes = split_overrides([*verb_keys, *nested], arguments)
     verb = compose("export", own)
     formats = parse_formats(_plain(verb.export.format))
+    _check_parity(verb.export.parity)
     config = _config(verb, changes)
     OmegaConf.update(config, "overfit", False, force_add=True)  # its data are not the validation list
     target = ExportFolder(_folder(verb))
@@ -157,6 +158,16 @@ def _config(verb: DictConfig, changes: list[str]) -> DictConfig:
     if not any(item.startswith(("model=", "experiment=")) for item in changes):
         raise ConfigError(f"export of a file needs its model: model={'|'.join(options_of('model'))}")
     return compose("train", changes)
+
+
+def _check_parity(parity: DictConfig) -> None:
+    images = parity.images
+    if images is not None and (not isinstance(images, int) or isinstance(images, bool) or images < 1):
+        raise ConfigError(f"export.parity.images={images}: give a number from 1 on, or null for all")
+    for name in ("tolerance", "box_iou", "metric"):
+        value = parity[name]
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
+            raise ConfigError(f"export.parity.{name}={value}: give a number from 0 to below 1")
 
 
 def _folder(verb: DictConfig) -> Path:

@@ -12,6 +12,11 @@ from ocrexp.__main__ import main
         (["run_dir=nowhere"], "run_dir=nowhere: there is no such folder"),
         (["run_dir=nowhere", "export.format=onx"], "export.format=onx: there is no such format; did you mean onnx?"),
         (["run_dir=nowhere", "export.formt=onnx"], "export.formt"),
+        (["run_dir=nowhere", "export.parity.images=0"], "export.parity.images=0: give a number from 1 on, or null"),
+        (
+            ["run_dir=nowhere", "export.parity.tolerance=2"],
+            "export.parity.tolerance=2: give a number from 0 to below 1",
+        ),
         (["checkpoint=a.pdparams"], "export of a file needs its model: model="),
     ],
 )
