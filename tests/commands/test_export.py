@@ -15,7 +15,7 @@ from ocrexp.__main__ import main
         (["run_dir=nowhere", "export.parity.images=0"], "export.parity.images=0: give a number from 1 on, or null"),
         (
             ["run_dir=nowhere", "export.parity.tolerance=2"],
-            "export.parity.tolerance=2: give a number from 0 to below 1",
+            "export.parity.tolerance=2: give a number from 0 to",
         ),
         (["checkpoint=a.pdparams"], "export of a file needs its model: model="),
     ],
