@@ -156,7 +156,7 @@ def build_loss(config: DictConfig) -> Any:
 def build_source(config: DictConfig) -> DataSource:
     """Where the records come from; what it dropped is said at once."""
     source: DataSource = build(config.dataset)
-    if config.overfit:
+    if config.get("overfit"):
         from ocrexp.data.first_batch import FirstBatch
 
         return FirstBatch(source, config.loader.batch_size * config.trainer.accumulate * config.trainer.devices)
@@ -166,7 +166,7 @@ def build_source(config: DictConfig) -> DataSource:
 def train_transforms(config: DictConfig, charset: Charset | None = None) -> list[Transform]:
     """What is done to a training sample: augmentation, then what the loss needs."""
     augment = list(named(config.get("augment")).values())
-    if config.overfit:
+    if config.get("overfit"):
         augment = [transform.plain() for transform in augment if hasattr(transform, "plain")]
     return [*augment, _with_charset(build(config.targets), charset)]
 
@@ -194,7 +194,7 @@ def build_train_loader(
     loader = make(
         pipeline,
         task=config.task,
-        ratios=None if config.overfit else config.dataset.get("ratios"),
+        ratios=None if config.get("overfit") else config.dataset.get("ratios"),
         seed=config.seed,
         rank=rank,
         world_size=world_size,

@@ -84,7 +84,12 @@ class RuntimeSettings:
     def worker_count(self, images: int) -> int:
         """How many models run side by side."""
         if self.workers == "auto":
-            return 1 if self.device != "cpu" else max(1, min(available_cores(), images))
+            from ocrexp.deploy.backends.base import chosen
+            from ocrexp.deploy.folder import ModelFolder
+
+            folders = [ModelFolder.open(path) for path in (self.det, self.rec, self.cls) if path is not None]
+            one = self.device != "cpu" or any(chosen(folder, self.backend) == "paddle" for folder in folders)
+            return 1 if one else max(1, min(available_cores(), images))  # paddle runs one at a time
         return min(int(self.workers), max(images, 1))
 
     def checked(self) -> RuntimeSettings:

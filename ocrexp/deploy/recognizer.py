@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 BATCH = 6  # lines, at most
 MOST_STREAMS = 8
+WIDTHS_KEPT = 100  # of lines: small ones, unlike pages
 _NO_CHANCE = np.random.default_rng(0)  # transforms take one; a resize does not use it
 
 
@@ -73,7 +74,7 @@ class TextRecognizer:
         self.normalize = Normalizer.of(self.description)
         self.batch_size = rec_batch_num or BATCH
         streams = min(threads or available_cores(), MOST_STREAMS)
-        self.backend = open_backend(folder, backend, device, threads, precision, tensorrt, streams)
+        self.backend = open_backend(folder, backend, device, threads, precision, tensorrt, streams, WIDTHS_KEPT)
         self._decoder = decoder_of(folder, self.description, self.backend, rec_char_dict_path, use_space_char)
 
     def __call__(self, images: Sequence[AnyImage]) -> tuple[list[tuple[str, float]], float]:

@@ -75,6 +75,7 @@ def open_backend(
     precision: str = "fp32",
     tensorrt: bool = False,
     streams: int = 1,
+    sizes_kept: int = 10,
 ) -> Backend:
     """Load an exported network.
 
@@ -85,7 +86,9 @@ def open_backend(
         threads: of a CPU; None: the cores that this process may use.
         precision: `fp32`; paddle also runs `fp16` (GPU) and `bf16` (a CPU that has it).
         tensorrt: let TensorRT run what it can (GPU).
-        streams: how many runs are to go at once on a CPU; each has its part of the threads. At most `threads`.
+        streams: how many runs are to go at once on a CPU; each has its part of the threads. At most `threads`; paddle
+            runs one at a time, on all of them.
+        sizes_kept: of the input: paddle on a CPU prepares its kernels for each anew, and keeps them for so many.
 
     Raises DeployError: no such backend or device, no model files for it, its library missing, a damaged file.
     """
@@ -102,8 +105,7 @@ def open_backend(
     streams = 1 if number is not None else max(1, min(streams, threads))
     if not isinstance(folder, ModelFolder):
         folder = ModelFolder.open(folder)
-    if backend == "auto":
-        backend = _choose(folder)
+    backend = chosen(folder, backend)
     if backend == "onnx":
         if folder.onnx is None:
             raise DeployError(f"{folder.path}: backend=onnx needs inference.onnx: export with export.format=onnx")
@@ -121,7 +123,7 @@ def open_backend(
     folder.check(*folder.paddle)
     from ocrexp.deploy.backends.paddle import PaddleBackend
 
-    return PaddleBackend(*folder.paddle, number, threads, precision, tensorrt, streams)
+    return PaddleBackend(*folder.paddle, number, threads, precision, tensorrt, sizes_kept)
 
 
 def one_line(error: BaseException) -> str:
@@ -133,7 +135,10 @@ def one_line(error: BaseException) -> str:
     return shown if len(shown) <= 300 else shown[:297] + "..."
 
 
-def _choose(folder: ModelFolder) -> str:
+def chosen(folder: ModelFolder, backend: str) -> str:
+    """`onnx` or `paddle`: what `auto` stands for with these files and packages."""
+    if backend != "auto":
+        return backend
     if folder.onnx is not None and importlib.util.find_spec("onnxruntime") is not None:
         return "onnx"
     return "paddle" if folder.paddle is not None else "onnx"

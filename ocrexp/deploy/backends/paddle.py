@@ -11,13 +11,15 @@ from ocrexp.deploy.backends.base import Backend, Images, Output, one_line
 from ocrexp.errors import DeployError
 
 _GPU_POOL_MB = 200  # first block; it grows
-_SHAPES_KEPT = 10  # of oneDNN's prepared kernels: each new size adds some
 _WORKSPACE = 1 << 30
 _TENSORRT_BATCH = 32
 
 
 class PaddleBackend(Backend):
-    """A predictor, and for each further thread a clone of it, which shares the parameters."""
+    """A predictor, and for each further thread a clone of it, which shares the parameters.
+
+    It has one stream: paddle holds Python's lock while it runs, so that a second thread would only wait.
+    """
 
     name = "paddle"
 
@@ -29,10 +31,10 @@ class PaddleBackend(Backend):
         threads: int,
         precision: str,
         tensorrt: bool,
-        streams: int,
+        sizes_kept: int,
     ) -> None:
-        super().__init__("cpu" if gpu is None else f"gpu:{gpu}", threads, streams)
-        environment.prepare(threads=max(1, threads // streams))
+        super().__init__("cpu" if gpu is None else f"gpu:{gpu}", threads, streams=1)
+        environment.prepare(threads=threads)
         import paddle
         from paddle import inference
 
@@ -47,7 +49,7 @@ class PaddleBackend(Backend):
             if program.suffix == ".json":
                 config.enable_new_ir(True)
             if gpu is None:
-                self._set_cpu(config, precision, max(1, threads // streams))
+                self._set_cpu(config, precision, threads, sizes_kept)
             else:
                 self._set_gpu(config, inference, paddle, gpu, precision, tensorrt)
             self._predictor = inference.create_predictor(config)
@@ -89,13 +91,13 @@ class PaddleBackend(Backend):
         return predictor
 
     @staticmethod
-    def _set_cpu(config: Any, precision: str, threads: int) -> None:
+    def _set_cpu(config: Any, precision: str, threads: int, sizes_kept: int) -> None:
         if precision == "fp16":
             raise DeployError("precision=fp16 needs a GPU; on a CPU use bf16 or fp32")
         config.disable_gpu()
         config.set_cpu_math_library_num_threads(threads)
         config.enable_mkldnn()
-        config.set_mkldnn_cache_capacity(_SHAPES_KEPT)
+        config.set_mkldnn_cache_capacity(sizes_kept)
         if precision == "bf16":
             config.enable_mkldnn_bfloat16()
 
