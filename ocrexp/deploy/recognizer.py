@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 BATCH = 6  # lines, at most
 MOST_STREAMS = 8
-WIDTHS_KEPT = 100  # of lines: small ones, unlike pages
+WIDTHS_KEPT = 400  # of lines: small ones, unlike pages
 _NO_CHANCE = np.random.default_rng(0)  # transforms take one; a resize does not use it
 
 

@@ -6,7 +6,6 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from ocrexp import environment
 from ocrexp.deploy.backends.base import Backend, Images, Output, one_line
 from ocrexp.errors import DeployError
 
@@ -34,7 +33,7 @@ class PaddleBackend(Backend):
         sizes_kept: int,
     ) -> None:
         super().__init__("cpu" if gpu is None else f"gpu:{gpu}", threads, streams=1)
-        environment.prepare(threads=threads)
+        # Not `environment.prepare`: its threads wait asleep, and waking them takes longer than a small network does.
         import paddle
         from paddle import inference
 
