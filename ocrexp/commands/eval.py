@@ -93,7 +93,7 @@ def evaluate(
         build_source,
         nothing_found,
     )
-    from ocrexp.engine.checkpoint import load_weights
+    from ocrexp.engine.checkpoint import load_evaluated
     from ocrexp.engine.distributed import set_device
     from ocrexp.engine.evaluator import Evaluator
     from ocrexp.report.evaluation import SHEET
@@ -103,7 +103,8 @@ def evaluate(
     source = build_source(config)
     charset = _charset(config, source, weights)
     model = build_model(config, charset)
-    load_weights(model, weights)
+    if load_evaluated(model, weights):
+        log.info("weights: the averages of %s, as in the run", weights)
     loader = build_eval_loader(config, source)
     try:
         evaluator = Evaluator(

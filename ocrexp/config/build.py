@@ -106,13 +106,9 @@ def _with_classes(head: Any, charset: Charset | None) -> Any:
 def saved_charset(weights: Path) -> Charset | None:
     """The characters that a checkpoint's states carry; None where it has no states or is no recogniser's."""
     from ocrexp.data.charset import from_saved
-    from ocrexp.engine.checkpoint import STATES
-    from ocrexp.engine.sealed import read_states
+    from ocrexp.engine.checkpoint import states_beside
 
-    states = weights.with_suffix(f".{STATES}")
-    if not states.exists():
-        return None
-    saved = read_states(states).get("extras", {}).get("charset")
+    saved = states_beside(weights).get("extras", {}).get("charset")
     return None if saved is None else from_saved(saved, str(weights))
 
 

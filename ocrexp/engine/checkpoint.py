@@ -194,6 +194,34 @@ def load_weights(model: paddle.nn.Layer, path: Path) -> None:
     fill(model.state_dict(), read_paddle(path), str(path))
 
 
+def states_beside(weights: Path) -> dict[str, Any]:
+    """What a checkpoint states beside its weights; empty for a bare file, and for another program's states."""
+    path = weights.with_suffix(f".{STATES}")
+    if not path.exists():
+        return {}
+    try:
+        return read_states(path)
+    except CheckpointError as error:
+        logger.warning("%s is not used: PaddleOCR's, or damaged (%s)", path, error)
+        return {}
+
+
+def load_evaluated(model: paddle.nn.Layer, path: Path) -> bool:
+    """Fill the whole model with what the run evaluated: the averages where it keeps them, else the weights.
+
+    `best_accuracy` of a run that averages (`trainer.ema_decay`) holds the averages themselves, its other checkpoints
+    hold them beside the weights they train on. Returns whether it was averages. Raises CheckpointError as
+    `load_weights`.
+    """
+    states = states_beside(path)
+    average = states.get("average")
+    if average is None:
+        load_weights(model, path)
+        return bool(states.get("weights") == "average")
+    fill(model.state_dict(), average, f"the average of {path}")
+    return True
+
+
 def read_paddle(path: Path) -> dict[str, Any]:
     """What `paddle.save` wrote. Raises CheckpointError for a file that is not such a one."""
     try:

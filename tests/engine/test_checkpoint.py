@@ -10,7 +10,7 @@ import numpy as np
 import paddle
 import pytest
 
-from ocrexp.engine.checkpoint import CheckpointStore, find_weights, load_weights, read_states
+from ocrexp.engine.checkpoint import CheckpointStore, find_weights, load_evaluated, load_weights, read_states
 from ocrexp.errors import CheckpointError
 
 SUFFIXES = ("pdparams", "pdopt", "pdstates")
@@ -242,3 +242,22 @@ def test_weights_have_to_fit(tmp_path: Path) -> None:
     paddle.save({"weight": paddle.full([3, 2], 4.0), "bias": paddle.zeros([2])}, str(path))
     load_weights(model, path)
     assert float(model.weight.sum()) == 24
+
+
+def test_what_the_run_evaluated_is_loaded(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    layer = paddle.nn.Linear(2, 1, bias_attr=False)
+    store = CheckpointStore(tmp_path)
+    raw = {"weight": paddle.full([2, 1], 1.0)}
+    store.save("latest", raw, {}, {"global_step": 1, "average": {"weight": np.full([2, 1], 2.0, np.float32)}})
+    store.save("best_accuracy", raw, {}, {"global_step": 1, "average": None, "weights": "average"})
+    weights = store.folder / "latest.pdparams"
+    assert load_evaluated(layer, weights)
+    assert float(layer.weight[0, 0]) == 2
+    assert load_evaluated(layer, store.folder / "best_accuracy.pdparams")  # they are the weights there
+    assert float(layer.weight[0, 0]) == 1
+    foreign = tmp_path / "paddleocr.pdparams"
+    foreign.write_bytes(weights.read_bytes())
+    foreign.with_suffix(".pdstates").write_bytes(pickle.dumps({"epoch": 3, "best_model_dict": {}}))
+    assert not load_evaluated(layer, foreign)
+    assert float(layer.weight[0, 0]) == 1
+    assert "paddleocr.pdstates is not used" in caplog.text

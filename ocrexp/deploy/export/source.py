@@ -35,31 +35,23 @@ class Source:
     def model(self) -> OCRModel:
         """The training model with its weights, in evaluation mode.
 
-        A run that averages its weights (`trainer.ema_decay`) evaluates the averages: `best_accuracy` holds these
-        themselves, the other checkpoints hold them beside the weights they train on. They are taken in both cases.
-        Raises CheckpointError where the file does not fit.
+        They are those that the run evaluated, see `load_evaluated`. Raises CheckpointError where the file does not fit.
         """
         from ocrexp.config.build import build_model
-        from ocrexp.engine.checkpoint import fill, load_weights
+        from ocrexp.engine.checkpoint import load_evaluated
 
         self.config.model.pretrained = None  # the checkpoint holds all of them
         self.config.model.freeze = []
         model = build_model(self.config, self.charset)
-        average = self.states().get("average")
-        if average is None:
-            load_weights(model, self.weights)
-        else:
-            fill(model.state_dict(), average, f"the average of {self.weights}")
+        load_evaluated(model, self.weights)
         model.eval()
         return model
 
     def states(self) -> dict[str, Any]:
         """What the checkpoint states beside its weights; empty for a bare file."""
-        from ocrexp.engine.checkpoint import STATES
-        from ocrexp.engine.sealed import read_states
+        from ocrexp.engine.checkpoint import states_beside
 
-        path = self.weights.with_suffix(f".{STATES}")
-        return read_states(path) if path.exists() else {}
+        return states_beside(self.weights)
 
     def checkpoint(self) -> dict[str, Any]:
         """Name, progress and kind of the weights, for the description and the log."""
