@@ -42,9 +42,22 @@ def crop_polygon(image: Image, polygon: Polygon) -> Image:
     return crop_quad(image, rectangle(polygon))
 
 
-def crop(image: Image, polygon: Polygon) -> Image:
-    """Of a quad its content, of any other polygon that of its smallest rectangle."""
-    return crop_quad(image, polygon) if len(polygon) == 4 else crop_polygon(image, polygon)
+def crop(image: Image, polygon: Polygon, margin: float = 0.0) -> Image:
+    """Of a quad its content, of any other polygon that of its smallest rectangle, with a margin: see `widened`."""
+    quad = polygon if len(polygon) == 4 else rectangle(polygon)
+    return crop_quad(image, widened(quad, margin) if margin else quad)
+
+
+def widened(quad: Polygon, margin: float) -> Polygon:
+    """The quad with its sides moved outwards by `margin` times the line's height (its shorter side)."""
+    top_left, top_right, bottom_right, bottom_left = points = np.asarray(quad, dtype=np.float32)
+    along = (top_right - top_left + bottom_right - bottom_left) / 2
+    across = (bottom_left - top_left + bottom_right - top_right) / 2
+    lengths = np.linalg.norm(along), np.linalg.norm(across)
+    distance = margin * min(lengths)
+    along, across = (side / max(length, 1e-6) for side, length in zip((along, across), lengths, strict=True))
+    outwards = np.stack([-along - across, along - across, along + across, across - along])
+    return np.asarray(points + distance * outwards, dtype=np.float32)
 
 
 def rectangle(polygon: Polygon) -> Polygon:

@@ -61,6 +61,7 @@ class RuntimeSettings:
     threads: int | None
     workers: str | int
     drop_score: float
+    crop_margin: float
     det_limit_side_len: int | None
     det_limit_type: str | None
     det_db_thresh: float | None
@@ -185,7 +186,7 @@ class Engine:
 
             self._system = TextSystem(
                 settings.det, settings.rec, settings.cls,
-                drop_score=settings.drop_score, cls_thresh=settings.cls_thresh,
+                drop_score=settings.drop_score, crop_margin=settings.crop_margin, cls_thresh=settings.cls_thresh,
                 cls_batch_num=settings.cls_batch_num, **detection, **recognition, **common,
             )  # fmt: skip
             self._read = lambda images: [self._read_page(image) for image in images]

@@ -42,6 +42,7 @@ def arguments(tmp_path, monkeypatch):
     (tmp_path / "val_list.txt").write_text("".join(lines))
     for name in ("det", "rec"):
         (tmp_path / name).mkdir()
+        (tmp_path / name / "inference.onnx").touch()
     return [
         "eval-system", f"det={tmp_path / 'det'}", f"rec={tmp_path / 'rec'}", f"dataset.root={tmp_path}",
         f"output={tmp_path / 'out'}",

@@ -49,6 +49,7 @@ def models(tmp_path, monkeypatch):
     arguments = []
     for name in ("det", "rec"):
         (tmp_path / "models" / name / "inference").mkdir(parents=True)
+        (tmp_path / "models" / name / "inference" / "inference.onnx").touch()
         arguments.append(f"{name}={tmp_path / 'models' / name}")
     return arguments
 

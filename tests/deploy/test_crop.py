@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from ocrexp.deploy.crop import crop_polygon, crop_quad
+from ocrexp.deploy.crop import crop, crop_polygon, crop_quad, widened
 from ocrexp.deploy.normalize import Normalizer
 from ocrexp.errors import DeployError
 
@@ -85,3 +85,13 @@ def test_values_that_do_not_fit_are_refused(mean: list, std: list) -> None:
         Normalizer(mean, std)
     with pytest.raises(DeployError, match="only BGR and RGB"):
         Normalizer([0.5], [0.5], "YUV")
+
+
+def test_a_margin_is_a_share_of_the_lines_height_on_every_side():
+    page = np.zeros((100, 200, 3), np.uint8)
+    lying = np.array([[40, 40], [140, 40], [140, 60], [40, 60]], np.float32)
+    assert crop(page, lying, margin=0.25).shape == (30, 110, 3)  # 5 pixels on each side
+    standing = np.array([[40, 10], [60, 10], [60, 90], [40, 90]], np.float32)
+    assert crop(page, standing, margin=0.25).shape == (30, 90, 3)  # turned, of the same height
+    slanted = np.array([[0, 0], [30, 40], [22, 46], [-8, 6]], np.float32)
+    assert np.allclose(widened(slanted, 0.5)[0], [1, -7], atol=1e-5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -14,6 +15,8 @@ from ocrexp.errors import ConfigError
 
 if TYPE_CHECKING:
     from ocrexp.deploy.export.source import Source
+
+log = logging.getLogger(__name__)
 
 _RESIZES = ("DetResize", "RecResize", "SARResize")
 # PaddleOCR's names of the decoders, by the kind of tokens.
@@ -91,6 +94,8 @@ def _postprocess(config: Any, kind: str) -> dict[str, Any]:
     plain = {key: value for key, value in plain.items() if not key.startswith("_")}
     if config.task == "det":
         return {"name": name, **plain}
+    if name == "CTCBeamDecoder":
+        log.warning("postprocess=ctc_beam is not deployed: exported recognisers take the likeliest class of each step")
     plain.pop("kind", None)
     return {"name": _DECODERS[kind], **plain}
 
