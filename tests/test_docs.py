@@ -9,6 +9,7 @@ import pytest
 from ocrexp.__main__ import VERBS, split_verb
 from ocrexp.config.check import check
 from ocrexp.config.compose import compose
+from ocrexp.config.explain import key_of
 from ocrexp.config.frozen import split_overrides
 from ocrexp.config.hooks import each_value_once
 
@@ -47,8 +48,9 @@ def test_command_of_the_docs_composes(page, line):
             if "root" in config.dataset and not config.dataset.get("root", "x"):
                 config.dataset.root = "/data"
             check(config)
-    elif verb in ("eval", "resume"):
-        own, others = split_overrides([str(key) for key in compose(verb, [])], overrides)
+    elif verb in ("eval", "resume", "export"):
+        keys = [str(key) for key in compose(verb, [])] + [key_of(item) for item in overrides if "export." in item]
+        own, others = split_overrides(keys, overrides)
         assert any(item.startswith(("run_dir=", "checkpoint=")) for item in own)
         compose(verb, own)
         compose("train", others)
