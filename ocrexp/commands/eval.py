@@ -62,14 +62,14 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
-def frozen_or_composed(verb: DictConfig, changes: list[str]) -> DictConfig:
+def frozen_or_composed(verb: DictConfig, changes: list[str], name: str = "eval") -> DictConfig:
     """The run's frozen configuration with the changes, or a fresh one where there is no run."""
     if verb.run_dir is not None:
         return apply_overrides(read_frozen(Path(verb.run_dir)), changes, replaceable=REPLACEABLE)
     if verb.checkpoint in ("best", "latest"):
-        raise ConfigError("eval needs run_dir=outputs/NAME/DATE_TIME, or checkpoint=FILE.pdparams and a model=…")
+        raise ConfigError(f"{name} needs run_dir=outputs/NAME/DATE_TIME, or checkpoint=FILE.pdparams and a model=…")
     if not any(item.startswith(("model=", "experiment=")) for item in changes):
-        raise ConfigError(f"eval of a file needs its model: model={'|'.join(options_of('model'))}")
+        raise ConfigError(f"{name} of a file needs its model: model={'|'.join(options_of('model'))}")
     return compose("train", changes)
 
 
@@ -93,9 +93,9 @@ def evaluate(
         build_source,
         nothing_found,
     )
-    from ocrexp.engine.checkpoint import load_evaluated
     from ocrexp.engine.distributed import set_device
     from ocrexp.engine.evaluator import Evaluator
+    from ocrexp.engine.weights import load_evaluated
     from ocrexp.report.evaluation import SHEET
 
     set_device(str(config.trainer.device))

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING
 
 from omegaconf import OmegaConf
 
-from ocrexp.commands.eval import REPLACEABLE, weights_of
+from ocrexp.commands.eval import frozen_or_composed, weights_of
 from ocrexp.config.check import check
 from ocrexp.config.compose import compose, setup_hydra
 from ocrexp.config.explain import key_of
-from ocrexp.config.frozen import apply_overrides, read_frozen, split_overrides
+from ocrexp.config.frozen import split_overrides
 from ocrexp.config.hooks import prepare_process
-from ocrexp.config.paths import options_of
 from ocrexp.deploy.export.folder import PARITY, ExportFolder, write_json
 from ocrexp.deploy.export.formats import ExportError, folder_of, parse_formats
 from ocrexp.errors import ConfigError
@@ -44,7 +43,7 @@ def run(arguments: Sequence[str]) -> int:
     verb = compose("export", own)
     formats = parse_formats(_plain(verb.export.format))
     _check_parity(verb.export.parity)
-    config = _config(verb, changes)
+    config = frozen_or_composed(verb, changes, "export")
     OmegaConf.update(config, "overfit", False, force_add=True)  # its data are not the validation list
     target = ExportFolder(_folder(verb))
     prepare_process(config)
@@ -148,16 +147,6 @@ def compare(source: Source, folders: dict[str, Path], settings: DictConfig) -> O
         if samples.drawn:
             log.warning("parity is checked on drawn images, without a metric: %s", samples.why)
         return Gate(source, folders, samples, rules).run()
-
-
-def _config(verb: DictConfig, changes: list[str]) -> DictConfig:
-    if verb.run_dir is not None:
-        return apply_overrides(read_frozen(Path(verb.run_dir)), changes, replaceable=REPLACEABLE)
-    if verb.checkpoint in ("best", "latest"):
-        raise ConfigError("export needs run_dir=outputs/NAME/DATE_TIME, or checkpoint=FILE.pdparams and a model=…")
-    if not any(item.startswith(("model=", "experiment=")) for item in changes):
-        raise ConfigError(f"export of a file needs its model: model={'|'.join(options_of('model'))}")
-    return compose("train", changes)
 
 
 def _check_parity(parity: DictConfig) -> None:

@@ -106,7 +106,7 @@ def _with_classes(head: Any, charset: Charset | None) -> Any:
 def saved_charset(weights: Path) -> Charset | None:
     """The characters that a checkpoint's states carry; None where it has no states or is no recogniser's."""
     from ocrexp.data.charset import from_saved
-    from ocrexp.engine.checkpoint import states_beside
+    from ocrexp.engine.weights import states_beside
 
     saved = states_beside(weights).get("extras", {}).get("charset")
     return None if saved is None else from_saved(saved, str(weights))

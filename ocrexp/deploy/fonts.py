@@ -12,17 +12,9 @@ from pathlib import Path
 
 from PIL import ImageFont, features
 
-from ocrexp.data.synth.fonts import bundled_fonts, fonts_in
+from ocrexp.data.synth.fonts import SYSTEM_FOLDERS, bundled_fonts, fonts_in
 from ocrexp.errors import ConfigError
 
-_FOLDERS = (
-    Path("/usr/share/fonts"),
-    Path("/usr/local/share/fonts"),
-    Path.home() / ".fonts",
-    Path.home() / ".local/share/fonts",
-    Path("/System/Library/Fonts"),
-    Path("/Library/Fonts"),
-)
 _PLAIN_LAST = ("bold", "italic", "oblique", "black", "light", "thin", "mono", "condensed", "serif", "math")
 _NO_TEXT = ("lastresort", "emoji", "blank")  # fonts that show code points or pictures in place of letters
 
@@ -134,7 +126,7 @@ def _system_fonts(character: str) -> tuple[str, ...]:
 
 @functools.lru_cache(maxsize=1)
 def _all_files() -> tuple[str, ...]:
-    return tuple(str(path) for folder in _FOLDERS if folder.is_dir() for path in fonts_in(folder))
+    return tuple(str(path) for folder in SYSTEM_FOLDERS if folder.is_dir() for path in fonts_in(folder))
 
 
 def _rank(path: str) -> tuple[int, str]:

@@ -13,9 +13,10 @@ import paddle
 from ocrexp import __version__
 from ocrexp.engine import distributed
 from ocrexp.engine.callbacks.base import Callback
-from ocrexp.engine.checkpoint import BEST, CheckpointSet, CheckpointStore, fill, read_paddle
+from ocrexp.engine.checkpoint import BEST, CheckpointSet, CheckpointStore
 from ocrexp.engine.state import TrainState
 from ocrexp.engine.step import Stepper
+from ocrexp.engine.weights import fill, read_paddle
 from ocrexp.errors import CheckpointError
 from ocrexp.loggers.group import LoggerGroup
 from ocrexp.optim.ema import WeightAverage

@@ -10,7 +10,8 @@ import numpy as np
 import paddle
 import pytest
 
-from ocrexp.engine.checkpoint import CheckpointStore, find_weights, load_evaluated, load_weights, read_states
+from ocrexp.engine.checkpoint import CheckpointStore, find_weights, read_states
+from ocrexp.engine.weights import load_evaluated, load_weights
 from ocrexp.errors import CheckpointError
 
 SUFFIXES = ("pdparams", "pdopt", "pdstates")

@@ -14,7 +14,7 @@ from PIL import ImageFont
 from ocrexp.errors import DataError
 
 _SUFFIXES = {".ttf", ".otf", ".ttc"}
-_SYSTEM_FOLDERS = (
+SYSTEM_FOLDERS = (
     Path("/usr/share/fonts"),
     Path("/usr/local/share/fonts"),
     Path.home() / ".fonts",
@@ -110,7 +110,7 @@ class FontSet:
             if not paths:
                 raise DataError(f"dataset.fonts={folder}: no readable .ttf, .otf or .ttc file there")
         if system:
-            for place in _SYSTEM_FOLDERS:
+            for place in SYSTEM_FOLDERS:
                 paths += [path for path in fonts_in(place) if can_draw(str(path), "Aag09")]
         self.paths = [str(path) for path in dict.fromkeys(paths)]
 

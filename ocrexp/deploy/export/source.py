@@ -38,7 +38,7 @@ class Source:
         They are those that the run evaluated, see `load_evaluated`. Raises CheckpointError where the file does not fit.
         """
         from ocrexp.config.build import build_model
-        from ocrexp.engine.checkpoint import load_evaluated
+        from ocrexp.engine.weights import load_evaluated
 
         self.config.model.pretrained = None  # the checkpoint holds all of them
         self.config.model.freeze = []
@@ -49,7 +49,7 @@ class Source:
 
     def states(self) -> dict[str, Any]:
         """What the checkpoint states beside its weights; empty for a bare file."""
-        from ocrexp.engine.checkpoint import states_beside
+        from ocrexp.engine.weights import states_beside
 
         return states_beside(self.weights)
 
