@@ -90,6 +90,11 @@ class TextClassifier:
         def look(indices: list[int]) -> None:
             batch = prepare_lines([lines[index] for index in indices], self.resize, self.normalize)
             probabilities = self.backend.run(batch)
+            if probabilities.shape != (len(indices), len(self.labels)):
+                raise DeployError(
+                    f"the network gives {list(probabilities.shape)} for {len(indices)} lines and labels "
+                    f"{', '.join(self.labels)}: it is no such classifier"
+                )
             best = probabilities.argmax(axis=-1)
             for index, row, choice in zip(indices, probabilities, best, strict=True):
                 results[index] = (self.labels[int(choice)], float(np.float32(row[choice])))

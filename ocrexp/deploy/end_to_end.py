@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ocrexp.config.check import fits
 from ocrexp.deploy.order import reading_order
@@ -20,6 +20,9 @@ from ocrexp.deploy.outputs import Reading
 from ocrexp.environment import available_cores
 from ocrexp.errors import ConfigError
 from ocrexp.types import Image
+
+if TYPE_CHECKING:
+    from ocrexp.deploy.classifier import TextClassifier
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -99,6 +102,10 @@ class RuntimeSettings:
             raise ConfigError("no model is given: det=DIR finds text, rec=DIR reads lines, both read whole pages")
         if self.cls is not None and self.rec is None:
             raise ConfigError("cls=… turns crops for a recogniser: give rec=DIR too")
+        for model, keys in (("det", DETECTION), ("rec", RECOGNITION)):
+            given = [key for key in keys if getattr(self, key) is not None]
+            if getattr(self, model) is None and given:
+                raise ConfigError(f"{given[0]}={getattr(self, given[0])} is for {model}=…, which is not given")
         if self.workers != "auto" and (not fits(self.workers, int) or int(self.workers) < 1):
             raise ConfigError(f"workers={self.workers}: give a number from 1 on, or auto")
         if self.threads is not None and self.threads < 1:
@@ -200,6 +207,13 @@ class Engine:
 
             assert settings.rec is not None
             self._recognizer = TextRecognizer(settings.rec, **recognition, **common)
+            self._classifier: TextClassifier | None = None
+            if settings.cls is not None:
+                from ocrexp.deploy.classifier import TextClassifier
+
+                self._classifier = TextClassifier(
+                    settings.cls, cls_thresh=settings.cls_thresh, cls_batch_num=settings.cls_batch_num, **common
+                )
             self._read = self._read_lines
 
     def __call__(self, images: list[Image]) -> list[Reading]:
@@ -220,8 +234,12 @@ class Engine:
         return Reading(polygons, None, [float(found.scores[index]) for index in order], {"det": seconds})
 
     def _read_lines(self, images: list[Image]) -> list[Reading]:
-        results, seconds = self._recognizer(images)
-        return [Reading(None, [text], [float(score)], {"rec": seconds / len(images)}) for text, score in results]
+        timings: dict[str, float] = {}
+        if self._classifier is not None:
+            images, _, timings["cls"] = self._classifier(images)
+        results, timings["rec"] = self._recognizer(images)
+        shares = {stage: seconds / len(images) for stage, seconds in timings.items()}
+        return [Reading(None, [text], [float(score)], dict(shares)) for text, score in results]
 
 
 class EnginePool:

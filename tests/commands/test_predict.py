@@ -155,6 +155,8 @@ def test_without_a_name_every_run_has_a_folder_of_its_own(models, scans, tmp_pat
         (["images=SCANS"], "no model is given"),
         (["images=SCANS", "det=nowhere"], "det=nowhere: there is no such folder"),
         (["images=SCANS", "det=MODEL", "cls=MODEL"], "give rec=DIR too"),
+        (["images=SCANS", "rec=MODEL", "det_db_thresh=0.2"], "det_db_thresh=0.2 is for det=…, which is not given"),
+        (["images=SCANS", "det=MODEL", "rec_batch_num=2"], "rec_batch_num=2 is for rec=…, which is not given"),
         (["image_dir=SCANS", "det=MODEL"], "here it is images="),
         (["images=SCANS", "det_model_dir=MODEL"], "here it is det="),
         (["images=SCANS", "det=MODEL", "workers=0"], "workers=0"),

@@ -67,6 +67,18 @@ def test_predictions_of_the_models_score_fully_against_themselves(onnx_models, p
     assert not (tmp_path / "eval" / "worst").exists()
 
 
+def test_lines_are_turned_by_a_classifier_without_a_detector_too(make_rec, make_cls, line, tmp_path):
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    image = line("aaab", height=48, width=48)
+    for name, pixels in (("upright.png", image[:, ::-1]), ("turned.png", image)):
+        cv2.imwrite(str(tmp_path / name), pixels)
+    arguments = [f"images=[{tmp_path / 'upright.png'},{tmp_path / 'turned.png'}]", f"rec={make_rec()}"]
+    for name, more, expected in (("as_is", [], ["ba", "ab"]), ("cls", [f"cls={make_cls()}"], ["ba", "ba"])):
+        out = tmp_path / f"{name}_out"
+        assert main(["predict", *arguments, *more, f"output={out}"]) == 0
+        assert [row["texts"][0] for row in predicted(out)] == expected
+
+
 def test_a_damaged_model_is_one_line(onnx_models, pages, tmp_path, capsys):
     (tmp_path / "det" / "inference.onnx").write_bytes(b"")
     assert main(["predict", f"images={pages}", f"output={tmp_path / 'out'}", *onnx_models]) == 1

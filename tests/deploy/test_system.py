@@ -8,6 +8,7 @@ import pytest
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: pip install 'ocrexp[onnx]'")
 
 from ocrexp.deploy import TextClassifier, TextSystem
+from ocrexp.errors import DeployError
 
 
 def page(*boxes: tuple[int, int, int, int]) -> np.ndarray:
@@ -39,6 +40,13 @@ def test_a_page_without_text_has_no_lines(make_det, make_rec, make_cls) -> None:
 def test_curved_regions_are_cropped_by_their_rectangle(make_det, make_rec) -> None:
     lines = TextSystem(make_det(), make_rec(), det_box_type="poly")(page((20, 20, 120, 40)))
     assert lines[0][1][0] == "a"
+
+
+def test_a_network_of_other_outputs_is_no_classifier(make_cls, line, monkeypatch) -> None:
+    classifier = TextClassifier(make_cls())
+    monkeypatch.setattr(classifier.backend, "run", lambda batch: np.zeros((len(batch), 40, 97), np.float32))
+    with pytest.raises(DeployError, match=r"gives \[1, 40, 97\] for 1 lines and labels 0, 180: it is no such"):
+        classifier([line("ab")])
 
 
 def test_lines_on_their_heads_are_turned(make_det, make_rec, make_cls, line) -> None:
