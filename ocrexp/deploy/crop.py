@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from ocrexp.types import Image, Polygon
 
+_LARGEST_WARPED = 32766  # pixels of a side that OpenCV 4's transform takes and gives
 UPRIGHT_RATIO = 1.5  # a crop that is higher than this many widths holds a vertical line, and is turned
 
 
@@ -26,6 +27,10 @@ def crop_quad(image: Image, quad: Polygon) -> Image:
     height = max(_length(top_left, bottom_left), _length(top_right, bottom_right), 1)
     crop = _aligned(image, points, width, height)
     if crop is None:
+        image, points = _warpable(image, points)
+        top_left, top_right, bottom_right, bottom_left = points
+        width = min(max(_length(top_left, top_right), _length(bottom_right, bottom_left), 1), _LARGEST_WARPED)
+        height = min(max(_length(top_left, bottom_left), _length(top_right, bottom_right), 1), _LARGEST_WARPED)
         corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], dtype=np.float32)
         crop = cv2.warpPerspective(
             image,
@@ -86,6 +91,23 @@ def _aligned(image: Image, points: npt.NDArray[np.float32], width: int, height: 
     if right > image.shape[1] or bottom > image.shape[0]:
         return None
     return image[int(top) : int(bottom), int(left) : int(right)]
+
+
+def _warpable(image: Image, points: npt.NDArray[np.float32]) -> tuple[Image, npt.NDArray[np.float32]]:
+    """Of an image too large for OpenCV the part around the points, shrunk where that is too large as well."""
+    if max(image.shape[:2]) <= _LARGEST_WARPED:
+        return image, points
+    edge = np.array([image.shape[1], image.shape[0]])
+    low = np.clip(np.floor(points.min(axis=0)) - 3, 0, edge - 1).astype(int)
+    high = np.clip(np.ceil(points.max(axis=0)) + 4, low + 1, edge).astype(int)
+    part, points = image[low[1] : high[1], low[0] : high[0]], (points - low).astype(np.float32)
+    height, width = part.shape[:2]
+    share = _LARGEST_WARPED / max(height, width)
+    if share >= 1:
+        return part, points
+    size = (max(1, round(width * share)), max(1, round(height * share)))
+    shrunk = cv2.resize(part, size, interpolation=cv2.INTER_AREA)
+    return shrunk, (points * np.array([size[0] / width, size[1] / height])).astype(np.float32)
 
 
 def _length(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> int:

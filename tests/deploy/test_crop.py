@@ -95,3 +95,17 @@ def test_a_margin_is_a_share_of_the_lines_height_on_every_side():
     assert crop(page, standing, margin=0.25).shape == (30, 90, 3)  # turned, of the same height
     slanted = np.array([[0, 0], [30, 40], [22, 46], [-8, 6]], np.float32)
     assert np.allclose(widened(slanted, 0.5)[0], [1, -7], atol=1e-5)
+
+
+def test_images_larger_than_opencv_4_transforms_are_cropped_alike() -> None:
+    long = np.full((60, 40_000, 3), 200, np.uint8)
+    long[:, 35_000:35_300] = IMAGE[100:160]
+    quad = np.array([[20, 8], [220, 12], [220, 44], [20, 40]], np.float32)
+    there = crop_quad(long, quad + np.array([35_000, 0], np.float32)).astype(int)
+    here = crop_quad(np.ascontiguousarray(IMAGE[100:160]), quad).astype(int)
+    assert there.shape == here.shape
+    assert np.abs(there - here).mean() < 1
+    line = np.array([[10, 10], [39_000, 14], [39_000, 50], [10, 46]], np.float32)
+    height, width = crop_quad(long, line).shape[:2]
+    assert width < 32_767
+    assert height == pytest.approx(36 * width / 38_990, abs=1.5)
