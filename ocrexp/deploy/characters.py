@@ -55,7 +55,7 @@ def decoder_of(
     elif description.characters is not None:
         characters, source = description.characters, f"{folder.path}'s inference.yml"
     elif METADATA_KEY in backend.metadata:
-        characters, source = backend.metadata[METADATA_KEY].split("\n"), f"{folder.path}'s metadata"
+        characters, source = _entries(backend.metadata[METADATA_KEY]), f"{folder.path}'s metadata"
     else:
         raise DeployError(f"{folder.path}: nothing says the model's characters; give rec_char_dict_path=DICTIONARY.txt")
     decoder = _LazyDecoder(folder, description, kind, tuple(characters), source, use_space_char)
@@ -69,12 +69,16 @@ def decoder_of(
 def read_dictionary(path: str | Path) -> list[str]:
     """A PaddleOCR dictionary: UTF-8, a character a line. Raises DeployError."""
     try:
-        lines = Path(path).expanduser().read_bytes().decode("utf-8-sig").split("\n")
+        return _entries(Path(path).expanduser().read_bytes().decode("utf-8-sig"))
     except OSError as error:
         raise DeployError(f"rec_char_dict_path={path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:
         raise DeployError(f"rec_char_dict_path={path}: not UTF-8; save the dictionary as UTF-8") from None
-    lines = [line.removesuffix("\r") for line in lines]
+
+
+def _entries(text: str) -> list[str]:
+    # Not splitlines: it takes U+2028 and its like, which dictionaries hold, for ends of lines.
+    lines = [line.removesuffix("\r") for line in text.split("\n")]
     return lines[:-1] if lines[-1] == "" else lines
 
 
@@ -129,6 +133,8 @@ class _LazyDecoder:
             choices = [self._characters, with_blank]
         else:
             choices = [with_blank if self._use_space_char else self._characters]
+            if self._use_space_char and self._characters[-1:] == (" ",):
+                choices.append(self._characters)  # the blank asked for is there, as in our exports
         for characters in choices:
             charset = self._charset(characters)
             try:

@@ -79,6 +79,13 @@ def test_the_blank_that_clients_append_is_settled_by_the_classes(make_rec, tmp_p
         TextRecognizer(tmp_path / "rec3", use_space_char=True, rec_char_dict_path=_dictionary(tmp_path, "ab"))
 
 
+def test_a_blank_that_the_export_holds_already_may_be_asked_for(make_rec, line) -> None:
+    # As PaddleOCR's users always do. Its meaning, one more blank, cannot hold for these classes.
+    folder = make_rec(characters="ab ", classes=4)
+    for asked in (None, False, True):
+        assert TextRecognizer(folder, use_space_char=asked)([line("ab")])[0][0][0] == "ab"
+
+
 def _dictionary(folder: Path, characters: str) -> Path:
     path = folder / "dict.txt"
     path.write_text("\r\n".join(characters) + "\r\n", encoding="utf-8-sig")
@@ -87,6 +94,8 @@ def _dictionary(folder: Path, characters: str) -> Path:
 
 def test_characters_come_from_a_dictionary_or_the_onnx_file(make_rec, tmp_path: Path, line) -> None:
     folder = make_rec("bare", file="model.onnx", metadata={"character": "x\ny"})
+    windows = make_rec("windows", file="model.onnx", metadata={"character": "\u2028\r\ny\r\n"})
+    assert TextRecognizer(windows)([line("ab", height=48, width=96)])[0][0][0] == "\u2028y"
     # Without a description PaddleOCR's defaults hold: 48 × 320.
     image = line("ab", height=48, width=96)
     assert TextRecognizer(folder / "model.onnx")([image])[0][0][0] == "xy"
