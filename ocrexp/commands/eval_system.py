@@ -70,6 +70,8 @@ def run(arguments: Sequence[str]) -> int:
         raise ConfigError("eval-system needs labelled images: dataset.root=DIR, the list is dataset.val_labels=…")
     check(config)
     settings = settings_from(config, EvalSystemSettings)
+    if settings.pictures < 0 or (settings.limit is not None and settings.limit < 1):
+        raise ConfigError(f"pictures={settings.pictures}, limit={settings.limit}: at least 0 and 1, or limit=null")
     folder = _folder(settings)
 
     metric = build(config.metric)

@@ -85,6 +85,8 @@ def test_an_evaluation_is_not_overwritten_unless_asked(arguments, capsys):
         ({"dataset.root=": "dataset.root=nowhere"}, "nowhere"),
         ({"det=": "det=nowhere"}, "there is no such folder"),
         ({"output=": "metric.caze=keep"}, "did you mean"),
+        ({"output=": "limit=-2"}, "limit=-2: at least"),
+        ({"output=": "pictures=-1"}, "pictures=-1"),
     ],
 )
 def test_bad_input_is_one_line(arguments, capsys, tmp_path, monkeypatch, replaced, message):
