@@ -35,6 +35,14 @@ def test_a_folder_of_other_things_is_left_alone(tmp_path, capsys):
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
+@pytest.mark.parametrize(("place", "said"), [(".", "is there and is no export"), ("/", "no folder of its own")])
+def test_a_folder_without_a_name_is_one_line(place, said, tmp_path, monkeypatch, capsys):
+    (tmp_path / "notes.txt").write_text("")
+    monkeypatch.chdir(tmp_path)
+    assert main(["export", "model=db_mbv3", "checkpoint=a.pdparams", f"export.dir={place}"]) == 2
+    assert said in capsys.readouterr().err
+
+
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path, capsys):
     (tmp_path / "file").write_text("")
     place = tmp_path / "file" / "inference"

@@ -26,7 +26,9 @@ class ExportFolder:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path = path = Path(os.path.abspath(path))  # noqa: PTH100 - "." has a name then; links stay
+        if not path.name:
+            raise ConfigError(f"export.dir={path}: is no folder of its own: choose another")
         self.failed = path.with_name(f"{path.name}.failed")
         for place in (path, self.failed):
             if place.exists() and not _is_export(place):
