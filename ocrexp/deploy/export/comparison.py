@@ -58,7 +58,7 @@ class Tally:
     def add_numbers(self, expected: npt.NDArray[Any], got: npt.NDArray[Any]) -> None:
         """Compare outputs; arrays of other shapes, or numbers that are none, differ infinitely."""
         difference = float("inf")
-        if expected.shape == got.shape and np.isfinite(got).all():
+        if expected.shape == got.shape and np.isfinite(expected).all() and np.isfinite(got).all():
             difference = float(np.abs(expected - got).max(initial=0.0))
         self.max_difference = max(self.max_difference or 0.0, difference)
 

@@ -67,6 +67,9 @@ def test_numbers_that_are_none_or_of_another_shape_fail():
         result.add_numbers(np.zeros((1, 2)), wrong)
         assert result.max_difference == float("inf")
         assert result.failures()
+    result = Tally(RULES)
+    result.add_numbers(np.full((1, 2), np.nan), np.zeros((1, 2)))  # a model whose training diverged
+    assert result.failures()
 
 
 def test_metrics_must_agree():
