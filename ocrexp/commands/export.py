@@ -106,6 +106,7 @@ def export(
 
 def write_formats(source: Source, description: Description, folders: dict[str, Path]) -> None:
     """The files of each format in its folder."""
+    from ocrexp.deploy.export.describe import metadata
     from ocrexp.deploy.export.formats import write_legacy, write_onnx, write_paddle
     from ocrexp.deploy.export.network import InferenceNetwork, input_shape, trace
 
@@ -123,9 +124,8 @@ def write_formats(source: Source, description: Description, folders: dict[str, P
             log.info("legacy format written in %.1f s", time.perf_counter() - began)
         if "onnx" in folders:
             began = time.perf_counter()
-            metadata = {} if description.characters is None else {"character": "\n".join(description.characters)}
             axes = [side or name for side, name in zip(shape, ("batch", "channels", "height", "width"), strict=True)]
-            write_onnx(paddle_folder, folders["onnx"], metadata, axes)
+            write_onnx(paddle_folder, folders["onnx"], metadata(description.characters), axes)
             log.info("onnx format written in %.1f s", time.perf_counter() - began)
 
 

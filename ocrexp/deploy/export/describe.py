@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -69,6 +69,25 @@ def default_model_name(task: str, resize: Mapping[str, Any], kind: str, own_name
         grows = not other and resize.get("limit_type") == "min"
         return "PP-OCRv4_mobile_seal_det" if grows else "PP-OCRv5_mobile_det"
     return "PP-OCRv5_mobile_rec" if kind == "ctc" else own_name
+
+
+def metadata(characters: Sequence[str] | None) -> dict[str, str]:
+    """What RapidOCR looks for in an .onnx file: the characters, one a line.
+
+    It splits them where Python's `splitlines` does, which is at U+2028 and its like too: such a list would move all
+    classes behind it, and is left out, so that RapidOCR can be given a dictionary (`inference.yml` holds any).
+    """
+    if characters is None:
+        return {}
+    ends = [character for character in characters if character.splitlines() != [character]]
+    if not ends:
+        return {"character": "\n".join(characters)}
+    log.warning(
+        "inference.onnx does not hold its characters, as RapidOCR would take %s for the end of a line: give it the "
+        "dictionary by rec_keys_path",
+        ", ".join("".join(f"U+{ord(code):04X}" for code in character) for character in ends),
+    )
+    return {}
 
 
 def sums(folder: Path) -> dict[str, str]:

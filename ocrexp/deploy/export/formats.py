@@ -51,7 +51,7 @@ def parse_formats(value: str | Sequence[str]) -> list[str]:
     if "onnx" in chosen:
         for module in ("paddle2onnx", "onnx", "onnxruntime"):
             if importlib.util.find_spec(module) is None:
-                raise ConfigError(f"export.format=onnx needs {module}: pip install 'ocrexp[onnx]'")
+                raise ConfigError(f"export.format=onnx needs {module}: pip install 'ocrexp[export,onnx]'")
     return chosen
 
 

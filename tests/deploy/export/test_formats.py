@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ocrexp.deploy.export import formats
-from ocrexp.deploy.export.describe import default_model_name
+from ocrexp.deploy.export.describe import default_model_name, metadata
 from ocrexp.deploy.export.formats import folder_of, parse_formats
 from ocrexp.errors import ConfigError
 
@@ -25,7 +25,7 @@ def test_an_unknown_format_has_a_suggestion():
 
 def test_onnx_without_its_converter_says_what_to_install(monkeypatch):
     monkeypatch.setattr(formats.importlib.util, "find_spec", lambda name: None if name == "paddle2onnx" else object())
-    with pytest.raises(ConfigError, match=r"needs paddle2onnx: pip install 'ocrexp\[onnx\]'"):
+    with pytest.raises(ConfigError, match=r"needs paddle2onnx: pip install 'ocrexp\[export,onnx\]'"):
         parse_formats("onnx")
     assert parse_formats("paddle") == ["paddle"]
 
@@ -51,3 +51,11 @@ def test_a_detector_gets_a_name_that_paddlex_resizes_alike(resize, name):
 def test_only_ctc_gets_a_name_that_paddlex_runs():
     assert default_model_name("rec", {}, "ctc", "crnn_mbv3") == "PP-OCRv5_mobile_rec"
     assert default_model_name("rec", {}, "nrtr", "nrtr") == "nrtr"
+
+
+def test_characters_that_rapidocr_would_split_at_stay_out_of_the_file(caplog):
+    assert metadata(["\u3000", "a", " "])["character"].splitlines() == ["\u3000", "a", " "]
+    assert metadata(None) == {}
+    assert not caplog.records
+    assert metadata(["a", "\u2028", "b", "\x85"]) == {}
+    assert "would take U+2028, U+0085 for the end of a line" in caplog.text
