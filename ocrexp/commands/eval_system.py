@@ -26,7 +26,7 @@ from ocrexp.deploy.end_to_end import (
     settings_from,
 )
 from ocrexp.deploy.progress import Progress
-from ocrexp.errors import ConfigError, DataError
+from ocrexp.errors import ConfigError, DataError, OcrexpError
 from ocrexp.logs import show_notices
 from ocrexp.metrics.system import SystemMetric, SystemPrediction
 from ocrexp.types import DetReference, Record, UnusableSample
@@ -85,6 +85,8 @@ def run(arguments: Sequence[str]) -> int:
     started = time.perf_counter()
     results = _read_all(records, models)
     seconds = time.perf_counter() - started
+    if results and all(read.problem for read in results):
+        raise DataError(f"none of the {len(results)} images could be read: {results[0].problem}")
     for read in results:
         metric.update([read.prediction], [reference_of(read.record)])
     figures = metric.compute()
@@ -134,7 +136,10 @@ def _read_all(records: Sequence[Record], models: RuntimeSettings) -> list[Read]:
             image = read_image(record.image_path)
         except UnusableSample as error:
             return Read(record, SystemPrediction([], [], []), str(error))
-        reading = reader([image])[0]
+        try:
+            reading = reader([image])[0]
+        except OcrexpError as error:
+            return Read(record, SystemPrediction([], [], []), str(error))
         return Read(record, SystemPrediction(reading.polygons or [], reading.scores, reading.texts or []))
 
     results = []

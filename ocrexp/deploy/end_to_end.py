@@ -14,11 +14,15 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import cv2
+
 from ocrexp.config.check import fits
+from ocrexp.deploy.backends.base import chosen, one_line
+from ocrexp.deploy.folder import ModelFolder
 from ocrexp.deploy.order import reading_order
 from ocrexp.deploy.outputs import Reading
 from ocrexp.environment import available_cores
-from ocrexp.errors import ConfigError
+from ocrexp.errors import ConfigError, DeployError
 from ocrexp.types import Image
 
 if TYPE_CHECKING:
@@ -50,6 +54,7 @@ DETECTION = (
 )  # fmt: skip
 RECOGNITION = ("rec_batch_num", "rec_image_shape", "rec_char_dict_path", "use_space_char")
 RUNTIME = ("backend", "device", "threads")
+SHARES = ("drop_score", "det_db_thresh", "det_db_box_thresh", "cls_thresh")
 
 
 @dataclass(frozen=True)
@@ -88,9 +93,6 @@ class RuntimeSettings:
     def worker_count(self, images: int) -> int:
         """How many models run side by side."""
         if self.workers == "auto":
-            from ocrexp.deploy.backends.base import chosen
-            from ocrexp.deploy.folder import ModelFolder
-
             folders = [ModelFolder.open(path) for path in (self.det, self.rec, self.cls) if path is not None]
             one = self.device != "cpu" or any(chosen(folder, self.backend) == "paddle" for folder in folders)
             return 1 if one else max(1, min(available_cores(), images))  # paddle runs one at a time
@@ -106,6 +108,10 @@ class RuntimeSettings:
             given = [key for key in keys if getattr(self, key) is not None]
             if getattr(self, model) is None and given:
                 raise ConfigError(f"{given[0]}={getattr(self, given[0])} is for {model}=…, which is not given")
+        for key in SHARES:
+            share = getattr(self, key)
+            if share is not None and not 0 <= share <= 1:
+                raise ConfigError(f"{key}={share}: give a number from 0 to 1")
         if self.workers != "auto" and (not fits(self.workers, int) or int(self.workers) < 1):
             raise ConfigError(f"workers={self.workers}: give a number from 1 on, or auto")
         if self.threads is not None and self.threads < 1:
@@ -243,7 +249,10 @@ class Engine:
 
 
 class EnginePool:
-    """Engines that are lent to one thread at a time."""
+    """Engines that are lent to one thread at a time.
+
+    What an image does to OpenCV or to the memory is a DeployError of that image.
+    """
 
     def __init__(self, settings: RuntimeSettings, count: int) -> None:
         threads = max(1, available_cores() // count)
@@ -255,6 +264,8 @@ class EnginePool:
         engine = self._free.get()
         try:
             return engine(images)
+        except (cv2.error, MemoryError) as error:
+            raise DeployError(f"cannot be read ({one_line(error) or type(error).__name__})") from error
         finally:
             self._free.put(engine)
 

@@ -181,9 +181,12 @@ def _pdfium() -> Any:
 def _open_pdf(path: Path) -> pypdfium2.PdfDocument:
     """Open a document; call it with the lock held."""
     pdfium = _pdfium()
-    data = read_bytes(path)
+    if not path.is_file() or path.stat().st_size == 0:
+        read_bytes(path)  # says what is the matter
     try:
-        return pdfium.PdfDocument(data)
+        return pdfium.PdfDocument(
+            path
+        )  # not its bytes: each page is drawn anew
     except pdfium.PdfiumError as error:
         reason = "it asks for a password" if "assword" in str(error) else "damaged, or no PDF"
         raise UnusableSample(f"PDF cannot be opened ({reason})") from None

@@ -97,3 +97,20 @@ def test_bad_input_is_one_line(arguments, capsys, tmp_path, monkeypatch, replace
     said = capsys.readouterr().err
     assert message in said
     assert len(said.strip().splitlines()) == 1
+
+
+def test_an_image_that_fails_counts_as_nothing_found_all_of_them_are_an_error(arguments, tmp_path, monkeypatch, capsys):
+    read = StandIn.__call__
+
+    def fails(self, images):
+        if images[0][0, 0, 0] < limit:
+            raise MemoryError
+        return read(self, images)
+
+    monkeypatch.setattr(StandIn, "__call__", fails)
+    limit = 128
+    assert main(arguments) == 0
+    assert len(json.loads((tmp_path / "out" / "eval_system.json").read_text())["unreadable"]) == 1
+    limit = 256
+    assert main([*arguments, "overwrite=true"]) == 1
+    assert "none of the 2 images could be read: cannot be read (MemoryError)" in capsys.readouterr().err

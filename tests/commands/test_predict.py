@@ -219,3 +219,27 @@ def test_the_models_keys_are_the_same_in_both_verbs():
     shared = [key for key in system if key in predict and key not in ("output", "pictures")]
     assert {"det", "rec", "cls", "backend", "drop_score", "det_db_thresh", "rec_batch_num", "cls_thresh"} <= set(shared)
     assert {key: predict[key] for key in shared} == {key: system[key] for key in shared}
+
+
+def test_an_image_that_opencv_gives_up_is_one_line_and_the_others_are_done(
+    models, scans, tmp_path, capsys, monkeypatch
+):
+    read = StandIn.__call__
+
+    def fails_on_the_dark(self, images):
+        if any(image[0, 0, 0] < 50 for image in images):
+            raise cv2.error("(-4:Insufficient memory)\n in function 'x'")
+        return read(self, images)
+
+    monkeypatch.setattr(StandIn, "__call__", fails_on_the_dark)
+    out = tmp_path / "out"
+    assert main(["predict", f"images={scans}", f"output={out}", *models]) == 1
+    lines = [json.loads(line) for line in (out / "predictions.jsonl").read_text().splitlines()]
+    assert sum("error" in line for line in lines) == 1
+    assert sum("texts" in line for line in lines) == len(lines) - 1 > 0
+    assert "Insufficient memory" in capsys.readouterr().err
+
+
+def test_shares_lie_between_0_and_1(models, scans, tmp_path, capsys):
+    assert main(["predict", f"images={scans}", f"output={tmp_path / 'out'}", *models, "drop_score=7"]) == 2
+    assert "drop_score=7: give a number from 0 to 1" in capsys.readouterr().err
