@@ -184,9 +184,7 @@ def _open_pdf(path: Path) -> pypdfium2.PdfDocument:
     if not path.is_file() or path.stat().st_size == 0:
         read_bytes(path)  # says what is the matter
     try:
-        return pdfium.PdfDocument(
-            path
-        )  # not its bytes: each page is drawn anew
+        return pdfium.PdfDocument(path)  # not its bytes: each page is drawn anew
     except pdfium.PdfiumError as error:
         reason = "it asks for a password" if "assword" in str(error) else "damaged, or no PDF"
         raise UnusableSample(f"PDF cannot be opened ({reason})") from None
