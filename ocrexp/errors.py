@@ -1,4 +1,6 @@
-"""Errors meant for the user: one line that says what is wrong, where, and the mend."""
+"""Errors meant for the user: one line that says where, what is wrong, and what to do."""
+
+from __future__ import annotations
 
 
 class OcrexpError(Exception):
@@ -51,3 +53,17 @@ def explain_import_error(error: ImportError) -> str | None:
     if name in extras:
         return f"{name} is not installed: pip install 'ocrexp[{extras[name]}]'"
     return None
+
+
+def printable(text: str) -> str:
+    """The text with control, format and undecodable characters written as escapes, for the screen and for log lines.
+
+    File names, labels and configuration values come from strangers: a terminal would obey the escape codes in them.
+    Line ends become `\\n`, so that a message stays one line. Joiners within words (U+200C, U+200D) stay.
+    """
+    return "".join(
+        character
+        if character.isprintable() or character in "\u200c\u200d\u3000\u00a0"
+        else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )

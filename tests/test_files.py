@@ -1,0 +1,57 @@
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from ocrexp.errors import printable
+from ocrexp.files import claim_folder, claimed, leftovers, replacing, temporary_name, write_bytes, write_json
+
+
+def test_a_file_is_replaced_whole_and_nothing_else_is_left(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    write_json(path, {"a": "é"})
+    write_json(path, {"a": "你"}, sync=True)
+    assert path.read_text(encoding="utf-8") == '{\n "a": "你"\n}\n'
+    assert [path.name for path in tmp_path.iterdir()] == ["x.json"]
+
+
+def test_a_failed_write_keeps_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    write_bytes(path, b"old")
+    with pytest.raises(RuntimeError), replacing(path) as temporary:
+        temporary.write_bytes(b"half")
+        raise RuntimeError
+    assert path.read_bytes() == b"old" and [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+def test_a_name_at_the_limit_of_the_file_system_can_be_written(tmp_path: Path) -> None:
+    write_bytes(tmp_path / ("é" * 127), b"1")
+    assert (tmp_path / ("é" * 127)).read_bytes() == b"1"
+
+
+def test_leftovers_are_those_of_processes_that_ended(tmp_path: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    (tmp_path / f".a.{ended.pid}.tmp").touch()
+    temporary_name(tmp_path / "b").touch()
+    (tmp_path / "c.tmp").touch()
+    assert [path.name for path in leftovers(tmp_path)] == [f".a.{ended.pid}.tmp"]
+
+
+def test_each_of_many_claims_at_once_gets_a_folder_of_its_own(tmp_path: Path) -> None:
+    got: list[Path] = []
+    threads = [threading.Thread(target=lambda: got.append(claim_folder(tmp_path / "deep" / "run"))) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(got)) == 20 and tmp_path / "deep" / "run" in got and tmp_path / "deep" / "run_20" in got
+    assert not claimed(got[0])
+
+
+def test_escape_codes_are_shown_and_letters_stay() -> None:
+    assert printable("a\x1b]0;b\x07.jpg\n") == "a\\x1b]0;b\\x07.jpg\\n"
+    assert printable("é 你好 नमस्ते") == "é 你好 नमस्ते"
+    assert printable("\udce4\u202e") == "\\udce4\\u202e"
