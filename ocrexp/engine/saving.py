@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import paddle
 
 from ocrexp import __version__
@@ -16,11 +17,12 @@ from ocrexp.engine.callbacks.base import Callback
 from ocrexp.engine.checkpoint import BEST, CheckpointSet, CheckpointStore
 from ocrexp.engine.state import TrainState
 from ocrexp.engine.step import Stepper
-from ocrexp.engine.weights import fill, read_paddle
-from ocrexp.errors import CheckpointError
+from ocrexp.engine.weights import fill
+from ocrexp.errors import CheckpointError, printable
 from ocrexp.loggers.group import LoggerGroup
 from ocrexp.optim.ema import WeightAverage
 from ocrexp.optim.optimizers import parameter_names
+from ocrexp.weights.reader import first_nonfinite, read_optimizer, read_parameters
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +88,17 @@ class Saver:
 
         Raises CheckpointError where this run is not the one that saved the set.
         """
-        states = found.states
+        try:
+            return self._restore(found, found.states)
+        except (KeyError, TypeError, ValueError, AttributeError, AssertionError) as error:
+            # The file's sums agree, so its writer put other values there than a run does.
+            reason = printable(str(error).splitlines()[0]) if str(error) else ""
+            raise CheckpointError(
+                f"{found.path('pdstates')}: contains no states of this run ({type(error).__name__}: {reason[:80]}); "
+                f"start a new run with model.pretrained={found.path('pdparams')} instead"
+            ) from error
+
+    def _restore(self, found: CheckpointSet, states: dict[str, Any]) -> tuple[TrainState, dict[str, Any]]:
         for key, value in vars(self._identity).items():
             if states[key] != value:
                 was, now = _difference(states[key], value)
@@ -95,9 +107,11 @@ class Saver:
                     f"start a new run with model.pretrained={found.path('pdparams')} instead"
                 )
         weights = found.path("pdparams")
-        fill(self._model.state_dict(), read_paddle(weights), str(weights))
+        fill(self._model.state_dict(), read_parameters(weights), str(weights))
         renamed = {states["parameter_names"][key]: name for key, name in parameter_names(self._model).items()}
-        self._stepper.optimizer.set_state_dict(rename_accumulators(read_paddle(found.path("pdopt")), renamed))
+        optimizer = rename_accumulators(read_optimizer(found.path("pdopt")), renamed)
+        check_optimizer(self._model, optimizer, str(found.path("pdopt")))
+        self._stepper.optimizer.set_state_dict(as_tensors(optimizer))
         if self._average and states["average"] is not None:
             self._average.load_state_dict(states["average"])
         if self._stepper.scaler and states["scaler"] is not None:
@@ -154,6 +168,45 @@ def rename_accumulators(optimizer_state: dict[str, Any], renamed: Mapping[str, s
         inner = rename_accumulators(value, renamed) if isinstance(value, dict) else value
         result[new_name(key)] = inner
     return result
+
+
+def check_optimizer(model: paddle.nn.Layer, state: Mapping[str, Any], source: str) -> None:
+    """Raises CheckpointError, in one line, where an optimizer's state is not that of the model's parameters.
+
+    Each array must carry a parameter's name and its shape, or hold one value (the powers of Adam's betas), in float32
+    or in the parameter's own precision.
+    """
+    shapes = {parameter.name: list(parameter.shape) for parameter in model.parameters()}
+    own = {parameter.name: str(parameter.numpy().dtype) for parameter in model.parameters()}
+    advice = "it belongs to another model; restore the file from a copy, or start a new run with model.pretrained"
+    for key, value in state.items():
+        if isinstance(value, Mapping) and key == "master_weights":
+            check_optimizer(model, value, source)
+        if not isinstance(value, np.ndarray):
+            continue
+        owner = max((name for name in shapes if key == name or key.startswith(f"{name}_")), key=len, default=None)
+        if owner is None:
+            raise CheckpointError(f"{source}: {printable(key)} is of no parameter of the model; {advice}")
+        if list(value.shape) != shapes[owner] and value.size != 1:
+            raise CheckpointError(
+                f"{source}: {printable(key)} has shape {list(value.shape)}, expected {shapes[owner]}; {advice}"
+            )
+        if str(value.dtype) not in ("float32", own[owner]):
+            raise CheckpointError(f"{source}: {printable(key)} has type {value.dtype}, expected {own[owner]}; {advice}")
+    if bad := first_nonfinite({key: value for key, value in state.items() if isinstance(value, np.ndarray)}):
+        raise CheckpointError(f"{source}: {bad}; resume from an earlier checkpoint")
+
+
+def as_tensors(state: Mapping[str, Any]) -> dict[str, Any]:
+    """An optimizer's state with its arrays as tensors on the device, as paddle gives it."""
+    return {
+        key: as_tensors(value)
+        if isinstance(value, Mapping)
+        else paddle.to_tensor(value)
+        if isinstance(value, np.ndarray)
+        else value
+        for key, value in state.items()
+    }
 
 
 def _difference(was: Any, now: Any) -> tuple[Any, Any]:

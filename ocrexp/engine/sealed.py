@@ -1,14 +1,13 @@
 """The states file of a checkpoint: plain values and arrays with a checksum, safe to read whoever wrote it.
 
 It is a pickle of numbers, strings, bytes, lists and dicts alone (arrays as dtype, shape and bytes) followed by its own
-SHA-256. It is read by an unpickler that refuses everything else, so a file from a stranger cannot run code;
+SHA-256. It is read without unpickling (see `ocrexp.weights.pickles`), so a file from a stranger cannot run code;
 `pickle.load` reads it too.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import pickle
 from pathlib import Path
@@ -16,7 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from ocrexp.errors import CheckpointError
+from ocrexp.errors import CheckpointError, printable
+from ocrexp.weights.pickles import NotPlain, read_pickle
+from ocrexp.weights.reader import read_content
 
 _SEAL = b"\nsha256:"
 _ARRAY = "__array__"
@@ -29,25 +30,31 @@ def seal_states(states: dict[str, Any]) -> bytes:
 
 
 def read_states(path: Path) -> dict[str, Any]:
-    """A states file's content. Raises CheckpointError when its sum does not agree or it holds anything but values."""
-    data = path.read_bytes()
-    payload, seal, digest = data.rpartition(_SEAL)
+    """A states file's content. Raises CheckpointError when its checksum differs or it holds anything but values."""
+    payload, seal, digest = read_content(path).rpartition(_SEAL)
     if not seal or hashlib.sha256(payload).hexdigest().encode() != digest:
-        raise CheckpointError(f"{path.name} is cut short or altered (its sum does not agree)")
+        raise CheckpointError(f"{path.name} is truncated or corrupted (checksum mismatch)")
     try:
-        states = _unplain(_PlainUnpickler(io.BytesIO(payload)).load())
-    except Exception as error:  # the unpickler raises whatever a made-up file leads it to
-        raise CheckpointError(f"{path.name}: {error}") from error
-    if not isinstance(states, dict) or not {"files", "global_step", "serial"} <= states.keys():
-        raise CheckpointError(f"{path.name} holds no states of a run")
+        states = _Unplain(len(payload)).value(read_pickle(payload))
+    except (NotPlain, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path.name}: {printable(str(error))}") from None
+    if not isinstance(states, dict) or not _of_a_run(states):
+        raise CheckpointError(f"{path.name} contains no states of a run")
     return states
 
 
-class _PlainUnpickler(pickle.Unpickler):
-    def find_class(self, module_name: str, global_name: str) -> Any:
-        raise pickle.UnpicklingError(
-            f"refused to load {module_name}.{global_name}: a states file holds plain values only"
+def _of_a_run(states: dict[str, Any]) -> bool:
+    """Whether the entries are there that every reader of a set relies on."""
+    files = states.get("files")
+    return (
+        type(states.get("global_step")) is int
+        and type(states.get("serial")) is int
+        and isinstance(files, dict)
+        and all(
+            isinstance(entry, dict) and type(entry.get("sha256")) is str and type(entry.get("bytes")) is int
+            for entry in (files.get("pdparams"), files.get("pdopt"))
         )
+    )
 
 
 def plain(value: Any, where: str) -> Any:
@@ -67,12 +74,21 @@ def plain(value: Any, where: str) -> Any:
     raise TypeError(f"{where} is a {type(value).__name__}: a checkpoint's states hold plain values and arrays only")
 
 
-def _unplain(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_unplain(item) for item in value]
-    if isinstance(value, dict):
-        if value.keys() == {_ARRAY}:
-            dtype, shape, data = value[_ARRAY]
-            return np.frombuffer(data, dtype=np.dtype(dtype)).reshape(shape).copy()
-        return {key: _unplain(item) for key, item in value.items()}
-    return value
+class _Unplain:
+    """Puts arrays back in their places; together they take no more bytes than the file has."""
+
+    def __init__(self, size: int) -> None:
+        self._left = size
+
+    def value(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return [self.value(item) for item in value]
+        if isinstance(value, dict):
+            if value.keys() == {_ARRAY}:
+                dtype, shape, data = value[_ARRAY]
+                self._left -= len(data)
+                if self._left < 0:
+                    raise ValueError("it repeats its contents until they exceed its size")
+                return np.frombuffer(data, dtype=np.dtype(dtype)).reshape(shape).copy()
+            return {key: self.value(item) for key, item in value.items()}
+        return value

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import paddle
 
 from ocrexp.engine.checkpoint import STATES
 from ocrexp.engine.sealed import read_states
-from ocrexp.errors import CheckpointError
+from ocrexp.errors import CheckpointError, printable
+from ocrexp.weights.reader import first_nonfinite, read_parameters
 
 logger = logging.getLogger(__name__)
 
 
 def load_weights(model: paddle.nn.Layer, path: Path) -> None:
     """Fill the whole model from a .pdparams file. Raises CheckpointError where names or shapes do not fit."""
-    fill(model.state_dict(), read_paddle(path), str(path))
+    fill(model.state_dict(), read_parameters(path), str(path))
 
 
 def states_beside(weights: Path) -> dict[str, Any]:
@@ -48,29 +51,45 @@ def load_evaluated(model: paddle.nn.Layer, path: Path) -> bool:
     return True
 
 
-def read_paddle(path: Path) -> dict[str, Any]:
-    """What `paddle.save` wrote. Raises CheckpointError for a file that is not such a one."""
-    try:
-        content = paddle.load(str(path))
-    except Exception as error:  # pickle raises whatever the damaged bytes lead to
-        raise CheckpointError(
-            f"{path} cannot be read ({type(error).__name__}): it is cut short or no weights file"
-        ) from error
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{path} holds no dict of weights")
-    return content
-
-
 @paddle.no_grad()
-def fill(tensors: dict[str, paddle.Tensor], values: dict[str, Any], source: str) -> None:
-    """Copy values into tensors of the same names and shapes, changing the dtype where it differs."""
+def fill(tensors: dict[str, paddle.Tensor], values: Mapping[str, Any], source: str) -> None:
+    """Copy arrays into tensors of the same names and shapes, changing the precision where it differs.
+
+    Raises CheckpointError, before anything is copied, where names, shapes or kinds of numbers do not fit, or where a
+    value is not finite.
+    """
+    check_fit(tensors, values, source)
+    for name, tensor in tensors.items():
+        tensor.set_value(paddle.to_tensor(values[name]).astype(tensor.dtype))
+
+
+def check_fit(tensors: Mapping[str, paddle.Tensor], values: Mapping[str, Any], source: str) -> None:
+    """Raises CheckpointError, in one line, unless `values` are arrays that fit the tensors."""
+    if not isinstance(values, Mapping) or not all(isinstance(value, np.ndarray) for value in values.values()):
+        raise CheckpointError(f"{source} does not fit the model: it contains no named arrays; use another checkpoint")
     missing, surplus = sorted(tensors.keys() - values.keys()), sorted(values.keys() - tensors.keys())
-    shapes = [name for name in tensors.keys() & values.keys() if list(values[name].shape) != list(tensors[name].shape)]
-    for names, what in ((missing, "lacks"), (surplus, "has, and the model has not,"), (shapes, "has another shape of")):
+    both = sorted(tensors.keys() & values.keys())
+    shapes = [name for name in both if list(values[name].shape) != list(tensors[name].shape)]
+    kinds = [name for name in both if values[name].dtype.kind not in _kinds(tensors[name])]
+    for names, what in (
+        (missing, "missing parameter"), (surplus, "unexpected parameter"), (shapes, "another shape of"),
+        (kinds, "another type of numbers in"),
+    ):  # fmt: skip
         if names:
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            raise CheckpointError(f"{source} does not fit the model: it {what} {names[0]}{more}")
-    for name, tensor in tensors.items():
-        value = values[name]
-        value = value if isinstance(value, paddle.Tensor) else paddle.to_tensor(value)
-        tensor.set_value(value.astype(tensor.dtype))
+            name, found = names[0], ""
+            if names is shapes:
+                found = f" ({list(values[name].shape)}, expected {list(tensors[name].shape)})"
+            elif names is kinds:
+                found = f" ({values[name].dtype}, expected {str(tensors[name].dtype).rpartition('.')[2]})"
+            raise CheckpointError(
+                f"{source} does not fit the model: {what} {printable(name)}{found}{more}; check model and its values, "
+                "or use another checkpoint"
+            )
+    if bad := first_nonfinite(values):
+        raise CheckpointError(f"{source}: {bad}; use an earlier checkpoint")
+
+
+def _kinds(tensor: paddle.Tensor) -> str:
+    """Kinds of NumPy's numbers that a tensor takes: floats in any precision, or whole numbers."""
+    return "f" if tensor.is_floating_point() else "iub"

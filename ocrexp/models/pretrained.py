@@ -5,22 +5,19 @@ from __future__ import annotations
 import difflib
 import logging
 import os
-import pickle
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
 
 import numpy as np
-import numpy.typing as npt
 from paddle import nn
 
 from ocrexp.errors import CheckpointError, ConfigError
 from ocrexp.models.layers import is_batch_norm
+from ocrexp.weights.reader import Arrays, first_nonfinite, read_parameters
 
 _log = logging.getLogger(__name__)
 
-Arrays = dict[str, npt.NDArray[Any]]
 _SHOWN = 3  # names listed of each kind of what did not fit
 
 
@@ -81,6 +78,12 @@ def load_pretrained(
 
     fitting = {name: value for name, value in renamed.items() if shapes.get(name) == value.shape}
     for name, value in fitting.items():
+        if value.dtype.kind not in ("f" if state[name].is_floating_point() else "iub"):
+            expected = str(state[name].dtype).rpartition(".")[2]
+            raise CheckpointError(f"{file}: {name} has type {value.dtype}, expected {expected}; use another file")
+    if bad := first_nonfinite(fitting):
+        raise CheckpointError(f"{file}: {bad}; use another file of weights")
+    for name, value in fitting.items():
         state[name].set_value(value.astype(str(state[name].dtype).rpartition(".")[2]))
     coverage = Coverage(
         parts=_count(shapes, fitting),
@@ -135,79 +138,6 @@ def freeze(model: nn.Layer, parts: Iterable[str]) -> None:
 def is_frozen_norm(layer: nn.Layer) -> bool:
     """Whether `layer` is a batch norm that `freeze` has fixed (it must not become a synchronised one)."""
     return is_batch_norm(layer) and bool(getattr(layer, "_use_global_stats", False))
-
-
-def read_parameters(path: str | os.PathLike[str]) -> Arrays:
-    """The arrays of a `.pdparams` file, by name.
-
-    Such a file is a pickle; only arrays and plain containers are taken from it, so that reading runs no foreign code.
-
-    Raises:
-        CheckpointError: not readable, damaged, or no set of named arrays.
-    """
-    file = Path(path)
-    try:
-        with file.open("rb") as stream:
-            loaded = _ArrayUnpickler(stream, encoding="latin1").load()
-    except OSError as error:
-        raise CheckpointError(f"{file}: cannot be read ({error.strerror})") from None
-    # A damaged pickle raises whatever its damaged instructions lead to.
-    except Exception as error:
-        reason = str(error).splitlines()[0][:80] if str(error) else type(error).__name__
-        raise CheckpointError(f"{file}: damaged or no .pdparams file ({reason}); fetch or save it again") from None
-    if not isinstance(loaded, dict):
-        raise CheckpointError(f"{file}: holds a {type(loaded).__name__}, not named arrays; give a .pdparams file")
-    arrays: Arrays = {}
-    for name, value in loaded.items():
-        array = value[1] if isinstance(value, tuple) and len(value) == 2 else value
-        if isinstance(name, str) and isinstance(array, np.ndarray):
-            arrays[name] = _from_bfloat16(array)
-    if not arrays:
-        raise CheckpointError(f"{file}: holds no arrays; give a .pdparams file")
-    return arrays
-
-
-class _ArrayUnpickler(pickle.Unpickler):
-    """Rebuilds numpy arrays and plain containers; refuses anything else."""
-
-    _ALLOWED = frozenset(
-        {
-            ("numpy", "ndarray"),
-            ("numpy", "dtype"),
-            ("numpy.core.multiarray", "_reconstruct"),
-            ("numpy._core.multiarray", "_reconstruct"),
-            ("numpy.core.multiarray", "scalar"),
-            ("numpy._core.multiarray", "scalar"),
-            ("numpy._core.numeric", "_frombuffer"),
-            ("numpy.core.numeric", "_frombuffer"),
-            ("collections", "OrderedDict"),
-            ("_codecs", "encode"),
-            ("builtins", "tuple"),
-            ("builtins", "set"),
-        }
-    )
-
-    def __init__(self, stream: IO[bytes], encoding: str) -> None:
-        super().__init__(stream, encoding=encoding)
-
-    def find_class(self, module: str, name: str) -> Any:
-        if name == "eval" and module in ("builtins", "__builtin__"):
-            # paddle writes a tensor inside a container as eval("data", {"data": array}).
-            return _named_value
-        if (module, name) not in self._ALLOWED:
-            raise pickle.UnpicklingError(f"it holds a {module}.{name}")
-        return super().find_class(module, name)
-
-
-def _named_value(name: str, values: dict[str, Any]) -> Any:
-    return values[name]
-
-
-def _from_bfloat16(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """numpy has no bfloat16: paddle stores its bits as uint16."""
-    if array.dtype != np.uint16:
-        return array
-    return (array.astype(np.uint32) << 16).view(np.float32)
 
 
 def find_pretrained(path: str | os.PathLike[str]) -> Path:

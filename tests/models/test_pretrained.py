@@ -14,7 +14,8 @@ from ocrexp.models.backbones.resnet_vd import ResNetVd
 from ocrexp.models.heads.db import DBHead
 from ocrexp.models.model import OCRModel
 from ocrexp.models.necks.db_fpn import DBFPN
-from ocrexp.models.pretrained import freeze, load_pretrained, read_parameters
+from ocrexp.models.pretrained import freeze, load_pretrained
+from ocrexp.weights.reader import read_parameters
 
 
 def model(scale: float = 0.35, fpn: int = 24) -> OCRModel:

@@ -1,0 +1,1 @@
+"""Weights, optimizer and states files: one reader that builds plain values and NumPy arrays only."""
