@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict
@@ -159,13 +159,14 @@ class ZeroEvidence:
 
     `losses` are those of the last logging interval (`train/loss`, `train/loss_<part>`); `empty_share` of the training
     samples looked at had nothing to learn (None: batches do not tell); `passed_over` steps were left out because their
-    loss was not finite.
+    loss was not finite; `hints` are what the configuration tells.
     """
 
     result: EvalResult
     losses: dict[str, float] = field(default_factory=dict)
     empty_share: float | None = None
     passed_over: int = 0
+    hints: Sequence[str] = ()
 
 
 class Metric(Protocol):

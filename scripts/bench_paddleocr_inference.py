@@ -1,7 +1,7 @@
 """PaddleOCR 3.7's TextDetection, TextRecognition and PaddleOCR as a process that `ocrexp bench what=[inference]` times.
 
 Run by the Python of an environment that has `paddleocr==3.7` and `paddlepaddle`; it reads requests from standard input
-(see ocrexp/deploy/bench_worker.py) and needs no network: models are folders.
+(see ocrexp/bench/worker.py) and needs no network: models are folders.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("PADDLE_PDX_DISABLE_MODEL_SOURCE_CHECK", "True")
-WORKER = Path(__file__).resolve().parent.parent / "ocrexp" / "deploy" / "bench_worker.py"
+WORKER = Path(__file__).resolve().parent.parent / "ocrexp" / "bench" / "worker.py"
 
 
 def load_worker() -> Any:

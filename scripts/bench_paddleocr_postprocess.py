@@ -25,8 +25,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from ocrexp.metrics.bench import drawn_boxes, time_metric
-from ocrexp.postprocess.bench import BOX_THRESH, THRESH, UNCLIP_RATIO, drawn_map, time_postprocess
+from ocrexp.bench.metric import drawn_boxes, time_metric
+from ocrexp.bench.postprocess import BOX_THRESH, THRESH, UNCLIP_RATIO, drawn_map, time_postprocess
 
 
 def median_ms(call: Callable[[], Any], repeats: int) -> float:

@@ -1,7 +1,7 @@
 """RapidOCR 3.10's detector, recogniser and whole system as a process that `ocrexp bench what=[inference]` times.
 
 Run by the Python of an environment that has `rapidocr` and `onnxruntime`; it reads requests from standard input (see
-ocrexp/deploy/bench_worker.py) and needs no network: models are .onnx files, or folders with inference.onnx.
+ocrexp/bench/worker.py) and needs no network: models are .onnx files, or folders with inference.onnx.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-WORKER = Path(__file__).resolve().parent.parent / "ocrexp" / "deploy" / "bench_worker.py"
+WORKER = Path(__file__).resolve().parent.parent / "ocrexp" / "bench" / "worker.py"
 
 
 def load_worker() -> Any:

@@ -29,9 +29,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from ocrexp.bench.peers import Worker, equal_boxes, image_files
 from ocrexp.data.transforms.rec_resize import RecResize
 from ocrexp.deploy import TextDetector, TextRecognizer
-from ocrexp.deploy.bench import Worker, equal_boxes, image_files
 from ocrexp.environment import untouched
 
 SCRIPTS = Path(__file__).resolve().parent

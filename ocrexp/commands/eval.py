@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from ocrexp.data.charset import Charset
+    from ocrexp.tasks.base import Task
     from ocrexp.types import DataSource, EvalResult
 
 log = logging.getLogger(__name__)
@@ -91,7 +92,7 @@ def evaluate(
         build_model,
         build_postprocess,
         build_source,
-        nothing_found,
+        task_of,
     )
     from ocrexp.engine.distributed import set_device
     from ocrexp.engine.evaluator import Evaluator
@@ -105,6 +106,7 @@ def evaluate(
     model = build_model(config, charset)
     if load_evaluated(model, weights):
         log.info("weights: the averages of %s, as in the run", weights)
+    task = task_of(config)
     loader = build_eval_loader(config, source)
     try:
         evaluator = Evaluator(
@@ -113,14 +115,14 @@ def evaluate(
             build_metric(config),
             limit_batches=config.trainer.limit_val_batches,
             keep_samples=max(pictures, SHEET) if pictures else 0,
-            nothing=nothing_found(config),
+            nothing=task.nothing_found,
         )
         result = evaluator.run(model)
     finally:
         loader.close()
     if pictures and folder is not None:
         node = OmegaConf.select(config, "callbacks.pictures")
-        write_pictures(result, pictures, folder / "plots" / "eval", build(node).draw if node else None)
+        write_pictures(task, result, pictures, folder / "plots" / "eval", build(node).draw if node else None)
     return result, source.fingerprint()
 
 
@@ -144,23 +146,23 @@ def _charset(config: DictConfig, source: DataSource, weights: Path) -> Charset |
     return saved
 
 
-def write_pictures(result: EvalResult, limit: int, folder: Path, draw: Any = None) -> None:
+def write_pictures(task: Task, result: EvalResult, limit: int, folder: Path, draw: Any = None) -> None:
     """Draw kept samples, ground truth beside prediction, and what else the evaluation has to show.
 
-    `draw(sample)` is that of `callbacks.pictures`; None draws what the predictions ask for.
+    `draw(sample)` is that of `callbacks.pictures`; None draws as the task does.
     """
-    from ocrexp.report.evaluation import Drawn, draw_samples, write_report
+    from ocrexp.report.evaluation import Drawn
     from ocrexp.report.files import write_picture
 
     folder.mkdir(parents=True, exist_ok=True)
     pictures = (
-        draw_samples(result, limit)
+        task.draw_samples(result, limit)
         if draw is None
         else [Drawn(draw(sample), "", Path(sample.path).stem) for sample in result.samples[:limit]]
     )
     for number, drawn in enumerate(pictures):
         write_picture(folder / f"{number:02d}_{drawn.name}.jpg", drawn.picture)
-    write_report(result, folder)
+    task.write_report(result, folder)
     log.info("pictures: %s", folder)
 
 

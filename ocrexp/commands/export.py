@@ -112,7 +112,7 @@ def write_formats(source: Source, description: Description, folders: dict[str, P
 
     with tempfile.TemporaryDirectory(prefix="ocrexp_export_") as scratch:
         model = source.model()
-        shape = input_shape(model, source.config)
+        shape = input_shape(model, source.config, source.task)
         paddle_folder = folders.get("paddle", Path(scratch))
         if "paddle" in folders or "onnx" in folders:
             began = time.perf_counter()
@@ -131,9 +131,9 @@ def write_formats(source: Source, description: Description, folders: dict[str, P
 
 def compare(source: Source, folders: dict[str, Path], settings: DictConfig) -> Outcome:
     """The parity gate over the formats in their folders."""
-    from ocrexp.deploy.export.comparison import Rules
     from ocrexp.deploy.export.parity import Gate
     from ocrexp.deploy.export.samples import validation_samples
+    from ocrexp.tasks.gate import Rules
 
     parity = settings.parity
     rules = Rules(

@@ -161,8 +161,9 @@ def build_trainer(run_dir: Path, config: DictConfig, *, resume: bool = False) ->
     model = build.build_model(config, charset)
     train_loader = build.build_train_loader(config, source, rank, world_size, charset, model)
     eval_loader = build.build_eval_loader(config, source, rank, world_size)
+    task, facts = build.task_of(config), build.run_facts(config, source, charset, model)
     if rank == 0:
-        for line in [*source.report(), *build.label_lines(config, source, charset, model)]:
+        for line in [*source.report(), *task.label_lines(facts)]:
             build.log.warning("%s", line)
     plan = RunPlan.make(settings, len(train_loader))
 
@@ -174,7 +175,7 @@ def build_trainer(run_dir: Path, config: DictConfig, *, resume: bool = False) ->
         build.build_postprocess(config, charset),
         build.build_metric(config),
         limit_batches=settings.limit_val_batches,
-        nothing=build.nothing_found(config),
+        nothing=task.nothing_found,
     )
     job = read_job(run_dir)
     fingerprint = source.fingerprint() | ({} if charset is None else {"charset": charset.fingerprint})
@@ -200,7 +201,8 @@ def build_trainer(run_dir: Path, config: DictConfig, *, resume: bool = False) ->
         fingerprints=fingerprint,
         extras={} if charset is None else {"charset": charset.saved()},
         sample_name=train_loader.pipeline.describe,
-        causes=build.zero_metric_causes(config, source, charset, model),
+        task=task,
+        causes=build.zero_metric_causes(config, facts),
     )
     if resume:
         trainer.restore(CheckpointStore(run_dir).load_for_resume())

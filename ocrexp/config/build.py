@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import logging
 from collections.abc import Callable, Mapping
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from ocrexp.models.model import OCRModel
     from ocrexp.models.pretrained import Arrays
     from ocrexp.optim.schedules import Schedule
+    from ocrexp.tasks.base import RunFacts, Task
     from ocrexp.types import DataSource, Metric, Postprocess, Transform, ZeroEvidence
 
 log = logging.getLogger(__name__)
@@ -187,9 +189,11 @@ def build_train_loader(
 
     transforms = train_transforms(config, charset)
     pipeline = TrainPipeline(source.train_records(), transforms, config.seed)
+    task = task_of(config)
     loader = make(
         pipeline,
-        task=config.task,
+        collate=task.collate_train,
+        several_sizes=task.several_sizes,
         ratios=None if config.get("overfit") else config.dataset.get("ratios"),
         seed=config.seed,
         rank=rank,
@@ -202,36 +206,14 @@ def build_train_loader(
     return loader
 
 
-def label_lines(config: DictConfig, source: DataSource, charset: Charset | None, model: OCRModel) -> list[str]:
-    """What is wrong with a recogniser's labels, before it trains on them; raises DataError if none can be used."""
-    if charset is None:
-        return []
-    from ocrexp.data.label_check import check_labels, check_val_labels
-    from ocrexp.models.steps import ctc_steps
-
-    height, width = config.model.image_shape
-
-    def steps(width: int) -> int | None:
-        try:
-            return ctc_steps(model, (height, width))
-        except (ConfigError, ValueError):  # paddle raises ValueError for a size that a layer cannot take
-            return None
-
-    targets = _with_charset(build(config.targets), charset)
-    one_width = None if config.loader.multi_scale else width  # else the widths follow the images
-    lines = check_labels(
-        source.train_records(), charset, targets.kinds, targets.max_text_length, steps, one_width
-    )  # fmt: skip
-    return [*lines, *check_val_labels(source.val_records(), charset)]
-
-
 def build_eval_loader(config: DictConfig, source: DataSource, rank: int = 0, world_size: int = 1) -> Loader:
     """Batches for evaluation, in list order, each image once over all processes."""
     from ocrexp.data.dataset import EvalPipeline
     from ocrexp.data.loaders import build_eval_loader as make
 
     pipeline = EvalPipeline(source.val_records(), list(named(config.get("preprocess")).values()))
-    return make(pipeline, task=config.task, rank=rank, world_size=world_size, **_loader(config))
+    collate = task_of(config).collate_eval
+    return make(pipeline, collate=collate, rank=rank, world_size=world_size, **_loader(config))
 
 
 def _loader(config: DictConfig) -> dict[str, Any]:
@@ -244,13 +226,19 @@ def build_metric(config: DictConfig) -> Metric:
     return metric
 
 
-def nothing_found(config: DictConfig) -> Callable[[], Any]:
-    """What stands for the prediction of an image that could not be read."""
-    from ocrexp.types import DetPrediction, RecPrediction
+def task_of(config: DictConfig) -> Task:
+    """The object of the task that `config.task` names."""
+    from ocrexp.tasks.find import find_task
 
-    if config.task == "rec":
-        return functools.partial(RecPrediction, "", 0.0)
-    return functools.partial(DetPrediction, [], [])
+    return find_task(str(config.task))
+
+
+def run_facts(config: DictConfig, source: DataSource, charset: Charset | None, model: OCRModel) -> RunFacts:
+    """What the task may look at of a run."""
+    from ocrexp.tasks.base import RunFacts
+
+    targets = _with_charset(build(config.targets), charset)
+    return RunFacts(container(config), source, model, targets, charset)
 
 
 def build_postprocess(config: DictConfig, charset: Charset | None = None) -> Postprocess:
@@ -298,34 +286,15 @@ def build_schedule(config: DictConfig, lr: float, plan: RunPlan) -> Schedule:
     return schedule
 
 
-def zero_metric_causes(
-    config: DictConfig, source: DataSource, charset: Charset | None, model: OCRModel
-) -> Callable[[ZeroEvidence], list[str]]:
-    """What the task's module says of a metric that stays 0."""
-    from ocrexp.report.causes import detection_causes, recognition_causes
-
-    hints = _zero_metric_hints(config)
-    if charset is None:
-        return functools.partial(detection_causes, hints=hints)
-    head = model.coverage.parts.get("head") if model.coverage else None
-    return functools.partial(
-        recognition_causes,
-        hints=hints,
-        charset=charset,
-        labels=lambda: [(text, record.source) for record in source.val_records() for text in record.texts],
-        head_share=head.share if head else None,
-    )
-
-
-def _zero_metric_hints(config: DictConfig) -> list[str]:
+def zero_metric_causes(config: DictConfig, facts: RunFacts) -> Callable[[ZeroEvidence], list[str]]:
+    """What the task says of a metric that stays 0."""
     hints = []
     if not config.model.pretrained:
         hints.append("model.pretrained is null: training from random weights takes many more steps")
     if config.model.freeze:
         hints.append(f"model.freeze={list(config.model.freeze)}: these parts do not learn")
-    if "box_thresh" in config.postprocess:
-        hints.append(f"postprocess.box_thresh={config.postprocess.box_thresh} drops every region that scores less")
-    return hints
+    task = task_of(config)
+    return lambda evidence: task.zero_causes(dataclasses.replace(evidence, hints=hints), facts)
 
 
 def container(config: DictConfig) -> dict[str, Any]:

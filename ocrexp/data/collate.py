@@ -13,13 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ocrexp.errors import DataError
-from ocrexp.types import Batch, DetReference, RecReference, Sample
+from ocrexp.types import IMAGE_FACTS, Batch, Sample
 
 Empty = Callable[[tuple[int, ...], npt.DTypeLike], npt.NDArray[Any]]
 EvalBatch = list[Batch]
 Collate = Callable[[Sequence[Sample], Empty], Any]
-
-_DET_TARGETS = ("image", "shrink_map", "shrink_mask", "threshold_map", "threshold_mask")
 
 
 def stack(arrays: Sequence[npt.NDArray[Any]], empty: Empty) -> npt.NDArray[Any]:
@@ -30,75 +28,40 @@ def stack(arrays: Sequence[npt.NDArray[Any]], empty: Empty) -> npt.NDArray[Any]:
     return whole
 
 
-def collate_det_train(samples: Sequence[Sample], empty: Empty) -> Batch:
-    """`image` uint8 [N,H,W,3] BGR and those of the target maps [N,H,W] that the samples have, `index` int64 [N].
+# What a sample has beside its image and its targets; a collate of the task says what becomes of these.
+_FACTS = frozenset(
+    [
+        *("record", "index", "epoch", "encoded", "others", "unreadable", "polygons", "texts", "ignored", "shape"),
+        *("size", "length", *IMAGE_FACTS),
+    ]
+)
 
-    No sample at all gives an empty batch, so that ranks stay in step. Raises DataError where sizes differ.
+
+def stack_training(samples: Sequence[Sample], empty: Empty, one_size: str) -> Batch:
+    """`image` uint8 [N,H,W,3] BGR, every other array that the transforms put into the samples [N,…] (target maps,
+    labels), and `index` int64 [N].
+
+    No sample at all gives an empty batch, so that ranks stay in step. Raises DataError where sizes differ, with
+    `one_size` as what to do about images.
     """
     if not samples:
         return {}
-    _require_one_size(samples, "end augment with a crop to one size")
-    batch = _stacked(samples, [name for name in _DET_TARGETS if name in samples[0]], empty)
+    _require_one_size(samples, one_size)
+    targets = sorted(
+        name
+        for name, value in samples[0].items()
+        if name not in _FACTS and name != "image" and isinstance(value, np.ndarray)
+    )
+    batch: Batch = {"image": stack([sample["image"] for sample in samples], empty)}
+    for name in targets:
+        arrays = [sample[name] for sample in samples]  # type: ignore[literal-required]
+        if len({array.shape for array in arrays}) > 1:
+            raise DataError(
+                f"targets: {name} has different shapes in one batch ({arrays[0].shape} and others); pad it to one shape"
+            )
+        batch[name] = stack(arrays, empty)
     batch["index"] = _indices(samples)
     return batch
-
-
-def collate_rec_train(samples: Sequence[Sample], empty: Empty) -> Batch:
-    """`image` uint8 [N,H,W,3] BGR, `valid_width` int64 [N] (columns from the left that are no padding; all, where a
-    sample does not say), `valid_ratio` float32 [N], `label_KIND` int64 [N,L] for each kind that the samples have,
-    `length` int64 [N] (characters), `index` int64 [N].
-
-    No sample at all gives an empty batch, so that ranks stay in step. Raises DataError where sizes differ.
-    """
-    if not samples:
-        return {}
-    _require_one_size(samples, "end augment with resize: ${preprocess.resize}")
-    labels = sorted(name for name in samples[0] if name.startswith("label_"))
-    batch = _stacked(samples, ["image", *labels], empty)
-    batch.update(_valid(samples))
-    if "length" in samples[0]:
-        batch["length"] = np.array([sample["length"] for sample in samples], np.int64)
-    batch["index"] = _indices(samples)
-    return batch
-
-
-def collate_det_eval(samples: Sequence[Sample], empty: Empty) -> EvalBatch:
-    """Sub-batches of equal image shape, in the order of their first image, with `references` and `shape` float64 [n,4].
-
-    Unreadable images come last with `image` None.
-    """
-    batches = []
-    for group, batch in _by_shape(samples, empty):
-        batch["references"] = [
-            DetReference(list(s["polygons"]), [bool(ignored) for ignored in s["ignored"]], list(s["texts"]))
-            for s in group
-        ]
-        if batch["image"] is not None:
-            batch["shape"] = np.stack([sample["shape"] for sample in group]).astype(np.float64)
-        batches.append(batch)
-    return batches
-
-
-def collate_rec_eval(samples: Sequence[Sample], empty: Empty) -> EvalBatch:
-    """Sub-batches of equal image shape, in the order of their first image, with `references`, `valid_width` int64 [n]
-    and `valid_ratio` float32 [n].
-
-    Unreadable images come last with `image` None.
-    """
-    batches = []
-    for group, batch in _by_shape(samples, empty):
-        batch["references"] = [RecReference(sample["texts"][0]) for sample in group]
-        if batch["image"] is not None:
-            batch.update(_valid(group))
-        batches.append(batch)
-    return batches
-
-
-# task -> collate of training, collate of evaluation
-COLLATES: dict[str, tuple[Collate, Collate]] = {
-    "det": (collate_det_train, collate_det_eval),
-    "rec": (collate_rec_train, collate_rec_eval),
-}
 
 
 def _require_one_size(samples: Sequence[Sample], mend: str) -> None:
@@ -111,22 +74,19 @@ def _require_one_size(samples: Sequence[Sample], mend: str) -> None:
         )
 
 
-def _stacked(samples: Sequence[Sample], names: Sequence[str], empty: Empty) -> Batch:
-    return {name: stack([sample[name] for sample in samples], empty) for name in names}  # type: ignore[literal-required]
-
-
 def _indices(samples: Sequence[Sample]) -> npt.NDArray[np.int64]:
     return np.array([sample["index"] for sample in samples], np.int64)
 
 
-def _valid(samples: Sequence[Sample]) -> Batch:
+def valid_columns(samples: Sequence[Sample]) -> Batch:
+    """`valid_width` int64 [N] and `valid_ratio` float32 [N]; the whole width where a sample does not say."""
     return {
         "valid_width": np.array([s.get("valid_width", s["image"].shape[1]) for s in samples], np.int64),
         "valid_ratio": np.array([s.get("valid_ratio", 1.0) for s in samples], np.float32),
     }
 
 
-def _by_shape(samples: Sequence[Sample], empty: Empty) -> Iterator[tuple[list[Sample], Batch]]:
+def by_shape(samples: Sequence[Sample], empty: Empty) -> Iterator[tuple[list[Sample], Batch]]:
     """Samples grouped by image shape, and what the batch of a group always has."""
     groups: dict[tuple[int, ...] | None, list[Sample]] = {}
     for sample in samples:

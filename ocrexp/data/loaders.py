@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ocrexp.data.collate import COLLATES
+from ocrexp.data.collate import Collate
 from ocrexp.data.dataset import EvalPipeline, TrainPipeline
 from ocrexp.data.image_size import read_aspects
 from ocrexp.data.loader import Loader, Sampler
@@ -18,8 +18,6 @@ from ocrexp.data.multi_scale import MultiScaleSampler
 from ocrexp.data.sampler import EpochSampler, EvalSampler
 from ocrexp.environment import available_cores
 from ocrexp.errors import ConfigError
-
-TaskName = Literal["det", "rec"]
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +40,8 @@ def resolve_workers(num_workers: int | str, world_size: int = 1, most: int = _MO
 def build_train_loader(
     pipeline: TrainPipeline,
     *,
-    task: TaskName,
+    collate: Collate,
+    several_sizes: bool,
     ratios: Sequence[float] | None,
     seed: int,
     rank: int,
@@ -55,13 +54,16 @@ def build_train_loader(
     drop_last: bool,
     multi_scale: Mapping[str, Any] | None = None,
 ) -> Loader:
-    """The training loader of a `loader` node; `batch_size` is per rank, `task` says what a batch holds."""
+    """The training loader of a `loader` node; `batch_size` is per rank.
+
+    `several_sizes`: whether the task's batches may differ in image size, as `multi_scale` makes them.
+    """
     counts = np.bincount([record.list_index for record in pipeline.records], minlength=len(ratios or ())).tolist()
     sampler: Sampler
     if multi_scale is None:
         sampler = EpochSampler(counts, ratios, batch_size, seed, shuffle, drop_last, rank, world_size)
     else:
-        if task != "rec":
+        if not several_sizes:
             raise ConfigError(
                 "loader.multi_scale is for recognition: the crops of detection have augment.warp.size; set it to null"
             )
@@ -79,13 +81,13 @@ def build_train_loader(
             rank,
             world_size,
         )
-    return Loader(pipeline, sampler, resolve_workers(num_workers, world_size), COLLATES[task][0], prefetch)
+    return Loader(pipeline, sampler, resolve_workers(num_workers, world_size), collate, prefetch)
 
 
 def build_eval_loader(
     pipeline: EvalPipeline,
     *,
-    task: TaskName,
+    collate: Collate,
     rank: int,
     world_size: int,
     batch_size: int,  # noqa: ARG001
@@ -99,7 +101,7 @@ def build_eval_loader(
     """The evaluation loader of a `loader` node: list order, each image once over all ranks."""
     sampler = EvalSampler(len(pipeline), eval_batch_size, rank, world_size)
     # The network is slower than two workers' decoding and resizing, and large images cost memory.
-    return Loader(pipeline, sampler, resolve_workers(num_workers, world_size, most=2), COLLATES[task][1], prefetch)
+    return Loader(pipeline, sampler, resolve_workers(num_workers, world_size, most=2), collate, prefetch)
 
 
 def _aspects(pipeline: TrainPipeline) -> npt.NDArray[np.float64]:

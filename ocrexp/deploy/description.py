@@ -15,7 +15,7 @@ import yaml
 
 from ocrexp.errors import DeployError
 
-Task = Literal["det", "rec", "cls"]
+TaskName = Literal["det", "rec", "cls"]
 Channels = Literal["BGR", "RGB"]
 
 FILE_NAME = "inference.yml"
@@ -60,7 +60,7 @@ class Description:
         channels: order of the colours that the network takes.
     """
 
-    task: Task
+    task: TaskName
     model_name: str
     resize: dict[str, Any]
     mean: tuple[float, ...]
@@ -71,7 +71,7 @@ class Description:
     channels: Channels = "BGR"
 
     @staticmethod
-    def default(task: Task) -> Description:
+    def default(task: TaskName) -> Description:
         """What PaddleOCR 2.x's inference takes a model of that task for that comes without a description."""
         if task == "det":
             resize = {"kind": "DetResize", "limit_side_len": 960, "limit_type": "max", "max_side": MAX_SIDE}

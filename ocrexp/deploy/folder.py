@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from ocrexp.deploy.description import FILE_NAME, Description, Task
+from ocrexp.deploy.description import FILE_NAME, Description, TaskName
 from ocrexp.errors import DeployError
 
 # Names without suffix, the first that is there counts; PaddleOCR 2.x takes `model` too.
@@ -45,7 +45,7 @@ class ModelFolder:
             _explain_absence(path)
         return folder
 
-    def describe(self, task: Task) -> Description:
+    def describe(self, task: TaskName) -> Description:
         """What the model says of itself, or PaddleOCR's defaults. Raises DeployError if it is one of another task."""
         if self.description is None:
             return Description.default(task)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import paddle
 
 from ocrexp.engine import distributed
@@ -140,20 +141,20 @@ class LoaderWatch:
 
 
 class EmptyTargets:
-    """Counts the training samples whose targets hold nothing to learn, where a batch tells."""
+    """Counts the training samples whose targets have nothing to learn, where a batch tells.
 
-    def __init__(self) -> None:
+    `learnable(batch)` says which samples have something to learn, bool [N], or None.
+    """
+
+    def __init__(self, learnable: Callable[[Batch], npt.NDArray[np.bool_] | None]) -> None:
+        self._learnable = learnable
         self.samples = 0
         self.empty = 0
 
     def add(self, batch: Batch) -> None:
-        """Look at one batch; only batches with one of the known targets count."""
-        if "shrink_map" in batch:
-            maps = np.asarray(batch["shrink_map"])
-            filled = np.asarray(maps.any(axis=tuple(range(1, maps.ndim))))
-        elif "length" in batch:
-            filled = np.asarray(batch["length"]).reshape(-1) > 0
-        else:
+        """Look at one batch."""
+        filled = self._learnable(batch)
+        if filled is None:
             return
         self.samples += len(filled)
         self.empty += int(len(filled) - filled.sum())

@@ -36,6 +36,7 @@ class Reporter:
         main_metric: str,
         workers: int | None,
         causes: health.Causes,
+        learnable: Callable[[Batch], Any],
     ) -> None:
         self.clock: Callable[[], float] = lambda: 0.0
         self._run = run
@@ -50,7 +51,7 @@ class Reporter:
         self._console = Console(run.run_dir)
         self._memory = PeakMemory()
         self._watch = health.LoaderWatch(workers)
-        self._empty = health.EmptyTargets()
+        self._empty = health.EmptyTargets(learnable)
 
     def start(self, state: TrainState, logger_states: dict[str, Any] | None) -> None:
         """Open everything; `logger_states` are those of the checkpoint that the run goes on from."""

@@ -33,6 +33,7 @@ from ocrexp.engine.settings import RunPlan, TrainerSettings
 from ocrexp.engine.state import TrainState
 from ocrexp.engine.status import DONE, FAILED, INTERRUPTED
 from ocrexp.engine.step import Loss, NonFiniteLoss, Stepper, StepReport
+from ocrexp.engine.task import NothingToShow, TrainTask
 from ocrexp.engine.train_metric import TrainMetric
 from ocrexp.errors import CheckpointError, OcrexpError, TrainingError
 from ocrexp.loggers.base import RunInfo
@@ -90,6 +91,7 @@ class Trainer:
         fingerprints: of data, charset, …: name → text. They are saved, and a resumed run must have the same.
         extras: plain values that its checkpoints carry along, such as the charset's characters.
         sample_name: image path of a sample's index, for messages.
+        task: how samples and results are looked at; None: nothing is drawn.
         causes: what to check when the metric stays 0, of the task; see `ocrexp.report.causes`.
 
     `fit()` trains to the end. To go on with an earlier run call `restore(store.load_for_resume())` before it.
@@ -113,6 +115,7 @@ class Trainer:
         fingerprints: Mapping[str, str] | None = None,
         extras: Mapping[str, Any] | None = None,
         sample_name: Callable[[int], str] = "sample {}".format,
+        task: TrainTask | None = None,
         causes: health.Causes = lambda _: [],
     ) -> None:
         self.model = model
@@ -121,6 +124,7 @@ class Trainer:
         self.settings = settings
         self.plan = plan
         self.callbacks = dict(callbacks or {})
+        self.task = task or NothingToShow()
         self.loggers = loggers or LoggerGroup({})
         self.state = TrainState()
         self.store = CheckpointStore(run.run_dir, settings.keep_sets)
@@ -141,7 +145,7 @@ class Trainer:
             {"config": run.config, "extras": dict(extras or {})},
         )  # fmt: skip
         workers = getattr(train_loader, "num_workers", None)
-        self._report = Reporter(run, self.loggers, plan, evaluator.main, workers, causes)
+        self._report = Reporter(run, self.loggers, plan, evaluator.main, workers, causes, self.task.learnable)
         self._signals = StopSignals()
         self._interval = Interval()
         self._stop_request: str | None = None  # what a callback of this process asks for

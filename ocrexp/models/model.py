@@ -82,6 +82,11 @@ class OCRModel(nn.Layer):
         outputs = self.head(x, targets) if getattr(self.head, "needs_targets", False) else self.head(x)
         return {**outputs, **extra}
 
+    @property
+    def fixed_width(self) -> bool:
+        """Whether the width of images is fixed: positions are learned, or images are rectified first."""
+        return self.transform is not None or hasattr(self.backbone, "image_size")
+
     def _check_size(self, x: Tensor) -> None:
         if not paddle.in_dynamic_mode():
             return  # a graph that is being exported has no sizes yet

@@ -18,17 +18,9 @@ _LEGIBLE: Colour = (0, 220, 0)
 _IGNORED: Colour = (255, 60, 60)
 
 
-Read = Callable[[Any], dict[str, str]]  # what the labels of a sample say, by their kind
-
-
-def draw_first_samples(samples: Sequence[Mapping[str, Any]], read: Read | None) -> list[Picture]:
-    """Transformed samples, RGB uint8: a picture each of maps (`draw_targets`), or one sheet of text images.
-
-    `read` says what a sample's labels stand for; without it, there are no texts to draw.
-    """
-    if read is None or not samples:
-        return [draw_targets(sample) for sample in samples]
-    return [sheet([text_cell(sample, read(sample)) for sample in samples], columns=3)]
+def draw_texts(samples: Sequence[Mapping[str, Any]], read: Callable[[Any], dict[str, str]]) -> list[Picture]:
+    """One sheet of transformed text images, RGB uint8; `read(sample)` says what its labels stand for, by their kind."""
+    return [sheet([text_cell(sample, read(sample)) for sample in samples], columns=3)] if samples else []
 
 
 def text_cell(sample: Mapping[str, Any], learnt: Mapping[str, str]) -> Picture:

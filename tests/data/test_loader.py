@@ -12,12 +12,12 @@ import cv2
 import numpy as np
 import pytest
 
-from ocrexp.data.collate import collate_det_train
 from ocrexp.data.dataset import EvalPipeline, TrainPipeline
 from ocrexp.data.loader import Loader
 from ocrexp.data.loaders import build_eval_loader, build_train_loader, resolve_workers
 from ocrexp.data.sampler import EpochSampler
 from ocrexp.errors import ConfigError, DataError
+from ocrexp.tasks.find import find_task
 from ocrexp.types import Record, UnusableSample
 
 
@@ -50,7 +50,7 @@ class Numbers:
 def make(pipeline, workers, batch_size=4, shuffle=True, prefetch=2):
     pipeline.parent = os.getpid()
     sampler = EpochSampler([len(pipeline)], None, batch_size, seed=3, shuffle=shuffle)
-    return Loader(pipeline, sampler, workers, collate_det_train, prefetch)
+    return Loader(pipeline, sampler, workers, find_task("det").collate_train, prefetch)
 
 
 def contents(batches):
@@ -245,7 +245,7 @@ def test_garbage_collection_ends_the_workers():
 PARENT = """
     import os, sys, time
     import numpy as np
-    from ocrexp.data.collate import collate_det_train
+    from ocrexp.tasks.find import find_task
     from ocrexp.data.loader import Loader
     from ocrexp.data.sampler import EpochSampler
 
@@ -254,7 +254,7 @@ PARENT = """
         def describe(self, index): return str(index)
         def sample(self, index, epoch): return {"image": np.zeros((64, 64, 3), np.uint8), "index": index}
 
-    loaders = [Loader(Pipeline(), EpochSampler([40], None, 4, 0), 2, collate_det_train) for _ in range(2)]
+    loaders = [Loader(Pipeline(), EpochSampler([40], None, 4, 0), 2, find_task("det").collate_train) for _ in range(2)]
     iterators = [loader.epoch(0) for loader in loaders]
     for iterator in iterators: next(iterator)
     print(*[worker.pid for loader in loaders for worker in loader._workers], flush=True)
@@ -328,8 +328,10 @@ def images(tmp_path):
     return records
 
 
+DET = find_task("det")
+EVAL = {"collate": DET.collate_eval, "rank": 0, "world_size": 1}
+TRAIN = {"collate": DET.collate_train, "several_sizes": False, "seed": 0, "rank": 0, "world_size": 1}
 NODE = {
-    "task": "det",
     "batch_size": 2,
     "eval_batch_size": 4,
     "num_workers": 0,
@@ -343,7 +345,7 @@ def test_evaluation_keeps_unreadable_images(images, tmp_path):
     (tmp_path / "1.png").unlink()
     (tmp_path / "2.png").write_bytes(b"")
     for workers in (0, 1):
-        loader = build_eval_loader(EvalPipeline(images, []), rank=0, world_size=1, **{**NODE, "num_workers": workers})
+        loader = build_eval_loader(EvalPipeline(images, []), **EVAL, **{**NODE, "num_workers": workers})
         batches = [part for batch in loader.epoch(0) for part in batch]
         loader.close()
         assert sorted(index for part in batches for index in part["index"].tolist()) == list(range(6))
@@ -361,7 +363,7 @@ def test_evaluation_keeps_unreadable_images(images, tmp_path):
 
 def test_training_loader_draws_by_list(images):
     pipeline = TrainPipeline(images, [], 0)
-    loader = build_train_loader(pipeline, ratios=[1.0, 0.0], seed=0, rank=0, world_size=1, **{**NODE, "batch_size": 1})
+    loader = build_train_loader(pipeline, **TRAIN, ratios=[1.0, 0.0], **{**NODE, "batch_size": 1})
     assert sorted(int(batch["index"][0]) for batch in loader.epoch(0)) == [0, 1, 2]
 
 
@@ -369,7 +371,7 @@ def test_several_sizes_are_refused_for_detection(images):
     pipeline = TrainPipeline(images, [], 0)
     several = {"sizes": [[32, 64]], "by_ratio": False, "fix_batch": False}
     with pytest.raises(ConfigError, match=r"loader\.multi_scale is for recognition"):
-        build_train_loader(pipeline, ratios=None, seed=0, rank=0, world_size=1, multi_scale=several, **NODE)
+        build_train_loader(pipeline, **TRAIN, ratios=None, multi_scale=several, **NODE)
 
 
 def test_repetitions_within_an_epoch_are_augmented_anew(images):
@@ -379,8 +381,8 @@ def test_repetitions_within_an_epoch_are_augmented_anew(images):
 
     def drawn(ratios, workers=0):
         loader = build_train_loader(
-            TrainPipeline(images, [noise], 0),
-            ratios=ratios, seed=0, rank=0, world_size=1, **{**NODE, "num_workers": workers},
+            TrainPipeline(images, [noise], 0), **TRAIN,
+            ratios=ratios, **{**NODE, "num_workers": workers},
         )  # fmt: skip
         found = {}
         for batch in loader.epoch(0):
@@ -404,7 +406,7 @@ def test_repetitions_within_an_epoch_are_augmented_anew(images):
 
 def test_images_of_different_size_in_a_batch_are_explained(images):
     pipeline = TrainPipeline(images, [], 0)
-    loader = build_train_loader(pipeline, ratios=None, seed=0, rank=0, world_size=1, **{**NODE, "batch_size": 6})
+    loader = build_train_loader(pipeline, **TRAIN, ratios=None, **{**NODE, "batch_size": 6})
     with pytest.raises(DataError, match="20x30 and 30x30"):
         list(loader.epoch(0))
 
@@ -414,7 +416,10 @@ def test_a_failing_transform_names_image_and_line(images):
         raise KeyError("polygon")
 
     loader = build_train_loader(
-        TrainPipeline(images, [broken], 0), ratios=None, seed=0, rank=0, world_size=1, **{**NODE, "num_workers": 1}
+        TrainPipeline(images, [broken], 0),
+        **TRAIN,
+        ratios=None,
+        **{**NODE, "num_workers": 1},
     )
     with pytest.raises(DataError, match=r"\d.png \(list.txt:\d\): function failed: KeyError"):
         list(loader.epoch(0))
@@ -426,9 +431,7 @@ def test_fork_after_opencv_has_used_its_threads(images):
     cv2.setNumThreads(2)
     cv2.GaussianBlur(np.zeros((1000, 1000, 3), np.uint8), (31, 31), 5)
     cv2.resize(np.zeros((2000, 2000, 3), np.uint8), (1500, 1500))
-    test_evaluation_order = build_eval_loader(
-        EvalPipeline(images, []), rank=0, world_size=1, **{**NODE, "num_workers": 2}
-    )
+    test_evaluation_order = build_eval_loader(EvalPipeline(images, []), **EVAL, **{**NODE, "num_workers": 2})
     assert len(list(test_evaluation_order.epoch(0))) == 2
     test_evaluation_order.close()
 

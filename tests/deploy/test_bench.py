@@ -9,15 +9,14 @@ import numpy as np
 import pytest
 
 from ocrexp.__main__ import main
-from ocrexp.commands import bench_inference
-from ocrexp.deploy import bench
-from ocrexp.deploy.bench import draw_pages, equal_boxes, image_files, ocrexp_worker
+from ocrexp.bench import inference, peers
+from ocrexp.bench.peers import draw_pages, equal_boxes, image_files, ocrexp_worker
 from ocrexp.errors import DataError, OcrexpError
 
 PEER = """
 import sys
 sys.path.insert(0, {project!r})
-from ocrexp.deploy.bench_worker import serve
+from ocrexp.bench.worker import serve
 
 class Fake:
     settings = {{}}
@@ -47,14 +46,14 @@ def pages(tmp_path: Path) -> Path:
 @pytest.fixture
 def peer(tmp_path: Path) -> Path:
     script, python = tmp_path / "peer.py", tmp_path / "python"
-    script.write_text(PEER.format(project=str(Path(bench.__file__).parents[2])))
+    script.write_text(PEER.format(project=str(Path(peers.__file__).parents[2])))
     python.write_text(f"#!/bin/sh\nexec {sys.executable} {script}\n")
     python.chmod(0o755)
     return python
 
 
 def test_detection_by_stage_beside_another_tool(make_det, pages, peer, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(bench, "REST", 0.0)
+    monkeypatch.setattr(peers, "REST", 0.0)
     output = tmp_path / "bench.json"
     arguments = [f"det={make_det()}", f"images={pages}", "backends=[onnx]", "repeats=1", f"rapidocr={peer}"]
     assert main(["bench", "what=[inference]", *arguments, f"output={output}"]) == 0
@@ -69,7 +68,7 @@ def test_detection_by_stage_beside_another_tool(make_det, pages, peer, tmp_path,
 
 
 def test_lines_and_both_together(make_det, make_rec, pages, tmp_path, monkeypatch):
-    monkeypatch.setattr(bench, "REST", 0.0)
+    monkeypatch.setattr(peers, "REST", 0.0)
     output = tmp_path / "bench.json"
     arguments = [f"det={make_det()}", f"rec={make_rec()}", f"images={pages}", f"lines_root={pages}"]
     settings = ["backends=[onnx]", "repeats=1", "batch_sizes=[1,2]", "drop_score=0"]
@@ -96,7 +95,7 @@ def test_what_is_missing_is_said(make_det, pages, tmp_path, capsys):
 
 
 def test_a_tool_that_does_not_start_is_left_out(make_det, pages, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(bench, "REST", 0.0)
+    monkeypatch.setattr(peers, "REST", 0.0)
     broken = tmp_path / "python"
     broken.write_text("#!/bin/sh\necho no such module >&2\nexit 3\n")
     broken.chmod(0o755)
@@ -126,6 +125,6 @@ def test_equal_boxes():
 def test_equal_lines_have_the_same_text_at_the_same_place():
     square, far = [[0, 0], [4, 0], [4, 4], [0, 4]], [[50, 0], [54, 0], [54, 4], [50, 4]]
     ours = [[[square, "a", 0.9], [far, "a", 0.8]], []]
-    assert bench_inference._equal("system", ours, ours) == 100
-    assert bench_inference._equal("system", ours, [[[square, "a", 0.5], [far, "b", 0.8]], []]) == pytest.approx(100 / 3)
-    assert bench_inference._equal("rec", [["a", 0.1], ["b", 1]], [["a", 0.2], ["c", 1]]) == 50
+    assert inference._equal("system", ours, ours) == 100
+    assert inference._equal("system", ours, [[[square, "a", 0.5], [far, "b", 0.8]], []]) == pytest.approx(100 / 3)
+    assert inference._equal("rec", [["a", 0.1], ["b", 1]], [["a", 0.2], ["c", 1]]) == 50

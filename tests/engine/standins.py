@@ -172,6 +172,7 @@ def make_trainer(
     logger: Recorder | None = None,
     fingerprints: Any = None,
     causes: Any = lambda _: [],
+    task: Any = None,
     clip_norm: float | None = None,
     **settings: Any,
 ) -> Trainer:
@@ -198,6 +199,7 @@ def make_trainer(
         fingerprints=fingerprints,
         sample_name="images/{}.jpg".format,
         causes=causes,
+        task=task,
     )
 
 

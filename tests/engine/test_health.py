@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from ocrexp.engine.health import EmptyTargets, LoaderWatch, out_of_memory, out_of_memory_error
+from ocrexp.tasks.find import find_task
 
 
 def _watch(workers: int, cores: int, monkeypatch: pytest.MonkeyPatch) -> LoaderWatch:
@@ -48,10 +49,12 @@ def test_out_of_memory() -> None:
 
 
 def test_share_of_empty_targets() -> None:
-    empty = EmptyTargets()
+    empty = EmptyTargets(find_task("det").learnable)
     assert empty.share is None
     maps = np.zeros((4, 8, 8), np.uint8)
     maps[2, 3, 3] = 1
     empty.add({"shrink_map": maps})
-    empty.add({"length": np.array([0, 3, 2, 1])})
-    assert empty.share == 0.5
+    assert empty.share == 0.75
+    texts = EmptyTargets(find_task("rec").learnable)
+    texts.add({"length": np.array([0, 3, 2, 1])})
+    assert texts.share == 0.25

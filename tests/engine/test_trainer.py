@@ -34,6 +34,7 @@ from ocrexp.engine.evaluator import Evaluator
 from ocrexp.engine.status import read_status
 from ocrexp.engine.step import Stepper
 from ocrexp.errors import CheckpointError, TrainingError
+from ocrexp.tasks.find import find_task
 from ocrexp.types import ZeroEvidence
 
 
@@ -376,7 +377,7 @@ def test_three_evaluations_of_0_print_what_to_check(tmp_path: Path, caplog: pyte
         seen.append(evidence)
         return ["model.pretrained is null: the weights are random"]
 
-    make_trainer(tmp_path, loader=loader, evaluator=evaluator, causes=causes, max_epochs=4).fit()
+    make_trainer(tmp_path, loader=loader, evaluator=evaluator, causes=causes, task=find_task("det"), max_epochs=4).fit()
     assert caplog.text.count("closeness has been 0 in 3 evaluations") == 1
     assert "- model.pretrained is null" in caplog.text
     assert "- the learning rate is" in caplog.text

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ocrexp.bench.metric import drawn_boxes, time_metric
 from ocrexp.errors import ConfigError
-from ocrexp.metrics.bench import drawn_boxes, time_metric
 from ocrexp.metrics.det import DetMetric, match_regions
 from ocrexp.types import DetPrediction, DetReference
 

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
+from ocrexp.bench.postprocess import drawn_map, time_postprocess
 from ocrexp.errors import ConfigError
-from ocrexp.postprocess.bench import drawn_map, time_postprocess
 from ocrexp.postprocess.db import DBPostProcess
 from ocrexp.types import DetPrediction
 

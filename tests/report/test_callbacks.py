@@ -11,6 +11,7 @@ import pytest
 from ocrexp.engine.callbacks.curves import Curves
 from ocrexp.engine.callbacks.pictures import PredictionPictures
 from ocrexp.errors import ConfigError
+from ocrexp.tasks.find import find_task
 from ocrexp.types import DetPrediction, DetReference, EvalResult, EvalSample
 
 
@@ -35,6 +36,7 @@ class Run:
         self.best_metrics: dict[str, float] = {}
         self.main_metric = "hmean"
         self.loggers = Sink()
+        self.task = find_task("det")
 
     def request_stop(self, reason: str) -> None: ...
 

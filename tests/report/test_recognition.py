@@ -15,6 +15,7 @@ from ocrexp.report.draw import INK, MISSED, RIGHT, WRONG
 from ocrexp.report.recognition import compared, draw_sheet
 from ocrexp.report.text import line_picture, visible
 from ocrexp.report.text_report import draw_accuracy_by_length, write_text_report
+from ocrexp.tasks.find import find_task
 from ocrexp.types import EvalResult, EvalSample, RecPrediction, RecReference
 
 
@@ -24,6 +25,7 @@ class Run:
     def __init__(self, folder: Path) -> None:
         self.run_dir, self.step, self.main_metric = folder, 40, "accuracy"
         self.best_metrics: dict[str, float] = {}
+        self.task = find_task("rec")
         self.images: list[tuple[str, int, list[str] | None]] = []
 
     @property

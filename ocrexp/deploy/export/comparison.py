@@ -1,46 +1,20 @@
-"""What "the same result" means, between a trained model and an exported one.
+"""Counts of a comparison between a trained model and an exported one.
 
-Numbers: the greatest absolute difference of any probability is at most the tolerance.
-
-Texts: every text is the same. While numbers agree, a text can differ only where two classes are equally likely to
-within twice their difference; there is no allowance for that, as it does not happen in practice.
-
-Boxes: every box has its counterpart, one to one. Exactly equal ones are each other's; the others must overlap by the
-IoU that is asked for: a pixel whose probability is just the threshold may move a corner by a pixel. Left out is
-only a box whose score lies within the tolerance of `box_thresh`, as it may fall on either side of it.
-
-Metrics: equal to within the difference that is asked for.
+Numbers agree where the greatest absolute difference of any probability is at most the tolerance, metrics where they are
+equal to within the difference that is asked for. What makes two predictions the same is the task's affair.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ocrexp.types import DetPrediction, Polygon, RecPrediction
+from ocrexp.tasks.gate import Compared, Rules
 
 _EXAMPLES = 5
-
-
-@dataclass(frozen=True)
-class Rules:
-    """The tolerances of a gate.
-
-    Args:
-        tolerance: greatest difference of a probability (and of a score).
-        box_iou: overlap that makes two boxes one.
-        box_thresh: of the detector's postprocess; boxes with a score this near it may come or go.
-        metric: greatest difference of a metric's values.
-    """
-
-    tolerance: float
-    box_iou: float
-    metric: float
-    box_thresh: float = 0.0
 
 
 @dataclass
@@ -62,45 +36,14 @@ class Tally:
             difference = float(np.abs(expected - got).max(initial=0.0))
         self.max_difference = max(self.max_difference or 0.0, difference)
 
-    def add(self, expected: Any, got: Any, path: str) -> None:
-        """Compare the predictions of one image."""
-        if isinstance(expected, DetPrediction):
-            self._add_boxes(expected, got, path)
-        else:
-            self._add_text(expected, got, path)
-
-    def _add_text(self, expected: RecPrediction, got: RecPrediction, path: str) -> None:
-        self.items += 1
-        if expected.text == got.text:
-            self.equal += 1
-            self.max_score_difference = max(self.max_score_difference, abs(expected.score - got.score))
-            return
-        self.different += 1
-        self._example(f"{path}: {expected.text!r} became {got.text!r}")
-
-    def _add_boxes(self, expected: DetPrediction, got: DetPrediction, path: str) -> None:
-        before, after, pairs = _without_equal(expected, got)
-        self.items += len(expected.polygons)
-        self.equal += len(pairs)
-        for first, second in pairs:
-            difference = abs(expected.scores[first] - got.scores[second])
-            self.max_score_difference = max(self.max_score_difference, difference)
-        if not before and not after:
-            return
-        moved = _overlapping(
-            [expected.polygons[i] for i in before], [got.polygons[i] for i in after], self.rules.box_iou
-        )
-        lost = [expected.scores[index] for place, index in enumerate(before) if place not in moved]
-        new = [got.scores[index] for place, index in enumerate(after) if place not in moved.values()]
-        limit = self.rules.box_thresh + self.rules.tolerance
-        lost, new = ([score for score in scores if score > limit] for scores in (lost, new))
-        if lost or new:
-            self.different += len(lost) + len(new)
-            self._example(f"{path}: {len(lost)} of {len(expected.polygons)} boxes lost, {len(new)} new")
-
-    def _example(self, line: str) -> None:
-        if len(self.examples) < _EXAMPLES:
-            self.examples.append(line)
+    def add(self, compared: Compared, path: str) -> None:
+        """Count the predictions of one image; see `Task.compare`."""
+        self.items += compared.items
+        self.equal += compared.equal
+        self.different += compared.different
+        self.max_score_difference = max(self.max_score_difference, compared.score_difference)
+        if compared.what and len(self.examples) < _EXAMPLES:
+            self.examples.append(f"{path}: {compared.what}")
 
     def failures(self) -> list[str]:
         """What does not hold, one line each."""
@@ -133,28 +76,3 @@ def metric_failures(expected: dict[str, float], got: dict[str, float], limit: fl
         for name, value in expected.items()
         if "/" not in name and not abs(got[name] - value) <= limit
     ]
-
-
-def _without_equal(expected: DetPrediction, got: DetPrediction) -> tuple[list[int], list[int], list[tuple[int, int]]]:
-    """Indices of the boxes that are not exactly equal, of both sides, and the pairs that are."""
-    places: dict[tuple[tuple[float, ...], ...], list[int]] = {}
-    for index, polygon in enumerate(got.polygons):
-        places.setdefault(_key(polygon), []).append(index)
-    pairs, before = [], []
-    for index, polygon in enumerate(expected.polygons):
-        same = places.get(_key(polygon))
-        if same:
-            pairs.append((index, same.pop(0)))
-        else:
-            before.append(index)
-    return before, sorted(index for indices in places.values() for index in indices), pairs
-
-
-def _key(polygon: Polygon) -> tuple[tuple[float, ...], ...]:
-    return tuple(tuple(float(value) for value in point) for point in np.asarray(polygon))
-
-
-def _overlapping(before: Sequence[Polygon], after: Sequence[Polygon], iou: float) -> dict[int, int]:
-    from ocrexp.metrics.det import match_regions
-
-    return dict(match_regions(before, [False] * len(before), after, iou_threshold=iou).pairs)

@@ -4,30 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from omegaconf import OmegaConf
 
-from ocrexp.deploy.description import Description
+from ocrexp.deploy.description import Description, TaskName
 from ocrexp.errors import ConfigError
 
 if TYPE_CHECKING:
     from ocrexp.deploy.export.source import Source
+    from ocrexp.tasks.base import Task
 
 log = logging.getLogger(__name__)
 
 _RESIZES = ("DetResize", "RecResize", "SARResize")
-# PaddleOCR's names of the decoders, by the kind of tokens.
-_DECODERS = {
-    "ctc": "CTCLabelDecode",
-    "attention": "AttnLabelDecode",
-    "nrtr": "NRTRLabelDecode",
-    "sar": "SARLabelDecode",
-    "parseq": "ParseQLabelDecode",
-    "vitstr": "ViTSTRLabelDecode",
-}
 
 
 def describe(source: Source, kind: str, model_name: str | None = None) -> Description:
@@ -36,39 +28,24 @@ def describe(source: Source, kind: str, model_name: str | None = None) -> Descri
     Args:
         source: what is exported.
         kind: the network's output, see `network.output_name`.
-        model_name: for PaddleOCR's client; None: see `default_model_name`.
+        model_name: for PaddleOCR's client; None: see `Task.client_name`.
 
     Raises ConfigError where the evaluation does something that a description cannot say.
     """
     config = source.config
     resize = _resize(config)
     mean, std = (tuple(map(float, config.model.normalize[key])) for key in ("mean", "std"))
-    charset = source.charset
+    charset, task = source.charset, source.task
     return Description(
-        task=cast(Literal["det", "rec"], config.task),
-        model_name=model_name or default_model_name(config.task, resize, kind, str(config.model.name)),
+        task=cast(TaskName, task.name),
+        model_name=model_name or task.client_name(resize, kind, str(config.model.name)),
         resize=resize,
         mean=mean,
         std=std,
-        postprocess=_postprocess(config, kind),
+        postprocess=_postprocess(config, task, kind),
         characters=None if charset is None else charset.characters,
         ocrexp=_facts(source),
     )
-
-
-def default_model_name(task: str, resize: Mapping[str, Any], kind: str, own_name: str) -> str:
-    """A name under which PaddleOCR's 3.x client (PaddleX) does what the evaluation does.
-
-    It has a fixed list of names, and goes by them: for most detectors `resize_long` bounds the longer side, for others,
-    those of seals, it is what the shorter side is enlarged to. It has no rule that brings the longer side to a length
-    either way; that of a bound is nearest. Recognisers are all treated alike, and only CTC's can be run by it: another
-    kind keeps its own name, which the client refuses.
-    """
-    if task == "det":
-        other = resize.get("image_shape") is not None or resize.get("resize_long") is not None
-        grows = not other and resize.get("limit_type") == "min"
-        return "PP-OCRv4_mobile_seal_det" if grows else "PP-OCRv5_mobile_det"
-    return "PP-OCRv5_mobile_rec" if kind == "ctc" else own_name
 
 
 def metadata(characters: Sequence[str] | None) -> dict[str, str]:
@@ -107,16 +84,11 @@ def _resize(config: Any) -> dict[str, Any]:
     return {"kind": kind, **plain}
 
 
-def _postprocess(config: Any, kind: str) -> dict[str, Any]:
+def _postprocess(config: Any, task: Task, output: str) -> dict[str, Any]:
     plain: dict[str, Any] = OmegaConf.to_container(config.postprocess, resolve=True)  # type: ignore[assignment]
     name = str(plain.pop("_target_")).rpartition(".")[2]
-    plain = {key: value for key, value in plain.items() if not key.startswith("_")}
-    if config.task == "det":
-        return {"name": name, **plain}
-    if name == "CTCBeamDecoder":
-        log.warning("postprocess=ctc_beam is not deployed: exported recognisers take the likeliest class of each step")
-    plain.pop("kind", None)
-    return {"name": _DECODERS[kind], **plain}
+    arguments = {key: value for key, value in plain.items() if not key.startswith("_")}
+    return task.describe_postprocess(name, arguments, output)
 
 
 def _facts(source: Source) -> dict[str, Any]:

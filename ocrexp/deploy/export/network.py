@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from ocrexp.models.model import OCRModel
+    from ocrexp.tasks.base import Task
 
 # What an evaluation must know of an image beside its pixels; an exported network is given pixels alone.
 _NEEDS_MORE = {"sar": "the share of each image that is no padding (its attention leaves the padding out)"}
@@ -66,17 +67,9 @@ def for_inference(model: OCRModel) -> OCRModel:
     return model
 
 
-def input_shape(model: OCRModel, config: DictConfig) -> list[int | None]:
-    """[N, C, H, W] that the network takes; None: any (of a detector, multiples of the neck's stride).
-
-    A recogniser's height is that of its images. Its width is fixed too where positions are learnt or images rectified.
-    """
-    shape: list[int | None] = [None, channels(config), None, None]
-    if config.task == "det":
-        return shape
-    height, width = config.model.image_shape
-    fixed = model.transform is not None or hasattr(model.backbone, "image_size")
-    return [*shape[:2], int(height), int(width) if fixed else None]
+def input_shape(model: OCRModel, config: DictConfig, task: Task) -> list[int | None]:
+    """[N, C, H, W] that the network takes; None: any (of a detector, multiples of the neck's stride)."""
+    return [None, channels(config), *task.input_size(model, config.model.get("image_shape"))]
 
 
 def channels(config: DictConfig) -> int:

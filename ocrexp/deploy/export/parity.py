@@ -2,8 +2,8 @@
 
 Twice the same images are compared with the trained model as its evaluation runs it. First the networks: the images that
 the evaluation prepared go through each exported format, and their outputs through the evaluation's postprocess. Then
-the deployment: the files themselves go through `TextDetector` or `TextRecognizer`, which know only what the export's
-own `inference.yml` says; another mean, size or dictionary than the training's shows here.
+the deployment: the files themselves go through the runtime that users deploy, which knows only what the export's own
+`inference.yml` says; another mean, size or dictionary than the training's shows here.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ocrexp.deploy.export.comparison import Rules, Tally, metric_failures
+from ocrexp.deploy.export.comparison import Tally, metric_failures
 from ocrexp.deploy.export.network import channels, output_name
-from ocrexp.postprocess.ctc import CTCGreedyDecoder
-from ocrexp.types import IMAGE_FACTS, Batch, DetPrediction, RecPrediction
+from ocrexp.tasks.gate import Rules
+from ocrexp.types import IMAGE_FACTS, Batch
 
 if TYPE_CHECKING:
     from ocrexp.deploy.export.samples import Samples
@@ -80,10 +80,9 @@ class Gate:
         self._rules = rules
         self._model = source.model()
         self._kind = output_name(self._model)
-        if self._kind == "ctc" and source.charset is not None:
-            self._postprocess: Any = CTCGreedyDecoder(source.charset)  # as the deployment, also for a run with a beam
-        else:
-            self._postprocess = build_postprocess(source.config, source.charset)
+        self._task = source.task
+        configured = build_postprocess(source.config, source.charset)
+        self._postprocess = self._task.deployed_postprocess(configured, self._kind, source.charset)
         self._metric = build_metric(source.config)
         self._sides = [
             _Side(
@@ -128,18 +127,18 @@ class Gate:
 
     def _compare_network(self, side: _Side, part: Batch, outputs: dict[str, Floats], predictions: list[Any]) -> None:
         got = np.asarray(side.network.run(part["input"]))
-        side.networks.add_numbers(*comparable(outputs, got, self._kind))
+        side.networks.add_numbers(*self._task.comparable(outputs, got, self._kind))
         found = self._postprocess({self._kind: got}, part) if np.isfinite(got).all() else None
         if found is None:
             return  # counted as an infinite difference
         side.network_metric.update(found, part["references"])
         for path, one, other in zip(part["paths"], predictions, found, strict=True):
-            side.networks.add(one, other, path)
+            side.networks.add(self._task.compare(one, other, self._rules), path)
 
     def _compare_files(self, side: _Side, expected: list[tuple[str, Any, Any]]) -> None:
-        found = read_files(self._source.config.task, side.folder, side.backend, [path for path, _, _ in expected])
+        found = self._task.run_export(side.folder, side.backend, [_raw(path) for path, _, _ in expected])
         for (path, one, reference), other in zip(expected, found, strict=True):
-            side.files.add(one, other, path)
+            side.files.add(self._task.compare(one, other, self._rules), path)
             side.files_metric.update([other], [reference])
 
     def _outcome(self, images: int) -> Outcome:
@@ -177,10 +176,9 @@ class Gate:
         return outcome
 
     def _line(self, side: _Side, measured: dict[str, float] | None, holds: bool) -> str:
-        what = "boxes" if self._source.config.task == "det" else "texts"
         line = (
             f"parity {side.name}: {'holds' if holds else 'FAILS'}, max difference {side.networks.max_difference:.1e}, "
-            f"{what} exactly equal {side.networks.equal}/{side.networks.items}, "
+            f"{self._task.results} exactly equal {side.networks.equal}/{side.networks.items}, "
             f"from files {side.files.equal}/{side.files.items}"
         )
         if measured is not None:
@@ -194,43 +192,6 @@ _MEANING = {
     "network": "on the evaluation's images",
     "files": "from the files, with inference.yml's preprocessing and characters",
 }
-
-
-def comparable(outputs: dict[str, Floats], got: Floats, kind: str) -> tuple[Floats, Floats]:
-    """The trained model's probabilities and the exported ones' that must agree: of heads that write characters those
-    up to the end, as what follows it is left to chance."""
-    if f"{kind}_ids" in outputs:  # NRTR gives the chosen classes, after the one that begins
-        ids, scores = outputs[f"{kind}_ids"][:, 1:], outputs[f"{kind}_scores"][:, 1:]
-        steps = min(ids.shape[1], got.shape[1])
-        chosen = np.take_along_axis(got[:, :steps], ids[:, :steps, None], axis=2)[..., 0]
-        kept = _until_end(ids[:, :steps], 3)
-        return np.where(kept, scores[:, :steps], 0), np.where(kept, chosen, 0)
-    expected = outputs[kind]
-    if kind not in ("attention", "parseq") or expected.shape != got.shape:
-        return expected, got
-    end = 0 if kind == "parseq" else expected.shape[-1] - 1
-    kept = _until_end(expected.argmax(axis=-1), end)[..., None]
-    return np.where(kept, expected, 0), np.where(kept, got, 0)
-
-
-def _until_end(ids: Floats, end: int) -> npt.NDArray[np.bool_]:
-    ended = np.cumsum(ids == end, axis=1) > 0
-    return ~np.concatenate([np.zeros_like(ended[:, :1]), ended[:, :-1]], axis=1)
-
-
-def read_files(task: str, folder: Path, backend: str, paths: list[str]) -> list[Any]:
-    """Predictions of the deployment for image files (or entries of a database)."""
-    images = [_raw(path) for path in paths]
-    if task == "det":
-        from ocrexp.deploy.detector import TextDetector
-
-        detector = TextDetector(folder, backend=backend)
-        found: list[DetPrediction] = [detector.detect(image) for image in images]
-        return found
-    from ocrexp.deploy.recognizer import TextRecognizer
-
-    texts, _ = TextRecognizer(folder, backend=backend)(images)
-    return [RecPrediction(text, float(score)) for text, score in texts]
 
 
 def _raw(path: str) -> Any:

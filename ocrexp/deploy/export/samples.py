@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from ocrexp.errors import OcrexpError
 from ocrexp.types import Batch, Record
@@ -18,7 +16,6 @@ if TYPE_CHECKING:
     from ocrexp.types import DataSource
 
 _DRAWN = 8
-_WORDS = ["the", "quick", "brown", "fox", "jumps", "over", "a", "lazy", "dog", "0123456789"]
 
 
 @dataclass
@@ -76,7 +73,7 @@ def validation_samples(config: DictConfig, count: int | None, folder: Path) -> S
         count: None: all.
         folder: for drawn images; must outlive the samples.
     """
-    from ocrexp.config.build import build_source
+    from ocrexp.config.build import build_source, task_of
     from ocrexp.data.images import read_image
     from ocrexp.types import UnusableSample
 
@@ -97,26 +94,4 @@ def validation_samples(config: DictConfig, count: int | None, folder: Path) -> S
         why = str(error)
     if found:
         return Samples(found, drawn=False)
-    return Samples(draw(config, folder, min(count or _DRAWN, _DRAWN)), drawn=True, why=why)
-
-
-def draw(config: DictConfig, folder: Path, count: int) -> list[Record]:
-    """Pictures of plain words: pages for a detector, lines for a recogniser. They have no ground truth."""
-    import cv2
-
-    folder.mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng(0)
-    records = []
-    for number in range(count):
-        page = config.task == "det"
-        size: tuple[int, int] = (480, 640) if page else (48, 80 + 40 * (number % 6))
-        image: Any = np.full((*size, 3), 225, np.uint8)
-        for y in range(60, 450, 65) if page else [34]:
-            for x in range(20, 560, 180) if page else [8]:
-                word = str(rng.choice(_WORDS))
-                cv2.putText(image, word, (x, y), cv2.FONT_HERSHEY_SIMPLEX, 1.0, (30, 30, 30), 2, cv2.LINE_AA)
-        image = cv2.subtract(image, rng.integers(0, 24, image.shape, dtype=np.uint8))
-        path = folder / f"{number}.png"
-        path.write_bytes(cv2.imencode(".png", image)[1].tobytes())
-        records.append(Record(path, () if page else ("",)))
-    return records
+    return Samples(task_of(config).draw_images(folder, min(count or _DRAWN, _DRAWN)), drawn=True, why=why)

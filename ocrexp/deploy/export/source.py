@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from ocrexp.data.charset import Charset
     from ocrexp.models.model import OCRModel
+    from ocrexp.tasks.base import Task
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +47,13 @@ class Source:
         load_evaluated(model, self.weights)
         model.eval()
         return model
+
+    @property
+    def task(self) -> Task:
+        """What knows how its predictions are described, run and compared."""
+        from ocrexp.config.build import task_of
+
+        return task_of(self.config)
 
     def states(self) -> dict[str, Any]:
         """What the checkpoint states beside its weights; empty for a bare file."""

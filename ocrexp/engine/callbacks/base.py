@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from ocrexp.engine.task import TrainTask
 from ocrexp.types import EvalResult
 
 
@@ -54,6 +55,10 @@ class RunView(Protocol):
     @property
     def main_metric(self) -> str:
         """Name of the value that decides which evaluation is best, for instance `hmean`; higher is better."""
+
+    @property
+    def task(self) -> TrainTask:
+        """What knows how samples and results of this kind are drawn."""
 
     @property
     def loggers(self) -> LoggerSink: ...

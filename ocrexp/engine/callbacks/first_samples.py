@@ -18,9 +18,9 @@ log = logging.getLogger(__name__)
 class FirstSamples(Callback):
     """Draws the first `count` training samples into `plots/targets/`.
 
-    `draw(sample)` returns an RGB uint8 picture of one transformed sample; null draws what there is: regions with their
-    maps, or one sheet of text images with what their labels say. With `stop` the run ends there. A sample that cannot
-    be used is named with its reason in place of a picture.
+    `draw(sample)` returns an RGB uint8 picture of one transformed sample; null draws as the task does: regions with
+    their maps, or one sheet of text images with what their labels say. With `stop` the run ends there. A sample that
+    cannot be used is named with its reason in place of a picture.
     """
 
     def __init__(
@@ -32,7 +32,6 @@ class FirstSamples(Callback):
 
     def on_fit_start(self, run: RunView) -> None:
         from ocrexp.report.files import write_picture
-        from ocrexp.report.targets import draw_first_samples
 
         pipeline = run.train_loader.pipeline  # type: ignore[attr-defined]
         folder = run.run_dir / "plots" / "targets"
@@ -48,7 +47,7 @@ class FirstSamples(Callback):
         if self.draw is not None:
             pictures = [self.draw(sample) for sample in samples]
         else:
-            pictures = draw_first_samples(samples, getattr(pipeline.transforms[-1], "read", None))
+            pictures = run.task.draw_targets(samples, pipeline.transforms[-1])
         for number, picture in enumerate(pictures):
             write_picture(folder / f"{number:02d}.jpg", picture)
         log.info("%d samples as the loss sees them: %s", len(samples), folder)

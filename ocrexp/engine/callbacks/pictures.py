@@ -21,8 +21,8 @@ class PredictionPictures(Callback):
     """Draws samples of an evaluation to `plots/predictions/step_N_K.jpg` and sends them to the loggers.
 
     Args:
-        draw: `draw(sample)` gives an RGB uint8 picture of one sample; null draws what the predictions ask for: each
-            image with its regions, or one sheet of crops with the texts read.
+        draw: `draw(sample)` gives an RGB uint8 picture of one sample; null draws as the task does: each image with its
+            regions, or one sheet of crops with the texts read.
         every_evaluations: draw after the first of so many evaluations; the best so far is always drawn.
         limit: at most so many images each time; a sheet holds its own number.
         keep: keep the pictures of so many evaluations, the latest; older ones are deleted.
@@ -49,11 +49,11 @@ class PredictionPictures(Callback):
         self._evaluations += 1
         if not result.samples or not (due or is_best):
             return
-        from ocrexp.report.evaluation import Drawn, draw_samples
+        from ocrexp.report.evaluation import Drawn
         from ocrexp.report.files import write_picture
 
         if self.draw is None:
-            drawn = draw_samples(result, self.limit)
+            drawn = run.task.draw_samples(result, self.limit)
         else:
             samples = result.samples[: self.limit]
             drawn = [Drawn(self.draw(sample), Path(sample.path).name, "") for sample in samples]

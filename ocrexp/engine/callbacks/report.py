@@ -21,11 +21,9 @@ class EvaluationReport(Callback):
         best = run.best_metrics.get(run.main_metric)
         if result.details is None or not (is_best or result.metrics[run.main_metric] == best):
             return
-        from ocrexp.report.evaluation import write_report
-
         folder = run.run_dir / "plots"
         try:
-            pictures = write_report(result, folder)
+            pictures = run.task.write_report(result, folder)
         except OSError as error:  # a full disk: a report is not worth a run
             log.warning("the report could not be written to %s: %s", folder, error.strerror or error)
             return

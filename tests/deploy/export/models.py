@@ -34,12 +34,13 @@ def differences(name: str, folder: Path) -> dict:
 
     from ocrexp.deploy.backends.base import open_backend
     from ocrexp.deploy.export.network import InferenceNetwork, input_shape, output_name, trace
-    from ocrexp.deploy.export.parity import comparable
+    from ocrexp.tasks.find import find_task
 
     config = compose("train", [f"model={name}", *([] if name.startswith("db_") else ["charset=en36"]), *smaller(name)])
     model, copy = built(config), built(config)
     copy.set_state_dict(model.state_dict())
-    shape = input_shape(model, config)
+    task = find_task(config.task)
+    shape = input_shape(model, config, task)
     try:
         network = InferenceNetwork(copy)
     except ConfigError as error:
@@ -57,7 +58,7 @@ def differences(name: str, folder: Path) -> dict:
             x = np.random.default_rng(width).normal(size=size).astype(np.float32)
             with paddle.no_grad():
                 outputs = {key: value.numpy() for key, value in model(paddle.to_tensor(x)).items()}
-            expected, got = comparable(outputs, runner.run(x), kind)
+            expected, got = task.comparable(outputs, runner.run(x), kind)
             worst = max(worst, float(np.abs(expected - got).max()) if expected.shape == got.shape else float("inf"))
         found[backend] = worst
     return {"shape": shape, "parameters": len(copy.state_dict()), "of": len(model.state_dict()), **found}
@@ -73,6 +74,7 @@ def built(config):
 
     from ocrexp.config.build import build_charset, build_model
     from ocrexp.deploy.export.network import input_shape
+    from ocrexp.tasks.find import find_task
 
     paddle.seed(0)
     model = build_model(config, build_charset(config))
@@ -81,7 +83,7 @@ def built(config):
     for norm in norms:
         norm._momentum = 0.0
         norm.train()
-    shape = input_shape(model, config)
+    shape = input_shape(model, config, find_task(config.task))
     x = np.random.default_rng(0).normal(size=[4, shape[1], shape[2] or 64, shape[3] or 96]).astype(np.float32)
     with paddle.no_grad():
         model(paddle.to_tensor(x))

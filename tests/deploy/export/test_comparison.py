@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from ocrexp.deploy.export.comparison import Rules, Tally, metric_failures
-from ocrexp.deploy.export.parity import comparable
+from ocrexp.deploy.export.comparison import Tally, metric_failures
+from ocrexp.tasks.find import find_task
+from ocrexp.tasks.gate import Rules
 from ocrexp.types import DetPrediction, RecPrediction
 
 RULES = Rules(tolerance=1e-3, box_iou=0.9, metric=1e-3, box_thresh=0.6)
@@ -19,7 +20,8 @@ def boxes(*placed, score=0.9):
 
 def tally(expected, got):
     result = Tally(RULES)
-    result.add(expected, got, "page.png")
+    task = find_task("det" if isinstance(expected, DetPrediction) else "rec")
+    result.add(task.compare(expected, got, RULES), "page.png")
     return result
 
 
@@ -82,8 +84,8 @@ def test_what_follows_the_end_of_a_text_is_not_compared():
     expected[0, 0, 1] = expected[0, 1, 3] = expected[0, 2, 2] = 1  # the second step is `eos`, the last class
     got = expected.copy()
     got[0, 2] = 0.25
-    one, other = comparable({"attention": expected}, got, "attention")
+    one, other = find_task("rec").comparable({"attention": expected}, got, "attention")
     assert np.array_equal(one, other)
     got[0, 1] = 0.25
-    one, other = comparable({"attention": expected}, got, "attention")
+    one, other = find_task("rec").comparable({"attention": expected}, got, "attention")
     assert np.abs(one - other).max() == 0.75

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from ocrexp.deploy.export import formats
-from ocrexp.deploy.export.describe import default_model_name, metadata
+from ocrexp.deploy.export.describe import metadata
 from ocrexp.deploy.export.formats import folder_of, parse_formats
 from ocrexp.errors import ConfigError
+from ocrexp.tasks.find import find_task
 
 
 def test_formats_come_in_the_order_in_which_they_are_written():
@@ -45,12 +46,12 @@ def test_the_older_format_gives_way_where_both_are_asked_for():
     ],
 )
 def test_a_detector_gets_a_name_that_paddlex_resizes_alike(resize, name):
-    assert default_model_name("det", resize, "maps", "db_mbv3") == name
+    assert find_task("det").client_name(resize, "maps", "db_mbv3") == name
 
 
 def test_only_ctc_gets_a_name_that_paddlex_runs():
-    assert default_model_name("rec", {}, "ctc", "crnn_mbv3") == "PP-OCRv5_mobile_rec"
-    assert default_model_name("rec", {}, "nrtr", "nrtr") == "nrtr"
+    assert find_task("rec").client_name({}, "ctc", "crnn_mbv3") == "PP-OCRv5_mobile_rec"
+    assert find_task("rec").client_name({}, "nrtr", "nrtr") == "nrtr"
 
 
 def test_characters_that_rapidocr_would_split_at_stay_out_of_the_file(caplog):

@@ -1,12 +1,12 @@
 """The timing of the pipeline gives figures for what it says."""
 
-from ocrexp.data.bench_pipeline import det_mv3_db_pipeline, rec_pipeline, time_pipeline
-from ocrexp.data.collate import collate_rec_train
+from ocrexp.bench.pipeline import det_mv3_db_pipeline, rec_pipeline, time_pipeline
+from ocrexp.tasks.find import find_task
 
 
 def test_figures_of_one_worker(real_data):
     pipeline = det_mv3_db_pipeline(real_data / "totaltext_tiny")
-    timing = time_pipeline(pipeline, passes=1, batch_size=1)
+    timing = time_pipeline(pipeline, find_task("det").collate_train, passes=1, batch_size=1)
     assert timing.images_per_second > 1
     assert list(timing.stages) == ["file", "decode", "RandomWarpCrop", "DBTargets"]
     assert timing.decoder_images_per_second > 1
@@ -19,6 +19,6 @@ def test_figures_of_recognition(real_data, tmp_path):
     pipeline = rec_pipeline(real_data / "sroie_rec", str(tmp_path / "list.txt"), (32, 320))
     assert len(pipeline) == 40
     assert pipeline.sample(0, 0)["image"].shape == (32, 320, 3)
-    timing = time_pipeline(pipeline, passes=1, batch_size=8, collate=collate_rec_train)
+    timing = time_pipeline(pipeline, find_task("rec").collate_train, passes=1, batch_size=8)
     assert timing.images_per_second > 1
     assert list(timing.stages) == ["file", "decode", "RecAug", "RecResize", "TextTargets"]

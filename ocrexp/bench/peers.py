@@ -1,6 +1,6 @@
 """Times exported models at work: each stage, and beside PaddleOCR 3.7 and RapidOCR in turn on the same images.
 
-Every tool runs in a process of its own (`bench_worker`), is asked in turn for one pass over the images, and rests
+Every tool runs in a process of its own (`bench.worker`), is asked in turn for one pass over the images, and rests
 while the others work; figures are medians of the passes.
 """
 
@@ -119,7 +119,7 @@ class Worker:
 
 def ocrexp_worker(request: dict[str, Any], first: Path) -> Worker:
     """This package's runtime in a process."""
-    return Worker("ocrexp", [sys.executable, "-m", "ocrexp.deploy.bench_worker"], request, first)
+    return Worker("ocrexp", [sys.executable, "-m", "ocrexp.bench.worker"], request, first)
 
 
 def in_turn(workers: Sequence[Worker], images: Sequence[Path], passes: int) -> None:

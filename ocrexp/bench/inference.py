@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 
-from ocrexp.deploy import bench
-from ocrexp.deploy.bench import Worker, equal_boxes, image_files, in_turn, ocrexp_worker
+from ocrexp.bench import peers
+from ocrexp.bench.peers import Worker, equal_boxes, image_files, in_turn, ocrexp_worker
 from ocrexp.errors import ConfigError, OcrexpError
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def measure_inference(config: DictConfig, data: Callable[[str, str], Path]) -> l
 def _pages(config: DictConfig, data: Callable[[str, str], Path], folder: Path) -> list[Path]:
     if config.images:
         return image_files(config.images)[: config.page_count]
-    return bench.draw_pages(image_files(data("images", "sroie_det/val_images")), config.page_count, folder)
+    return peers.draw_pages(image_files(data("images", "sroie_det/val_images")), config.page_count, folder)
 
 
 def _measure(config: DictConfig, task: str, images: Sequence[Path], batch: int | None) -> list[Row]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ocrexp.engine.bench_step import CRNN_MBV3, DB_MBV3, time_training_step
+from ocrexp.bench.step import CRNN_MBV3, DB_MBV3, time_training_step
 from ocrexp.errors import TrainingError
 
 

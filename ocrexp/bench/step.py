@@ -1,7 +1,7 @@
 """How long a training step takes here: forward, loss, backward, optimizer, with drawn data.
 
 Threads, matrix library and memory allocator are set when a process starts, so each measurement runs in a process of
-its own. `python -m ocrexp.engine.bench_step` is that process: a JSON object on its standard input, one on its output.
+its own. `python -m ocrexp.bench.step` is that process: a JSON object on its standard input, one on its output.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def time_training_step(
         "device": device,
     }
     child = subprocess.run(
-        [sys.executable, "-m", "ocrexp.engine.bench_step"],
+        [sys.executable, "-m", "ocrexp.bench.step"],
         input=json.dumps(request),
         env=environment.untouched(),
         capture_output=True,

@@ -33,7 +33,7 @@ def test_training_of_a_recogniser_stands_beside_paddleocr_where_its_source_is_na
         assert given["task"] == "rec"
         return SimpleNamespace(images_per_second=(400 if tuned else 200) / (image_size[1] / 100))
 
-    monkeypatch.setattr("ocrexp.engine.bench_step.time_training_step", time_step)
+    monkeypatch.setattr("ocrexp.bench.step.time_training_step", time_step)
     python = tmp_path / "python"
     python.write_text("#!/bin/sh\necho '{\"images_per_second\": 100}'\n")
     python.chmod(0o755)

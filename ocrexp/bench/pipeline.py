@@ -14,7 +14,7 @@ import numpy as np
 from ocrexp.augment.rec.rec_aug import RecAug
 from ocrexp.augment.warp import RandomWarpCrop
 from ocrexp.data.charset import from_labels
-from ocrexp.data.collate import Empty, collate_det_train
+from ocrexp.data.collate import Empty
 from ocrexp.data.dataset import TrainPipeline
 from ocrexp.data.images import EncodedImage
 from ocrexp.data.lists import DetLists
@@ -67,9 +67,7 @@ def rec_pipeline(root: str | Path, train_labels: str, image_shape: tuple[int, in
     return TrainPipeline(records, [augment, RecResize(image_shape), targets], seed)
 
 
-def time_pipeline(
-    pipeline: TrainPipeline, passes: int = 5, batch_size: int = 8, collate: Collate = collate_det_train
-) -> PipelineTiming:
+def time_pipeline(pipeline: TrainPipeline, collate: Collate, passes: int = 5, batch_size: int = 8) -> PipelineTiming:
     """Time whole passes over the pipeline's records with one worker process.
 
     The first pass, which warms up, is left out.

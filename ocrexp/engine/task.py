@@ -1,0 +1,53 @@
+"""What the engine asks of a task; see `ocrexp.tasks.base.Task`, which has all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from ocrexp.report.draw import Picture
+from ocrexp.report.evaluation import Drawn
+from ocrexp.types import Batch, EvalResult
+
+
+class TrainTask(Protocol):
+    """How the samples and results of a training are looked at."""
+
+    def learnable(self, batch: Batch) -> npt.NDArray[np.bool_] | None:
+        """Which samples of a batch have something to learn, bool [N]; None where the batch does not tell."""
+
+    def draw_samples(self, result: EvalResult, limit: int) -> list[Drawn]:
+        """Up to `limit` evaluated images with ground truth and prediction."""
+
+    def write_report(self, result: EvalResult, folder: Path) -> dict[str, Picture]:
+        """What else an evaluation has to show: files in `folder`, and the pictures among them. Raises OSError."""
+
+    def draw_targets(self, samples: Sequence[Mapping[str, Any]], targets: Any) -> list[Picture]:
+        """Transformed training samples as the loss sees them; `targets` is the transform that made their targets."""
+
+
+class NothingToShow:
+    """A training without pictures."""
+
+    def learnable(self, batch: Batch) -> None:
+        """Unknown."""
+        del batch
+
+    def draw_samples(self, result: EvalResult, limit: int) -> list[Drawn]:
+        """None."""
+        del result, limit
+        return []
+
+    def write_report(self, result: EvalResult, folder: Path) -> dict[str, Picture]:
+        """None."""
+        del result, folder
+        return {}
+
+    def draw_targets(self, samples: Sequence[Mapping[str, Any]], targets: Any) -> list[Picture]:
+        """None."""
+        del samples, targets
+        return []
