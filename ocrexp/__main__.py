@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from ocrexp.errors import ConfigError, OcrexpError, explain_import_error
+from ocrexp.errors import ConfigError, OcrexpError, explain_import_error, printable
 
 VERBS = {
     "train": "compose, check, train, evaluate at the end; the default",
@@ -43,13 +43,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 0
         return int(importlib.import_module(f"ocrexp.commands.{verb.replace('-', '_')}").run(rest))
     except OcrexpError as error:
-        print(f"ocrexp: {error}", file=sys.stderr)
+        print(f"ocrexp: {printable(str(error))}", file=sys.stderr)
         return error.exit_code
     except ImportError as error:
         line = explain_import_error(error)
         if line is None:
             raise
-        print(f"ocrexp: {line}", file=sys.stderr)
+        print(f"ocrexp: {printable(line)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

@@ -55,6 +55,12 @@ def temporary_name(path: Path) -> Path:
     return path.with_name(f".{name}.{os.getpid()}.tmp")
 
 
+def shortened(stem: str) -> str:
+    """A name without its suffix that leaves room in a file's 255 bytes for a number, a suffix and a temporary name."""
+    encoded = stem.encode("utf-8", "surrogateescape")
+    return stem if len(encoded) <= _NAME_BYTES else encoded[:_NAME_BYTES].decode("utf-8", "ignore")
+
+
 def leftovers(folder: Path) -> list[Path]:
     """Temporary files and folders in `folder` (see `temporary_name`) whose process no longer runs on this machine."""
     found = []

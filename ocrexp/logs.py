@@ -10,15 +10,30 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+from ocrexp.errors import printable
+
 
 class _Plain(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         prefix = "" if record.levelno < logging.WARNING else f"{record.levelname.lower()}: "
-        return f"{prefix}{record.getMessage()}"
+        return f"{prefix}{_shown(record.getMessage())}"
+
+
+class _Timed(logging.Formatter):
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        record.message = _shown(record.message)
+        return super().formatMessage(record)
+
+
+def _shown(message: str) -> str:
+    """The message without the control codes of file names in it; its own line ends stay."""
+    return "\n".join(printable(line) for line in message.split("\n"))
 
 
 def show_notices() -> None:
-    """Send the notices of the package to the screen; safe to call twice."""
+    """Send the notices of the package to the screen, and those of the image decoders not; safe to call twice."""
+    from ocrexp.data.quiet import silence_decoders  # it imports OpenCV, which the help does not need
+
     logger = logging.getLogger("ocrexp")
     logger.setLevel(logging.INFO)
     logger.propagate = False  # paddle gives the root logger a handler of its own: each line would come twice
@@ -26,13 +41,14 @@ def show_notices() -> None:
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(_Plain())
         logger.addHandler(handler)
+    silence_decoders()
 
 
 @contextlib.contextmanager
 def log_file(path: Path) -> Iterator[None]:
     """Send the notices of the package to a file as well, with their times."""
     handler = logging.FileHandler(path, encoding="utf-8", delay=True)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.setFormatter(_Timed("%(asctime)s %(levelname)s %(message)s"))
     logger = logging.getLogger("ocrexp")
     logger.addHandler(handler)
     try:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ocrexp.config.check import fits
 from ocrexp.config.compose import compose
-from ocrexp.errors import ConfigError
+from ocrexp.errors import ConfigError, printable
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -40,12 +40,12 @@ def run(arguments: Sequence[str]) -> int:
     except OSError as error:
         raise ConfigError(f"out={out}: cannot be written ({error.strerror})") from error
     for line in conversion.lines():
-        print(line)
+        print(printable(line))
     counts = Counter(note.kind for note in conversion.notes)
     figures = (
         f"{conversion.keys} keys, {counts['changed']} changed, {counts['dropped']} dropped, {counts['missing']} missing"
     )
-    print(f"written: {out} (model {conversion.model}; {figures}); run: {_command(out)}")
+    print(f"written: {printable(str(out))} (model {conversion.model}; {figures}); run: {printable(_command(out))}")
     return 1 if config.strict and not conversion.complete else 0
 
 

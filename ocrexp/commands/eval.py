@@ -16,7 +16,8 @@ from ocrexp.config.compose import compose, setup_hydra
 from ocrexp.config.frozen import apply_overrides, read_frozen, split_overrides
 from ocrexp.config.hooks import prepare_process
 from ocrexp.config.paths import options_of
-from ocrexp.errors import ConfigError
+from ocrexp.errors import ConfigError, printable
+from ocrexp.files import shortened
 from ocrexp.logs import show_notices
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def run(arguments: Sequence[str]) -> int:
             "seconds": round(time.perf_counter() - started, 2),
         },
     )
-    print(f"written: {output}")
+    print(f"written: {printable(str(output))}")
     return 0
 
 
@@ -161,7 +162,7 @@ def write_pictures(task: Task, result: EvalResult, limit: int, folder: Path, dra
         else [Drawn(draw(sample), "", Path(sample.path).stem) for sample in result.samples[:limit]]
     )
     for number, drawn in enumerate(pictures):
-        write_picture(folder / f"{number:02d}_{drawn.name}.jpg", drawn.picture)
+        write_picture(folder / f"{number:02d}_{shortened(drawn.name)}.jpg", drawn.picture)
     task.write_report(result, folder)
     log.info("pictures: %s", folder)
 

@@ -17,6 +17,7 @@ from ocrexp.commands.eval import figures_line, write_json
 from ocrexp.config.build import build
 from ocrexp.config.check import check
 from ocrexp.config.compose import compose
+from ocrexp.data.images import limit_pixels
 from ocrexp.deploy.end_to_end import (
     EnginePool,
     RuntimeSettings,
@@ -26,7 +27,8 @@ from ocrexp.deploy.end_to_end import (
     settings_from,
 )
 from ocrexp.deploy.progress import Progress
-from ocrexp.errors import ConfigError, DataError, OcrexpError
+from ocrexp.errors import ConfigError, DataError, OcrexpError, printable
+from ocrexp.files import shortened
 from ocrexp.logs import show_notices
 from ocrexp.metrics.system import SystemMetric, SystemPrediction
 from ocrexp.types import DetReference, Record, UnusableSample
@@ -69,6 +71,7 @@ def run(arguments: Sequence[str]) -> int:
     if OmegaConf.is_missing(config.dataset, "root"):
         raise ConfigError("eval-system needs labelled images: dataset.root=DIR, the list is dataset.val_labels=…")
     check(config)
+    limit_pixels(models.max_pixels)
     settings = settings_from(config, EvalSystemSettings)
     if settings.pictures < 0 or (settings.limit is not None and settings.limit < 1):
         raise ConfigError(f"pictures={settings.pictures}, limit={settings.limit}: at least 0 and 1, or limit=null")
@@ -79,7 +82,7 @@ def run(arguments: Sequence[str]) -> int:
     records = source.val_records()[: settings.limit]
     for line in source.report():
         if line.startswith("val: "):
-            print(f"ocrexp: {line}", file=sys.stderr)
+            print(f"ocrexp: {printable(line)}", file=sys.stderr)
     if not any(record.polygons for record in records):
         raise DataError("no labelled region in these images: eval-system needs detection lists with texts")
     started = time.perf_counter()
@@ -108,7 +111,7 @@ def run(arguments: Sequence[str]) -> int:
         raise DataError(f"output={folder}: cannot be written ({error.strerror or error})") from error
     if unreadable:
         print(f"ocrexp: {len(unreadable)} images could not be read and count as nothing found", file=sys.stderr)
-    print(f"written: {folder}")
+    print(f"written: {printable(str(folder))}")
     return 0
 
 
@@ -173,7 +176,7 @@ def _write(
             image = read_image(read.record.image_path)
             picture = draw_system_sample(image, read.prediction, reference_of(read.record), metric, name, finder)
         (folder / "worst").mkdir(exist_ok=True)
-        write_picture(folder / "worst" / f"{number:02d}_{read.record.image_path.stem}.jpg", picture)
+        write_picture(folder / "worst" / f"{number:02d}_{shortened(read.record.image_path.stem)}.jpg", picture)
 
 
 def _folder(settings: EvalSystemSettings) -> Path:

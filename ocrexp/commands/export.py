@@ -20,7 +20,7 @@ from ocrexp.config.frozen import split_overrides
 from ocrexp.config.hooks import prepare_process
 from ocrexp.deploy.export.folder import PARITY, ExportFolder, write_json
 from ocrexp.deploy.export.formats import ExportError, folder_of, parse_formats
-from ocrexp.errors import ConfigError
+from ocrexp.errors import ConfigError, printable
 from ocrexp.logs import show_notices
 
 if TYPE_CHECKING:
@@ -50,12 +50,12 @@ def run(arguments: Sequence[str]) -> int:
     check(config)
     outcome = export(config, weights_of(verb), target, formats, verb.export)
     for line in outcome.lines:
-        print(line)
+        print(printable(line))
     if outcome.failures:
         raise ExportError(
             f"the export does not do what the trained model does, see {target.failed / PARITY}: {outcome.failures[0]}"
         )
-    print(f"written: {target.path}")
+    print(f"written: {printable(str(target.path))}")
     return 0
 
 

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TextIO
 
 from ocrexp.config.compose import compose
+from ocrexp.data.images import limit_pixels
+from ocrexp.data.pixels import is_blank
 from ocrexp.deploy.end_to_end import (
     EnginePool,
     RuntimeSettings,
@@ -25,9 +27,9 @@ from ocrexp.deploy.end_to_end import (
 from ocrexp.deploy.fonts import FontFinder
 from ocrexp.deploy.outputs import LABELS, Outcome, PredictionFolder, Reading, as_json, is_taken
 from ocrexp.deploy.progress import Progress
-from ocrexp.deploy.sources import Source, find_sources, read_source
+from ocrexp.deploy.sources import Skipped, Source, find_sources, read_source
 from ocrexp.engine.interrupt import StopSignals
-from ocrexp.errors import ConfigError, DataError, OcrexpError
+from ocrexp.errors import ConfigError, DataError, OcrexpError, printable
 from ocrexp.logs import show_notices
 from ocrexp.types import Image, UnusableSample
 
@@ -57,12 +59,15 @@ class Tally:
 
     images: int = 0
     broken: int = 0
+    blank: list[str] = field(default_factory=list)  # names of those that are all black or all white
     found: int = 0
     seconds: Counter[str] = field(default_factory=Counter)
 
     def add(self, outcome: Outcome) -> None:
         self.images += 1
         self.seconds.update(outcome.overhead)
+        if outcome.blank:
+            self.blank.append(outcome.source.name)
         if outcome.reading is None:
             self.broken += 1
             return
@@ -81,7 +86,11 @@ def run(arguments: Sequence[str]) -> int:
     models = settings_from(config, RuntimeSettings).checked()
     if settings.dpi < 1 or settings.picture_side < 64:
         raise ConfigError(f"dpi={settings.dpi}, picture_side={settings.picture_side}: at least 1 and 64 pixels")
-    sources = find_sources(settings.images, settings.recursive, sys.stdin)
+    skipped = Skipped()
+    sources = find_sources(settings.images, settings.recursive, sys.stdin, skipped)
+    if skipped.counts:
+        print(f"ocrexp: {printable(skipped.describe())}", file=sys.stderr)
+    limit_pixels(models.max_pixels)
     output = _output(settings)
     if output is not None:
         is_taken(output, settings.overwrite)  # said before the models are loaded
@@ -124,7 +133,8 @@ class Work:
                 image = read_source(source, self._settings.dpi)
                 size = (image.shape[1], image.shape[0])
                 images.append(image)
-                outcomes.append(Outcome(source, size, overhead={"load": time.perf_counter() - started}))
+                overhead = {"load": time.perf_counter() - started}
+                outcomes.append(Outcome(source, size, blank=is_blank(image), overhead=overhead))
             except UnusableSample as error:
                 outcomes.append(Outcome(source, error=str(error)))
         good = [index for index, outcome in enumerate(outcomes) if not outcome.error]
@@ -185,12 +195,14 @@ def _to_folder(sources: list[Source], work: Work, count: int, folder: Prediction
             file=sys.stderr,
         )
     if folder.unlabelled:
-        print(f"ocrexp: {len(folder.unlabelled)} not in {LABELS}, as {folder.unlabelled[0]}", file=sys.stderr)
-    print(f"written: {folder.folder}: {', '.join(folder.holds())}")
+        first = printable(folder.unlabelled[0])
+        print(f"ocrexp: {len(folder.unlabelled)} not in {LABELS}, as {first}", file=sys.stderr)
+    print(f"written: {printable(str(folder.folder))}: {', '.join(folder.holds())}")
     if folder.labels_written:
         dataset = "rec_list" if folder.rec_only else "det_list"
         path = (folder.folder / LABELS).absolute()
-        print(f"labels: dataset={dataset} dataset.root={folder.root} dataset.train_labels={path}")
+        shown = printable(f"dataset.root={folder.root} dataset.train_labels={path}")
+        print(f"labels: dataset={dataset} {shown}")
     return code
 
 
@@ -224,6 +236,10 @@ def _predict(sources: list[Source], work: Work, count: int, write: Callable[[Out
                 if stop.received is not None:
                     break
     print(_summary(tally, time.perf_counter() - started, work.lines), file=summary)
+    if tally.blank:
+        count, first = len(tally.blank), printable(tally.blank[0])
+        what = "image is" if count == 1 else "images are"
+        print(f"ocrexp: {count} {what} all black or all white, the first is {first}; look at the file", file=sys.stderr)
     if stop.received is not None:
         print(f"ocrexp: interrupted after {tally.images} of {len(sources)} images", file=sys.stderr)
         return 128 + stop.received

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ocrexp.config.check import check
 from ocrexp.config.compose import compose
-from ocrexp.errors import ConfigError
+from ocrexp.errors import ConfigError, printable
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -26,5 +26,6 @@ def run(arguments: Sequence[str]) -> int:
     source = build(config.dataset)
     write_dataset(out, source)
     dataset = "rec_list" if isinstance(source, SynthRec) else "det_list"
-    print(f"drawn: {out} (train: python -m ocrexp dataset={dataset} dataset.root={out})")
+    shown = printable(str(out))
+    print(f"drawn: {shown} (train: python -m ocrexp dataset={dataset} dataset.root={shown})")
     return 0

@@ -15,19 +15,19 @@ def main() -> int:
     sys.path[:] = [entry for entry in sys.path if entry != here]  # a script's folder must not shadow top-level modules
     from ocrexp.commands.train import fit
     from ocrexp.config.frozen import read_resolved
-    from ocrexp.errors import OcrexpError, explain_import_error
+    from ocrexp.errors import OcrexpError, explain_import_error, printable
 
     run_dir = Path(sys.argv[1])
     try:
         return fit(run_dir, read_resolved(run_dir), resume="--resume" in sys.argv[2:])
     except OcrexpError as error:
-        print(f"ocrexp: {error}", file=sys.stderr)
+        print(f"ocrexp: {printable(str(error))}", file=sys.stderr)
         return error.exit_code
     except ImportError as error:
         line = explain_import_error(error)
         if line is None:
             raise
-        print(f"ocrexp: {line}", file=sys.stderr)
+        print(f"ocrexp: {printable(line)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:  # before the training itself listens to it
         return 130

@@ -17,7 +17,7 @@ from ocrexp.config.build import trainer_settings
 from ocrexp.config.check import check
 from ocrexp.config.compose import compose
 from ocrexp.engine.status import read_status
-from ocrexp.errors import ConfigError, OcrexpError, explain_import_error
+from ocrexp.errors import ConfigError, OcrexpError, explain_import_error, printable
 
 # What a run cannot be without; loggers, callbacks and augmentation may be taken away.
 NEEDED = (
@@ -31,14 +31,14 @@ def _ends_the_program() -> Iterator[None]:
     try:
         yield
     except OcrexpError as error:
-        print(f"ocrexp: {error}", file=sys.stderr)
+        print(f"ocrexp: {printable(str(error))}", file=sys.stderr)
         sys.exit(error.exit_code)
     except Exception as error:
         line = explain_import_error(error) if isinstance(error, ImportError) else None
         if line is None:
             traceback.print_exc()
         else:
-            print(f"ocrexp: {line}", file=sys.stderr)
+            print(f"ocrexp: {printable(line)}", file=sys.stderr)
         sys.exit(1)
 
 

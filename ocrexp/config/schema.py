@@ -30,6 +30,7 @@ class LoaderSchema:
     shuffle: bool = True
     drop_last: bool = False
     multi_scale: MultiScaleSchema | None = None
+    max_pixels: int = 178_956_970  # as ocrexp.data.images.MAX_PIXELS, which is not imported here: it needs OpenCV
 
 
 @dataclass

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ocrexp.data.images import EncodedImage, read_jpeg_header
+from ocrexp.data.image_header import read_jpeg_header
+from ocrexp.data.images import EncodedImage, check_file
 from ocrexp.data.lmdb_file import is_entry, read_entry
 from ocrexp.types import UnusableSample
 
@@ -25,9 +26,10 @@ def read_size(path: Path) -> tuple[int, int] | None:
         if is_entry(path):
             head = read_entry(path) or b""
         else:
+            check_file(path)
             with path.open("rb", buffering=0) as file:
                 head = file.read(_HEAD)
-    except OSError:
+    except (OSError, UnusableSample):
         return None
     if head.startswith(_PNG) and len(head) >= 24:
         return int.from_bytes(head[20:24], "big"), int.from_bytes(head[16:20], "big")

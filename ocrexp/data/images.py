@@ -1,19 +1,26 @@
 """Reading images: header first, pixels when they are needed, at a reduced size where that is enough.
 
 As PaddleOCR reads them (cv2.imdecode with IMREAD_COLOR): 8-bit BGR, EXIF orientation applied (label coordinates belong
-to the upright image), grey repeated to three channels, an alpha channel dropped, 16 bits cut to their upper 8.
+to the upright image), gray repeated to three channels. Other than there, transparency is laid on white (see
+`ocrexp.data.pixels`) and 12 bits in a container of 16 are stretched. No image is decoded before its header was checked
+against a limit on pixels.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+import stat
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
+from ocrexp.data.image_header import ImageHeader, JpegHeader, read_header, read_jpeg_header
 from ocrexp.data.lmdb_file import is_entry, read_entry
+from ocrexp.data.pixels import eight_bits, laid_on_ground, to_bgr8, turned
+from ocrexp.data.quiet import quiet
 from ocrexp.types import Image, UnusableSample
 
 _REDUCED = {
@@ -23,69 +30,29 @@ _REDUCED = {
     8: cv2.IMREAD_REDUCED_COLOR_8,
 }
 _END_OF_IMAGE = b"\xff\xd9"
-# Start-of-frame markers; C4, C8 and CC share their range but mean other things.
-_FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+# Pillow refuses more, as an attack: a file of 3 MB may ask for gigabytes.
+MAX_PIXELS = 178_956_970
+_MOST_BYTES = 8  # a pixel in a file that is not compressed: 4 channels of 16 bits
+_OTHER_BYTES = 1 << 26  # a file's metadata at most
+_HEIC = "HEIC images are not read; convert them to JPEG or PNG first, for example: heif-convert PHOTO.HEIC PHOTO.jpg"
+_limit = MAX_PIXELS
 
 
-@dataclass(frozen=True, slots=True)
-class JpegHeader:
-    """What the markers in front of a JPEG's pixels say; height and width are as stored, before any EXIF turn."""
-
-    height: int
-    width: int
-    orientation: int
-    scan_start: int
-    progressive: bool
+def limit_pixels(pixels: int) -> None:
+    """Set the most pixels of an image that this process and those that it forks decode."""
+    global _limit
+    _limit = pixels
 
 
-def read_jpeg_header(data: bytes) -> JpegHeader | None:
-    """Parse a JPEG's markers up to its first scan; None if it is not a JPEG or its markers are damaged."""
-    if data[:2] != b"\xff\xd8":
-        return None
-    position, height, width, orientation, progressive = 2, 0, 0, 1, False
-    while position + 4 <= len(data):
-        if data[position] != 0xFF:
-            return None
-        marker = data[position + 1]
-        if marker == 0xFF:  # fill byte
-            position += 1
-            continue
-        length = int.from_bytes(data[position + 2 : position + 4], "big")
-        if marker == 0xDA:
-            known = height and width
-            return JpegHeader(height, width, orientation, position + 2 + length, progressive) if known else None
-        if marker in _FRAME_MARKERS:
-            progressive = marker == 0xC2
-            height = int.from_bytes(data[position + 5 : position + 7], "big")
-            width = int.from_bytes(data[position + 7 : position + 9], "big")
-        elif marker == 0xE1 and data[position + 4 : position + 10] == b"Exif\x00\x00":
-            orientation = _exif_orientation(data[position + 10 : position + 2 + length])
-        position += 2 + length
-    return None
-
-
-def _exif_orientation(tiff: bytes) -> int:
-    """The orientation entry (1..8) of the first image directory; 1 where there is none."""
-    order = {b"II": "little", b"MM": "big"}.get(tiff[:2])
-    if order is None:
-        return 1
-
-    def number(start: int, size: int) -> int:
-        return int.from_bytes(tiff[start : start + size], "little" if order == "little" else "big")
-
-    directory = number(4, 4)
-    for entry in range(number(directory, 2)):
-        start = directory + 2 + 12 * entry
-        if number(start, 2) == 0x0112:
-            value = number(start + 8, 2)
-            return value if 1 <= value <= 8 else 1
-    return 1
+def pixel_limit() -> int:
+    """The most pixels of an image that this process decodes."""
+    return _limit
 
 
 def read_bytes(path: Path) -> bytes:
     """An image file's bytes; a path may also name an entry of an LMDB folder. Raises UnusableSample with the reason."""
     try:
-        data = read_entry(path) if is_entry(path) else path.read_bytes()
+        data = read_entry(path) if is_entry(path) else _read_file(path)
     except FileNotFoundError:
         data = None
     except OSError as error:
@@ -97,15 +64,51 @@ def read_bytes(path: Path) -> bytes:
     return data
 
 
+def _read_file(path: Path) -> bytes:
+    check_file(path)
+    return path.read_bytes()
+
+
+def check_file(path: Path, limit: int | None = None) -> None:
+    """Raises UnusableSample for what is not a file of a size that an image can have, OSError where there is none.
+
+    Opening a named pipe would wait for ever, and a device may have no end.
+    """
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        kinds = {stat.S_IFDIR: "folder", stat.S_IFIFO: "named pipe", stat.S_IFSOCK: "socket"}
+        kind = kinds.get(stat.S_IFMT(status.st_mode), "device")
+        raise UnusableSample(f"is a {kind}, not an image file; give a file")
+    most = _MOST_BYTES * (limit or _limit) + _OTHER_BYTES
+    if status.st_size > most:
+        raise UnusableSample(f"file of {status.st_size / 1e9:.1f} GB is too large for an image; raise max_pixels")
+
+
+def check_header(header: ImageHeader | None, limit: int | None = None) -> None:
+    """Raises UnusableSample for an image that is larger than the limit, or of a format that is not read."""
+    if header is None:
+        return
+    if header.kind == "heic":
+        raise UnusableSample(_HEIC)
+    limit = limit or _limit
+    if header.pixels > limit:
+        raise UnusableSample(
+            f"image of {header.width}×{header.height} has {header.pixels / 1e6:.0f} million pixels, the limit is "
+            f"{limit / 1e6:.0f} million; raise max_pixels to {header.pixels} if you trust the file"
+        )
+
+
 class EncodedImage:
     """An image file in memory whose pixels are decoded on demand; `data` is what the file holds, where it is no file.
 
-    Raises UnusableSample, with a reason that can be counted, for a file that is missing, empty, truncated or no image.
+    Raises UnusableSample, with a reason that can be counted, for a file that is missing, empty, truncated or no image,
+    and for one of more than `max_pixels` (None: what `limit_pixels` has set).
     """
 
-    def __init__(self, path: Path, data: bytes | None = None) -> None:
+    def __init__(self, path: Path, data: bytes | None = None, max_pixels: int | None = None) -> None:
         self.path = path
         self._data = read_bytes(path) if data is None else data
+        check_header(read_header(self._data), max_pixels)
         self._header = read_jpeg_header(self._data)
         if self._header is not None and self._data.rfind(_END_OF_IMAGE) < self._header.scan_start:
             # Inside the pixel data 0xFF is always followed by 0, so without the end marker the file was cut off; which
@@ -144,15 +147,27 @@ class EncodedImage:
 
 
 def _decode(data: bytes, reduction: int = 1) -> Image:
+    header = read_header(data)
+    if header is None or header.plain or reduction != 1:
+        return np.asarray(_pixels(data, _REDUCED[reduction]), np.uint8)
+    pixels = _pixels(data, cv2.IMREAD_UNCHANGED)
+    if header.kind == "avif" and pixels.dtype != np.uint8:  # its 10 and 12 bits: the decoder knows how many
+        color = np.asarray(_pixels(data, cv2.IMREAD_COLOR), np.uint8)
+        return laid_on_ground(color, eight_bits(pixels[..., 3])) if pixels.shape[-1] == 4 else color
+    return turned(to_bgr8(pixels, header.largest), header.orientation)
+
+
+def _pixels(data: bytes, flags: int) -> npt.NDArray[Any]:
     try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), _REDUCED[reduction])
+        with quiet():
+            pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:
         if "CV_IO_MAX_IMAGE" in error.err:
             raise UnusableSample("image is too large to decode (OpenCV takes 2^30 pixels, 2^20 a side)") from None
         raise UnusableSample(f"image file cannot be decoded ({' '.join(error.err.split())})") from None
     if pixels is None:
         raise UnusableSample("image file cannot be decoded")
-    return pixels
+    return np.asarray(pixels)
 
 
 def _has_all_pixels(data: bytes, header: JpegHeader) -> bool:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from ocrexp.data.collate import Collate
 from ocrexp.data.dataset import EvalPipeline, TrainPipeline
 from ocrexp.data.image_size import read_aspects
+from ocrexp.data.images import MAX_PIXELS, limit_pixels
 from ocrexp.data.loader import Loader, Sampler
 from ocrexp.data.multi_scale import MultiScaleSampler
 from ocrexp.data.sampler import EpochSampler, EvalSampler
@@ -53,11 +54,13 @@ def build_train_loader(
     shuffle: bool,
     drop_last: bool,
     multi_scale: Mapping[str, Any] | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> Loader:
     """The training loader of a `loader` node; `batch_size` is per rank.
 
     `several_sizes`: whether the task's batches may differ in image size, as `multi_scale` makes them.
     """
+    _limit_pixels(max_pixels)
     counts = np.bincount([record.list_index for record in pipeline.records], minlength=len(ratios or ())).tolist()
     sampler: Sampler
     if multi_scale is None:
@@ -97,11 +100,19 @@ def build_eval_loader(
     shuffle: bool,  # noqa: ARG001
     drop_last: bool,  # noqa: ARG001
     multi_scale: Mapping[str, Any] | None = None,  # noqa: ARG001
+    max_pixels: int = MAX_PIXELS,
 ) -> Loader:
     """The evaluation loader of a `loader` node: list order, each image once over all ranks."""
+    _limit_pixels(max_pixels)
     sampler = EvalSampler(len(pipeline), eval_batch_size, rank, world_size)
     # The network is slower than two workers' decoding and resizing, and large images cost memory.
     return Loader(pipeline, sampler, resolve_workers(num_workers, world_size, most=2), collate, prefetch)
+
+
+def _limit_pixels(max_pixels: int) -> None:
+    if max_pixels < 1:
+        raise ConfigError(f"loader.max_pixels: expected 1 or more, got {max_pixels}")
+    limit_pixels(max_pixels)
 
 
 def _aspects(pipeline: TrainPipeline) -> npt.NDArray[np.float64]:

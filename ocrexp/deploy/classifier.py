@@ -13,7 +13,7 @@ import numpy as np
 from ocrexp.deploy.backends.base import open_backend
 from ocrexp.deploy.description import Description
 from ocrexp.deploy.folder import ModelFolder
-from ocrexp.deploy.images import to_bgr
+from ocrexp.deploy.images import MAX_PIXELS, to_bgr
 from ocrexp.deploy.normalize import Normalizer
 from ocrexp.deploy.recognizer import MOST_STREAMS, as_list, batches, line_resize, line_width, prepare_lines
 from ocrexp.environment import available_cores
@@ -39,6 +39,7 @@ class TextClassifier:
         threads: of a CPU; None: all cores that this process may use.
         precision: see `open_backend`.
         tensorrt: see `open_backend`.
+        max_pixels: files and PIL images that have more are refused before they are decoded.
 
     Raises DeployError: see `open_backend`.
     """
@@ -55,9 +56,11 @@ class TextClassifier:
         threads: int | None = None,
         precision: str = "fp32",
         tensorrt: bool = False,
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
         if cls_batch_num < 1:
             raise DeployError(f"cls_batch_num={cls_batch_num}: give 1 or more")
+        self.max_pixels = max_pixels
         folder = ModelFolder.open(model_dir)
         self.description: Description = folder.describe("cls")
         self.labels = [str(label) for label in self.description.postprocess["label_list"]]
@@ -75,7 +78,10 @@ class TextClassifier:
     def __call__(self, images: Sequence[AnyImage]) -> tuple[list[Image], list[tuple[str, float]], float]:
         """The lines the right way up, (label, score) of each, and the seconds that it took."""
         start = time.perf_counter()
-        lines = [to_bgr(image, f"image {number} of the call") for number, image in enumerate(as_list(images))]
+        lines = [
+            to_bgr(image, f"image {number} of the call", self.max_pixels)
+            for number, image in enumerate(as_list(images))
+        ]
         results = self.classify(lines)
         turned = [
             cv2.rotate(line, cv2.ROTATE_180) if label == "180" and score > self.thresh else line

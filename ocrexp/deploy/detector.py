@@ -14,7 +14,7 @@ from ocrexp.data.transforms.resize import DetResize
 from ocrexp.deploy.backends.base import open_backend
 from ocrexp.deploy.description import Description
 from ocrexp.deploy.folder import ModelFolder
-from ocrexp.deploy.images import to_bgr
+from ocrexp.deploy.images import MAX_PIXELS, to_bgr
 from ocrexp.deploy.normalize import Normalizer
 from ocrexp.errors import ConfigError, DeployError
 from ocrexp.postprocess.db import DBPostProcess
@@ -49,6 +49,7 @@ class TextDetector:
         threads: of a CPU; None: all cores that this process may use.
         precision: see `open_backend`.
         tensorrt: see `open_backend`.
+        max_pixels: files and PIL images that have more are refused before they are decoded.
 
     Calls may come from several threads. Raises DeployError: see `open_backend`, and for values that contradict.
     """
@@ -72,7 +73,9 @@ class TextDetector:
         threads: int | None = None,
         precision: str = "fp32",
         tensorrt: bool = False,
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
+        self.max_pixels = max_pixels
         folder = ModelFolder.open(model_dir)
         self.description: Description = folder.describe("det")
         given = {
@@ -106,7 +109,7 @@ class TextDetector:
 
     def detect(self, image: AnyImage) -> DetPrediction:
         """Regions in the image's pixels and their scores. Raises DeployError for what is no image."""
-        prepared, shape = self.prepare(to_bgr(image))
+        prepared, shape = self.prepare(to_bgr(image, max_pixels=self.max_pixels))
         return self.regions(self.infer(prepared), shape)
 
     def prepare(self, image: Image) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:

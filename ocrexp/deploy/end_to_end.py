@@ -84,6 +84,7 @@ class RuntimeSettings:
     use_space_char: bool | None
     cls_thresh: float
     cls_batch_num: int
+    max_pixels: int
 
     @property
     def rec_only(self) -> bool:
@@ -116,6 +117,8 @@ class RuntimeSettings:
             raise ConfigError(f"workers={self.workers}: give a number from 1 on, or auto")
         if self.threads is not None and self.threads < 1:
             raise ConfigError(f"threads={self.threads}: give a number from 1 on, or null")
+        if self.max_pixels < 1:
+            raise ConfigError(f"max_pixels: expected 1 or more, got {self.max_pixels}")
         return dataclasses.replace(
             self,
             det=model_folder("det", self.det),

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ocrexp.data.images import EncodedImage
+from ocrexp.data.image_header import ImageHeader
+from ocrexp.data.images import MAX_PIXELS, EncodedImage, check_header
+from ocrexp.data.pixels import to_bgr8
 from ocrexp.errors import DeployError
 from ocrexp.types import Image, UnusableSample
+
+__all__ = ["MAX_PIXELS", "to_bgr"]
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Pillow
@@ -20,85 +23,87 @@ if TYPE_CHECKING:
     AnyImage = npt.NDArray[Any] | str | PathLike[str] | bytes | bytearray | memoryview | Pillow
 
 
-def to_bgr(image: AnyImage, name: str = "the image") -> Image:
+def to_bgr(image: AnyImage, name: str = "the image", max_pixels: int = MAX_PIXELS) -> Image:
     """uint8 [H, W, 3], BGR.
 
     Args:
-        image: an array [H, W], [H, W, 1 (grey), 2 (grey, alpha), 3 (BGR) or 4 (BGR, alpha)]; a file's path; a file's
-            bytes; a PIL image. As cv2.imread does: the upright image where EXIF turns it, alpha dropped, the upper 8
-            of 16 bits. Of floats, values up to 1 are shares of white, larger ones 0 … 255.
+        image: an array [H, W], [H, W, 1 (gray), 2 (gray, alpha), 3 (BGR) or 4 (BGR, alpha)]; a file's path; a file's
+            bytes; a PIL image. It is turned upright where EXIF says so, transparency is laid on white (on black where
+            the letters are light), and of floats, values up to 1 are shares of white, larger ones 0 … 255. 16 bits are
+            cut to their upper 8 where all of them are used, else stretched (12 bits of a scan).
         name: what messages call it, where it has no path.
+        max_pixels: files and PIL images that have more are refused before they are decoded.
 
     Raises DeployError in one line for anything that holds no pixels.
     """
     if isinstance(image, np.ndarray):
         return _from_array(image, name)
     if isinstance(image, (str, PathLike)):
-        return _decoded(Path(image), None, str(image))
+        return _decoded(Path(image), None, str(image), max_pixels)
     if isinstance(image, (bytes, bytearray, memoryview)):
         data = bytes(image)
         if not data:
             raise DeployError(f"{name}: empty (0 bytes)")
-        return _decoded(Path(name), data, name)
+        return _decoded(Path(name), data, name, max_pixels)
     if hasattr(image, "getexif") and hasattr(image, "convert"):
-        return _from_pillow(image, name)
+        return _from_pillow(image, name, max_pixels)
     raise DeployError(f"{name} is a {type(image).__name__}: give an array (BGR), a path, bytes or a PIL image")
 
 
-def _decoded(path: Path, data: bytes | None, name: str) -> Image:
+def _decoded(path: Path, data: bytes | None, name: str, max_pixels: int) -> Image:
     try:
-        return EncodedImage(path, data).decode()
+        return EncodedImage(path, data, max_pixels).decode()
     except UnusableSample as reason:
         raise DeployError(f"{name}: {reason}") from None
 
 
-def _from_array(array: npt.NDArray[Any], name: str) -> Image:
+def _from_array(array: npt.NDArray[Any], name: str, largest: int | None = None) -> Image:
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 2, 3, 4)):
         raise DeployError(
             f"{name} is an array of {list(array.shape)}: give [height, width] or [height, width, channels]"
         )
     if array.shape[0] == 0 or array.shape[1] == 0:
         raise DeployError(f"{name} has no pixels ({array.shape[0]}×{array.shape[1]})")
-    pixels = _eight_bits(array, name)
-    if pixels.ndim == 3 and pixels.shape[2] <= 2:
-        pixels = pixels[..., 0]
-    if pixels.ndim == 2:
-        return cast(Image, cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_GRAY2BGR))
-    return np.ascontiguousarray(pixels[..., :3])
-
-
-def _eight_bits(array: npt.NDArray[Any], name: str) -> npt.NDArray[np.uint8]:
     kind = array.dtype
-    if kind == np.uint8:
-        return array
-    if kind == np.bool_:
-        return array.astype(np.uint8) * np.uint8(255)
-    if kind == np.uint16:
-        return (array >> 8).astype(np.uint8)
-    if kind.kind == "f":
-        if not np.isfinite(array).all():
-            raise DeployError(f"{name} holds values that are not finite")
-        scale = 255.0 if array.max() <= 1.0 else 1.0
-        return np.clip(np.rint(array * scale), 0, 255).astype(np.uint8)
-    if kind.kind in "iu":
+    if kind.kind == "f" and not np.isfinite(array).all():
+        raise DeployError(f"{name} holds values that are not finite")
+    if kind.kind in "iu" and kind not in (np.uint8, np.uint16):
         if array.min() < 0 or array.max() > 255:
             raise DeployError(f"{name} is {kind} with values outside 0 … 255: give uint8 or uint16")
-        return array.astype(np.uint8)
-    raise DeployError(f"{name} is an array of {kind}: give uint8, uint16 or floats")
+        array = array.astype(np.uint8)
+    if array.dtype.kind not in "fiub":
+        raise DeployError(f"{name} is an array of {kind}: give uint8, uint16 or floats")
+    return to_bgr8(array, largest)
 
 
-def _from_pillow(image: Any, name: str) -> Image:
+def _from_pillow(image: Any, name: str, max_pixels: int) -> Image:
     from PIL import Image as pillow
     from PIL import ImageOps
 
     try:
+        check_header(ImageHeader("Pillow", image.height, image.width), max_pixels)
+        tags = getattr(image, "tag_v2", {})
         image = ImageOps.exif_transpose(image)
         if image.mode.startswith(("I", "F")):  # 16 and 32 bits, which Pillow's own conversion would cut off at 255
+            # A TIFF says the value of white by its MaxSampleValue or its bits.
+            largest = _first(tags.get(281)) or (1 << (_first(tags.get(258)) or 16)) - 1
             array = np.asarray(image)
-            # A 16-bit PNG may come as 32 bits.
-            return _from_array(array.astype(np.uint16) if image.mode == "I" else array, name)
+            if image.mode == "I" and array.size and array.min() >= 0 and array.max() <= 0xFFFF:
+                array = array.astype(np.uint16)  # a 16-bit PNG may come as 32 bits
+            return _from_array(array, name, largest if 0 < largest < 0xFFFF else None)
+        clear_palette = image.mode == "P" and image.palette is not None and image.palette.mode.endswith("A")
+        if image.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info or clear_palette:
+            array = np.asarray((image.convert("LA") if image.mode == "La" else image).convert("RGBA"))
+            return _from_array(array[..., [2, 1, 0, 3]], name)
         if image.mode != "RGB":
             image = image.convert("RGB")
+    except UnusableSample as reason:
+        raise DeployError(f"{name}: {reason}") from None
     except (OSError, SyntaxError, ValueError, pillow.DecompressionBombError) as error:
         raise DeployError(f"{name}: Pillow cannot decode it ({error})") from None
     return _from_array(np.asarray(image)[..., ::-1], name)
+
+
+def _first(value: Any) -> int | None:
+    """A tag's value, or the first of several (one a channel)."""
+    return int(value[0]) if isinstance(value, tuple) and value else value

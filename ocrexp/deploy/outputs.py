@@ -13,8 +13,8 @@ from typing import Any, TextIO
 import cv2
 
 from ocrexp.deploy.sources import Source
-from ocrexp.errors import ConfigError
-from ocrexp.report.files import write_bytes
+from ocrexp.errors import ConfigError, printable
+from ocrexp.files import shortened, write_bytes
 from ocrexp.types import Image, Polygon
 
 PREDICTIONS = "predictions.jsonl"
@@ -50,6 +50,7 @@ class Outcome:
     error: str = ""
     picture: str | None = None  # file of the drawn picture, relative to the output folder
     overhead: dict[str, float] = field(default_factory=dict)
+    blank: bool = False  # whether the image is all black or all white
 
 
 def as_json(outcome: Outcome) -> str:
@@ -71,7 +72,9 @@ def as_json(outcome: Outcome) -> str:
         row["error"] = outcome.error
     if outcome.picture is not None:
         row["picture"] = outcome.picture
-    return json.dumps(row, ensure_ascii=False)
+    text = json.dumps(row, ensure_ascii=False)
+    # A terminal would obey what JSON itself leaves as it is (U+009B); the escapes mean the same name.
+    return text if printable(text) == text else "".join(c if printable(c) == c else json.dumps(c)[1:-1] for c in text)
 
 
 def det_label(name: str, reading: Reading) -> str:
@@ -215,7 +218,7 @@ def _unique_names(sources: Sequence[Source]) -> dict[Source, str]:
     names: dict[Source, str] = {}
     taken: set[str] = set()
     for source in sources:
-        stem = _utf8(source.path.stem) + ("" if source.page is None else f"_{source.page:04d}")
+        stem = shortened(_utf8(source.path.stem)) + ("" if source.page is None else f"_{source.page:04d}")
         name, number = stem, 2
         while name.lower() in taken:  # some file systems do not tell upper and lower case apart
             name, number = f"{stem}_{number}", number + 1

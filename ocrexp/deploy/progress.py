@@ -6,6 +6,8 @@ import sys
 from types import TracebackType
 from typing import Any
 
+from ocrexp.errors import printable
+
 
 class Progress:
     """A bar of `total` images while the block lasts; where there is no terminal, only `say` shows anything."""
@@ -41,10 +43,11 @@ class Progress:
         if self._bar is not None:
             from rich.markup import escape
 
-            self._bar.update(self._task, advance=1, note=escape(note))
+            self._bar.update(self._task, advance=1, note=escape(printable(note)))
 
     def say(self, line: str) -> None:
-        """A line of its own, above the bar."""
+        """A line of its own, above the bar; control codes in it are shown as escapes."""
+        line = printable(line)
         if self._bar is not None:
             self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
         else:

@@ -15,7 +15,7 @@ from ocrexp.deploy.backends.base import open_backend
 from ocrexp.deploy.characters import decoder_of
 from ocrexp.deploy.description import Description
 from ocrexp.deploy.folder import ModelFolder
-from ocrexp.deploy.images import to_bgr
+from ocrexp.deploy.images import MAX_PIXELS, to_bgr
 from ocrexp.deploy.normalize import Normalizer
 from ocrexp.environment import available_cores
 from ocrexp.errors import ConfigError, DeployError
@@ -47,6 +47,7 @@ class TextRecognizer:
         threads: of a CPU; None: all cores that this process may use.
         precision: see `open_backend`.
         tensorrt: see `open_backend`.
+        max_pixels: files and PIL images that have more are refused before they are decoded.
 
     Calls may come from several threads. Raises DeployError: see `open_backend`, and for characters that are not those
     of the network.
@@ -65,9 +66,11 @@ class TextRecognizer:
         threads: int | None = None,
         precision: str = "fp32",
         tensorrt: bool = False,
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
         if rec_batch_num is not None and rec_batch_num < 1:
             raise DeployError(f"rec_batch_num={rec_batch_num}: give 1 or more")
+        self.max_pixels = max_pixels
         folder = ModelFolder.open(model_dir)
         self.description: Description = folder.describe("rec")
         self.resize = line_resize(self.description, _line_shape(rec_image_shape))
@@ -85,7 +88,10 @@ class TextRecognizer:
 
     def recognize(self, images: Sequence[AnyImage]) -> list[RecPrediction]:
         """Texts with the scores of their characters. Raises DeployError for what is no image."""
-        lines = [to_bgr(image, f"image {number} of the call") for number, image in enumerate(as_list(images))]
+        lines = [
+            to_bgr(image, f"image {number} of the call", self.max_pixels)
+            for number, image in enumerate(as_list(images))
+        ]
         widths = [line_width(self.resize, *line.shape[:2]) for line in lines]
         results: list[RecPrediction] = [RecPrediction("", 0.0)] * len(lines)
 

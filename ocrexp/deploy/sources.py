@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import glob
+import math
+import mmap
 import re
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import cv2
 import numpy as np
 
-from ocrexp.data.images import read_bytes, read_image
+from ocrexp.data.image_header import HEAD, image_kind, tiff_pages
+from ocrexp.data.images import check_file, check_header, pixel_limit, read_bytes, read_image
+from ocrexp.data.pixels import to_bgr8
+from ocrexp.data.quiet import quiet
 from ocrexp.errors import DataError
 from ocrexp.types import Image, UnusableSample
 
@@ -21,9 +28,12 @@ if TYPE_CHECKING:
     import pypdfium2
 
 SUFFIXES = frozenset(
-    (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff", ".jp2", ".pbm", ".pgm", ".ppm")
+    (
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".dib", ".webp", ".tif", ".tiff", ".gif", ".avif", ".jp2"),
+        *(".j2k", ".pbm", ".pgm", ".ppm", ".pnm", ".pam", ".pxm", ".pfm", ".ras", ".sr", ".hdr", ".pic", ".pdf"),
+    )
 )
-_TIFF = frozenset((".tif", ".tiff"))
+HEIC = frozenset((".heic", ".heif", ".hif"))
 _POINTS_PER_INCH = 72  # unit of a PDF's page
 _LARGEST_PAGE = 20_000  # pixels of a rendered page's longer side
 _MAGIC = re.compile(r"[*?\[]")
@@ -49,23 +59,57 @@ class Source:
         return str(self.path) if self.page is None else f"{self.path}#{self.page}"
 
 
+class Skipped:
+    """The files of folders that are not taken for images, by suffix."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.folders: dict[Path, None] = {}
+
+    def add(self, folder: Path, path: Path) -> None:
+        self.folders[folder] = None
+        if path.is_file():
+            self.counts[path.suffix.lower() or "without suffix"] += 1
+        else:
+            self.counts["broken link" if path.is_symlink() else "pipe or device"] += 1
+
+    def describe(self) -> str:
+        """One line, or "" if all files were taken."""
+        if not self.counts:
+            return ""
+        total = self.counts.total()
+        more = f" and {len(self.folders) - 1} more" if len(self.folders) > 1 else ""
+        kinds = ", ".join(f"{count} {kind}" for kind, count in self.counts.most_common(10))
+        kinds += f", {len(self.counts) - 10} other kinds" if len(self.counts) > 10 else ""
+        files = "files of it were" if total > 1 else "file of it was"
+        heic = any(suffix in self.counts for suffix in HEIC)
+        return f"{next(iter(self.folders))}{more}: {total} {files} skipped ({kinds})" + (
+            "; convert HEIC images to JPEG or PNG, for example: heif-convert PHOTO.HEIC PHOTO.jpg" if heic else ""
+        )
+
+
 def find_sources(
-    images: str | Sequence[str], recursive: bool = False, stdin: Iterable[str] | None = None
+    images: str | Sequence[str],
+    recursive: bool = False,
+    stdin: Iterable[str] | None = None,
+    skipped: Skipped | None = None,
 ) -> list[Source]:
     """The images that `images` names, each once, in the order given; within a folder or a pattern in natural order.
 
     Args:
         images: files, folders, patterns (`scans/*.jpg`, `**` for any depth), PDFs, or "-": the files and folders, one
-            a line, of `stdin`. A file that is named is taken whatever its suffix; of a folder, images and PDFs are.
+            a line, of `stdin`. A file that is named is taken whatever its suffix; of a folder, images and PDFs are, by
+            their suffix, or where they have none by their first bytes.
         recursive: whether folders are searched with all that lies in them.
         stdin: lines for "-".
+        skipped: counts what folders hold besides.
 
     Raises DataError where a path (but one of stdin) does not exist, a pattern matches nothing, a folder holds no image,
     or there is a PDF and no pypdfium2.
     """
     found: dict[Path, Path] = {}
     for given in [images] if isinstance(images, str) else images:
-        for path in _paths(str(given), recursive, stdin):
+        for path in _paths(str(given), recursive, stdin, skipped or Skipped()):
             found.setdefault(path.absolute(), path)
     return [source for path in found.values() for source in _pages(path)]
 
@@ -81,18 +125,21 @@ def read_source(source: Source, dpi: int = 200) -> Image:
     return _tiff_page(source.path, source.page)
 
 
-def _paths(given: str, recursive: bool, stdin: Iterable[str] | None) -> list[Path]:
+def _paths(given: str, recursive: bool, stdin: Iterable[str] | None, skipped: Skipped) -> list[Path]:
     if given == "-":
         lines = [line.rstrip("\r\n") for line in stdin or ()]
-        named = [path for line in lines if line.strip() for path in _listed(line, recursive)]
+        named = [path for line in lines if line.strip() for path in _listed(line, recursive, skipped)]
         if not named:
             raise DataError("images=-: standard input holds no path: give one a line")
         return named
     path = Path(given).expanduser()
-    if path.is_dir():
-        return _in_folder(path, recursive)
-    if path.exists():
-        return [path]
+    try:
+        if path.is_dir():
+            return _in_folder(path, recursive, skipped)
+        if path.exists():
+            return [path]
+    except (OSError, ValueError) as error:  # a name that is too long, a NUL byte
+        raise DataError(f"images={given}: cannot be opened ({getattr(error, 'strerror', None) or error})") from None
     if _MAGIC.search(given):
         # glob, not Path.glob: the pattern may be absolute, and "**" must not follow what begins with a dot.
         matches = sorted(glob.glob(str(path), recursive=True), key=_natural)  # noqa: PTH207
@@ -103,26 +150,49 @@ def _paths(given: str, recursive: bool, stdin: Iterable[str] | None) -> list[Pat
     raise DataError(f"images={given}: there is no such file or folder")
 
 
-def _listed(line: str, recursive: bool) -> list[Path]:
+def _listed(line: str, recursive: bool, skipped: Skipped) -> list[Path]:
     """What a line of standard input names. A list may be out of date: a file that is gone is one broken image."""
     path = Path(line).expanduser()
-    return _in_folder(path, recursive) if path.is_dir() else [path]
+    try:
+        return _in_folder(path, recursive, skipped) if path.is_dir() else [path]
+    except (OSError, ValueError):  # no name of a file: the image will say so
+        return [path]
 
 
-def _in_folder(folder: Path, recursive: bool) -> list[Path]:
-    inside = folder.rglob("*") if recursive else folder.iterdir()
-    wanted = [
-        path
-        for path in inside
-        if (path.suffix.lower() in SUFFIXES or path.suffix.lower() == ".pdf")
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and path.is_file()
-    ]
+def _in_folder(folder: Path, recursive: bool, skipped: Skipped) -> list[Path]:
+    wanted = []
+    for path in folder.rglob("*") if recursive else folder.iterdir():
+        if path.is_dir() or any(part.startswith(".") for part in path.relative_to(folder).parts):
+            continue
+        if _is_image(path):
+            wanted.append(path)
+        else:
+            skipped.add(folder, path)
     if not wanted:
         deeper = not recursive and any(path.is_dir() for path in folder.iterdir())
-        mend = "; add recursive=true to search its subfolders" if deeper else ""
-        raise DataError(f"images={folder}: no image or PDF in this folder{mend}")
+        advice = "; add recursive=true to search its subfolders" if deeper else ""
+        others = f" ({skipped.describe()})" if skipped.counts else ""
+        raise DataError(f"images={folder}: no image or PDF in this folder{others}{advice}")
     return sorted(wanted, key=lambda path: _natural(str(path)))
+
+
+def _is_image(path: Path) -> bool:
+    """Whether a file of a folder is an image or a PDF: by its suffix, without one by its first bytes."""
+    if not path.is_file():
+        return False
+    if path.suffix:
+        return path.suffix.lower() in SUFFIXES
+    return _kind(path) not in (None, "heic")
+
+
+def _kind(path: Path) -> str | None:
+    """The format by the first bytes; None for what cannot be read, too."""
+    try:
+        check_file(path)
+        with path.open("rb") as file:
+            return image_kind(file.read(HEAD))
+    except (OSError, UnusableSample):
+        return None
 
 
 def _natural(name: str) -> list[tuple[int, int, str]]:
@@ -135,10 +205,11 @@ def _natural(name: str) -> list[tuple[int, int, str]]:
 
 def _pages(path: Path) -> list[Source]:
     """The file itself, or its pages."""
+    kind = _kind(path)
     count: Callable[[Path], int]
     if _is_pdf(path):
         count = _pdf_pages
-    elif path.suffix.lower() in _TIFF:
+    elif kind == "tiff":
         count = _tiff_pages
     else:
         return [Source(path)]
@@ -146,28 +217,39 @@ def _pages(path: Path) -> list[Source]:
         pages = count(path)
     except UnusableSample as error:
         return [Source(path, problem=str(error))]
-    if pages == 1 and not _is_pdf(path):
+    if pages == 1 and kind == "tiff":
         return [Source(path)]
     return [Source(path, number) for number in range(1, pages + 1)]
 
 
 def _is_pdf(path: Path) -> bool:
-    return path.suffix.lower() == ".pdf"
+    return path.suffix.lower() == ".pdf" or (not path.suffix and _kind(path) == "pdf")
 
 
 def _tiff_pages(path: Path) -> int:
     read_bytes(path)  # says what is wrong with the file; OpenCV would only count no page
-    return max(1, cv2.imcount(str(path)))
+    with quiet():
+        return max(1, cv2.imcount(str(path)))
 
 
 def _tiff_page(path: Path, page: int) -> Image:
     try:
-        read, pages = cv2.imreadmulti(str(path), start=page - 1, count=1, flags=cv2.IMREAD_COLOR)
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            header = next(islice(tiff_pages(cast(bytes, data)), page - 1, None), None)
+    except (OSError, ValueError):
+        raise UnusableSample("page cannot be read") from None
+    check_header(header)
+    plain = header is None or header.plain
+    try:
+        with quiet():
+            read, pages = cv2.imreadmulti(
+                str(path), start=page - 1, count=1, flags=cv2.IMREAD_COLOR if plain else cv2.IMREAD_UNCHANGED
+            )
     except cv2.error as error:
         raise UnusableSample(f"page cannot be decoded ({' '.join(error.err.split())})") from None
     if not read or not pages:
         raise UnusableSample("page cannot be decoded")
-    return np.asarray(pages[0], dtype=np.uint8)
+    return to_bgr8(np.asarray(pages[0]), None if header is None else header.largest)
 
 
 def _pdfium() -> Any:
@@ -208,7 +290,9 @@ def _draw_page(path: Path, number: int, dpi: int) -> Image:
         document = _open_pdf(path)
         try:
             page = document[number - 1]
-            scale = min(dpi / _POINTS_PER_INCH, _LARGEST_PAGE / max(page.get_size()))
+            width, height = page.get_size()
+            most = math.sqrt(pixel_limit() / max(width * height, 1))
+            scale = min(dpi / _POINTS_PER_INCH, _LARGEST_PAGE / max(width, height), most)
             pixels = page.render(scale=scale, rev_byteorder=False).to_numpy()
         except pdfium.PdfiumError:
             raise UnusableSample("page of the PDF cannot be drawn") from None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ocrexp.deploy.classifier import TextClassifier
 from ocrexp.deploy.crop import crop
 from ocrexp.deploy.detector import TextDetector
-from ocrexp.deploy.images import to_bgr
+from ocrexp.deploy.images import MAX_PIXELS, to_bgr
 from ocrexp.deploy.order import reading_order
 from ocrexp.deploy.recognizer import TextRecognizer
 from ocrexp.errors import DeployError
@@ -39,6 +39,7 @@ class TextSystem:
         threads: of a CPU; None: all cores that this process may use.
         precision: see `open_backend`.
         tensorrt: see `open_backend`.
+        max_pixels: files and PIL images that have more are refused before they are decoded.
 
     The others are those of TextDetector (`det_…`, `use_dilation`) and TextRecognizer (`rec_…`, `use_space_char`).
 
@@ -75,11 +76,13 @@ class TextSystem:
         threads: int | None = None,
         precision: str = "fp32",
         tensorrt: bool = False,
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
         if not 0 <= crop_margin < 1:
             raise DeployError(f"crop_margin={crop_margin}: a share of the line's height, from 0 to below 1")
         self.drop_score = drop_score
         self.crop_margin = crop_margin
+        self.max_pixels = max_pixels
         self.detector = TextDetector(
             det_dir,
             backend,
@@ -97,6 +100,7 @@ class TextSystem:
             threads=threads,
             precision=precision,
             tensorrt=tensorrt,
+            max_pixels=max_pixels,
         )
         self.recognizer = TextRecognizer(
             rec_dir,
@@ -109,6 +113,7 @@ class TextSystem:
             threads=threads,
             precision=precision,
             tensorrt=tensorrt,
+            max_pixels=max_pixels,
         )
         self.classifier: TextClassifier | None = None
         if cls_dir is not None:
@@ -128,7 +133,7 @@ class TextSystem:
         """(region, (text, score)) in reading order; regions are float32 [4, 2], with `poly` (n, 2)."""
         timings: dict[str, float] = {}
         start = time.perf_counter()
-        page = to_bgr(image)
+        page = to_bgr(image, max_pixels=self.max_pixels)
         polygons = self.detector.detect(page).polygons
         found = time.perf_counter()
         timings["det"] = found - start

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import cv2
 
+from ocrexp.files import write_bytes
 from ocrexp.report.draw import Picture
 
 JPEG_QUALITY = 88
@@ -18,10 +19,3 @@ def write_picture(path: Path, picture: Picture) -> None:
     if not encoded:
         raise OSError(f"a picture of {picture.shape[1]}×{picture.shape[0]} pixels cannot be encoded as {path.suffix}")
     write_bytes(path, data.tobytes())
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Writes beside the file and moves it into place."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_bytes(content)
-    temporary.replace(path)

@@ -243,3 +243,41 @@ def test_an_image_that_opencv_gives_up_is_one_line_and_the_others_are_done(
 def test_shares_lie_between_0_and_1(models, scans, tmp_path, capsys):
     assert main(["predict", f"images={scans}", f"output={tmp_path / 'out'}", *models, "drop_score=7"]) == 2
     assert "drop_score=7: give a number from 0 to 1" in capsys.readouterr().err
+
+
+def test_control_codes_in_names_are_shown_as_escapes_and_kept_in_json(models, tmp_path, capsys):
+    folder = tmp_path / "evil"
+    folder.mkdir()
+    good, bad = "a\x1b]0;pwn\x07\x9b31m.png", "b\x1b[2J.jpg"
+    cv2.imwrite(str(folder / "plain.png"), np.full((40, 60, 3), 120, np.uint8))
+    (folder / "plain.png").rename(folder / good)
+    (folder / bad).write_text("no image")
+    assert main(["predict", f"images={folder}", "output=-", *models]) == 1
+    shown = capsys.readouterr()
+    for text in (shown.out, shown.err):
+        assert not any(code in text for code in "\x1b\x07\x9b")
+    assert r"b\x1b[2J.jpg" in shown.err
+    assert [json.loads(line)["path"] for line in shown.out.splitlines()] == [f"{folder}/{good}", f"{folder}/{bad}"]
+
+
+def test_one_image_with_a_name_of_255_bytes_does_not_end_the_run(models, tmp_path):
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    for name in ("a.png", f"{'é' * 125}b.png", "z.png"):
+        cv2.imwrite(str(folder / "x.png"), np.full((40, 60, 3), 120, np.uint8))
+        (folder / "x.png").rename(folder / name)
+    assert main(["predict", f"images={folder}", f"output={out}", *models]) == 0
+    assert [bool((out / row["picture"]).is_file()) for row in rows(out)] == [True] * 3
+
+
+def test_black_and_white_pages_skipped_files_and_too_large_images_are_told(models, scans, tmp_path, capsys):
+    cv2.imwrite(str(scans / "black.png"), np.zeros((40, 60, 3), np.uint8))
+    cv2.imwrite(str(scans / "large.png"), np.full((50, 60, 3), 120, np.uint8))
+    (scans / "notes.txt").write_text("no image")
+    assert main(["predict", f"images={scans}", f"output={tmp_path / 'out'}", "max_pixels=2400", *models]) == 1
+    said = capsys.readouterr().err
+    assert "3 images are all black or all white, the first is" in said
+    assert "1 file of it was skipped (1 .txt)" in said
+    assert "large.png: image of 60×50" in said
+    assert "raise max_pixels to 3000" in said
+    assert len(rows(tmp_path / "out")) == 6

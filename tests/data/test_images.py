@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ocrexp.data.images import EncodedImage, read_image, read_jpeg_header
+from ocrexp.data.image_header import read_jpeg_header
+from ocrexp.data.images import EncodedImage, read_image
 from ocrexp.types import UnusableSample
 
 RNG = np.random.default_rng(0)
@@ -36,14 +37,10 @@ def test_exif_turns_are_applied(tmp_path, orientation):
     assert encoded.reducible(0.5) == (2 if orientation == 1 else 1)
 
 
-def test_grey_alpha_and_deep_images(tmp_path):
+def test_gray_and_deep_images(tmp_path):
     grey = RNG.integers(0, 256, (20, 30)).astype(np.uint8)
     cv2.imwrite(str(tmp_path / "grey.png"), grey)
     np.testing.assert_array_equal(read_image(tmp_path / "grey.png"), np.repeat(grey[..., None], 3, axis=2))
-
-    colours = RNG.integers(0, 256, (20, 30, 4)).astype(np.uint8)
-    cv2.imwrite(str(tmp_path / "alpha.png"), colours)
-    np.testing.assert_array_equal(read_image(tmp_path / "alpha.png"), colours[..., :3])
 
     deep = RNG.integers(0, 65536, (20, 30, 3)).astype(np.uint16)
     cv2.imwrite(str(tmp_path / "deep.png"), deep)
@@ -69,7 +66,7 @@ def test_damaged_files_say_why(tmp_path):
             read_image(path)
     path.write_bytes(data + b"\0" * 100)  # cameras append things
     assert read_image(path).shape == (100, 100, 3)
-    with pytest.raises(UnusableSample, match="cannot be read"):
+    with pytest.raises(UnusableSample, match="folder"):
         read_image(tmp_path)
 
 
@@ -97,7 +94,7 @@ def test_an_image_too_large_to_decode_says_so(tmp_path):
     chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(b"")), (b"IEND", b"")]
     png = b"".join(struct.pack(">I", len(d)) + n + d + struct.pack(">I", zlib.crc32(n + d)) for n, d in chunks)
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + png)
-    with pytest.raises(UnusableSample, match="too large"):
+    with pytest.raises(UnusableSample, match="1600 million pixels"):
         read_image(tmp_path / "a.png")
 
 

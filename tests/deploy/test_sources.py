@@ -1,12 +1,14 @@
 """Images are found wherever they are named, in a stable order, and every page is one."""
 
 import builtins
+import os
 
 import cv2
 import numpy as np
 import pytest
 
-from ocrexp.deploy.sources import find_sources, read_source
+from ocrexp.data.images import limit_pixels, pixel_limit
+from ocrexp.deploy.sources import Skipped, find_sources, read_source
 from ocrexp.errors import DataError
 from ocrexp.types import UnusableSample
 
@@ -111,3 +113,59 @@ def test_every_page_of_a_tiff_is_read(tmp_path):
     sources = find_sources(str(tmp_path))
     assert names(sources, tmp_path) == ["fax.tif#1", "fax.tif#2", "one.tif"]
     assert [int(read_source(source)[0, 0, 0]) for source in sources] == [10, 200, 200]
+
+
+def test_files_of_a_folder_are_told_by_suffix_or_first_bytes_and_the_others_counted(tmp_path):
+    done, png = cv2.imencode(".png", np.full((20, 30, 3), 90, np.uint8))
+    assert done
+    for name in ("scan", "b.gif", "c.dib", "d.pnm"):
+        (tmp_path / name).write_bytes(png.tobytes())
+    for name in ("IMG.HEIC", "notes.txt", "list.txt", "README"):
+        (tmp_path / name).write_text("no image")
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "gone.jpg").symlink_to(tmp_path / "nothing")
+    skipped = Skipped()
+    sources = find_sources(str(tmp_path), skipped=skipped)
+    assert names(sources, tmp_path) == ["b.gif", "c.dib", "d.pnm", "scan"]
+    assert all(read_source(source).shape == (20, 30, 3) for source in sources)
+    line = skipped.describe()
+    for part in (
+        "6 files",
+        "2 .txt",
+        "1 .heic",
+        "1 without suffix",
+        "1 pipe or device",
+        "1 broken link",
+        "convert HEIC",
+    ):
+        assert part in line
+    assert Skipped().describe() == ""
+
+
+def test_a_folder_without_an_image_says_what_is_in_it(tmp_path):
+    (tmp_path / "IMG_1.HEIC").write_text("")
+    with pytest.raises(DataError, match=r"no image or PDF in this folder .*1 \.heic.*convert"):
+        find_sources(str(tmp_path))
+
+
+def test_names_that_no_file_can_have_are_one_line(tmp_path):
+    for given in (f"{tmp_path}/{'x' * 300}.png", f"{tmp_path}/a\0b"):
+        with pytest.raises(DataError, match=r"cannot be opened|no such file"):
+            find_sources(given)
+    (source,) = find_sources("-", stdin=[f"{tmp_path}/{'x' * 300}.png"])
+    with pytest.raises(UnusableSample, match="cannot be read"):
+        read_source(source)
+
+
+def test_pages_of_a_deep_or_huge_tiff(tmp_path):
+    level = np.linspace(0, 4095, 200).astype(np.uint16)[None].repeat(20, 0)
+    cv2.imwritemulti(str(tmp_path / "deep.tif"), [level, level // 2])
+    first, second = (read_source(source) for source in find_sources(str(tmp_path)))
+    assert first.max() == second.max() == 255
+    before = pixel_limit()
+    try:
+        limit_pixels(100)
+        with pytest.raises(UnusableSample, match="max_pixels to 4000"):
+            read_source(find_sources(str(tmp_path))[1])
+    finally:
+        limit_pixels(before)
