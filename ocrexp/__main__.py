@@ -5,13 +5,15 @@ Nothing heavy is imported here: `--help` and config errors answer before paddle 
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib
 import os
 import sys
 from collections.abc import Sequence
 
-from ocrexp.errors import ConfigError, OcrexpError, explain_import_error, printable
+from ocrexp.errors import ConfigError, OcrexpError, explain_import_error, explain_os_error, printable
+from ocrexp.processes import StoppedBySignal, owning, stopping
 
 VERBS = {
     "train": "compose, check, train, evaluate at the end; the default",
@@ -27,7 +29,7 @@ VERBS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one verb; returns the exit code: 0, 1 for a failed run, 2 for a config error, 130 or 143 when interrupted."""
+    """Run one verb; returns the exit code: 0, 1 for a failed run, 2 for a config error, 128 + signal if interrupted."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         verb, rest = split_verb(arguments)
@@ -41,7 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             print(f"ocrexp {__version__}")
             return 0
-        return int(importlib.import_module(f"ocrexp.commands.{verb.replace('-', '_')}").run(rest))
+        with stopping(), owning():
+            return int(importlib.import_module(f"ocrexp.commands.{verb.replace('-', '_')}").run(rest))
     except OcrexpError as error:
         print(f"ocrexp: {printable(str(error))}", file=sys.stderr)
         return error.exit_code
@@ -51,8 +54,17 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"ocrexp: {printable(line)}", file=sys.stderr)
         return 1
+    except StoppedBySignal as stop:
+        with contextlib.suppress(OSError):  # the terminal is closed
+            print(f"ocrexp: {stop}: stopped", file=sys.stderr)
+        return 128 + stop.number
     except KeyboardInterrupt:
         return 130
+    except OSError as error:
+        if (line := explain_os_error(error)) is None:
+            raise
+        print(f"ocrexp: {printable(line)}", file=sys.stderr)
+        return 1
 
 
 def split_verb(arguments: list[str]) -> tuple[str, list[str]]:

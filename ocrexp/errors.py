@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 
 class OcrexpError(Exception):
     """A failure whose message is complete by itself; the command line prints it without a traceback."""
@@ -29,6 +31,24 @@ class TrainingError(OcrexpError):
 
 class DeployError(OcrexpError):
     """An exported model is missing, damaged, does not fit its description, or cannot run here."""
+
+
+def explain_os_error(error: OSError) -> str | None:
+    """`FILE: No space left on device; …`: where a place cannot be written, and what to do; None for anything else."""
+    advice = {
+        errno.ENOSPC: "free some space, or choose another folder",
+        errno.EDQUOT: "the quota is used up: free some space, or choose another folder",
+        errno.EROFS: "choose a folder that can be written",
+        errno.EACCES: "choose a folder that can be written, or change its permissions",
+        errno.EPERM: "choose a folder that can be written, or change its permissions",
+        errno.ENAMETOOLONG: "choose a shorter name",
+        errno.EIO: "the disk or the terminal reports an error",
+        errno.ESTALE: "the network file system has lost the file",
+    }.get(error.errno or 0)
+    if advice is None:
+        return None
+    where = f"{printable(str(error.filename))}: " if error.filename is not None else ""
+    return f"{where}{error.strerror}; {advice}"
 
 
 def explain_import_error(error: ImportError) -> str | None:

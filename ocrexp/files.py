@@ -72,14 +72,17 @@ def leftovers(folder: Path) -> list[Path]:
 
 
 def process_runs(pid: int) -> bool:
-    """Whether a process with this id runs on this machine."""
+    """Whether a process with this id runs on this machine; one that has ended but was not waited for does not."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except (PermissionError, OverflowError):
         return True
-    return True
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] not in "ZX"
+    except (OSError, IndexError):  # no /proc, or gone in this moment, which the next look will see
+        return True
 
 
 def claim_folder(path: Path) -> Path:

@@ -18,7 +18,7 @@ from ocrexp.errors import CheckpointError, ConfigError
 FREE = (
     "name", "logger", "callbacks", "loader.num_workers", "loader.prefetch", "loader.eval_batch_size", "dataset.root",
     "dataset.cache_dir", "trainer.max_epochs", "trainer.max_steps", "trainer.device", "trainer.log_every_steps",
-    "trainer.eval_", "trainer.save_", "trainer.keep_", "trainer.limit_val_batches",
+    "trainer.dist_timeout_minutes", "trainer.eval_", "trainer.save_", "trainer.keep_", "trainer.limit_val_batches",
 )  # fmt: skip
 REPLACEABLE = ("logger", "callbacks")
 REASONS = {

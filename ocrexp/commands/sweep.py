@@ -6,6 +6,7 @@ that the system kills takes no other with it.
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -18,11 +19,10 @@ from ocrexp.commands.train import train_in, worker_command
 from ocrexp.config.frozen import RESOLVED, JobInfo, write_job
 from ocrexp.engine.status import FAILED, INTERRUPTED, RUNNING, read_status, write_status
 from ocrexp.errors import ConfigError, OcrexpError
+from ocrexp.processes import STOP_SIGNALS, describe_signal, leave_terminal, owned
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
-
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run_sweep_job(config: DictConfig, run_dir: Path, hydra: DictConfig) -> float | None:
@@ -67,11 +67,16 @@ def _run(run_dir: Path, config: DictConfig, resume: bool, in_parallel: bool) -> 
             return error.exit_code, None
         return code, code - 128 if code > 128 else None
     command = [sys.executable, *worker_command(run_dir, resume)]
+    # A launcher may run jobs in threads; the kernel would end a job with the thread that started it.
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    environment = owned(dict(os.environ)) if in_main_thread else None
     if not in_parallel:
-        return wait_for(subprocess.Popen(command, start_new_session=True))
+        return wait_for(subprocess.Popen(command, start_new_session=True, env=environment))
     with (run_dir / "console.log").open("ab") as console:  # several progress bars on one screen help nobody
         return wait_for(
-            subprocess.Popen(command, stdout=console, stderr=subprocess.STDOUT, start_new_session=True),
+            subprocess.Popen(
+                command, stdout=console, stderr=subprocess.STDOUT, start_new_session=True, env=environment
+            ),
         )
 
 
@@ -84,6 +89,8 @@ def wait_for(process: subprocess.Popen[bytes]) -> tuple[int, int | None]:
 
     def pass_on(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
         received.append(number)
+        if number == signal.SIGHUP:
+            leave_terminal()
         process.send_signal(number)
 
     before = {}
@@ -106,7 +113,7 @@ def _outcome(run_dir: Path, code: int, stop: int | None) -> dict[str, Any]:
         if stop is not None:
             write_status(run_dir, state=INTERRUPTED, error="stopped before it could save")
         else:
-            how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+            how = f"was killed by {describe_signal(-code)}" if code < 0 else f"ended with exit code {code}"
             where = f"the end of {run_dir / 'train.log'} may tell why"
             write_status(run_dir, state=FAILED, error=f"its process {how}; {where}")
         status = read_status(run_dir) or {}

@@ -101,12 +101,12 @@ def worker_command(run_dir: Path, resume: bool) -> list[str]:
 def fit(run_dir: Path, config: DictConfig, *, resume: bool = False) -> int:
     """Train in this process, and evaluate at the end.
 
-    Returns 0, or 130 / 143 when it was interrupted and can be resumed. Raises an OcrexpError for what stops the run;
+    Returns 0, or 128 + signal when it was interrupted and can be resumed. Raises an OcrexpError for what stops the run;
     `status.json` has its line by then.
     """
     from ocrexp.config.check import check
     from ocrexp.config.hooks import prepare_process
-    from ocrexp.engine.status import FAILED, write_status
+    from ocrexp.engine.status import FAILED, INTERRUPTED, write_status
     from ocrexp.logs import log_file, show_notices
 
     show_notices()
@@ -116,8 +116,12 @@ def fit(run_dir: Path, config: DictConfig, *, resume: bool = False) -> int:
         try:
             check(config)  # the jobs of a sweep have not been through it yet
             trainer = build_trainer(run_dir, config, resume=resume)
+        except KeyboardInterrupt as stop:
+            write_status(run_dir, state=INTERRUPTED, error=f"{stop or 'Ctrl-C'} before the training began")
+            raise
         except Exception as error:
-            write_status(run_dir, state=FAILED, error=str(error) or type(error).__name__)
+            with contextlib.suppress(OSError):  # nothing can be written: the error says so itself
+                write_status(run_dir, state=FAILED, error=str(error) or type(error).__name__)
             raise
         try:
             result = trainer.fit()
@@ -150,7 +154,7 @@ def build_trainer(run_dir: Path, config: DictConfig, *, resume: bool = False) ->
 
     settings = build.trainer_settings(config)
     distributed.set_device(settings.device)
-    distributed.start_process_group()
+    distributed.start_process_group(settings.dist_timeout_minutes)
     rank, world_size = distributed.rank(), distributed.world_size()
     if warning := shared_memory_warning(world_size):
         build.log.warning("%s", warning)

@@ -13,13 +13,17 @@ def main() -> int:
     """Train the folder from its `config_resolved.yaml`; returns the exit code of `train.fit`."""
     here = str(Path(__file__).resolve().parent)
     sys.path[:] = [entry for entry in sys.path if entry != here]  # a script's folder must not shadow top-level modules
+    from ocrexp.processes import StoppedBySignal, end_with_command, stopping
+
+    end_with_command()
     from ocrexp.commands.train import fit
     from ocrexp.config.frozen import read_resolved
-    from ocrexp.errors import OcrexpError, explain_import_error, printable
+    from ocrexp.errors import OcrexpError, explain_import_error, explain_os_error, printable
 
     run_dir = Path(sys.argv[1])
     try:
-        return fit(run_dir, read_resolved(run_dir), resume="--resume" in sys.argv[2:])
+        with stopping():
+            return fit(run_dir, read_resolved(run_dir), resume="--resume" in sys.argv[2:])
     except OcrexpError as error:
         print(f"ocrexp: {printable(str(error))}", file=sys.stderr)
         return error.exit_code
@@ -29,6 +33,13 @@ def main() -> int:
             raise
         print(f"ocrexp: {printable(line)}", file=sys.stderr)
         return 1
+    except OSError as error:
+        if (line := explain_os_error(error)) is None:
+            raise
+        print(f"ocrexp: {printable(line)}", file=sys.stderr)
+        return 1
+    except StoppedBySignal as stop:  # before the training itself listens to it
+        return 128 + stop.number
     except KeyboardInterrupt:  # before the training itself listens to it
         return 130
 

@@ -8,6 +8,7 @@ import os
 import pickle
 import signal
 import sys
+import threading
 import traceback
 import warnings
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from ocrexp.data.collate import Collate, Empty
 from ocrexp.data.sampler import Planned, Size
 from ocrexp.data.shared import SharedSlots, Span
 from ocrexp.errors import DataError, OcrexpError
+from ocrexp.processes import STOP_SIGNALS, end_with_parent
 from ocrexp.types import Sample, UnusableSample
 
 Rejection = tuple[str, str]  # reason, image and label line
@@ -119,6 +121,7 @@ def start_workers(count: int, pipeline: Pipeline, collate: Collate, slots: Share
     sys.stderr.flush()
     workers = []
     parent = os.getpid()
+    in_main_thread = threading.current_thread() is threading.main_thread()  # see end_with_parent
     # A child forked beside OpenCV's pool has the pool without its threads, and may wait for them for ever: end the pool
     # first. The children keep one thread each; here the number is set back below.
     threads = cv2.getNumThreads()
@@ -131,6 +134,8 @@ def start_workers(count: int, pipeline: Pipeline, collate: Collate, slots: Share
         if pid == 0:
             code = 1
             try:
+                if in_main_thread:
+                    end_with_parent(parent)
                 # Other workers' pipes would be held open by this one: their readers would never see the end.
                 for j, (parent_end, child_end) in enumerate(pipes):
                     parent_end.close()
@@ -149,9 +154,9 @@ def start_workers(count: int, pipeline: Pipeline, collate: Collate, slots: Share
 
 def _work(connection: Connection, parent: int, pipeline: Pipeline, collate: Collate, slots: SharedSlots) -> int:
     """A worker's life: answer tasks until the pipe ends or the parent is gone."""
-    # Ctrl-C and SIGTERM go to the whole group; the parent decides what they mean, and its end closes the pipe.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # They go to the whole group; the parent decides what they mean, and its end closes the pipe.
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     gc.freeze()  # leave the parent's objects alone: no finalizers of theirs, fewer copied pages
     keep_freed_memory()
     while True:

@@ -5,6 +5,7 @@ Within a run on one device everything here answers at once and touches no commun
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,8 @@ from ocrexp.errors import ConfigError
 
 if TYPE_CHECKING:
     import paddle
+
+logger = logging.getLogger(__name__)
 
 
 def set_device(device: str) -> str:
@@ -53,12 +56,26 @@ def is_main() -> bool:
     return rank() == 0
 
 
-def start_process_group() -> None:
-    """Meet the other processes of a distributed run; nothing where there are none."""
+def start_process_group(timeout_minutes: float = 120.0) -> None:
+    """Meet the other processes of a distributed run; nothing where there are none.
+
+    `timeout_minutes` is how long a process on a CPU waits for another from then on; nccl takes it from the environment
+    that the launcher sets.
+    """
     if world_size() > 1:
         import paddle
 
         paddle.distributed.init_parallel_env()
+        group = paddle.distributed.collective._get_default_group().process_group
+        if group.name() == "GLOO":
+            from ocrexp.engine.gloo import set_gloo_timeout
+
+            if not set_gloo_timeout(group, int(timeout_minutes * 60_000)) and is_main():
+                logger.warning(
+                    "trainer.dist_timeout_minutes has no effect with paddle %s on a CPU: a process that is 30 seconds "
+                    "later than the others ends the run",
+                    paddle.__version__,
+                )
 
 
 def barrier() -> None:

@@ -1,19 +1,22 @@
-"""Ctrl-C and SIGTERM: a request to stop after the present step, not a crash."""
+"""Ctrl-C, SIGTERM and SIGHUP (a closed terminal): a request to stop after the present step, not a crash."""
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 import threading
 from types import FrameType, TracebackType
 from typing import Any
 
+from ocrexp.processes import STOP_SIGNALS, leave_terminal
+
 
 class StopSignals:
-    """Within this block the first SIGINT or SIGTERM is only noted in `received`; the second acts as usual.
+    """Within this block the first SIGINT, SIGTERM or SIGHUP is only noted in `received`; the second acts as usual.
 
     `doing` tells the user what is done now. Signals can be caught in the main thread only; elsewhere the block does
-    nothing.
+    nothing. A signal that is ignored (as `nohup` has it) stays so.
     """
 
     def __init__(self, doing: str = "finishing the step and saving") -> None:
@@ -23,8 +26,9 @@ class StopSignals:
 
     def __enter__(self) -> StopSignals:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._note)
+            for number in STOP_SIGNALS:
+                if number == signal.SIGINT or signal.getsignal(number) is not signal.SIG_IGN:
+                    self._before[number] = signal.signal(number, self._note)
         return self
 
     def __exit__(
@@ -36,8 +40,11 @@ class StopSignals:
         self.received = number
         self._restore()
         name = signal.Signals(number).name
+        if number == signal.SIGHUP:
+            leave_terminal()
         # print, not logging: a handler may run in the middle of a log call that holds its lock
-        print(f"ocrexp: {name}: {self._doing}; once more to stop at once", file=sys.stderr, flush=True)
+        with contextlib.suppress(OSError):  # nobody can read it
+            print(f"ocrexp: {name}: {self._doing}; once more to stop at once", file=sys.stderr, flush=True)
 
     def _restore(self) -> None:
         for number, handler in self._before.items():

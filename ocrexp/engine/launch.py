@@ -18,11 +18,14 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Any
 
+from ocrexp.engine.launcher import read_ends
 from ocrexp.environment import available_cores
 from ocrexp.errors import ConfigError, TrainingError
+from ocrexp.processes import STOP_SIGNALS, describe_signal, leave_terminal, owned
 
 ELSEWHERE = "another process"  # in the error of a rank that stops for a fault that is not its own
 _SECONDS_BETWEEN_LOOKS = 0.2
+_RECORD = "ends.jsonl"
 
 
 def launch_processes(devices: int, worker: list[str], settings: Any, run_dir: Path) -> int:
@@ -34,17 +37,22 @@ def launch_processes(devices: int, worker: list[str], settings: Any, run_dir: Pa
     with tempfile.TemporaryDirectory(prefix="ocrexp-ranks-") as folder:
         # The launcher writes the whole environment, keys and tokens included, beside its logs: not into the run folder.
         logs = Path(folder)
-        command = [sys.executable, "-m", "paddle.distributed.launch", *_arguments(devices, settings, logs), *worker]
+        arguments = [str(logs / _RECORD), "paddle.distributed.launch", *_arguments(devices, settings, logs), *worker]
+        command = [sys.executable, "-m", "ocrexp.engine.launcher", *arguments]
         # Appended, so that the ranks of a resumed run go on in the same files.
         process = subprocess.Popen(
             command,
             stdout=subprocess.DEVNULL,
             stderr=(logs / "launcher.log").open("wb"),
-            env=_environment(settings, devices),
+            env=owned(_environment(settings, devices)),
             start_new_session=True,  # Ctrl-C reaches this process only, which passes it on once
         )
         forward = _Forward(process)
-        before = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {
+            number: signal.signal(number, forward)
+            for number in STOP_SIGNALS
+            if signal.getsignal(number) is not signal.SIG_IGN  # as nohup has it
+        }
         try:
             _follow(process, logs)
         finally:
@@ -56,7 +64,9 @@ def launch_processes(devices: int, worker: list[str], settings: Any, run_dir: Pa
         if forward.received is not None:
             return 128 + forward.received
         if process.returncode:
-            raise TrainingError(_why(logs, process.returncode, run_dir))
+            ends = read_ends(logs / _RECORD)
+            failure = ConfigError if ends and ends[0].code == ConfigError.exit_code else TrainingError
+            raise failure(_why(logs, process.returncode, run_dir))
         return 0
 
 
@@ -79,6 +89,9 @@ def _environment(settings: Any, devices: int) -> dict[str, str]:
     paths = [package_root, *filter(None, [environment.get("PYTHONPATH")])]
     environment["PYTHONPATH"] = os.pathsep.join(paths)
     environment.setdefault("GLOG_minloglevel", "2")  # connection notes of each process tell nobody anything
+    seconds = int(settings.dist_timeout_minutes * 60)
+    environment.setdefault("PADDLE_PG_TIMEOUT", str(seconds * 1000))  # of nccl; of gloo see gloo.py
+    environment.setdefault("FLAGS_stop_check_timeout", str(seconds))  # of the store through which ranks meet
     if not _on_gpu(settings):
         environment["CUDA_VISIBLE_DEVICES"] = ""
         cores = available_cores()
@@ -109,6 +122,8 @@ class _Forward:
             self._process.terminate()
             return
         self.received = number
+        if number == signal.SIGHUP:
+            leave_terminal()
         for pid in _children(self._process.pid):
             os.kill(pid, number)
 
@@ -146,16 +161,37 @@ def _keep_logs(logs: Path, target: Path) -> None:
 
 
 def _why(logs: Path, code: int, run_dir: Path) -> str:
-    """The line of the rank that failed: our own error line if one has it, else the last line of the first log."""
+    """The rank that failed, why, where its output is, and how the run is resumed where it can be.
+
+    The cause is the signal that killed the first rank to end, else the error line of a rank, else the last line of the
+    log of the first rank to end.
+    """
+    ends = [end for end in read_ends(logs / _RECORD) if end.code]
+    kept = run_dir / "ranks"
+    if ends and ends[0].code < 0:
+        own = kept / f"rank{Path(ends[0].log).suffix}.log"
+        how = f"killed by {describe_signal(-ends[0].code)}"
+        return f"rank {ends[0].rank}: {how} (its output: {own}){_resume_with(run_dir)}"
+    if code < 0 and not ends:
+        return (
+            f"the launcher of the ranks: killed by {describe_signal(-code)} (all output: {kept}){_resume_with(run_dir)}"
+        )
     told = []
     for path in sorted(logs.glob("workerlog.*")):
         lines = [line.strip() for line in path.read_text(errors="replace").splitlines()]
         told += [(path, line.removeprefix("ocrexp: ")) for line in lines[-50:] if line.startswith("ocrexp: ")]
     told.sort(key=lambda item: ELSEWHERE in item[1])  # a rank that knows the cause comes first
     if told:
-        return f"rank {told[0][0].suffix[1:]}: {told[0][1]} (all output: {run_dir / 'ranks'})"
-    for path in [*sorted(logs.glob("workerlog.*")), logs / "launcher.log"]:
+        return f"rank {told[0][0].suffix[1:]}: {told[0][1]} (all output: {kept})"
+    first = [logs / end.log for end in ends[:1]]
+    for path in [*first, *sorted(logs.glob("workerlog.*")), logs / "launcher.log"]:
         lines = [line.strip() for line in path.read_text(errors="replace").splitlines() if line.strip()]
         if lines:
-            return f"{path.name}: {lines[-1]} (exit code {code}; all output: {run_dir / 'ranks'})"
+            return f"{path.name}: {lines[-1]} (exit code {code}; all output: {kept}){_resume_with(run_dir)}"
     return f"paddle.distributed.launch ended with exit code {code} and without a word"
+
+
+def _resume_with(run_dir: Path) -> str:
+    if not any((run_dir / "checkpoints").glob("*.pdstates")):
+        return ""
+    return f"; Resume with: python -m ocrexp resume run_dir={run_dir}"

@@ -27,6 +27,7 @@ class TrainerSettings:
     device: str = "auto"
     devices: int = 1
     launch_args: list[str] = field(default_factory=list)
+    dist_timeout_minutes: float = 120.0
     sync_bn: bool = False
     ema_decay: float | None = None
     log_every_steps: int = 10
@@ -53,6 +54,10 @@ class TrainerSettings:
         if self.metric_during_train is not False and self.metric_during_train < 1:
             raise ConfigError(
                 f"trainer.metric_during_train={self.metric_during_train}: give false, true, or a number from 1 on"
+            )
+        if not self.dist_timeout_minutes > 0:
+            raise ConfigError(
+                f"trainer.dist_timeout_minutes: expected a number above 0, got {self.dist_timeout_minutes:g}"
             )
         for name in ("eval_start_step", "eval_start_epoch"):
             if getattr(self, name) < 0:

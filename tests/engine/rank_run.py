@@ -19,6 +19,7 @@ from ocrexp.config.compose import compose
 from ocrexp.config.frozen import JobInfo, write_job
 from ocrexp.engine import distributed
 from ocrexp.engine.evaluator import Evaluator
+from ocrexp.engine.gloo import set_gloo_timeout
 from ocrexp.engine.seed import seed_everything
 from ocrexp.errors import OcrexpError
 from ocrexp.models.layers import is_batch_norm
@@ -61,6 +62,8 @@ class RankEvalLoader(FakeEvalLoader):
 def trainer_of(run_dir: Path, mode: str) -> Any:
     """Neither norms nor dropout: both see a rank's samples by themselves. The loss is a mean over samples."""
     distributed.start_process_group()
+    if distributed.world_size() > 1:
+        _check_timeout()
     seed_everything(5)
     return make_trainer(
         run_dir,
@@ -72,6 +75,14 @@ def trainer_of(run_dir: Path, mode: str) -> Any:
         log_every_steps=1,
         eval_every_epochs=1 if mode != "slow" else None,
     )
+
+
+def _check_timeout() -> None:
+    """Both contexts of gloo wait longer than its own 30 seconds."""
+    import paddle
+
+    group = paddle.distributed.collective._get_default_group().process_group
+    assert set_gloo_timeout(group, 7_200_000) == 2
 
 
 def recogniser_of(run_dir: Path) -> Any:

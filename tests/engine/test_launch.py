@@ -40,3 +40,33 @@ def test_launch_arguments_are_passed_on() -> None:
     assert arguments == [
         "--nproc_per_node", "3", "--log_dir", "logs", "--backend", "gloo", "--nnodes", "2", "--master", "10.0.0.1:8090",
     ]  # fmt: skip
+
+
+def test_the_rank_that_was_killed_is_named_with_what_to_do(tmp_path: Path) -> None:
+    """The others lose their connection and have an error line of their own."""
+    logs, run_dir = tmp_path / "logs", tmp_path / "run"
+    (run_dir / "checkpoints").mkdir(parents=True)
+    (run_dir / "checkpoints/latest.pdstates").touch()
+    logs.mkdir()
+    (logs / "workerlog.0").write_text("ocrexp: RuntimeError: Connection closed by peer\n")
+    (logs / "workerlog.1").write_text("step 3/200\n")
+    (logs / launch._RECORD).write_text(
+        '{"rank": 1, "log": "workerlog.1", "code": -9}\n{"rank": 0, "log": "workerlog.0", "code": 1}\n'
+    )
+    line = launch._why(logs, 1, run_dir)
+    assert line.startswith("rank 1: killed by SIGKILL")
+    assert "out-of-memory" in line
+    assert f"{run_dir}/ranks/rank.1.log" in line
+    assert line.endswith(f"Resume with: python -m ocrexp resume run_dir={run_dir}")
+
+
+def test_the_log_of_the_rank_that_ended_first_is_quoted(tmp_path: Path) -> None:
+    (tmp_path / "workerlog.0").write_text("RuntimeError: Connection closed by peer\n")
+    (tmp_path / "workerlog.1").write_text("ValueError: shapes differ\n")
+    (tmp_path / launch._RECORD).write_text('{"rank": 1, "log": "workerlog.1", "code": 1}\n')
+    assert "workerlog.1: ValueError: shapes differ" in launch._why(tmp_path, 1, Path("run"))
+
+
+def test_a_killed_launcher_is_told_from_its_ranks(tmp_path: Path) -> None:
+    (tmp_path / "workerlog.0").write_text("step 3/200\n")
+    assert "launcher of the ranks: killed by SIGKILL" in launch._why(tmp_path, -9, Path("run"))

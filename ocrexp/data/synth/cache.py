@@ -18,6 +18,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection, wait
@@ -31,6 +32,7 @@ import numpy.typing as npt
 from ocrexp.data.synth.words import SPLITS, Split
 from ocrexp.data.worker import keep_freed_memory
 from ocrexp.errors import DataError
+from ocrexp.processes import STOP_SIGNALS, end_with_parent
 from ocrexp.types import Image
 
 
@@ -180,10 +182,11 @@ def _draw_all(
         # A forked process has OpenCV's pool without its threads and would wait for them: no pool while forking.
         threads = cv2.getNumThreads()
         cv2.setNumThreads(1)
+        parent = os.getpid() if threading.current_thread() is threading.main_thread() else None
         for rank in range(workers):
             receive, send = context.Pipe(duplex=False)
             process = context.Process(
-                target=_worker, args=(send, receive, part, jobs[rank::workers], draw), daemon=True
+                target=_worker, args=(send, receive, part, jobs[rank::workers], draw, parent), daemon=True
             )
             process.start()
             send.close()
@@ -219,10 +222,12 @@ def _collect(pipes: list[Connection], lines: dict[tuple[Split, int], str], progr
             progress.show(len(lines))
 
 
-def _worker(send: Connection, receive: Connection, part: Path, jobs: list[Job], draw: Draw) -> None:
+def _worker(send: Connection, receive: Connection, part: Path, jobs: list[Job], draw: Draw, parent: int | None) -> None:
+    if parent is not None:
+        end_with_parent(parent)
     receive.close()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group: the parent ends the others
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # not the handler that the parent may have
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)  # they go to the whole group: the parent ends the others
     keep_freed_memory()
     try:
         for done in _draw_share(part, jobs, draw):
