@@ -1,12 +1,25 @@
+import os
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
 import pytest
 
 from ocrexp.errors import printable
-from ocrexp.files import claim_folder, claimed, leftovers, replacing, temporary_name, write_bytes, write_json
+from ocrexp.files import (
+    claim_folder,
+    claimed,
+    leftovers,
+    new_folder,
+    remove_leftovers,
+    replacing,
+    scratch,
+    temporary_name,
+    write_bytes,
+    write_json,
+)
 
 
 def test_a_file_is_replaced_whole_and_nothing_else_is_left(tmp_path: Path) -> None:
@@ -55,3 +68,29 @@ def test_escape_codes_are_shown_and_letters_stay() -> None:
     assert printable("a\x1b]0;b\x07.jpg\n") == "a\\x1b]0;b\\x07.jpg\\n"
     assert printable("é 你好 नमस्ते") == "é 你好 नमस्ते"
     assert printable("\udce4\u202e") == "\\udce4\\u202e"
+
+
+def test_temporary_folders_of_killed_processes_are_deleted_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = (
+        "import os, signal\nfrom ocrexp.files import scratch\n"
+        "with scratch('export') as folder:\n (folder / 'x').touch(); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[1])}
+    subprocess.run([sys.executable, "-c", program], env=environment, check=False)
+    (tmp_path / "ocrexp-mine").mkdir()  # of somebody else
+    assert len(list(tmp_path.iterdir())) == 2
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with scratch("parity") as folder, scratch("export") as other:
+        assert sorted(tmp_path.iterdir()) == sorted([folder, other, tmp_path / "ocrexp-mine"])
+    assert list(tmp_path.iterdir()) == [tmp_path / "ocrexp-mine"]
+
+
+def test_a_folder_that_another_container_works_in_is_no_leftover(tmp_path: Path) -> None:
+    """Its process id means nothing here; the lock does."""
+    with new_folder(tmp_path / "inference") as folder:
+        folder.rename(tmp_path / ".inference.1999999999.tmp")
+        assert leftovers(tmp_path) == []
+    remove_leftovers(tmp_path, "inference")
+    assert list(tmp_path.iterdir()) == []

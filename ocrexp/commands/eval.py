@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 
+from ocrexp import files
 from ocrexp.config.check import check
 from ocrexp.config.compose import compose, setup_hydra
 from ocrexp.config.frozen import apply_overrides, read_frozen, split_overrides
@@ -177,11 +177,9 @@ def figures_line(metrics: dict[str, float]) -> str:
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write a JSON file whole or not at all."""
+    """Write a JSON file whole or not at all; its folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.tmp")
-    temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    files.write_json(path, content)
 
 
 def _folder(verb: DictConfig) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,6 +20,7 @@ from ocrexp.config.hooks import prepare_process
 from ocrexp.deploy.export.folder import PARITY, ExportFolder, write_json
 from ocrexp.deploy.export.formats import ExportError, folder_of, parse_formats
 from ocrexp.errors import ConfigError, printable
+from ocrexp.files import scratch
 from ocrexp.logs import show_notices
 
 if TYPE_CHECKING:
@@ -110,10 +110,10 @@ def write_formats(source: Source, description: Description, folders: dict[str, P
     from ocrexp.deploy.export.formats import write_legacy, write_onnx, write_paddle
     from ocrexp.deploy.export.network import InferenceNetwork, input_shape, trace
 
-    with tempfile.TemporaryDirectory(prefix="ocrexp_export_") as scratch:
+    with scratch("export") as traced:
         model = source.model()
         shape = input_shape(model, source.config, source.task)
-        paddle_folder = folders.get("paddle", Path(scratch))
+        paddle_folder = folders.get("paddle", traced)
         if "paddle" in folders or "onnx" in folders:
             began = time.perf_counter()
             write_paddle(trace(InferenceNetwork(model), shape), paddle_folder)
@@ -142,8 +142,8 @@ def compare(source: Source, folders: dict[str, Path], settings: DictConfig) -> O
         metric=float(parity.metric),
         box_thresh=float(source.config.postprocess.get("box_thresh", 0.0)),
     )
-    with tempfile.TemporaryDirectory(prefix="ocrexp_parity_") as scratch:
-        samples = validation_samples(source.config, parity.images, Path(scratch))
+    with scratch("parity") as drawn:
+        samples = validation_samples(source.config, parity.images, drawn)
         if samples.drawn:
             log.warning("parity is checked on drawn images, without a metric: %s", samples.why)
         return Gate(source, folders, samples, rules).run()

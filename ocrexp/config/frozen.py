@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from ocrexp.config.explain import as_config_error, key_of, unknown_key
 from ocrexp.config.paths import groups, options_of
 from ocrexp.errors import ConfigError
+from ocrexp.files import write_text
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
@@ -40,15 +40,10 @@ def write_job(run_dir: Path, config: DictConfig, info: JobInfo) -> None:
 
     register_resolvers()
     (run_dir / ".hydra").mkdir(parents=True, exist_ok=True)
-    _write(run_dir / RESOLVED, OmegaConf.to_yaml(config, resolve=True))
-    _write(run_dir / FROZEN, OmegaConf.to_yaml(config))  # a resume may have changed it, and the next goes on from there
-    _write(run_dir / JOB, json.dumps(asdict(info), indent=1))
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    write_text(run_dir / RESOLVED, OmegaConf.to_yaml(config, resolve=True), sync=True)
+    # A resume may have changed it, and the next one starts from there.
+    write_text(run_dir / FROZEN, OmegaConf.to_yaml(config), sync=True)
+    write_text(run_dir / JOB, json.dumps(asdict(info), indent=1), sync=True)
 
 
 def read_job(run_dir: Path) -> JobInfo:

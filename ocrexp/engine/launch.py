@@ -12,7 +12,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from types import FrameType
@@ -21,6 +20,7 @@ from typing import IO, Any
 from ocrexp.engine.launcher import read_ends
 from ocrexp.environment import available_cores
 from ocrexp.errors import ConfigError, TrainingError
+from ocrexp.files import scratch
 from ocrexp.processes import STOP_SIGNALS, describe_signal, leave_terminal, owned
 
 ELSEWHERE = "another process"  # in the error of a rank that stops for a fault that is not its own
@@ -34,9 +34,8 @@ def launch_processes(devices: int, worker: list[str], settings: Any, run_dir: Pa
     What rank 0 prints is shown; the output of each rank is kept in `run_dir/ranks/`. Raises TrainingError with the last
     line of the rank that failed first, ConfigError when there are fewer GPUs than devices.
     """
-    with tempfile.TemporaryDirectory(prefix="ocrexp-ranks-") as folder:
-        # The launcher writes the whole environment, keys and tokens included, beside its logs: not into the run folder.
-        logs = Path(folder)
+    # The launcher writes the whole environment, keys and tokens included, beside its logs: not into the run folder.
+    with scratch("ranks") as logs:
         arguments = [str(logs / _RECORD), "paddle.distributed.launch", *_arguments(devices, settings, logs), *worker]
         command = [sys.executable, "-m", "ocrexp.engine.launcher", *arguments]
         # Appended, so that the ranks of a resumed run go on in the same files.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from pathlib import Path
 from typing import Any
+
+from ocrexp.files import write_json
 
 FILENAME = "status.json"
 RUNNING, DONE, FAILED, INTERRUPTED = "running", "done", "failed", "interrupted"
@@ -23,13 +24,7 @@ def write_status(run_dir: Path, *, state: str, **values: Any) -> None:
     if content["error"] is not None:
         content["error"] = " ".join(str(content["error"]).split())
     content["updated"] = time.strftime("%Y-%m-%d %H:%M:%S")
-    path = run_dir / FILENAME
-    temporary = path.with_name(f"{FILENAME}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_json(run_dir / FILENAME, content)
 
 
 def read_status(run_dir: Path) -> dict[str, Any] | None:

@@ -7,6 +7,7 @@ import io
 import os
 from pathlib import Path
 
+from ocrexp.files import write_bytes
 from ocrexp.loggers.base import BaseLogger, RunInfo
 
 STEP = "step"
@@ -65,12 +66,7 @@ class CSVLogger(BaseLogger):
     def _write_all(self, rows: list[Row]) -> None:
         assert self._path is not None
         head = self._lines([{name: name for name in self._columns}, *rows[:-1]])
-        temporary = self._path.with_name(self._path.name + ".tmp")
-        with temporary.open("wb") as file:
-            file.write(head + self._lines(rows[-1:]))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self._path)
+        write_bytes(self._path, head + self._lines(rows[-1:]), sync=True)
         self._last_row = rows[-1] if rows else None
         self._last_row_start = len(head)
 

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ocrexp.errors import ConfigError
+from ocrexp.files import write_json
 from ocrexp.loggers.base import BaseLogger, RgbImage, RunInfo, one_line
 
 log = logging.getLogger(__name__)
@@ -202,6 +203,4 @@ def _earlier_id(run: RunInfo) -> str | None:
 
 def _keep_id(run_dir: Path, run_id: str) -> None:
     run_dir.mkdir(parents=True, exist_ok=True)
-    temporary = run_dir / (ID_FILE + ".tmp")
-    temporary.write_text(json.dumps({"id": run_id}) + "\n", encoding="utf-8")
-    temporary.replace(run_dir / ID_FILE)
+    write_json(run_dir / ID_FILE, {"id": run_id}, indent=None)

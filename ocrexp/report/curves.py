@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ocrexp.files import replacing
 from ocrexp.loggers.csv import STEP, read_rows
 
 Series = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]  # steps, values
@@ -107,9 +108,8 @@ def _plot(
     if len(series) > 1:
         axes.legend(frameon=False, fontsize=9)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    figure.savefig(temporary, format="png")
-    temporary.replace(path)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png")
     return path
 
 

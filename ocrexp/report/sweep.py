@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ocrexp.files import replacing
+
 COLUMNS = ("best", "state", "step", "seconds", "peak_memory_mb", "error")
 
 
@@ -51,12 +53,10 @@ def read_sweep(folder: Path) -> list[dict[str, Any]]:
 def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
     """Write the rows; a job that lacks a column leaves it empty."""
     fields = _fields(rows)
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("w", newline="", encoding="utf-8") as file:
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=fields, restval="")
         writer.writeheader()
         writer.writerows(rows)
-    temporary.replace(path)
 
 
 def _fields(rows: list[dict[str, Any]]) -> list[str]:

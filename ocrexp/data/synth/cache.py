@@ -17,7 +17,6 @@ import os
 import shutil
 import signal
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -32,6 +31,7 @@ import numpy.typing as npt
 from ocrexp.data.synth.words import SPLITS, Split
 from ocrexp.data.worker import keep_freed_memory
 from ocrexp.errors import DataError
+from ocrexp.files import new_folder, remove_leftovers
 from ocrexp.processes import STOP_SIGNALS, end_with_parent
 from ocrexp.types import Image
 
@@ -101,8 +101,7 @@ def obtain(cache: Path, name: str, pages: dict[Split, int], settings: dict[str, 
         with _locked(cache / f".{name}.lock"):
             if is_whole(folder):  # another process has drawn it meanwhile
                 return folder
-            for leftover in cache.glob(f".{name}.*.part"):  # of a killed process: the lock is ours
-                shutil.rmtree(leftover, ignore_errors=True)
+            remove_leftovers(cache)
             if folder.exists():
                 logging.getLogger(__name__).warning("%s is damaged: its images are drawn again", folder)
                 shutil.rmtree(folder)
@@ -118,6 +117,7 @@ def write(folder: Path, pages: dict[Split, int], settings: dict[str, Any], draw:
                 raise DataError(f"{folder} exists and is not overwritten: choose a new folder")
             folder.rmdir()
         folder.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(folder.parent, folder.name)
         _draw_and_rename(folder, pages, settings, draw, workers)
 
 
@@ -145,9 +145,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _draw_and_rename(folder: Path, pages: dict[Split, int], settings: dict[str, Any], draw: Draw, workers: int) -> None:
-    part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
-    part.chmod(0o755)  # mkdtemp's 0o700 would keep others from reading a shared cache
-    try:
+    with new_folder(folder, "part") as part:
         (part / "images").mkdir()
         lines = _draw_all(part, pages, draw, workers, folder)
         digests = {}
@@ -158,9 +156,6 @@ def _draw_and_rename(folder: Path, pages: dict[Split, int], settings: dict[str, 
         meta = {"pages": pages, "sha256": digests, "settings": settings}
         (part / META).write_text(json.dumps(meta, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         part.rename(folder)
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
 
 
 def _draw_all(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +12,9 @@ from typing import Any
 
 from ocrexp.deploy.description import FILE_NAME
 from ocrexp.errors import ConfigError
+from ocrexp.files import new_folder, put_folder, recover_folder, remove_folder
+
+log = logging.getLogger(__name__)
 
 PARITY = "parity.json"
 
@@ -31,6 +34,8 @@ class ExportFolder:
             raise ConfigError(f"export.dir={path}: is no folder of its own: choose another")
         self.failed = path.with_name(f"{path.name}.failed")
         for place in (path, self.failed):
+            if recover_folder(place):
+                log.warning("%s is the earlier export: the last one was killed while it was put there", place)
             if place.exists() and not _is_export(place):
                 raise ConfigError(
                     f"export.dir={place}: it is there and is no export (it has no {FILE_NAME}): choose another folder"
@@ -45,25 +50,23 @@ class ExportFolder:
     @contextmanager
     def writing(self) -> Iterator[Path]:
         """A new folder beside the place; it is gone afterwards unless `publish` or `set_aside` has moved it."""
-        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
-        shutil.rmtree(temporary, ignore_errors=True)
         try:
-            temporary.mkdir()
+            with new_folder(self.path) as temporary:
+                yield temporary
         except OSError as error:
-            raise ConfigError(f"export.dir={self.path}: cannot be written ({error.strerror})") from None
-        try:
-            yield temporary
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+            raise ConfigError(
+                f"export.dir={self.path}: cannot be written ({error.strerror or error}); free some space, or choose "
+                "another place with export.dir=DIR"
+            ) from error
 
     def publish(self, written: Path) -> None:
         """Put the new export in the place of an earlier one; an earlier failed one goes too."""
-        _replace(written, self.path)
-        shutil.rmtree(self.failed, ignore_errors=True)
+        put_folder(written, self.path)
+        remove_folder(self.failed)
 
     def set_aside(self, written: Path) -> None:
         """Keep a failed export under another name; an earlier good one stays where it is."""
-        _replace(written, self.failed)
+        put_folder(written, self.failed)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
@@ -83,12 +86,3 @@ def _finite(value: Any) -> Any:
 
 def _is_export(folder: Path) -> bool:
     return folder.is_dir() and (not any(folder.iterdir()) or (folder / FILE_NAME).is_file())
-
-
-def _replace(new: Path, place: Path) -> None:
-    old = place.with_name(f".{place.name}.{os.getpid()}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if place.exists():
-        place.rename(old)
-    new.rename(place)
-    shutil.rmtree(old, ignore_errors=True)

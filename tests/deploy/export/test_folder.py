@@ -1,5 +1,9 @@
 """Where an export goes, and what becomes of an earlier one."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from ocrexp.deploy.export.folder import ExportFolder, write_json
@@ -49,3 +53,59 @@ def test_a_folder_of_other_things_is_not_replaced(tmp_path):
 def test_infinite_numbers_become_null(tmp_path):
     write_json(tmp_path / "a.json", {"a": float("inf"), "b": [float("nan"), 1.0]})
     assert (tmp_path / "a.json").read_text() == '{\n "a": null,\n "b": [\n  null,\n  1.0\n ]\n}\n'
+
+
+KILLED_AT_EACH_OPERATION = """
+import os, pathlib, shutil, signal, sys
+from ocrexp import files
+from ocrexp.deploy.export.folder import ExportFolder
+root, can_exchange = pathlib.Path(sys.argv[1]), sys.argv[2] == "exchange"
+
+def publish():
+    target = ExportFolder(root / "inference")
+    with target.writing() as folder:
+        (folder / "inference.yml").write_text("new")
+        target.publish(folder)
+
+for number in range(1, 40):
+    shutil.rmtree(root, ignore_errors=True)
+    for name in ("inference", "inference.failed"):
+        (root / name).mkdir(parents=True)
+        (root / name / "inference.yml").write_text("old")
+        (root / name / "more").write_text("old")
+    child = os.fork()
+    if not child:
+        calls = [0]
+        def counted(real):
+            def wrapped(*given, **more):
+                calls[0] += 1
+                if calls[0] == number:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return real(*given, **more)
+            return wrapped
+        files.exchange = counted(files.exchange) if can_exchange else lambda *_: False
+        for name in ("mkdir", "rename", "rmdir", "unlink", "fsync"):
+            setattr(os, name, counted(getattr(os, name)))
+        publish()
+        os._exit(0)
+    status = os.waitpid(child, 0)[1]
+    if can_exchange:
+        assert (root / "inference/inference.yml").read_text() in ("old", "new"), number
+    else:
+        ExportFolder(root / "inference")  # the next call
+        assert (root / "inference/inference.yml").read_text() in ("old", "new"), number
+    publish()
+    assert sorted(os.listdir(root)) == ["inference"], (number, os.listdir(root))
+    assert os.listdir(root / "inference") == ["inference.yml"], number
+    if not status:
+        break
+print("operations", number)
+assert 8 < number < 39
+"""
+
+
+@pytest.mark.parametrize("how", ["exchange", "renames"])
+def test_a_kill_at_any_operation_leaves_an_export_and_the_next_call_cleans_up(tmp_path, how):
+    command = [sys.executable, "-c", KILLED_AT_EACH_OPERATION, str(tmp_path / "run"), how]
+    done = subprocess.run(command, cwd=Path(__file__).parents[3], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
