@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ocrexp.commands.train import train_in, worker_command
 from ocrexp.config.frozen import RESOLVED, JobInfo, write_job
+from ocrexp.engine.devices import process_count
 from ocrexp.engine.status import FAILED, INTERRUPTED, RUNNING, read_status, write_status
 from ocrexp.errors import ConfigError, OcrexpError
 from ocrexp.processes import STOP_SIGNALS, describe_signal, leave_terminal, owned
@@ -60,7 +61,7 @@ def run_sweep_job(config: DictConfig, run_dir: Path, hydra: DictConfig) -> float
 
 def _run(run_dir: Path, config: DictConfig, resume: bool, in_parallel: bool) -> tuple[int, int | None]:
     """Train a prepared folder; returns the exit code, and the signal that told the sweep to stop."""
-    if int(config.trainer.devices) > 1:
+    if process_count(config.trainer.devices) > 1:
         try:
             code = train_in(run_dir, config, resume=resume)
         except OcrexpError as error:  # in status.json; the other jobs go on

@@ -62,15 +62,18 @@ class _Outcome:
         from hydra.types import RunMode
 
         from ocrexp.config.frozen import JobInfo, write_job
+        from ocrexp.engine.devices import settle_devices
 
         hydra = HydraConfig.get()
         run_dir = Path(hydra.runtime.output_dir)
         if hydra.mode == RunMode.MULTIRUN:
+            settle_devices(config)
             from ocrexp.commands.sweep import run_sweep_job
 
             return run_sweep_job(config, run_dir, hydra)
-        write_job(run_dir, config, JobInfo(name=f"{config.name} {run_dir.name}"))
         try:
+            settle_devices(config)
+            write_job(run_dir, config, JobInfo(name=f"{config.name} {run_dir.name}"))
             self.exit_code = train_in(run_dir, config)
         except OcrexpError as error:
             self.error = error
@@ -79,12 +82,15 @@ class _Outcome:
 
 def train_in(run_dir: Path, config: DictConfig, *, resume: bool = False) -> int:
     """Train a prepared run folder on the devices that its config asks for; returns the exit code."""
-    if int(config.trainer.devices) > 1:
+    from ocrexp.engine.devices import process_count
+
+    devices = process_count(config.trainer.devices)
+    if devices > 1:
         from ocrexp.engine.distributed import launch
         from ocrexp.engine.status import FAILED, read_status, write_status
 
         try:
-            return launch(int(config.trainer.devices), worker_command(run_dir, resume), config.trainer, run_dir)
+            return launch(devices, worker_command(run_dir, resume), config.trainer, run_dir)
         except OcrexpError as error:
             if (read_status(run_dir) or {}).get("state") != FAILED:  # a rank that was killed could not say so
                 write_status(run_dir, state=FAILED, error=str(error))

@@ -156,8 +156,10 @@ def build_source(config: DictConfig) -> DataSource:
     source: DataSource = build(config.dataset)
     if config.get("overfit"):
         from ocrexp.data.first_batch import FirstBatch
+        from ocrexp.engine.devices import process_count
 
-        return FirstBatch(source, config.loader.batch_size * config.trainer.accumulate * config.trainer.devices)
+        count = config.loader.batch_size * config.trainer.accumulate * process_count(config.trainer.devices)
+        return FirstBatch(source, count)
     return source
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
-from ocrexp.config.paths import groups, options_of
+from ocrexp.config.paths import groups, options_of, user_conf
+from ocrexp.engine.devices import cards_in
 from ocrexp.errors import ConfigError
 
 
@@ -111,12 +112,21 @@ def _missing_config(error: Exception, text: str) -> ConfigError:
         path = PurePosixPath(str(missing))
         group, option = str(path.parent), path.stem
         options = options_of(group)
+        if (renamed := _ends_in_yml(group, option)) is not None:
+            return ConfigError(f"{renamed} is not read: configuration files end in .yaml; rename it to {option}.yaml")
         if options:
             hint = did_you_mean(option, options)
             return ConfigError(f"{group} has no option '{option}'{hint or ';'} options: {', '.join(options)}")
         if group != ".":
             return ConfigError(f"there is no config group '{group}'{did_you_mean(group, groups())}")
     return ConfigError(text.splitlines()[0])
+
+
+def _ends_in_yml(group: str, option: str) -> PurePath | None:
+    """The user's file of this option that has the other ending."""
+    own = user_conf()
+    path = None if own is None else own / group / f"{option}.yml"
+    return path.relative_to(Path.cwd()) if path is not None and path.is_file() else None
 
 
 def _omegaconf_error(error: BaseException, verb: str, overrides: Sequence[str]) -> ConfigError | None:
@@ -153,6 +163,11 @@ def _hydra_error(text: str, verb: str, overrides: Sequence[str]) -> ConfigError:
     if requires or "requires --multirun" in text or "Ambiguous value" in first:
         swept = requires["override"] if requires else next((item for item in overrides if "," in item), "")
         key, _, value = swept.partition("=")
+        if key.lstrip("+") == "trainer.device" and (cards := cards_in(value)):
+            return ConfigError(
+                f"{swept}: a run on several cards is trainer.devices=[{cards}], or trainer.devices="
+                f"{cards.count(',') + 1} for the first ones; add -m to run one job after the other on each"
+            )
         return ConfigError(
             f"{swept} names several values: add -m to run them as a sweep, or quote them as one list: {key}=[{value}]"
         )

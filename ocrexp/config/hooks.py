@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from ocrexp.config.build import trainer_settings
 from ocrexp.config.check import check
 from ocrexp.config.compose import compose
+from ocrexp.engine.devices import settle_devices
 from ocrexp.engine.status import read_status
 from ocrexp.errors import ConfigError, OcrexpError, explain_import_error, printable
 
@@ -53,6 +54,7 @@ class RunGuard(Callback):
             prepare_process(job)
             check(job)
             trainer_settings(job)
+            settle_devices(job)  # what is wrong with it is reported before the folder is made
             folder = Path(config.hydra.run.dir)
             if folder.is_file():
                 raise ConfigError(f"run_dir={folder} is a file: choose another folder")
@@ -112,10 +114,11 @@ def each_value_once(overrides: list[str], grid: bool) -> list[list[str]]:
 
 def prepare_process(config: DictConfig) -> None:
     """Set what must stand before paddle is imported, and import it; safe to call twice."""
+    from ocrexp.engine.devices import process_count
     from ocrexp.environment import available_cores, prepare
     from ocrexp.logs import import_paddle
 
-    threads = max(1, available_cores() // int(config.trainer.devices))
+    threads = max(1, available_cores() // process_count(config.trainer.devices))
     prepare(enabled=bool(config.trainer.cpu_tuning), threads=threads)
     import_paddle()
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Any
 
+from ocrexp.engine.devices import checked_devices, gpu_count, visible_devices
 from ocrexp.engine.launcher import read_ends
 from ocrexp.environment import available_cores
 from ocrexp.errors import ConfigError, TrainingError
@@ -72,11 +73,11 @@ def launch_processes(devices: int, worker: list[str], settings: Any, run_dir: Pa
 def _arguments(devices: int, settings: Any, logs: Path) -> list[str]:
     arguments = ["--nproc_per_node", str(devices), "--log_dir", str(logs)]
     if _on_gpu(settings):
-        import paddle
-
-        count = paddle.device.cuda.device_count()
+        count = gpu_count()
         if count < devices:
-            raise ConfigError(f"trainer.devices={devices}: this machine has {count} GPUs")
+            raise ConfigError(
+                f"trainer.devices={devices}: this machine shows {count} GPUs; use trainer.devices=auto for all of them"
+            )
     else:
         arguments += ["--backend", "gloo"]
     return [*arguments, *(str(item) for item in settings.launch_args)]
@@ -91,22 +92,22 @@ def _environment(settings: Any, devices: int) -> dict[str, str]:
     seconds = int(settings.dist_timeout_minutes * 60)
     environment.setdefault("PADDLE_PG_TIMEOUT", str(seconds * 1000))  # of nccl; of gloo see gloo.py
     environment.setdefault("FLAGS_stop_check_timeout", str(seconds))  # of the store through which ranks meet
+    cards = checked_devices(settings.devices)
     if not _on_gpu(settings):
         environment["CUDA_VISIBLE_DEVICES"] = ""
-        cores = available_cores()
-        for name in ("OMP_NUM_THREADS", "FLAGS_paddle_num_threads"):
-            if environment.get(name) == str(cores):  # set for one process: each rank gets its share of the cores
-                environment[name] = str(max(1, cores // devices))
+    elif isinstance(cards, list):
+        environment["CUDA_VISIBLE_DEVICES"] = visible_devices(cards, gpu_count())
+    cores = available_cores()
+    for name in ("OMP_NUM_THREADS", "FLAGS_paddle_num_threads"):
+        if environment.get(name) == str(cores):  # set for one process: each rank gets its share of the cores
+            environment[name] = str(max(1, cores // devices))
     return environment
 
 
 def _on_gpu(settings: Any) -> bool:
     if settings.device == "cpu":
         return False
-    import paddle
-
-    available = paddle.device.is_compiled_with_cuda() and paddle.device.cuda.device_count() > 0
-    return available or str(settings.device).startswith("gpu")
+    return gpu_count() > 0 or str(settings.device).startswith("gpu")
 
 
 class _Forward:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
+from ocrexp.engine.devices import cards_in, checked_devices
 from ocrexp.errors import ConfigError
 
 PRECISIONS = ("fp32", "amp_o1", "amp_o2")
@@ -25,7 +27,7 @@ class TrainerSettings:
     precision: str = "fp32"
     amp_dtype: str = "bfloat16"
     device: str = "auto"
-    devices: int = 1
+    devices: Any = 1  # a number, "auto" or a list of card numbers: Hydra's schemas know no union of these
     launch_args: list[str] = field(default_factory=list)
     dist_timeout_minutes: float = 120.0
     sync_bn: bool = False
@@ -51,6 +53,7 @@ class TrainerSettings:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"trainer.{name}={value}: give a whole number from 1 on")
+        self.devices = checked_devices(self.devices)
         if self.metric_during_train is not False and self.metric_during_train < 1:
             raise ConfigError(
                 f"trainer.metric_during_train={self.metric_during_train}: give false, true, or a number from 1 on"
@@ -72,11 +75,13 @@ class TrainerSettings:
         if self.ema_decay is not None and not 0 < self.ema_decay < 1:
             raise ConfigError(f"trainer.ema_decay={self.ema_decay:g}: give a share between 0 and 1, such as 0.999")
         if self.device not in ("auto", "cpu", "gpu") and not self.device.removeprefix("gpu:").isdigit():
-            raise ConfigError(f"trainer.device={self.device}: choose auto, cpu, gpu or gpu:N")
+            cards = cards_in(self.device)
+            hint = f"; several cards are trainer.devices=[{cards}]" if "," in cards else ""
+            raise ConfigError(f"trainer.device={self.device}: choose auto, cpu, gpu or gpu:N{hint}")
 
 
 _POSITIVE = (
-    "max_epochs", "max_steps", "accumulate", "devices", "log_every_steps", "eval_every_steps", "eval_every_epochs",
+    "max_epochs", "max_steps", "accumulate", "log_every_steps", "eval_every_steps", "eval_every_epochs",
     "save_latest_every_epochs", "save_every_steps", "save_every_epochs", "keep_sets", "limit_train_batches",
     "limit_val_batches",
 )  # fmt: skip
