@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shlex
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +12,9 @@ from pathlib import Path
 from ocrexp.config.check import fits
 from ocrexp.config.compose import compose
 from ocrexp.errors import ConfigError, printable
+from ocrexp.files import write_text
+
+EXPERIMENTS = Path("conf") / "experiment"
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -26,24 +31,23 @@ def run(arguments: Sequence[str]) -> int:
     source = Path(str(config.config))
     if not source.is_file():
         raise ConfigError(f"config={source}: there is no such file")
-    out = Path("conf/experiment") / f"{_name(source)}.yaml" if config.out is None else Path(str(config.out))
-    if _name(out) != out.stem:
-        raise ConfigError(f"out={out}: an experiment's name has letters, digits, '_', '-' and '.' only")
-    if out.suffix not in (".yaml", ".yml"):
-        raise ConfigError(f"out={out}: name a file that ends in .yaml")
+    out = EXPERIMENTS / f"{_name(source)}.yaml" if config.out is None else _out(str(config.out))
     if out.exists() and not config.overwrite:
         raise ConfigError(f"out={out} is there already: name another file, or add overwrite=true")
     conversion = convert(source, out.stem, overrides)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(conversion.text, encoding="utf-8")
+        write_text(out, conversion.text)
     except OSError as error:
         raise ConfigError(f"out={out}: cannot be written ({error.strerror})") from error
     for line in conversion.lines():
         print(printable(line))
     counts = Counter(note.kind for note in conversion.notes)
-    figures = (
-        f"{conversion.keys} keys, {counts['changed']} changed, {counts['dropped']} dropped, {counts['missing']} missing"
+    figures = ", ".join(
+        [
+            f"{conversion.keys} keys",
+            *(f"{counts[kind]} {kind}" for kind in ("changed", "assumed", "dropped", "missing")),
+        ]
     )
     print(f"written: {printable(str(out))} (model {conversion.model}; {figures}); run: {printable(_command(out))}")
     return 1 if config.strict and not conversion.complete else 0
@@ -60,12 +64,33 @@ def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
     return arguments[:at], behind
 
 
+def _out(given: str) -> Path:
+    """The file to write; Hydra finds files that end in .yaml alone, so that .yml becomes .yaml."""
+    out = Path(given).expanduser()
+    if out.suffix not in (".yaml", ".yml"):
+        raise ConfigError(f"out={given}: expected a file that ends in .yaml")
+    if _name(out) != out.stem:
+        raise ConfigError(
+            f"out={given}: an experiment's name has ASCII letters, digits, '_', '-' and '.' and begins with a letter; "
+            f"for example out={out.with_name(_name(out))}.yaml"
+        )
+    if out.suffix == ".yml":
+        print(
+            f"ocrexp: out={printable(given)}: written as {out.stem}.yaml, as experiments end in .yaml", file=sys.stderr
+        )
+    return out.with_suffix(".yaml")
+
+
 def _name(path: Path) -> str:
     """A file's name as an experiment can have it: experiment=NAME must need no quotes."""
-    return re.sub(r"[^\w.-]+", "_", path.stem)
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "_", path.stem)
+    readable = name[:1].isalpha() and name.lower() not in ("null", "true", "false", "inf", "nan", "none")
+    return name if readable else f"experiment_{name.strip('_.-')}".rstrip("_")
 
 
 def _command(out: Path) -> str:
-    if out.parent == Path("conf/experiment"):
-        return f"python -m ocrexp experiment={out.stem}"
-    return f"put it into conf/experiment, then python -m ocrexp experiment={out.stem}"
+    """What to type to train with the file, from the folder one is in."""
+    run = f"python -m ocrexp experiment={out.stem}"
+    if out.parent.resolve() == EXPERIMENTS.resolve():
+        return run
+    return f"mkdir -p {EXPERIMENTS} && cp {shlex.quote(str(out))} {EXPERIMENTS}/ && {run}"

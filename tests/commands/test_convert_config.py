@@ -10,6 +10,7 @@ import yaml
 
 from ocrexp.__main__ import main
 from ocrexp.config.compose import compose
+from ocrexp.errors import ConfigError
 
 from ..config.paddleocr_files import detector, put, recogniser, write
 
@@ -40,7 +41,30 @@ def test_a_written_file_is_not_overwritten_unasked(folder, capsys):
     assert "out=a.yaml is there already: name another file, or add overwrite=true" in capsys.readouterr().err
     assert (folder / "a.yaml").read_text() == "mine"
     assert main(["convert-config", "config=source.yml", "out=a.yaml", "overwrite=true"]) == 0
-    assert "put it into conf/experiment, then python -m ocrexp experiment=a" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "run: mkdir -p conf/experiment && cp a.yaml conf/experiment/ && python -m ocrexp experiment=a" in printed
+
+
+def test_a_file_that_would_end_in_yml_is_written_where_it_is_found(folder, capsys):
+    write(folder, detector(), "12.yml")
+    assert main(["convert-config", "config=12.yml", "out=conf/experiment/twelve.yml"]) == 0
+    printed = capsys.readouterr()
+    assert "conf/experiment/twelve.yaml" in printed.out and "twelve.yaml" in printed.err
+    assert compose("train", ["experiment=twelve"]).name == "twelve"
+    (folder / "conf/experiment/twelve.yaml").rename(folder / "conf/experiment/twelve.yml")
+    with pytest.raises(ConfigError) as caught:
+        compose("train", ["experiment=twelve"])
+    assert "conf/experiment/twelve.yml" in str(caught.value) and "rename it to twelve.yaml" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["12.yml", "null.yml", "my det (2).yml", "_x.yml", "größe.yml", "a,b=c.yml", "1e-4.yml"]
+)
+def test_any_file_name_gives_an_experiment_that_runs_by_its_name(folder, capsys, name):
+    write(folder, detector(), name)
+    assert main(["convert-config", f"config='{name}'"]) == 0
+    command = capsys.readouterr().out.splitlines()[-1].rpartition("; run: ")[2]
+    assert compose("train", command.split()[3:]).model.head.k == 40
 
 
 def test_an_experiment_of_the_same_name_is_not_taken_for_the_new_one(folder):
@@ -70,8 +94,9 @@ def test_what_is_left_behind_makes_the_exit_code_1(folder, capsys):
         (["config=."], "config=.: there is no such file"),
         (["confg=source.yml"], "convert-config needs a PaddleOCR training file"),
         (["config=source.yml", "ouut=a.yaml"], "unknown key ouut"),
-        (["config=source.yml", "out=a.txt"], "out=a.txt: name a file that ends in .yaml"),
-        (["config=source.yml", "out='a b.yaml'"], "an experiment's name has letters, digits"),
+        (["config=source.yml", "out=a.txt"], "out=a.txt: expected a file that ends in .yaml"),
+        (["config=source.yml", "out='a b.yaml'"], "an experiment's name has ASCII letters"),
+        (["config=source.yml", "out=null.yaml"], "an experiment's name has ASCII letters"),
         (["config=source.yml", "strict=perhaps"], "strict=perhaps: write true or false"),
         (["config=source.yml", "-o"], "-o: write Section.key=value behind it"),
         (["config=source.yml", "-o", "Global.epoch_num"], "-o Global.epoch_num: write Section.key=value"),

@@ -104,8 +104,109 @@ def test_the_file_tells_dropped_from_missing(tmp_path):
     put(tree, "Train.dataset.transforms.3.EastRandomCropData.size", [64, 64])
     conversion, _ = converted(tmp_path, tree)
     assert "Global.infer_img" in notes(conversion, "dropped")
-    assert notes(conversion, "missing") == ["Global.checkpoints"]
-    assert "model.pretrained=./output/latest.pdparams starts anew from its weights" in conversion.text
+    assert notes(conversion, "changed") == ["Global.checkpoints"]
+    assert "pretrained: ./output/latest.pdparams" in conversion.text
+
+
+def test_what_a_tutorials_file_leaves_out_is_assumed(tmp_path):
+    """No PostProcess, Metric, Loss, crop, target maps or resize; steps of other names; general keys that run a job."""
+    tree = detector()
+    for name in ("PostProcess", "Metric", "Loss"):
+        del tree[name]
+    del tree["Architecture"]["algorithm"]
+    tree["Train"]["dataset"]["transforms"] = [
+        {"DecodeImage": None}, {"DetLabelEncode": None}, {"RandomScale": {"scale_range": [0.5, 2]}},
+        {"IaaAugment": {"augmenter_args": [{"type": "Fliplr", "args": {"p": 0.5}}]}},
+    ]  # fmt: skip
+    tree["Eval"]["dataset"]["transforms"] = [{"DecodeImage": None}]
+    tree["Global"] |= {"distributed": True, "use_visualdl": True, "accumulation_steps": 4, "checkpoints": "out/latest"}
+    conversion, config = converted(tmp_path, tree)
+    assert conversion.complete, conversion.lines()
+    assert set(notes(conversion, "assumed")) == {
+        "PostProcess", "Metric", "Loss", "Architecture.algorithm", "Eval.dataset.transforms: DetResizeForTest",
+        *(f"Train.dataset.transforms: {name}" for name in ("EastRandomCropData", "MakeBorderMap", "MakeShrinkMap")),
+    }  # fmt: skip
+    assert any(line.startswith("assumed  PostProcess: ") and "unclip_ratio: 2.0" in line for line in conversion.lines())
+    assert (config.postprocess.box_thresh, config.postprocess.unclip_ratio) == (0.7, 2.0)
+    assert (config.loss.alpha, config.loss.beta, config.targets.shrink_ratio) == (5, 10, 0.4)
+    assert (list(config.augment.warp.size), list(config.augment.warp.scale)) == ([640, 640], [0.5, 2])
+    assert (config.preprocess.resize.limit_side_len, config.preprocess.resize.limit_type) == (736, "min")
+    assert (config.trainer.devices, config.trainer.accumulate) == ("auto", 4)
+    assert set(config.logger) == {"csv", "visualdl"}
+    assert config.model.pretrained == "out/latest.pdparams"
+    assert all(line.split(maxsplit=1)[1] in conversion.text for line in conversion.lines())
+
+
+def test_a_recognisers_file_may_leave_out_as_much(tmp_path):
+    tree = recogniser()
+    for name in ("PostProcess", "Metric", "Loss"):
+        del tree[name]
+    for part in ("Train", "Eval"):
+        tree[part]["dataset"]["transforms"] = [{"DecodeImage": None}, {"CTCLabelEncode": None}]
+        del tree[part]["dataset"]["name"]
+    conversion, config = converted(tmp_path, tree)
+    assert conversion.complete, conversion.lines()
+    assert {"PostProcess", "Metric", "Loss", "Eval.dataset.transforms"} <= set(notes(conversion, "assumed"))
+    assert config.metric.main == "accuracy_no_spaces"
+    assert list(config.model.image_shape) == [32, 100]
+
+
+@pytest.mark.parametrize(
+    ("step", "size", "scale"),
+    [
+        ({"RandomCrop": {"size": [320, 240]}}, [320, 240], [0.6, 2]),
+        ({"RandomCrop": {"size": 256}}, [256, 256], [0.6, 2]),
+        ({"RandomCrop": {"height": 240, "width": 320}}, [320, 240], [0.6, 2]),
+        ({"RandomCropImgMask": {"size": [64, 64], "main_key": "a", "crop_keys": ["a"]}}, [64, 64], [0.6, 2]),
+        ({"IaaAugment": {"augmenter_args": [{"type": "RandomCrop", "args": {"height": 240, "width": 320}}]}},
+         [320, 240], [0.6, 2]),
+    ],
+)  # fmt: skip
+def test_a_plain_crop_becomes_one_that_keeps_words_whole(tmp_path, step, size, scale):
+    tree = put(detector(), "Train.dataset.transforms.3", step)
+    conversion, config = converted(tmp_path, tree)
+    assert conversion.complete, conversion.lines()
+    assert len(notes(conversion, "changed")) == 1
+    assert (list(config.augment.warp.size), list(config.augment.warp.scale)) == (size, scale)
+
+
+@pytest.mark.parametrize(
+    ("keys", "scale"),
+    [
+        ({"scales": [0.7, 1.0, 1.3]}, [0.7, 1.3]),
+        ({"scale": [3, 0.5]}, [0.5, 3]),
+        ({"ratio_range": [0.8, 1.2]}, [0.8, 1.2]),
+        ({"scale_limit": [-0.5, 2]}, [0.5, 3]),
+        (None, [0.5, 3]),
+    ],
+)
+def test_a_random_scale_is_carried_over(tmp_path, keys, scale):
+    tree = put(detector(), "Train.dataset.transforms.2", {"RandomScale": keys})
+    conversion, config = converted(tmp_path, tree)
+    assert conversion.complete, conversion.lines()
+    assert list(config.augment.warp.scale) == pytest.approx(scale)
+    with pytest.raises(ConfigError, match=r"RandomScale\.scales"):
+        converted(tmp_path, put(tree, "Train.dataset.transforms.2", {"RandomScale": {"scales": "big"}}))
+
+
+def test_paths_with_blanks_and_those_from_a_folder_above(tmp_path):
+    tree = put(detector(), "Train.dataset.data_dir", "./my data/")
+    put(tree, "Eval.dataset.data_dir", "my data")
+    put(tree, "Train.dataset.label_file_list", ["./my data/list (1).txt"])
+    put(tree, "Eval.dataset.label_file_list", "my data/val, all.txt")
+    put(tree, "Global.pretrained_model", "../weights/my file")
+    conversion, config = converted(tmp_path, tree)
+    assert conversion.complete, conversion.lines()
+    assert (config.dataset.root, config.dataset.train_labels) == ("my data", "list (1).txt")
+    assert config.dataset.val_labels == "val, all.txt"
+    assert config.model.pretrained == "../weights/my file.pdparams"
+
+
+@pytest.mark.parametrize("place", ["Global", "Optimizer", "Train", "Train.loader"])
+def test_accumulation_is_carried_over_from_wherever_it_is(tmp_path, place):
+    conversion, config = converted(tmp_path, put(detector(), f"{place}.accumulation_steps", 3))
+    assert conversion.complete, conversion.lines()
+    assert config.trainer.accumulate == 3
 
 
 def test_overrides_are_read_as_yaml_and_may_hold_an_equals_sign(tmp_path):

@@ -20,7 +20,9 @@ from ocrexp.config.paddleocr.rec import convert_recognition
 from ocrexp.config.paddleocr.schedules import convert_schedule
 from ocrexp.config.paddleocr.source import Section, read
 from ocrexp.config.paddleocr.training import convert_global, convert_optimizer
+from ocrexp.environment import prepare
 from ocrexp.errors import ConfigError
+from ocrexp.logs import import_paddle
 
 __all__ = ["Conversion", "convert"]
 
@@ -64,6 +66,8 @@ def convert(path: Path, name: str, overrides: Sequence[str] = ()) -> Conversion:
         convert_recognition(experiment, root, network.kind, length)
     _leftovers(experiment, root, doubled)
     experiment.order()
+    prepare()
+    import_paddle()  # what follows imports what the nodes name; here without paddle's notices
     composed = _compose(experiment)
     experiment.without_implied(composed)
     _check(experiment, composed)

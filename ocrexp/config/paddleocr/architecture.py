@@ -42,9 +42,11 @@ def convert_architecture(experiment: Experiment, root: Section, max_text_length:
     if task not in ALGORITHMS:
         raise ConfigError(f"{section.key('model_type')}: {task or 'nothing'}: here are det and rec")
     algorithm = section.text("algorithm")
-    if algorithm not in ALGORITHMS[task]:
+    if not algorithm:
+        experiment.assume(section.key("algorithm"), "DB" if task == "det" else None, "the parts say what it is")
+    elif algorithm not in ALGORITHMS[task]:
         raise ConfigError(
-            f"{section.key('algorithm')}: the algorithm {algorithm or 'without a name'} is not here"
+            f"{section.key('algorithm')}: the algorithm {algorithm} is not here"
             f"{did_you_mean(algorithm, ALGORITHMS[task])}; known for {task}: {', '.join(ALGORITHMS[task])}"
         )
     network = _detector(experiment, root, section) if task == "det" else _recogniser(experiment, section)

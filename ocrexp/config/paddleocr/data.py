@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from ocrexp.config.explain import did_you_mean
 from ocrexp.config.paddleocr.experiment import Experiment
 from ocrexp.config.paddleocr.source import Section
 from ocrexp.errors import ConfigError
@@ -18,6 +19,27 @@ _PLAIN = {
     "KeepKeys": {"keep_keys": "what a batch holds follows from the loss"},
 }  # fmt: skip
 Transforms = list[tuple[str, Section]]
+
+
+def named(experiment: Experiment, section: Section, expected: str, defaults: dict[str, Any], why: str = "") -> str:
+    """The part that a section names, `expected` where the file does not say.
+
+    Raises ConfigError for another one; `why` says what asks for this one.
+    """
+    name = section.text("name")
+    if not name:
+        own = {key: section.get(key) if key in section else default for key, default in defaults.items()}
+        empty = not any(section.get(key) is not None for key in section.names())
+        experiment.assume(
+            section.path if empty else section.key("name"),
+            {"name": expected, **own} if empty else expected,
+            "the file has no such section" if empty else "the section has no name",
+        )
+        return expected
+    if name != expected:
+        known = f"a head of kind {why} goes with {expected} here" if why else f"here is {expected}"
+        raise ConfigError(f"{section.key('name')}: {name}: {known}{did_you_mean(name, [expected])}")
+    return name
 
 
 def convert_loaders(experiment: Experiment, root: Section) -> None:
@@ -42,13 +64,13 @@ def convert_loaders(experiment: Experiment, root: Section) -> None:
 def convert_lists(experiment: Experiment, root: Section, option: str, lmdb_option: str | None) -> None:
     """Where images and labels come from; the dataset's option by its kind."""
     train, evaluation = root.section("Train").section("dataset"), root.section("Eval").section("dataset")
-    name = train.text("name")
+    name = train.text("name", LISTS[0])
+    if not train.text("name"):
+        experiment.assume(train.key("name"), name, "the section has no name")
     is_lmdb = name in LMDB and lmdb_option is not None
     if name not in LISTS and not is_lmdb:
         known = [*LISTS, *(LMDB[:1] if lmdb_option else [])]
-        raise ConfigError(
-            f"{train.key('name')}: there is no {name or 'unnamed'} dataset here; known: {', '.join(known)}"
-        )
+        raise ConfigError(f"{train.key('name')}: there is no {name} dataset here; known: {', '.join(known)}")
     experiment.choose("dataset", lmdb_option if is_lmdb and lmdb_option else option)
     other = evaluation.text("name", name)
     if (other in LMDB) != is_lmdb or (other not in LISTS and other not in LMDB):

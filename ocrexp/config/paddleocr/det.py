@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ocrexp.config.explain import did_you_mean
 from ocrexp.config.paddleocr.data import (
     Transforms,
     convert_lists,
     convert_loaders,
     convert_normalize,
+    named,
     plain_transform,
     unknown_transform,
 )
@@ -19,6 +19,22 @@ from ocrexp.errors import ConfigError
 
 # Augmenters of albumentations, which PaddleOCR 2.10 takes, by imgaug's names, which our list takes.
 _IMGAUG = {"HorizontalFlip": "Fliplr", "VerticalFlip": "Flipud"}
+# PaddleOCR's defaults.
+_LOSS = {
+    "balance_loss": True, "main_loss_type": "DiceLoss", "alpha": 5, "beta": 10, "ohem_ratio": 3, "eps": 1e-6,
+}  # fmt: skip
+_POSTPROCESS = {
+    "thresh": 0.3, "box_thresh": 0.7, "max_candidates": 1000, "unclip_ratio": 2.0, "use_dilation": False,
+    "score_mode": "fast", "box_type": "quad",
+}  # fmt: skip
+_CROP = {"size": [640, 640], "max_tries": 10, "keep_ratio": True, "min_crop_side_ratio": 0.1}
+_MAPS: dict[str, dict[str, Any]] = {
+    "MakeBorderMap": {"shrink_ratio": 0.4, "thresh_min": 0.3, "thresh_max": 0.7},
+    "MakeShrinkMap": {"shrink_ratio": 0.4, "min_text_size": 8},
+}
+_CROPS = ("RandomCrop", "RandomCropData", "RandomCropImgMask")  # besides EastRandomCropData
+# How the range of a RandomScale is called.
+_RANGES = ("scale_range", "ratio_range", "scales", "scale", "ratios", "ratio", "size")
 _MAIN_LOSSES = ("DiceLoss", "BCELoss", "MaskL1Loss", "DiceFocalLoss")
 
 
@@ -27,7 +43,7 @@ def convert_detection(experiment: Experiment, root: Section) -> None:
     _loss(experiment, root.section("Loss"))
     _postprocess(experiment, root.section("PostProcess"))
     metric = root.section("Metric")
-    _named(metric, "DetMetric")
+    named(experiment, metric, "DetMetric", {"main_indicator": "hmean"})
     experiment.only(metric, "main_indicator", "hmean", "the best checkpoint is that of the highest hmean")
     convert_lists(experiment, root, "det_list", None)
     convert_loaders(experiment, root)
@@ -38,41 +54,27 @@ def convert_detection(experiment: Experiment, root: Section) -> None:
     _eval_transforms(experiment, evaluation.section("dataset"))
 
 
-def _named(section: Section, *known: str) -> str:
-    name = section.text("name")
-    if name not in known:
-        raise ConfigError(
-            f"{section.key('name')}: {name or 'nothing'}: here is {', '.join(known)}{did_you_mean(name, known)}"
-        )
-    return name
-
-
 def _loss(experiment: Experiment, section: Section) -> None:
-    _named(section, "DBLoss")
+    named(experiment, section, "DBLoss", _LOSS)
     experiment.choose("loss", "db")
     main = section.text("main_loss_type", "DiceLoss")
     if main not in _MAIN_LOSSES:
         raise ConfigError(f"{section.key('main_loss_type')}: {main}: here are {', '.join(_MAIN_LOSSES)}")
-    for name, default in (
-        ("balance_loss", True), ("main_loss_type", "DiceLoss"), ("alpha", 5), ("beta", 10), ("ohem_ratio", 3),
-        ("eps", 1e-6),
-    ):  # fmt: skip
+    for name, default in _LOSS.items():
         experiment.take(section, name, f"loss.{name}", default)
 
 
 def _postprocess(experiment: Experiment, section: Section) -> None:
-    _named(section, "DBPostProcess")
+    named(experiment, section, "DBPostProcess", _POSTPROCESS)
     experiment.choose("postprocess", "db")
-    for name, default in (
-        ("thresh", 0.3), ("box_thresh", 0.7), ("max_candidates", 1000), ("unclip_ratio", 2.0), ("use_dilation", False),
-        ("score_mode", "fast"), ("box_type", "quad"),
-    ):  # fmt: skip
+    for name, default in _POSTPROCESS.items():
         experiment.take(section, name, f"postprocess.{name}", default)
 
 
 def _train_transforms(experiment: Experiment, section: Section) -> None:
     transforms = section.entries("transforms")
     augmenters: list[Any] = []
+    scales: list[dict[str, Any]] = []
     crop: Section | None = None
     ratios: dict[str, float] = {}
     for name, keys in transforms:
@@ -84,6 +86,10 @@ def _train_transforms(experiment: Experiment, section: Section) -> None:
             augmenters += keys.get("augmenter_args") or default
         elif name == "EastRandomCropData":
             crop = keys
+        elif name in _CROPS:
+            crop = crop or _plain_crop(experiment, name, keys)
+        elif name == "RandomScale":
+            scales.append(_random_scale(experiment, keys))
         elif name in ("MakeShrinkMap", "MakeBorderMap"):
             ratios[name] = _targets(experiment, keys, name)
         elif name == "NormalizeImage":
@@ -91,22 +97,68 @@ def _train_transforms(experiment: Experiment, section: Section) -> None:
         elif name not in ("CopyPaste", "ColorJitter") and not plain_transform(experiment, name, keys):
             unknown_transform(experiment, section, name, keys)
     experiment.choose("targets", "db")
+    for name in _MAPS:
+        if name not in ratios:
+            _assume_step(experiment, section, name, _MAPS[name])
     if len(set(ratios.values())) > 1:
         experiment.report(
             "missing", f"{section.key('transforms')}: shrink_ratio", ratios, "both maps have one shrink_ratio here"
         )
-    _augmentation(experiment, section, augmenters, crop)
+    _augmentation(experiment, section, [*augmenters, *scales], crop)
     _extras(experiment, transforms)
+
+
+def _assume_step(experiment: Experiment, section: Section, name: str, defaults: dict[str, Any]) -> None:
+    experiment.assume(
+        f"{section.key('transforms')}: {name}", defaults, "the list has no such step, and training needs it"
+    )
+
+
+def _plain_crop(experiment: Experiment, name: str, keys: Section) -> Section:
+    """A crop at any place as EastRandomCropData, whose keys it is given."""
+    size = keys.get("size", keys.get("crop_size"))
+    height, width = keys.number("height"), keys.number("width")
+    if size is None and height and width:
+        size = [width, height]
+    if isinstance(size, int) and not isinstance(size, bool):
+        size = [size, size]
+    experiment.only(keys, "p", (1, 1.0, None), "every training image is cropped here")
+    experiment.drop(keys, dict.fromkeys(("main_key", "crop_keys"), "the crop cuts all that belongs to an image"))
+    values = {key: keys.get(key) for key in ("max_tries", "keep_ratio", "min_crop_side_ratio") if key in keys}
+    experiment.report(
+        "changed", keys.path, {"size": size} if size else None,
+        f"a {name} cuts through words; the crop here keeps them whole, as EastRandomCropData does",
+    )  # fmt: skip
+    return Section(keys.path, values | ({"size": size} if size else {}))
+
+
+def _random_scale(experiment: Experiment, keys: Section) -> dict[str, Any]:
+    """A RandomScale as the Resize of the augmenters."""
+    name = next((name for name in _RANGES if name in keys), None)
+    if name is None:
+        if "scale_limit" in keys:
+            return _albumentations_scale(experiment, keys.path, keys.get("scale_limit"))
+        experiment.assume(keys.path, {"size": [0.5, 3]}, "it gives no range of scales")
+        return {"type": "Resize", "args": {"size": [0.5, 3]}}
+    value = keys.get(name)
+    values = value if isinstance(value, list) else [value, value]
+    if not values or not all(isinstance(item, int | float) and not isinstance(item, bool) for item in values):
+        raise ConfigError(f"{keys.key(name)}: expected the smallest and the largest scale, got {value!r}")
+    if min(values) <= 0 or max(values) > 20:
+        raise ConfigError(f"{keys.key(name)}: expected factors between 0 and 20, got {value!r}")
+    if len(values) > 2:
+        experiment.note("changed", keys, name, f"any scale from {min(values):g} to {max(values):g} is drawn here")
+    return {"type": "Resize", "args": {"size": [min(values), max(values)]}}
 
 
 def _targets(experiment: Experiment, keys: Section, name: str) -> float:
     ratio = keys.number("shrink_ratio", 0.4)
     if name == "MakeShrinkMap":
-        experiment.take(keys, "shrink_ratio", "targets.shrink_ratio", 0.4)
-        experiment.take(keys, "min_text_size", "targets.min_text_size", 8)
-    else:
-        for key, default in (("thresh_min", 0.3), ("thresh_max", 0.7)):
+        for key, default in _MAPS[name].items():
             experiment.take(keys, key, f"targets.{key}", default)
+    else:
+        for key in ("thresh_min", "thresh_max"):
+            experiment.take(keys, key, f"targets.{key}", _MAPS[name][key])
     if "total_epoch" in keys:
         experiment.note(
             "dropped", keys, "total_epoch", "PaddleOCR 2.10 hands no epoch on, so that its ratio stays",
@@ -117,11 +169,16 @@ def _targets(experiment: Experiment, keys: Section, name: str) -> float:
 
 def _augmentation(experiment: Experiment, section: Section, augmenters: list[Any], crop: Section | None) -> None:
     """One warp where it can do the list's work, else the list itself through imgaug."""
-    if crop is None:
-        raise ConfigError(f"{section.key('transforms')}: a detector's training images need EastRandomCropData")
     entries = [_entry(experiment, section, item) for item in augmenters]
+    for entry in [entry for entry in entries if entry["type"] in _CROPS]:
+        entries.remove(entry)
+        keys = Section(f"{section.key('transforms')}: IaaAugment {entry['type']}", entry["args"])
+        crop = crop or _plain_crop(experiment, entry["type"], keys)
+    if crop is None:
+        _assume_step(experiment, section, "EastRandomCropData", _CROP)
+        crop = Section(f"{section.key('transforms')}: EastRandomCropData", {})
     source = f"{section.key('transforms')}: IaaAugment"
-    simple = _as_warp([entry for entry in entries if entry])
+    simple = _as_warp(entries)
     node = "augment.crop" if simple is None else "augment.warp"
     if simple is not None:
         experiment.choose("augment", "det_fast")
@@ -132,14 +189,12 @@ def _augmentation(experiment: Experiment, section: Section, augmenters: list[Any
         experiment.set("augment.color_jitter", None, "unless the file has a ColorJitter")
     else:
         experiment.choose("augment", "det_imgaug")
-        experiment.set("augment.imgaug.augmenter_args", [entry for entry in entries if entry], source)
-    experiment.take(crop, "size", f"{node}.size", [640, 640])
-    experiment.take(crop, "max_tries", f"{node}.max_tries", 10)
-    experiment.take(crop, "keep_ratio", f"{node}.keep_ratio", True)
-    experiment.take(crop, "min_crop_side_ratio", f"{node}.min_crop_side_ratio", 0.1)
+        experiment.set("augment.imgaug.augmenter_args", entries, source)
+    for name, default in _CROP.items():
+        experiment.take(crop, name, f"{node}.{name}", default)
 
 
-def _entry(experiment: Experiment, section: Section, item: Any) -> dict[str, Any] | None:
+def _entry(experiment: Experiment, section: Section, item: Any) -> dict[str, Any]:
     """An augmenter by imgaug's name and arguments."""
     if isinstance(item, list) and item and isinstance(item[0], str):
         return {"type": _IMGAUG.get(item[0], item[0]), "args": dict(item[1]) if len(item) > 1 else {}}
@@ -147,15 +202,22 @@ def _entry(experiment: Experiment, section: Section, item: Any) -> dict[str, Any
         raise ConfigError(f"{section.key('transforms')}: IaaAugment: {item!r} is no augmenter with type and args")
     name, args = str(item["type"]).strip(), dict(item.get("args") or {})
     if name == "RandomScale":
-        limit = args.get("scale_limit", 0.1)
-        low, high = limit if isinstance(limit, list) else (-limit, limit)
-        experiment.report(
-            "changed", f"{section.key('transforms')}: IaaAugment RandomScale", {"scale_limit": limit},
-            f"albumentations scales by 1 + scale_limit: {1 + low:g} to {1 + high:g}",
-            "the files mean the scale itself, most likely: set it to scale_limit",
-        )  # fmt: skip
-        return {"type": "Resize", "args": {"size": [1 + low, 1 + high]}}
+        where = f"{section.key('transforms')}: IaaAugment RandomScale"
+        return _albumentations_scale(experiment, where, args.get("scale_limit", 0.1))
     return {"type": _IMGAUG.get(name, name), "args": args}
+
+
+def _albumentations_scale(experiment: Experiment, where: str, limit: Any) -> dict[str, Any]:
+    values = limit if isinstance(limit, list) else [limit]
+    if not 1 <= len(values) <= 2 or any(not isinstance(v, int | float) or isinstance(v, bool) for v in values):
+        raise ConfigError(f"{where}: scale_limit: expected one number or two, got {limit!r}")
+    low, high = values if len(values) == 2 else (-values[0], values[0])
+    experiment.report(
+        "changed", where, {"scale_limit": limit},
+        f"albumentations scales by 1 + scale_limit: {1 + low:g} to {1 + high:g}",
+        "the files mean the scale itself, most likely: set it to scale_limit",
+    )  # fmt: skip
+    return {"type": "Resize", "args": {"size": [1 + low, 1 + high]}}
 
 
 def _as_warp(entries: list[dict[str, Any]]) -> tuple[float, list[float], list[float]] | None:
@@ -208,9 +270,10 @@ def _eval_transforms(experiment: Experiment, section: Section) -> None:
         elif not plain_transform(experiment, name, keys):
             unknown_transform(experiment, section, name, keys)
     if not found:
-        experiment.report(
-            "missing", section.key("transforms"), None, "evaluation images are always resized here",
-            "preprocess.resize says how",
+        _resize(experiment, Section(f"{section.key('transforms')}: DetResizeForTest", {}))
+        experiment.assume(
+            f"{section.key('transforms')}: DetResizeForTest", {"limit_side_len": 736, "limit_type": "min"},
+            "the list has no such step, and evaluation images are always resized here", "preprocess.resize sets it",
         )  # fmt: skip
 
 

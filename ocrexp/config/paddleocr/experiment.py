@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from ocrexp.config.check import locate
 from ocrexp.config.paddleocr.source import Section
 
-Kind = Literal["dropped", "changed", "missing"]
+Kind = Literal["dropped", "assumed", "changed", "missing"]
 _ABSENT = object()
 _ORDER = (
     "name", "seed", "model", "charset", "dataset", "augment", "targets", "preprocess", "loss", "postprocess", "metric",
@@ -22,6 +22,7 @@ _ORDER = (
 KINDS: dict[Kind, str] = {
     "missing": "changes the result and has no counterpart here",
     "changed": "stands here in another form, or means something else",
+    "assumed": "is not in the file; PaddleOCR's default is taken",
     "dropped": "has no effect on the result",
 }
 
@@ -53,11 +54,11 @@ class _Value:
 class Experiment:
     """What the converted file will hold."""
 
-    choices: dict[str, str | None] = field(default_factory=dict)
+    choices: dict[str, str | list[str] | None] = field(default_factory=dict)
     notes: list[Note] = field(default_factory=list)
     _values: dict[str, _Value] = field(default_factory=dict)
 
-    def choose(self, group: str, option: str | None) -> None:
+    def choose(self, group: str, option: str | list[str] | None) -> None:
         """`override /group: option` in the defaults."""
         self.choices[group] = option
 
@@ -90,6 +91,10 @@ class Experiment:
     def report(self, kind: Kind, key: str, value: Any, why: str, mend: str = "") -> None:
         """Say what becomes of something that is more, or less, than one key."""
         self.notes.append(Note(kind, key, value, why, mend))
+
+    def assume(self, key: str, value: Any, why: str, mend: str = "") -> None:
+        """Report what the file does not have and what is taken in its place."""
+        self.notes.append(Note("assumed", key, value, why, mend))
 
     def drop(self, section: Section, names: dict[str, str], mend: str = "") -> None:
         """Drop those of the keys that the file has, each with its reason."""

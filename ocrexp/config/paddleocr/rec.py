@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ocrexp.config.explain import did_you_mean
-from ocrexp.config.paddleocr.data import convert_lists, convert_loaders
+from ocrexp.config.paddleocr.data import convert_lists, convert_loaders, named
 from ocrexp.config.paddleocr.experiment import Experiment
 from ocrexp.config.paddleocr.rec_data import convert_sampler, convert_transforms
 from ocrexp.config.paddleocr.source import Section
@@ -33,7 +33,7 @@ def convert_recognition(experiment: Experiment, root: Section, kind: str, max_te
         experiment.set("targets.max_text_length", max_text_length, f"Global.max_text_length: {_length_remark(kind)}")
     _loss(experiment, root.section("Loss"), kind)
     decoder = root.section("PostProcess")
-    _expect(decoder, _DECODERS[kind], kind)
+    named(experiment, decoder, _DECODERS[kind], {}, kind)
     experiment.choose("postprocess", "ctc_greedy" if _DECODERS[kind] == "CTCLabelDecode" else kind)
     experiment.only(
         decoder, "rm_symbol", False, "a decoder leaves its text as it is", "metric compares without symbols"
@@ -52,15 +52,6 @@ def _length_remark(kind: str) -> str:
     if kind == "ctc":
         return "longer labels are rejected and counted"
     return "the number of characters; PaddleOCR's encoder of this kind takes one to three less"
-
-
-def _expect(section: Section, name: str, kind: str) -> None:
-    found = section.text("name")
-    if found != name:
-        raise ConfigError(
-            f"{section.key('name')}: {found or 'nothing'}: a head of kind {kind} goes with {name} here"
-            f"{did_you_mean(found, [name])}"
-        )
 
 
 def _charset(experiment: Experiment, section: Section) -> None:
@@ -82,11 +73,9 @@ def _charset(experiment: Experiment, section: Section) -> None:
 
 
 def _loss(experiment: Experiment, section: Section, kind: str) -> None:
-    name = section.text("name")
-    if kind == "nrtr" and name == "NRTRLoss":
-        name = "CELoss"
-    else:
-        _expect(section, _LOSSES[kind], kind)
+    smoothed = kind == "nrtr" and section.text("name") == "NRTRLoss"  # another name of CELoss, with other defaults
+    if not smoothed:
+        named(experiment, section, _LOSSES[kind], {}, kind)
     experiment.choose("loss", kind)
     if kind == "ctc":
         experiment.take(section, "use_focal_loss", "loss.use_focal_loss", False)
@@ -94,7 +83,7 @@ def _loss(experiment: Experiment, section: Section, kind: str) -> None:
         experiment.set("loss.reduction", "sum", "PaddleOCR's")
         experiment.set("loss.padding", True, "PaddleOCR's: steps behind the end count too")
     elif kind == "nrtr":
-        _smoothing(experiment, section, "loss", section.text("name") != "CELoss")
+        _smoothing(experiment, section, "loss", smoothed)
     elif kind == "vitstr":
         experiment.only(section, "smoothing", (None, False), "labels are not smoothed here")
         experiment.drop(section, dict.fromkeys(("with_all", "ignore_index"), "as it must be for this head"))
@@ -120,6 +109,9 @@ def _sar(experiment: Experiment, section: Section) -> None:
 def _multi(experiment: Experiment, section: Section, kind: str) -> None:
     guide = "SARLoss" if kind == "multi_sar" else "NRTRLoss"
     entries = dict(section.entries("loss_config_list"))
+    if not entries:
+        entries = {name: section.section(f"loss_config_list.{name}") for name in ("CTCLoss", guide)}
+        experiment.assume(section.key("loss_config_list"), list(entries), "it follows from the head")
     if set(entries) != {"CTCLoss", guide}:
         raise ConfigError(
             f"{section.key('loss_config_list')}: {', '.join(entries) or 'nothing'}: this head goes with CTCLoss and"
@@ -135,7 +127,7 @@ def _multi(experiment: Experiment, section: Section, kind: str) -> None:
 
 
 def _metric(experiment: Experiment, section: Section) -> None:
-    _expect_metric(section)
+    named(experiment, section, "RecMetric", {"main_indicator": "acc", "ignore_space": True})
     experiment.choose("metric", "rec")
     main = section.text("main_indicator", "acc")
     names = {"acc": "accuracy", "norm_edit_dis": "norm_edit_distance"}
@@ -152,11 +144,3 @@ def _metric(experiment: Experiment, section: Section) -> None:
         experiment.note("changed", section, "is_filter", f"{value} decides; all figures are shown side by side")
     section.get("is_filter")
     experiment.set("metric.main", value, f"{comment}; on the raw labels: unknown characters count as wrong")
-
-
-def _expect_metric(section: Section) -> None:
-    name = section.text("name")
-    if name != "RecMetric":
-        raise ConfigError(
-            f"{section.key('name')}: {name or 'nothing'}: here is RecMetric{did_you_mean(name, ['RecMetric'])}"
-        )

@@ -50,11 +50,16 @@ def convert_transforms(experiment: Experiment, root: Section, kind: str) -> None
             elif not plain_transform(experiment, name, keys):
                 unknown_transform(experiment, section, name, keys)
     if resize is None:
-        raise ConfigError(f"{evaluation.key('transforms')}: none of {', '.join(_RESIZES)} gives the images' size")
-    option, values = resize
-    experiment.choose("preprocess", option)
-    for key, value in values.items():
-        experiment.set(key, value, source, implied=key != "model.image_shape")
+        experiment.assume(
+            evaluation.key("transforms"), None,
+            f"none of {', '.join(_RESIZES)} gives the size of the images; the model's usual size is taken",
+            "model.image_shape=[height,width] sets it",
+        )  # fmt: skip
+    else:
+        option, values = resize
+        experiment.choose("preprocess", option)
+        for key, value in values.items():
+            experiment.set(key, value, source, implied=key != "model.image_shape")
     _augment(experiment, train, augmenters)
 
 

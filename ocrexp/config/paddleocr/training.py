@@ -21,7 +21,7 @@ _IDLE = {
     "load_static_weights": "PaddleOCR 2.10 does not read it",
     "character_type": "PaddleOCR 2.10 does not read it: character_dict_path says it",
     "loss_type": "PaddleOCR 2.x does not read it: the section Loss says it",
-    "distributed": "trainer.devices=N says on how many devices a run works",
+    "vdl_log_dir": "VisualDL's files are in the run's folder",
     "print_mem_info": "the peak memory is always shown",
     "log_ranks": "the first process logs",
     "uniform_output_enabled": "of PaddleX",
@@ -51,10 +51,8 @@ def convert_global(experiment: Experiment, root: Section, task: str) -> None:
     _evaluation(experiment, section)
     _device(experiment, section)
     _weights(experiment, section)
-    if section.get("use_visualdl") is True:
-        experiment.choose("logger", "visualdl")
-    if section.get("use_wandb") is True or "wandb" in root:
-        _wandb(experiment, root, section)
+    _accumulation(experiment, root)
+    _loggers(experiment, root, section)
     if "seed" in section:
         experiment.note("changed", section, "seed", "the same number gives other random numbers here")
         experiment.set("seed", section.get("seed"), section.key("seed"))
@@ -102,6 +100,11 @@ def _device(experiment: Experiment, section: Section) -> None:
         experiment.set("trainer.device", "auto", f"{section.key('use_gpu')}: a GPU if there is one, else the CPU")
     elif "use_gpu" in section:
         experiment.set("trainer.device", "cpu", section.key("use_gpu"))
+    if section.get("distributed") is True:
+        experiment.set(
+            "trainer.devices", "auto",
+            f"{section.key('distributed')}: all GPUs that CUDA_VISIBLE_DEVICES shows; a list chooses cards: [0, 2]",
+        )  # fmt: skip
     level, dtype = section.text("amp_level", "O1"), section.text("amp_dtype", "float16")
     if section.get("use_amp") is True:
         if level not in ("O1", "O2") or dtype not in ("float16", "bfloat16"):
@@ -120,16 +123,43 @@ def _weights(experiment: Experiment, section: Section) -> None:
             "model.pretrained", path,
             f"{section.key('pretrained_model')}: the file must be there; null: random weights",
         )  # fmt: skip
-    if section.text("checkpoints"):
+    checkpoints = section.text("checkpoints")
+    if checkpoints:
+        path = checkpoints if checkpoints.endswith(".pdparams") else f"{checkpoints}.pdparams"
+        experiment.set("model.pretrained", path, f"{section.key('checkpoints')}: its weights, in a new run")
         experiment.note(
-            "missing", section, "checkpoints", "PaddleOCR's optimizer state and step are not taken over",
-            f"model.pretrained={section.text('checkpoints')}.pdparams starts anew from its weights",
+            "changed", section, "checkpoints",
+            "a new run starts from its weights; PaddleOCR's optimizer state and step are not taken over",
+            "a run of ocrexp is resumed by: python -m ocrexp resume run_dir=RUN",
         )  # fmt: skip
+        if pretrained:
+            experiment.note("dropped", section, "pretrained_model", "PaddleOCR takes checkpoints where both are given")
 
 
-def _wandb(experiment: Experiment, root: Section, section: Section) -> None:
-    section.get("use_wandb")
-    experiment.choose("logger", "wandb")
+def _accumulation(experiment: Experiment, root: Section) -> None:
+    """`accumulation_steps`, wherever the file has it."""
+    train = root.section("Train")
+    for section in (root.section("Global"), root.section("Optimizer"), train, train.section("loader")):
+        if "accumulation_steps" not in section:
+            continue
+        steps = section.number("accumulation_steps", 1)
+        if not isinstance(steps, int) or steps < 1:
+            raise ConfigError(f"{section.key('accumulation_steps')}: expected a whole number from 1 on, got {steps!r}")
+        experiment.take(section, "accumulation_steps", "trainer.accumulate", remark="batches for one step")
+
+
+def _loggers(experiment: Experiment, root: Section, section: Section) -> None:
+    wandb = section.get("use_wandb") is True or "wandb" in root
+    visualdl = section.get("use_visualdl") is True
+    if wandb and visualdl:
+        experiment.choose("logger", ["wandb", "visualdl"])
+    elif wandb or visualdl:
+        experiment.choose("logger", "wandb" if wandb else "visualdl")
+    if wandb:
+        _wandb(experiment, root)
+
+
+def _wandb(experiment: Experiment, root: Section) -> None:
     own = root.section("wandb")
     for name in ("project", "entity", "name"):
         if own.text(name):
