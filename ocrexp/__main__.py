@@ -6,7 +6,6 @@ Nothing heavy is imported here: `--help` and config errors answer before paddle 
 from __future__ import annotations
 
 import contextlib
-import difflib
 import importlib
 import os
 import sys
@@ -31,6 +30,7 @@ VERBS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit code: 0, 1 for a failed run, 2 for a config error, 128 + signal if interrupted."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    _import_nothing_from_a_run_folder()
     try:
         verb, rest = split_verb(arguments)
         if "-h" in rest or "--help" in rest:
@@ -67,6 +67,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
+def _import_nothing_from_a_run_folder() -> None:
+    """`python -m` looks for modules in the current folder first; in a run folder from someone else they are theirs."""
+    from pathlib import Path
+
+    if Path(".hydra", "config.yaml").is_file():
+        here = Path.cwd().resolve()
+        sys.path[:] = [entry for entry in sys.path if entry and Path(entry).resolve() != here]
+
+
 def split_verb(arguments: list[str]) -> tuple[str, list[str]]:
     """The verb (`train` where none is given) and the arguments behind it."""
     _strip_verb_from_completion()
@@ -74,6 +83,8 @@ def split_verb(arguments: list[str]) -> tuple[str, list[str]]:
         return "train", arguments
     verb = arguments[0]
     if verb not in VERBS:
+        import difflib
+
         near = difflib.get_close_matches(verb, VERBS, n=1)
         hint = f"; did you mean {near[0]}?" if near else f"; verbs: {', '.join(VERBS)}"
         raise ConfigError(f"there is no verb '{verb}'{hint} (overrides are written key=value)")

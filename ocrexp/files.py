@@ -260,3 +260,11 @@ def claimed(path: Path) -> bool:
     except FileExistsError:
         return False
     return True
+
+
+def cache_folder() -> Path:
+    """Where this user's cache is: $OCREXP_CACHE, else $XDG_CACHE_HOME/ocrexp, else ~/.cache/ocrexp."""
+    if own := os.environ.get("OCREXP_CACHE"):
+        return Path(own).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path("~/.cache").expanduser()) / "ocrexp"

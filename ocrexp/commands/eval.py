@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from ocrexp import files
 from ocrexp.config.check import check
 from ocrexp.config.compose import compose, setup_hydra
-from ocrexp.config.frozen import apply_overrides, read_frozen, split_overrides
+from ocrexp.config.frozen import apply_overrides, read_frozen, split_overrides, trusted_of
 from ocrexp.config.hooks import prepare_process
 from ocrexp.config.paths import options_of
 from ocrexp.errors import ConfigError, printable
@@ -39,7 +39,7 @@ def run(arguments: Sequence[str]) -> int:
     verb_keys = [str(key) for key in compose("eval", [])]
     own, changes = split_overrides(verb_keys, arguments)
     verb = compose("eval", own)
-    config = frozen_or_composed(verb, changes)
+    config = frozen_or_composed(verb, changes, trusted=trusted_of(verb, own))
     prepare_process(config)
     check(config)
     weights = weights_of(verb)
@@ -64,10 +64,12 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
-def frozen_or_composed(verb: DictConfig, changes: list[str], name: str = "eval") -> DictConfig:
+def frozen_or_composed(
+    verb: DictConfig, changes: list[str], name: str = "eval", trusted: Sequence[str] = ()
+) -> DictConfig:
     """The run's frozen configuration with the changes, or a fresh one where there is no run."""
     if verb.run_dir is not None:
-        return apply_overrides(read_frozen(Path(verb.run_dir)), changes, replaceable=REPLACEABLE)
+        return apply_overrides(read_frozen(Path(verb.run_dir), trusted), changes, replaceable=REPLACEABLE)
     if verb.checkpoint in ("best", "latest"):
         raise ConfigError(f"{name} needs run_dir=outputs/NAME/DATE_TIME, or checkpoint=FILE.pdparams and a model=…")
     if not any(item.startswith(("model=", "experiment=")) for item in changes):

@@ -15,7 +15,7 @@ from ocrexp.commands.eval import frozen_or_composed, weights_of
 from ocrexp.config.check import check
 from ocrexp.config.compose import compose, setup_hydra
 from ocrexp.config.explain import key_of
-from ocrexp.config.frozen import split_overrides
+from ocrexp.config.frozen import split_overrides, trusted_of
 from ocrexp.config.hooks import prepare_process
 from ocrexp.deploy.export.folder import PARITY, ExportFolder, write_json
 from ocrexp.deploy.export.formats import ExportError, folder_of, parse_formats
@@ -43,7 +43,7 @@ def run(arguments: Sequence[str]) -> int:
     verb = compose("export", own)
     formats = parse_formats(_plain(verb.export.format))
     _check_parity(verb.export.parity)
-    config = frozen_or_composed(verb, changes, "export")
+    config = frozen_or_composed(verb, changes, "export", trusted_of(verb, own))
     OmegaConf.update(config, "overfit", False, force_add=True)  # its data are not the validation list
     target = ExportFolder(_folder(verb))
     prepare_process(config)

@@ -10,7 +10,7 @@ from pathlib import Path
 from ocrexp.commands.train import train_in
 from ocrexp.config.check import check
 from ocrexp.config.compose import compose, setup_hydra
-from ocrexp.config.frozen import apply_overrides, read_frozen, read_job, split_overrides, write_job
+from ocrexp.config.frozen import apply_overrides, read_frozen, read_job, split_overrides, trusted_of, write_job
 from ocrexp.config.hooks import prepare_process
 from ocrexp.errors import CheckpointError, ConfigError
 
@@ -39,12 +39,13 @@ REASONS = {
 def run(arguments: Sequence[str]) -> int:
     """Continue the run folder; returns the exit code of the training."""
     setup_hydra()
-    own, changes = split_overrides(["run_dir"], arguments)
+    own, changes = split_overrides(["run_dir", "trusted"], arguments)
     verb = compose("resume", own)
     if verb.run_dir is None:
         raise ConfigError("resume needs the run to continue: run_dir=outputs/NAME/DATE_TIME")
     run_dir = Path(verb.run_dir)
-    config = apply_overrides(read_frozen(run_dir), changes, refuse=reason_to_refuse, replaceable=REPLACEABLE)
+    frozen = read_frozen(run_dir, trusted_of(verb, own))
+    config = apply_overrides(frozen, changes, refuse=reason_to_refuse, replaceable=REPLACEABLE)
     prepare_process(config)
     check(config)
     if not any((run_dir / "checkpoints").glob("*.pdstates")):

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from ocrexp import files, yaml_text
+from ocrexp.config import trust
 from ocrexp.config.explain import as_config_error, key_of, unknown_key
 from ocrexp.config.paths import groups, options_of
-from ocrexp.errors import ConfigError
-from ocrexp.files import write_text
+from ocrexp.errors import ConfigError, printable
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
+
+log = logging.getLogger(__name__)
 
 RESOLVED = "config_resolved.yaml"
 FROZEN = Path(".hydra") / "config.yaml"
@@ -34,21 +39,48 @@ class JobInfo:
     overrides: list[str] = field(default_factory=list)
 
 
+# What every run's configuration has; one that was cut lacks the last ones.
+_NODES = (
+    "trainer", "loader", "optim", "dataset", "targets", "preprocess", "model", "loss", "postprocess", "metric",
+)  # fmt: skip
+_VALUES = ("task", "name", "run_dir", "seed", "overfit")
+
+
 def write_job(run_dir: Path, config: DictConfig, info: JobInfo) -> None:
-    """Write what a process needs to train this folder: the resolved config and the job's names."""
+    """Write what a process needs to train this folder: the resolved config and the job's names.
+
+    The texts are signed as this user's own (see trust.py): call it with what was composed here or was admitted.
+    """
     from ocrexp.config.compose import register_resolvers
 
     register_resolvers()
     (run_dir / ".hydra").mkdir(parents=True, exist_ok=True)
-    write_text(run_dir / RESOLVED, OmegaConf.to_yaml(config, resolve=True), sync=True)
-    # A resume may have changed it, and the next one starts from there.
-    write_text(run_dir / FROZEN, OmegaConf.to_yaml(config), sync=True)
-    write_text(run_dir / JOB, json.dumps(asdict(info), indent=1), sync=True)
+    # A resume may have changed the frozen one, and the next resume continues from there.
+    frozen, resolved = OmegaConf.to_yaml(config), OmegaConf.to_yaml(config, resolve=True)
+    trust.sign(run_dir, frozen, resolved)
+    files.write_text(run_dir / RESOLVED, resolved, sync=True)
+    files.write_text(run_dir / FROZEN, frozen, sync=True)
+    files.write_json(run_dir / JOB, asdict(info), sync=True)
 
 
 def read_job(run_dir: Path) -> JobInfo:
-    """The names that `write_job` left."""
-    return JobInfo(**json.loads((run_dir / JOB).read_text(encoding="utf-8")))
+    """The names that `write_job` left; names made of the folder, with a warning, where the file is missing or damaged.
+
+    They are for people and loggers only, so a run can be resumed without them.
+    """
+    path = run_dir / JOB
+    try:
+        found = json.loads(path.read_bytes())
+        job = JobInfo(**found)
+        number_fits = job.number is None or type(job.number) is int
+        texts = [job.name, job.group or "", *job.overrides]
+        if not number_fits or not all(isinstance(text, str) for text in texts):
+            raise ValueError("values of other types")
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0][:80]
+        log.warning("%s: is missing or damaged (%s); the run is called %s", path, reason, run_dir.name)
+        return JobInfo(name=run_dir.resolve().name)
+    return job
 
 
 def read_resolved(run_dir: Path) -> DictConfig:
@@ -56,36 +88,80 @@ def read_resolved(run_dir: Path) -> DictConfig:
     return _load(run_dir, RESOLVED)
 
 
-def read_frozen(run_dir: Path) -> DictConfig:
+def read_frozen(run_dir: Path, trusted: Sequence[str] | str | None = None) -> DictConfig:
     """The composed config of a run with its interpolations alive, closed against unknown keys.
 
-    Raises ConfigError where the folder is no run folder.
+    `trusted` are packages that a configuration which was not composed by this user may name, besides OCREXP_TRUSTED.
+    Raises ConfigError where the folder is no run folder, its configuration is damaged, or may not be used.
     """
     from ocrexp.config.schema import schemas
 
-    config = _load(run_dir, FROZEN)
+    config = _load(run_dir, FROZEN, trusted)
     for name, schema in schemas().items():  # a YAML file keeps no types: give the closed nodes theirs again
-        if name in config:
+        try:
             config[name] = OmegaConf.merge(OmegaConf.structured(schema), config[name])
+        except (OmegaConfBaseException, TypeError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise ConfigError(f"{run_dir / FROZEN}: {name} is damaged: {reason}; {_ADVICE}") from None
     OmegaConf.set_struct(config, True)
     return config
 
 
-def _load(run_dir: Path, name: str | Path) -> DictConfig:
+_ADVICE = "restore it from a copy or start a new run"
+
+
+def _load(run_dir: Path, name: str | Path, trusted: Sequence[str] | str | None = None) -> DictConfig:
+    """Read a configuration file of a run folder, and admit of it what it may name."""
     path = run_dir / name
     if not run_dir.is_dir():
         raise ConfigError(f"run_dir={run_dir}: there is no such folder")
     if not path.is_file():
-        raise ConfigError(f"run_dir={run_dir} is no run folder: it has no {name} (runs are made by `python -m ocrexp`)")
-    loaded = OmegaConf.load(path)
-    assert isinstance(loaded, DictConfig)
-    return loaded
+        raise ConfigError(f"run_dir={run_dir} is not a run folder: it has no {name} (`python -m ocrexp` makes them)")
+    try:
+        content = path.read_bytes()
+        yaml_text.check_yaml(content)
+        text = content.decode("utf-8")
+        config = OmegaConf.create(text) if text.strip() else None
+        if not isinstance(config, DictConfig):
+            raise ValueError("is empty" if config is None else "is a list, expected a mapping")
+        plain = OmegaConf.to_container(config, resolve=False)
+        _check_whole(plain)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
+    except (ValueError, RecursionError, yaml.YAMLError, OmegaConfBaseException) as error:
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = yaml_text.reason(error) if isinstance(error, yaml.YAMLError) else first
+        raise ConfigError(f"{path}: {printable(reason)}; {_ADVICE}") from None
+    if trust.is_own(run_dir, text):
+        return config
+    assert isinstance(plain, dict)
+    trust.admit(plain, path, run_dir, trust.trusted_packages(trusted))
+    return OmegaConf.create(plain)
+
+
+def _check_whole(config: Any) -> None:
+    """Raises ValueError for a mapping that is not the whole of a run's configuration."""
+    missing = [key for key in (*_NODES, *_VALUES) if key not in config]
+    if missing:
+        raise ValueError(f"is truncated: {missing[0]} is missing")
+    wrong = [key for key in _NODES if not isinstance(config[key], dict)]
+    if wrong:
+        raise ValueError(f"{wrong[0]}: expected a mapping, got {config[wrong[0]]!r}"[:100])
+    if type(config["overfit"]) is not bool:
+        raise ValueError("is truncated in its last line, or overfit is not true or false")
 
 
 def split_overrides(verb_config: Sequence[str], overrides: Sequence[str]) -> tuple[list[str], list[str]]:
     """Overrides of the verb's own keys, and those of the run's configuration."""
     own = [item for item in overrides if key_of(item) in verb_config]
     return own, [item for item in overrides if key_of(item) not in verb_config]
+
+
+def trusted_of(verb: DictConfig, own: Sequence[str]) -> list[str]:
+    """The packages that `trusted=…` names on the command line. A `conf/` of a received folder does not count."""
+    if not any(key_of(item) == "trusted" for item in own) or verb.trusted is None:
+        return []
+    return [verb.trusted] if isinstance(verb.trusted, str) else [str(name) for name in verb.trusted]
 
 
 def apply_overrides(

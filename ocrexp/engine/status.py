@@ -31,6 +31,6 @@ def read_status(run_dir: Path) -> dict[str, Any] | None:
     """The content, or None where there is none that can be read."""
     try:
         content = json.loads((run_dir / FILENAME).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None

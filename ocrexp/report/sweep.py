@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
-import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ocrexp.config.frozen import read_job
+from ocrexp.engine.status import read_status
 from ocrexp.files import replacing
 
 COLUMNS = ("best", "state", "step", "seconds", "peak_memory_mb", "error")
@@ -27,9 +29,8 @@ def read_sweep(folder: Path) -> list[dict[str, Any]]:
     jobs = []
     for path in sorted(folder.glob("*/.hydra/job.json")):
         run_dir = path.parent.parent
-        job = json.loads(path.read_text(encoding="utf-8"))
-        status_file = run_dir / "status.json"
-        status = json.loads(status_file.read_text(encoding="utf-8")) if status_file.is_file() else {"state": "not run"}
+        job = asdict(read_job(run_dir))
+        status = read_status(run_dir) or {"state": "not run"}
         jobs.append((run_dir, job, status))
     shared = set.intersection(*(set(job["overrides"]) for _, job, _ in jobs)) if len(jobs) > 1 else set()
     rows = []

@@ -31,7 +31,7 @@ import numpy.typing as npt
 from ocrexp.data.synth.words import SPLITS, Split
 from ocrexp.data.worker import keep_freed_memory
 from ocrexp.errors import DataError
-from ocrexp.files import new_folder, remove_leftovers
+from ocrexp.files import cache_folder, new_folder, remove_leftovers
 from ocrexp.processes import STOP_SIGNALS, end_with_parent
 from ocrexp.types import Image
 
@@ -68,10 +68,7 @@ def list_name(split: Split) -> str:
 
 def default_cache_dir() -> Path:
     """$OCREXP_CACHE/synth, else $XDG_CACHE_HOME/ocrexp/synth, else ~/.cache/ocrexp/synth."""
-    if own := os.environ.get("OCREXP_CACHE"):
-        return Path(own).expanduser() / "synth"
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path("~/.cache").expanduser()) / "ocrexp" / "synth"
+    return cache_folder() / "synth"
 
 
 def is_whole(folder: Path) -> bool:
