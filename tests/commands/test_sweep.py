@@ -70,8 +70,8 @@ def test_a_job_that_dies_without_a_word_is_told_and_stops_nothing(tmp_path, monk
     value, status = run_job(tmp_path, monkeypatch, "import os; os.kill(os.getpid(), 9)")
     assert value is None
     assert status["state"] == "failed"
-    assert "killed by signal 9" in status["error"]
-    assert "job 0 (seed=1) failed: its process was killed by signal 9" in capsys.readouterr().err
+    assert "SIGKILL" in status["error"]
+    assert "job 0 (seed=1) failed: its process was killed by SIGKILL" in capsys.readouterr().err
     value, status = run_job(tmp_path, monkeypatch, "import sys; sys.exit(3)")
     assert "ended with exit code 3" in status["error"]  # and not what the attempt before it died of
 
