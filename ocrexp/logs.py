@@ -12,6 +12,8 @@ from pathlib import Path
 
 from ocrexp.errors import printable
 
+log = logging.getLogger(__name__)
+
 
 class _Plain(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
@@ -44,11 +46,45 @@ def show_notices() -> None:
     silence_decoders()
 
 
+class LogFile(logging.Handler):
+    """Appends each notice with its time to a file, as one write; the file stays open, also when it is renamed.
+
+    Lines that the disk does not take are dropped; the first of them is reported on the screen, once.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.setFormatter(_Timed("%(asctime)s %(levelname)s %(message)s"))
+        self.path = path
+        self._file: io.FileIO | None = None
+        self._failed = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            if self._file is None:
+                self._file = io.FileIO(self.path, "a")
+            self._file.write(f"{self.format(record)}\n".encode("utf-8", "backslashreplace"))
+        except OSError as error:
+            if not self._failed:
+                self._failed = True  # before the line below, which comes here too
+                log.warning(
+                    "%s cannot be written (%s); lines are missing from it until it can", self.path, error.strerror
+                )
+        except Exception:  # a record that cannot be formatted, as logging itself treats it
+            self.handleError(record)
+
+    def close(self) -> None:
+        if self._file is not None:
+            with contextlib.suppress(OSError):  # some network file systems report a full disk only now
+                self._file.close()
+            self._file = None
+        super().close()
+
+
 @contextlib.contextmanager
 def log_file(path: Path) -> Iterator[None]:
     """Send the notices of the package to a file as well, with their times."""
-    handler = logging.FileHandler(path, encoding="utf-8", delay=True)
-    handler.setFormatter(_Timed("%(asctime)s %(levelname)s %(message)s"))
+    handler = LogFile(path)
     logger = logging.getLogger("ocrexp")
     logger.addHandler(handler)
     try:

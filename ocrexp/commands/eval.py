@@ -16,6 +16,7 @@ from ocrexp.config.compose import compose, setup_hydra
 from ocrexp.config.frozen import apply_overrides, read_frozen, split_overrides, trusted_of
 from ocrexp.config.hooks import prepare_process
 from ocrexp.config.paths import options_of
+from ocrexp.config.places import file_to_write, writable
 from ocrexp.errors import ConfigError, printable
 from ocrexp.files import shortened
 from ocrexp.logs import show_notices
@@ -43,10 +44,11 @@ def run(arguments: Sequence[str]) -> int:
     prepare_process(config)
     check(config)
     weights = weights_of(verb)
+    output = file_to_write(Path(verb.output) if verb.output else _folder(verb) / "eval.json", "output")
+    folder = _folder(verb) if writable(_folder(verb)) else output.parent  # of a run that can only be read
     started = time.perf_counter()
-    result, data = evaluate(config, weights, pictures=int(verb.pictures), folder=_folder(verb))
+    result, data = evaluate(config, weights, pictures=int(verb.pictures), folder=folder)
     print(figures_line(result.metrics))
-    output = Path(verb.output) if verb.output else _folder(verb) / "eval.json"
     write_json(
         output,
         {

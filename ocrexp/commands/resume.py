@@ -12,6 +12,7 @@ from ocrexp.config.check import check
 from ocrexp.config.compose import compose, setup_hydra
 from ocrexp.config.frozen import apply_overrides, read_frozen, read_job, split_overrides, trusted_of, write_job
 from ocrexp.config.hooks import prepare_process
+from ocrexp.config.places import folder_to_write
 from ocrexp.errors import CheckpointError, ConfigError
 
 # What may change without making the continued training another one.
@@ -50,6 +51,7 @@ def run(arguments: Sequence[str]) -> int:
     check(config)
     if not any((run_dir / "checkpoints").glob("*.pdstates")):
         raise CheckpointError(f"{run_dir} has no checkpoint to go on from (checkpoints/*.pdstates): start it anew")
+    folder_to_write(run_dir, "run_dir")
     write_job(run_dir, config, read_job(run_dir))
     _note(run_dir, changes)
     return train_in(run_dir, config, resume=True)

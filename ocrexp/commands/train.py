@@ -154,6 +154,7 @@ def build_trainer(run_dir: Path, config: DictConfig, *, resume: bool = False) ->
     from ocrexp.engine.evaluator import Evaluator
     from ocrexp.engine.seed import seed_everything
     from ocrexp.engine.settings import RunPlan
+    from ocrexp.engine.space import check_space
     from ocrexp.engine.trainer import Trainer
     from ocrexp.loggers.base import RunInfo
     from ocrexp.loggers.group import LoggerGroup
@@ -187,6 +188,8 @@ def build_trainer(run_dir: Path, config: DictConfig, *, resume: bool = False) ->
         limit_batches=settings.limit_val_batches,
         nothing=task.nothing_found,
     )
+    if rank == 0 and (warning := check_space(model, settings, plan, run_dir)):
+        build.log.warning("%s", warning)
     job = read_job(run_dir)
     fingerprint = source.fingerprint() | ({} if charset is None else {"charset": charset.fingerprint})
     trainer = Trainer(

@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from ocrexp.config.build import trainer_settings
 from ocrexp.config.check import check
 from ocrexp.config.compose import compose
+from ocrexp.config.places import folder_to_write, refused
 from ocrexp.engine.devices import settle_devices
 from ocrexp.engine.status import read_status
 from ocrexp.errors import ConfigError, OcrexpError, explain_import_error, printable
@@ -56,13 +57,15 @@ class RunGuard(Callback):
             trainer_settings(job)
             settle_devices(job)  # what is wrong with it is reported before the folder is made
             folder = Path(config.hydra.run.dir)
-            if folder.is_file():
-                raise ConfigError(f"run_dir={folder} is a file: choose another folder")
-            if folder.exists() and any(folder.iterdir()) and not _another_node_runs_here(config, folder):
-                if config.run_dir is not None:
-                    raise _exists(folder)
-                with open_dict(config):  # two runs started within one second
-                    config.hydra.run.dir = str(_free_name(folder))
+            with refused(folder, "run_dir"):
+                if folder.is_file():
+                    raise ConfigError(f"run_dir={folder} is a file: choose another folder")
+                if folder.exists() and any(folder.iterdir()) and not _another_node_runs_here(config, folder):
+                    if config.run_dir is not None or _given(config, "hydra.run.dir"):
+                        raise _exists(folder)
+                    with open_dict(config):  # two runs started within one second
+                        config.hydra.run.dir = str(_free_name(folder))
+                folder_to_write(Path(config.hydra.run.dir), "run_dir")
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ARG002 - Hydra's signature
         with _ends_the_program():
@@ -71,6 +74,7 @@ class RunGuard(Callback):
             grid = "BasicSweeper" in str(config.hydra.sweeper._target_)
             for job in each_value_once(list(config.hydra.overrides.task), grid):
                 compose("train", job)
+            folder_to_write(Path(config.hydra.sweep.dir), "sweep_dir")
 
 
 class SweepTable(Callback):
@@ -127,6 +131,11 @@ def _another_node_runs_here(config: DictConfig, folder: Path) -> bool:
     """Whether the folder is there because the other machines of this same run share it."""
     several = "--nnodes" in config.trainer.launch_args or int(os.environ.get("PADDLE_NNODES", "1").split(":")[0]) > 1
     return several and (read_status(folder) or {"state": "running"})["state"] == "running"
+
+
+def _given(config: DictConfig, key: str) -> bool:
+    """Whether the user has set one of Hydra's own keys."""
+    return any(str(item).partition("=")[0].lstrip("+") == key for item in config.hydra.overrides.hydra)
 
 
 def _exists(folder: Path) -> OcrexpError:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ocrexp.logs import LogFile
+
 logger = logging.getLogger(__name__)
 
 _PROGRESS = "ocrexp_progress"  # marks log records that a progress bar stands for on the screen
@@ -20,7 +22,7 @@ class Console:
         self._run_dir = run_dir
         self._bar: Any = None
         self._task: Any = None
-        self._file: logging.FileHandler | None = None
+        self._file: LogFile | None = None
         self._streams: list[tuple[Any, Any]] = []
 
     def start(self, step: int, total_steps: int) -> None:
@@ -52,10 +54,9 @@ class Console:
     def _open_log(self) -> None:
         path = (self._run_dir / "train.log").resolve()
         handlers = [*logging.getLogger().handlers, *logging.getLogger("ocrexp").handlers]
-        if any(Path(getattr(handler, "baseFilename", "/")) == path for handler in handlers):
+        if any(isinstance(handler, LogFile) and handler.path.resolve() == path for handler in handlers):
             return
-        self._file = logging.FileHandler(path, encoding="utf-8")
-        self._file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        self._file = LogFile(path)
         logging.getLogger("ocrexp").addHandler(self._file)
         if logging.getLogger("ocrexp").getEffectiveLevel() > logging.INFO:
             logging.getLogger("ocrexp").setLevel(logging.INFO)

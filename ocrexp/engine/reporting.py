@@ -48,6 +48,7 @@ class Reporter:
         self._losses: dict[str, float] = {}
         self._passed_over = 0
         self._speaks = distributed.is_main()
+        self._status_failed = False
         self._console = Console(run.run_dir)
         self._memory = PeakMemory()
         self._watch = health.LoaderWatch(workers)
@@ -182,7 +183,11 @@ class Reporter:
                 peak_gpu_memory_mb=gpu_peak_mb(),
             )
         except OSError as problem:
-            logger.warning("status.json could not be written: %s", problem.strerror or problem)
+            if not self._status_failed:  # a disk stays full for many steps
+                logger.warning("status.json could not be written: %s", problem.strerror or problem)
+            self._status_failed = True
+        else:
+            self._status_failed = False
 
 
 def figures(metrics: dict[str, float]) -> str:

@@ -153,6 +153,8 @@ class Trainer:
         self._logger_states: dict[str, Any] | None = None
         self._latest_is_fresh = False
         self._unsaved_best = False
+        self._failed_saves = 0  # in a row
+        self._failed_callbacks: set[str] = set()
 
     # What callbacks see (RunView).
 
@@ -232,8 +234,11 @@ class Trainer:
             raise
         finally:
             if distributed.is_main():
-                for callback in self.callbacks.values():
-                    callback.on_fit_end(self, ended)
+                for name, callback in self.callbacks.items():
+                    try:
+                        callback.on_fit_end(self, ended)
+                    except OSError as problem:
+                        logger.warning("callback %s: %s", name, problem)
             self._report.close(ended, self.state, error)
         distributed.barrier()  # the launcher ends all processes soon after the first one: rank 0 has to have saved
         state = self.state
@@ -338,18 +343,25 @@ class Trainer:
             self._evaluate()
         if not self._latest_is_fresh:
             self._save_latest(final=True)
-        state, best = self.state, self.store.folder / f"{BEST}.pdparams"
-        if self._unsaved_best:
-            raise CheckpointError(
-                f"the best weights, of step {state.best_step}, could not be saved in {self.store.folder}: "
-                "free some space and resume"
-            )
-        if distributed.is_main() and best.exists():
-            self.loggers.log_artifact(best, BEST, "model")
+        state = self.state
+        if distributed.is_main():
+            self.loggers.log_artifact(self._saved_best(), BEST, "model")
         self._report.say(
             "done in %s; best at step %s: %s; checkpoints, plots and logs in %s",
             duration(self._report.clock()), state.best_step, figures(state.best_metrics), self.run_dir,
         )  # fmt: skip
+
+    def _saved_best(self) -> Path:
+        """The file of the best weights; raises CheckpointError where they are not what the run says that they are."""
+        state, folder = self.state, self.store.folder
+        found = self.store.load(BEST)
+        if found is None or self._unsaved_best or found.step != state.best_step:
+            there = "there are none" if found is None else f"there are those of step {found.step}"
+            raise CheckpointError(
+                f"{folder}: the best weights, of step {state.best_step}, are missing ({there}); "
+                f"see the warnings above, and use checkpoint={LATEST}, which is saved"
+            )
+        return folder / f"{BEST}.pdparams"
 
     # Intervals.
 
@@ -413,8 +425,13 @@ class Trainer:
     def _call(self, moment: str, *values: Any) -> None:
         """Tell the callbacks, on rank 0; the others learn of a stop at the end of an epoch or evaluation."""
         if distributed.is_main():
-            for callback in self.callbacks.values():
-                getattr(callback, moment)(self, *values)
+            for name, callback in self.callbacks.items():
+                try:
+                    getattr(callback, moment)(self, *values)
+                except OSError as error:  # a full disk: what a callback draws is not worth a run
+                    if name not in self._failed_callbacks:
+                        logger.warning("callback %s: %s; training continues", name, error)
+                    self._failed_callbacks.add(name)
         if distributed.world_size() == 1:
             self._stop_reason = self._stop_request
         elif moment in ("on_epoch_end", "on_evaluation_end"):
@@ -434,12 +451,16 @@ class Trainer:
         """Whether it is saved. A disk that is full is told and training goes on; raises CheckpointError if `final`."""
         self.state.seconds = self._report.clock()
         try:
-            return self._saver.save(name, self.state)
+            saved = self._saver.save(name, self.state)
+            self._failed_saves = 0
+            return saved
         except OSError as error:
             line = f"checkpoint {name} could not be saved at step {self.step}: {error.strerror or error}"
             if final:
                 raise CheckpointError(f"{line}; the earlier sets are whole, free some space and resume") from error
-            logger.warning("%s; the earlier sets are whole, training goes on", line)
+            self._failed_saves += 1
+            if self._failed_saves.bit_count() == 1:  # 1, 2, 4, 8, …: a disk stays full for many steps
+                logger.warning("%s; the earlier sets are whole, training continues", line)
             return False
 
     def _leave(self) -> NoReturn:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ocrexp.engine.console import Console, duration
+from ocrexp.logs import LogFile
 
 
 class Terminal(io.StringIO):
@@ -54,7 +55,7 @@ def test_without_a_terminal_there_are_lines_only(
     assert "step 5/10  loss 0.5" in caplog.messages
     assert screen.getvalue() == ""
     assert (tmp_path / "train.log").read_text().count("\n") == 2
-    assert not [h for h in logging.getLogger("ocrexp").handlers if isinstance(h, logging.FileHandler)]
+    assert not [h for h in logging.getLogger("ocrexp").handlers if isinstance(h, LogFile)]
 
 
 def test_durations() -> None:

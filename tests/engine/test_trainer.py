@@ -4,10 +4,12 @@ import json
 import logging
 import math
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -27,13 +29,14 @@ from standins import (
     weights,
 )
 
+from ocrexp.engine import space
 from ocrexp.engine.callbacks.base import Callback
 from ocrexp.engine.callbacks.early_stopping import EarlyStopping
 from ocrexp.engine.checkpoint import CheckpointStore
 from ocrexp.engine.evaluator import Evaluator
 from ocrexp.engine.status import read_status
 from ocrexp.engine.step import Stepper
-from ocrexp.errors import CheckpointError, TrainingError
+from ocrexp.errors import CheckpointError, ConfigError, TrainingError
 from ocrexp.tasks.find import find_task
 from ocrexp.types import ZeroEvidence
 
@@ -491,3 +494,46 @@ def test_evaluations_use_the_precision_of_training(tmp_path: Path, monkeypatch: 
     trainer.model.register_forward_pre_hook(lambda layer, _: modes.append((layer.training, bool(inside))))
     trainer.fit()
     assert set(modes) == {(True, True), (False, True)}
+
+
+def test_a_run_whose_best_weights_are_gone_is_not_done(tmp_path: Path) -> None:
+    """The folder is deleted while it is used; `latest` is saved once more."""
+    delete = At(7, lambda run: shutil.rmtree(run.run_dir / "checkpoints"))
+    keep = [1.0, 0.5]  # the first evaluation stays the best
+    trainer = make_trainer(tmp_path, callbacks={"delete": delete}, log_every_steps=1)
+    trainer.evaluator.metric.compute = lambda: {"closeness": keep.pop(0)}  # type: ignore[method-assign]
+    with pytest.raises(CheckpointError) as error:
+        trainer.fit()
+    assert "step 6" in str(error.value) and "checkpoint=latest" in str(error.value)
+    status = read_status(tmp_path)
+    assert status is not None
+    assert status["state"] == "failed"
+    assert CheckpointStore(tmp_path).load_for_resume().step == 12
+
+
+def test_a_callback_that_cannot_write_is_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    class Draws(Callback):
+        def on_step_end(self, run: Any, values: Any) -> None:
+            raise OSError(28, "No space left on device")
+
+        def on_fit_end(self, run: Any, state: str) -> None:
+            raise OSError(28, "No space left on device")
+
+    assert make_trainer(tmp_path, callbacks={"draws": Draws()}, log_every_steps=1).fit().state == "done"
+    assert len([line for line in caplog.messages if line.startswith("callback draws")]) == 2
+
+
+def test_disk_space_is_compared_with_what_the_run_keeps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = make_trainer(tmp_path, save_every_epochs=1)
+    total = sum(value.size for value in trainer.model.parameters()) * 4
+
+    def line(free: int) -> str | None:
+        monkeypatch.setattr(space.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+        return space.check_space(trainer.model, trainer.settings, trainer.plan, tmp_path)
+
+    assert line(1 << 30) is None
+    warning = line(10 * total)  # of about 21: 3 sets of latest, 2 that are kept, 2 of the best, 3 each
+    assert warning is not None
+    assert "trainer.keep_sets" in warning and "trainer.save_every_epochs" in warning
+    with pytest.raises(ConfigError, match="run_dir"):
+        line(4 * total)

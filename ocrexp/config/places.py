@@ -1,0 +1,65 @@
+"""Places to write to, tried before the work: one line with the key to set where nothing can be written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ocrexp.errors import ConfigError, printable
+from ocrexp.files import temporary_name
+
+_PROBE = b"\0" * 4096  # a block: on a full disk an empty file can still be made
+
+
+@contextmanager
+def refused(path: Path, key: str) -> Iterator[None]:
+    """Within this block an OSError is a ConfigError that names `key`: a name that is too long, a folder of others."""
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise ConfigError(
+            f"{key}={printable(str(path))}: cannot be written ({why}); set {key} to a place that can be written"
+        ) from error
+
+
+def folder_to_write(path: Path, key: str) -> Path:
+    """Make the folder, and see that a file can be written into it. Raises ConfigError naming `key`."""
+    with refused(path, key):
+        path.mkdir(parents=True, exist_ok=True)
+        _probe(path / "probe")
+    return path
+
+
+def file_to_write(path: Path, key: str) -> Path:
+    """Make the folder of a file, and see that the file can be written there. Raises ConfigError naming `key`."""
+    with refused(path, key):
+        if path.is_dir():
+            place = printable(str(path / "FILE"))
+            raise ConfigError(f"{key}={printable(str(path))}: expected a file, got a folder; set {key}={place}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _probe(path)
+    return path
+
+
+def writable(folder: Path) -> bool:
+    """Whether a file can be written into an existing folder."""
+    try:
+        _probe(folder / "probe")
+    except OSError:
+        return False
+    return True
+
+
+def _probe(path: Path) -> None:
+    temporary = temporary_name(path)
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            os.write(descriptor, _PROBE)
+        finally:
+            os.close(descriptor)
+    finally:
+        temporary.unlink(missing_ok=True)
