@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from ocrexp.environment import start_here
 from ocrexp.errors import ConfigError, OcrexpError, explain_import_error, explain_os_error, printable
 from ocrexp.processes import StoppedBySignal, owning, stopping
 
@@ -32,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     _import_nothing_from_a_run_folder()
     try:
+        start_here()
         verb, rest = split_verb(arguments)
         if "-h" in rest or "--help" in rest:
             from ocrexp.config.help import page

@@ -10,9 +10,13 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import sys
 from pathlib import Path
 
+from ocrexp.errors import ConfigError
+
 SWITCH = "OCREXP_CPU_TUNING"
+START_FOLDER = "OCREXP_START_FOLDER"  # set by the command line for the processes that it starts
 
 # glibc's <malloc.h>
 _M_TRIM_THRESHOLD = -1
@@ -26,6 +30,28 @@ _set_here: set[str] = set()  # variables that `prepare` has set in this process
 def untouched() -> dict[str, str]:
     """The environment without what `prepare` has set: for processes that prepare themselves."""
     return {name: value for name, value in os.environ.items() if name not in _set_here}
+
+
+def start_here() -> None:
+    """Make the current folder the start folder of this process and of those that it starts.
+
+    Raises ConfigError where the current folder was deleted.
+    """
+    try:
+        os.environ[START_FOLDER] = str(Path.cwd())
+    except FileNotFoundError as error:
+        raise ConfigError("the current folder was deleted; change to a folder that exists") from error
+    find_own_modules()
+
+
+def find_own_modules() -> None:
+    """Let the user's own modules in the start folder be imported, whatever folder and launcher a process runs in.
+
+    The start folder goes behind all other places, so that no file in it hides an installed package.
+    """
+    folder = os.environ.get(START_FOLDER) or str(Path.cwd())
+    if folder not in sys.path:
+        sys.path.append(folder)
 
 
 def tuned() -> bool:

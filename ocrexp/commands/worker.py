@@ -16,6 +16,9 @@ def main() -> int:
     from ocrexp.processes import StoppedBySignal, end_with_command, stopping
 
     end_with_command()
+    from ocrexp.environment import find_own_modules
+
+    find_own_modules()
     from ocrexp.commands.train import fit
     from ocrexp.config.frozen import read_resolved
     from ocrexp.errors import OcrexpError, explain_import_error, explain_os_error, printable

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import logging
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +49,8 @@ def build(node: Any, **extra: Any) -> Any:
             raise cause from error
         if isinstance(cause, ValueError | TypeError):
             target = OmegaConf.select(node, "_target_", default="?")
-            raise ConfigError(f"{node._get_full_key('') or target}: {cause}") from error
+            inner = re.search(r"^full_key: (\S+)$", str(error), re.MULTILINE)  # of the part of this node that raised
+            raise ConfigError(f"{inner[1] if inner else node._get_full_key('') or target}: {cause}") from error
         raise
 
 
@@ -85,7 +87,8 @@ def build_model(config: DictConfig, charset: Charset | None = None) -> OCRModel:
     own = (*BUILDER_KEYS["model"], "head", "auxiliary")
     heads = {name: _with_classes(build(node[name]), charset) for name in ("head", "auxiliary") if node.get(name)}
     resolved: Any = OmegaConf.to_container(node, resolve=True)  # a copy of a part finds no other keys
-    model: OCRModel = build(OmegaConf.create({key: resolved[key] for key in resolved if key not in own}), **heads)
+    parts = OmegaConf.create({"model": {key: resolved[key] for key in resolved if key not in own}})
+    model: OCRModel = build(parts.model, **heads)
     if node.pretrained:
         rearrange = None if charset is None else functools.partial(_rearranged, config, model, charset)
         model.coverage = load_pretrained(model, node.pretrained, node.pretrained_min_coverage, rearrange)

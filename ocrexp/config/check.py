@@ -12,6 +12,7 @@ import inspect
 import types
 import typing
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
 from omegaconf import DictConfig, OmegaConf
@@ -79,7 +80,10 @@ def locate(target: str, path: str) -> Callable[..., Any]:
     except ModuleNotFoundError as error:
         if error.name and not module_name.startswith(error.name):
             raise  # the module is there, something that it needs is not
-        raise ConfigError(f"{path}._target_: there is no module {module_name}") from error
+        raise ConfigError(
+            f"{path}._target_: there is no module {module_name} among the installed packages, nor in the start folder "
+            f"{Path.cwd()}; start from the folder that holds your package, or correct the name"
+        ) from error
     except AttributeError as error:
         names = vars(importlib.import_module(module_name))
         raise ConfigError(
