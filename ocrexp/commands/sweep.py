@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def run_sweep_job(config: DictConfig, run_dir: Path, hydra: DictConfig) -> float | None:
-    """Train one job unless its folder says that it is done; returns its best metric, None where it failed."""
+    """Train one job unless its folder says that it is done; returns its best metric as the sweeper expects it."""
     varied = _varied([str(item) for item in hydra.overrides.task], Path(hydra.sweep.dir))
     info = JobInfo(
         name=", ".join(varied) or f"job {hydra.job.num}",
@@ -42,7 +42,7 @@ def run_sweep_job(config: DictConfig, run_dir: Path, hydra: DictConfig) -> float
         _same_configuration(run_dir, config, label)
         if status.get("state") == "done":
             print(f"ocrexp: {label} is done, not run again", flush=True)
-            return status.get("best_value")
+            return objective(status.get("best_value"), hydra.sweeper)
         resumable = (run_dir / "checkpoints" / "latest.pdstates").is_file()
     write_job(run_dir, config, info)
     write_status(run_dir, state=RUNNING)  # what an earlier attempt failed of is no longer true
@@ -56,7 +56,37 @@ def run_sweep_job(config: DictConfig, run_dir: Path, hydra: DictConfig) -> float
         mend = f"the same command with sweep_dir={hydra.sweep.dir} goes on"
         print(f"ocrexp: the sweep stops here: {mend}", file=sys.stderr, flush=True)
         sys.exit(128 + stop)
-    return None if code else status.get("best_value")
+    return objective(None if code else status.get("best_value"), hydra.sweeper)
+
+
+def objective(best: float | None, sweeper: DictConfig) -> float | None:
+    """The best metric in the direction in which the sweeper searches.
+
+    Higher metrics are better, while the sweepers of Optuna, Ax and Nevergrad minimize unless told otherwise: they get
+    the negative value then. To a sweeper that searches, a failed job counts as metric 0, the worst one: without a
+    number it would end the search.
+    """
+    minimizes = _minimizes(sweeper)
+    if minimizes is None:
+        return best
+    value = best or 0.0
+    return -value if minimizes else value
+
+
+def _minimizes(sweeper: DictConfig) -> bool | None:
+    """Whether the sweeper looks for the smallest value; None: it does not look for any (a grid)."""
+    from omegaconf import OmegaConf
+
+    if "BasicSweeper" in str(OmegaConf.select(sweeper, "_target_")):
+        return None
+    direction = OmegaConf.select(sweeper, "direction")  # Optuna
+    if OmegaConf.is_list(direction):
+        direction = direction[0] if direction else None
+    if direction is not None:
+        return "min" in str(direction).lower()
+    if (maximize := OmegaConf.select(sweeper, "optim.maximize")) is not None:  # Nevergrad
+        return not maximize
+    return bool(OmegaConf.select(sweeper, "ax_config.experiment.minimize", default=False))
 
 
 def _run(run_dir: Path, config: DictConfig, resume: bool, in_parallel: bool) -> tuple[int, int | None]:

@@ -78,15 +78,18 @@ class RunGuard(Callback):
 
 
 class SweepTable(Callback):
-    """After a sweep: the table of its jobs, best first, on the screen and as `sweep.csv`."""
+    """After a sweep: the table of its jobs, best first, on the screen and as `sweep.csv`, and their plot."""
 
     all_done = True  # of the sweep that this process ran last; the jobs themselves may run in other processes
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ARG002 - Hydra's signature
         from ocrexp.report.sweep import finish_sweep
 
-        rows = finish_sweep(Path(config.hydra.sweep.dir))
-        SweepTable.all_done = all(row["state"] == "done" for row in rows)
+        folder = Path(config.hydra.sweep.dir)
+        rows = finish_sweep(folder)
+        SweepTable.all_done = bool(rows) and all(row["state"] == "done" for row in rows)
+        if not rows:
+            print(f"ocrexp: sweep {folder}: no job folder found; check hydra.sweep.subdir", file=sys.stderr)
 
 
 def each_value_once(overrides: list[str], grid: bool) -> list[list[str]]:

@@ -23,21 +23,25 @@ MODES = ("online", "offline", "disabled")
 ID_FILE = "wandb_run.json"
 EXIT_CODES = {"done": 0, "failed": 1, "interrupted": 130}
 FINISH_SECONDS = 90.0
-HIGHER_IS_BETTER = ("hmean", "acc")  # values whose best, not last, stands in W&B's table of runs
+HIGHER_IS_BETTER = ("hmean", "accuracy")  # values whose best, not last, stands in W&B's table of runs
+PROJECT = "ocrexp"  # where neither the configuration nor the environment names one
 
 
 class WandbLogger(BaseLogger):
     """Logs to W&B; it never asks for a key, and never waits longer than `init_timeout` for the network.
 
     Without a key or without an answer it writes `run_dir/wandb/offline-run-…` and says how to send that later. The
-    environment variable WANDB_MODE wins over `mode`. The id of the W&B run is kept in the checkpoint and, from the
-    very start, in `run_dir/wandb_run.json`, so that a run that was killed is resumed in the same W&B run.
+    environment variable WANDB_MODE wins over `mode`. WANDB_PROJECT, WANDB_ENTITY, WANDB_NAME and WANDB_RUN_GROUP count
+    where the argument is None. The id of the W&B run is kept in the checkpoint and, from the very start, in
+    `run_dir/wandb_run.json`, so that a run that was killed is resumed in the same W&B run. W&B has the last word on the
+    id: a run that `wandb agent` starts has the agent's (WANDB_RUN_ID).
 
     `step` is a value of its own that W&B draws all others over: values of training and evaluation may share a step,
     and steps that a resumed run makes again are not refused as W&B's internal step would be.
 
     Args:
-        project, entity, name, group, tags, notes: as in W&B; `name`, `group` and `tags` of the run where not given.
+        project, entity, name, group, tags, notes: as in W&B. Where neither they nor the environment say it, the project
+            is "ocrexp", and name and group are those of the run; the run's tags are added.
         mode: online, offline or disabled.
         log_model: store the best checkpoint as an artifact.
         init_timeout: seconds to wait for W&B's answer before going offline.
@@ -45,7 +49,7 @@ class WandbLogger(BaseLogger):
 
     def __init__(
         self,
-        project: str = "ocrexp",
+        project: str | None = None,
         entity: str | None = None,
         name: str | None = None,
         group: str | None = None,
@@ -81,7 +85,7 @@ class WandbLogger(BaseLogger):
         if not hasattr(wandb, "init"):  # a folder called wandb/ beside the command is imported as a package
             log.warning("wandb is not installed, a folder named wandb hides it: nothing goes to W&B")
             return
-        self._id = (_earlier_id(run) if run.resumed else None) or secrets.token_hex(4)
+        self._id = (_earlier_id(run) if run.resumed else None) or _asked_id(run) or secrets.token_hex(4)
         _keep_id(run.run_dir, self._id)
         mode = os.environ.get("WANDB_MODE") or self.mode
         if mode == "online" and not _has_key(wandb):
@@ -96,6 +100,9 @@ class WandbLogger(BaseLogger):
             log.warning("W&B does not answer (%s): this run is written offline", one_line(error))
             wandb.teardown()  # what is left of the attempt holds the id
             self._run = self._init(wandb, run, mode)
+        if mode != "disabled" and self._run.id != self._id:  # an agent's run: W&B ignores the id that it was given
+            self._id = str(self._run.id)
+            _keep_id(run.run_dir, self._id)
         self._run.define_metric("step", hidden=True)
         self._run.define_metric("*", step_metric="step")
         if mode == "offline":  # every part of a resumed run has the id at the end of its folder's name
@@ -156,10 +163,10 @@ class WandbLogger(BaseLogger):
             id=self._id,
             # Offline there is nothing to resume from; the id joins the parts when they are sent.
             resume="allow" if run.resumed and mode == "online" else None,
-            project=self.project,
-            entity=self.entity,
-            name=self.name or run.name,
-            group=self.group or run.group,
+            project=self.project or os.environ.get("WANDB_PROJECT") or PROJECT,
+            entity=self.entity or os.environ.get("WANDB_ENTITY") or None,
+            name=self.name or os.environ.get("WANDB_NAME") or run.name,
+            group=self.group or os.environ.get("WANDB_RUN_GROUP") or run.group,
             tags=[*self.tags, *(tag for tag in run.tags if tag not in self.tags)],
             notes=self.notes,
             mode=mode,
@@ -185,6 +192,15 @@ def _has_key(wandb: Any) -> bool:
         except (netrc.NetrcParseError, OSError) as error:
             log.warning("%s cannot be read for a W&B key: %s", path, one_line(error))
     return False
+
+
+def _asked_id(run: RunInfo) -> str | None:
+    """The id that the environment gives a new run; the jobs of a sweep are runs of their own and do not share it."""
+    asked = os.environ.get("WANDB_RUN_ID")
+    if asked and run.group is not None and not os.environ.get("WANDB_SWEEP_ID"):
+        log.warning("WANDB_RUN_ID=%s is ignored: each job of a sweep is a W&B run of its own", asked)
+        return None
+    return asked or None
 
 
 def _earlier_id(run: RunInfo) -> str | None:

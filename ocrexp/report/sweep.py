@@ -1,90 +1,145 @@
-"""A sweep's outcome as a table: on the screen and as `sweep.csv`, best first."""
+"""A sweep's outcome as a table, best first, on the screen and as `sweep.csv`, and as a plot for each swept key."""
 
 from __future__ import annotations
 
 import csv
-from dataclasses import asdict
+import io
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ocrexp import files
 from ocrexp.config.frozen import read_job
 from ocrexp.engine.status import read_status
-from ocrexp.files import replacing
+from ocrexp.errors import printable
 
-COLUMNS = ("best", "state", "step", "seconds", "peak_memory_mb", "error")
+COLUMNS = ("best", "val_loss", "state", "step", "seconds", "peak_memory_mb", "metric", "folder", "error")
+ONLY_IN_FILE = ("peak_memory_mb", "metric", "folder", "error")
+HEADERS = {"val_loss": "val loss", "seconds": "time"}
+JOB = Path(".hydra") / "job.json"
 
 
 def finish_sweep(folder: Path) -> list[dict[str, Any]]:
-    """Read the job folders, write `sweep.csv`, print the table; returns the rows, best first."""
+    """Read the job folders, write `sweep.csv` and `sweep.png`, print the table; returns the rows, best first."""
     rows = read_sweep(folder)
     if not rows:
         return rows
     write_csv(folder / "sweep.csv", rows)
-    print_table(folder, rows)
+    plot = _plot(folder, rows)
+    print_table(folder, rows, plot)
     return rows
 
 
 def read_sweep(folder: Path) -> list[dict[str, Any]]:
-    """One row a job folder: number, the overrides that differ between jobs, and what became of it; best first."""
+    """One row for each job folder, at any depth: the overrides that differ between jobs, and the outcome; best first.
+
+    `best` is the best value of the metric that `metric` names, `val_loss` that of the last evaluation.
+    """
     jobs = []
-    for path in sorted(folder.glob("*/.hydra/job.json")):
-        run_dir = path.parent.parent
-        job = asdict(read_job(run_dir))
-        status = read_status(run_dir) or {"state": "not run"}
-        jobs.append((run_dir, job, status))
-    shared = set.intersection(*(set(job["overrides"]) for _, job, _ in jobs)) if len(jobs) > 1 else set()
-    rows = []
+    for run_dir in job_folders(folder):
+        jobs.append((run_dir, read_job(run_dir), read_status(run_dir) or {"state": "not run"}))
+    shared = set.intersection(*(set(job.overrides) for _, job, _ in jobs)) if len(jobs) > 1 else set()
+    rows: list[tuple[dict[str, Any], int]] = []
     for run_dir, job, status in jobs:
-        varied = dict(item.partition("=")[::2] for item in job["overrides"] if item not in shared)
         outcome = {
             "best": status.get("best_value"),
+            "val_loss": status.get("val_loss"),
             "state": status.get("state"),
             "step": status.get("step"),
             "seconds": status.get("seconds"),
             "peak_memory_mb": status.get("peak_memory_mb"),
+            "metric": status.get("best_metric") or "",
+            "folder": str(run_dir),
             "error": status.get("error") or "",
         }
-        rows.append({"job": run_dir.name, **varied, **outcome})
-    return sorted(
-        rows,
-        key=lambda row: (row["best"] is None, -(row["best"] or 0.0), int(row["job"]) if row["job"].isdigit() else 0),
-    )
+        row: dict[str, Any] = {"job": run_dir.relative_to(folder).as_posix(), **outcome}
+        for item in job.overrides:
+            if item not in shared:
+                key, _, value = item.partition("=")
+                row[_column(key)] = value
+        rows.append((row, job.number or 0))
+    rows.sort(key=lambda entry: (entry[0]["best"] is None, -(entry[0]["best"] or 0.0), entry[1]))
+    return [row for row, _ in rows]
+
+
+def job_folders(folder: Path) -> Iterator[Path]:
+    """Folders of jobs below `folder`, in order of name; `hydra.sweep.subdir` may nest them."""
+    for parent, children, _ in os.walk(folder):
+        children.sort()
+        if Path(parent) != folder and (Path(parent) / JOB).is_file():
+            children.clear()  # a run folder holds no other
+            yield Path(parent)
 
 
 def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
     """Write the rows; a job that lacks a column leaves it empty."""
-    fields = _fields(rows)
-    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=fields, restval="")
-        writer.writeheader()
-        writer.writerows(rows)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=["job", *swept(rows), *COLUMNS], restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    files.write_text(path, text.getvalue())
 
 
-def _fields(rows: list[dict[str, Any]]) -> list[str]:
-    varied = [name for row in rows for name in row if name not in COLUMNS and name != "job"]
-    return ["job", *dict.fromkeys(varied), *COLUMNS]
+def swept(rows: list[dict[str, Any]]) -> list[str]:
+    """The keys that differ between the jobs, in the order of their first appearance."""
+    return list(dict.fromkeys(name for row in rows for name in row if name not in COLUMNS and name != "job"))
 
 
-def print_table(folder: Path, rows: list[dict[str, Any]]) -> None:
-    """The table on the screen; errors stand below it, whole."""
+def metric_name(rows: list[dict[str, Any]]) -> str:
+    """The name of the metric that the jobs report."""
+    return " / ".join(dict.fromkeys(row["metric"] for row in rows if row["metric"])) or "best"
+
+
+def print_table(folder: Path, rows: list[dict[str, Any]], plot: Path | None = None) -> None:
+    """The table on the screen; below it the errors in full, the best job, and the files."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     console = Console()
-    table = Table(title=f"sweep {folder}", title_justify="left")
-    fields = [name for name in _fields(rows) if name != "error"]
+    # Everything is Text: rich would read a value such as [a.txt] as markup and drop it.
+    table = Table(title=Text(f"sweep {printable(str(folder))}"), title_justify="left")
+    keys = swept(rows)
+    fields = ["job", *keys, *(name for name in COLUMNS if name not in ONLY_IN_FILE)]
     for name in fields:
-        table.add_column(name, justify="left" if name in ("job", "state") else "right", overflow="fold")
+        header = metric_name(rows) if name == "best" else HEADERS.get(name, name)
+        table.add_column(Text(header), justify="left" if name in ("job", "state") else "right", overflow="fold")
     for row in rows:
-        table.add_row(*(_shown(row.get(name)) for name in fields))
+        table.add_row(*(Text(_shown(name, row.get(name))) for name in fields))
     console.print(table)
-    for row in rows:
-        if row["error"]:
-            console.print(f"job {row['job']}: {row['error']}", markup=False, highlight=False)
-    console.print(f"table: {folder / 'sweep.csv'}", markup=False, highlight=False)
+    lines = [f"job {row['job']}: {row['error']}" for row in rows if row["error"]]
+    best = rows[0]
+    if best["best"] is not None:
+        values = ", ".join(f"{key}={best[key]}" for key in keys if key in best)
+        what = f"job {best['job']}" + (f" ({values})" if values else "")
+        lines.append(f"best: {metric_name([best])} {best['best']:.4f}, {what}: {best['folder']}")
+    lines.append(f"table: {folder / 'sweep.csv'}" + (f", plot: {plot}" if plot else ""))
+    for line in lines:
+        console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
 
 
-def _shown(value: Any) -> str:
+def _plot(folder: Path, rows: list[dict[str, Any]]) -> Path | None:
+    """Draw `sweep.png`; None where there is nothing to draw, or no library to draw with."""
+    try:
+        from ocrexp.report.sweep_plot import plot_sweep
+
+        return plot_sweep(folder / "sweep.png", rows, swept(rows), metric_name(rows), f"sweep {folder}")
+    except (ImportError, OSError, ValueError) as error:  # the table is worth more than the plot
+        print(f"ocrexp: {folder / 'sweep.png'} could not be drawn: {error}")
+        return None
+
+
+def _column(key: str) -> str:
+    """The column of an override; a key that is called like a column of the outcome keeps its own."""
+    return f"{key} (override)" if key in COLUMNS or key == "job" else key
+
+
+def _shown(name: str, value: Any) -> str:
     if value is None:
         return "–"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    if name == "seconds":
+        from ocrexp.engine.console import duration
+
+        return duration(float(value))
+    return f"{value:.4g}" if isinstance(value, float) else printable(str(value))

@@ -170,3 +170,66 @@ def test_bad_settings_are_config_errors() -> None:
         WandbLogger(mode="onlin")
     with pytest.raises(ConfigError, match="init_timeout"):
         WandbLogger(init_timeout=0)
+
+
+class FakeRun:
+    def __init__(self, run_id: str) -> None:
+        self.id, self.url = run_id, None
+
+    def define_metric(self, *names: str, **settings: object) -> None: ...
+
+
+def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, logger: WandbLogger, **run: object) -> dict:
+    """What wandb.init is given; like W&B's own, it gives a run of an agent the agent's id."""
+    wandb = pytest.importorskip("wandb")
+    given: dict = {}
+
+    def init(**settings: object) -> FakeRun:
+        given.update(settings)
+        agents = os.environ.get("WANDB_SWEEP_ID") and os.environ.get("WANDB_RUN_ID")
+        return FakeRun(str(agents or settings["id"]))
+
+    monkeypatch.setattr(wandb, "init", init)
+    logger.start(RunInfo("run", tmp_path, **run))  # type: ignore[arg-type]
+    return given
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("WANDB_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    for name in ("PROJECT", "NAME", "ENTITY", "RUN_GROUP"):
+        monkeypatch.setenv(f"WANDB_{name}", name.lower())
+
+
+@pytest.mark.usefixtures("environment")
+def test_the_environment_counts_where_the_configuration_is_null(tmp_path, monkeypatch) -> None:
+    given = started(tmp_path, monkeypatch, WandbLogger(), group="sweep")
+    found = {key: given[key] for key in ("project", "name", "entity", "group")}
+    assert found == {"project": "project", "name": "name", "entity": "entity", "group": "run_group"}
+    own = WandbLogger(project="a", name="b", entity="c", group="d")
+    given = started(tmp_path, monkeypatch, own, group="sweep")
+    assert [given[key] for key in ("project", "name", "entity", "group")] == ["a", "b", "c", "d"]
+    for name in ("PROJECT", "NAME", "ENTITY", "RUN_GROUP"):
+        monkeypatch.delenv(f"WANDB_{name}")
+    given = started(tmp_path, monkeypatch, WandbLogger(), group="sweep")
+    assert [given[key] for key in ("project", "name", "entity", "group")] == ["ocrexp", "run", None, "sweep"]
+
+
+@pytest.mark.usefixtures("environment")
+def test_the_id_of_the_run_that_wandb_returns_is_kept(tmp_path, monkeypatch, caplog) -> None:
+    monkeypatch.setenv("WANDB_SWEEP_ID", "sweep1")
+    monkeypatch.setenv("WANDB_RUN_ID", "agent01")
+    logger = WandbLogger()
+    caplog.set_level("INFO")
+    started(tmp_path, monkeypatch, logger, resumed=True, state={"id": "earlier"})
+    assert logger.state_dict() == {"id": "agent01"} == json.loads((tmp_path / ID_FILE).read_text())
+    assert "offline-run-*-agent01" in caplog.text
+
+
+@pytest.mark.usefixtures("environment")
+def test_jobs_of_a_sweep_do_not_share_the_id_of_the_environment(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("WANDB_RUN_ID", "mine")
+    assert started(tmp_path, monkeypatch, WandbLogger())["id"] == "mine"
+    assert started(tmp_path, monkeypatch, WandbLogger(), group="sweep")["id"] != "mine"
