@@ -42,7 +42,7 @@ def run_sweep_job(config: DictConfig, run_dir: Path, hydra: DictConfig) -> float
         _same_configuration(run_dir, config, label)
         if status.get("state") == "done":
             print(f"ocrexp: {label} is done, not run again", flush=True)
-            return objective(status.get("best_value"), hydra.sweeper)
+            return objective(status.get("best_value"), hydra.get("sweeper"))
         resumable = (run_dir / "checkpoints" / "latest.pdstates").is_file()
     write_job(run_dir, config, info)
     write_status(run_dir, state=RUNNING)  # what an earlier attempt failed of is no longer true
@@ -56,10 +56,10 @@ def run_sweep_job(config: DictConfig, run_dir: Path, hydra: DictConfig) -> float
         mend = f"the same command with sweep_dir={hydra.sweep.dir} goes on"
         print(f"ocrexp: the sweep stops here: {mend}", file=sys.stderr, flush=True)
         sys.exit(128 + stop)
-    return objective(None if code else status.get("best_value"), hydra.sweeper)
+    return objective(None if code else status.get("best_value"), hydra.get("sweeper"))
 
 
-def objective(best: float | None, sweeper: DictConfig) -> float | None:
+def objective(best: float | None, sweeper: DictConfig | None) -> float | None:
     """The best metric in the direction in which the sweeper searches.
 
     Higher metrics are better, while the sweepers of Optuna, Ax and Nevergrad minimize unless told otherwise: they get
@@ -73,11 +73,11 @@ def objective(best: float | None, sweeper: DictConfig) -> float | None:
     return -value if minimizes else value
 
 
-def _minimizes(sweeper: DictConfig) -> bool | None:
+def _minimizes(sweeper: DictConfig | None) -> bool | None:
     """Whether the sweeper looks for the smallest value; None: it does not look for any (a grid)."""
     from omegaconf import OmegaConf
 
-    if "BasicSweeper" in str(OmegaConf.select(sweeper, "_target_")):
+    if sweeper is None or "BasicSweeper" in str(OmegaConf.select(sweeper, "_target_")):
         return None
     direction = OmegaConf.select(sweeper, "direction")  # Optuna
     if OmegaConf.is_list(direction):
