@@ -74,6 +74,8 @@ class Sample(TypedDict, total=False):
     size: tuple[int, int]  # height, width of this batch's images (a sampler of several sizes)
     valid_width: int  # columns from the left that are no padding
     valid_ratio: float  # share of the image's width that is no padding
+    targets: dict[str, npt.NDArray[Any]]  # evaluation: what the loss needs of it
+    no_targets: str  # evaluation: why the loss cannot be computed for it
 
 
 class Transform(Protocol):
@@ -141,7 +143,8 @@ class EvalResult:
     """An evaluation: the metric's values, some samples, and how long it took.
 
     `worst` are the samples that are most wrong, and `details` the counts behind the values, of a metric that has
-    `severity` and `details`.
+    `severity` and `details`. `losses` is the validation loss (`loss` and its parts, empty where it was not asked for),
+    `not_in_loss` the number of readable images without it, by reason.
     """
 
     metrics: dict[str, float]
@@ -151,6 +154,8 @@ class EvalResult:
     unreadable: list[str] = field(default_factory=list)
     worst: list[EvalSample] = field(default_factory=list)
     details: Any = None
+    losses: dict[str, float] = field(default_factory=dict)
+    not_in_loss: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ FREE = (
     "name", "logger", "callbacks", "loader.num_workers", "loader.prefetch", "loader.eval_batch_size", "dataset.root",
     "dataset.cache_dir", "trainer.max_epochs", "trainer.max_steps", "trainer.device", "trainer.log_every_steps",
     "trainer.dist_timeout_minutes", "trainer.eval_", "trainer.save_", "trainer.keep_", "trainer.limit_val_batches",
+    "trainer.val_loss",
 )  # fmt: skip
 REPLACEABLE = ("logger", "callbacks")
 REASONS = {

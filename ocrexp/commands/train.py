@@ -171,7 +171,8 @@ def build_trainer(run_dir: Path, config: DictConfig, *, resume: bool = False) ->
     charset = build.build_charset(config, source)
     model = build.build_model(config, charset)
     train_loader = build.build_train_loader(config, source, rank, world_size, charset, model)
-    eval_loader = build.build_eval_loader(config, source, rank, world_size)
+    val_targets = build.val_targets(config, charset, model)
+    eval_loader = build.build_eval_loader(config, source, rank, world_size, val_targets)
     task, facts = build.task_of(config), build.run_facts(config, source, charset, model)
     if rank == 0:
         for line in [*source.report(), *task.label_lines(facts)]:
@@ -181,12 +182,14 @@ def build_trainer(run_dir: Path, config: DictConfig, *, resume: bool = False) ->
     lr = build.learning_rate(config, world_size)
     optimizer = build.build_optimizer(config, model, lr)
     schedule = build.build_schedule(config, lr, plan)
+    loss = build.build_loss(config)
     evaluator = Evaluator(
         eval_loader,
         build.build_postprocess(config, charset),
         build.build_metric(config),
         limit_batches=settings.limit_val_batches,
         nothing=task.nothing_found,
+        loss=loss if settings.val_loss else None,
     )
     if rank == 0 and (warning := check_space(model, settings, plan, run_dir)):
         build.log.warning("%s", warning)
@@ -194,7 +197,7 @@ def build_trainer(run_dir: Path, config: DictConfig, *, resume: bool = False) ->
     fingerprint = source.fingerprint() | ({} if charset is None else {"charset": charset.fingerprint})
     trainer = Trainer(
         model=model,
-        loss=build.build_loss(config),
+        loss=loss,
         optimizer=optimizer,
         schedule=schedule,
         train_loader=train_loader,

@@ -211,14 +211,32 @@ def build_train_loader(
     return loader
 
 
-def build_eval_loader(config: DictConfig, source: DataSource, rank: int = 0, world_size: int = 1) -> Loader:
-    """Batches for evaluation, in list order, each image once over all processes."""
+def build_eval_loader(
+    config: DictConfig, source: DataSource, rank: int = 0, world_size: int = 1, targets: Transform | None = None
+) -> Loader:
+    """Batches for evaluation, in list order, each image once over all processes; `targets`: with what the loss needs,
+    see `val_targets`."""
     from ocrexp.data.dataset import EvalPipeline
     from ocrexp.data.loaders import build_eval_loader as make
 
-    pipeline = EvalPipeline(source.val_records(), list(named(config.get("preprocess")).values()))
+    transforms = list(named(config.get("preprocess")).values())
+    pipeline = EvalPipeline(source.val_records(), transforms if targets is None else [*transforms, targets])
     collate = task_of(config).collate_eval
     return make(pipeline, collate=collate, rank=rank, world_size=world_size, **_loader(config))
+
+
+def val_targets(config: DictConfig, charset: Charset | None, model: OCRModel) -> Transform | None:
+    """What makes the targets of the validation loss; None where `trainer.val_loss` is false."""
+    from ocrexp.data.val_targets import TargetsBeside
+    from ocrexp.models.steps import ctc_steps
+
+    if not OmegaConf.select(config, "trainer.val_loss", default=True):  # a run of an earlier version has no such key
+        return None
+    targets = _with_charset(build(config.targets), charset)
+    if getattr(targets, "asks_for_steps", False):
+        height, width = config.model.image_shape
+        targets.know_steps({(height, width): ctc_steps(model, (height, width))})
+    return TargetsBeside(targets)
 
 
 def _loader(config: DictConfig) -> dict[str, Any]:

@@ -99,4 +99,21 @@ def by_shape(samples: Sequence[Sample], empty: Empty) -> Iterator[tuple[list[Sam
         }
         if shape is None:
             batch["reasons"] = [sample["unreadable"] for sample in group]
+        else:
+            _add_targets(batch, group, empty)
         yield group, batch
+
+
+def _add_targets(batch: Batch, group: Sequence[Sample], empty: Empty) -> None:
+    """`targets` (name -> array) of the images for which the loss can be computed, `target_rows` int64 (which ones), and
+    `no_targets` (why not) of the others."""
+    rows = [row for row, sample in enumerate(group) if "targets" in sample]
+    if rows:
+        made = [group[row]["targets"] for row in rows]
+        batch["targets"] = {
+            name: stack([one[name] for one in made], empty) if first.ndim else np.array([one[name] for one in made])
+            for name, first in made[0].items()
+        }
+        batch["target_rows"] = np.array(rows, np.int64)
+    if reasons := [sample["no_targets"] for sample in group if "no_targets" in sample]:
+        batch["no_targets"] = reasons

@@ -12,6 +12,11 @@ from ocrexp.logs import LogFile
 
 logger = logging.getLogger(__name__)
 
+BAR = 20  # columns of the bar; half of them in a narrow terminal
+ALWAYS = ("images/s", "eta")
+FIRST = ("loss", "", "epoch", "lr", "data")  # then these, in this order
+NARROW = 90
+
 _PROGRESS = "ocrexp_progress"  # marks log records that a progress bar stands for on the screen
 
 
@@ -23,6 +28,8 @@ class Console:
         self._bar: Any = None
         self._task: Any = None
         self._file: LogFile | None = None
+        self._bar_column: Any = None
+        self._total = 0
         self._streams: list[tuple[Any, Any]] = []
 
     def start(self, step: int, total_steps: int) -> None:
@@ -35,7 +42,11 @@ class Console:
         """`line` for the log, `fields` for the bar."""
         logger.info("%s", line, extra={_PROGRESS: True})
         if self._bar is not None:
-            text = "  ".join(f"[dim]{name}[/] {value}" for name, value in fields.items())
+            from rich.markup import escape
+
+            taken = self._bar_width() + 2 + 2 * len(str(self._total)) + 1
+            shown = fitting(fields, self._bar.console.width - taken)
+            text = "  ".join(f"[dim]{name}[/] {escape(value)}" for name, value in shown.items())
             self._bar.update(self._task, completed=step, text=text)
 
     def stop(self) -> None:
@@ -51,6 +62,12 @@ class Console:
             self._file.close()
             self._file = None
 
+    def _bar_width(self) -> int:
+        """The bar's columns; the terminal may have been resized."""
+        width: int = self._bar.console.width
+        self._bar_column.bar_width = BAR if width >= NARROW else min(BAR // 2, max(width // 8, 1))
+        return int(self._bar_column.bar_width)
+
     def _open_log(self) -> None:
         path = (self._run_dir / "train.log").resolve()
         handlers = [*logging.getLogger().handlers, *logging.getLogger("ocrexp").handlers]
@@ -64,10 +81,15 @@ class Console:
     def _open_bar(self, step: int, total_steps: int) -> None:
         from rich.console import Console as RichConsole
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+        from rich.table import Column
 
+        console = RichConsole(stderr=True)
+        self._total = total_steps
+        self._bar_column = BarColumn(BAR)
         self._bar = Progress(
-            BarColumn(20), MofNCompleteColumn(), TextColumn("{task.fields[text]}"),
-            console=RichConsole(stderr=True), refresh_per_second=4, transient=True,
+            self._bar_column, MofNCompleteColumn(),
+            TextColumn("{task.fields[text]}", table_column=Column(no_wrap=True, overflow="ellipsis")),
+            console=console, refresh_per_second=4, transient=True,
         )  # fmt: skip
         self._task = self._bar.add_task("training", total=total_steps, completed=step, text="first step …")
         self._bar.start()
@@ -77,6 +99,33 @@ class Console:
                 self._streams.append((handler, handler.stream))
                 handler.setStream(sys.stderr)
                 handler.addFilter(_not_progress)
+
+
+def fitting(fields: Mapping[str, str], width: int) -> dict[str, str]:
+    """Those of the fields that fit into `width` columns, in their order, two spaces between them.
+
+    Speed and the time that is left always stay; the others go from the least important one on, and the parts of the
+    loss go first: of `0.51 (shrink 0.3 threshold 0.2)` the sum stays.
+    """
+    short = {name: value.partition(" (")[0] for name, value in fields.items()}
+    kept = [name for name in ALWAYS if name in fields]
+    for name in sorted((name for name in fields if name not in ALWAYS), key=_rank):
+        if _width({one: short[one] for one in [*kept, name]}) <= width:
+            kept.append(name)
+    shown = {name: short[name] for name in fields if name in kept}
+    for name in shown:
+        if _width({**shown, name: fields[name]}) <= width:
+            shown[name] = fields[name]
+    return shown
+
+
+def _rank(name: str) -> int:
+    """Less important fields come later; a name that is not listed is that of the metric."""
+    return FIRST.index(name) if name in FIRST else 1
+
+
+def _width(fields: Mapping[str, str]) -> int:
+    return sum(len(name) + 1 + len(value) for name, value in fields.items()) + 2 * (len(fields) - 1)
 
 
 def _not_progress(record: logging.LogRecord) -> bool:

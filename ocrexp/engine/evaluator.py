@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import os
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
@@ -16,6 +16,8 @@ import numpy.typing as npt
 import paddle
 
 from ocrexp.engine import distributed
+from ocrexp.engine.seed import seed_step
+from ocrexp.engine.step import Loss, to_float32
 from ocrexp.types import IMAGE_FACTS, Batch, DetPrediction, EvalResult, EvalSample, Metric, Postprocess
 
 
@@ -43,6 +45,10 @@ class Evaluator:
         keep_samples: how many images to keep with prediction and reference, for pictures.
         keep_worst: how many of the most wrong ones to keep beside them, of a metric that has `severity`.
         nothing: what stands for "nothing found" in one image.
+        loss: of training; the batches then need `targets` and the model `evaluated` (see OCRModel). It is computed on
+            the evaluation images, as the metric sees them, with the model in evaluation mode. The result has the mean
+            over the batches, weighted by their images. Not as in training: no augmentation, no dropout, the running
+            statistics of the norms, and the average of the weights where there is one.
 
     With several processes each has its own part of the images; all return the same result.
     """
@@ -56,6 +62,7 @@ class Evaluator:
         keep_samples: int = 30,
         nothing: Callable[[], Any] = lambda: DetPrediction([], []),
         keep_worst: int = 24,
+        loss: Loss | None = None,
     ) -> None:
         self.loader = loader
         self.postprocess = postprocess
@@ -63,6 +70,7 @@ class Evaluator:
         self.limit_batches = limit_batches
         self.keep_samples = keep_samples
         self.keep_worst = keep_worst
+        self.loss = loss
         self._nothing = nothing
 
     @property
@@ -75,10 +83,12 @@ class Evaluator:
         model: paddle.nn.Layer,
         should_stop: Callable[[], bool] = lambda: False,
         precision: Callable[[], AbstractContextManager[None]] = nullcontext,
+        epoch: int = 0,
     ) -> EvalResult:
         """Evaluate the model, and leave it in the mode (training or not) that it was in.
 
-        Each forward pass runs inside a `precision()`, the context that the model is trained in.
+        Each forward pass runs inside a `precision()`, the context that the model is trained in. `epoch` counts for
+        targets that change with it, as DB's shrink ratio may.
 
         Raises EvaluationStopped when `should_stop` turns true between batches.
         """
@@ -89,14 +99,16 @@ class Evaluator:
         threads = max(1, min(4, (os.cpu_count() or 2) - 1))
         waiting: deque[tuple[Future[list[Any]], Batch]] = deque()
         model.eval()
+        if self.loss is not None:
+            seed_step(0, 0, distributed.rank())  # PARSeq's loss draws orders: the same ones in each evaluation
         try:
             # More threads than cores, or more maps in waiting than threads, would only take memory.
             with ThreadPoolExecutor(threads, thread_name_prefix="postprocess") as pool, paddle.no_grad():
                 try:
-                    for part in self._parts():
+                    for part in self._parts(epoch):
                         if should_stop():
                             raise EvaluationStopped
-                        waiting.append((self._predict(model, part, pool, precision), part))
+                        waiting.append((self._predict(model, part, pool, precision, tally.losses), part))
                         while len(waiting) > 2 * threads:
                             tally.add(*waiting.popleft())
                     while waiting:
@@ -109,8 +121,8 @@ class Evaluator:
                 model.train()
         return tally.result(time.perf_counter() - started)
 
-    def _parts(self) -> Iterator[Batch]:
-        for number, parts in enumerate(self.loader.epoch(0)):
+    def _parts(self, epoch: int) -> Iterator[Batch]:
+        for number, parts in enumerate(self.loader.epoch(epoch)):
             if self.limit_batches is not None and number >= self.limit_batches:
                 break
             yield from parts
@@ -121,17 +133,55 @@ class Evaluator:
         part: Batch,
         pool: ThreadPoolExecutor,
         precision: Callable[[], AbstractContextManager[None]],
+        losses: _Losses,
     ) -> Future[list[Any]]:
         if part["image"] is None:
             done: Future[list[Any]] = Future()
             done.set_result([self._nothing() for _ in part["references"]])
             return done
         known = {name: paddle.to_tensor(part[name]) for name in IMAGE_FACTS if name in part}
+        targets = part.pop("targets", {}) if self.loss is not None else {}
+        tensors = {name: paddle.to_tensor(value) for name, value in targets.items()}
+        learnt = None
         with precision():
             images = paddle.to_tensor(part["image"])
-            outputs = model(images, targets=known) if known else model(images)
+            if tensors:
+                rows = part["target_rows"]
+                some = None if len(rows) == len(part["image"]) else paddle.to_tensor(rows)
+                outputs, learnt = model.evaluated(images, known, tensors, some)
+            else:
+                outputs = model(images, targets=known) if known else model(images)
+        if self.loss is not None:
+            losses.not_counted.update(part.get("no_targets", ()))
+            if learnt is not None:
+                learnt = {name: to_float32(value) for name, value in learnt.items()}
+                losses.add(self.loss(learnt, tensors), len(part["target_rows"]))
         arrays = {name: _array(value) for name, value in outputs.items()}
         return pool.submit(self.postprocess, arrays, part)
+
+
+class _Losses:
+    """The loss and its parts, each image counted once."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, float] = {}
+        self.images = 0
+        self.not_counted: Counter[str] = Counter()
+
+    def add(self, parts: dict[str, paddle.Tensor], images: int) -> None:
+        for name, value in parts.items():
+            self.sums[name] = self.sums.get(name, 0.0) + float(value) * images
+        self.images += images
+
+    def merge(self, others: list[_Losses]) -> None:
+        """Become the sum of all processes'."""
+        self.images = sum(other.images for other in others)
+        self.not_counted = sum((other.not_counted for other in others), Counter())
+        names = dict.fromkeys(name for other in others for name in other.sums)
+        self.sums = {name: sum(other.sums.get(name, 0.0) for other in others) for name in names}
+
+    def means(self) -> dict[str, float]:
+        return {name: total / self.images for name, total in self.sums.items()} if self.images else {}
 
 
 class _Tally:
@@ -146,6 +196,7 @@ class _Tally:
         self._worst: list[tuple[float, int, EvalSample]] = []  # a heap, the least wrong one first
         self._images = 0
         self._unreadable: list[str] = []
+        self.losses = _Losses()
 
     def add(self, future: Future[list[Any]], part: Batch) -> None:
         predictions, references = future.result(), part["references"]
@@ -167,7 +218,7 @@ class _Tally:
     def result(self, seconds: float) -> EvalResult:
         if distributed.world_size() > 1:
             shares = distributed.gather(
-                (self._metric.state(), self._samples, self._images, self._unreadable, self._worst)
+                (self._metric.state(), self._samples, self._images, self._unreadable, self._worst, self.losses)
             )
             self._metric.reset()
             self._metric.merge([share[0] for share in shares])
@@ -175,6 +226,7 @@ class _Tally:
             self._images = sum(share[2] for share in shares)
             self._unreadable = [path for share in shares for path in share[3]]
             self._worst = [entry for share in shares for entry in share[4]]
+            self.losses.merge([share[5] for share in shares])
         worst = sorted(self._worst, key=lambda entry: entry[:2], reverse=True)[: self._keep_worst]
         details = getattr(self._metric, "details", None)
         return EvalResult(
@@ -185,6 +237,8 @@ class _Tally:
             self._unreadable,
             [sample for _, _, sample in worst],
             details() if details else None,
+            self.losses.means(),
+            dict(self.losses.not_counted),
         )
 
 

@@ -20,6 +20,7 @@ from ocrexp.engine.state import TrainState
 from ocrexp.engine.status import RUNNING, write_status
 from ocrexp.loggers.base import RunInfo
 from ocrexp.loggers.group import LoggerGroup
+from ocrexp.report.figures import figures
 from ocrexp.types import Batch, EvalResult, ZeroEvidence
 
 logger = logging.getLogger(__name__)
@@ -47,6 +48,8 @@ class Reporter:
         self._train_main = f"train/{main_metric}"
         self._losses: dict[str, float] = {}
         self._passed_over = 0
+        self._val_loss: float | None = None  # of the last evaluation
+        self._told_of_loss = False
         self._speaks = distributed.is_main()
         self._status_failed = False
         self._console = Console(run.run_dir)
@@ -145,17 +148,27 @@ class Reporter:
         if not self._speaks:
             return
         self.say(
-            "step %d evaluation: %s (%d images in %s)%s",
-            state.step, figures(result.metrics), result.images, duration(result.seconds),
+            "step %d evaluation: %s%s (%d images in %s)%s",
+            state.step, f"loss {result.losses['loss']:.4f} " if "loss" in result.losses else "",
+            figures(result.metrics, self._main_metric), result.images, duration(result.seconds),
             "; the best so far" if is_best else "",
         )  # fmt: skip
+        self._val_loss = result.losses.get("loss", self._val_loss)
+        if result.not_in_loss and not self._told_of_loss:
+            self._told_of_loss = True
+            reasons = ", ".join(f"{reason} ({count})" for reason, count in Counter(result.not_in_loss).most_common(3))
+            self.say(
+                "val/loss: %d of %d images are not counted: %s; the metric counts all of them",
+                sum(result.not_in_loss.values()), result.images, reasons,
+            )  # fmt: skip
         if result.unreadable:
             self.say(
                 "%d evaluation images cannot be read and count as empty, such as %s",
                 len(result.unreadable), result.unreadable[0], level=logging.WARNING,
             )  # fmt: skip
         self._memory.sample()
-        self._loggers.log_metrics({f"val/{name}": value for name, value in result.metrics.items()}, state.step)
+        values = {**result.losses, **result.metrics}
+        self._loggers.log_metrics({f"val/{name}": value for name, value in values.items()}, state.step)
         self.status(RUNNING, state)
         if state.zero_evaluations == health.ZERO_EVALUATIONS:
             evidence = ZeroEvidence(result, self._losses, self._empty.share, self._passed_over)
@@ -178,6 +191,7 @@ class Reporter:
                 best_value=state.best_value,
                 best_step=state.best_step,
                 metrics=state.best_metrics,
+                **({} if self._val_loss is None else {"val_loss": self._val_loss}),
                 seconds=round(self.clock(), 1),
                 peak_memory_mb=self._memory.mb,
                 peak_gpu_memory_mb=gpu_peak_mb(),
@@ -188,8 +202,3 @@ class Reporter:
             self._status_failed = True
         else:
             self._status_failed = False
-
-
-def figures(metrics: dict[str, float]) -> str:
-    """`precision 0.8123 recall 0.7991 hmean 0.8056`; values with a "/" in their name are for the loggers alone."""
-    return " ".join(f"{name} {value:.4f}" for name, value in metrics.items() if "/" not in name)

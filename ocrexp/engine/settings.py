@@ -43,6 +43,7 @@ class TrainerSettings:
     keep_sets: int = 2
     limit_train_batches: int | None = None
     limit_val_batches: int | None = None
+    val_loss: bool = True
     nonfinite: str = "stop"
     metric_during_train: bool | int = False
     cpu_tuning: bool = True

@@ -17,8 +17,8 @@ def write_status(run_dir: Path, *, state: str, **values: Any) -> None:
     """Replace the file atomically; values that are not given stay as they were.
 
     `state` is running, done, failed or interrupted; others are `step`, `total_steps`, `epoch`, `best_metric`,
-    `best_value`, `best_step`, `metrics`, `seconds`, `peak_memory_mb`, `peak_gpu_memory_mb` and `error` (one line; it is
-    cleared unless given).
+    `best_value`, `best_step`, `metrics`, `val_loss` (of the last evaluation), `seconds`, `peak_memory_mb`,
+    `peak_gpu_memory_mb` and `error` (one line; it is cleared unless given).
     """
     content: dict[str, Any] = {**(read_status(run_dir) or {}), "error": None, **values, "state": state}
     if content["error"] is not None:

@@ -119,7 +119,7 @@ class Stepper:
         report.images += len(batch["image"])
         with self.autocast():
             outputs = self._network(tensors["image"], targets=tensors)
-        outputs = {name: _float32(value) for name, value in outputs.items()}
+        outputs = {name: to_float32(value) for name, value in outputs.items()}
         parts = self._loss(outputs, tensors)
         total = parts["loss"]
         check = FiniteCheck(total)
@@ -171,7 +171,8 @@ def to_tensors(batch: Batch) -> dict[str, Any]:
     return {name: paddle.to_tensor(value) if isinstance(value, np.ndarray) else value for name, value in batch.items()}
 
 
-def _float32(value: Any) -> Any:
+def to_float32(value: Any) -> Any:
+    """An output of half precision in float32; anything else as it is."""
     if isinstance(value, paddle.Tensor) and value.dtype in (paddle.bfloat16, paddle.float16):
         return value.astype("float32")
     return value

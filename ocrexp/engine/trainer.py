@@ -26,7 +26,7 @@ from ocrexp.engine.evaluator import EvaluationStopped, Evaluator
 from ocrexp.engine.interrupt import StopSignals
 from ocrexp.engine.interval import Interval
 from ocrexp.engine.launch import ELSEWHERE
-from ocrexp.engine.reporting import Reporter, figures, logger
+from ocrexp.engine.reporting import Reporter, logger
 from ocrexp.engine.saving import RunIdentity, Saver
 from ocrexp.engine.seed import seed_step
 from ocrexp.engine.settings import RunPlan, TrainerSettings
@@ -40,6 +40,7 @@ from ocrexp.loggers.base import RunInfo
 from ocrexp.loggers.group import LoggerGroup
 from ocrexp.optim.ema import WeightAverage
 from ocrexp.optim.schedules import Schedule
+from ocrexp.report.figures import figures
 from ocrexp.types import Batch
 
 
@@ -348,7 +349,8 @@ class Trainer:
             self.loggers.log_artifact(self._saved_best(), BEST, "model")
         self._report.say(
             "done in %s; best at step %s: %s; checkpoints, plots and logs in %s",
-            duration(self._report.clock()), state.best_step, figures(state.best_metrics), self.run_dir,
+            duration(self._report.clock()), state.best_step, figures(state.best_metrics, self.main_metric),
+            self.run_dir,
         )  # fmt: skip
 
     def _saved_best(self) -> Path:
@@ -400,7 +402,7 @@ class Trainer:
         with self._average.applied(self.model) if self._average else nullcontext():
             distributed.share_statistics(self.model)
             try:
-                result = self.evaluator.run(self.model, self._stop_evaluation, self._stepper.autocast)
+                result = self.evaluator.run(self.model, self._stop_evaluation, self._stepper.autocast, state.epoch)
             except EvaluationStopped:
                 result = None
             if result is not None:

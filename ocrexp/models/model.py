@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -13,12 +14,21 @@ from paddle.nn import functional as F
 
 from ocrexp.errors import ConfigError
 from ocrexp.models.cpu import conv as cpu
+from ocrexp.models.cpu.upsample import TwoLevels
 from ocrexp.models.layers import full_precision
 
 if TYPE_CHECKING:
     from ocrexp.models.pretrained import Coverage
 
 Array = npt.NDArray[np.float32]
+
+
+@runtime_checkable
+class CompletesOutputs(Protocol):
+    """A head that makes training's outputs from its input and evaluation's outputs, at less cost than anew."""
+
+    def completed(self, x: Any, outputs: Mapping[str, Tensor]) -> dict[str, Tensor]: ...
+
 
 PARTS = ("transform", "backbone", "neck", "head", "auxiliary")
 
@@ -71,16 +81,43 @@ class OCRModel(nn.Layer):
         self._affine_on: dict[str, tuple[Tensor, ...]] = {}
 
     def forward(self, images: Tensor, targets: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+        maps, x = self._features(images, targets)
+        extra: dict[str, Tensor] = self.auxiliary(maps) if self.auxiliary is not None and self.training else {}
+        return {**self._headed(x, targets), **extra}
+
+    def evaluated(
+        self, images: Tensor, known: Mapping[str, Tensor], targets: Mapping[str, Tensor], rows: Tensor | None
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Evaluation's outputs, as `forward(images, known)` gives them, and the outputs that the loss takes.
+
+        Both from the same features, with the model in evaluation mode: norms have their running statistics, nothing is
+        dropped. `targets` are those of the images `rows` (None: of all), and so are the outputs for the loss.
+        """
+        maps, x = self._features(images, known)
+        outputs = self._headed(x, known)
+        if rows is not None:
+            maps, x = _of_rows(maps, rows), _of_rows(x, rows)
+            known = {name: value.index_select(rows) for name, value in known.items()}
+        given = {**known, **targets}
+        if rows is None and isinstance(self.head, CompletesOutputs):
+            learnt = self.head.completed(x, outputs)
+        else:
+            with _as_in_training(self.head):
+                learnt = self._headed(x, given)
+        extra: dict[str, Tensor] = {} if self.auxiliary is None else self.auxiliary(maps)
+        return outputs, {**learnt, **extra}
+
+    def _features(self, images: Tensor, targets: Mapping[str, Tensor] | None) -> tuple[Any, Any]:
+        """What the backbone gives, and what the head takes."""
         x = self.prepare(images, None if targets is None else targets.get("valid_width"))
         if self.transform is not None:
             x = self.transform(x)
         self._check_size(x)
-        x = self.backbone(x)
-        extra: dict[str, Tensor] = self.auxiliary(x) if self.auxiliary is not None and self.training else {}
-        if self.neck is not None:
-            x = self.neck(x)
-        outputs = self.head(x, targets) if getattr(self.head, "needs_targets", False) else self.head(x)
-        return {**outputs, **extra}
+        maps = self.backbone(x)
+        return maps, maps if self.neck is None else self.neck(maps)
+
+    def _headed(self, x: Any, targets: Mapping[str, Tensor] | None) -> dict[str, Tensor]:
+        return self.head(x, targets) if getattr(self.head, "needs_targets", False) else self.head(x)
 
     @property
     def fixed_width(self) -> bool:
@@ -132,6 +169,29 @@ class OCRModel(nn.Layer):
                 constants = (value.flatten() for value in (zero, one, scale_there, shift_there))
                 return F.batch_norm(x, *constants, training=False, epsilon=0.0)
             return x * scale_there + shift_there
+
+
+@contextmanager
+def _as_in_training(head: nn.Layer) -> Iterator[None]:
+    """A head that gives what the loss takes, while the layers inside it, such as dropout, stay as they are."""
+    heads = [layer for layer in head.sublayers(include_self=True) if layer is head or hasattr(layer, "needs_targets")]
+    before = [layer.training for layer in heads]
+    for layer in heads:
+        layer.training = True
+    try:
+        yield
+    finally:
+        for layer, training in zip(heads, before, strict=True):
+            layer.training = training
+
+
+def _of_rows(features: Any, rows: Tensor) -> Any:
+    """Features of some images of a batch."""
+    if isinstance(features, Tensor):
+        return features.index_select(rows)
+    if isinstance(features, TwoLevels):
+        return TwoLevels(features.half.index_select(rows), features.full.index_select(rows))
+    return [_of_rows(level, rows) for level in features]
 
 
 # Weights of blue, green and red in grey (ITU-R BT.601, as OpenCV).

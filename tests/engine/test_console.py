@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ocrexp.engine.console import Console, duration
+from ocrexp.engine.console import Console, duration, fitting
 from ocrexp.logs import LogFile
 
 
@@ -60,3 +60,18 @@ def test_without_a_terminal_there_are_lines_only(
 
 def test_durations() -> None:
     assert [duration(seconds) for seconds in (4.4, 65, 3661)] == ["0:04", "1:05", "1:01:01"]
+
+
+@pytest.mark.parametrize("width", [24, 40, 60, 80, 120])
+def test_speed_and_time_left_always_fit(width: int) -> None:
+    fields = {
+        "epoch": "12.5/100", "loss": "0.5123 (shrink 0.3000 threshold 0.1000)", "hmean": "0.912", "lr": "0.001",
+        "images/s": "1234.5", "data": "12%", "eta": "10:02:03",
+    }  # fmt: skip
+    shown = fitting(fields, width)
+    assert {"images/s", "eta"} <= shown.keys()
+    assert list(shown) == [name for name in fields if name in shown]
+    text = "  ".join(f"{name} {value}" for name, value in shown.items())
+    assert len(text) <= max(width, len("images/s 1234.5  eta 10:02:03"))
+    assert ("loss" in shown) == (width >= 42)
+    assert fitting(fields, 200) == fields

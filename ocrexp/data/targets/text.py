@@ -59,8 +59,17 @@ class TextTargets:
         self._steps.update(steps)
 
     def steps(self, size: tuple[int, ...]) -> int | None:
-        """Steps of CTC for images of (height, width); None where it is not known or not asked."""
-        return self._steps.get(size) if self._given == "auto" else self._given
+        """Steps of CTC for images of (height, width); None where it is not known or not asked.
+
+        Of a width that was not told (a long image in evaluation) it is estimated, by one step too few rather than too
+        many.
+        """
+        if self._given != "auto":
+            return self._given
+        if size in self._steps or not self._steps or len(size) != 2:
+            return self._steps.get(size)
+        (_, width), steps = max(self._steps.items())
+        return max(size[1] * steps // width - 1, 1)
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
         del rng

@@ -6,7 +6,7 @@ Names and shapes of the parameters are those of PaddleOCR's `DBHead`.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import paddle
 from paddle import Tensor, nn
@@ -114,6 +114,13 @@ class DBHead(nn.Layer):
         if not self.training:
             return {"maps": self.binarize(x)}
         shrink, threshold = self._both(x) if isinstance(x, TwoLevels) else (self.binarize(x), self.thresh(x))
+        return self._all_maps(shrink, threshold)
+
+    def completed(self, x: Tensor | TwoLevels, outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The outputs of training from those of evaluation, which have the shrink map already."""
+        return self._all_maps(outputs["maps"], self.thresh(x))
+
+    def _all_maps(self, shrink: Tensor, threshold: Tensor) -> dict[str, Tensor]:
         with full_precision():
             binary = F.sigmoid(self.k * (shrink - threshold))
             return {"maps": paddle.concat([shrink, threshold, binary], axis=1)}
