@@ -6,7 +6,7 @@ import json
 import logging
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +24,22 @@ STARVING_SHARE = 0.3
 STARVING_AFTER_STEPS = 20
 ZERO_EVALUATIONS = 3
 SKIPS_IN_ROW = 10
+HUGE_LOSS = 1e7  # no loss of a training that learns; float32 itself ends at 3e38
+_GROWTH = 10.0  # of an interval's mean loss over the lowest one, to be reported
 
 
 class FiniteCheck:
-    """Whether a loss is finite, known before the weights are updated and without holding up a GPU.
+    """Whether a loss is finite and not huge, known before the weights are updated and without holding up a GPU.
 
     On a GPU the flag is copied to the host behind the forward pass and an event marks the copy; `passed`, asked after
     the backward pass has been queued, waits for that event only, while the GPU goes on with the backward pass. With
     several processes all get the same answer, so that they stop at the same step.
     """
 
-    def __init__(self, loss: paddle.Tensor) -> None:
-        flag = paddle.isfinite(loss.detach()).all().astype("int32")
+    def __init__(self, loss: paddle.Tensor, limit: bool = True) -> None:
+        value = loss.detach().astype("float32")
+        # A comparison with NaN is false.
+        flag = (value.abs() < HUGE_LOSS if limit else paddle.isfinite(value)).all().astype("int32")
         if distributed.world_size() > 1:
             paddle.distributed.all_reduce(flag, op=paddle.distributed.ReduceOp.MIN)
         self._event: Any = None
@@ -46,24 +50,70 @@ class FiniteCheck:
         self._flag = flag
 
     def passed(self) -> bool:
-        """True for a finite loss."""
+        """True for a value within the limits."""
         if self._event is not None:
             self._event.synchronize()
         return bool(self._flag.numpy())
+
+
+def sums(tensors: Iterable[paddle.Tensor]) -> paddle.Tensor:
+    """One number that is finite exactly when all floats of the tensors are, unless they exceed float32 together."""
+    floats = [tensor.astype("float32") for tensor in tensors if tensor.is_floating_point()]
+    return paddle.add_n([tensor.sum() for tensor in floats])
+
+
+def weights_line(which: str | None, step: int, lr: float, run_dir: Path) -> str:
+    """Which weights are not finite since when, and what to do; None: those of another process."""
+    which = which or "the weights of another process are not finite"
+    latest = run_dir / "checkpoints" / "latest.pdparams"
+    earlier = f", with model.pretrained={latest} if its weights are worth keeping" if latest.exists() else ""
+    return (
+        f"the training has diverged: {which} after step {step} with lr {lr:g}, so that nothing can be saved; start "
+        f"a new run with a lower optim.lr, a warm-up (optim.schedule.warmup_steps) or optim.clip_norm=5{earlier}"
+    )
+
+
+class LossWatch:
+    """Reports a loss that grows, once for each time that it has come down again."""
+
+    def __init__(self) -> None:
+        self._first: float | None = None
+        self._lowest = math.inf
+        self._told = False
+
+    def add(self, loss: float, step: int, lr: float) -> None:
+        """Look at an interval's mean loss."""
+        if self._first is None:
+            self._first = loss
+        grown = loss > _GROWTH * self._lowest and loss > 2 * self._first
+        if grown and not self._told:
+            logger.warning(
+                "the loss has grown from %.4g to %.4g at step %d with lr %g: the training may be diverging; "
+                "try a lower optim.lr, a warm-up (optim.schedule.warmup_steps) or optim.clip_norm=5",
+                self._lowest, loss, step, lr,
+            )  # fmt: skip
+        self._told = grown
+        self._lowest = min(self._lowest, loss)
 
 
 def nonfinite_line(parts: Mapping[str, Any], batch: Batch, step: int, lr: float, name: Callable[[int], str]) -> str:
     """Step, images, loss parts and rate of a loss that is not finite, and what to try."""
     values = {part: _number(value) for part, value in parts.items()}
     bad = [f"{part}={value}" for part, value in values.items() if not math.isfinite(value) and part != "loss"]
+    total = values.get("loss", math.nan)
+    what = f"has grown to {total:.3g}" if math.isfinite(total) else "is not finite"
     paths = sample_names(batch, name)
     shown = ", ".join(paths[:3]) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
     return (
-        f"the loss is not finite at step {step + 1}: {', '.join(bad) or 'loss=' + str(values.get('loss'))}"
+        f"the loss {what} at step {step + 1}: {', '.join(bad) or 'loss=' + str(values.get('loss'))}"
         f" with lr {lr:g} on {shown or 'images without names'}"
     )
 
 
+DIVERGED = (
+    "the training has diverged; start a new run with a lower optim.lr, a warm-up (optim.schedule.warmup_steps) or "
+    "optim.clip_norm=5, and look at these images' labels"
+)
 WHAT_TO_TRY = (
     "the weights are still those from before; try a lower optim.lr, a warm-up (optim.schedule.warmup_steps), "
     "optim.clip_norm=5, or trainer.amp_dtype=bfloat16 where float16 overflowed, and look at these images' labels"

@@ -55,6 +55,7 @@ class Reporter:
         self._console = Console(run.run_dir)
         self._memory = PeakMemory()
         self._watch = health.LoaderWatch(workers)
+        self._loss_watch = health.LossWatch()
         self._empty = health.EmptyTargets(learnable)
 
     def start(self, state: TrainState, logger_states: dict[str, Any] | None) -> None:
@@ -103,6 +104,8 @@ class Reporter:
         self._memory.sample()
         self._watch.add(interval.steps, interval.waited, interval.seconds)
         values = self._losses = interval.losses()
+        if self._speaks:
+            self._loss_watch.add(values["train/loss"], state.step, lr)
         seconds = max(interval.seconds, 1e-9)
         rate = interval.images * distributed.world_size() / seconds
         share = interval.waited / seconds

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -14,11 +15,13 @@ import paddle
 
 from ocrexp.engine import distributed
 from ocrexp.engine.buffers import moving_tensors
-from ocrexp.engine.health import FiniteCheck
+from ocrexp.engine.health import FiniteCheck, sums
 from ocrexp.engine.settings import TrainerSettings
 from ocrexp.types import Batch
 
 logger = logging.getLogger(__name__)
+
+_NEXT_TO_INFINITE = 1e30  # many such values overflow float32 together
 
 Loss = Callable[[dict[str, paddle.Tensor], dict[str, Any]], dict[str, paddle.Tensor]]
 
@@ -35,7 +38,7 @@ class StepReport:
 
 
 class NonFiniteLoss(Exception):
-    """The loss of a batch is not finite; the weights have not been touched."""
+    """The loss of a batch is not finite, or huge; the weights have not been touched."""
 
     def __init__(self, batch: Batch, parts: Mapping[str, Any], report: StepReport) -> None:
         super().__init__("non-finite loss")
@@ -74,6 +77,8 @@ class Stepper:
         self.observe: Callable[[dict[str, paddle.Tensor], Batch], None] | None = None
         self._parameters = [parameter for parameter in model.parameters() if not parameter.stop_gradient]
         # Batch norms move their running statistics in the forward pass, before it is known whether the loss is finite.
+        self._model = model
+        self._weights_check: FiniteCheck | None = None
         self._moving = [(tensor, tensor.clone()) for tensor in moving_tensors(model)]
 
     def run(self, batches: Iterator[Batch], planned: int, lr: float, stop: Callable[[], bool]) -> StepReport:
@@ -111,8 +116,33 @@ class Stepper:
             self._scale_gradients(planned / used)
         report.parts = {name: value / used for name, value in report.parts.items()}
         self._update()
+        self._watch_weights()
         report.updated = True
         return report
+
+    @paddle.no_grad()
+    def _watch_weights(self) -> None:
+        moving = [tensor for tensor, _ in self._moving]
+        self._weights_check = FiniteCheck(sums([*self._parameters, *moving]), limit=False)
+
+    def weights_are_finite(self) -> bool:
+        """Whether the last update has left finite weights and statistics, in all processes alike.
+
+        A GPU is waited for: ask where that has happened anyway, or a step later.
+        """
+        check, self._weights_check = self._weights_check, None
+        return check is None or check.passed()
+
+    def nonfinite_weight(self) -> str | None:
+        """Which parameter or buffer of this process is not finite, or next to it; None if there is none."""
+        for name, tensor in self._model.state_dict().items():
+            if tensor.is_floating_point() and tensor.size:
+                greatest = float(tensor.astype("float32").abs().max())
+                if not math.isfinite(greatest):
+                    return f"{name} is not finite"
+                if greatest > _NEXT_TO_INFINITE:
+                    return f"{name} has grown to {greatest:.2g}"
+        return None
 
     def _forward_backward(self, batch: Batch, share: float, report: StepReport) -> dict[str, paddle.Tensor]:
         tensors = to_tensors(batch)

@@ -298,6 +298,7 @@ class Trainer:
     def _step(self, batches: Iterator[Batch], planned: int) -> StepReport:
         """One step, counted, timed, averaged; a loss that is not finite stops the run or is passed over."""
         began, waited = time.perf_counter(), self.train_loader.wait_seconds
+        self._check_weights()
         seed_step(self._seed, self.state.step, distributed.rank())
         lr = self._schedule(self.state.step)
         if (measured := self._train_metric) and distributed.is_main():
@@ -310,10 +311,18 @@ class Trainer:
             self.state.step += 1
             self.state.skipped_in_row = 0
             self._latest_is_fresh = False
+            if not paddle.device.get_device().startswith("gpu"):  # a GPU is asked a step later, to keep it busy
+                self._check_weights()
             if self._average:
                 self._average.update(self.model, self.state.step, self._stepper.masters)
         self._interval.add(report, self.train_loader.wait_seconds - waited, time.perf_counter() - began)
         return report
+
+    def _check_weights(self) -> None:
+        """Raises TrainingError where the last update has left weights that are not finite."""
+        if not self._stepper.weights_are_finite():
+            name = self._stepper.nonfinite_weight()
+            raise TrainingError(health.weights_line(name, self.step, self._last_lr(), self.run_dir))
 
     def _watched(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         """The batches as they come; one in each logging interval is looked at for empty targets."""
@@ -358,6 +367,8 @@ class Trainer:
         state, folder = self.state, self.store.folder
         found = self.store.load(BEST)
         if found is None or self._unsaved_best or found.step != state.best_step:
+            if (which := self._stepper.nonfinite_weight()) is not None:
+                raise TrainingError(health.weights_line(which, self.step, self._last_lr(), self.run_dir))
             there = "there are none" if found is None else f"there are those of step {found.step}"
             raise CheckpointError(
                 f"{folder}: the best weights, of step {state.best_step}, are missing ({there}); "
@@ -398,6 +409,7 @@ class Trainer:
 
     def _evaluate(self) -> None:
         """Evaluate the weights (their average where there is one) and keep them if they are the best."""
+        self._check_weights()
         state = self.state
         with self._average.applied(self.model) if self._average else nullcontext():
             distributed.share_statistics(self.model)
@@ -451,6 +463,7 @@ class Trainer:
 
     def _save(self, name: str, final: bool = False) -> bool:
         """Whether it is saved. A disk that is full is told and training goes on; raises CheckpointError if `final`."""
+        self._check_weights()
         self.state.seconds = self._report.clock()
         try:
             saved = self._saver.save(name, self.state)
@@ -471,18 +484,22 @@ class Trainer:
         raise _Interrupted
 
     def _pass_over(self, problem: NonFiniteLoss, planned: int, lr: float, batches: Iterator[Batch]) -> StepReport:
-        """Save the batch of a loss that is not finite; stop the run, or leave the step out if so asked.
+        """Save the batch of a loss that is not finite or huge; stop the run, or leave the step out if so asked.
 
-        The weights are those from before, and are saved. Raises TrainingError.
+        The weights are those from before; they are saved unless the loss says that they are worth nothing. Raises
+        TrainingError.
         """
-        if np.isfinite(float(problem.parts["loss"].astype("float32"))):
+        total = float(problem.parts["loss"].astype("float32"))
+        diverged = bool(np.isfinite(total)) and abs(total) >= health.HUGE_LOSS
+        if abs(total) < health.HUGE_LOSS:
             line, advice = f"{ELSEWHERE}'s loss is not finite at step {self.step + 1}", ""
         else:
             suffix = f"_rank{distributed.rank()}" if distributed.rank() else ""
             path = self.run_dir / f"nonfinite_batch{suffix}.npz"
             health.save_batch(problem.batch, problem.parts, path, self._sample_name)
             line = health.nonfinite_line(problem.parts, problem.batch, self.step, lr, self._sample_name)
-            line, advice = f"{line} (batch saved as {path})", f"; {health.WHAT_TO_TRY}"
+            line = f"{line} (batch saved as {path})"
+            advice = f"; {health.DIVERGED if diverged else health.WHAT_TO_TRY}"
         self.state.skipped_in_row += 1
         if self.settings.nonfinite == "skip" and self.state.skipped_in_row < health.SKIPS_IN_ROW:
             logger.warning("%s; this step is passed over", line)
@@ -492,7 +509,8 @@ class Trainer:
                 next(batches)
                 report.batches += 1
             return dataclasses.replace(report, updated=False, parts={})
-        self._save_latest()
+        if not diverged:
+            self._save_latest()
         raise TrainingError(line + advice)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ocrexp.engine.health import EmptyTargets, LoaderWatch, out_of_memory, out_of_memory_error
+from ocrexp.engine.health import EmptyTargets, LoaderWatch, LossWatch, out_of_memory, out_of_memory_error
 from ocrexp.tasks.find import find_task
 
 
@@ -58,3 +58,18 @@ def test_share_of_empty_targets() -> None:
     texts = EmptyTargets(find_task("rec").learnable)
     texts.add({"length": np.array([0, 3, 2, 1])})
     assert texts.share == 0.25
+
+
+def test_a_loss_that_grows_is_reported_once(caplog: pytest.LogCaptureFixture) -> None:
+    watch = LossWatch()
+    for step, loss in enumerate((46.0, 30.0, 46.0, 80.0)):
+        watch.add(loss, step, 0.1)
+    assert not caplog.text
+    for step, loss in enumerate((1706.0, 2000.0), 50):
+        watch.add(loss, step, 0.1)
+    assert caplog.text.count("the loss has grown from 30 to 1706 at step 50 with lr 0.1") == 1
+    assert len(caplog.records) == 1
+    early = LossWatch()
+    for loss in (5.0, 0.001, 0.5):  # a small loss that jitters
+        early.add(loss, 1, 0.1)
+    assert len(caplog.records) == 1

@@ -322,6 +322,32 @@ def test_a_loss_that_is_not_finite_stops_before_the_update(tmp_path: Path) -> No
     assert (status["state"], status["error"], status["step"]) == ("failed", message, 7)
 
 
+def test_weights_that_become_infinite_stop_the_run_at_that_step(tmp_path: Path) -> None:
+    trainer = make_trainer(tmp_path, save_every_steps=1)
+    calm = trainer._schedule
+    trainer._schedule = lambda step: 1e38 if step == 4 else calm(step)
+    with pytest.raises(TrainingError) as caught:
+        trainer.fit()
+    message = str(caught.value)
+    for word in ("diverged: ", "grown to 9.1e+37", "after step 5", "lr 1e+38", "optim.lr", "latest.pdparams"):
+        assert word in message
+    assert "space" not in message
+    found = CheckpointStore(tmp_path).load("latest")
+    assert found is not None
+    assert found.step == 4
+
+
+def test_a_huge_loss_stops_the_run_and_keeps_the_earlier_checkpoint(tmp_path: Path) -> None:
+    def spoil(batch: Any, epoch: int, number: int) -> Any:
+        return {**batch, "target": batch["target"] + 1e9} if (epoch, number) == (1, 1) else batch
+
+    with pytest.raises(TrainingError, match=r"has grown to \S+e\+\d+ at step 8.*diverged.*optim\.lr"):
+        make_trainer(tmp_path, loader=FakeLoader(spoil=spoil)).fit()
+    found = CheckpointStore(tmp_path).load("latest")
+    assert found is not None
+    assert found.step == 6
+
+
 def test_skip_passes_over_the_step_and_goes_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     result = make_trainer(tmp_path, loader=FakeLoader(spoil=_poison(7)), nonfinite="skip").fit()
     assert result.state == "done"
