@@ -20,6 +20,7 @@ from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 
 from ocrexp.config.explain import did_you_mean
 from ocrexp.config.schema import schemas
+from ocrexp.config.task import check_task
 from ocrexp.errors import ConfigError
 
 RESERVED = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
@@ -48,6 +49,7 @@ def check(config: DictConfig) -> None:
         raise ConfigError(f"seed: {container['seed']!r} is no whole number")
     for path, node in _targets(container):
         _check_node(path, node)
+    check_task(container)
 
 
 def _check_closed_nodes(container: dict[Any, Any]) -> None:

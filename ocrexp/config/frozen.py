@@ -116,6 +116,11 @@ def _load(run_dir: Path, name: str | Path, trusted: Sequence[str] | str | None =
     if not run_dir.is_dir():
         raise ConfigError(f"run_dir={run_dir}: there is no such folder")
     if not path.is_file():
+        if (run_dir / "inference.yml").is_file():
+            raise ConfigError(
+                f"run_dir={run_dir} is an exported model; give the run folder that it was exported from, or read "
+                f"images with it: python -m ocrexp predict images=… {exported_task(run_dir)}={run_dir}"
+            )
         raise ConfigError(f"run_dir={run_dir} is not a run folder: it has no {name} (`python -m ocrexp` makes them)")
     try:
         content = path.read_bytes()
@@ -149,6 +154,17 @@ def _check_whole(config: Any) -> None:
         raise ValueError(f"{wrong[0]}: expected a mapping, got {config[wrong[0]]!r}"[:100])
     if type(config["overfit"]) is not bool:
         raise ValueError("is truncated in its last line, or overfit is not true or false")
+
+
+def exported_task(folder: Path) -> str:
+    """The task of an exported model: the key under which `predict` takes it."""
+    from ocrexp.deploy.description import FILE_NAME, Description
+    from ocrexp.errors import DeployError
+
+    try:
+        return Description.read(folder / FILE_NAME).task
+    except DeployError:  # its file is damaged: both keys are named
+        return "det|rec"
 
 
 def split_overrides(verb_config: Sequence[str], overrides: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ocrexp.data.label_file import LabelFile, LabelProblem
 from ocrexp.data.labels import read_label_file
+from ocrexp.data.other_task import refuse_other_task
 from ocrexp.data.source import Names, Split, SplitSource, counted
 from ocrexp.errors import DataError
 from ocrexp.types import Record
@@ -84,10 +85,12 @@ class LabelLists(SplitSource):
 class DetLists(LabelLists):
     """A data source of PaddleOCR detection lists; arguments, and what is left out, as LabelLists says."""
 
+    task = "det"
     missed = "counted as nothing found"
 
     def read(self, path: Path) -> LabelFile:
         """Regions with polygons."""
+        refuse_other_task(path, "det")
         return read_label_file(path)
 
 

@@ -43,6 +43,8 @@ class RecLmdb(SplitSource):
             entries can be used.
     """
 
+    task = "rec"
+
     def __init__(self, root: str | Path, train: Names, val: Names, ratios: Sequence[float] | None = None) -> None:
         super().__init__(root, train, val, ratios)
 

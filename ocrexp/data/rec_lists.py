@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ocrexp.data.label_file import LabelFile
 from ocrexp.data.lists import LabelLists
+from ocrexp.data.other_task import refuse_other_task
 from ocrexp.data.rec_labels import read_rec_label_file
 
 
@@ -15,8 +16,10 @@ class RecLists(LabelLists):
     A line with several images of one text makes as many records.
     """
 
+    task = "rec"
     missed = "counted as nothing read"
 
     def read(self, path: Path) -> LabelFile:
         """One text a line."""
+        refuse_other_task(path, "rec")
         return read_rec_label_file(path)

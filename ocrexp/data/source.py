@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from ocrexp.data.label_file import LabelProblem
 from ocrexp.errors import ConfigError
@@ -25,7 +26,13 @@ class Split:
     problems: list[LabelProblem] = field(default_factory=list)
 
 
-class SplitSource(ABC):
+class OfTask:
+    """What states the task of its data, `det` or `rec`; None: any."""
+
+    task: ClassVar[str | None] = None
+
+
+class SplitSource(OfTask, ABC):
     """A DataSource of two splits, each of one part or several (lists, databases); read when first asked for.
 
     Args:

@@ -18,7 +18,7 @@ import cv2
 
 from ocrexp.config.check import fits
 from ocrexp.deploy.backends.base import chosen, one_line
-from ocrexp.deploy.folder import ModelFolder
+from ocrexp.deploy.folder import TASK_NAMES, ModelFolder
 from ocrexp.deploy.order import reading_order
 from ocrexp.deploy.outputs import Reading
 from ocrexp.environment import available_cores
@@ -119,12 +119,10 @@ class RuntimeSettings:
             raise ConfigError(f"threads={self.threads}: give a number from 1 on, or null")
         if self.max_pixels < 1:
             raise ConfigError(f"max_pixels: expected 1 or more, got {self.max_pixels}")
-        return dataclasses.replace(
-            self,
-            det=model_folder("det", self.det),
-            rec=model_folder("rec", self.rec),
-            cls=model_folder("cls", self.cls),
-        )
+        folders = {key: model_folder(key, getattr(self, key)) for key in ("det", "rec", "cls")}
+        for key, folder in folders.items():
+            _check_model_task(key, folder)
+        return dataclasses.replace(self, det=folders["det"], rec=folders["rec"], cls=folders["cls"])
 
 
 def model_folder(key: str, value: str | None) -> str | None:
@@ -139,6 +137,18 @@ def model_folder(key: str, value: str | None) -> str | None:
     if (path / "checkpoints").is_dir():
         raise ConfigError(f"{key}={value}: this run is not exported yet: python -m ocrexp export run_dir={value}")
     return str(path)
+
+
+def _check_model_task(key: str, folder: str | None) -> None:
+    """Raises ConfigError for an export of another task than its key says; one that says no task is left to its user."""
+    if folder is None:
+        return
+    description = ModelFolder.open(folder).description
+    if description is not None and description.task != key:
+        raise ConfigError(
+            f"{key}={folder}: the model is {TASK_NAMES[description.task]}, expected {TASK_NAMES[key]}; "
+            f"give it as {description.task}={folder}"
+        )
 
 
 Settings = TypeVar("Settings")

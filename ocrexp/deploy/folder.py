@@ -12,7 +12,7 @@ from ocrexp.errors import DeployError
 # Names without suffix, the first that is there counts; PaddleOCR 2.x takes `model` too.
 _STEMS = ("inference", "model")
 _PADDLE_SUFFIXES = (".json", ".pdmodel")
-_TASK_NAMES = {"det": "a detector", "rec": "a recogniser", "cls": "a text direction classifier"}
+TASK_NAMES = {"det": "a detector", "rec": "a recogniser", "cls": "a text direction classifier"}
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class ModelFolder:
             return Description.default(task)
         if self.description.task != task:
             raise DeployError(
-                f"{self.path}: the model is {_TASK_NAMES[self.description.task]}, {_TASK_NAMES[task]} was expected; "
+                f"{self.path}: the model is {TASK_NAMES[self.description.task]}, {TASK_NAMES[task]} was expected; "
                 "give the other folder"
             )
         return self.description

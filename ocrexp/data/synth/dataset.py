@@ -17,6 +17,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
+from ocrexp.data.source import OfTask
 from ocrexp.data.synth import backgrounds, cache
 from ocrexp.data.synth.canvas import ILLEGIBLE, PageSettings
 from ocrexp.data.synth.checks import existing_folder, require, size_range, weights_of
@@ -49,7 +50,7 @@ class Writes(Protocol):
     def write(self, folder: Path) -> None: ...
 
 
-class SynthDet:
+class SynthDet(OfTask):
     """A drawn detection dataset (DataSource). Nothing is drawn before records are asked for.
 
     Validation pages share no word, number or price with training pages and come from another seed.
@@ -82,6 +83,8 @@ class SynthDet:
         ConfigError: a value cannot be used.
         DataError: (later) a folder or file is missing, or the cache cannot be written.
     """
+
+    task = "det"
 
     def __init__(
         self,

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from ocrexp.data.source import OfTask
 from ocrexp.data.synth import cache
 from ocrexp.data.synth.checks import existing_folder, require, size_range, weights_of
 from ocrexp.data.synth.fonts import FontSet
@@ -31,7 +32,7 @@ from ocrexp.types import Record
 GENERATOR_VERSION = 2
 
 
-class SynthRec:
+class SynthRec(OfTask):
     """A drawn recognition dataset (DataSource). Nothing is drawn before records are asked for.
 
     Validation images share no word, number or random string with training images.
@@ -80,6 +81,8 @@ class SynthRec:
         ConfigError: a value cannot be used.
         DataError: (later) a folder or file is missing, or the cache cannot be written.
     """
+
+    task = "rec"
 
     def __init__(
         self,

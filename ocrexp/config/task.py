@@ -1,0 +1,78 @@
+"""Model and data are of one task: the data's task chooses the model where none is named, and others do not mix."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from ocrexp.config.explain import key_of
+from ocrexp.config.paths import shipped_conf, user_conf
+from ocrexp.errors import ConfigError
+
+MODELS = {"det": "db_mbv3", "rec": "crnn_mbv3"}  # a task's default model
+LISTS = {"det": "det_list", "rec": "rec_list"}
+_NAMES = {"det": "detection", "rec": "recognition"}
+_CHOOSE_A_MODEL = ("model", "experiment", "task")
+
+
+def with_default_model(overrides: Sequence[str]) -> list[str]:
+    """The overrides with the default model of the task of `dataset=…` in front, where they choose no model.
+
+    `dataset=rec_list` alone then trains a recognizer. The default configuration's own task needs no addition.
+    """
+    keys = {key_of(item): item for item in overrides if "=" in item and not item.startswith("-")}
+    own = user_conf()
+    if "dataset" not in keys or any(key in keys for key in _CHOOSE_A_MODEL) or (own and (own / "train.yaml").is_file()):
+        return list(overrides)
+    options = keys["dataset"].partition("=")[2].strip("'\"").split(",")
+    found = {task_of_option(option.strip()) for option in options}
+    if len(found) != 1 or (task := found.pop()) not in MODELS or task == "det":
+        return list(overrides)
+    return [f"model={MODELS[task]}", *overrides]
+
+
+def task_of_option(option: str) -> str | None:
+    """The task of an option of the group `dataset`; None where its class does not tell, or there is none."""
+    for folder in (user_conf(), shipped_conf()):
+        path = folder / "dataset" / f"{option}.yaml" if folder else None
+        if path is None or not path.is_file():
+            continue
+        try:
+            loaded = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError):  # composing names what is wrong with it
+            return None
+        return task_of_source(loaded) if isinstance(loaded, dict) else None
+    return None
+
+
+def task_of_source(node: Mapping[Any, Any]) -> str | None:
+    """The task of a dataset node by its class; None where that does not tell."""
+    from ocrexp.config.check import locate
+    from ocrexp.data.source import OfTask
+
+    if "_target_" not in node:
+        return None
+    try:
+        found = locate(str(node["_target_"]), "dataset")
+    except (ConfigError, ImportError):  # the check of all targets names it
+        return None
+    return found.task if isinstance(found, type) and issubclass(found, OfTask) else None
+
+
+def check_task(config: Mapping[Any, Any]) -> None:
+    """Raises ConfigError where the data is of another task than the model."""
+    task, dataset = config.get("task"), config.get("dataset")
+    if not isinstance(dataset, dict) or task not in MODELS:
+        return
+    of_data = task_of_source(dataset)
+    if of_data is None or of_data == task or of_data not in MODELS:
+        return
+    model = config.get("model")
+    named = model.get("name") if isinstance(model, dict) else None
+    name = str(dataset["_target_"]).rpartition(".")[2]
+    raise ConfigError(
+        f"dataset: {name} is for {_NAMES[of_data]}, but the model ({named or task}) is for {_NAMES[task]}; use "
+        f"dataset={LISTS[task]} (or another for {_NAMES[task]}), or model={MODELS[of_data]}"
+    )

@@ -1,0 +1,135 @@
+"""Model, data and exported models are of one task, or one line says so."""
+
+import json
+import shlex
+
+import pytest
+
+from ocrexp.__main__ import main
+from ocrexp.config.check import check
+from ocrexp.config.compose import compose
+from ocrexp.config.task import with_default_model
+from ocrexp.data.lists import DetLists
+from ocrexp.data.rec_lists import RecLists
+from ocrexp.deploy.description import Description
+from ocrexp.errors import ConfigError
+
+REGIONS = json.dumps([{"transcription": "WORD", "points": [[0, 0], [9, 0], [9, 9], [0, 9]]}])
+
+
+@pytest.mark.parametrize(
+    ("choices", "right"),
+    [
+        (["model=crnn_mbv3", "dataset=det_list", "dataset.root=x"], ("dataset=rec_list", "model=db_mbv3")),
+        (["model=db_mbv3", "dataset=rec_list", "dataset.root=x"], ("dataset=det_list", "model=crnn_mbv3")),
+        (["model=svtr_tiny", "dataset=icdar2015"], ("dataset=rec_list", "model=db_mbv3")),
+        (["dataset=rec_lmdb", "dataset.root=x"], ("dataset=det_list", "model=crnn_mbv3")),
+        (["model=db_r18", "dataset=synth_rec"], ("dataset=det_list", "model=crnn_mbv3")),
+    ],
+)
+def test_a_model_of_one_task_with_data_of_another_is_refused(choices, right):
+    with pytest.raises(ConfigError) as caught:
+        check(compose("train", choices))
+    assert str(caught.value).startswith("dataset: ") and all(word in str(caught.value) for word in right)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "added"),
+    [
+        (["dataset=rec_list", "dataset.root=x"], True),
+        (["-m", "dataset=rec_list,rec_lmdb"], True),
+        (["dataset=synth_rec"], True),
+        (["dataset=det_list"], False),
+        (["dataset=rec_list,det_list", "-m"], False),
+        (["dataset=rec_list", "model=svtr_tiny"], False),
+        (["dataset=rec_list", "experiment=quickstart_rec"], False),
+        (["dataset=nothing"], False),
+        (["optim.lr=1"], False),
+    ],
+)
+def test_the_data_chooses_the_model_where_none_is_named(overrides, added):
+    assert with_default_model(overrides) == (["model=crnn_mbv3", *overrides] if added else overrides)
+
+
+def test_the_users_own_data_set_chooses_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    own = tmp_path / "conf/dataset/mine.yaml"
+    own.parent.mkdir(parents=True)
+    own.write_text("_target_: ocrexp.data.rec_lists.RecLists\nroot: x\ntrain_labels: a\nval_labels: b\n")
+    assert with_default_model(["dataset=mine"])[0] == "model=crnn_mbv3"
+    check(compose("train", with_default_model(["dataset=mine"])))
+
+
+@pytest.mark.parametrize("label", [REGIONS, "1,2,3,4,5,6,7,8,word", f" {REGIONS} "])
+def test_a_detection_list_is_not_read_as_texts(tmp_path, label):
+    (tmp_path / "list.txt").write_text(f"a.png\t{label}\nb.png\t{label}\n", encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        RecLists(tmp_path, "list.txt", "list.txt").train_records()
+    assert str(tmp_path / "list.txt") in str(caught.value) and "dataset=det_list" in str(caught.value)
+
+
+@pytest.mark.parametrize("label", ["word", "1,234.50", "two words", "Größe 4"])
+def test_a_recognition_list_is_not_read_as_regions(tmp_path, label):
+    (tmp_path / "list.txt").write_text(f"a.png\t{label}\nb.png\t{label}\n" * 9000, encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        DetLists(tmp_path, "list.txt", "list.txt").train_records()
+    assert str(tmp_path / "list.txt") in str(caught.value) and "dataset=rec_list" in str(caught.value)
+
+
+def test_texts_that_look_a_little_like_regions_are_texts(tmp_path, draw_words):
+    root = draw_words(tmp_path / "words", ["points", "[A]"])
+    assert {record.texts[0] for record in RecLists(root, "train_list.txt", "val_list.txt").train_records()} == {
+        "points", "[A]",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "task"),
+    [([], "det"), (["dataset=synth_rec", "dataset.characters='АБВ'", "dataset.scripts=[cyrillic]"], "rec")],
+)
+def test_what_synth_prints_is_a_command_that_composes_and_reads_its_lists(
+    tmp_path, monkeypatch, capsys, arguments, task
+):
+    from ocrexp.config.build import build_charset, build_source
+
+    monkeypatch.chdir(tmp_path)
+    out = "it's my, folder"
+    sizes = ["dataset.train_pages=1", "dataset.val_pages=1", "dataset.size=128"]
+    if task == "rec":
+        sizes = ["dataset.train_words=4", "dataset.val_words=2"]
+    assert main(["synth", *arguments, *sizes, f'out="{out}"', "dataset.workers=1"]) == 0
+    printed = capsys.readouterr().out.splitlines()[-1]
+    command = shlex.split(printed.partition("(train: ")[2].removesuffix(")"))
+    assert command[:3] == ["python", "-m", "ocrexp"]
+    config = compose("train", command[3:])
+    assert (config.task, config.dataset.root) == (task, out)
+    check(config)
+    source = build_source(config)
+    assert source.train_records() and source.val_records()
+    if task == "rec":
+        assert build_charset(config, source) is not None
+
+
+@pytest.mark.parametrize(("key", "task"), [("det", "rec"), ("rec", "det"), ("cls", "det"), ("det", "cls")])
+def test_an_export_of_another_task_is_named_with_its_own_key(tmp_path, monkeypatch, capsys, key, task):
+    monkeypatch.chdir(tmp_path)
+    for name in {key, task, "rec"}:
+        folder = tmp_path / f"as_{name}"
+        folder.mkdir()
+        (folder / "inference.onnx").write_bytes(b"x")
+        Description.default(task if name == key else name).write(folder / "inference.yml")
+    (tmp_path / "page.png").write_bytes(b"x")
+    others = ["rec=as_rec"] if key != "rec" else []
+    assert main(["predict", "images=page.png", f"{key}=as_{key}", *others]) == 2
+    error = capsys.readouterr().err
+    assert f"{key}=as_{key}" in error and f"{task}=as_{key}" in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("verb", ["eval", "export", "resume"])
+def test_an_export_is_not_taken_for_a_run(tmp_path, monkeypatch, capsys, verb):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model").mkdir()
+    Description.default("rec").write(tmp_path / "model/inference.yml")
+    assert main([verb, "run_dir=model"]) == 2
+    error = capsys.readouterr().err
+    assert "run_dir=model" in error and "rec=model" in error and error.count("\n") == 1
