@@ -26,8 +26,15 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from ocrexp.weights.reader import read_optimizer, read_parameters  # noqa: E402 - of this checkout
+
 MARK = "OCREXP_FAULT_STORM"  # in the environment of everything that a command starts
 TINY = [
     "model=db_mbv3", "model.backbone.scale=0.35", "model.neck.out_channels=16", "dataset=det_list",
@@ -168,9 +175,21 @@ def digest_of_run(run_dir: Path) -> str:
     header, *rows = (run_dir / "metrics.csv").read_text().splitlines()
     column = header.split(",").index("train/loss")
     losses = ",".join(row.split(",")[column] for row in rows)
-    checkpoints = run_dir / "checkpoints"
-    files = [checkpoints / f"{name}.pdparams" for name in ("latest", "best_accuracy")]
-    return digest([*files, checkpoints / "latest.pdopt"]) + hashlib.sha256(losses.encode()).hexdigest()[:8]
+    whole = hashlib.sha256(losses.encode())
+    for name in ("latest", "best_accuracy"):
+        _add(whole, read_parameters(run_dir / "checkpoints" / f"{name}.pdparams"))
+    _add(whole, read_optimizer(run_dir / "checkpoints" / "latest.pdopt"))
+    return whole.hexdigest()[:16]
+
+
+def _add(whole: hashlib._Hash, values: dict[str, Any]) -> None:
+    """Names and arrays; the files' bytes also tell in which order they were written."""
+    for name in sorted(values):
+        whole.update(name.encode())
+        if isinstance(values[name], dict):
+            _add(whole, values[name])
+        else:
+            whole.update(np.ascontiguousarray(values[name]).tobytes())
 
 
 def start(arguments: list[str], folder: Path) -> subprocess.Popen[bytes]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 import os
 from pathlib import Path
 
 from ocrexp.files import write_bytes
 from ocrexp.loggers.base import BaseLogger, RunInfo
+
+log = logging.getLogger(__name__)
 
 STEP = "step"
 Row = dict[str, str]  # column → value as written
@@ -20,7 +23,8 @@ class CSVLogger(BaseLogger):
     Values logged at the same step share one row (training and evaluation, say). A row is on disk after each call; a
     new column rewrites the file through a temporary one, so that a reader never sees half of it. A resumed run cuts
     the rows after its `resume_step`, and any step that goes back cuts those from there on: these steps are made, and
-    written, once more. Lines that a kill has cut short are dropped.
+    written, once more. Lines that a kill has cut short are dropped. Rows that a full disk does not take are kept and
+    written when it does.
     """
 
     def __init__(self, filename: str = "metrics.csv") -> None:
@@ -28,6 +32,9 @@ class CSVLogger(BaseLogger):
         self._path: Path | None = None
         self._columns = [STEP]
         self._last_row: Row | None = None
+        self._waiting: list[tuple[dict[str, float], int]] = []  # what a full disk did not take
+        self._damaged = False
+        self._told = False
         self._last_row_start = 0  # byte offset, to write the last row again when more values of its step come
 
     def start(self, run: RunInfo) -> None:
@@ -43,6 +50,27 @@ class CSVLogger(BaseLogger):
     def log_metrics(self, values: dict[str, float], step: int) -> None:
         if self._path is None:
             raise RuntimeError("CSVLogger.log_metrics before start")
+        self._waiting.append((values, step))
+        try:
+            if self._damaged:  # a row may have been cut; what is whole is read back
+                _, rows = read_rows(self._path) if self._path.exists() else ([], [])
+                self._write_all(rows)
+                self._damaged = False
+            while self._waiting:
+                self._log(*self._waiting[0])
+                del self._waiting[0]
+        except OSError as error:
+            if not self._told:
+                why = error.strerror or error
+                log.warning("%s cannot be written (%s); its rows are kept until it can", self._path, why)
+            self._damaged = self._told = True
+
+    def finish(self, state: str) -> None:  # noqa: ARG002 - the same however the run ended
+        if self._waiting:
+            log.warning("%s lacks the last %d rows, which could not be written", self._path, len(self._waiting))
+
+    def _log(self, values: dict[str, float], step: int) -> None:
+        assert self._path is not None
         row = {STEP: str(step), **{name: format_value(value) for name, value in values.items()}}
         last_step = -1 if self._last_row is None else int(self._last_row[STEP])
         new_columns = [name for name in values if name not in self._columns]

@@ -3,6 +3,8 @@
 import csv
 from pathlib import Path
 
+import pytest
+
 from ocrexp.loggers.base import RunInfo
 from ocrexp.loggers.csv import CSVLogger
 
@@ -79,3 +81,25 @@ def test_an_empty_file_is_started_anew(tmp_path: Path) -> None:
 def test_values_keep_the_digits_of_a_float32(tmp_path: Path) -> None:
     started(tmp_path).log_metrics({"a": 0.123456791, "b": float("nan"), "c": 3e-11}, 1)
     assert rows(tmp_path) == [{"step": "1", "a": "0.123456791", "b": "nan", "c": "3e-11"}]
+
+
+def test_rows_that_a_full_disk_does_not_take_are_written_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    logger = CSVLogger()
+    logger.start(RunInfo(name="run", run_dir=tmp_path))
+    logger.log_metrics({"loss": 1.0}, 1)
+    real = CSVLogger._lines
+
+    def cut(self: CSVLogger, rows: list[dict[str, str]]) -> bytes:
+        with (tmp_path / "metrics.csv").open("ab") as file:
+            file.write(b"2,0.")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(CSVLogger, "_lines", cut)
+    logger.log_metrics({"loss": 0.5}, 2)
+    logger.log_metrics({"loss": 0.4, "rate": 7.0}, 3)
+    monkeypatch.setattr(CSVLogger, "_lines", real)
+    logger.log_metrics({"loss": 0.3}, 4)
+    assert (tmp_path / "metrics.csv").read_text() == "step,loss,rate\n1,1,\n2,0.5,\n3,0.4,7\n4,0.3,\n"
+    assert len([message for message in caplog.messages if "cannot be written" in message]) == 1
