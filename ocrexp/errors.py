@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class OcrexpError(Exception):
@@ -49,6 +51,16 @@ def explain_os_error(error: OSError) -> str | None:
         return None
     where = f"{printable(str(error.filename))}: " if error.filename is not None else ""
     return f"{where}{error.strerror}; {advice}"
+
+
+@contextmanager
+def nothing_done() -> Iterator[None]:
+    """Within this block, which comes before the work, any error of ours ends with exit code 2: nothing was done."""
+    try:
+        yield
+    except OcrexpError as error:
+        error.exit_code = ConfigError.exit_code
+        raise
 
 
 def explain_import_error(error: ImportError) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from ocrexp.config.places import file_to_write, writable
 from ocrexp.errors import ConfigError, printable
 from ocrexp.files import shortened
 from ocrexp.logs import show_notices
+from ocrexp.report.figures import figures
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -47,23 +49,63 @@ def run(arguments: Sequence[str]) -> int:
     output = file_to_write(Path(verb.output) if verb.output else _folder(verb) / "eval.json", "output")
     folder = _folder(verb) if writable(_folder(verb)) else output.parent  # of a run that can only be read
     started = time.perf_counter()
-    result, data = evaluate(config, weights, pictures=int(verb.pictures), folder=folder)
-    print(figures_line(result.metrics))
-    write_json(
-        output,
-        {
-            "checkpoint": str(weights),
-            "metrics": result.metrics,
-            "images": result.images,
-            "unreadable": result.unreadable,
-            "data": data,
-            "overrides": changes,
-            "postprocess": OmegaConf.to_container(config.postprocess, resolve=True),
-            "seconds": round(time.perf_counter() - started, 2),
-        },
-    )
+    result, data = evaluate(config, weights, pictures=int(verb.pictures))
+    print(printable(f"evaluated {weights} on {data_name(config)}: {result.images} images"))
+    print(figures(result.metrics, str(OmegaConf.select(config, "metric.main", default="accuracy"))))
+    report = {
+        "checkpoint": str(weights),
+        "metrics": result.metrics,
+        "images": result.images,
+        "unreadable": result.unreadable,
+        "data": data,
+        "overrides": changes,
+        "postprocess": OmegaConf.to_container(config.postprocess, resolve=True),
+        "seconds": round(time.perf_counter() - started, 2),
+    }
+    if verb.output is None:
+        output = free_report(output, report)
+    write_json(output, report)
+    if verb.pictures:
+        from ocrexp.config.build import build, task_of
+
+        node = OmegaConf.select(config, "callbacks.pictures")
+        draw = build(node).draw if node else None
+        write_pictures(task_of(config), result, int(verb.pictures), folder / "plots" / output.stem, draw)
     print(f"written: {printable(str(output))}")
     return 0
+
+
+def data_name(config: DictConfig) -> str:
+    """The evaluated data as the configuration names it: folder and lists, or the class that draws it."""
+    node = config.dataset
+    kind = str(node.get("_target_", "")).rpartition(".")[2]
+    lists = node.get("val_labels", node.get("val"))
+    if lists is None:
+        return f"{node.root} ({kind})" if node.get("root") else kind
+    names = ", ".join(str(name) for name in ([lists] if isinstance(lists, str) else lists))
+    return f"{node.get('root', '.')} ({names})"
+
+
+def free_report(path: Path, report: dict[str, Any]) -> Path:
+    """Where to write: `path`, unless it holds another evaluation, then `eval_2.json`, `eval_3.json`, …
+
+    The same evaluation again (weights, data, overrides, metrics) takes its own file's place.
+    """
+    number, candidate = 1, path
+    while candidate.exists() and not _same_evaluation(candidate, report):
+        number += 1
+        candidate = path.with_name(f"{path.stem}_{number}{path.suffix}")
+    return candidate
+
+
+def _same_evaluation(path: Path, report: dict[str, Any]) -> bool:
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return False
+    same = ("checkpoint", "data", "overrides", "postprocess", "metrics", "images")
+    plain = json.loads(json.dumps(report))
+    return isinstance(found, dict) and all(found.get(key) == plain[key] for key in same)
 
 
 def frozen_or_composed(
@@ -86,12 +128,9 @@ def weights_of(verb: DictConfig) -> Path:
     return find_weights(Path(verb.run_dir) if verb.run_dir else None, str(verb.checkpoint))
 
 
-def evaluate(
-    config: DictConfig, weights: Path, *, pictures: int = 0, folder: Path | None = None
-) -> tuple[EvalResult, dict[str, str]]:
+def evaluate(config: DictConfig, weights: Path, *, pictures: int = 0) -> tuple[EvalResult, dict[str, str]]:
     """Evaluate weights with a configuration; returns the result and the data's fingerprint."""
     from ocrexp.config.build import (
-        build,
         build_eval_loader,
         build_metric,
         build_model,
@@ -125,9 +164,6 @@ def evaluate(
         result = evaluator.run(model)
     finally:
         loader.close()
-    if pictures and folder is not None:
-        node = OmegaConf.select(config, "callbacks.pictures")
-        write_pictures(task, result, pictures, folder / "plots" / "eval", build(node).draw if node else None)
     return result, source.fingerprint()
 
 
@@ -169,15 +205,6 @@ def write_pictures(task: Task, result: EvalResult, limit: int, folder: Path, dra
         write_picture(folder / f"{number:02d}_{shortened(drawn.name)}.jpg", drawn.picture)
     task.write_report(result, folder)
     log.info("pictures: %s", folder)
-
-
-def figures_line(metrics: dict[str, float]) -> str:
-    """`precision 0.8123 recall 0.7991 hmean 0.8056`; values with a "/" in their name are for eval.json alone."""
-    return " ".join(
-        f"{name} {value:.4f}" if isinstance(value, float) else f"{name} {value}"
-        for name, value in metrics.items()
-        if "/" not in name
-    )
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

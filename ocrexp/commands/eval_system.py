@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from omegaconf import OmegaConf
 
-from ocrexp.commands.eval import figures_line, write_json
+from ocrexp.commands.eval import write_json
 from ocrexp.config.build import build
 from ocrexp.config.check import check
 from ocrexp.config.compose import compose
@@ -27,10 +27,11 @@ from ocrexp.deploy.end_to_end import (
     settings_from,
 )
 from ocrexp.deploy.progress import Progress
-from ocrexp.errors import ConfigError, DataError, OcrexpError, printable
+from ocrexp.errors import ConfigError, DataError, OcrexpError, nothing_done, printable
 from ocrexp.files import shortened
 from ocrexp.logs import show_notices
 from ocrexp.metrics.system import SystemMetric, SystemPrediction
+from ocrexp.report.figures import figures as in_one_line
 from ocrexp.types import DetReference, Record, UnusableSample
 
 if TYPE_CHECKING:
@@ -63,28 +64,29 @@ class Read:
 def run(arguments: Sequence[str]) -> int:
     """Read all images, print one line of figures, write `eval_system.json` and the worst pictures; returns 0."""
     show_notices()
-    refuse_paddleocr_names(arguments)
-    config = compose("eval-system", quoted(arguments, _TYPED_AS_THEY_ARE))
-    models = settings_from(config, RuntimeSettings).checked()
-    if models.det is None or models.rec is None:
-        raise ConfigError("eval-system needs both models: det=DIR rec=DIR (ocrexp eval measures one)")
-    if OmegaConf.is_missing(config.dataset, "root"):
-        raise ConfigError("eval-system needs labelled images: dataset.root=DIR, the list is dataset.val_labels=…")
-    check(config)
-    limit_pixels(models.max_pixels)
-    settings = settings_from(config, EvalSystemSettings)
-    if settings.pictures < 0 or (settings.limit is not None and settings.limit < 1):
-        raise ConfigError(f"pictures={settings.pictures}, limit={settings.limit}: at least 0 and 1, or limit=null")
-    folder = _folder(settings)
+    with nothing_done():
+        refuse_paddleocr_names(arguments)
+        config = compose("eval-system", quoted(arguments, _TYPED_AS_THEY_ARE))
+        models = settings_from(config, RuntimeSettings).checked()
+        if models.det is None or models.rec is None:
+            raise ConfigError("eval-system needs both models: det=DIR rec=DIR (ocrexp eval measures one)")
+        if OmegaConf.is_missing(config.dataset, "root"):
+            raise ConfigError("eval-system needs labelled images: dataset.root=DIR, the list is dataset.val_labels=…")
+        check(config)
+        limit_pixels(models.max_pixels)
+        settings = settings_from(config, EvalSystemSettings)
+        if settings.pictures < 0 or (settings.limit is not None and settings.limit < 1):
+            raise ConfigError(f"pictures={settings.pictures}, limit={settings.limit}: at least 0 and 1, or limit=null")
+        folder = _folder(settings)
 
-    metric = build(config.metric)
-    source = build_validation(config.dataset)
-    records = source.val_records()[: settings.limit]
-    for line in source.report():
-        if line.startswith("val: "):
-            print(f"ocrexp: {printable(line)}", file=sys.stderr)
-    if not any(record.polygons for record in records):
-        raise DataError("no labelled region in these images: eval-system needs detection lists with texts")
+        metric = build(config.metric)
+        source = build_validation(config.dataset)
+        records = source.val_records()[: settings.limit]
+        for line in source.report():
+            if line.startswith("val: "):
+                print(f"ocrexp: {printable(line)}", file=sys.stderr)
+        if not any(record.polygons for record in records):
+            raise DataError("no labelled region in these images: eval-system needs detection lists with texts")
     started = time.perf_counter()
     results = _read_all(records, models)
     seconds = time.perf_counter() - started
@@ -93,7 +95,7 @@ def run(arguments: Sequence[str]) -> int:
     for read in results:
         metric.update([read.prediction], [reference_of(read.record)])
     figures = metric.compute()
-    print(figures_line(figures))
+    print(in_one_line(figures))
     unreadable = [f"{read.record.image_path}: {read.problem}" for read in results if read.problem]
     content = {
         "metrics": figures,

@@ -29,7 +29,7 @@ from ocrexp.deploy.outputs import LABELS, Outcome, PredictionFolder, Reading, as
 from ocrexp.deploy.progress import Progress
 from ocrexp.deploy.sources import Skipped, Source, find_sources, read_source
 from ocrexp.engine.interrupt import StopSignals
-from ocrexp.errors import ConfigError, DataError, OcrexpError, printable
+from ocrexp.errors import ConfigError, DataError, OcrexpError, nothing_done, printable
 from ocrexp.logs import show_notices
 from ocrexp.types import Image, UnusableSample
 
@@ -76,27 +76,28 @@ class Tally:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Read the images; returns 0, 1 if an image could not be read, 130 or 143 if it was interrupted."""
+    """Read the images; returns 0, 1 if part of them could not be read, 2 if none could, 130 or 143 if interrupted."""
     show_notices()
     refuse_paddleocr_names(arguments)
     if not any(item.startswith("images=") for item in arguments):
         raise ConfigError("predict needs images: images=FILE, FOLDER, 'PATTERN' or -")
-    config = compose("predict", quoted(arguments, _TYPED_AS_THEY_ARE))
-    settings = settings_from(config, PredictSettings)
-    models = settings_from(config, RuntimeSettings).checked()
-    if settings.dpi < 1 or settings.picture_side < 64:
-        raise ConfigError(f"dpi={settings.dpi}, picture_side={settings.picture_side}: at least 1 and 64 pixels")
-    skipped = Skipped()
-    sources = find_sources(settings.images, settings.recursive, sys.stdin, skipped)
-    if skipped.counts:
-        print(f"ocrexp: {printable(skipped.describe())}", file=sys.stderr)
-    limit_pixels(models.max_pixels)
-    output = _output(settings)
-    if output is not None:
-        is_taken(output, settings.overwrite)  # said before the models are loaded
-    finder = FontFinder(settings.font)
-    count = models.worker_count(len(sources))
-    reader = EnginePool(models, count)
+    with nothing_done():
+        config = compose("predict", quoted(arguments, _TYPED_AS_THEY_ARE))
+        settings = settings_from(config, PredictSettings)
+        models = settings_from(config, RuntimeSettings).checked()
+        if settings.dpi < 1 or settings.picture_side < 64:
+            raise ConfigError(f"dpi={settings.dpi}, picture_side={settings.picture_side}: at least 1 and 64 pixels")
+        skipped = Skipped()
+        sources = find_sources(settings.images, settings.recursive, sys.stdin, skipped)
+        if skipped.counts:
+            print(f"ocrexp: {printable(skipped.describe())}", file=sys.stderr)
+        limit_pixels(models.max_pixels)
+        output = _output(settings)
+        if output is not None:
+            is_taken(output, settings.overwrite)  # said before the models are loaded
+        finder = FontFinder(settings.font)
+        count = models.worker_count(len(sources))
+        reader = EnginePool(models, count)
     if output is None:
         return _to_stdout(sources, Work(settings, models.rec_only, reader, finder), count)
     folder = PredictionFolder(output, sources, models.rec_only, settings.overwrite, labels=settings.labels)
@@ -245,7 +246,7 @@ def _predict(sources: list[Source], work: Work, count: int, write: Callable[[Out
         return 128 + stop.received
     if tally.broken:
         print(f"ocrexp: {tally.broken} of {tally.images} images could not be read", file=sys.stderr)
-        return 1
+        return 2 if tally.broken == tally.images else 1
     return 0
 
 

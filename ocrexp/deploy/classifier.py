@@ -15,6 +15,7 @@ from ocrexp.deploy.description import Description
 from ocrexp.deploy.folder import ModelFolder
 from ocrexp.deploy.images import MAX_PIXELS, to_bgr
 from ocrexp.deploy.normalize import Normalizer
+from ocrexp.deploy.paddle_args import takes_paddleocr_arguments
 from ocrexp.deploy.recognizer import MOST_STREAMS, as_list, batches, line_resize, line_width, prepare_lines
 from ocrexp.environment import available_cores
 from ocrexp.errors import DeployError
@@ -30,11 +31,14 @@ class TextClassifier:
     """Turns lines that stand on their heads.
 
     Args:
-        model_dir: the exported folder, or an .onnx file.
+        model_dir: the exported folder, or an .onnx file. PaddleOCR's calls work too: `cls_model_dir=DIR`, a dict
+            or a namespace of its arguments.
         backend: `onnx`, `paddle`, `auto`.
         cls_thresh: a line is turned if its score for 180° is above it.
         cls_batch_num: lines of a batch at most.
         cls_image_shape: [height, width] of the network's input; None: what the export says, or 48 × 192.
+        cls_mean: of pixels / 255 in BGR order, for models whose files do not say it.
+        cls_std: as `cls_mean`.
         device: `cpu`, `gpu:0`.
         threads: of a CPU; None: all cores that this process may use.
         precision: see `open_backend`.
@@ -44,6 +48,7 @@ class TextClassifier:
     Raises DeployError: see `open_backend`.
     """
 
+    @takes_paddleocr_arguments(cls_model_dir="model_dir")
     def __init__(
         self,
         model_dir: str | Path,
@@ -52,6 +57,8 @@ class TextClassifier:
         cls_thresh: float = 0.9,
         cls_batch_num: int = BATCH,
         cls_image_shape: tuple[int, int] | None = None,
+        cls_mean: Sequence[float] | None = None,
+        cls_std: Sequence[float] | None = None,
         device: str = "cpu",
         threads: int | None = None,
         precision: str = "fp32",
@@ -65,7 +72,9 @@ class TextClassifier:
         self.description: Description = folder.describe("cls")
         self.labels = [str(label) for label in self.description.postprocess["label_list"]]
         self.resize = line_resize(self.description, cls_image_shape)
-        self.normalize = Normalizer.of(self.description)
+        self.normalize = Normalizer(
+            cls_mean or self.description.mean, cls_std or self.description.std, self.description.channels
+        )
         self.thresh = cls_thresh
         self.batch_size = cls_batch_num
         streams = min(threads or available_cores(), MOST_STREAMS)

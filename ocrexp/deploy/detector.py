@@ -16,6 +16,7 @@ from ocrexp.deploy.description import Description
 from ocrexp.deploy.folder import ModelFolder
 from ocrexp.deploy.images import MAX_PIXELS, to_bgr
 from ocrexp.deploy.normalize import Normalizer
+from ocrexp.deploy.paddle_args import takes_paddleocr_arguments
 from ocrexp.errors import ConfigError, DeployError
 from ocrexp.postprocess.db import DBPostProcess
 from ocrexp.types import DetPrediction, Image, Polygon, Sample
@@ -32,7 +33,8 @@ class TextDetector:
     """An exported detector. Arguments that are None are what the export's own file says.
 
     Args:
-        model_dir: the exported folder, or an .onnx file.
+        model_dir: the exported folder, or an .onnx file. PaddleOCR's calls work too: `det_model_dir=DIR`, a dict
+            or a namespace of its arguments.
         backend: `onnx`, `paddle`, `auto`.
         det_limit_side_len: a bound of the sides in pixels, see `det_limit_type`; in place of a fixed size, too.
         det_limit_type: `max` shrinks until the longer side has it, `min` enlarges until the shorter has it,
@@ -54,6 +56,7 @@ class TextDetector:
     Calls may come from several threads. Raises DeployError: see `open_backend`, and for values that contradict.
     """
 
+    @takes_paddleocr_arguments(det_model_dir="model_dir")
     def __init__(
         self,
         model_dir: str | Path,

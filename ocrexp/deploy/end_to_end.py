@@ -50,9 +50,10 @@ PADDLEOCR_NAMES = {
 }
 DETECTION = (
     "det_limit_side_len", "det_limit_type", "det_db_thresh", "det_db_box_thresh", "det_db_unclip_ratio",
-    "det_db_score_mode", "det_box_type", "use_dilation",
+    "det_db_score_mode", "det_box_type", "use_dilation", "det_mean", "det_std",
 )  # fmt: skip
-RECOGNITION = ("rec_batch_num", "rec_image_shape", "rec_char_dict_path", "use_space_char")
+RECOGNITION = ("rec_batch_num", "rec_image_shape", "rec_char_dict_path", "use_space_char", "rec_mean", "rec_std")
+CLASSIFICATION = ("cls_mean", "cls_std")
 RUNTIME = ("backend", "device", "threads")
 SHARES = ("drop_score", "det_db_thresh", "det_db_box_thresh", "cls_thresh")
 
@@ -78,12 +79,18 @@ class RuntimeSettings:
     det_db_score_mode: str | None
     det_box_type: str | None
     use_dilation: bool | None
+    det_mean: list[float] | None
+    det_std: list[float] | None
     rec_batch_num: int | None
     rec_image_shape: list[int] | str | None
     rec_char_dict_path: str | None
     use_space_char: bool | None
+    rec_mean: list[float] | None
+    rec_std: list[float] | None
     cls_thresh: float
     cls_batch_num: int
+    cls_mean: list[float] | None
+    cls_std: list[float] | None
     max_pixels: int
 
     @property
@@ -105,7 +112,7 @@ class RuntimeSettings:
             raise ConfigError("no model is given: det=DIR finds text, rec=DIR reads lines, both read whole pages")
         if self.cls is not None and self.rec is None:
             raise ConfigError("cls=… turns crops for a recogniser: give rec=DIR too")
-        for model, keys in (("det", DETECTION), ("rec", RECOGNITION)):
+        for model, keys in (("det", DETECTION), ("rec", RECOGNITION), ("cls", CLASSIFICATION)):
             given = [key for key in keys if getattr(self, key) is not None]
             if getattr(self, model) is None and given:
                 raise ConfigError(f"{given[0]}={getattr(self, given[0])} is for {model}=…, which is not given")
@@ -113,6 +120,13 @@ class RuntimeSettings:
             share = getattr(self, key)
             if share is not None and not 0 <= share <= 1:
                 raise ConfigError(f"{key}={share}: give a number from 0 to 1")
+        for key in ("det_mean", "det_std", "rec_mean", "rec_std", "cls_mean", "cls_std"):
+            values = getattr(self, key)
+            if values is not None and (
+                len(values) not in (1, 3) or (key.endswith("std") and any(value <= 0 for value in values))
+            ):
+                bound = " above 0" if key.endswith("std") else ""
+                raise ConfigError(f"{key}: expected one number or three{bound}, got {list(values)}")
         if self.workers != "auto" and (not fits(self.workers, int) or int(self.workers) < 1):
             raise ConfigError(f"workers={self.workers}: give a number from 1 on, or auto")
         if self.threads is not None and self.threads < 1:
@@ -212,6 +226,7 @@ class Engine:
 
             self._system = TextSystem(
                 settings.det, settings.rec, settings.cls,
+                cls_mean=settings.cls_mean, cls_std=settings.cls_std,
                 drop_score=settings.drop_score, crop_margin=settings.crop_margin, cls_thresh=settings.cls_thresh,
                 cls_batch_num=settings.cls_batch_num, **detection, **recognition, **common,
             )  # fmt: skip
@@ -231,7 +246,12 @@ class Engine:
                 from ocrexp.deploy.classifier import TextClassifier
 
                 self._classifier = TextClassifier(
-                    settings.cls, cls_thresh=settings.cls_thresh, cls_batch_num=settings.cls_batch_num, **common
+                    settings.cls,
+                    cls_thresh=settings.cls_thresh,
+                    cls_batch_num=settings.cls_batch_num,
+                    cls_mean=settings.cls_mean,
+                    cls_std=settings.cls_std,
+                    **common,
                 )
             self._read = self._read_lines
 

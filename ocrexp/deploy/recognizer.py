@@ -17,6 +17,7 @@ from ocrexp.deploy.description import Description
 from ocrexp.deploy.folder import ModelFolder
 from ocrexp.deploy.images import MAX_PIXELS, to_bgr
 from ocrexp.deploy.normalize import Normalizer
+from ocrexp.deploy.paddle_args import takes_paddleocr_arguments
 from ocrexp.environment import available_cores
 from ocrexp.errors import ConfigError, DeployError
 from ocrexp.types import Image, RecPrediction, Sample
@@ -37,12 +38,15 @@ class TextRecognizer:
     On a CPU batches run side by side on one thread each, which takes less time than one after the other on all.
 
     Args:
-        model_dir: the exported folder, or an .onnx file.
+        model_dir: the exported folder, or an .onnx file. PaddleOCR's calls work too: `rec_model_dir=DIR`, a dict
+            or a namespace of its arguments.
         backend: `onnx`, `paddle`, `auto`.
         rec_batch_num: lines of a batch at most.
         rec_image_shape: "3, 48, 320" or [3, 48, 320]: height and least width of a line.
         rec_char_dict_path: a dictionary, for models that come without their characters.
         use_space_char: whether a blank comes after the dictionary; None: by the number of the network's classes.
+        rec_mean: of pixels / 255 in BGR order, for models whose files do not say it.
+        rec_std: as `rec_mean`.
         device: `cpu`, `gpu:0`.
         threads: of a CPU; None: all cores that this process may use.
         precision: see `open_backend`.
@@ -53,6 +57,7 @@ class TextRecognizer:
     of the network.
     """
 
+    @takes_paddleocr_arguments(rec_model_dir="model_dir")
     def __init__(
         self,
         model_dir: str | Path,
@@ -62,6 +67,8 @@ class TextRecognizer:
         rec_image_shape: str | Sequence[int] | None = None,
         rec_char_dict_path: str | Path | None = None,
         use_space_char: bool | None = None,
+        rec_mean: Sequence[float] | None = None,
+        rec_std: Sequence[float] | None = None,
         device: str = "cpu",
         threads: int | None = None,
         precision: str = "fp32",
@@ -74,7 +81,9 @@ class TextRecognizer:
         folder = ModelFolder.open(model_dir)
         self.description: Description = folder.describe("rec")
         self.resize = line_resize(self.description, _line_shape(rec_image_shape))
-        self.normalize = Normalizer.of(self.description)
+        self.normalize = Normalizer(
+            rec_mean or self.description.mean, rec_std or self.description.std, self.description.channels
+        )
         self.batch_size = rec_batch_num or BATCH
         streams = min(threads or available_cores(), MOST_STREAMS)
         self.backend = open_backend(folder, backend, device, threads, precision, tensorrt, streams, WIDTHS_KEPT)

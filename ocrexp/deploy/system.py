@@ -12,6 +12,7 @@ from ocrexp.deploy.crop import crop
 from ocrexp.deploy.detector import TextDetector
 from ocrexp.deploy.images import MAX_PIXELS, to_bgr
 from ocrexp.deploy.order import reading_order
+from ocrexp.deploy.paddle_args import takes_paddleocr_arguments
 from ocrexp.deploy.recognizer import TextRecognizer
 from ocrexp.errors import DeployError
 from ocrexp.types import Polygon
@@ -35,6 +36,7 @@ class TextSystem:
             stay. PaddleOCR has none; a detector that was trained on tight boxes is read better with some.
         cls_thresh: see TextClassifier.
         cls_batch_num: see TextClassifier.
+        cls_mean, cls_std: see TextClassifier.
         device: `cpu`, `gpu:0`.
         threads: of a CPU; None: all cores that this process may use.
         precision: see `open_backend`.
@@ -47,6 +49,7 @@ class TextSystem:
     Raises DeployError: see the parts.
     """
 
+    @takes_paddleocr_arguments(det_model_dir="det_dir", rec_model_dir="rec_dir", cls_model_dir="cls_dir")
     def __init__(
         self,
         det_dir: str | Path,
@@ -66,6 +69,10 @@ class TextSystem:
         use_dilation: bool | None = None,
         det_mean: Sequence[float] | None = None,
         det_std: Sequence[float] | None = None,
+        rec_mean: Sequence[float] | None = None,
+        rec_std: Sequence[float] | None = None,
+        cls_mean: Sequence[float] | None = None,
+        cls_std: Sequence[float] | None = None,
         rec_batch_num: int | None = None,
         rec_image_shape: str | Sequence[int] | None = None,
         rec_char_dict_path: str | Path | None = None,
@@ -105,6 +112,8 @@ class TextSystem:
         self.recognizer = TextRecognizer(
             rec_dir,
             backend,
+            rec_mean=rec_mean,
+            rec_std=rec_std,
             rec_batch_num=rec_batch_num,
             rec_image_shape=rec_image_shape,
             rec_char_dict_path=rec_char_dict_path,
@@ -122,6 +131,8 @@ class TextSystem:
                 backend,
                 cls_thresh=cls_thresh,
                 cls_batch_num=cls_batch_num,
+                cls_mean=cls_mean,
+                cls_std=cls_std,
                 device=device,
                 threads=threads,
                 precision=precision,

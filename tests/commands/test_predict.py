@@ -281,3 +281,13 @@ def test_black_and_white_pages_skipped_files_and_too_large_images_are_told(model
     assert "large.png: image of 60×50" in said
     assert "raise max_pixels to 3000" in said
     assert len(rows(tmp_path / "out")) == 6
+
+
+def test_nothing_done_is_exit_code_2(models, tmp_path, capsys):
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "a.png").write_bytes(b"no image")
+    assert main(["predict", f"images={broken}", f"output={tmp_path / 'out'}", *models]) == 2
+    assert main(["predict", f"images={tmp_path / 'absent'}", *models]) == 2
+    assert "absent" in capsys.readouterr().err
+    assert main(["predict", f"images={broken}", "det=/absent"]) == 2
