@@ -7,6 +7,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
 from ocrexp.commands.train import train_in
 from ocrexp.config.check import check
 from ocrexp.config.compose import compose, setup_hydra
@@ -23,6 +26,9 @@ FREE = (
     "trainer.val_loss",
 )  # fmt: skip
 REPLACEABLE = ("logger", "callbacks")
+# Nodes that keep the values that the run had, also those that they take from keys which may change, such as the number
+# of epochs over which a shrink ratio grows.
+PINNED = ("targets", "augment", "loss", "charset")
 REASONS = {
     "model": "the checkpoint's weights belong to the model that it was made with",
     "optim": "the optimizer's state and the schedule are those of the run",
@@ -31,6 +37,7 @@ REASONS = {
     "augment": "the rest of the run would see other samples than an uninterrupted one",
     "targets": "the rest of the run would learn other targets than an uninterrupted one",
     "dataset": "the position in the epoch belongs to the run's own lists",
+    "charset": "the rest of the run would learn other labels than an uninterrupted one",
     "loss": "best metrics and optimizer state belong to the run's own loss",
     "trainer.devices": "the position in the epoch counts the batches of all devices together",
     "trainer.accumulate": "the position in the epoch counts batches of the run's own size",
@@ -47,6 +54,7 @@ def run(arguments: Sequence[str]) -> int:
         raise ConfigError("resume needs the run to continue: run_dir=outputs/NAME/DATE_TIME")
     run_dir = Path(verb.run_dir)
     frozen = read_frozen(run_dir, trusted_of(verb, own))
+    pin(frozen)
     config = apply_overrides(frozen, changes, refuse=reason_to_refuse, replaceable=REPLACEABLE)
     prepare_process(config)
     check(config)
@@ -58,17 +66,30 @@ def run(arguments: Sequence[str]) -> int:
     return train_in(run_dir, config, resume=True)
 
 
+def pin(config: DictConfig) -> None:
+    """Replace the interpolations of the nodes that must not change by their values."""
+    for name in PINNED:
+        if isinstance(config.get(name), DictConfig):
+            try:
+                values = OmegaConf.to_container(config[name], resolve=True)
+            except OmegaConfBaseException:  # it takes a value that has to be set yet; what may be set is free
+                continue
+            OmegaConf.update(config, name, values, merge=False)
+
+
 def reason_to_refuse(key: str) -> str | None:
-    """Why a key may not change when a run goes on; None if it may."""
-    if any(key == free or key.startswith((f"{free}.", free if free.endswith("_") else f"{free}.")) for free in FREE):
-        return None
+    """Why a key may not change when a run goes on; None if it is one of those that may."""
+    dotted = key.replace("/", ".")  # `model/backbone` is an option of the node model.backbone
+    for free in FREE:
+        if dotted == free or dotted.startswith((f"{free}.", free if free.endswith("_") else f"{free}.")):
+            return None
     for prefix in sorted(REASONS, key=len, reverse=True):
-        if key == prefix or key.startswith(f"{prefix}."):
+        if dotted == prefix or dotted.startswith(f"{prefix}."):
             return f"{REASONS[prefix]}; a new run can start from its weights with model.pretrained"
-    fixed = ("trainer", "experiment", "preprocess", "postprocess", "metric", "task", "debug", "launcher")
-    if key.split(".")[0] in fixed:
-        return "it is part of what makes this run comparable with itself; start a new run to change it"
-    return None
+    return (
+        "it is part of what makes this run comparable with itself; start a new run to change it (resume takes "
+        f"{', '.join(name + ('…' if name.endswith('_') else '') for name in FREE)})"
+    )
 
 
 def _note(run_dir: Path, changes: list[str]) -> None:

@@ -199,6 +199,7 @@ def build_trainer(run_dir: Path, config: DictConfig, *, resume: bool = False) ->
         build.log.warning("%s", warning)
     job = read_job(run_dir)
     fingerprint = source.fingerprint() | ({} if charset is None else {"charset": charset.fingerprint})
+    fingerprint["labels"] = build.label_digest(config)
     trainer = Trainer(
         model=model,
         loss=loss,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
+import json
 import logging
 import re
 from collections.abc import Callable, Mapping
@@ -318,6 +320,15 @@ def zero_metric_causes(config: DictConfig, facts: RunFacts) -> Callable[[ZeroEvi
         hints.append(f"model.freeze={list(config.model.freeze)}: these parts do not learn")
     task = task_of(config)
     return lambda evidence: task.zero_causes(dataclasses.replace(evidence, hints=hints), facts)
+
+
+def label_digest(config: DictConfig) -> str:
+    """SHA-256 of all settings that change what is learned of a label: characters and what is done with unknown ones,
+    targets, and the data set's options (its lists have fingerprints of their own, its place does not matter)."""
+    nodes = {name: container(config).get(name) for name in ("task", "charset", "targets", "dataset")}
+    if isinstance(nodes["dataset"], dict):
+        nodes["dataset"] = {key: nodes["dataset"][key] for key in nodes["dataset"].keys() - {"root", "cache_dir"}}
+    return hashlib.sha256(json.dumps(nodes, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def container(config: DictConfig) -> dict[str, Any]:

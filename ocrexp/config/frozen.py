@@ -198,6 +198,8 @@ def apply_overrides(
     parsed = _parse(overrides)
     for override in sorted(parsed, key=lambda item: item.key_or_group not in known):
         key, text = override.key_or_group, override.input_line or ""
+        if refuse and key not in known and not override.is_add() and not override.is_force_add():
+            _known_or_raise(config, key)  # a misspelt key is told as such
         reason = refuse(key) if refuse else None
         if reason:
             raise ConfigError(f"{key} may not change here: {reason}")
@@ -206,6 +208,11 @@ def apply_overrides(
             continue
         _set_value(config, key, override, text)
     return config
+
+
+def _known_or_raise(config: DictConfig, key: str) -> None:
+    if OmegaConf.select(config, key, default=_ABSENT, throw_on_missing=False) is _ABSENT:
+        raise unknown_key(key, config)
 
 
 def _parse(overrides: Sequence[str]) -> list[Override]:

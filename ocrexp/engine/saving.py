@@ -100,6 +100,8 @@ class Saver:
 
     def _restore(self, found: CheckpointSet, states: dict[str, Any]) -> tuple[TrainState, dict[str, Any]]:
         for key, value in vars(self._identity).items():
+            if key == "fingerprints" and "labels" not in states[key]:  # saved before there was one of the labels
+                value = {name: text for name, text in value.items() if name != "labels"}
             if states[key] != value:
                 was, now = _difference(states[key], value)
                 raise CheckpointError(

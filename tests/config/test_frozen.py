@@ -1,10 +1,12 @@
 """An earlier run's configuration: what overrides make of it, and that they last."""
 
 import pytest
+from omegaconf import OmegaConf
 
-from ocrexp.commands.resume import REPLACEABLE, reason_to_refuse
+from ocrexp.commands.resume import REPLACEABLE, pin, reason_to_refuse
+from ocrexp.config.build import label_digest
 from ocrexp.config.compose import compose
-from ocrexp.config.frozen import JobInfo, apply_overrides, read_frozen, write_job
+from ocrexp.config.frozen import JobInfo, apply_overrides, read_frozen, read_resolved, write_job
 from ocrexp.errors import ConfigError
 
 
@@ -12,6 +14,11 @@ from ocrexp.errors import ConfigError
 def run_dir(tmp_path):
     write_job(tmp_path, compose("train", ["dataset=det_list", "dataset.root=/data"]), JobInfo("a run"))
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def recognizer():
+    return compose("train", ["model=crnn_mbv3", "dataset=rec_list", "dataset.root=/data"])
 
 
 def resumed(run_dir, *overrides):
@@ -55,3 +62,52 @@ def test_what_cannot_be_is_refused_in_one_line(run_dir, override, words):
         apply_overrides(read_frozen(run_dir), [override], replaceable=REPLACEABLE)
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "charset=en36", "+charset.lower=true", "targets.min_text_size=9", "task=rec", "overfit=true",
+        "model/backbone=resnet18_vd", "+anything=1", "optimizer=sgd", "preprocess.resize.limit_side_len=5",
+        "~logger.csv", "sweep_dir=x", "seed=4", "trainer.devices=2", "dataset.train_labels=x",
+        "++targets.thresh_max=0.8",
+    ],
+)  # fmt: skip
+def test_a_resume_refuses_every_key_that_is_not_listed(run_dir, override):
+    with pytest.raises(ConfigError) as caught:
+        resumed(run_dir, override)
+    assert "may not change here" in str(caught.value) or "deleting a key" in str(caught.value)
+
+
+def test_a_misspelt_key_is_told_before_it_is_refused(run_dir):
+    with pytest.raises(ConfigError, match=r"did you mean trainer\.max_epochs|did you mean max_epochs"):
+        resumed(run_dir, "trainer.max_epoch=7")
+
+
+def test_a_changed_length_leaves_the_targets_as_they_were(tmp_path):
+    overrides = ["dataset=det_list", "dataset.root=/data", "targets=db_dynamic", "trainer.max_epochs=50"]
+    config = compose("train", overrides)
+    before = label_digest(config)
+    write_job(tmp_path, config, JobInfo("a run"))
+    for epochs in (80, 20):
+        frozen = read_frozen(tmp_path)
+        pin(frozen)
+        changed = apply_overrides(
+            frozen, [f"trainer.max_epochs={epochs}", "dataset.root=/moved"], refuse=reason_to_refuse
+        )
+        assert changed.targets.shrink_ratio.total_epochs == 50
+        assert label_digest(changed) == before
+        write_job(tmp_path, changed, JobInfo("a run"))
+        assert label_digest(read_resolved(tmp_path)) == before
+
+
+@pytest.mark.parametrize(
+    ("node", "value"),
+    [("charset.unknown", "drop"), ("charset.lower", True), ("charset.unknown_map", {"é": "e"}), ("task", "det"),
+     ("targets.max_text_length", 7), ("dataset.val_labels", ["other.txt"])],
+)  # fmt: skip
+def test_what_changes_labels_changes_their_digest(recognizer, node, value):
+    before = label_digest(recognizer)
+    changed = recognizer.copy()
+    OmegaConf.update(changed, node, value, force_add=True)
+    assert label_digest(changed) != before
