@@ -22,6 +22,7 @@ from ocrexp.errors import ConfigError, printable
 from ocrexp.files import shortened
 from ocrexp.logs import show_notices
 from ocrexp.report.figures import figures
+from ocrexp.report.title import data_name
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -50,7 +51,7 @@ def run(arguments: Sequence[str]) -> int:
     folder = _folder(verb) if writable(_folder(verb)) else output.parent  # of a run that can only be read
     started = time.perf_counter()
     result, data = evaluate(config, weights, pictures=int(verb.pictures))
-    print(printable(f"evaluated {weights} on {data_name(config)}: {result.images} images"))
+    print(printable(f"evaluated {weights} on {data_name(config.dataset)}: {result.images} images"))
     print(figures(result.metrics, str(OmegaConf.select(config, "metric.main", default="accuracy"))))
     report = {
         "checkpoint": str(weights),
@@ -73,17 +74,6 @@ def run(arguments: Sequence[str]) -> int:
         write_pictures(task_of(config), result, int(verb.pictures), folder / "plots" / output.stem, draw)
     print(f"written: {printable(str(output))}")
     return 0
-
-
-def data_name(config: DictConfig) -> str:
-    """The evaluated data as the configuration names it: folder and lists, or the class that draws it."""
-    node = config.dataset
-    kind = str(node.get("_target_", "")).rpartition(".")[2]
-    lists = node.get("val_labels", node.get("val"))
-    if lists is None:
-        return f"{node.root} ({kind})" if node.get("root") else kind
-    names = ", ".join(str(name) for name in ([lists] if isinstance(lists, str) else lists))
-    return f"{node.get('root', '.')} ({names})"
 
 
 def free_report(path: Path, report: dict[str, Any]) -> Path:

@@ -15,6 +15,7 @@ Series = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]  # steps, value
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MAIN_PARTS = ("hmean", "accuracy")  # drawn thick
 TRAINING = " on training batches"
+VALIDATION = "validation loss"
 
 
 def read_series(path: Path) -> dict[str, Series]:
@@ -36,21 +37,10 @@ def plot_run(metrics_csv: Path, folder: Path, title: str = "") -> list[Path]:
 
     Returns the files written. Each is replaced atomically, so that a viewer never sees half of one.
     """
-    series = read_series(metrics_csv)
-    train = {name.removeprefix("train/"): values for name, values in series.items() if name.startswith("train/")}
-    losses = {name: values for name, values in train.items() if name == "loss" or name.startswith("loss_")}
-    # Shares lie in 0..1; counts, such as those of invalid polygons, and seconds do not belong on their axis.
-    metrics = {
-        name.removeprefix("val/"): values
-        for name, values in series.items()
-        if name.startswith("val/")
-        and np.nanmax(np.abs(values[1]), initial=0.0) <= 1.0
-        and "/" not in name.removeprefix("val/")  # details, as the accuracy of a length
-    }
-    metrics |= {name + TRAINING: train[name] for name in MAIN_PARTS if name in metrics and name in train}
+    train, losses, metrics = _grouped(read_series(metrics_csv))
     plots = []
     if losses:
-        plots.append(_plot(losses, folder / "loss.png", "training loss", title, smooth=True))
+        plots.append(_plot(losses, folder / "loss.png", "loss", title, smooth=True))
     if "lr" in train:
         plots.append(_plot({"learning rate": train["lr"]}, folder / "lr.png", "learning rate", title))
     if metrics:
@@ -59,6 +49,50 @@ def plot_run(metrics_csv: Path, folder: Path, title: str = "") -> list[Path]:
         speed = {"images/s": train["images_per_second"]}
         plots.append(_plot(speed, folder / "speed.png", "training images per second", title))
     return plots
+
+
+def plot_results(metrics_csv: Path, path: Path, title: str = "") -> Path | None:
+    """One picture of a run: losses of training and validation, and the metric of every evaluation with the best marked.
+
+    None where there is nothing to draw.
+    """
+    _, losses, metrics = _grouped(read_series(metrics_csv))
+    losses = {name: values for name, values in losses.items() if name in ("loss", VALIDATION)}
+    panels = [
+        (series, label, smooth)
+        for series, label, smooth in ((losses, "loss", True), (metrics, "validation", False))
+        if series
+    ]
+    if not panels:
+        return None
+    figure, axes = _figure(len(panels))
+    for one, (series, label, smooth) in zip(axes, panels, strict=True):
+        _draw(one, series, label, smooth, share=label != "loss")
+    figure.suptitle(title.replace("$", r"\$"), fontsize=11, x=0.01, ha="left")
+    return _save(figure, path)
+
+
+def _grouped(series: dict[str, Series]) -> tuple[dict[str, Series], dict[str, Series], dict[str, Series]]:
+    """Values of training; losses (training, then validation); shares of the evaluations, without details."""
+    train = {name.removeprefix("train/"): values for name, values in series.items() if name.startswith("train/")}
+    losses = {name: values for name, values in train.items() if _is_loss(name)}
+    if "val/loss" in series:
+        losses[VALIDATION] = series["val/loss"]
+    # Shares lie in 0..1; counts, such as those of invalid polygons, and seconds do not belong on their axis.
+    metrics = {
+        name.removeprefix("val/"): values
+        for name, values in series.items()
+        if name.startswith("val/")
+        and not _is_loss(name.removeprefix("val/"))
+        and np.nanmax(np.abs(values[1]), initial=0.0) <= 1.0
+        and "/" not in name.removeprefix("val/")  # details, as the accuracy of a length
+    }
+    metrics |= {name + TRAINING: train[name] for name in MAIN_PARTS if name in metrics and name in train}
+    return train, losses, metrics
+
+
+def _is_loss(name: str) -> bool:
+    return name == "loss" or name.startswith("loss_")
 
 
 def smoothed(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -78,35 +112,60 @@ def smoothed(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 def _plot(
     series: dict[str, Series], path: Path, label: str, title: str, smooth: bool = False, share: bool = False
 ) -> Path:
+    figure, (axes,) = _figure(1)
+    _draw(axes, series, label, smooth, share)
+    axes.set_title(title.replace("$", r"\$"), fontsize=10, loc="left")
+    return _save(figure, path)
+
+
+def _figure(panels: int) -> tuple[Any, list[Any]]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 4.2), dpi=110, layout="constrained")
+    figure = Figure(figsize=(8, 4.2) if panels == 1 else (6.2 * panels, 4.4), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)  # no global state, no window, whatever the machine has
-    axes: Any = figure.add_subplot()
+    return figure, list(np.ravel(figure.subplots(1, panels)))
+
+
+def _draw(axes: Any, series: dict[str, Series], label: str, smooth: bool, share: bool) -> None:
     for colour, (name, (steps, values)) in zip(_cycle(len(series)), series.items(), strict=True):
-        thick = name in MAIN_PARTS or name == "loss" or len(series) == 1
-        marker = "o" if len(steps) <= 40 and not smooth else None
-        smooth_this = smooth or name.endswith(TRAINING)
+        thick = name in (*MAIN_PARTS, "loss", VALIDATION) or len(series) == 1
+        evaluated = not smooth or name == VALIDATION
+        marker = "o" if len(steps) <= 40 and evaluated else None
+        smooth_this = (smooth and name != VALIDATION) or name.endswith(TRAINING)
         line = smoothed(values) if smooth_this else values
         if smooth_this and line is not values:
             axes.plot(steps, values, color=colour, alpha=0.22, linewidth=0.8)
         width = 2.2 if thick else 1.3
         best = f" (best {np.nanmax(values):.3f})" if share and np.isfinite(values).any() else ""
-        axes.plot(steps, line, color=colour, linewidth=width, marker=marker, markersize=4, label=name + best)
+        shown = name + best if name == VALIDATION or label != "loss" else _of_training(name)
+        axes.plot(steps, line, color=colour, linewidth=width, marker=marker, markersize=4, label=shown)
+        if share and name in MAIN_PARTS and best:
+            at = int(np.nanargmax(values))
+            axes.plot(steps[at], values[at], marker="*", markersize=15, color=colour, markeredgecolor="white", zorder=5)
+            axes.annotate(
+                f"{values[at]:.3f} at step {int(steps[at])}", (steps[at], values[at]), xytext=(0, -16),
+                textcoords="offset points", ha="right" if at > len(steps) / 2 else "left", fontsize=9, color=colour,
+            )  # fmt: skip
     if share:
         axes.set_ylim(0, 1.05)
     elif all((values[np.isfinite(values)] >= 0).all() for _, values in series.values()):
         axes.set_ylim(bottom=0)
     axes.set_xlabel("step")
     axes.set_ylabel(label)
-    axes.set_title(title, fontsize=10, loc="left")
     axes.grid(True, color="#DDDDDD", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.margins(x=0.02)
     if len(series) > 1:
         axes.legend(frameon=False, fontsize=9)
+
+
+def _of_training(name: str) -> str:
+    return "training loss" if name == "loss" else name.removeprefix("loss_")
+
+
+def _save(figure: Any, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png")

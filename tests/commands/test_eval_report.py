@@ -4,7 +4,8 @@ import json
 
 from omegaconf import OmegaConf
 
-from ocrexp.commands.eval import data_name, free_report
+from ocrexp.commands.eval import free_report
+from ocrexp.report.title import data_name
 
 
 def report(**changed):
@@ -30,6 +31,6 @@ def test_another_evaluation_gets_a_file_of_its_own(tmp_path):
 
 
 def test_the_data_is_named_by_its_folder_and_lists():
-    assert data_name(OmegaConf.create({"dataset": {"root": "d", "val_labels": ["a", "b"]}})) == "d (a, b)"
-    assert data_name(OmegaConf.create({"dataset": {"root": "d", "val": "v"}})) == "d (v)"
-    assert data_name(OmegaConf.create({"dataset": {"_target_": "ocrexp.data.synth.dataset.SynthDet"}})) == "SynthDet"
+    assert data_name(OmegaConf.create({"root": "d", "val_labels": ["a", "b"]})) == "d (a, b)"
+    assert data_name(OmegaConf.create({"root": "d", "val": "v"})) == "d (v)"
+    assert data_name(OmegaConf.create({"_target_": "ocrexp.data.synth.dataset.SynthDet"})) == "SynthDet"

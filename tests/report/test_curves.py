@@ -67,3 +67,23 @@ def test_values_of_training_batches_join_the_main_one_and_details_stay_out(tmp_p
         curves.plot_run(tmp_path / "metrics.csv", tmp_path / "plots")
     assert drawn["metrics.png"] == ["accuracy", "accuracy on training batches"]
     assert drawn["loss.png"] == ["loss"]
+
+
+def test_one_picture_of_a_run_with_both_losses_and_the_metric(tmp_path: Path) -> None:
+    logger = CSVLogger()
+    logger.start(RunInfo("run", tmp_path))
+    for step in (10, 20, 30):
+        logger.log_metrics({"train/loss": 1 / step, "val/loss": 0.5, "val/loss_shrink": 0.2, "val/hmean": 0.1}, step)
+    _, losses, metrics = curves._grouped(read_series(tmp_path / "metrics.csv"))
+    assert list(losses) == ["loss", "validation loss"] and list(metrics) == ["hmean"]
+    path = curves.plot_results(tmp_path / "metrics.csv", tmp_path / "plots" / "results.png", "a_$x$ on b")
+    assert path is not None and path.read_bytes()[:4] == b"\x89PNG"
+    assert curves.plot_results(tmp_path / "none.csv", tmp_path / "no.png") is None
+
+
+def test_a_title_names_model_and_data(tmp_path: Path) -> None:
+    from ocrexp.report.title import run_title
+
+    assert run_title(tmp_path) == tmp_path.name
+    (tmp_path / "config_resolved.yaml").write_text("model: {name: m}\ndataset: {root: d, val_labels: v.txt}\n")
+    assert run_title(tmp_path) == f"m on d (v.txt), run {tmp_path.name}"

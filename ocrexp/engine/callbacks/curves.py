@@ -28,9 +28,12 @@ class Curves(Callback):
 
     def _draw(self, run: RunView) -> bool:
         try:
-            from ocrexp.report.curves import plot_run
+            from ocrexp.report.curves import plot_results, plot_run
+            from ocrexp.report.title import run_title
 
-            return bool(plot_run(run.run_dir / self.filename, run.run_dir / "plots", run.run_dir.name))
+            values, title = run.run_dir / self.filename, run_title(run.run_dir)
+            plot_results(values, run.run_dir / "plots" / "results.png", title)
+            return bool(plot_run(values, run.run_dir / "plots", title))
         except (OSError, ValueError, ImportError) as error:  # a plot is not worth a run
             log.warning("the curves could not be drawn: %s", error)
             return True

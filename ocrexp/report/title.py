@@ -1,0 +1,30 @@
+"""What a run is about, for the title of a plot: model and data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+
+def data_name(dataset: Mapping[str, Any]) -> str:
+    """The validation data as the configuration names it: folder and lists, or the class that draws it."""
+    kind = str(dataset.get("_target_", "")).rpartition(".")[2]
+    lists = dataset.get("val_labels", dataset.get("val"))
+    root = dataset.get("root")
+    if lists is None:
+        return f"{root} ({kind})" if root else kind
+    names = ", ".join(str(name) for name in ([lists] if isinstance(lists, str) else lists))
+    return f"{root or '.'} ({names})"
+
+
+def run_title(run_dir: Path) -> str:
+    """`crnn_mbv3 on data/receipts (val_list.txt), run 2024-05-01_10-00-00`; else the folder's name."""
+    try:
+        config = yaml.safe_load((run_dir / "config_resolved.yaml").read_bytes())
+        model, data = str(config["model"]["name"]), data_name(config["dataset"])
+    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError):
+        return run_dir.name
+    return f"{model} on {data}, run {run_dir.name}"
