@@ -24,6 +24,7 @@ VERBS = {
     "export": "turn a run into files for deployment (Paddle, ONNX), checked against the trained model",
     "synth": "draw a labelled synthetic dataset",
     "convert-config": "turn a PaddleOCR training file into an experiment file",
+    "doctor": "show what this machine has to train with: Python, paddle, GPUs, disk, fonts, packages",
     "bench": "time the data pipeline, the training step, metric and postprocess",
 }
 

@@ -103,13 +103,20 @@ def prepare(enabled: bool = True, threads: int | None = None) -> list[str]:
 def available_cores() -> int:
     """Cores that this process may use: its affinity, and the quota of its control group where there is one."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-    except (OSError, ValueError):
-        return cores
-    if quota == "max":
-        return cores
-    return max(1, min(cores, round(int(quota) / int(period))))
+    quota = _quota()
+    return cores if quota is None else max(1, min(cores, round(quota)))
+
+
+def _quota(root: Path = Path("/sys/fs/cgroup")) -> float | None:
+    """Cores that the control group allows, of either version of control groups; None where there is no limit."""
+    for files in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
+        try:
+            quota, period = " ".join((root / name).read_text() for name in files).split()
+            if quota not in ("max", "-1"):
+                return int(quota) / int(period)
+        except (OSError, ValueError):
+            continue  # the other version, or none
+    return None
 
 
 def _is_amd() -> bool:

@@ -96,6 +96,13 @@ Usage
 Turns a training file of PaddleOCR 2.x into an experiment file: the parts that it names, its values, and a comment for
 each key that stands here in another form, is dropped, or is missing. Composes and checks the result before writing it.
 Exit code 1 where something that changes the result was left behind (strict=false: 0).""",
+    "doctor": """
+Usage
+  python -m ocrexp doctor
+
+Prints a table of what this machine has to train with: Python, packages, paddle, CUDA, GPUs, cores, memory, /dev/shm,
+disks, fonts and optional packages, each with advice where something is amiss (ok, note, warn, fail). It works where
+paddle or a package is missing or broken. Exit code 0 where training can run, 1 where it cannot.""",
     "bench": """
 Usage
   python -m ocrexp bench what=[pipeline,rec_pipeline,step,rec_step,metric,postprocess,start,memory] [key=value ...]
@@ -132,7 +139,10 @@ def _wrapped(group: str, options: list[str], width: int) -> str:
 
 
 def _own_keys(verb: str) -> str:
-    text = (shipped_conf() / f"{verb}.yaml").read_text(encoding="utf-8")
+    path = shipped_conf() / f"{verb}.yaml"
+    if not path.is_file():
+        return "  none"
+    text = path.read_text(encoding="utf-8")
     return "\n".join(
         f"  {line}" for line in text.splitlines() if line and not line.startswith(("#", "defaults", "  -"))
     )
