@@ -103,6 +103,7 @@ def test_curves_are_drawn_after_an_evaluation_and_at_the_end(
     (tmp_path / "metrics.csv").write_text("step,train/loss,val/hmean\n10,1.0,\n20,0.5,0.4\n")
     Curves().on_fit_end(run, "done")
     assert sorted(path.name for path in (tmp_path / "plots").iterdir()) == ["loss.png", "metrics.png"]
+    assert (tmp_path / "results.png").is_file()
 
 
 def test_a_full_disk_costs_the_pictures_only(

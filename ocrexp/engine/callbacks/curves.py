@@ -1,4 +1,4 @@
-"""Loss, learning rate and metric curves in `plots/`, drawn from metrics.csv."""
+"""Loss, learning rate and metric curves in `plots/`, and `results.png`, drawn from metrics.csv."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Curves(Callback):
             from ocrexp.report.title import run_title
 
             values, title = run.run_dir / self.filename, run_title(run.run_dir)
-            plot_results(values, run.run_dir / "plots" / "results.png", title)
+            plot_results(values, run.run_dir / "results.png", title)
             return bool(plot_run(values, run.run_dir / "plots", title))
         except (OSError, ValueError, ImportError) as error:  # a plot is not worth a run
             log.warning("the curves could not be drawn: %s", error)
