@@ -13,7 +13,9 @@ from typing import Any, Literal, cast
 
 import yaml
 
-from ocrexp.errors import DeployError
+from ocrexp.deploy.description_check import check_description
+from ocrexp.errors import DeployError, printable
+from ocrexp.yaml_text import read_yaml
 
 TaskName = Literal["det", "rec", "cls"]
 Channels = Literal["BGR", "RGB"]
@@ -87,17 +89,27 @@ class Description:
         """From an `inference.yml`, ours or PaddleOCR's (2.10, 3.x). Raises DeployError."""
         path = Path(path)
         try:
-            content = yaml.load(path.read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+            if path.exists() and not path.is_file():
+                raise DeployError(f"{path}: is not a regular file; export again")
+            content = read_yaml(path.read_bytes())
         except OSError as error:
             raise DeployError(f"{path}: cannot be read ({error.strerror})") from None
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise DeployError(f"{path}: is no YAML ({' '.join(str(error).split())[:200]}); export again") from None
+        except ValueError as error:
+            raise DeployError(f"{path}: {printable(str(error))}; export again") from None
         if not isinstance(content, dict) or not isinstance(content.get("PostProcess"), dict):
             raise DeployError(f"{path}: no section PostProcess; it describes no exported text model")
         try:
-            return _read_own(content, path) if SECTION in content else _read_foreign(content, path)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise DeployError(f"{path}: cannot be understood ({type(error).__name__}: {error})") from None
+            described = _read_own(content, path) if SECTION in content else _read_foreign(content, path)
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            reason = printable(str(error))[:100]
+            raise DeployError(
+                f"{path}: cannot be understood ({type(error).__name__}: {reason}); export again"
+            ) from None
+        try:
+            check_description(described)
+        except ValueError as error:
+            raise DeployError(f"{path}: {error}; export again") from None
+        return described
 
     def write(self, path: Path | str) -> None:
         """In PaddleOCR's layout, with section `Ocrexp`; `read` gives an equal description."""
@@ -154,6 +166,8 @@ def _read_own(content: dict[str, Any], path: Path) -> Description:
         raise DeployError(f"{path}: {SECTION}.task is {task!r}, not one of {', '.join(_TASKS)}")
     characters = content["PostProcess"].get("character_dict")
     if characters is not None:
+        if not isinstance(characters, list):
+            raise ValueError(f"PostProcess.character_dict is a {type(characters).__name__}, expected a list")
         characters = tuple(characters) + ((" ",) if own.get(_LAST_BLANK) else ())
     facts = {key: value for key, value in own.items() if key not in (*_OWN_KEYS, _LAST_BLANK)}
     return Description(
@@ -193,6 +207,8 @@ def _read_foreign(content: dict[str, Any], path: Path) -> Description:
         )
     # Lists of files that were written by hand hold bare 0 … 9, which YAML takes for numbers.
     listed = postprocess.get("character_dict")
+    if listed is not None and not isinstance(listed, list):
+        raise ValueError(f"PostProcess.character_dict is a {type(listed).__name__}, expected a list")
     characters = None if listed is None else tuple(str(character) for character in listed)
     resize = _foreign_rec_resize(ops, path)
     return Description("rec", name, resize, mean or HALF, std or HALF, {"name": kind}, characters, channels=channels)

@@ -1,6 +1,8 @@
 """inference.yml: ours comes back whole, PaddleOCR's is understood."""
 
+import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -136,7 +138,7 @@ PostProcess: {Topk: {topk: 1, label_list: [0_degree, 180_degree]}}
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("a: [", "is no YAML"),
+        ("a: [", "is not valid YAML"),
         ("just words", "no section PostProcess"),
         ("PostProcess: {name: LaTeXOCRDecode}", "can run here"),
         ("PostProcess: {name: DBPostProcess}\nOcrexp: {task: det}", "cannot be understood"),
@@ -149,3 +151,60 @@ def test_what_is_no_description_is_one_line(content: str, message: str, tmp_path
     assert "\n" not in str(error.value)
     with pytest.raises(DeployError, match="cannot be read"):
         Description.read(tmp_path / "none.yml")
+
+
+@pytest.mark.parametrize(
+    ("base", "key", "value"),
+    [
+        (DET, "mean", [math.nan, 0.4, 0.4]), (DET, "std", [0.2, 0.0, 0.2]), (DET, "std", [math.inf] * 3),
+        (DET, "mean", 0.5), (DET, "std", [0.2]), (DET, "mean", ["a", "b", "c"]), (DET, "channels", "HSV"),
+        (DET, "channels", ["BGR"]),
+        (DET, "resize", "big"), (DET, "resize.kind", "os.system"), (DET, "resize.kind", ["DetResize"]),
+        (DET, "resize.limit_side_len", math.nan), (DET, "resize.limit_side_len", "960"),
+        (DET, "resize.limit_side_len", 10**9), (DET, "resize.max_side", -1), (DET, "resize.keep_ratio", "yes"),
+        (DET, "postprocess.thresh", math.nan), (DET, "postprocess.box_thresh", "0.6"),
+        (DET, "postprocess.unclip_ratio", math.inf), (DET, "postprocess.max_candidates", 1.5),
+        (DET, "postprocess.score_mode", 3), (DET, "task", ["det"]), (DET, "files", {"a": 1}), (DET, "files", "x"),
+        (REC, "resize.image_shape", [32, 10**7]), (REC, "resize.image_shape", [32.5, 100]),
+        (REC, "resize.image_shape", "32x100"), (REC, "resize.kind", "DetResize"), (REC, "charset", [1]),
+    ],
+)  # fmt: skip
+def test_a_value_of_another_type_is_one_line(base: Description, key: str, value: Any, tmp_path: Path) -> None:
+    path = tmp_path / "inference.yml"
+    base.write(path)
+    content = yaml.safe_load(path.read_text("utf-8"))
+    node = content["Ocrexp"]
+    *parents, last = key.split(".")
+    for parent in parents:
+        node = node[parent]
+    node[last] = value
+    path.write_text(yaml.safe_dump(content, allow_unicode=True), "utf-8")
+    with pytest.raises(DeployError) as error:
+        Description.read(path)
+    assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("characters", ["abc", [1, 2], [None], [["a"]], {"a": 1}, [""]])
+def test_characters_of_another_type_are_one_line(characters: Any, tmp_path: Path) -> None:
+    path = tmp_path / "inference.yml"
+    REC.write(path)
+    content = yaml.safe_load(path.read_text("utf-8"))
+    content["PostProcess"]["character_dict"] = characters
+    path.write_text(yaml.safe_dump(content, allow_unicode=True), "utf-8")
+    with pytest.raises(DeployError, match="character_dict"):
+        Description.read(path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"[1]", b"PostProcess: 3", b"PostProcess: {name: DBPostProcess}\nPreProcess: 5", b"a: " + b"[" * 200_000,
+     b"PostProcess: {name: DBPostProcess, thresh: .nan}", b"PostProcess: {name: CTCLabelDecode, character_dict: abc}",
+     b"PostProcess: {Topk: {label_list: 3}}", b"PostProcess: !!python/object/apply:os.system [exit]", b"\xff\x00"],
+)  # fmt: skip
+def test_a_hostile_description_is_one_line(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "inference.yml"
+    path.write_bytes(content)
+    with pytest.raises(DeployError) as error:
+        Description.read(path)
+    assert "\n" not in str(error.value)

@@ -1,0 +1,96 @@
+"""The values of an `inference.yml` within what a deployed model can mean: types, finite numbers, sizes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ocrexp.errors import printable
+
+if TYPE_CHECKING:
+    from ocrexp.deploy.description import Description
+
+MAX_SIDE = 20_000  # pixels of a network's input
+_KINDS = {"det": ("DetResize",), "rec": ("RecResize", "SARResize"), "cls": ("RecResize", "SARResize")}
+_SWITCHES = ("keep_ratio", "padding", "gray", "widen", "use_dilation", "largest_candidates", "skip_holes")
+_SIDES = ("limit_side_len", "resize_long", "max_side", "max_width", "width_step", "min_side", "min_width")
+_RANGES = {
+    "thresh": (0.0, 1.0), "box_thresh": (0.0, 1.0), "unclip_ratio": (0.0, 100.0), "width_downsample_ratio": (0.0, 1.0),
+    "max_candidates": (1, 1_000_000), "min_size": (0, MAX_SIDE),
+}  # fmt: skip
+_TEXTS = ("kind", "limit_type", "interpolation", "name", "score_mode", "box_type")
+
+
+def check_description(description: Description) -> None:
+    """Raises ValueError, `key: expected …, got …`, for the first value that cannot be meant."""
+    for name, values in (("mean", description.mean), ("std", description.std)):
+        if len(values) not in (1, 3) or not all(math.isfinite(value) for value in values):
+            raise _wrong(name, "one or three finite numbers", list(values))
+    if len(description.mean) != len(description.std):
+        raise _wrong("std", f"as many numbers as mean has ({len(description.mean)})", list(description.std))
+    if min(description.std) <= 0:
+        raise _wrong("std", "numbers above 0", list(description.std))
+    if description.channels not in ("BGR", "RGB"):
+        raise _wrong("channels", "BGR or RGB", description.channels)
+    if description.resize.get("kind") not in _KINDS[description.task]:
+        raise _wrong("resize.kind", " or ".join(_KINDS[description.task]), description.resize.get("kind"))
+    _check_values("resize", description.resize)
+    _check_values("postprocess", description.postprocess)
+    _check_characters(description.characters)
+    _check_facts(description.ocrexp or {})
+
+
+def _check_values(where: str, values: Mapping[str, Any]) -> None:
+    for key, value in values.items():
+        full = f"{where}.{printable(str(key))}"
+        if key == "image_shape":
+            if value is not None and not (
+                isinstance(value, Sequence) and len(value) == 2 and all(_whole(side, 1, MAX_SIDE) for side in value)
+            ):
+                raise _wrong(full, f"height and width, from 1 to {MAX_SIDE}", value)
+        elif key == "label_list":
+            if not isinstance(value, list) or not value or not all(isinstance(item, str | int) for item in value):
+                raise _wrong(full, "a list of labels", value)
+        elif value is None and key in (*_SIDES, *_RANGES):
+            continue
+        elif key in _SWITCHES:
+            if not isinstance(value, bool):
+                raise _wrong(full, "true or false", value)
+        elif key in _SIDES:
+            if not _whole(value, 1, MAX_SIDE):
+                raise _wrong(full, f"a whole number from 1 to {MAX_SIDE}", value)
+        elif key in _RANGES:
+            low, high = _RANGES[key]
+            right = _whole(value, low, high) if isinstance(low, int) else _number(value, low, high)
+            if not right:
+                raise _wrong(full, f"a number from {low:g} to {high:g}", value)
+        elif key in _TEXTS and not isinstance(value, str):
+            raise _wrong(full, "a text", value)
+
+
+def _check_characters(characters: tuple[Any, ...] | None) -> None:
+    for number, character in enumerate(characters or ()):
+        if not isinstance(character, str) or not character:
+            raise _wrong(f"PostProcess.character_dict[{number}]", "a character", character)
+
+
+def _check_facts(facts: Mapping[str, Any]) -> None:
+    files = facts.get("files", {})
+    if not isinstance(files, dict) or not all(isinstance(text, str) for pair in files.items() for text in pair):
+        raise _wrong("files", "names with their SHA-256", files)
+    charset = facts.get("charset")
+    if charset is not None and not isinstance(charset, dict):
+        raise _wrong("charset", "a mapping", charset)
+
+
+def _whole(value: Any, low: float, high: float) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+
+
+def _number(value: Any, low: float, high: float) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high  # not NaN
+
+
+def _wrong(key: str, expected: str, value: Any) -> ValueError:
+    return ValueError(f"{key}: expected {expected}, got {printable(repr(value))[:60]}")
