@@ -141,10 +141,21 @@ def is_frozen_norm(layer: nn.Layer) -> bool:
 
 
 def find_pretrained(path: str | os.PathLike[str]) -> Path:
-    """The file that `model.pretrained` names, with or without its extension. Raises CheckpointError."""
+    """The file that `model.pretrained` names, with or without its extension; of a run folder its best weights, or the
+    latest. Raises CheckpointError."""
     file = Path(path).expanduser()
     if file.is_file():
         return file
+    if file.is_dir():
+        for name in (
+            f"{place}{kind}.pdparams" for kind in ("best_accuracy", "latest") for place in ("checkpoints/", "")
+        ):
+            if (file / name).is_file():
+                return file / name
+        raise CheckpointError(
+            f"model.pretrained={path}: the folder has no checkpoints/best_accuracy.pdparams or latest.pdparams; give a "
+            "run folder or a .pdparams file"
+        )
     with_extension = file.with_name(f"{file.name}.pdparams")
     if with_extension.is_file():
         return with_extension
@@ -198,6 +209,13 @@ def _report(file: Path, how: str, coverage: Coverage) -> None:
         for part, c in coverage.parts.items()
     )
     _log.info("pretrained %s%s: %s", file, f" (read {how})" if how else "", parts)
+    for part in ("neck", "head"):
+        count = coverage.parts.get(part)
+        if count is not None and count.values and not count.loaded_values:
+            _log.warning(
+                "pretrained %s: 0%% of the %s was loaded, it starts from random values; check model.%s where the file "
+                "is of the same kind of model", file, part, part,
+            )  # fmt: skip
     for what, names in (
         ("not in the file, stay as they are", coverage.missing),
         ("of another shape, stay as they are", coverage.other_shape),

@@ -12,23 +12,37 @@ from ocrexp.types import ZeroEvidence
 SHOWN_SAMPLES = 5
 LOW_LOSS = 0.05  # of CTC or cross entropy: the training texts are known
 HEAD_LOADED = 0.5
+MANY_EMPTY = 0.1  # share of training samples without anything to learn, from which on it is a cause
 NEAR = 0.3  # norm_edit_distance from which on characters are being read
 
 LabelsWithPlaces = Callable[[], Iterable[tuple[str, str]]]  # (text, where it stands)
 
 
 def detection_causes(evidence: ZeroEvidence, hints: Sequence[str] = ()) -> list[str]:
-    """What to check when no region is found; `hints` are what the configuration says."""
+    """What to check when no region is found right, of the causes that what was seen allows; `hints` are what the
+    configuration says."""
     lines = []
-    if evidence.empty_share is not None:
+    if evidence.empty_share is not None and evidence.empty_share >= MANY_EMPTY:
         lines.append(
             f"{evidence.empty_share:.0%} of the training samples looked at have empty targets: a crop that misses the "
             "words, or labels in other coordinates than the images, do that"
         )
     lines += hints
-    lines.append("thresholds of the postprocess: an early model is unsure, postprocess.box_thresh=0.3 shows more")
+    if found := regions_found(evidence):
+        lines.append(
+            f"{found} regions are found in the first {len(evidence.result.samples)} images and none of them overlaps a "
+            "label enough: compare both in plots/predictions; the labels may be in other coordinates than the images "
+            "(debug=targets draws them), or the model needs more steps"
+        )
+        return lines
+    lines.append("no region passes the thresholds: an early model is unsure, postprocess.box_thresh=0.3 shows more")
     lines.append("label coordinates and image size: debug=targets draws the first samples with their targets")
     return lines
+
+
+def regions_found(evidence: ZeroEvidence) -> int:
+    """Detected regions in the images that were kept of the last evaluation."""
+    return sum(len(sample.prediction.polygons) for sample in evidence.result.samples)
 
 
 def recognition_causes(

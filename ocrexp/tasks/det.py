@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ocrexp.data.collate import Empty, EvalBatch, by_shape, stack_training
 from ocrexp.report import detection
-from ocrexp.report.causes import detection_causes
+from ocrexp.report.causes import detection_causes, regions_found
 from ocrexp.report.draw import Picture
 from ocrexp.report.evaluation import Drawn
 from ocrexp.report.targets import draw_targets
@@ -62,7 +62,7 @@ class DetTask(Task):
         """See `report.causes`."""
         hints = list(evidence.hints)
         thresh = facts.config["postprocess"].get("box_thresh")
-        if thresh is not None:
+        if thresh is not None and not regions_found(evidence):
             hints.append(f"postprocess.box_thresh={thresh} drops every region that scores less")
         return detection_causes(evidence, hints)
 

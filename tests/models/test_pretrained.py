@@ -156,3 +156,31 @@ def test_frozen_parts_neither_learn_nor_move_their_statistics() -> None:
 def test_freezing_an_unknown_part_suggests_the_right_one() -> None:
     with pytest.raises(ConfigError, match=r"no part 'backbon'; did you mean backbone\?"):
         freeze(model(), ["backbon"])
+
+
+def test_a_run_folder_stands_for_its_best_weights(tmp_path):
+    from ocrexp.models.pretrained import find_pretrained
+
+    with pytest.raises(CheckpointError, match=r"best_accuracy\.pdparams"):
+        find_pretrained(tmp_path)
+    (tmp_path / "checkpoints").mkdir()
+    for name in ("latest", "best_accuracy"):
+        file = tmp_path / "checkpoints" / f"{name}.pdparams"
+        file.touch()
+        assert find_pretrained(tmp_path) == file
+
+
+def test_a_head_of_which_nothing_was_loaded_is_a_warning(tmp_path, caplog):
+    backbone = paddle.nn.Linear(2, 3)
+    backbone.out_channels = 3
+    model = OCRModel(backbone, None, Head)
+    state = {f"backbone.{name}": value for name, value in backbone.state_dict().items()}
+    paddle.save(state, f"{tmp_path}/a.pdparams")
+    load_pretrained(model, tmp_path / "a.pdparams")
+    warned = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(warned) == 1 and "0% of the head" in warned[0] and "model.head" in warned[0]
+
+
+class Head(paddle.nn.Linear):
+    def __init__(self, in_channels):
+        super().__init__(3, in_channels)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from ocrexp.data.charset import Charset
 from ocrexp.metrics.rec import RecMetric
 from ocrexp.report.causes import detection_causes, recognition_causes
-from ocrexp.types import EvalResult, EvalSample, RecPrediction, RecReference, ZeroEvidence
+from ocrexp.types import DetPrediction, DetReference, EvalResult, EvalSample, RecPrediction, RecReference, ZeroEvidence
 
 LABELS = ["TOTAL", "RM 5", "cash", "2018", "x", "y"]
 
@@ -94,3 +95,11 @@ def test_detection_speaks_of_regions() -> None:
 
 def test_no_evaluation_sample_is_no_trouble() -> None:
     assert recognition_causes(ZeroEvidence(EvalResult({"accuracy": 0.0}, [], 0, 1.0), {}, None)) == []
+
+
+def test_detection_names_only_causes_that_hold() -> None:
+    sample = EvalSample("a.png", DetPrediction([np.zeros((4, 2), np.float32)], [0.9]), DetReference([], []))
+    found = ZeroEvidence(EvalResult({"hmean": 0.0}, [sample], 1, 1.0), {}, 0.0)
+    text = "\n".join(detection_causes(found))
+    assert "1 regions are found" in text
+    assert "box_thresh" not in text and "empty targets" not in text
