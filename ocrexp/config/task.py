@@ -43,7 +43,9 @@ def task_of_option(option: str) -> str | None:
             loaded = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
         except (OSError, UnicodeDecodeError, yaml.YAMLError):  # composing names what is wrong with it
             return None
-        return task_of_source(loaded) if isinstance(loaded, dict) else None
+        target = loaded.get("_target_") if isinstance(loaded, dict) else None
+        # A user's own module may import paddle, for which this process is not prepared yet: its class is not asked.
+        return task_of_source(loaded) if str(target).startswith("ocrexp.data.") else None
     return None
 
 
@@ -52,10 +54,8 @@ def task_of_source(node: Mapping[Any, Any]) -> str | None:
     from ocrexp.config.check import locate
     from ocrexp.data.source import OfTask
 
-    if "_target_" not in node:
-        return None
     try:
-        found = locate(str(node["_target_"]), "dataset")
+        found = locate(str(node.get("_target_")), "dataset")
     except (ConfigError, ImportError):  # the check of all targets names it
         return None
     return found.task if isinstance(found, type) and issubclass(found, OfTask) else None

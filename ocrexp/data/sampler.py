@@ -41,6 +41,11 @@ def check_lists(list_sizes: Sequence[int], ratios: Sequence[float] | None, batch
 def check_epoch(batches: int, images: int, batch_size: int, world_size: int, drop_last: bool) -> None:
     """Raises DataError for an epoch without a batch."""
     if batches == 0:
+        if images < world_size:
+            raise DataError(
+                f"{images} training images an epoch cannot be shared by {world_size} processes: set "
+                f"trainer.devices={max(images, 1)}, or add images"
+            )
         least = batch_size * world_size if drop_last else world_size
         raise DataError(
             f"{images} training images an epoch do not fill one batch of {least}: "

@@ -2,6 +2,8 @@
 
 import json
 import shlex
+import subprocess
+import sys
 
 import pytest
 
@@ -58,6 +60,21 @@ def test_the_users_own_data_set_chooses_too(tmp_path, monkeypatch):
     own.write_text("_target_: ocrexp.data.rec_lists.RecLists\nroot: x\ntrain_labels: a\nval_labels: b\n")
     assert with_default_model(["dataset=mine"])[0] == "model=crnn_mbv3"
     check(compose("train", with_default_model(["dataset=mine"])))
+
+
+def test_choosing_imports_neither_paddle_nor_the_users_module(tmp_path, monkeypatch):
+    """paddle must be imported after the process is prepared for it."""
+    monkeypatch.chdir(tmp_path)
+    own = tmp_path / "conf/dataset/mine.yaml"
+    own.parent.mkdir(parents=True)
+    own.write_text("_target_: sys.exit\n")
+    assert with_default_model(["dataset=mine"]) == ["dataset=mine"]
+    code = (
+        "import sys; from ocrexp.config.task import with_default_model as f; print(f(['dataset=rec_lmdb']));"
+        " sys.exit('paddle' in sys.modules)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 0 and "crnn_mbv3" in result.stdout, result.stderr
 
 
 @pytest.mark.parametrize("label", [REGIONS, "1,2,3,4,5,6,7,8,word", f" {REGIONS} "])

@@ -86,3 +86,9 @@ def test_evaluation_skips_and_doubles_none():
 def test_impossible_epochs_are_refused(error, said, arguments):
     with pytest.raises(error, match=said):
         EpochSampler(*arguments)
+
+
+def test_fewer_images_than_processes_name_the_number_of_devices():
+    with pytest.raises(DataError) as caught:
+        EpochSampler([1], None, 4, 0, world_size=2)
+    assert "trainer.devices=1" in str(caught.value) and "batch_size" not in str(caught.value)
