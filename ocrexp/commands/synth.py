@@ -43,5 +43,7 @@ def command(overrides: Sequence[str]) -> str:
         key, _, value = item.partition("=")
         if not re.fullmatch(r"[\w./~+-]+", value, re.ASCII):
             value = "'" + value.replace("'", "\\'") + "'"  # a quoted value of Hydra
-        typed.append(shlex.quote(f"{key}={value}"))
+        item = f"{key}={value}"
+        readable = "'" in item and not re.search(r'["$`\\!]', item)
+        typed.append(f'"{item}"' if readable else shlex.quote(item))
     return f"python -m ocrexp {' '.join(typed)}"
