@@ -6,6 +6,7 @@ from omegaconf import OmegaConf
 from ocrexp.config.check import check
 from ocrexp.config.compose import compose
 from ocrexp.config.paths import groups, options_of, shipped_conf
+from ocrexp.config.task import with_default_model
 
 NEEDED = {
     "dataset": {
@@ -50,7 +51,8 @@ OPTIONS = [
 def test_option_composes_and_fits(group, option):
     if (group, option) == ("launcher", "joblib"):
         pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="extra 'parallel' is not installed")
-    config = compose("train", [f"{group}={option}", *NEEDED.get(group, {}).get(option, [])])
+    overrides = with_default_model([f"{group}={option}", *NEEDED.get(group, {}).get(option, [])])
+    config = compose("train", overrides)
     if group == "experiment" and OmegaConf.is_missing(config.dataset, "root"):
         config.dataset.root = "/data"  # a recipe leaves it to the user
     check(config)
