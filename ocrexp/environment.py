@@ -47,10 +47,11 @@ def start_here() -> None:
 def find_own_modules() -> None:
     """Let the user's own modules in the start folder be imported, whatever folder and launcher a process runs in.
 
-    The start folder goes behind all other places, so that no file in it hides an installed package.
+    The start folder goes behind all other places, so that no file in it hides an installed package. A run folder is no
+    place for modules: it may come from someone else.
     """
     folder = os.environ.get(START_FOLDER) or str(Path.cwd())
-    if folder not in sys.path:
+    if folder not in sys.path and not Path(folder, ".hydra", "config.yaml").is_file():
         sys.path.append(folder)
 
 

@@ -298,6 +298,7 @@ def test_a_run_folder_is_not_searched_for_modules(run_dir: Path, monkeypatch: py
 
     monkeypatch.chdir(run_dir)
     monkeypatch.setattr(sys, "path", ["", str(run_dir), *sys.path])
+    monkeypatch.setenv("OCREXP_START_FOLDER", "")
     main(["--version"])
     assert "" not in sys.path
     assert os.fspath(run_dir) not in sys.path
