@@ -50,9 +50,10 @@ def draw_sample(sample: EvalSample, longest: int = 900, iou_threshold: float = 0
     detected = _panel(image, prediction.polygons, factor, right, match.wrong, aside, WRONG)
     for index in match.wrong:
         write_beside(detected, prediction.polygons[index], f"{prediction.scores[index]:.2f}", WRONG, factor)
+    name = Path(sample.path).name.encode("ascii", "replace").decode()  # OpenCV draws no other characters
     left = captioned(
         truth,
-        "ground truth",
+        f"ground truth of {name}",
         [(f"{len(found)} found", RIGHT), (f"{len(match.missed)} missed", MISSED), (f"{len(skipped)} ignored", IGNORED)],
     )
     other = captioned(
@@ -60,7 +61,7 @@ def draw_sample(sample: EvalSample, longest: int = 900, iou_threshold: float = 0
         "prediction",
         [(f"{len(right)} right", RIGHT), (f"{len(match.wrong)} wrong", WRONG), (f"{len(aside)} ignored", IGNORED)],
     )
-    return side_by_side([left, other])
+    return side_by_side([left, other], at_bottom=True)  # the bands may differ in height, the images do not
 
 
 def caption(sample: EvalSample) -> str:

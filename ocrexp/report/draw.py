@@ -93,15 +93,15 @@ def captioned(picture: Picture, title: str, entries: Sequence[tuple[str, Colour 
     return np.vstack([band, _widened(picture, width)])
 
 
-def side_by_side(pictures: Sequence[Picture], gap: int = 6) -> Picture:
-    """Pictures in a row, filled below to one height."""
+def side_by_side(pictures: Sequence[Picture], gap: int = 6, at_bottom: bool = False) -> Picture:
+    """Pictures in a row, filled below (or above: `at_bottom`) to one height."""
     height = max(picture.shape[0] for picture in pictures)
     row: list[Picture] = []
     for picture in pictures:
         if row:
             row.append(np.full((height, gap, 3), BAND, dtype=np.uint8))
         fill = np.full((height - picture.shape[0], picture.shape[1], 3), BAND, dtype=np.uint8)
-        row.append(np.vstack([picture, fill]))
+        row.append(np.vstack([fill, picture] if at_bottom else [picture, fill]))
     return np.hstack(row)
 
 

@@ -67,3 +67,12 @@ def test_small_parts() -> None:
     row = side_by_side([np.zeros((10, 20, 3), np.uint8), np.zeros((30, 5, 3), np.uint8)], gap=2)
     assert row.shape == (30, 27, 3)
     assert captioned(np.zeros((10, 20, 3), np.uint8), "title", [("many words here", RIGHT)] * 3).shape[1] == 160
+
+
+def test_both_images_stand_at_one_height_whatever_their_bands_need():
+    from ocrexp.report.draw import side_by_side
+
+    low, high = np.full((4, 3, 3), 9, np.uint8), np.full((7, 3, 3), 9, np.uint8)
+    row = side_by_side([low, high], gap=1, at_bottom=True)
+    assert row.shape == (7, 7, 3)
+    assert (row[3:, :3] == 9).all() and (row[:3, :3] != 9).all()
