@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ocrexp.data.codecs import KINDS, Codec, Kind
+from ocrexp.data.direction import Direction, mirrored, resolved, turned
 from ocrexp.errors import CheckpointError, ConfigError, DataError
 
 Policy = Literal["error", "map", "drop"]
@@ -63,6 +64,8 @@ class Charset:
         unknown_map: character to what stands for it ("" to leave it out).
         lower: lower-case texts before encoding (PaddleOCR without a dictionary).
         source: where the characters come from, for messages.
+        direction: `rtl`: labels are in logical order and classes in the order in which a right-to-left text is drawn;
+            `auto`: see `ocrexp.data.direction.resolved`.
         aliases: positions whose entry may equal another one (PaddleOCR's second blank); they are decoded, and the last
             of equals is encoded to.
 
@@ -81,6 +84,7 @@ class Charset:
         lower: bool = False,
         source: str = "charset",
         aliases: Sequence[int] = (),
+        direction: Direction = "ltr",
     ) -> None:
         if unknown not in _POLICIES:
             raise ConfigError(f"charset.unknown={unknown}: choose error, map or drop")
@@ -92,6 +96,7 @@ class Charset:
         self.characters = tuple(unicodedata.normalize("NFC", entry) for entry in characters)
         self.unknown: Policy = unknown
         self.lower = lower
+        self.direction = resolved(direction, characters, source)
         self.source = source
         self._index: dict[str, int] = {}
         for position, (raw, entry) in enumerate(zip(characters, self.characters, strict=True)):
@@ -138,11 +143,19 @@ class Charset:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of the characters in their order: what the classes of a trained model mean."""
-        return hashlib.sha256(json.dumps(list(self.characters), ensure_ascii=True).encode()).hexdigest()
+        facts: Any = list(self.characters)
+        if self.direction == "rtl":
+            facts = {"characters": facts, "direction": "rtl"}
+        return hashlib.sha256(json.dumps(facts, ensure_ascii=True).encode()).hexdigest()
 
     def saved(self) -> dict[str, Any]:
         """Plain values that `from_saved` makes the same charset of."""
-        return {"characters": list(self.characters), "lower": self.lower, "fingerprint": self.fingerprint}
+        return {
+            "characters": list(self.characters),
+            "lower": self.lower,
+            "direction": self.direction,
+            "fingerprint": self.fingerprint,
+        }
 
     def codec(self, kind: Kind) -> Codec:
         """Classes of a kind of head: the characters and its special tokens."""
@@ -168,11 +181,27 @@ class Charset:
                 positions.extend(self._index[c] for c in self._split(self._map[character]))
             elif self.unknown != "drop":
                 raise UnknownCharacter(character)
-        return positions
+        return self.turn(positions)
 
     def decode(self, positions: Iterable[int]) -> str:
         """The text of positions."""
-        return "".join(self.characters[position] for position in positions)
+        return "".join(self.characters[position] for position in self.turn(list(positions)))
+
+    def order(self, positions: Sequence[int]) -> list[int]:
+        """Where each character of the text of positions is in them."""
+        if self.direction == "ltr":
+            return list(range(len(positions)))
+        return turned([self.characters[position] for position in positions])
+
+    def turn(self, positions: Sequence[int]) -> list[int]:
+        """Positions in logical order as drawn from left to right, and back; brackets are mirrored."""
+        if self.direction == "ltr":
+            return list(positions)
+        entries = [self.characters[position] for position in positions]
+        return [
+            positions[place] if entries[place] == entry else self._index[entry]
+            for place, entry in zip(turned(entries), mirrored(entries, self._index), strict=True)
+        ]
 
     def normalize(self, text: str) -> str:
         """NFC, lower case if the charset is: the text as the model sees it. Metrics compare the raw one."""
@@ -232,7 +261,9 @@ def from_saved(saved: Mapping[str, Any], source: str) -> Charset:
     """The charset that a checkpoint or an export carries. Raises CheckpointError if it is not what it says it is."""
     characters = list(saved["characters"])
     # A file says what its classes are, doubled ones too; texts that it did not learn are no error to it.
-    charset = Charset(characters, "drop", lower=bool(saved["lower"]), source=source, aliases=range(len(characters)))
+    direction: Direction = "rtl" if saved.get("direction") == "rtl" else "ltr"  # earlier files do not say it
+    everywhere = range(len(characters))
+    charset = Charset(characters, "drop", None, bool(saved["lower"]), source, everywhere, direction)
     if charset.fingerprint != saved["fingerprint"]:
         raise CheckpointError(f"{source}: its characters do not have the fingerprint that it states; fetch it again")
     return charset
@@ -251,6 +282,7 @@ def from_dictionary(
     unknown: Policy = "error",
     unknown_map: Mapping[str, str] | None = None,
     lower: bool = False,
+    direction: Direction = "auto",
 ) -> Charset:
     """From a PaddleOCR dictionary: UTF-8, a character a line (BOM and Windows line ends are taken).
 
@@ -261,6 +293,7 @@ def from_dictionary(
         unknown: see Charset.
         unknown_map: see Charset.
         lower: see Charset.
+        direction: see Charset.
 
     Raises:
         ConfigError: no such file, not UTF-8, an empty or doubled line.
@@ -282,7 +315,7 @@ def from_dictionary(
         if " " in lines:
             aliases.append(len(lines))
         lines.append(" ")
-    return Charset(lines, unknown, unknown_map, lower, source=str(path), aliases=aliases)
+    return Charset(lines, unknown, unknown_map, lower, str(path), aliases, direction)
 
 
 def from_characters(
@@ -291,6 +324,7 @@ def from_characters(
     unknown: Policy = "error",
     unknown_map: Mapping[str, str] | None = None,
     lower: bool = False,
+    direction: Direction = "auto",
 ) -> Charset:
     """From characters in the configuration: a text, or a list where a character has several code points.
 
@@ -299,7 +333,7 @@ def from_characters(
     entries = list(unicodedata.normalize("NFC", characters)) if isinstance(characters, str) else list(characters)
     if use_space_char and " " not in entries:
         entries.append(" ")
-    return Charset(entries, unknown, unknown_map, lower, source="charset.characters")
+    return Charset(entries, unknown, unknown_map, lower, source="charset.characters", direction=direction)
 
 
 def from_labels(
@@ -308,6 +342,7 @@ def from_labels(
     unknown_map: Mapping[str, str] | None = None,
     lower: bool = False,
     min_count: int = 1,
+    direction: Direction = "auto",
 ) -> Charset:
     """From the training labels: their code points after NFC, in code point order (combining marks are entries).
 
@@ -316,6 +351,7 @@ def from_labels(
         unknown: for labels that come later; see Charset.
         unknown_map: see Charset.
         lower: see Charset.
+        direction: see Charset.
         min_count: leave out characters that occur less often.
     """
     counts: Counter[str] = Counter()
@@ -325,4 +361,4 @@ def from_labels(
     characters = sorted(character for character, count in counts.items() if count >= min_count)
     if not characters:
         raise ConfigError("charset=from_labels: the training labels hold no characters")
-    return Charset(characters, unknown, unknown_map, lower, source="the training labels")
+    return Charset(characters, unknown, unknown_map, lower, source="the training labels", direction=direction)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ocrexp.data.charset import Charset
 from ocrexp.data.codecs import Kind
+from ocrexp.data.direction import Direction, resolved
 from ocrexp.deploy.backends.base import Backend
 from ocrexp.deploy.description import Description
 from ocrexp.deploy.folder import ModelFolder
@@ -58,7 +59,14 @@ def decoder_of(
         characters, source = _entries(backend.metadata[METADATA_KEY]), f"{folder.path}'s metadata"
     else:
         raise DeployError(f"{folder.path}: nothing says the model's characters; give rec_char_dict_path=DICTIONARY.txt")
-    decoder = _LazyDecoder(folder, description, kind, tuple(characters), source, use_space_char)
+    own = (description.ocrexp or {}).get("charset") if dictionary is None else None
+    if own:
+        direction: Direction = "rtl" if own.get("direction") == "rtl" else "ltr"
+    elif kind == "ctc":  # PaddleOCR turns the texts of its Arabic models, by their dictionary and after CTC alone
+        direction = resolved("auto", characters, str(dictionary or description.model_name))
+    else:
+        direction = "ltr"
+    decoder = _LazyDecoder(folder, description, kind, tuple(characters), source, use_space_char, direction)
     if dictionary is None:
         decoder.check_fingerprint()
     if backend.classes is not None:
@@ -93,6 +101,7 @@ class _LazyDecoder:
         characters: tuple[str, ...],
         source: str,
         use_space_char: bool | None,
+        direction: Direction,
     ) -> None:
         self._folder = folder
         self._stated: dict[str, Any] = (description.ocrexp or {}).get("charset") or {}
@@ -100,6 +109,7 @@ class _LazyDecoder:
         self._characters = characters
         self._source = source
         self._use_space_char = use_space_char
+        self._direction: Direction = direction
         self._decode: CTCGreedyDecoder | TokenDecoder | None = None
         self._classes: int | None = None
 
@@ -156,6 +166,7 @@ class _LazyDecoder:
     def _charset(self, characters: tuple[str, ...]) -> Charset:
         # A file says what its classes are, doubled ones too.
         try:
-            return Charset(characters, "drop", source=self._source, aliases=range(len(characters)))
+            everywhere = range(len(characters))
+            return Charset(characters, "drop", source=self._source, aliases=everywhere, direction=self._direction)
         except ConfigError as error:
             raise DeployError(str(error)) from None

@@ -68,7 +68,8 @@ class TokenDecoder:
 def prediction(charset: Charset, positions: Ids, scores: Floats) -> RecPrediction:
     """Text and scores; the text's score is the mean, 0 for an empty text."""
     score = float(scores.mean()) if len(scores) else 0.0
-    return RecPrediction(charset.decode(positions.tolist()), score, tuple(map(float, scores)))
+    found = positions.tolist()
+    return RecPrediction(charset.decode(found), score, tuple(float(scores[place]) for place in charset.order(found)))
 
 
 def learnt_texts(charset: Charset, codec: Codec, batch: Batch) -> list[RecReference]:

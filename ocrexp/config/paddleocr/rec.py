@@ -59,6 +59,11 @@ def _charset(experiment: Experiment, section: Section) -> None:
     if path:
         experiment.choose("charset", "dictionary")
         experiment.set("charset.path", path, f"{section.key('character_dict_path')}: from the folder you start in")
+        if "arabic" in str(path).lower():
+            experiment.set(
+                "charset.direction", "rtl",
+                "as PaddleOCR turns the texts of this dictionary; labels are in logical order (ltr: as drawn)",
+            )  # fmt: skip
         experiment.take(section, "use_space_char", "charset.use_space_char", False)
     else:
         experiment.choose("charset", "en36")

@@ -106,5 +106,6 @@ def _facts(source: Source) -> dict[str, Any]:
             "fingerprint": source.charset.fingerprint,
             "characters": len(source.charset),
             "lower": source.charset.lower,
+            "direction": source.charset.direction,
         }
     return facts
