@@ -70,6 +70,7 @@ class Sample(TypedDict, total=False):
     label_sar: npt.NDArray[np.int64]
     label_parseq: npt.NDArray[np.int64]
     label_vitstr: npt.NDArray[np.int64]
+    label_cls: npt.NDArray[np.int64]
     length: int  # characters of the text
     size: tuple[int, int]  # height, width of this batch's images (a sampler of several sizes)
     valid_width: int  # columns from the left that are no padding
@@ -127,6 +128,21 @@ class RecPrediction:
     text: str
     score: float
     char_scores: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ClsReference:
+    """Ground truth of one image for classification: the label as the list has it."""
+
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClsPrediction:
+    """The most probable label of one image and its probability; "" and 0 for an image that could not be read."""
+
+    label: str
+    score: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,6 @@ def export(
     import paddle
 
     from ocrexp.deploy.export.describe import describe, sums
-    from ocrexp.deploy.export.network import output_name
     from ocrexp.deploy.export.source import Source, find_charset
 
     paddle.device.set_device("cpu")
@@ -86,7 +85,7 @@ def export(
         f", step {facts['global_step']}" if "global_step" in facts else "",
         ": the averaged weights, by which the run was evaluated" if facts["weights"] == "average" else "",
     )
-    description = describe(source, output_name(source.model()), settings.model_name)
+    description = describe(source, source.model().output, settings.model_name)
     with target.writing() as folder:
         folders = {name: folder_of(folder, name, formats) for name in formats}
         write_formats(source, description, folders)

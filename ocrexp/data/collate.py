@@ -23,8 +23,8 @@ Collate = Callable[[Sequence[Sample], Empty], Any]
 def stack(arrays: Sequence[npt.NDArray[Any]], empty: Empty) -> npt.NDArray[Any]:
     """Equal arrays on a new first axis, written straight into the batch's memory."""
     whole = empty((len(arrays), *arrays[0].shape), arrays[0].dtype)
-    for row, array in zip(whole, arrays, strict=True):
-        row[...] = array
+    for row, array in enumerate(arrays):
+        whole[row] = array
     return whole
 
 

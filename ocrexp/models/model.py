@@ -56,7 +56,8 @@ class OCRModel(nn.Layer):
     def __init__(
         self,
         backbone: nn.Layer,
-        neck: Callable[..., nn.Layer] | None,
+        neck: Callable[..., nn.Layer] | None = None,
+        *,
         head: Callable[..., nn.Layer],
         normalize: Mapping[str, Sequence[float]] | None = None,
         transform: nn.Layer | None = None,
@@ -118,6 +119,11 @@ class OCRModel(nn.Layer):
 
     def _headed(self, x: Any, targets: Mapping[str, Tensor] | None) -> dict[str, Tensor]:
         return self.head(x, targets) if getattr(self.head, "needs_targets", False) else self.head(x)
+
+    @property
+    def output(self) -> str:
+        """Name of the output that is deployed, as the postprocess takes it; the head's `output`."""
+        return str(self.head.output)
 
     @property
     def fixed_width(self) -> bool:

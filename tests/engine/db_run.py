@@ -100,7 +100,9 @@ def main() -> None:
     assert plan.total_steps == 60
     seed_everything(SEED)
     model = OCRModel(
-        MobileNetV3("small", 0.5), lambda in_channels: DBFPN(in_channels, 16), lambda in_channels: DBHead(in_channels),
+        MobileNetV3("small", 0.5),
+        lambda in_channels: DBFPN(in_channels, 16),
+        head=lambda in_channels: DBHead(in_channels),
         normalize={"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]},
     )  # fmt: skip
     trainer = Trainer(

@@ -31,7 +31,7 @@ def model(kind: str, characters: int) -> OCRModel:
     backbone = paddle.nn.Conv2D(3, 8, 1)
     backbone.out_channels = 8
     counts = from_characters([chr(97 + i) for i in range(characters)]).class_counts()
-    return OCRModel(backbone, None, partial(HEADS[kind], out_channels=counts[kind]))
+    return OCRModel(backbone, head=partial(HEADS[kind], out_channels=counts[kind]))
 
 
 @pytest.mark.parametrize("kind", HEADS)
@@ -74,7 +74,7 @@ def test_an_auxiliary_head_is_rearranged_too() -> None:
     backbone = paddle.nn.Conv2D(3, 8, 1)
     backbone.out_channels = 8
     heads = {"head": partial(CTCHead, out_channels=4), "auxiliary": partial(AuxiliaryCTC, out_channels=4)}
-    target = OCRModel(backbone, None, **heads)
+    target = OCRModel(backbone, **heads)
     name = "auxiliary.ctc_head.fc.bias"
     file = {name: np.array([9, 1, 2, 3], dtype=np.float32)}  # blank, a, b, c
     moved = transfer_classes(file, target, OLD, NEW).arrays[name]  # blank, x, c, b

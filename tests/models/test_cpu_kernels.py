@@ -186,7 +186,7 @@ junk = [np.ones(int(sys.argv[1]) * 1000)]  # other addresses
 paddle.seed(0)
 neck = lambda in_channels: DBFPN(in_channels, 16)
 head = lambda in_channels: DBHead(in_channels)
-model = OCRModel(MobileNetV3("small", 0.35), neck, head)
+model = OCRModel(MobileNetV3("small", 0.35), neck, head=head)
 optimizer = paddle.optimizer.Adam(1e-3, parameters=model.parameters())
 for _ in range(3):
     model(paddle.randn([2, 3, 64, 96]))["maps"].square().mean().backward()

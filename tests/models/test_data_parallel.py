@@ -17,7 +17,7 @@ from ocrexp.models.necks.db_fpn import DBFPN
 
 paddle.seed(0)
 def neck(in_channels): return DBFPN(in_channels, 16)
-model = OCRModel(MobileNetV3("small", 0.35), neck, lambda in_channels: DBHead(in_channels))
+model = OCRModel(MobileNetV3("small", 0.35), neck, head=lambda in_channels: DBHead(in_channels))
 for layer in model.sublayers():
     if isinstance(layer, paddle.nn.BatchNorm2D):
         layer._use_global_stats = True

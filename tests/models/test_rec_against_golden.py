@@ -67,7 +67,7 @@ class Golden:
             self.arrays = dict(arrays)
         overrides, charset, self.kind = CASES[name]
         if name == "cls_mv3":
-            self.model = OCRModel(RecMobileNetV3("small", 0.35), None, ClsHead)
+            self.model = OCRModel(RecMobileNetV3("small", 0.35), head=ClsHead)
             self.loss = ClsLoss()
         else:
             config = compose("train", overrides)

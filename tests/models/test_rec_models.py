@@ -132,7 +132,9 @@ def test_a_charset_from_the_labels_needs_them() -> None:
 
 
 def test_steps_follow_the_width() -> None:
-    model = OCRModel(RecMobileNetV3("small", 0.35), Reshape, partial(CTCHead, out_channels=5), GREY_LEVELS)
+    model = OCRModel(
+        RecMobileNetV3("small", 0.35), Reshape, head=partial(CTCHead, out_channels=5), normalize=GREY_LEVELS
+    )
     assert ctc_steps(model, (32, 100)) == 25
     assert ctc_steps(model, (32, 320)) == 80
     assert model.training
@@ -215,7 +217,7 @@ def test_colour_images_are_made_grey_for_models_of_one_channel() -> None:
     model = OCRModel(
         RecMobileNetV3("small", 0.35, in_channels=1),
         RNNEncoder,
-        partial(CTCHead, out_channels=5),
+        head=partial(CTCHead, out_channels=5),
         normalize={"mean": [0.5], "std": [0.5]},
     )
     image = np.random.default_rng(0).integers(0, 256, (2, 32, 40, 3), dtype=np.uint8)

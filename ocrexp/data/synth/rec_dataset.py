@@ -173,13 +173,13 @@ class SynthRec(OfTask):
         self.seed = seed
         self.endless = endless
         self.counts: dict[Split, int] = {"train": train_words, "val": val_words}
-        self._cache = Path(cache_dir).expanduser() if cache_dir else cache.default_cache_dir()
+        self.cache = Path(cache_dir).expanduser() if cache_dir else cache.default_cache_dir()
         self._scripts = tuple(scripts)
         self._backgrounds = existing_folder("backgrounds", backgrounds)
         self._fonts = existing_folder("fonts", fonts)
         self._system_fonts = system_fonts
         self._words = Path(words).expanduser() if words else None
-        self._workers = workers or len(os.sched_getaffinity(0))
+        self.workers = workers or len(os.sched_getaffinity(0))
 
     @functools.cached_property
     def _materials(self) -> Materials:
@@ -210,9 +210,10 @@ class SynthRec(OfTask):
         """The folder of the drawn images; draws them first where the cache lacks them. Raises DataError."""
         counts: dict[Split, int] = {**self.counts, "train": 0} if self.endless else self.counts
         name = f"rec-{self._digest(counts)[:16]}"
-        return cache.obtain(self._cache, name, counts, self._settings(counts), self.draw, self._workers)
+        return cache.obtain(self.cache, name, counts, self.settings(counts), self.draw, self.workers)
 
-    def _settings(self, counts: Mapping[Split, int]) -> dict[str, Any]:
+    def settings(self, counts: Mapping[Split, int]) -> dict[str, Any]:
+        """All that shapes the images, as plain values."""
         return {
             "generator": GENERATOR_VERSION,
             "seed": self.seed,
@@ -225,11 +226,11 @@ class SynthRec(OfTask):
         }
 
     def _digest(self, counts: Mapping[Split, int]) -> str:
-        return hashlib.sha256(json.dumps(self._settings(counts), sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(self.settings(counts), sort_keys=True).encode()).hexdigest()
 
     def write(self, folder: Path) -> None:
         """Draw the images into a new folder outside of the cache, those of epoch 0 if endless. Raises DataError."""
-        cache.write(folder, self.counts, self._settings(self.counts), self.draw, self._workers)
+        cache.write(folder, self.counts, self.settings(self.counts), self.draw, self.workers)
 
     def _records(self, split: Split) -> list[Record]:
         source = self.folder / cache.list_name(split)

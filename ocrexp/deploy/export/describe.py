@@ -27,7 +27,7 @@ def describe(source: Source, kind: str, model_name: str | None = None) -> Descri
 
     Args:
         source: what is exported.
-        kind: the network's output, see `network.output_name`.
+        kind: the network's output, see `OCRModel.output`.
         model_name: for PaddleOCR's client; None: see `Task.client_name`.
 
     Raises ConfigError where the evaluation does something that a description cannot say.

@@ -35,7 +35,7 @@ class InferenceNetwork(nn.Layer):
 
     def __init__(self, model: OCRModel) -> None:
         super().__init__()
-        kind = output_name(model)
+        kind = model.output
         if kind in _NEEDS_MORE:
             raise ConfigError(
                 f"a model with head {type(model.head).__name__} cannot be exported: it needs {_NEEDS_MORE[kind]}, and "
@@ -46,14 +46,6 @@ class InferenceNetwork(nn.Layer):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.model(x)[self._output]
-
-
-def output_name(model: OCRModel) -> str:
-    """Name of the output that is deployed, as the postprocess takes it: `maps`, or the kind of a head's tokens."""
-    kind = getattr(model.head, "token_kind", None)
-    if kind == "multi":
-        return "ctc"  # of several heads the one that reads
-    return kind or "maps"
 
 
 def for_inference(model: OCRModel) -> OCRModel:

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ocrexp.deploy.export.comparison import Tally, metric_failures
-from ocrexp.deploy.export.network import channels, output_name
+from ocrexp.deploy.export.network import channels
 from ocrexp.tasks.gate import Rules
 from ocrexp.types import IMAGE_FACTS, Batch
 
@@ -79,7 +79,7 @@ class Gate:
         self._samples = samples
         self._rules = rules
         self._model = source.model()
-        self._kind = output_name(self._model)
+        self._kind = self._model.output
         self._task = source.task
         configured = build_postprocess(source.config, source.charset)
         self._postprocess = self._task.deployed_postprocess(configured, self._kind, source.charset)

@@ -57,6 +57,7 @@ class AttentionHead(nn.Layer):
 
     needs_targets = True
     token_kind: ClassVar[str] = "attention"
+    output: ClassVar[str] = "attention"
 
     def __init__(
         self,

@@ -25,6 +25,7 @@ class AuxiliaryCTC(nn.Layer):
     """
 
     token_kind: ClassVar[str] = "ctc"
+    output: ClassVar[str] = "ctc"
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()

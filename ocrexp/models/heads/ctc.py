@@ -38,6 +38,7 @@ class CTCHead(nn.Layer):
 
     needs_targets = False
     token_kind: ClassVar[str] = "ctc"
+    output: ClassVar[str] = "ctc"
 
     def __init__(
         self, in_channels: int, out_channels: int, fc_decay: float = 0.0004, mid_channels: int | None = None
@@ -67,3 +68,4 @@ class ViTSTRHead(CTCHead):
     """The same layer where a step is a character, as ViTSTR's: gives `{"vitstr": …}`."""
 
     token_kind: ClassVar[str] = "vitstr"
+    output: ClassVar[str] = "vitstr"

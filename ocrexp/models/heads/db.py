@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import paddle
 from paddle import Tensor, nn
@@ -95,6 +96,7 @@ class DBHead(nn.Layer):
     """
 
     needs_targets = False
+    output: ClassVar[str] = "maps"
 
     @property
     def takes_levels_apart(self) -> bool:

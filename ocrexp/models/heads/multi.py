@@ -31,6 +31,7 @@ class MultiHead(nn.Layer):
 
     needs_targets = True
     token_kind: ClassVar[str] = "multi"
+    output: ClassVar[str] = "ctc"
 
     def __init__(
         self,

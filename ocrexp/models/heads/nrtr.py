@@ -139,6 +139,7 @@ class NRTRHead(nn.Layer):
 
     needs_targets = True
     token_kind: ClassVar[str] = "nrtr"
+    output: ClassVar[str] = "nrtr"
 
     def __init__(
         self,

@@ -116,6 +116,7 @@ class ParseQHead(nn.Layer):
 
     needs_targets = True
     token_kind: ClassVar[str] = "parseq"
+    output: ClassVar[str] = "parseq"
 
     def __init__(
         self,

@@ -119,6 +119,7 @@ class SARHead(nn.Layer):
 
     needs_targets = True
     token_kind: ClassVar[str] = "sar"
+    output: ClassVar[str] = "sar"
 
     def __init__(
         self,

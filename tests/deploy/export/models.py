@@ -33,7 +33,7 @@ def differences(name: str, folder: Path) -> dict:
     import paddle
 
     from ocrexp.deploy.backends.base import open_backend
-    from ocrexp.deploy.export.network import InferenceNetwork, input_shape, output_name, trace
+    from ocrexp.deploy.export.network import InferenceNetwork, input_shape, trace
     from ocrexp.tasks.find import find_task
 
     config = compose("train", [f"model={name}", *([] if name.startswith("db_") else ["charset=en36"]), *smaller(name)])
@@ -48,7 +48,7 @@ def differences(name: str, folder: Path) -> dict:
     folder.mkdir()
     paddle.jit.save(trace(network, shape), str(folder / "inference"))
     convert(folder)
-    kind = output_name(model)
+    kind = model.output
     found = {}
     for backend in ("paddle", "onnx"):
         runner = open_backend(folder, backend)
