@@ -13,6 +13,7 @@ NEEDED = {
         "det_list": ["dataset.root=/data"],
         "icdar2015": ["dataset.root=/data"],
         "rec_list": ["dataset.root=/data"],
+        "cls_list": ["dataset.root=/data"],
         "rec_lmdb": ["dataset.root=/data"],
     },
     "model/backbone": {"vit_parseq": ["model=parseq"], "vitstr_tiny": ["model=vitstr_tiny"]},

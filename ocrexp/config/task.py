@@ -11,9 +11,9 @@ from ocrexp.config.explain import key_of
 from ocrexp.config.paths import shipped_conf, user_conf
 from ocrexp.errors import ConfigError
 
-MODELS = {"det": "db_mbv3", "rec": "crnn_mbv3"}  # a task's default model
-LISTS = {"det": "det_list", "rec": "rec_list"}
-_NAMES = {"det": "detection", "rec": "recognition"}
+MODELS = {"det": "db_mbv3", "rec": "crnn_mbv3", "cls": "cls_mbv3"}  # a task's default model
+LISTS = {"det": "det_list", "rec": "rec_list", "cls": "cls_list"}
+_NAMES = {"det": "detection", "rec": "recognition", "cls": "classification"}
 _CHOOSE_A_MODEL = ("model", "experiment", "task")
 
 

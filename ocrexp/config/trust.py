@@ -42,8 +42,9 @@ _KEPT_SIGNATURES = 16
 # Where ocrexp's parts are: modules, or packages where a name ends with a dot.
 _PART_MODULES = (
     "models.model", "models.backbones.", "models.necks.", "models.heads.", "models.transforms.", "losses.", "augment.",
-    "postprocess.", "metrics.", "optim.", "loggers.", "engine.callbacks.", "data.lists", "data.rec_lists", "data.lmdb",
-    "data.synth.dataset", "data.synth.rec_dataset", "data.targets.", "data.transforms.",
+    "postprocess.", "metrics.", "optim.", "loggers.", "engine.callbacks.", "data.lists", "data.rec_lists",
+    "data.cls_lists", "data.lmdb", "data.synth.dataset", "data.synth.rec_dataset", "data.synth.cls_dataset",
+    "data.targets.", "data.transforms.",
 )  # fmt: skip
 _PART_FUNCTIONS = frozenset(f"ocrexp.data.charset.from_{what}" for what in ("characters", "dictionary", "labels"))
 _PADDLE_OPTIMIZERS = (

@@ -9,8 +9,11 @@ from ocrexp.data.loaders import build_eval_loader, build_train_loader
 from ocrexp.data.rec_lists import RecLists
 from ocrexp.data.transforms.rec_resize import RecResize
 from ocrexp.errors import ConfigError, DataError
+from ocrexp.tasks.find import find_task
 from ocrexp.types import RecReference
 
+REC = find_task("rec")
+TRAIN = {"collate": REC.collate_train, "several_sizes": True, "seed": 0, "rank": 0, "world_size": 1}
 NODE = {"batch_size": 2, "eval_batch_size": 4, "num_workers": 0, "prefetch": 2, "shuffle": False, "drop_last": False}
 
 
@@ -87,7 +90,7 @@ def test_batches(root, workers):
     source = RecLists(root, "train.txt", "val.txt")
     node = NODE | {"num_workers": workers}
     pipeline = TrainPipeline(source.train_records(), [labelled], 0)
-    loader = build_train_loader(pipeline, task="rec", ratios=None, seed=0, rank=0, world_size=1, **node)
+    loader = build_train_loader(pipeline, **TRAIN, ratios=None, **node)
     (batch,) = loader.epoch(0)
     assert {name: (value.shape, value.dtype.name) for name, value in batch.items()} == {
         "image": ((2, 8, 32, 3), "uint8"),
@@ -107,7 +110,7 @@ def test_evaluation_keeps_the_raw_text_and_what_cannot_be_read(root):
     write(root / "val.txt", "images/d.png\t Four ", "gone.png\tx", "images/a.png\ty")
     (root / "images" / "a.png").write_bytes(b"")
     pipeline = EvalPipeline(RecLists(root, "train.txt", "val.txt").val_records(), [])
-    loader = build_eval_loader(pipeline, task="rec", rank=0, world_size=1, **NODE)
+    loader = build_eval_loader(pipeline, collate=REC.collate_eval, rank=0, world_size=1, **NODE)
     ((good, bad),) = loader.epoch(0)
     assert good["references"] == [RecReference(" Four ")]
     assert good["image"].shape == (1, 8, 16, 3)
@@ -123,9 +126,7 @@ def test_an_empty_file_and_a_sliver_are_counted_in_training(root):
     cv2.imwrite(str(root / "images" / "b.png"), np.zeros((20, 3, 3), np.uint8))
     write(root / "train.txt", "images/a.png\tone", "images/b.png\ttwo", "images/c.png\tthree", end="\r\n")
     pipeline = TrainPipeline(RecLists(root, "train.txt", "val.txt").train_records(), [RecResize([8, 32])], 0)
-    loader = build_train_loader(
-        pipeline, task="rec", ratios=None, seed=0, rank=0, world_size=1, **NODE | {"batch_size": 3}
-    )
+    loader = build_train_loader(pipeline, **TRAIN, ratios=None, **NODE | {"batch_size": 3})
     (batch,) = loader.epoch(0)
     assert batch["index"].tolist() == [2]
     assert loader.rejection_lines() == [
@@ -141,7 +142,7 @@ def test_a_sliver_in_evaluation_is_read_or_counts_as_nothing_read(root, min_side
     pipeline = EvalPipeline(
         RecLists(root, "train.txt", "val.txt").val_records(), [RecResize([8, 32], min_side=min_side)]
     )
-    ((batch,),) = build_eval_loader(pipeline, task="rec", rank=0, world_size=1, **NODE).epoch(0)
+    ((batch,),) = build_eval_loader(pipeline, collate=REC.collate_eval, rank=0, world_size=1, **NODE).epoch(0)
     assert batch["references"] == [RecReference(" four")]
     if min_side == 1:
         assert batch["image"].shape == (1, 8, 32, 3)
@@ -154,6 +155,6 @@ def test_a_sliver_in_evaluation_is_read_or_counts_as_nothing_read(root, min_side
 def test_images_of_different_size_in_a_batch_are_explained(root):
     cv2.imwrite(str(root / "images" / "b.png"), np.zeros((8, 9, 3), np.uint8))
     pipeline = TrainPipeline(RecLists(root, "train.txt", "val.txt").train_records(), [], 0)
-    loader = build_train_loader(pipeline, task="rec", ratios=None, seed=0, rank=0, world_size=1, **NODE)
+    loader = build_train_loader(pipeline, **TRAIN, ratios=None, **NODE)
     with pytest.raises(DataError, match=r"8x16 and 8x9|8x9 and 8x16.*end augment with resize"):
         list(loader.epoch(0))

@@ -13,6 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from ocrexp.data.source import OfTask
 from ocrexp.data.synth import cache
 from ocrexp.data.synth.rec_dataset import SynthRec
 from ocrexp.data.synth.rec_word import Word
@@ -21,7 +22,7 @@ from ocrexp.data.targets.classes import check_labels
 from ocrexp.types import Image, Record
 
 
-class SynthCls:
+class SynthCls(OfTask):
     """A drawn classification dataset (DataSource): the words of a drawn recognition dataset, turned.
 
     The labels take turns, so that each has the same share. The images are kept in the same cache as the words'.
@@ -32,6 +33,8 @@ class SynthCls:
 
     Raises ValueError for a label that is not a number.
     """
+
+    task = "cls"
 
     def __init__(self, words: SynthRec, labels: Sequence[str] = ("0", "180")) -> None:
         self.labels = check_labels(labels)
