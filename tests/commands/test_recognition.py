@@ -57,7 +57,7 @@ def test_eval_uses_the_characters_of_the_checkpoint_whatever_the_labels_are_now(
     other = draw_words(tmp_path / "other", ["xyz", "ab"])
     code = main(["eval", f"run_dir={finished}", f"dataset.root={other}", f"output={tmp_path / 'eval.json'}"])
     assert code == 0
-    assert capsys.readouterr().out.startswith("accuracy ")
+    assert "accuracy " in capsys.readouterr().out
     result = json.loads((tmp_path / "eval.json").read_text())
     assert result["images"] == 2
     assert result["metrics"]["accuracy"] == 0.0

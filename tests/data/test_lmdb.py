@@ -12,6 +12,7 @@ from ocrexp.data.images import read_image
 from ocrexp.data.lmdb import RecLmdb
 from ocrexp.data.loaders import build_eval_loader, build_train_loader
 from ocrexp.errors import ConfigError, DataError, explain_import_error
+from ocrexp.tasks.find import find_task
 from ocrexp.types import RecReference, UnusableSample
 
 lmdb = pytest.importorskip("lmdb", reason="extra 'lmdb' is not installed")
@@ -189,7 +190,14 @@ def test_forked_workers_read_what_the_parent_has_open(root):
     for workers in (0, 2):
         pipeline = TrainPipeline(source.train_records(), [length], 0)
         loader = build_train_loader(
-            pipeline, task="rec", ratios=None, seed=0, rank=0, world_size=1, **NODE | {"num_workers": workers}
+            pipeline,
+            collate=find_task("rec").collate_train,
+            several_sizes=True,
+            ratios=None,
+            seed=0,
+            rank=0,
+            world_size=1,
+            **NODE | {"num_workers": workers},
         )
         for epoch in (0, 1):
             for batch in loader.epoch(epoch):
@@ -201,7 +209,11 @@ def test_forked_workers_read_what_the_parent_has_open(root):
     for a, b in zip(inline, forked, strict=True):
         assert all(np.array_equal(a[name], b[name]) for name in a)
     evaluation = build_eval_loader(
-        EvalPipeline(source.val_records(), []), task="rec", rank=0, world_size=1, **NODE | {"num_workers": 1}
+        EvalPipeline(source.val_records(), []),
+        collate=find_task("rec").collate_eval,
+        rank=0,
+        world_size=1,
+        **NODE | {"num_workers": 1},
     )
     ((batch,),) = evaluation.epoch(0)
     assert batch["references"] == [RecReference("Five"), RecReference("six")]

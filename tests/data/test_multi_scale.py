@@ -14,6 +14,7 @@ from ocrexp.data.loaders import build_train_loader
 from ocrexp.data.multi_scale import MultiScaleSampler
 from ocrexp.data.transforms.rec_resize import RecResize
 from ocrexp.errors import ConfigError, DataError
+from ocrexp.tasks.find import find_task
 from ocrexp.types import Record
 
 SIZES = [[48, 320], [32, 320], [64, 320]]
@@ -165,7 +166,8 @@ def test_the_size_reaches_the_resize(words, workers, monkeypatch):
 
     def loader() -> Loader:
         return build_train_loader(
-            pipeline, task="rec", ratios=None, seed=3, rank=0, world_size=1, batch_size=2, eval_batch_size=1,
+            pipeline, collate=find_task("rec").collate_train, several_sizes=True,
+            ratios=None, seed=3, rank=0, world_size=1, batch_size=2, eval_batch_size=1,
             num_workers=workers, prefetch=2, shuffle=True, drop_last=False,
             multi_scale={"sizes": RATIO_SIZES, "by_ratio": True, "fix_batch": False},
         )  # fmt: skip
@@ -190,7 +192,8 @@ def test_images_drawn_anew_have_no_ratio_to_sort_by(words):
     drawn = [replace(record, draw=lambda epoch: (b"", ("word",))) for record in words]
     with pytest.raises(ConfigError, match=r"drawn anew every epoch: set by_ratio=false or dataset\.endless=false"):
         build_train_loader(
-            TrainPipeline(drawn, [], 0), task="rec", ratios=None, seed=3, rank=0, world_size=1, batch_size=2,
+            TrainPipeline(drawn, [], 0), collate=find_task("rec").collate_train, several_sizes=True,
+            ratios=None, seed=3, rank=0, world_size=1, batch_size=2,
             eval_batch_size=1, num_workers=0, prefetch=2, shuffle=True, drop_last=False,
             multi_scale={"sizes": RATIO_SIZES, "by_ratio": True, "fix_batch": False},
         )  # fmt: skip

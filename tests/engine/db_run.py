@@ -38,6 +38,7 @@ from ocrexp.models.necks.db_fpn import DBFPN
 from ocrexp.optim.optimizers import Adam, build_optimizer
 from ocrexp.optim.schedules import Cosine
 from ocrexp.postprocess.db import DBPostProcess
+from ocrexp.tasks.find import find_task
 
 SEED = 3
 LOADER: dict[str, Any] = {
@@ -89,8 +90,14 @@ def main() -> None:
     source = DetLists(data, "train.txt", "val.txt")
     warp = RandomWarpCrop(size=(64, 64), rotate=(-10, 10), scale=(0.8, 1.5))
     pipeline = TrainPipeline(source.train_records(), [warp, ColorJitter(0.2, 0.0, 0.3), DBTargets()], SEED)
-    train = build_train_loader(pipeline, task="det", ratios=None, seed=SEED, **LOADER)
-    val = build_eval_loader(EvalPipeline(source.val_records(), [DetResize(limit_side_len=64)]), task="det", **LOADER)
+    train = build_train_loader(
+        pipeline, collate=find_task("det").collate_train, several_sizes=False, ratios=None, seed=SEED, **LOADER
+    )
+    val = build_eval_loader(
+        EvalPipeline(source.val_records(), [DetResize(limit_side_len=64)]),
+        collate=find_task("det").collate_eval,
+        **LOADER,
+    )
     settings = TrainerSettings(
         max_epochs=10, device="cpu", ema_decay=0.9, log_every_steps=1, eval_every_epochs=None, eval_every_steps=14,
         save_every_steps=8, save_latest_every_epochs=None,

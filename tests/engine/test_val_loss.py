@@ -77,7 +77,7 @@ def loss(outputs, batch):
 
 
 def test_each_image_counts_once_and_those_without_targets_are_named():
-    model = OCRModel(Rows(), None, Head, normalize={"mean": [0.0] * 3, "std": [1 / 255] * 3})
+    model = OCRModel(Rows(), head=Head, normalize={"mean": [0.0] * 3, "std": [1 / 255] * 3})
     batches = [
         REC.collate_eval([sample(1, "1"), sample(2, ""), sample(3, "3")], np.empty),
         REC.collate_eval([sample(4, "4")], np.empty),

@@ -173,7 +173,7 @@ def test_a_run_folder_stands_for_its_best_weights(tmp_path):
 def test_a_head_of_which_nothing_was_loaded_is_a_warning(tmp_path, caplog):
     backbone = paddle.nn.Linear(2, 3)
     backbone.out_channels = 3
-    model = OCRModel(backbone, None, Head)
+    model = OCRModel(backbone, head=Head)
     state = {f"backbone.{name}": value for name, value in backbone.state_dict().items()}
     paddle.save(state, f"{tmp_path}/a.pdparams")
     load_pretrained(model, tmp_path / "a.pdparams")

@@ -14,6 +14,7 @@ from ocrexp.data.loaders import build_train_loader
 from ocrexp.data.targets.db import DBTargets, LinearShrinkRatio
 from ocrexp.data.targets.maps import draw_threshold, shrink_polygon
 from ocrexp.errors import ConfigError
+from ocrexp.tasks.find import find_task
 from ocrexp.types import Record
 
 RNG = np.random.default_rng(0)
@@ -191,7 +192,8 @@ def test_the_epoch_reaches_the_targets_through_the_loader(tmp_path, workers):
     config = OmegaConf.create({"targets": node, "trainer": {"max_epochs": 4}})
     loader = build_train_loader(
         TrainPipeline(records, [instantiate(config.targets)], 0),
-        task="det", ratios=None, seed=0, rank=0, world_size=1, batch_size=2, eval_batch_size=1, num_workers=workers,
+        collate=find_task("det").collate_train, several_sizes=False,
+        ratios=None, seed=0, rank=0, world_size=1, batch_size=2, eval_batch_size=1, num_workers=workers,
         prefetch=2, shuffle=True, drop_last=False,
     )  # fmt: skip
     try:

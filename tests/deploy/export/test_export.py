@@ -163,4 +163,4 @@ def test_what_asks_for_more_than_pixels_is_refused():
         token_kind = "sar"
 
     with pytest.raises(ConfigError, match="a model with head SARHead cannot be exported: it needs the share"):
-        InferenceNetwork(SimpleNamespace(head=SARHead()))
+        InferenceNetwork(SimpleNamespace(head=SARHead(), output="sar"))

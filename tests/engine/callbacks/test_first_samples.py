@@ -17,6 +17,7 @@ from ocrexp.data.targets.text import TextTargets
 from ocrexp.engine.callbacks.first_samples import FirstSamples
 from ocrexp.report.draw import MISSED
 from ocrexp.report.targets import text_cell
+from ocrexp.tasks.find import find_task
 from ocrexp.types import Record
 
 
@@ -25,6 +26,7 @@ class Run:
         self.run_dir = folder
         self.step = 0
         self.loggers = self
+        self.task = find_task("rec" if targets else "det")
         self.images: list[tuple[str, int]] = []
         self.stopped = ""
         self.train_loader = SimpleNamespace(
