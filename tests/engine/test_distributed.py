@@ -65,7 +65,7 @@ def test_two_processes_train_a_recogniser_as_one_with_the_same_words(tmp_path: P
         with np.load(tmp_path / f"two/gradients_{rank}.npz") as saved:
             assert set(saved) == set(gradients)
             for name, expected in gradients.items():
-                assert np.abs(saved[name] - expected).max() <= 1e-5 * np.abs(expected).max(), name
+                assert np.abs(saved[name] - expected).max() <= max(1e-5 * np.abs(expected).max(), 1e-10), name
     left = paddle.load(str(tmp_path / "two/checkpoints/latest.pdparams"))
     for name, value in one.model.state_dict().items():
         np.testing.assert_allclose(np.asarray(left[name]), value.numpy(), rtol=1e-3, atol=1e-4)
