@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import time
+import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,10 +13,15 @@ from omegaconf.errors import OmegaConfBaseException
 from ocrexp.commands.train import train_in
 from ocrexp.config.check import check
 from ocrexp.config.compose import compose, setup_hydra
-from ocrexp.config.frozen import apply_overrides, read_frozen, read_job, split_overrides, trusted_of, write_job
+from ocrexp.config.frozen import apply_overrides, read_frozen, split_overrides, trusted_of
 from ocrexp.config.hooks import prepare_process
 from ocrexp.config.places import folder_to_write
 from ocrexp.errors import CheckpointError, ConfigError
+from ocrexp.runs.folder import locked
+from ocrexp.runs.resuming import proposed
+from ocrexp.runs.state import has_checkpoint, read_state, resumable
+
+SHOWN = 5  # runs that are offered where none is named
 
 # What may change without making the continued training another one.
 FREE = (
@@ -51,19 +56,43 @@ def run(arguments: Sequence[str]) -> int:
     own, changes = split_overrides(["run_dir", "trusted"], arguments)
     verb = compose("resume", own)
     if verb.run_dir is None:
-        raise ConfigError("resume needs the run to continue: run_dir=outputs/NAME/DATE_TIME")
+        raise _which_run(Path("outputs"))
     run_dir = Path(verb.run_dir)
-    frozen = read_frozen(run_dir, trusted_of(verb, own))
-    pin(frozen)
-    config = apply_overrides(frozen, changes, refuse=reason_to_refuse, replaceable=REPLACEABLE)
-    prepare_process(config)
-    check(config)
-    if not any((run_dir / "checkpoints").glob("*.pdstates")):
-        raise CheckpointError(f"{run_dir} has no checkpoint to go on from (checkpoints/*.pdstates): start it anew")
-    folder_to_write(run_dir, "run_dir")
-    write_job(run_dir, config, read_job(run_dir))
-    _note(run_dir, changes)
-    return train_in(run_dir, config, resume=True)
+    before = read_frozen(run_dir, trusted_of(verb, own))
+    pin(before)
+    config = apply_overrides(before.copy(), changes, refuse=reason_to_refuse, replaceable=REPLACEABLE)
+    state = read_state(run_dir)
+    with locked(run_dir, config):
+        folder_to_write(run_dir, "run_dir")
+        prepare_process(config)
+        check(config)
+        if not has_checkpoint(run_dir):
+            raise CheckpointError(f"run_dir={run_dir}: no checkpoint to resume from in {run_dir}; start a new run")
+        print(f"ocrexp: run_dir={run_dir}: {state}; resuming", file=sys.stderr)
+        for line in _moved(before, config):
+            print(f"ocrexp: {line}", file=sys.stderr)
+        with proposed(run_dir, config, changes):
+            return train_in(run_dir, config, resume=True)
+
+
+def _which_run(outputs: Path) -> ConfigError:
+    """Show the latest runs that can be resumed; returns the error to raise."""
+    found = resumable(outputs, SHOWN)
+    for run_dir, state in found:
+        name = run_dir.relative_to(outputs)
+        print(f"{name}: {state}\n    python -m ocrexp resume run_dir={shlex.quote(str(run_dir))}", file=sys.stderr)
+    where = f"one of these {len(found)}, the latest first" if found else f"none was found in ./{outputs}"
+    return ConfigError(f"run_dir: the run to resume is missing ({where}); add run_dir={outputs}/NAME/DATE_TIME")
+
+
+def _moved(before: DictConfig, config: DictConfig) -> list[str]:
+    """What a changed length moves, one line a key."""
+    return [
+        f"trainer.{key}: {before.trainer[key]}, now {config.trainer[key]}; the changed length moves the schedule of"
+        " the learning rate: steps from here on differ from those first planned"
+        for key in ("max_epochs", "max_steps")
+        if before.trainer[key] != config.trainer[key]
+    ]
 
 
 def pin(config: DictConfig) -> None:
@@ -90,10 +119,3 @@ def reason_to_refuse(key: str) -> str | None:
         "it is part of what makes this run comparable with itself; start a new run to change it (resume takes "
         f"{', '.join(name + ('…' if name.endswith('_') else '') for name in FREE)})"
     )
-
-
-def _note(run_dir: Path, changes: list[str]) -> None:
-    """Keep what each resume changed beside the run's own configuration."""
-    entry = {"time": time.strftime("%Y-%m-%d %H:%M:%S"), "overrides": changes}
-    with (run_dir / ".hydra" / "resumed.jsonl").open("a", encoding="utf-8") as file:
-        file.write(json.dumps(entry) + "\n")

@@ -16,11 +16,16 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from ocrexp.commands.train import train_in, worker_command
-from ocrexp.config.frozen import RESOLVED, JobInfo, write_job
+from ocrexp.config.frozen import JobInfo, write_job
 from ocrexp.engine.devices import process_count
-from ocrexp.engine.status import FAILED, INTERRUPTED, RUNNING, read_status, write_status
+from ocrexp.engine.status import DONE, FAILED, INTERRUPTED, RUNNING, read_status, write_status
 from ocrexp.errors import ConfigError, OcrexpError
+from ocrexp.lock import LockedError
 from ocrexp.processes import STOP_SIGNALS, describe_signal, leave_terminal, owned
+from ocrexp.runs.folder import locked
+from ocrexp.runs.grid import difference
+from ocrexp.runs.resuming import withdraw
+from ocrexp.runs.state import NOT_RUN, RunState, has_checkpoint, read_state
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -36,17 +41,31 @@ def run_sweep_job(config: DictConfig, run_dir: Path, hydra: DictConfig) -> float
         overrides=varied,
     )
     label = f"job {info.number} ({', '.join(info.overrides) or 'defaults'})"
-    status = read_status(run_dir)
+    state = read_state(run_dir)
+    try:
+        with locked(run_dir):
+            return _train(config, run_dir, hydra, info, state, label)
+    except LockedError as error:
+        print(f"ocrexp: {label} is not run: {error}", file=sys.stderr, flush=True)
+        return None
+
+
+def _train(
+    config: DictConfig, run_dir: Path, hydra: DictConfig, info: JobInfo, state: RunState, label: str
+) -> float | None:
+    """The job in its folder, which is locked; `state` is what an earlier attempt has left there."""
     resumable = False
-    if status is not None:
+    if state.state != NOT_RUN:
         _same_configuration(run_dir, config, label)
-        if status.get("state") == "done":
+        if state.state == DONE:
             print(f"ocrexp: {label} is done, not run again", flush=True)
-            return objective(status.get("best_value"), hydra.get("sweeper"))
-        resumable = (run_dir / "checkpoints" / "latest.pdstates").is_file()
+            return objective(state.values.get("best_value"), hydra.get("sweeper"))
+        resumable = has_checkpoint(run_dir)
+    withdraw(run_dir)  # what a killed resume of this job alone wanted to change
     write_job(run_dir, config, info)
     write_status(run_dir, state=RUNNING)  # what an earlier attempt failed of is no longer true
-    print(f"ocrexp: {label} {'resumes' if resumable else 'starts'} in {run_dir}", flush=True)
+    before = "" if state.state == NOT_RUN else f"{state}; "
+    print(f"ocrexp: {label} {before}{'resumes' if resumable else 'starts'} in {run_dir}", flush=True)
     code, stop = _run(run_dir, config, resumable, in_parallel="Basic" not in str(hydra.launcher._target_))
     status = _outcome(run_dir, code, stop)
     if code:
@@ -167,25 +186,8 @@ def _varied(overrides: list[str], sweep_dir: Path) -> list[str]:
 
 def _same_configuration(run_dir: Path, config: DictConfig, label: str) -> None:
     """Refuse to mix two experiments in one folder."""
-    from omegaconf import OmegaConf
-
-    if not (run_dir / RESOLVED).is_file():
-        return
-    before = _flat(OmegaConf.to_container(OmegaConf.load(run_dir / RESOLVED)))
-    now = _flat(OmegaConf.to_container(config, resolve=True))
-    differing = [key for key in sorted({*before, *now} - {"sweep_dir"}) if before.get(key) != now.get(key)]
-    if differing:
-        key = differing[0]
+    if (found := difference(run_dir, config)) is not None:
         raise ConfigError(
-            f"{label}: {run_dir} holds another configuration ({key} was {before.get(key)!r}, is {now.get(key)!r}):"
+            f"{label}: {run_dir} holds another configuration ({found}):"
             " run this sweep in a folder of its own (another sweep_dir)"
         )
-
-
-def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
-    if isinstance(node, dict):
-        flat: dict[str, Any] = {}
-        for key, value in node.items():
-            flat |= _flat(value, f"{prefix}{key}.")
-        return flat
-    return {prefix[:-1]: node}

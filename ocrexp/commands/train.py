@@ -18,6 +18,7 @@ from ocrexp.config.explain import as_config_error
 from ocrexp.config.paths import shadowed, shipped_conf
 from ocrexp.config.task import with_default_model
 from ocrexp.errors import OcrexpError
+from ocrexp.lock import release_all
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -49,6 +50,7 @@ def run(arguments: Sequence[str]) -> int:
         raise explained from error
     finally:
         os.environ.pop("HYDRA_FULL_ERROR", None)
+        release_all()  # the folder of the run or of the sweep, which Hydra's callbacks have locked
     if outcome.error is not None:
         raise outcome.error
     return outcome.exit_code or int(not SweepTable.all_done)
@@ -118,6 +120,7 @@ def fit(run_dir: Path, config: DictConfig, *, resume: bool = False) -> int:
     from ocrexp.config.hooks import prepare_process
     from ocrexp.engine.status import FAILED, INTERRUPTED, write_status
     from ocrexp.logs import log_file, show_notices
+    from ocrexp.runs.resuming import accept
 
     show_notices()
     prepare_process(config)
@@ -126,6 +129,7 @@ def fit(run_dir: Path, config: DictConfig, *, resume: bool = False) -> int:
         try:
             check(config)  # the jobs of a sweep have not been through it yet
             trainer = build_trainer(run_dir, config, resume=resume)
+            undo = accept(run_dir) if resume and first else None
         except KeyboardInterrupt as stop:
             write_status(run_dir, state=INTERRUPTED, error=f"{stop or 'Ctrl-C'} before the training began")
             raise
@@ -133,8 +137,14 @@ def fit(run_dir: Path, config: DictConfig, *, resume: bool = False) -> int:
             with contextlib.suppress(OSError):  # nothing can be written: the error says so itself
                 write_status(run_dir, state=FAILED, error=str(error) or type(error).__name__)
             raise
+        begun = trainer.step
         try:
             result = trainer.fit()
+        except OcrexpError:
+            if undo is not None and trainer.step == begun:
+                with contextlib.suppress(OSError):  # the folder is gone or full: the error is about that
+                    undo()  # not one step could be made with what the resume has changed
+            raise
         finally:
             for loader in (trainer.train_loader, trainer.evaluator.loader):
                 loader.close()
@@ -148,7 +158,7 @@ def fit(run_dir: Path, config: DictConfig, *, resume: bool = False) -> int:
 def build_trainer(run_dir: Path, config: DictConfig, *, resume: bool = False) -> Trainer:
     """Put the parts together as the configuration says, on this process's device.
 
-    With `resume` the trainer goes on from the newest good set of `latest`.
+    With `resume` the trainer continues from the newest good set of `latest`.
     """
     from ocrexp.config import build
     from ocrexp.config.frozen import read_job
@@ -226,5 +236,8 @@ def build_trainer(run_dir: Path, config: DictConfig, *, resume: bool = False) ->
         causes=build.zero_metric_causes(config, facts),
     )
     if resume:
-        trainer.restore(CheckpointStore(run_dir).load_for_resume())
+        found = CheckpointStore(run_dir).load_for_resume()
+        trainer.restore(found)
+        if rank == 0:
+            build.log.info("resuming from step %d of %d: %s", found.step, plan.total_steps, found.path("pdparams"))
     return trainer

@@ -5,6 +5,8 @@ python worker.py RUN_DIR [--resume]
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from pathlib import Path
 
@@ -22,11 +24,16 @@ def main() -> int:
     from ocrexp.commands.train import fit
     from ocrexp.config.frozen import read_resolved
     from ocrexp.errors import OcrexpError, explain_import_error, explain_os_error, printable
+    from ocrexp.runs.folder import locked
+    from ocrexp.runs.resuming import read_proposed
 
     run_dir = Path(sys.argv[1])
+    first = os.environ.get("PADDLE_TRAINER_ID", "0") == "0"  # the rank that writes
     try:
-        with stopping():
-            return fit(run_dir, read_resolved(run_dir), resume="--resume" in sys.argv[2:])
+        resume = "--resume" in sys.argv[2:]
+        config = read_proposed(run_dir) if resume else read_resolved(run_dir)
+        with stopping(), locked(run_dir, config, adopt=True) if first else contextlib.nullcontext():
+            return fit(run_dir, config, resume=resume)
     except OcrexpError as error:
         print(f"ocrexp: {printable(str(error))}", file=sys.stderr)
         return error.exit_code

@@ -51,16 +51,20 @@ def write_job(run_dir: Path, config: DictConfig, info: JobInfo) -> None:
 
     The texts are signed as this user's own (see trust.py): call it with what was composed here or was admitted.
     """
+    write_config(run_dir, config, run_dir)
+    files.write_json(run_dir / JOB, asdict(info), sync=True)
+
+
+def write_config(run_dir: Path, config: DictConfig, folder: Path) -> None:
+    """Write the frozen and then the resolved configuration of a run into `folder`, signed; see `write_job`."""
     from ocrexp.config.compose import register_resolvers
 
     register_resolvers()
-    (run_dir / ".hydra").mkdir(parents=True, exist_ok=True)
-    # A resume may have changed the frozen one, and the next resume continues from there.
+    (folder / FROZEN).parent.mkdir(parents=True, exist_ok=True)
     frozen, resolved = OmegaConf.to_yaml(config), OmegaConf.to_yaml(config, resolve=True)
     trust.sign(run_dir, frozen, resolved)
-    files.write_text(run_dir / RESOLVED, resolved, sync=True)
-    files.write_text(run_dir / FROZEN, frozen, sync=True)
-    files.write_json(run_dir / JOB, asdict(info), sync=True)
+    files.write_text(folder / FROZEN, frozen, sync=True)
+    files.write_text(folder / RESOLVED, resolved, sync=True)
 
 
 def read_job(run_dir: Path) -> JobInfo:
@@ -83,9 +87,9 @@ def read_job(run_dir: Path) -> JobInfo:
     return job
 
 
-def read_resolved(run_dir: Path) -> DictConfig:
+def read_resolved(run_dir: Path, name: str | Path = RESOLVED) -> DictConfig:
     """The resolved config of a run folder, as its processes use it."""
-    return _load(run_dir, RESOLVED)
+    return _load(run_dir, name)
 
 
 def read_frozen(run_dir: Path, trusted: Sequence[str] | str | None = None) -> DictConfig:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import traceback
 from collections.abc import Iterator
@@ -16,10 +15,10 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from ocrexp.config.build import trainer_settings
 from ocrexp.config.check import check
 from ocrexp.config.compose import compose
-from ocrexp.config.places import folder_to_write, refused
 from ocrexp.engine.devices import settle_devices
-from ocrexp.engine.status import read_status
 from ocrexp.errors import ConfigError, OcrexpError, explain_import_error, printable
+from ocrexp.runs.folder import claim_run, claim_sweep, machines
+from ocrexp.runs.grid import check_grid
 
 # What a run cannot be without; loggers, callbacks and augmentation may be taken away.
 NEEDED = (
@@ -57,24 +56,31 @@ class RunGuard(Callback):
             trainer_settings(job)
             settle_devices(job)  # what is wrong with it is reported before the folder is made
             folder = Path(config.hydra.run.dir)
-            with refused(folder, "run_dir"):
-                if folder.is_file():
-                    raise ConfigError(f"run_dir={folder} is a file: choose another folder")
-                if folder.exists() and any(folder.iterdir()) and not _another_node_runs_here(config, folder):
-                    if config.run_dir is not None or _given(config, "hydra.run.dir"):
-                        raise _exists(folder)
-                    with open_dict(config):  # two runs started within one second
-                        config.hydra.run.dir = str(_free_name(folder))
-                folder_to_write(Path(config.hydra.run.dir), "run_dir")
+            given = config.run_dir is not None or _given(config, "hydra.run.dir")
+            claimed_folder = claim_run(folder, given=given, shared=machines(job))
+            if claimed_folder != folder:
+                with open_dict(config):
+                    config.hydra.run.dir = str(claimed_folder)
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ARG002 - Hydra's signature
         with _ends_the_program():
             if config.run_dir is not None:
                 raise ConfigError("run_dir fixes the folder of one run; a sweep's folder is fixed by sweep_dir=…")
             grid = "BasicSweeper" in str(config.hydra.sweeper._target_)
-            for job in each_value_once(list(config.hydra.overrides.task), grid):
+            overrides = [str(item) for item in config.hydra.overrides.task]
+            fixed = config.hydra.sweeper.get("params") or {}
+            jobs = every_job([*(f"{key}={value}" for key, value in fixed.items()), *overrides]) if grid else []
+            for job in each_value_once(overrides, grid):
                 compose("train", job)
-            folder_to_write(Path(config.hydra.sweep.dir), "sweep_dir")
+            folder = Path(config.hydra.sweep.dir)
+            given = config.sweep_dir is not None or _given(config, "hydra.sweep.dir")
+            claimed_folder = claim_sweep(folder, given=given)
+            if claimed_folder != folder:
+                with open_dict(config):
+                    config.hydra.sweep.dir = str(claimed_folder)
+                    # Hydra composes each job again, from these.
+                    config.hydra.overrides.hydra.append(f"hydra.sweep.dir={_quoted(str(claimed_folder))}")
+            check_grid(claimed_folder, jobs, lambda job: compose("train", job))
 
 
 class SweepTable(Callback):
@@ -119,6 +125,26 @@ def each_value_once(overrides: list[str], grid: bool) -> list[list[str]]:
     return [[column[min(row, len(column) - 1)] for column in columns] for row in range(longest)]
 
 
+def every_job(overrides: list[str]) -> list[list[str]]:
+    """The overrides of each job of a grid, numbered as the grid sweeper numbers them."""
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    running = GlobalHydra.instance().hydra
+    parser = OverridesParser.create(config_loader=running.config_loader if running else None)
+    parsed = parser.parse_overrides(overrides)
+    if any(override.is_interval_sweep() for override in parsed):
+        return []  # refused by `each_value_once`, with advice
+    return [job for batch in BasicSweeper.split_arguments(parsed, None) for job in batch]
+
+
+def _quoted(text: str) -> str:
+    """A value that Hydra takes as it is."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
 def prepare_process(config: DictConfig) -> None:
     """Set what must stand before paddle is imported, and import it; safe to call twice."""
     from ocrexp.engine.devices import process_count
@@ -130,26 +156,6 @@ def prepare_process(config: DictConfig) -> None:
     import_paddle()
 
 
-def _another_node_runs_here(config: DictConfig, folder: Path) -> bool:
-    """Whether the folder is there because the other machines of this same run share it."""
-    several = "--nnodes" in config.trainer.launch_args or int(os.environ.get("PADDLE_NNODES", "1").split(":")[0]) > 1
-    return several and (read_status(folder) or {"state": "running"})["state"] == "running"
-
-
 def _given(config: DictConfig, key: str) -> bool:
     """Whether the user has set one of Hydra's own keys."""
     return any(str(item).partition("=")[0].lstrip("+") == key for item in config.hydra.overrides.hydra)
-
-
-def _exists(folder: Path) -> OcrexpError:
-    mend = "delete it (it has no checkpoint to go on from), or choose another run_dir"
-    if any((folder / "checkpoints").glob("*.pdstates")):
-        mend = f"continue it with `python -m ocrexp resume run_dir={folder}`, or choose another run_dir"
-    return ConfigError(f"the run folder {folder} exists and is not overwritten: {mend}")
-
-
-def _free_name(folder: Path) -> Path:
-    number = 2
-    while (candidate := folder.with_name(f"{folder.name}_{number}")).exists():
-        number += 1
-    return candidate

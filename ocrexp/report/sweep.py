@@ -11,8 +11,8 @@ from typing import Any
 
 from ocrexp import files
 from ocrexp.config.frozen import read_job
-from ocrexp.engine.status import read_status
 from ocrexp.errors import printable
+from ocrexp.runs.state import read_state
 
 COLUMNS = ("best", "val_loss", "state", "step", "seconds", "peak_memory_mb", "metric", "folder", "error")
 ONLY_IN_FILE = ("peak_memory_mb", "metric", "folder", "error")
@@ -38,7 +38,8 @@ def read_sweep(folder: Path) -> list[dict[str, Any]]:
     """
     jobs = []
     for run_dir in job_folders(folder):
-        jobs.append((run_dir, read_job(run_dir), read_status(run_dir) or {"state": "not run"}))
+        state = read_state(run_dir)
+        jobs.append((run_dir, read_job(run_dir), {**state.values, "state": state.state}))
     shared = set.intersection(*(set(job.overrides) for _, job, _ in jobs)) if len(jobs) > 1 else set()
     rows: list[tuple[dict[str, Any], int]] = []
     for run_dir, job, status in jobs:

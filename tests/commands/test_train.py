@@ -4,10 +4,13 @@ import csv
 import json
 import subprocess
 import sys
+from dataclasses import asdict, replace
 
 import pytest
 
+from ocrexp import lock
 from ocrexp.__main__ import main
+from ocrexp.engine.status import write_status
 
 
 def ocrexp(*arguments, cwd):
@@ -85,6 +88,11 @@ def test_eval_takes_other_thresholds_and_refuses_unknown_keys(finished, tmp_path
 def test_resume_of_a_finished_run_with_more_epochs(finished, tmp_path):
     code, _, err = ocrexp("resume", f"run_dir={finished}", "trainer.max_epochs=3", cwd=tmp_path)
     assert code == 0, err
+    told = "\n".join(err)
+    assert "resuming from step 6 of 9" in told
+    assert "latest.pdparams" in told
+    assert "trainer.max_epochs: 2, now 3" in told
+    assert "schedule" in told
     status = json.loads((finished / "status.json").read_text())
     assert status["state"] == "done"
     assert status["step"] == 9
@@ -109,6 +117,42 @@ def test_resume_refuses_what_would_make_another_run(finished, override, words, c
     assert message.count("\n") == 1
     for word in words:
         assert word in message
+
+
+def test_a_refused_resume_leaves_the_run_as_it_was(finished, capsys):
+    names = ("config_resolved.yaml", ".hydra/config.yaml", "status.json")
+    before = [(finished / name).read_bytes() for name in names]
+    listing = sorted(finished.rglob("*"))
+    assert main(["resume", f"run_dir={finished}", "dataset.root=/nowhere"]) != 0
+    assert "dataset.root" in capsys.readouterr().err.splitlines()[-1]
+    assert [(finished / name).read_bytes() for name in names] == before
+    assert sorted(finished.rglob("*")) == listing
+
+
+def test_a_run_that_trains_is_not_resumed(finished, capsys):
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        owner = replace(lock.Owner.here(), pid=process.pid, started=lock._process(process.pid).started)
+        (finished / lock.LOCK).write_text(json.dumps(asdict(owner)))
+        assert main(["resume", f"run_dir={finished}"]) == 2
+        process.communicate(b"\n")
+    (finished / lock.LOCK).unlink()
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert f"process {owner.pid} on {owner.host}" in err
+
+
+def test_resume_without_a_run_offers_the_latest(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    run_dir = tmp_path / "outputs" / "db" / "my run"
+    (run_dir / ".hydra").mkdir(parents=True)
+    (run_dir / ".hydra" / "job.json").write_text("{}")
+    (run_dir / "checkpoints").mkdir()
+    (run_dir / "checkpoints" / "latest.pdstates").touch()
+    write_status(run_dir, state="running", step=5, total_steps=60)
+    assert main(["resume"]) == 2
+    err = capsys.readouterr().err
+    assert "db/my run: interrupted (killed) at step 5 of 60" in err
+    assert "ocrexp resume run_dir='outputs/db/my run'" in err
 
 
 def test_verbs_on_no_run_folder(tmp_path, capsys):

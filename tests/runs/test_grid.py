@@ -1,0 +1,55 @@
+"""A sweep that comes back to its folder is compared with what is there before its first job."""
+
+import pytest
+from omegaconf import OmegaConf
+
+from ocrexp.errors import ConfigError
+from ocrexp.runs.grid import check_grid
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A sweep over lr=1,2 of which both jobs have run."""
+    for number, lr in enumerate((1, 2)):
+        (tmp_path / str(number) / ".hydra").mkdir(parents=True)
+        (tmp_path / str(number) / ".hydra" / "overrides.yaml").write_text(f"- lr={lr}\n- size=3\n")
+        OmegaConf.save({"lr": lr, "size": 3, "sweep_dir": "s"}, tmp_path / str(number) / "config_resolved.yaml")
+    return tmp_path
+
+
+def composed(overrides):
+    composed.calls += 1
+    return OmegaConf.create({**OmegaConf.from_dotlist(list(overrides)), "sweep_dir": "elsewhere"})
+
+
+def check(folder, *jobs):
+    composed.calls = 0
+    check_grid(folder, jobs, composed)
+    return composed.calls
+
+
+def test_the_same_sweep_goes_on_and_may_grow_at_its_end(folder):
+    assert check(folder, ["lr=1", "size=3"], ["size=3", "lr=2"], ["lr=4", "size=3"]) == 1
+    assert check(folder, ["lr=1", "size=3"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("jobs", "words"),
+    [
+        ([["lr=1", "size=3"], ["lr=4", "size=3"]], ("job 1", "lr=2", "now 4")),
+        ([["lr=2", "size=3"], ["lr=1", "size=3"]], ("job 0", "lr=1", "now 2")),
+        ([["lr=1", "size=4"], ["lr=2", "size=4"]], ("job 0", "size=3", "now 4")),
+    ],
+)
+def test_another_grid_is_refused(folder, jobs, words):
+    with pytest.raises(ConfigError, match=f"sweep_dir={folder}: .*another sweep_dir") as caught:
+        check(folder, *jobs)
+    assert all(word in str(caught.value) for word in words)
+
+
+def test_a_folder_that_is_not_a_job_is_refused(folder):
+    (folder / "2").mkdir()
+    assert check(folder, ["lr=1", "size=3"], ["lr=2", "size=3"], ["lr=4", "size=3"]) == 1
+    (folder / "2" / "photo.jpg").touch()
+    with pytest.raises(ConfigError, match="/2 exists and is not a job"):
+        check(folder, ["lr=1", "size=3"], ["lr=2", "size=3"], ["lr=4", "size=3"])
