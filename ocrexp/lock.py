@@ -24,7 +24,7 @@ from functools import cache
 from pathlib import Path
 
 from ocrexp.errors import ConfigError
-from ocrexp.files import process_runs, temporary_name
+from ocrexp.files import process_runs, remove_leftovers, shortened, temporary_name
 
 LOCK = ".lock"
 BEAT_SECONDS = 5.0  # between two renewals
@@ -109,6 +109,11 @@ def _ancestors() -> set[int]:
     return found
 
 
+def beside(folder: Path) -> Path:
+    """The lock of a folder that is replaced as a whole: it lies beside it."""
+    return folder.with_name(f".{shortened(folder.name)}{LOCK}")
+
+
 def read_owner(path: Path) -> Owner | None:
     """Who holds the lock; None where there is no lock file. One that cannot be read has an owner that is not known."""
     try:
@@ -180,6 +185,7 @@ def acquire(path: Path, where: str, *, shared: str | None = None, adopt: bool = 
         if _taken_over(path, owner, other, where):
             break
     _keep(_Held(owner, key))
+    _clean(path)
 
 
 def release(path: Path) -> None:
@@ -216,7 +222,7 @@ def _created(path: Path, owner: Owner) -> bool:
     temporary.write_text(content, encoding="utf-8")
     try:
         os.link(temporary, path)
-    except FileExistsError:
+    except (FileExistsError, FileNotFoundError):  # not found: the new owner has cleaned up
         return False
     except OSError:
         if temporary.stat().st_nlink == 2:  # a network file system may do it and lose the answer
@@ -293,6 +299,15 @@ def _taken_over(path: Path, owner: Owner, stale: Owner, where: str) -> bool:
         release(guard)
     print(f"ocrexp: {where}: {stale} no longer runs; its lock is taken over", file=sys.stderr, flush=True)
     return True
+
+
+def _clean(path: Path) -> None:
+    """Remove what processes that were killed while they took this lock have left; only its owner does so."""
+    remove_leftovers(path.parent, path.name)
+    for guard in path.parent.iterdir():
+        owner = read_owner(guard) if guard.name.startswith(f"{path.name}.") else None
+        if owner is not None and owner.runs() is False:
+            guard.unlink(missing_ok=True)
 
 
 def _keep(held: _Held) -> None:

@@ -1,9 +1,12 @@
 """Fixtures that say where golden numbers and real images are, and skip with a reason where they are not."""
 
+import dataclasses
 import json
 import logging
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -54,6 +57,23 @@ def _own_notices():
     logger.propagate = True
     for handler in list(logger.handlers):
         logger.removeHandler(handler)
+
+
+@pytest.fixture
+def lock_of_another():
+    """`lock_of_another(path)`: a lock file of another process, which runs until the test ends; returns its owner."""
+    from ocrexp import lock
+
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+
+    def put(path: Path) -> lock.Owner:
+        started = lock._process(process.pid).started
+        owner = dataclasses.replace(lock.Owner.here(), pid=process.pid, started=started)
+        path.write_text(json.dumps(dataclasses.asdict(owner)))
+        return owner
+
+    yield put
+    process.communicate(b"\n")
 
 
 @pytest.fixture(scope="session")

@@ -186,3 +186,11 @@ def test_of_several_that_ask_at_once_one_gets_the_lock(path, other, stale):
     for racer in racers:
         racer.communicate("\n")
     assert sorted(told) == ["held", *["refused"] * 4]
+
+
+def test_what_killed_processes_have_left_is_removed_by_the_next_owner(path):
+    gone = 2**22 + 5
+    (path.parent / f"..lock.abcdef01.{gone}.tmp").touch()
+    put(path.with_name(".lock.abcdef01"), replace(Owner.here(), pid=gone))
+    with holding(path, "x"):
+        assert list(path.parent.iterdir()) == [path]

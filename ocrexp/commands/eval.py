@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ from ocrexp.files import shortened
 from ocrexp.logs import show_notices
 from ocrexp.report.figures import figures
 from ocrexp.report.title import data_name
+from ocrexp.runs.state import not_finished
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -47,6 +49,7 @@ def run(arguments: Sequence[str]) -> int:
     prepare_process(config)
     check(config)
     weights = weights_of(verb)
+    report_unfinished(verb)
     output = file_to_write(Path(verb.output) if verb.output else _folder(verb) / "eval.json", "output")
     folder = _folder(verb) if writable(_folder(verb)) else output.parent  # of a run that can only be read
     started = time.perf_counter()
@@ -74,6 +77,12 @@ def run(arguments: Sequence[str]) -> int:
         write_pictures(task_of(config), result, int(verb.pictures), folder / "plots" / output.stem, draw)
     print(f"written: {printable(str(output))}")
     return 0
+
+
+def report_unfinished(verb: DictConfig) -> None:
+    """Print the state of a run that is not done: its checkpoint is not the one that it would end with."""
+    if verb.run_dir is not None and (line := not_finished(Path(verb.run_dir))) is not None:
+        print(f"ocrexp: {printable(line)}", file=sys.stderr)
 
 
 def free_report(path: Path, report: dict[str, Any]) -> Path:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -28,7 +28,8 @@ from ocrexp.deploy.end_to_end import (
 )
 from ocrexp.deploy.progress import Progress
 from ocrexp.errors import ConfigError, DataError, OcrexpError, nothing_done, printable
-from ocrexp.files import shortened
+from ocrexp.files import claim_folder, claimed, shortened
+from ocrexp.lock import LOCK, holding
 from ocrexp.logs import show_notices
 from ocrexp.metrics.system import SystemMetric, SystemPrediction
 from ocrexp.report.figures import figures as in_one_line
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
     from ocrexp.types import DataSource
 
+REPORT = "eval_system.json"
 _TYPED_AS_THEY_ARE = ("det", "rec", "cls", "output", "rec_char_dict_path", "dataset.root")
 
 
@@ -63,6 +65,11 @@ class Read:
 
 def run(arguments: Sequence[str]) -> int:
     """Read all images, print one line of figures, write `eval_system.json` and the worst pictures; returns 0."""
+    with ExitStack() as held:
+        return _run(arguments, held)
+
+
+def _run(arguments: Sequence[str], held: ExitStack) -> int:
     show_notices()
     with nothing_done():
         refuse_paddleocr_names(arguments)
@@ -77,7 +84,7 @@ def run(arguments: Sequence[str]) -> int:
         settings = settings_from(config, EvalSystemSettings)
         if settings.pictures < 0 or (settings.limit is not None and settings.limit < 1):
             raise ConfigError(f"pictures={settings.pictures}, limit={settings.limit}: at least 0 and 1, or limit=null")
-        folder = _folder(settings)
+        folder = held.enter_context(_output(settings))
 
         metric = build(config.metric)
         source = build_validation(config.dataset)
@@ -166,7 +173,9 @@ def _write(
     from ocrexp.report.files import write_picture
     from ocrexp.report.system import draw_missing, draw_system_sample
 
-    write_json(folder / "eval_system.json", content)
+    for old in (folder / "worst").glob("*.jpg"):  # of an evaluation that is replaced
+        old.unlink()
+    write_json(folder / REPORT, content)
     faults = {id(read): metric.severity(read.prediction, reference_of(read.record)) for read in results}
     worst = sorted((read for read in results if faults[id(read)] > 0), key=lambda read: -faults[id(read)])[:pictures]
     finder = FontFinder()
@@ -181,18 +190,35 @@ def _write(
         write_picture(folder / "worst" / f"{number:02d}_{shortened(read.record.image_path.stem)}.jpg", picture)
 
 
-def _folder(settings: EvalSystemSettings) -> Path:
-    """Where to write; an evaluation that is there already is replaced only where that is asked for."""
-    if settings.output is None:
-        return Path("outputs/eval-system") / f"{datetime.now():%Y-%m-%d_%H-%M-%S}"
-    folder = Path(settings.output).expanduser()
-    if folder.exists() and not folder.is_dir():
+@contextmanager
+def _output(settings: EvalSystemSettings) -> Iterator[Path]:
+    """The folder to write into, which no other process uses meanwhile; a new one is removed where nothing is written.
+
+    An evaluation that it holds is replaced only where that is asked for.
+    """
+    given = settings.output is not None
+    folder = Path(settings.output or f"outputs/eval-system/{datetime.now():%Y-%m-%d_%H-%M-%S}").expanduser()
+    if given and folder.exists() and not folder.is_dir():
         raise ConfigError(f"output={folder} is a file: name a folder")
-    if (folder / "eval_system.json").exists():
-        if not settings.overwrite:
+    with ExitStack() as held:
+        try:
+            if given:
+                folder.parent.mkdir(parents=True, exist_ok=True)
+                made = claimed(folder)
+            else:
+                folder, made = claim_folder(folder), True
+            if made:
+                held.callback(_remove_empty, folder)
+            held.enter_context(holding(folder / LOCK, f"output={folder}"))
+        except OSError as error:
+            raise ConfigError(f"output={folder}: cannot be written ({error.strerror}); name another folder") from None
+        if (folder / REPORT).exists() and not settings.overwrite:
             raise ConfigError(
                 f"output={folder} holds an evaluation already: name another folder, or add overwrite=true"
             )
-        for old in (folder / "worst").glob("*.jpg"):
-            old.unlink()
-    return folder
+        yield folder
+
+
+def _remove_empty(folder: Path) -> None:
+    with suppress(OSError):  # it holds something
+        folder.rmdir()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from omegaconf import OmegaConf
 
-from ocrexp.commands.eval import frozen_or_composed, weights_of
+from ocrexp.commands.eval import frozen_or_composed, report_unfinished, weights_of
 from ocrexp.config.check import check
 from ocrexp.config.compose import compose, setup_hydra
 from ocrexp.config.explain import key_of
@@ -48,7 +48,9 @@ def run(arguments: Sequence[str]) -> int:
     target = ExportFolder(_folder(verb))
     prepare_process(config)
     check(config)
-    outcome = export(config, weights_of(verb), target, formats, verb.export)
+    weights = weights_of(verb)
+    report_unfinished(verb)
+    outcome = export(config, weights, target, formats, verb.export)
     for line in outcome.lines:
         print(printable(line))
     if outcome.failures:

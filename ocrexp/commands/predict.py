@@ -30,6 +30,7 @@ from ocrexp.deploy.progress import Progress
 from ocrexp.deploy.sources import Skipped, Source, find_sources, read_source
 from ocrexp.engine.interrupt import StopSignals
 from ocrexp.errors import ConfigError, DataError, OcrexpError, nothing_done, printable
+from ocrexp.files import claim_folder
 from ocrexp.logs import show_notices
 from ocrexp.types import Image, UnusableSample
 
@@ -93,13 +94,15 @@ def run(arguments: Sequence[str]) -> int:
             print(f"ocrexp: {printable(skipped.describe())}", file=sys.stderr)
         limit_pixels(models.max_pixels)
         output = _output(settings)
-        if output is not None:
+        if output is not None and settings.output is not None:
             is_taken(output, settings.overwrite)  # said before the models are loaded
         finder = FontFinder(settings.font)
         count = models.worker_count(len(sources))
         reader = EnginePool(models, count)
     if output is None:
         return _to_stdout(sources, Work(settings, models.rec_only, reader, finder), count)
+    if settings.output is None:
+        output = _claimed(output)
     folder = PredictionFolder(output, sources, models.rec_only, settings.overwrite, labels=settings.labels)
     try:
         return _to_folder(sources, Work(settings, models.rec_only, reader, finder, folder), count, folder)
@@ -265,8 +268,12 @@ def _output(settings: PredictSettings) -> Path | None:
         return None
     if settings.output is not None:
         return Path(settings.output).expanduser()
-    name = f"{datetime.now():%Y-%m-%d_%H-%M-%S}"
-    folder, number = Path("outputs/predict") / name, 2
-    while folder.exists():  # two runs started within one second
-        folder, number = folder.with_name(f"{name}_{number}"), number + 1
-    return folder
+    return Path("outputs/predict") / f"{datetime.now():%Y-%m-%d_%H-%M-%S}"
+
+
+def _claimed(folder: Path) -> Path:
+    """The default folder, for this process alone: of commands that start within one second, each has its own."""
+    try:
+        return claim_folder(folder)
+    except OSError as error:
+        raise ConfigError(f"output={folder}: cannot be written ({error.strerror}); add output=DIR") from None

@@ -205,7 +205,9 @@ class PredictionFolder:
 
     def _open(self, name: str) -> TextIO:
         try:
-            return (self.folder / name).open("w", encoding="utf-8", newline="\n")
+            return (self.folder / name).open("x", encoding="utf-8", newline="\n")  # making it is the check
+        except FileExistsError:  # another process has come here since the look at the folder
+            raise ConfigError(f"output={self.folder}: exists and is not overwritten; name another folder") from None
         except OSError as error:
             raise ConfigError(f"output={self.folder}: cannot be written ({error.strerror})") from None
 

@@ -83,7 +83,7 @@ def not_finished(run_dir: Path) -> str | None:
     if state.state in (DONE, NOT_RUN):
         return None
     advice = f"; resume it with `python -m ocrexp resume run_dir={run_dir}`" if state.state != RUNNING else ""
-    return f"run_dir={run_dir}: this run is {state}, not done{advice}"
+    return f"run_dir={run_dir}: this run is not done: {state}{advice}"
 
 
 def _run_folders(outputs: Path) -> Iterator[Path]:

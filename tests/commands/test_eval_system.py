@@ -1,14 +1,17 @@
 """`ocrexp eval-system` as a user types it; the models are stand-ins."""
 
 import json
+from datetime import datetime
 
 import cv2
 import numpy as np
 import pytest
 
 from ocrexp.__main__ import main
+from ocrexp.commands import eval_system
 from ocrexp.deploy import end_to_end
 from ocrexp.deploy.outputs import Reading
+from ocrexp.lock import LOCK
 
 
 def box(x):
@@ -75,6 +78,39 @@ def test_an_evaluation_is_not_overwritten_unless_asked(arguments, capsys):
     assert main([*arguments, "pictures=0"]) == 2
     assert "overwrite=true" in capsys.readouterr().err
     assert main([*arguments, "pictures=0", "overwrite=true", "limit=1"]) == 0
+
+
+def test_evaluations_of_one_second_have_a_folder_each(arguments, tmp_path, monkeypatch):
+    class Now:
+        @staticmethod
+        def now():
+            return datetime(2026, 1, 2)
+
+    monkeypatch.setattr(eval_system, "datetime", Now)
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        assert main([*arguments[:-1], "pictures=0"]) == 0
+    names = ["2026-01-02_00-00-00", "2026-01-02_00-00-00_2"]
+    assert sorted(path.name for path in (tmp_path / "outputs" / "eval-system").iterdir()) == names
+
+
+def test_two_evaluations_do_not_share_a_folder(arguments, tmp_path, capsys, lock_of_another):
+    (tmp_path / "out").mkdir()
+    owner = lock_of_another(tmp_path / "out" / LOCK)
+    assert main(arguments) == 2
+    assert f"output={tmp_path / 'out'}: in use by process {owner.pid}" in capsys.readouterr().err
+
+
+def test_an_evaluation_that_fails_leaves_no_folder_and_the_earlier_pictures(arguments, tmp_path):
+    (tmp_path / "val_list.txt").rename(tmp_path / "list.txt")
+    assert main(arguments) == 2
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "list.txt").rename(tmp_path / "val_list.txt")
+    assert main(arguments) == 0
+    pictures = sorted((tmp_path / "out" / "worst").iterdir())
+    (tmp_path / "val_list.txt").unlink()
+    assert main([*arguments, "overwrite=true"]) == 2
+    assert sorted((tmp_path / "out" / "worst").iterdir()) == pictures
 
 
 @pytest.mark.parametrize(

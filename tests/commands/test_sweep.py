@@ -5,16 +5,14 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict, replace
 
 import pytest
 from omegaconf import OmegaConf
 
-from ocrexp import lock
 from ocrexp.commands import sweep
 from ocrexp.config.compose import compose
 from ocrexp.engine.status import write_status
-from ocrexp.lock import Owner
+from ocrexp.lock import LOCK
 
 JOB = """
 import signal, sys, time
@@ -106,15 +104,12 @@ def test_a_job_that_was_killed_is_continued(tmp_path, monkeypatch, capsys):
     assert "job 0 (seed=1) interrupted (killed) at step 7 of 9; resumes" in line
 
 
-def test_a_job_that_another_process_trains_is_left_to_it(tmp_path, monkeypatch, capsys):
+def test_a_job_that_another_process_trains_is_left_to_it(tmp_path, monkeypatch, capsys, lock_of_another):
     run_dir = tmp_path / "sweep" / "0"
     run_dir.mkdir(parents=True)
     write_status(run_dir, state="running", step=7)
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
-        owner = replace(Owner.here(), pid=process.pid, started=lock._process(process.pid).started)
-        (run_dir / lock.LOCK).write_text(json.dumps(asdict(owner)))
-        value, status = run_job(tmp_path, monkeypatch, "")
-        process.communicate(b"\n")
+    owner = lock_of_another(run_dir / LOCK)
+    value, status = run_job(tmp_path, monkeypatch, "")
     assert value is None
     assert status["step"] == 7
     assert f"process {owner.pid} on {owner.host}" in capsys.readouterr().err

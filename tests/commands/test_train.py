@@ -4,13 +4,12 @@ import csv
 import json
 import subprocess
 import sys
-from dataclasses import asdict, replace
 
 import pytest
 
-from ocrexp import lock
 from ocrexp.__main__ import main
 from ocrexp.engine.status import write_status
+from ocrexp.lock import LOCK
 
 
 def ocrexp(*arguments, cwd):
@@ -129,13 +128,10 @@ def test_a_refused_resume_leaves_the_run_as_it_was(finished, capsys):
     assert sorted(finished.rglob("*")) == listing
 
 
-def test_a_run_that_trains_is_not_resumed(finished, capsys):
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
-        owner = replace(lock.Owner.here(), pid=process.pid, started=lock._process(process.pid).started)
-        (finished / lock.LOCK).write_text(json.dumps(asdict(owner)))
-        assert main(["resume", f"run_dir={finished}"]) == 2
-        process.communicate(b"\n")
-    (finished / lock.LOCK).unlink()
+def test_a_run_that_trains_is_not_resumed(finished, capsys, lock_of_another):
+    owner = lock_of_another(finished / LOCK)
+    assert main(["resume", f"run_dir={finished}"]) == 2
+    (finished / LOCK).unlink()
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     assert f"process {owner.pid} on {owner.host}" in err

@@ -9,6 +9,7 @@ import pytest
 
 from ocrexp.data.lists import DetLists
 from ocrexp.data.rec_lists import RecLists
+from ocrexp.deploy import outputs
 from ocrexp.deploy.outputs import Outcome, PredictionFolder, Reading, label_root
 from ocrexp.deploy.sources import Source
 from ocrexp.errors import ConfigError
@@ -138,3 +139,12 @@ def test_an_output_that_cannot_be_written(images, tmp_path):
         PredictionFolder(tmp_path / "file", images, rec_only=False)
     with pytest.raises(ConfigError, match="cannot be written"):
         PredictionFolder(tmp_path / "file" / "below", images, rec_only=False)
+
+
+def test_of_two_commands_with_one_output_the_second_is_refused(images, tmp_path, monkeypatch):
+    """Also where both looked at the folder before either wrote into it."""
+    first = PredictionFolder(tmp_path / "out", images, rec_only=False)
+    monkeypatch.setattr(outputs, "is_taken", lambda folder, overwrite: False)
+    with pytest.raises(ConfigError, match=f"output={tmp_path / 'out'}: .*another folder"):
+        PredictionFolder(tmp_path / "out", images, rec_only=False)
+    first.close()

@@ -32,6 +32,7 @@ from ocrexp.data.synth.words import SPLITS, Split
 from ocrexp.data.worker import keep_freed_memory
 from ocrexp.errors import DataError
 from ocrexp.files import cache_folder, new_folder, remove_leftovers
+from ocrexp.lock import beside, holding
 from ocrexp.processes import STOP_SIGNALS, end_with_parent
 from ocrexp.types import Image
 
@@ -102,20 +103,25 @@ def obtain(cache: Path, name: str, pages: dict[Split, int], settings: dict[str, 
             if folder.exists():
                 logging.getLogger(__name__).warning("%s is damaged: its images are drawn again", folder)
                 shutil.rmtree(folder)
-            _draw_and_rename(folder, pages, settings, draw, workers)
+            try:
+                _draw_and_rename(folder, pages, settings, draw, workers)
+            except OSError:
+                if not is_whole(folder):  # another machine was faster, where the file system has no locks
+                    raise
     return folder
 
 
 def write(folder: Path, pages: dict[Split, int], settings: dict[str, Any], draw: Draw, workers: int) -> None:
     """Draw into a new folder of the user's. Raises DataError where it holds something or cannot be written."""
     with _told(folder):
-        if folder.exists():
-            if not folder.is_dir() or any(folder.iterdir()):
-                raise DataError(f"{folder} exists and is not overwritten: choose a new folder")
-            folder.rmdir()
         folder.parent.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(folder.parent, folder.name)
-        _draw_and_rename(folder, pages, settings, draw, workers)
+        with holding(beside(folder), f"out={folder}"):
+            if folder.exists():
+                if not folder.is_dir() or any(folder.iterdir()):
+                    raise DataError(f"{folder} exists and is not overwritten: choose a new folder")
+                folder.rmdir()
+            remove_leftovers(folder.parent, folder.name)
+            _draw_and_rename(folder, pages, settings, draw, workers)
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from typing import Any
 from ocrexp.deploy.description import FILE_NAME
 from ocrexp.errors import ConfigError
 from ocrexp.files import new_folder, put_folder, recover_folder, remove_folder
+from ocrexp.lock import beside, holding
 
 log = logging.getLogger(__name__)
 
@@ -49,9 +50,12 @@ class ExportFolder:
 
     @contextmanager
     def writing(self) -> Iterator[Path]:
-        """A new folder beside the place; it is gone afterwards unless `publish` or `set_aside` has moved it."""
+        """A new folder beside the place; it is gone afterwards unless `publish` or `set_aside` has moved it.
+
+        Raises ConfigError where another process exports to the same place, or nothing can be written.
+        """
         try:
-            with new_folder(self.path) as temporary:
+            with holding(beside(self.path), f"export.dir={self.path}"), new_folder(self.path) as temporary:
                 yield temporary
         except OSError as error:
             raise ConfigError(

@@ -13,6 +13,7 @@ import pytest
 from ocrexp.data.synth import cache
 from ocrexp.data.synth.dataset import SynthDet, write_dataset
 from ocrexp.errors import ConfigError, DataError
+from ocrexp.lock import beside
 
 SMALL = {"train_pages": 34, "val_pages": 6, "size": 160, "font_size": (10, 24), "max_words": 12}
 
@@ -194,3 +195,11 @@ def test_words_that_no_font_draws_are_counted(tmp_path):
 def test_values_that_cannot_be_used_name_their_key(tmp_path, keys):
     with pytest.raises(ConfigError, match=f"dataset.{next(iter(keys))}"):
         _draw(tmp_path, **keys)
+
+
+def test_two_drawings_into_one_folder_are_refused(tmp_path, lock_of_another):
+    (tmp_path / "out").mkdir()
+    owner = lock_of_another(beside(tmp_path / "out"))
+    with pytest.raises(ConfigError, match=f"out={tmp_path / 'out'}: in use by process {owner.pid}"):
+        cache.write(tmp_path / "out", {"train": 1, "val": 1}, {}, None, 1)
+    assert (tmp_path / "out").is_dir()

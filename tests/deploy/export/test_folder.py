@@ -8,6 +8,7 @@ import pytest
 
 from ocrexp.deploy.export.folder import ExportFolder, write_json
 from ocrexp.errors import ConfigError
+from ocrexp.lock import beside
 
 
 def test_a_good_export_replaces_the_earlier_one_whole(tmp_path):
@@ -109,3 +110,10 @@ def test_a_kill_at_any_operation_leaves_an_export_and_the_next_call_cleans_up(tm
     command = [sys.executable, "-c", KILLED_AT_EACH_OPERATION, str(tmp_path / "run"), how]
     done = subprocess.run(command, cwd=Path(__file__).parents[3], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_two_exports_to_one_place_are_refused(tmp_path, lock_of_another):
+    owner = lock_of_another(beside(tmp_path / "inference"))
+    with pytest.raises(ConfigError, match=f"export.dir={tmp_path / 'inference'}: in use by process {owner.pid}"):
+        ExportFolder(tmp_path / "inference").writing().__enter__()
+    assert not (tmp_path / "inference").exists()
