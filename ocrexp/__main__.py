@@ -46,6 +46,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             print(f"ocrexp {__version__}")
             return 0
+        from ocrexp.config.arguments import arrange
+
+        rest = arrange(verb, rest)
         with stopping(), owning():
             return int(importlib.import_module(f"ocrexp.commands.{verb.replace('-', '_')}").run(rest))
     except OcrexpError as error:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import OmegaConf
 
 from ocrexp import files
-from ocrexp.config.check import check
+from ocrexp.config.check import check, check_early
 from ocrexp.config.compose import compose, setup_hydra
 from ocrexp.config.frozen import apply_overrides, read_frozen, split_overrides, trusted_of
 from ocrexp.config.hooks import prepare_process
@@ -46,6 +46,7 @@ def run(arguments: Sequence[str]) -> int:
     own, changes = split_overrides(verb_keys, arguments)
     verb = compose("eval", own)
     config = frozen_or_composed(verb, changes, trusted=trusted_of(verb, own))
+    check_early(config)
     prepare_process(config)
     check(config)
     weights = weights_of(verb)

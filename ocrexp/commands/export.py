@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from omegaconf import OmegaConf
 
 from ocrexp.commands.eval import frozen_or_composed, report_unfinished, weights_of
-from ocrexp.config.check import check
+from ocrexp.config.check import check, check_early
 from ocrexp.config.compose import compose, setup_hydra
 from ocrexp.config.explain import key_of
 from ocrexp.config.frozen import split_overrides, trusted_of
@@ -46,6 +46,7 @@ def run(arguments: Sequence[str]) -> int:
     config = frozen_or_composed(verb, changes, "export", trusted_of(verb, own))
     OmegaConf.update(config, "overfit", False, force_add=True)  # its data are not the validation list
     target = ExportFolder(_folder(verb))
+    check_early(config)
     prepare_process(config)
     check(config)
     weights = weights_of(verb)

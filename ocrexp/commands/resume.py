@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ocrexp.commands.train import train_in
-from ocrexp.config.check import check
+from ocrexp.config.check import check, check_early
 from ocrexp.config.compose import compose, setup_hydra
 from ocrexp.config.frozen import apply_overrides, read_frozen, split_overrides, trusted_of
 from ocrexp.config.hooks import prepare_process
@@ -61,6 +61,7 @@ def run(arguments: Sequence[str]) -> int:
     before = read_frozen(run_dir, trusted_of(verb, own))
     pin(before)
     config = apply_overrides(before.copy(), changes, refuse=reason_to_refuse, replaceable=REPLACEABLE)
+    check_early(config)
     state = read_state(run_dir)
     with locked(run_dir, config):
         folder_to_write(run_dir, "run_dir")

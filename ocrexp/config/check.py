@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 
 from ocrexp.config.explain import did_you_mean
+from ocrexp.config.nodes import check_nodes
 from ocrexp.config.schema import schemas
 from ocrexp.config.task import check_task
 from ocrexp.errors import ConfigError
@@ -37,6 +38,19 @@ def check(config: DictConfig) -> None:
     that cannot be imported, an argument that it does not take or that is missing, a value of the wrong type, a
     mandatory value without a value.
     """
+    check_early(config)
+    container = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    assert isinstance(container, dict)
+    for path, node in _targets(container):
+        _check_node(path, node)
+
+
+def check_early(config: DictConfig) -> None:
+    """The part of `check` that imports nothing heavy: values that are missing, closed nodes, what is not a part.
+
+    Raises ConfigError, in one line, for the first that does not fit.
+    """
+    check_nodes(config)
     try:
         container = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except MissingMandatoryValue as error:
@@ -47,13 +61,15 @@ def check(config: DictConfig) -> None:
     _check_closed_nodes(container)
     if not fits(container.get("seed", 0), int):
         raise ConfigError(f"seed: {container['seed']!r} is no whole number")
-    for path, node in _targets(container):
-        _check_node(path, node)
     check_task(container)
 
 
 def _check_closed_nodes(container: dict[Any, Any]) -> None:
     for name, schema in schemas().items():
+        if not isinstance(container.get(name) or {}, dict):
+            raise ConfigError(
+                f"{name}: expected a node of values, got {container[name]!r}; set single keys: {name}.KEY=…"
+            )
         known = [field.name for field in dataclasses.fields(schema)]
         for key in container.get(name) or {}:
             if key not in known:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ocrexp.config.paths import shipped_conf, user_conf
+from ocrexp.config.paths import own_folders, shipped_conf
 from ocrexp.config.schema import register_schemas
 
 if TYPE_CHECKING:
@@ -17,16 +17,18 @@ def setup_hydra() -> None:
     from hydra.core.plugins import Plugins
     from hydra.plugins.search_path_plugin import SearchPathPlugin
 
+    from ocrexp.config.user_files import UserFiles
+
     register_schemas()
     register_resolvers()
 
     class OcrexpSearchPath(SearchPathPlugin):
         def manipulate_search_path(self, search_path) -> None:  # type: ignore[no-untyped-def]  # Hydra's class is untyped here
-            own = user_conf()
-            if own is not None:
-                search_path.prepend("user", f"file://{own}")
+            for own in reversed(own_folders()):
+                search_path.prepend("user", f"{UserFiles.scheme()}://{own}")
 
     Plugins.instance().register(OcrexpSearchPath)
+    Plugins.instance().register(UserFiles)
 
 
 def register_resolvers() -> None:
@@ -53,9 +55,29 @@ def compose(verb: str, overrides: Sequence[str], *, with_hydra: bool = False) ->
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(shipped_conf()), version_base="1.3"):
-            return hydra_compose(verb, overrides=list(overrides), return_hydra_config=with_hydra)
+            config = hydra_compose(verb, overrides=list(overrides), return_hydra_config=with_hydra)
+            if verb != "train" and any(item.startswith("+") for item in overrides):
+                _refuse_additions(config, hydra_compose(verb, overrides=[]))
+            return config
     except Exception as error:
         explained = as_config_error(error, verb, overrides)
         if explained is None:
             raise
         raise explained from error
+
+
+def _refuse_additions(config: DictConfig, known: DictConfig, path: str = "") -> None:
+    """Refuse keys that a `+` has added to a verb's own keys, which nothing reads; a part has its signature."""
+    from omegaconf import DictConfig as Node
+
+    from ocrexp.config.explain import unknown_key
+
+    for key in config:
+        if key == "hydra" or path == "dataset":
+            continue
+        full = f"{path}.{key!s}" if path else str(key)
+        if key not in known:
+            raise unknown_key(full, known)
+        node, before = config._get_node(key), known._get_node(key)
+        if isinstance(node, Node) and isinstance(before, Node) and "_target_" not in before:
+            _refuse_additions(node, before, full)

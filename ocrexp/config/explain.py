@@ -5,12 +5,12 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Sequence
-from pathlib import Path, PurePath, PurePosixPath
+from pathlib import PurePosixPath
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
-from ocrexp.config.paths import groups, options_of, user_conf
+from ocrexp.config.paths import groups, options_of, own_folders
 from ocrexp.engine.devices import cards_in
 from ocrexp.errors import ConfigError
 
@@ -30,24 +30,60 @@ def key_of(override: str) -> str:
 def unknown_key(key: str, config: DictConfig, example: str = "") -> ConfigError:
     """One line for a key that the configuration does not have, with the nearest one that it has."""
     parent, _, leaf = key.rpartition(".")
-    node = OmegaConf.select(config, parent) if parent else config
+    try:
+        node = OmegaConf.select(config, parent) if parent else config
+    except OmegaConfBaseException:  # a parent that is no node, or an interpolation that has nothing to read
+        node = None
     if isinstance(node, DictConfig):
         siblings = [str(name) for name in node] + ([] if parent else groups())
         where = f"in {parent}" if parent else "at the top level"
-        hint = did_you_mean(leaf, siblings)
+        if advice := _not_chosen(parent, leaf):
+            return ConfigError(f"unknown key {example or key}: there is no '{leaf}' {where}; {advice}")
+        hint = did_you_mean(leaf, [name for name in siblings if name != leaf])
         if not hint:
-            hint = _elsewhere(leaf, config)
+            hint = _elsewhere(key, config)
         if not hint:
             hint = f"; it has: {', '.join(siblings[:14])}" + (", …" if len(siblings) > 14 else "")
         return ConfigError(f"unknown key {key}: there is no '{leaf}' {where}{hint}")
     if parent and not parent.startswith("hydra"):
+        if switched_off := _is_null(parent, config):
+            return ConfigError(f"{example or key}: {parent} is null here; {switched_off}")
         return unknown_key(parent, config, example or key)
     return ConfigError(f"unknown key {key}")
 
 
-def _elsewhere(leaf: str, config: DictConfig) -> str:
+def _not_chosen(parent: str, leaf: str) -> str:
+    """Advice for a named part that another option of its group brings: `logger.wandb` without logger=wandb."""
+    from ocrexp.config.nodes import NAMED, options_with
+
+    options = options_with(parent, leaf) if parent in NAMED else []
+    return f"choose it with {parent}={options[0]}" if options else ""
+
+
+def _is_null(parent: str, config: DictConfig) -> str:
+    """What to do about a node that is null and so has no keys to set; the empty string if it is not there."""
+    from ocrexp.config.nodes import NAMED, PARTS, options_with
+
+    holder_path, _, name = parent.rpartition(".")
+    try:
+        holder = OmegaConf.select(config, holder_path) if holder_path else config
+    except OmegaConfBaseException:
+        return ""
+    if not isinstance(holder, DictConfig) or name not in holder or holder[name] is not None:
+        return ""
+    if holder_path in NAMED:
+        options = options_with(holder_path, name)
+        return f"choose it with {holder_path}={options[0]}" if options else f"set {parent} as a whole"
+    group = PARTS.get(parent, {"loader.multi_scale": "loader"}.get(parent, ""))
+    if group == "loader":
+        return "choose it with loader=multi_scale"
+    return f"choose it with {group}=NAME: {', '.join(options_of(group))}" if group else f"set {parent} as a whole"
+
+
+def _elsewhere(typed: str, config: DictConfig) -> str:
     """`lr` typed without its node: name the full keys that end so."""
-    found = [key for key in _all_keys(config) if key.rpartition(".")[2] == leaf]
+    leaf = typed.rpartition(".")[2]
+    found = [key for key in _all_keys(config) if key.rpartition(".")[2] == leaf and key != typed]
     return f"; did you mean {found[0]}?" if found else ""
 
 
@@ -68,13 +104,10 @@ def as_config_error(error: BaseException, verb: str, overrides: Sequence[str]) -
 
     chain = _chain(error)
     text = str(error).strip()
-    if isinstance(error, ConfigError):
-        return error
+    if known := next((cause for cause in chain if isinstance(cause, ConfigError)), None):
+        return known
     if isinstance(error, OverrideParseException):
-        return ConfigError(
-            f"cannot read the override {error.override!r}: {text.splitlines()[0]}; write key=value, and quote values"
-            " that hold commas, spaces or '=': 'key=\"a, b\"'"
-        )
+        return _unreadable(str(error.override), text)
     if isinstance(error, MissingConfigException):
         return _missing_config(error, text)
     for cause in chain:
@@ -83,9 +116,29 @@ def as_config_error(error: BaseException, verb: str, overrides: Sequence[str]) -
             return found
     if isinstance(error, HydraException):
         return _hydra_error(text, verb, overrides)
+    if isinstance(error, AssertionError) and text.startswith("Unexpected type for root"):
+        chosen = set(groups())
+        for item in overrides:  # the first one that sets a key below a node that is null or a value
+            key = key_of(item)
+            if "." in key and key not in chosen:
+                told = unknown_key(key, _without(verb, overrides, key))
+                if " is null here" in str(told):
+                    return told
+        return ConfigError("an override sets a key below a value that is null or not a node; choose its group first")
     if isinstance(error, ValueError) and text.startswith("Config group override must be"):
         return _no_choice(overrides)
     return None
+
+
+def _unreadable(override: str, text: str) -> ConfigError:
+    """An override that Hydra's grammar does not take, with the command line that it takes."""
+    key, _, value = override.partition("=")
+    what = text.splitlines()[0].partition(": ")[2].strip() or text.splitlines()[0]
+    if "no viable alternative" in what or what == override or not what:
+        what = "not a value that Hydra can read"
+    quoted = value.replace("\\", "\\\\").replace('"', '\\"')
+    shell = f"'{key}=\"{quoted}\"'".replace("\n", " ") if "'" not in value else f"{key}=QUOTED TEXT"
+    return ConfigError(f"cannot read the override {override!r}: {what}; as a text it is written {shell}")
 
 
 def _no_choice(overrides: Sequence[str]) -> ConfigError:
@@ -106,27 +159,66 @@ def _chain(error: BaseException) -> list[BaseException]:
     return chain
 
 
+# Options of Hydra's own groups that a package brings.
+PLUGINS = {
+    "hydra/launcher": {
+        "joblib": "ocrexp[parallel]", "submitit_local": "hydra-submitit-launcher",
+        "submitit_slurm": "hydra-submitit-launcher", "ray": "hydra-ray-launcher", "ray_aws": "hydra-ray-launcher",
+        "rq": "hydra-rq-launcher",
+    },
+    "hydra/sweeper": {
+        "optuna": "hydra-optuna-sweeper", "ax": "hydra-ax-sweeper", "nevergrad": "hydra-nevergrad-sweeper",
+    },
+    "hydra/job_logging": {"colorlog": "hydra_colorlog"},
+    "hydra/hydra_logging": {"colorlog": "hydra_colorlog"},
+}  # fmt: skip
+
+
+def _missing_plugin(group: str, option: str) -> ConfigError:
+    from hydra.core.config_store import ConfigStore
+
+    there = sorted({name.removesuffix(".yaml") for name in ConfigStore.instance().list(group)} | set(options_of(group)))
+    packages = PLUGINS[group]
+    if option in packages:
+        hint = f"install its package: pip install '{packages[option]}';"
+    else:
+        known = [*there, *packages]
+        near = difflib.get_close_matches(option, known, n=1, cutoff=0.6)
+        hint = f"did you mean {near[0]}?" if near else "install the package that brings it;"
+    return ConfigError(f"{group} has no option '{option}'; {hint} installed options: {', '.join(there)}")
+
+
+def _wrong_file(group: str, option: str) -> ConfigError | None:
+    """A file of the user that is nearly the option: another suffix, a folder in its place."""
+    for folder in own_folders():
+        path = folder / group / option
+        for suffix in (".yml", ".YAML", ".YML", ".yaml.txt", ".json"):
+            other = path.with_name(path.name + suffix)
+            if other.is_file():
+                return ConfigError(f"{other}: only files that end in .yaml are options; rename it to {option}.yaml")
+        if (path.with_name(f"{option}.yaml")).is_dir():
+            return ConfigError(f"{path}.yaml: expected a file, got a folder; rename it")
+        if option.endswith(".yml") and path.is_file():
+            return ConfigError(f"{group}={option}: options are named without the suffix; rename the file to .yaml")
+    return None
+
+
 def _missing_config(error: Exception, text: str) -> ConfigError:
     missing = getattr(error, "missing_cfg_file", None)
     if missing:
         path = PurePosixPath(str(missing))
-        group, option = str(path.parent), path.stem
+        group, option = str(path.parent), path.name.removesuffix(".yaml")
+        if group in PLUGINS:
+            return _missing_plugin(group, option)
         options = options_of(group)
-        if (renamed := _ends_in_yml(group, option)) is not None:
-            return ConfigError(f"{renamed} is not read: configuration files end in .yaml; rename it to {option}.yaml")
+        if wrong := _wrong_file(group, option):
+            return wrong
         if options:
             hint = did_you_mean(option, options)
             return ConfigError(f"{group} has no option '{option}'{hint or ';'} options: {', '.join(options)}")
         if group != ".":
             return ConfigError(f"there is no config group '{group}'{did_you_mean(group, groups())}")
     return ConfigError(text.splitlines()[0])
-
-
-def _ends_in_yml(group: str, option: str) -> PurePath | None:
-    """The user's file of this option that has the other ending."""
-    own = user_conf()
-    path = None if own is None else own / group / f"{option}.yml"
-    return path.relative_to(Path.cwd()) if path is not None and path.is_file() else None
 
 
 def _omegaconf_error(error: BaseException, verb: str, overrides: Sequence[str]) -> ConfigError | None:
@@ -168,6 +260,8 @@ def _hydra_error(text: str, verb: str, overrides: Sequence[str]) -> ConfigError:
                 f"{swept}: a run on several cards is trainer.devices=[{cards}], or trainer.devices="
                 f"{cards.count(',') + 1} for the first ones; add -m to run one job after the other on each"
             )
+        if re.match(r"\w+\(", value):
+            return ConfigError(f"{swept} names several values; add -m to run them as a sweep, one job per value")
         return ConfigError(
             f"{swept} names several values: add -m to run them as a sweep, or quote them as one list: {key}=[{value}]"
         )

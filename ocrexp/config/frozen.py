@@ -201,6 +201,7 @@ def apply_overrides(
     known = groups()
     parsed = _parse(overrides)
     for override in sorted(parsed, key=lambda item: item.key_or_group not in known):
+        _choose_named_part(config, override, replaceable)
         key, text = override.key_or_group, override.input_line or ""
         if refuse and key not in known and not override.is_add() and not override.is_force_add():
             _known_or_raise(config, key)  # a misspelt key is told as such
@@ -215,7 +216,7 @@ def apply_overrides(
 
 
 def _known_or_raise(config: DictConfig, key: str) -> None:
-    if OmegaConf.select(config, key, default=_ABSENT, throw_on_missing=False) is _ABSENT:
+    if not is_there(config, key):
         raise unknown_key(key, config)
 
 
@@ -239,7 +240,7 @@ def _set_value(config: DictConfig, key: str, override: Override, text: str) -> N
     if override.is_delete():
         raise ConfigError(f"{text}: deleting a key of a finished run's configuration is not possible")
     force = override.is_add() or override.is_force_add()
-    if not force and OmegaConf.select(config, key, default=_ABSENT, throw_on_missing=False) is _ABSENT:
+    if not force and not is_there(config, key):
         raise unknown_key(key, config)
     try:
         OmegaConf.update(config, key, override.value(), merge=True, force_add=force)
@@ -247,7 +248,36 @@ def _set_value(config: DictConfig, key: str, override: Override, text: str) -> N
         raise as_config_error(error, "train", []) or error from error
 
 
-_ABSENT: Any = object()
+def _choose_named_part(config: DictConfig, override: Override, replaceable: Sequence[str]) -> None:
+    """`callbacks.early_stopping.patience=5` where the run has none: take the part from the group's option first."""
+    from ocrexp.config.compose import compose
+    from ocrexp.config.nodes import NAMED, options_with
+
+    group, _, rest = override.key_or_group.partition(".")
+    name, _, key = rest.partition(".")
+    forced = override.is_add() or override.is_force_add() or override.is_delete()
+    if forced or not key or group not in NAMED or group not in replaceable or group not in config:
+        return
+    if config[group] is None or name not in config[group] or config[group][name] is not None:
+        return
+    options = options_with(group, name)
+    if options:
+        config[group][name] = compose("train", [f"{group}={options[0]}"])[group][name]
+
+
+def is_there(config: DictConfig, key: str) -> bool:
+    """Whether a configuration has the key, whatever its value is: `???` and null are values that can be set."""
+    if key.rpartition(".")[2].isdecimal():  # an element of a list
+        return OmegaConf.select(config, key, throw_on_missing=False) is not None
+    node: Any = config
+    *parents, last = key.split(".")
+    for name in parents:
+        node = node._get_node(name) if isinstance(node, DictConfig) and name in node.keys() else None  # noqa: SIM118
+        if not isinstance(node, DictConfig) or node._is_none() or node._is_missing():
+            return False
+    if not isinstance(node, DictConfig):
+        return False
+    return last in node.keys()  # noqa: SIM118 - `in` does not see a key whose value is missing
 
 
 def _replace_group(config: DictConfig, group: str, choice: Any, replaceable: Sequence[str]) -> None:

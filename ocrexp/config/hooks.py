@@ -13,7 +13,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from ocrexp.config.build import trainer_settings
-from ocrexp.config.check import check
+from ocrexp.config.check import check, check_early
 from ocrexp.config.compose import compose
 from ocrexp.engine.devices import settle_devices
 from ocrexp.errors import ConfigError, OcrexpError, explain_import_error, printable
@@ -51,6 +51,7 @@ class RunGuard(Callback):
         with _ends_the_program():
             if taken := [node for node in NEEDED if node not in job]:
                 raise ConfigError(f"~{taken[0]}: a run needs its {taken[0]}; choose another option, or set single keys")
+            check_early(job)
             prepare_process(job)
             check(job)
             trainer_settings(job)
@@ -71,7 +72,7 @@ class RunGuard(Callback):
             fixed = config.hydra.sweeper.get("params") or {}
             jobs = every_job([*(f"{key}={value}" for key, value in fixed.items()), *overrides]) if grid else []
             for job in each_value_once(overrides, grid):
-                compose("train", job)
+                check_early(compose("train", job))
             folder = Path(config.hydra.sweep.dir)
             given = config.sweep_dir is not None or _given(config, "hydra.sweep.dir")
             claimed_folder = claim_sweep(folder, given=given)

@@ -12,6 +12,15 @@ def shipped_conf() -> Path:
     return inside if inside.is_dir() else package.parent / "conf"
 
 
+_added: list[Path] = []  # folders that --config-dir names
+
+
+def add_folder(folder: Path) -> None:
+    """Let a folder of configuration files stand in front of ./conf, as --config-dir asks."""
+    if folder.absolute() not in _added:
+        _added.append(folder.absolute())
+
+
 def user_conf() -> Path | None:
     """The user's `./conf` if there is one and it is not the shipped folder itself."""
     own = Path.cwd() / "conf"
@@ -20,29 +29,30 @@ def user_conf() -> Path | None:
     return own
 
 
+def own_folders() -> list[Path]:
+    """The folders of the user's configuration, the one that wins first."""
+    return [*reversed(_added), *([own] if (own := user_conf()) else [])]
+
+
 def shadowed() -> list[str]:
-    """Config files of the user's `./conf` that stand in place of shipped ones, relative and sorted."""
-    own = user_conf()
-    if own is None:
-        return []
+    """Config files of the user that stand in place of shipped ones, relative and sorted."""
     shipped = shipped_conf()
-    names = (path.relative_to(own) for path in own.rglob("*.yaml"))
+    names = {path.relative_to(own) for own in own_folders() for path in own.rglob("*.yaml")}
     return sorted(str(name) for name in names if (shipped / name).is_file())
 
 
 def options_of(group: str) -> list[str]:
-    """The options of a config group over both folders; names that begin with "_" are internal."""
-    folders = [shipped_conf(), *([own] if (own := user_conf()) else [])]
-    found = {path.stem for folder in folders for path in (folder / group).glob("*.yaml")}
+    """The options of a config group over all folders; names that begin with "_" are internal."""
+    folders = [shipped_conf(), *own_folders()]
+    found = {path.stem for folder in folders for path in (folder / group).glob("*.yaml") if path.is_file()}
     return sorted(name for name in found if not name.startswith("_"))
 
 
 def groups() -> list[str]:
     """All config groups (folders that hold YAML files), as `model` or `model/backbone`."""
-    folders = [shipped_conf(), *([own] if (own := user_conf()) else [])]
     found = {
         str(path.parent.relative_to(folder))
-        for folder in folders
+        for folder in [shipped_conf(), *own_folders()]
         for path in folder.rglob("*.yaml")
         if path.parent != folder
     }

@@ -5,7 +5,7 @@ from typing import Literal
 import pytest
 from omegaconf import OmegaConf
 
-from ocrexp.config.check import check, fits
+from ocrexp.config.check import check, check_early, fits
 from ocrexp.config.compose import compose
 from ocrexp.errors import ConfigError
 
@@ -85,3 +85,23 @@ def test_a_plus_does_not_open_a_closed_node(override, message):
     with pytest.raises(ConfigError) as caught:
         check(compose("train", [override]))
     assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("+modell.x=3", ["modell", "did you mean model?"]),
+        ("+logger.wandb.project=x", ["logger.wandb", "logger=wandb"]),
+        ("+callbacks.early_stopping.patience=5", ["callbacks.early_stopping", "callbacks=early_stopping"]),
+        ("+augment.blur.p=1", ["augment.blur", "_target_"]),
+        ("model.backbone=resnet18_vd", ["model.backbone", "model/backbone=resnet18_vd"]),
+        ("optim.optimizer=adam", ["optim.optimizer", "choose it with optimizer=adam"]),
+        ("optim.schedule=cosin", ["optim.schedule", "did you mean scheduler=cosine?"]),
+        ("optim=3", ["optim", "3"]),
+    ],
+)
+def test_what_no_part_reads_is_refused(override, words):
+    with pytest.raises(ConfigError) as caught:
+        check_early(compose("train", [override]))
+    for word in words:
+        assert word in str(caught.value)

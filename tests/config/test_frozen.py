@@ -111,3 +111,14 @@ def test_what_changes_labels_changes_their_digest(recognizer, node, value):
     changed = recognizer.copy()
     OmegaConf.update(changed, node, value, force_add=True)
     assert label_digest(changed) != before
+
+
+def test_a_value_that_is_missing_or_null_can_be_set(run_dir):
+    config = apply_overrides(
+        read_frozen(run_dir),
+        ["dataset=rec_list", "dataset.root=/lines", "optim.clip_norm=1.5"],
+        replaceable=["dataset"],
+    )
+    assert config.dataset.root == "/lines"
+    assert config.optim.clip_norm == 1.5
+    assert resumed(run_dir, "callbacks.early_stopping.patience=5").callbacks.early_stopping.patience == 5

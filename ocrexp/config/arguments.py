@@ -1,0 +1,279 @@
+"""The command line as people type it, as the list of arguments that Hydra reads.
+
+Flags may stand between overrides, `--key=value` is taken as `key=value`, and the value of a key that takes a path or a
+text is that text: `dataset.root=/data/发票 (1)`, `name=2024`. Everything that cannot be read is refused in one line.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ocrexp.config.explain import key_of
+from ocrexp.config.paths import add_folder, groups
+from ocrexp.config.text import is_text, takes_list
+from ocrexp.errors import ConfigError
+
+if TYPE_CHECKING:
+    from hydra.core.override_parser.types import Override
+
+VALUES = {
+    "--cfg": ("job", "hydra", "all"),
+    "--info": ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath"),
+}
+SHORT = {
+    "-c": "--cfg", "-i": "--info", "-p": "--package", "-m": "--multirun", "-r": "--run", "-sc": "--shell-completion",
+    "-cp": "--config-path", "-cn": "--config-name", "-cd": "--config-dir", "-h": "--help",
+}  # fmt: skip
+TAKES_VALUE = ("--cfg", "--package", "--config-path", "--config-name", "--config-dir", "--experimental-rerun")
+ALONE = ("--run", "--multirun", "--resolve", "--shell-completion", "--hydra-help", "--info")
+FLAGS = (*TAKES_VALUE, *ALONE, "--help", "--version")
+ONE_OF = ("--run", "--multirun", "--cfg", "--info", "--shell-completion")
+REFUSED = {
+    "--config-name": "training has one primary config; put {value} into conf/experiment/ for experiment=NAME",
+    "--config-path": "files of your own belong into ./conf, or name their folder with --config-dir",
+    "--experimental-rerun": "continue a run with `python -m ocrexp resume run_dir=DIR`",
+}
+_KEY = re.compile(r"[+~]{0,2}[\w$][^\s=]*=", re.DOTALL)
+
+
+@dataclass
+class _Typed:
+    flags: dict[str, str | None] = field(default_factory=dict)
+    overrides: list[str] = field(default_factory=list)
+
+
+def arrange(verb: str, arguments: Sequence[str]) -> list[str]:
+    """Flags first, then the overrides with their texts in quotes where Hydra needs them.
+
+    Raises ConfigError, in one line, for a flag that this verb does not have or a word that is no override.
+    """
+    if verb == "convert-config" and "-o" in arguments:  # PaddleOCR's own overrides stand behind it
+        at = list(arguments).index("-o")
+        return [*arrange(verb, arguments[:at]), *arguments[at:]]
+    typed = _split(verb, list(arguments))
+    _check_flags(verb, typed.flags)
+    sweep = "--multirun" in typed.flags
+    flags = [item for flag, value in typed.flags.items() for item in ([flag] if value is None else [flag, value])]
+    return [*flags, *(as_text(verb, override, sweep) for override in typed.overrides)]
+
+
+def _split(verb: str, arguments: list[str]) -> _Typed:
+    typed = _Typed()
+    while arguments:
+        word = arguments.pop(0)
+        if not word.startswith("-") or word == "-":
+            typed.overrides.append(_override(word, arguments))
+            continue
+        name, equals, value = word.partition("=")
+        flag = SHORT.get(name, name)
+        if flag in FLAGS:
+            typed.flags[flag] = _flag_value(verb, name, flag, value if equals else None, arguments)
+        elif name in ("-o", "--opt"):
+            following = word if equals else " ".join([word, *arguments[:1]])
+            raise ConfigError(f"{following}: this is PaddleOCR's way to set values; {_convert_hint('FILE.yml')}")
+        elif name == "--config":
+            raise _paddleocr_file(verb, word, value or (arguments[0] if arguments else "FILE.yml"))
+        elif equals and _KEY.match(word.lstrip("-")):
+            typed.overrides.append(word.lstrip("-"))  # W&B's agent and argparse users write --optim.lr=1e-4
+        else:
+            raise _unknown_flag(word, arguments)
+    return typed
+
+
+def _flag_value(verb: str, name: str, flag: str, value: str | None, arguments: list[str]) -> str | None:
+    if flag == "--info":
+        if value is None and arguments and "=" not in arguments[0] and not arguments[0].startswith("-"):
+            value = arguments.pop(0)
+        value = value or "all"
+    elif flag in TAKES_VALUE:
+        if value is None and arguments:
+            value = arguments.pop(0)
+        if not value:
+            choices = f"one of {', '.join(VALUES[flag])}" if flag in VALUES else "a value"
+            raise ConfigError(f"{name}: expected {choices} behind it")
+        if flag == "--cfg" and value.lower().endswith((".yml", ".yaml")):
+            raise _paddleocr_file(verb, f"{name} {value}", value)
+    elif value is not None:
+        raise ConfigError(f"{name}={value}: {name} takes no value; write {name}")
+    if flag in VALUES and value not in VALUES[flag]:
+        raise ConfigError(f"{name}: expected one of {', '.join(VALUES[flag])}; got '{value}'")
+    return value
+
+
+def _convert_hint(file: str) -> str:
+    return f"convert the training file first: python -m ocrexp convert-config config={file}"
+
+
+def _paddleocr_file(verb: str, typed: str, file: str) -> ConfigError:
+    if verb == "convert-config":
+        return ConfigError(f"{typed}: write it as config={file}")
+    return ConfigError(f"{typed}: this is PaddleOCR's way to name a training file; {_convert_hint(file)}")
+
+
+def _unknown_flag(word: str, arguments: list[str]) -> ConfigError:
+    key = word.lstrip("-")
+    near = difflib.get_close_matches(word, [*FLAGS, *SHORT], n=1, cutoff=0.75)
+    if near and near[0] != word:
+        return ConfigError(f"unknown flag {word}; did you mean {near[0]}?")
+    if key and re.fullmatch(r"[\w./]+", key) and (arguments or "." in key):
+        value = arguments[0] if arguments and "=" not in arguments[0] else "VALUE"
+        return ConfigError(f"{word}: values are set without dashes; write {key}={value}")
+    return ConfigError(f"unknown flag {word}; flags: {', '.join(FLAGS)}")
+
+
+def _override(word: str, following: list[str]) -> str:
+    from ocrexp.__main__ import VERBS
+
+    if "=" in word and not word.startswith("="):
+        key, _, value = word.partition("=")
+        if not value and following and "=" not in following[0] and not following[0].startswith("-"):
+            raise ConfigError(f"'{word} {following[0]}': write it without spaces: {word}{following[0]}")
+        if not key.strip("+~"):
+            raise ConfigError(f"'{word}': expected key=value; the key is missing")
+        return word
+    if word.startswith("~") and len(word) > 1 and not word.startswith("~/"):
+        return word
+    if following and following[0].startswith("="):
+        value = following[0][1:] or (following[1] if len(following) > 1 else "VALUE")
+        raise ConfigError(f"'{word} {' '.join(following[:2])}': write it without spaces: {word}={value}")
+    if word in VERBS:
+        raise ConfigError(f"'{word}': the verb comes first: python -m ocrexp {word} …")
+    if word.lower().endswith((".yml", ".yaml")):
+        raise ConfigError(
+            f"'{word}': expected key=value; choose an experiment in ./conf with experiment={Path(word).stem}, or for a"
+            f" file of PaddleOCR {_convert_hint(word)}"
+        )
+    raise ConfigError(f"'{word}': expected key=value, as optim.lr=1e-4; quote values with spaces in the shell")
+
+
+def _check_flags(verb: str, flags: dict[str, str | None]) -> None:
+    if verb != "train" and flags:
+        flag = next(iter(flags))
+        if flag == "--multirun":
+            raise ConfigError(f"{flag}: sweeps are for training: python -m ocrexp -m key=a,b; run {verb} once a value")
+        raise ConfigError(f"{flag}: {verb} does not have this flag, only training has; see python -m ocrexp {verb} -h")
+    for flag, reason in REFUSED.items():
+        if flag in flags:
+            raise ConfigError(f"{flag} {flags[flag]}: not supported here; {reason.format(value=flags[flag])}")
+    chosen = [flag for flag in ONE_OF if flag in flags]
+    if len(chosen) > 1:
+        raise ConfigError(f"{chosen[0]} and {chosen[1]} exclude each other; choose one of them")
+    for flag in ("--resolve", "--package"):
+        if flag in flags and "--cfg" not in flags:
+            raise ConfigError(f"{flag}: shows a part of a configuration; add --cfg job")
+    folder = flags.pop("--config-dir", None)
+    if folder is not None:
+        if not Path(folder).expanduser().is_dir():
+            raise ConfigError(f"--config-dir {folder}: there is no such folder")
+        add_folder(Path(folder).expanduser())
+
+
+def as_text(verb: str, override: str, sweep: bool = False) -> str:
+    """The override with quotes around what must stay text.
+
+    A key that takes a text or a path has the typed text as its value; quotes that the user typed, `null` and an
+    interpolation `${…}` keep their meaning, and with `sweep` a comma separates values. Any other key's value is left
+    as it is if Hydra can read it.
+    """
+    typed_key, equals, value = override.partition("=")
+    if not equals or value in ("", "null"):
+        return override
+    key = key_of(override)
+    group = key in groups()
+    if not group and not is_text(verb, key):
+        return override if _parses(override) else f"{typed_key}={_fallback(value, sweep)}"
+    lists = group or takes_list(verb, key)
+    if not sweep and not group:
+        return f"{typed_key}={_quoted_list(value) if lists else _quoted(value)}"
+    if re.match(r"(choice|range|glob|sort|shuffle|tag|interval|extend_list)\(", value) and _parses(override):
+        return override
+    items = (item.strip() for item in split_list(value))
+    return f"{typed_key}={','.join(_quoted_list(item) if lists else _quoted(item) for item in items)}"
+
+
+def _quoted_list(value: str) -> str:
+    if value[:1] != "[" or value[-1:] != "]":
+        return _quoted(value)
+    return "[" + ",".join(_quoted(item.strip()) for item in split_list(value[1:-1]) if item.strip()) + "]"
+
+
+def _fallback(value: str, sweep: bool) -> str:
+    """A value that Hydra cannot read, as text; a list of them item by item; a broken structure as it is."""
+    if value[0] == "[" and value[-1] == "]":
+        return "[" + ",".join(_quoted(item.strip(), keep=True) for item in split_list(value[1:-1])) + "]"
+    if value[0] in "[{\"'" or re.match(r"\w+\(", value):
+        return value
+    items = split_list(value) if sweep else [value]
+    return ",".join(_quoted(item, keep=True) for item in items)
+
+
+def split_list(text: str) -> list[str]:
+    """The text cut at commas that stand outside quotes and brackets."""
+    items, item, quote, depth = [], "", "", 0
+    for position, character in enumerate(text):
+        if quote:
+            quote = "" if character == quote and text[position - 1] != "\\" else quote
+        elif character in "\"'" and not item.strip():
+            quote = character
+        elif character in "[{(":
+            depth += 1
+        elif character in "]})":
+            depth = max(0, depth - 1)
+        elif character == "," and not depth:
+            items.append(item)
+            item = ""
+            continue
+        item += character
+    return [*items, item]
+
+
+def _quoted(text: str, keep: bool = False) -> str:
+    """A text as Hydra reads it; quoted only where it must be. `keep`: whatever Hydra can read stays what it is."""
+    if text == "null" or (keep and _parses(f"key={text}")):
+        return text
+    if text[:1] in "\"'" and text[-1:] == text[:1] and len(text) > 1 and _parses(f"key={text}"):
+        return text  # the user's own quotes
+    plain = _value(f"key={text}") if re.fullmatch(r"[\w./:@%+$ -]*", text, re.ASCII) else None
+    if isinstance(plain, str) and plain == text and "${" not in text:
+        return text
+    return quote(text)
+
+
+def quote(text: str) -> str:
+    """A text in Hydra's quotes, of which its parser and OmegaConf make the same text again."""
+    from omegaconf.errors import GrammarParseError
+    from omegaconf.grammar_parser import parse
+
+    if "${" in text:
+        try:
+            parse(text)
+        except GrammarParseError:
+            text = text.replace("${", "\\${")
+    escaped = re.sub(r"(\\*)'", lambda match: match[1] * 2 + "\\'", text)
+    trailing = len(escaped) - len(escaped.rstrip("\\"))
+    return f"'{escaped}{chr(92) * trailing}'"
+
+
+def _parses(override: str) -> bool:
+    return _read(override) is not None
+
+
+def _value(override: str) -> object:
+    """What Hydra reads as the value; None where it cannot, or where it is a sweep."""
+    parsed = _read(override)
+    return None if parsed is None or parsed.is_sweep_override() else parsed.value()
+
+
+def _read(override: str) -> Override | None:
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException, OverrideParseException
+
+    try:
+        return OverridesParser.create().parse_override(override)
+    except (HydraException, OverrideParseException):
+        return None
