@@ -44,6 +44,18 @@ def _ctrl_c_reaches_tests():
 
 
 @pytest.fixture(autouse=True, scope="session")
+def _one_code_path_of_the_matrix_library():
+    """A verb that a test runs in this process would set MKL_DEBUG_CPU_TYPE on AMD, and golden numbers of later tests
+    would come from another code path: of STAR-Net, RARE and PP-OCRv4 they differ by more than their tolerance there.
+    Processes that tests start are not touched."""
+    from ocrexp import environment
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(environment, "_is_amd", lambda: False)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
 def _own_cache(tmp_path_factory):
     """Drawn pages of tests, those of their subprocesses too, stay out of the user's cache."""
     os.environ["OCREXP_CACHE"] = str(tmp_path_factory.mktemp("cache"))

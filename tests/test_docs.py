@@ -9,9 +9,9 @@ import pytest
 from ocrexp.__main__ import VERBS, split_verb
 from ocrexp.config.check import check
 from ocrexp.config.compose import compose
-from ocrexp.config.explain import key_of
 from ocrexp.config.frozen import split_overrides
 from ocrexp.config.hooks import each_value_once
+from ocrexp.config.text import key_of
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "conf").rglob("*.yaml"))]

@@ -14,9 +14,9 @@ from omegaconf import OmegaConf
 from ocrexp.commands.eval import frozen_or_composed, report_unfinished, weights_of
 from ocrexp.config.check import check, check_early
 from ocrexp.config.compose import compose, setup_hydra
-from ocrexp.config.explain import key_of
 from ocrexp.config.frozen import split_overrides, trusted_of
 from ocrexp.config.hooks import prepare_process
+from ocrexp.config.text import key_of
 from ocrexp.deploy.export.folder import PARITY, ExportFolder, write_json
 from ocrexp.deploy.export.formats import ExportError, folder_of, parse_formats
 from ocrexp.errors import ConfigError, printable

@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ocrexp.config.explain import key_of
 from ocrexp.config.paths import add_folder, groups
-from ocrexp.config.text import is_text, takes_list
+from ocrexp.config.text import is_text, key_of, takes_list
 from ocrexp.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
 from ocrexp.config.paths import groups, options_of, own_folders
+from ocrexp.config.text import key_of
 from ocrexp.engine.devices import cards_in
 from ocrexp.errors import ConfigError
 
@@ -20,11 +21,6 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     known = [str(name) for name in known]
     near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     return f"; did you mean {near[0]}?" if near else ""
-
-
-def key_of(override: str) -> str:
-    """The key of an override as typed: `+optim.lr=1` gives `optim.lr`."""
-    return override.split("=", 1)[0].lstrip("+~").split("@", 1)[0]
 
 
 def unknown_key(key: str, config: DictConfig, example: str = "") -> ConfigError:

@@ -15,8 +15,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ocrexp import files, yaml_text
 from ocrexp.config import trust
-from ocrexp.config.explain import as_config_error, key_of, unknown_key
+from ocrexp.config.explain import as_config_error, unknown_key
 from ocrexp.config.paths import groups, options_of
+from ocrexp.config.text import key_of
 from ocrexp.errors import ConfigError, printable
 
 if TYPE_CHECKING:

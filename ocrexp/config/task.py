@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
-from ocrexp.config.explain import key_of
 from ocrexp.config.paths import shipped_conf, user_conf
+from ocrexp.config.text import key_of
 from ocrexp.errors import ConfigError
 
 MODELS = {"det": "db_mbv3", "rec": "crnn_mbv3", "cls": "cls_mbv3"}  # a task's default model

@@ -59,3 +59,8 @@ def _entry(verb: str, key: str) -> str | None:
         if name.lstrip("*") == leaf:
             return name
     return None
+
+
+def key_of(override: str) -> str:
+    """The key of an override as typed: `+optim.lr=1` gives `optim.lr`."""
+    return override.split("=", 1)[0].lstrip("+~").split("@", 1)[0]
