@@ -38,9 +38,10 @@ def real_data() -> Path:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _ctrl_c_reaches_tests():
-    """A shell starts background jobs with SIGINT ignored, and children would inherit that."""
+def _signals_reach_tests():
+    """A shell starts background jobs with SIGINT ignored, nohup ones with SIGHUP, and children inherit that."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True, scope="session")
