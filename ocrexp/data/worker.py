@@ -194,7 +194,5 @@ def describe_end(status: int) -> str:
             return (
                 f"was killed by {name} (out of memory?): lower loader.num_workers, loader.prefetch or loader.batch_size"
             )
-        return (
-            f"died of {name}: set loader.num_workers=0 to see where, or run ocrexp check-data to find a damaged image"
-        )
+        return f"died of {name}: set loader.num_workers=0 to see which image and which step end it"
     return f"ended with exit code {os.WEXITSTATUS(status)}: set loader.num_workers=0 to see why"
