@@ -13,7 +13,7 @@ import numpy as np
 
 from ocrexp.augment.rec.rec_aug import RecAug
 from ocrexp.augment.warp import RandomWarpCrop
-from ocrexp.data.charset import from_labels
+from ocrexp.charset.sources import from_labels
 from ocrexp.data.collate import Empty
 from ocrexp.data.dataset import TrainPipeline
 from ocrexp.data.images import EncodedImage

@@ -29,7 +29,7 @@ from ocrexp.runs.state import not_finished
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from ocrexp.data.charset import Charset
+    from ocrexp.charset.charset import Charset
     from ocrexp.tasks.base import Task
     from ocrexp.types import DataSource, EvalResult
 

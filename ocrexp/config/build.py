@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import paddle
 
-    from ocrexp.data.charset import Charset
+    from ocrexp.charset.charset import Charset
     from ocrexp.data.loader import Loader
     from ocrexp.engine.settings import RunPlan, TrainerSettings
     from ocrexp.models.model import OCRModel
@@ -112,7 +112,7 @@ def _with_classes(head: Any, charset: Charset | None) -> Any:
 
 def saved_charset(weights: Path) -> Charset | None:
     """The characters that a checkpoint's states carry; None where it has no states or is no recogniser's."""
-    from ocrexp.data.charset import from_saved
+    from ocrexp.charset.saved import from_saved
     from ocrexp.engine.weights import states_beside
 
     saved = states_beside(weights).get("extras", {}).get("charset")
@@ -121,7 +121,7 @@ def saved_charset(weights: Path) -> Charset | None:
 
 def _rearranged(config: DictConfig, model: OCRModel, charset: Charset, arrays: Arrays) -> Arrays:
     """A pretrained file's arrays with the head's classes in the order of the charset."""
-    from ocrexp.data.charset import from_dictionary
+    from ocrexp.charset.sources import from_dictionary
     from ocrexp.models.charset_transfer import transfer_classes
     from ocrexp.models.pretrained import find_pretrained
 

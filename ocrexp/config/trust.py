@@ -46,7 +46,11 @@ _PART_MODULES = (
     "data.cls_lists", "data.lmdb", "data.synth.dataset", "data.synth.rec_dataset", "data.synth.cls_dataset",
     "data.targets.", "data.transforms.",
 )  # fmt: skip
-_PART_FUNCTIONS = frozenset(f"ocrexp.data.charset.from_{what}" for what in ("characters", "dictionary", "labels"))
+_PART_FUNCTIONS = frozenset(
+    f"ocrexp.{module}.from_{what}"
+    for module in ("charset.sources", "data.charset")  # the second one is in runs of earlier versions
+    for what in ("characters", "dictionary", "labels")
+)
 _PADDLE_OPTIMIZERS = (
     "Adadelta", "Adagrad", "Adam", "Adamax", "AdamW", "ASGD", "Lamb", "LBFGS", "Momentum", "NAdam", "RAdam", "RMSProp",
     "Rprop", "SGD",

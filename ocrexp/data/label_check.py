@@ -10,8 +10,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ocrexp.data.charset import Charset, Coverage
-from ocrexp.data.codecs import CTCCodec
+from ocrexp.charset.charset import Charset
+from ocrexp.charset.codecs import CTCCodec
+from ocrexp.charset.unknown import Coverage
 from ocrexp.data.label_file import short
 from ocrexp.data.source import counted
 from ocrexp.errors import DataError

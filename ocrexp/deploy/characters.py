@@ -8,9 +8,9 @@ from typing import Any, cast
 
 import numpy.typing as npt
 
-from ocrexp.data.charset import Charset
-from ocrexp.data.codecs import Kind
-from ocrexp.data.direction import Direction, resolved
+from ocrexp.charset.charset import Charset
+from ocrexp.charset.codecs import Kind
+from ocrexp.charset.direction import Direction, resolved
 from ocrexp.deploy.backends.base import Backend
 from ocrexp.deploy.description import Description
 from ocrexp.deploy.folder import ModelFolder

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ocrexp.data.charset import Charset
-from ocrexp.data.codecs import KINDS, Codec
+from ocrexp.charset.charset import Charset
+from ocrexp.charset.codecs import KINDS, Codec
 from ocrexp.errors import CheckpointError
 from ocrexp.models.model import OCRModel
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ocrexp.data.charset import Charset
+from ocrexp.charset.charset import Charset
 from ocrexp.errors import ConfigError
 from ocrexp.postprocess.tokens import check_classes, learnt_texts, prediction
 from ocrexp.types import Batch, RecPrediction, RecReference

@@ -7,8 +7,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ocrexp.data.charset import Charset
-from ocrexp.data.codecs import Codec, Ids
+from ocrexp.charset.charset import Charset
+from ocrexp.charset.codecs import Codec, Ids
 from ocrexp.errors import ConfigError
 from ocrexp.types import Batch, RecPrediction, RecReference
 

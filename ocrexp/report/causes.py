@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 
-from ocrexp.data.charset import Charset, from_saved
+from ocrexp.charset.charset import Charset
+from ocrexp.charset.saved import from_saved
 from ocrexp.metrics.rec import RecCounts
 from ocrexp.types import ZeroEvidence
 

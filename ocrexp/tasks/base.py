@@ -25,7 +25,7 @@ from ocrexp.types import Batch, EvalResult, Record, Sample, ZeroEvidence
 Floats = npt.NDArray[Any]
 
 if TYPE_CHECKING:
-    from ocrexp.data.charset import Charset
+    from ocrexp.charset.charset import Charset
     from ocrexp.models.model import OCRModel
     from ocrexp.types import DataSource
 

@@ -24,7 +24,7 @@ from ocrexp.tasks.gate import Compared, Rules
 from ocrexp.types import Batch, EvalResult, Record, RecPrediction, RecReference, Sample, ZeroEvidence
 
 if TYPE_CHECKING:
-    from ocrexp.data.charset import Charset
+    from ocrexp.charset.charset import Charset
     from ocrexp.models.model import OCRModel
 
 log = logging.getLogger(__name__)

@@ -9,6 +9,7 @@ import paddle
 import pytest
 from omegaconf import OmegaConf
 
+from ocrexp.charset.sources import from_characters
 from ocrexp.config.build import build, build_model
 from ocrexp.config.check import check
 from ocrexp.config.compose import compose
@@ -17,7 +18,6 @@ from ocrexp.config.paddleocr.experiment import Experiment
 from ocrexp.config.paddleocr.schedules import SCHEDULES, convert_schedule
 from ocrexp.config.paddleocr.source import Section
 from ocrexp.config.paths import shipped_conf
-from ocrexp.data.charset import from_characters
 from ocrexp.errors import ConfigError
 
 from .paddleocr_files import detector, optimizer, put, recogniser, write

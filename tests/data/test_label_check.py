@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ocrexp.data.charset import from_characters
+from ocrexp.charset.sources import from_characters
 from ocrexp.data.label_check import check_labels, check_val_labels
 from ocrexp.errors import DataError
 from ocrexp.types import Record

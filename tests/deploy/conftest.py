@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ocrexp.data.charset import Charset
+from ocrexp.charset.charset import Charset
 from ocrexp.deploy.description import Description
 
 HALF = (0.5, 0.5, 0.5)

@@ -6,7 +6,7 @@ import numpy as np
 import paddle
 import pytest
 
-from ocrexp.data.charset import from_characters
+from ocrexp.charset.sources import from_characters
 from ocrexp.errors import CheckpointError
 from ocrexp.models.charset_transfer import transfer_classes
 from ocrexp.models.heads.attention import AttentionHead

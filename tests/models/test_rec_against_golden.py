@@ -16,9 +16,10 @@ import paddle
 import pytest
 from paddle import nn
 
+from ocrexp.charset.charset import Charset
+from ocrexp.charset.sources import from_characters, from_dictionary
 from ocrexp.config.build import build_loss, build_model
 from ocrexp.config.compose import compose
-from ocrexp.data.charset import Charset, from_characters, from_dictionary
 from ocrexp.losses.tokens import ClsLoss
 from ocrexp.models.backbones.rec_mobilenet_v3 import RecMobileNetV3
 from ocrexp.models.heads.cls import ClsHead

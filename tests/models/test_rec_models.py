@@ -8,9 +8,9 @@ import paddle
 import pytest
 from paddle.nn import functional as F
 
+from ocrexp.charset.sources import from_characters
 from ocrexp.config.build import build_charset, build_loss, build_model, build_postprocess, train_transforms
 from ocrexp.config.compose import compose
-from ocrexp.data.charset import from_characters
 from ocrexp.data.targets.text import TextTargets
 from ocrexp.errors import ConfigError
 from ocrexp.losses.ctc import CTCLoss

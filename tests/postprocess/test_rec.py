@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ocrexp.data.charset import Charset, from_characters, from_dictionary
+from ocrexp.charset.charset import Charset
+from ocrexp.charset.sources import from_characters, from_dictionary
 from ocrexp.errors import ConfigError
 from ocrexp.postprocess.ctc import CTCBeamDecoder, CTCGreedyDecoder, beam_search
 from ocrexp.postprocess.tokens import TokenDecoder

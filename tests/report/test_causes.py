@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ocrexp.data.charset import Charset
+from ocrexp.charset.charset import Charset
 from ocrexp.metrics.rec import RecMetric
 from ocrexp.report.causes import detection_causes, recognition_causes
 from ocrexp.types import DetPrediction, DetReference, EvalResult, EvalSample, RecPrediction, RecReference, ZeroEvidence

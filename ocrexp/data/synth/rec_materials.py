@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ocrexp.data.charset import from_dictionary
+from ocrexp.charset.sources import from_dictionary
 from ocrexp.data.synth import backgrounds
 from ocrexp.data.synth.checks import require
 from ocrexp.data.synth.fonts import FontSet

@@ -7,8 +7,9 @@ from typing import Literal
 
 import numpy as np
 
-from ocrexp.data.charset import Charset, UnknownCharacter
-from ocrexp.data.codecs import KINDS, CTCCodec
+from ocrexp.charset.charset import Charset
+from ocrexp.charset.codecs import KINDS, CTCCodec
+from ocrexp.charset.unknown import UnknownCharacter
 from ocrexp.errors import ConfigError
 from ocrexp.types import Sample, UnusableSample
 

@@ -19,7 +19,7 @@ def main(job: Path, folder: Path) -> None:
     import_paddle()
     import paddle
 
-    from ocrexp.data.charset import from_saved
+    from ocrexp.charset.saved import from_saved
     from ocrexp.deploy.export.formats import STEM
     from ocrexp.deploy.export.network import InferenceNetwork, input_shape, trace
     from ocrexp.deploy.export.source import Source

@@ -12,7 +12,7 @@ from ocrexp.errors import CheckpointError
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from ocrexp.data.charset import Charset
+    from ocrexp.charset.charset import Charset
     from ocrexp.models.model import OCRModel
     from ocrexp.tasks.base import Task
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ocrexp.data.charset import from_characters
+from ocrexp.charset.sources import from_characters
 from ocrexp.data.targets.text import TextTargets
 from ocrexp.errors import ConfigError
 from ocrexp.types import Sample, UnusableSample

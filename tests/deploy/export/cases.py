@@ -167,7 +167,7 @@ def spoil(folder: Path) -> dict[str, int]:
 
 def shuffled(honest):
     def describe_wrongly(*arguments):
-        from ocrexp.data.charset import Charset
+        from ocrexp.charset.charset import Charset
 
         good = honest(*arguments)
         characters = tuple(reversed(good.characters))

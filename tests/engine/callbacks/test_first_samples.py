@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from ocrexp.data.charset import from_characters
+from ocrexp.charset.sources import from_characters
 from ocrexp.data.dataset import TrainPipeline
 from ocrexp.data.sampler import EpochSampler
 from ocrexp.data.targets.db import DBTargets

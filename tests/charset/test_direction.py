@@ -5,8 +5,10 @@ import random
 import numpy as np
 import pytest
 
-from ocrexp.data.charset import Charset, from_characters, from_dictionary, from_saved
-from ocrexp.data.direction import mirrored, resolved
+from ocrexp.charset.charset import Charset
+from ocrexp.charset.direction import mirrored, resolved
+from ocrexp.charset.saved import from_saved
+from ocrexp.charset.sources import from_characters, from_dictionary
 from ocrexp.errors import ConfigError
 from ocrexp.postprocess.ctc import CTCGreedyDecoder
 

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ocrexp.data.charset import Charset, UnknownCharacter, from_characters, from_dictionary, from_labels
-from ocrexp.data.codecs import CTCCodec
+from ocrexp.charset.charset import Charset
+from ocrexp.charset.codecs import CTCCodec
+from ocrexp.charset.sources import from_characters, from_dictionary, from_labels
+from ocrexp.charset.unknown import UnknownCharacter
 from ocrexp.errors import ConfigError, DataError
 
 KINDS = {
@@ -210,7 +212,7 @@ def test_the_fingerprint_is_of_characters_and_order_alone() -> None:
 
 
 def test_it_is_usable_without_paddle() -> None:
-    modules = "ocrexp.data.charset, ocrexp.postprocess.ctc, ocrexp.data.targets.text"
+    modules = "ocrexp.charset.sources, ocrexp.postprocess.ctc, ocrexp.data.targets.text"
     code = f"import sys; import {modules}; print('paddle' in sys.modules)"
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert output.stdout.strip() == "False"

@@ -1,0 +1,1 @@
+"""The characters of a recognizer: dictionaries, normalization, direction, and what their classes mean."""

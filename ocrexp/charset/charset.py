@@ -1,0 +1,226 @@
+"""The characters that a recogniser knows: one object that encodes, decodes, and is told apart by a fingerprint.
+
+A character is an entry of the dictionary: one code point or several (after Unicode normalisation to NFC, which labels
+pass too). Texts are read from the left, the longest entry first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Any, Literal
+
+from ocrexp.charset.codecs import KINDS, Codec, Kind
+from ocrexp.charset.direction import Direction, mirrored, resolved, turned
+from ocrexp.charset.unknown import Coverage, UnknownCharacter, describe
+from ocrexp.errors import ConfigError, DataError
+
+Policy = Literal["error", "map", "drop"]
+_POLICIES = ("error", "map", "drop")
+
+
+class Charset:
+    """An ordered set of characters.
+
+    Args:
+        characters: entries in class order, each a character of one or more code points.
+        unknown: what to do with a character of a training label that is not among them: `error`; `map`: replace it by
+            `unknown_map`, an error if it is not there either; `drop`: leave it out. Every one is counted by `check`.
+        unknown_map: character to what stands for it ("" to leave it out).
+        lower: lower-case texts before encoding (PaddleOCR without a dictionary).
+        source: where the characters come from, for messages.
+        direction: `rtl`: labels are in logical order and classes in the order in which a right-to-left text is drawn;
+            `auto`: see `ocrexp.charset.direction.resolved`.
+        aliases: positions whose entry may equal another one (PaddleOCR's second blank); they are decoded, and the last
+            of equals is encoded to.
+
+    Raises:
+        ConfigError: no characters, an empty or doubled entry, a map to characters that are not there.
+
+    Entries that only differ before NFC (compatibility ideographs of ppocr_keys_v1) both stay, for the classes of
+    trained files: both decode to the same character, and it is encoded as the entry that is in NFC.
+    """
+
+    def __init__(
+        self,
+        characters: Sequence[str],
+        unknown: Policy = "error",
+        unknown_map: Mapping[str, str] | None = None,
+        lower: bool = False,
+        source: str = "charset",
+        aliases: Sequence[int] = (),
+        direction: Direction = "ltr",
+    ) -> None:
+        if unknown not in _POLICIES:
+            raise ConfigError(f"charset.unknown={unknown}: choose error, map or drop")
+        if unknown_map and unknown != "map":
+            raise ConfigError(f"charset.unknown_map is given but charset.unknown={unknown}: set charset.unknown=map")
+        if not characters:
+            raise ConfigError(f"{source}: no characters")
+        self._check_entries(characters, source, set(aliases))
+        self.characters = tuple(unicodedata.normalize("NFC", entry) for entry in characters)
+        self.unknown: Policy = unknown
+        self.lower = lower
+        self.direction = resolved(direction, characters, source)
+        self.source = source
+        self._index: dict[str, int] = {}
+        for position, (raw, entry) in enumerate(zip(characters, self.characters, strict=True)):
+            if entry not in self._index or raw == entry:
+                self._index[entry] = position
+        self._longest = max(map(len, self._index))
+        self._map = {unicodedata.normalize("NFC", k): v for k, v in (unknown_map or {}).items()}
+        for character, replacement in self._map.items():
+            strange = [c for c in self._split(replacement) if c not in self._index]
+            if strange:
+                raise ConfigError(
+                    f"charset.unknown_map: {character!r} stands for {replacement!r}, of which {describe(strange[0])} "
+                    "is not in the charset either"
+                )
+
+    @staticmethod
+    def _check_entries(characters: Sequence[str], source: str, aliases: set[int]) -> None:
+        seen: dict[str, int] = {}
+        for position, entry in enumerate(characters):
+            where = f"{source}:{position + 1}"
+            if not entry:
+                raise ConfigError(f"{where}: empty line in the dictionary; delete it, or write the character")
+            if entry in seen and position not in aliases:
+                raise ConfigError(
+                    f"{where}: {describe(entry)} is there a second time, after line {seen[entry] + 1}; delete one"
+                )
+            seen[entry] = position
+
+    def __len__(self) -> int:
+        return len(self.characters)
+
+    def __contains__(self, character: str) -> bool:
+        return unicodedata.normalize("NFC", character) in self._index
+
+    def __repr__(self) -> str:
+        return f"Charset({len(self)} characters from {self.source}, {self.fingerprint[:12]})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Charset) and self.fingerprint == other.fingerprint
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the characters in their order: what the classes of a trained model mean."""
+        facts: Any = list(self.characters)
+        if self.direction == "rtl":
+            facts = {"characters": facts, "direction": "rtl"}
+        return hashlib.sha256(json.dumps(facts, ensure_ascii=True).encode()).hexdigest()
+
+    def saved(self) -> dict[str, Any]:
+        """Plain values that `from_saved` makes the same charset of."""
+        return {
+            "characters": list(self.characters),
+            "lower": self.lower,
+            "direction": self.direction,
+            "fingerprint": self.fingerprint,
+        }
+
+    def codec(self, kind: Kind) -> Codec:
+        """Classes of a kind of head: the characters and its special tokens."""
+        if kind not in KINDS:
+            raise ConfigError(f"no tokens of kind {kind!r}: choose one of {', '.join(KINDS)}")
+        return KINDS[kind](len(self))
+
+    def class_counts(self) -> dict[str, int]:
+        """`out_channels` of the heads by kind, as PaddleOCR counts them."""
+        return {kind: codec(len(self)).classes for kind, codec in KINDS.items()}
+
+    def encode(self, text: str) -> list[int]:
+        """Positions of a text's characters; see `codec` for the classes of a head.
+
+        Raises UnknownCharacter as the policy says.
+        """
+        positions = []
+        for character in self._split(self.normalize(text)):
+            position = self._index.get(character)
+            if position is not None:
+                positions.append(position)
+            elif self.unknown == "map" and character in self._map:
+                positions.extend(self._index[c] for c in self._split(self._map[character]))
+            elif self.unknown != "drop":
+                raise UnknownCharacter(character)
+        return self.turn(positions)
+
+    def decode(self, positions: Iterable[int]) -> str:
+        """The text of positions."""
+        return "".join(self.characters[position] for position in self.turn(list(positions)))
+
+    def order(self, positions: Sequence[int]) -> list[int]:
+        """Where each character of the text of positions is in them."""
+        if self.direction == "ltr":
+            return list(range(len(positions)))
+        return turned([self.characters[position] for position in positions])
+
+    def turn(self, positions: Sequence[int]) -> list[int]:
+        """Positions in logical order as drawn from left to right, and back; brackets are mirrored."""
+        if self.direction == "ltr":
+            return list(positions)
+        entries = [self.characters[position] for position in positions]
+        return [
+            positions[place] if entries[place] == entry else self._index[entry]
+            for place, entry in zip(turned(entries), mirrored(entries, self._index), strict=True)
+        ]
+
+    def normalize(self, text: str) -> str:
+        """NFC, lower case if the charset is: the text as the model sees it. Metrics compare the raw one."""
+        text = unicodedata.normalize("NFC", text)
+        return text.lower() if self.lower else text
+
+    def check(self, texts: Iterable[tuple[str, str]]) -> Coverage:
+        """Counts unknown characters in (text, where it stands) pairs, before any training.
+
+        Raises:
+            DataError: there are some that the policy does not allow, with the commonest, their count and where they
+                are first.
+        """
+        unknown: Counter[str] = Counter()
+        first: dict[str, str] = {}
+        refused: Counter[str] = Counter()
+        total = incomplete = 0
+        for text, where in texts:
+            total += 1
+            strange = [c for c in self._split(self.normalize(text)) if c not in self._index]
+            incomplete += bool(strange)
+            for character in strange:
+                unknown[character] += 1
+                first.setdefault(character, where)
+                if self.unknown == "error" or (self.unknown == "map" and character not in self._map):
+                    refused[character] += 1
+        coverage = Coverage(total, unknown, first, incomplete)
+        if refused:
+            character, count = refused.most_common(1)[0]
+            others = f" (and {len(refused) - 1} other characters)" if len(refused) > 1 else ""
+            raise DataError(
+                f"{first[character]}: {describe(character)} is not in the charset {self.source}, {count} times{others}"
+                "; add it to the dictionary, use charset=from_labels, or set charset.unknown=map or drop"
+            )
+        return coverage
+
+    def _split(self, text: str) -> list[str]:
+        """Entries of a text, longest first; what is none is kept whole: a code point with its combining marks."""
+        parts = []
+        start = 0
+        while start < len(text):
+            for end in range(min(start + self._longest, len(text)), start, -1):
+                if text[start:end] in self._index:
+                    break
+            else:
+                end = start + 1
+            # Marks that follow belong to the character: if they are no entries, nor is it with them.
+            stop = end
+            while stop < len(text) and unicodedata.category(text[stop])[0] == "M" and text[stop] not in self._index:
+                stop += 1
+            parts.append(text[start:stop])
+            start = stop
+        return parts

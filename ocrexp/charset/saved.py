@@ -1,0 +1,22 @@
+"""The charset that a checkpoint or an export carries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ocrexp.charset.charset import Charset
+from ocrexp.charset.direction import Direction
+from ocrexp.errors import CheckpointError
+
+
+def from_saved(saved: Mapping[str, Any], source: str) -> Charset:
+    """The charset of `Charset.saved`. Raises CheckpointError if it does not have the fingerprint that it states."""
+    characters = list(saved["characters"])
+    # A file says what its classes are, duplicates too; texts that it did not learn are no error to it.
+    direction: Direction = "rtl" if saved.get("direction") == "rtl" else "ltr"  # earlier files do not say it
+    everywhere = range(len(characters))
+    charset = Charset(characters, "drop", None, bool(saved["lower"]), source, everywhere, direction)
+    if charset.fingerprint != saved["fingerprint"]:
+        raise CheckpointError(f"{source}: its characters do not have the fingerprint that it states; fetch it again")
+    return charset
