@@ -19,6 +19,7 @@ from ocrexp.config.frozen import apply_overrides, read_frozen, split_overrides, 
 from ocrexp.config.hooks import prepare_process
 from ocrexp.config.paths import options_of
 from ocrexp.config.places import file_to_write, writable
+from ocrexp.config.text import key_of
 from ocrexp.errors import ConfigError, printable
 from ocrexp.files import shortened
 from ocrexp.logs import show_notices
@@ -46,6 +47,8 @@ def run(arguments: Sequence[str]) -> int:
     own, changes = split_overrides(verb_keys, arguments)
     verb = compose("eval", own)
     config = frozen_or_composed(verb, changes, trusted=trusted_of(verb, own))
+    if any(key_of(item).partition(".")[0] == "dataset" for item in changes):
+        OmegaConf.update(config, "overfit", False, force_add=True)  # of other data all is evaluated, not one batch
     check_early(config)
     prepare_process(config)
     check(config)
@@ -129,7 +132,7 @@ def weights_of(verb: DictConfig) -> Path:
 
 
 def evaluate(config: DictConfig, weights: Path, *, pictures: int = 0) -> tuple[EvalResult, dict[str, str]]:
-    """Evaluate weights with a configuration; returns the result and the data's fingerprint."""
+    """Evaluate weights with a configuration; returns the result and the fingerprint of the validation data."""
     from ocrexp.config.build import (
         build_eval_loader,
         build_metric,
@@ -138,6 +141,7 @@ def evaluate(config: DictConfig, weights: Path, *, pictures: int = 0) -> tuple[E
         build_source,
         task_of,
     )
+    from ocrexp.data.source import validation_fingerprint
     from ocrexp.engine.distributed import set_device
     from ocrexp.engine.evaluator import Evaluator
     from ocrexp.engine.weights import load_evaluated
@@ -146,6 +150,7 @@ def evaluate(config: DictConfig, weights: Path, *, pictures: int = 0) -> tuple[E
     set_device(str(config.trainer.device))
     config.model.pretrained = None  # the checkpoint holds all of them
     source = build_source(config)
+    data = validation_fingerprint(source)  # before the work: what is wrong with the list is reported at once
     charset = _charset(config, source, weights)
     model = build_model(config, charset)
     if load_evaluated(model, weights):
@@ -164,7 +169,7 @@ def evaluate(config: DictConfig, weights: Path, *, pictures: int = 0) -> tuple[E
         result = evaluator.run(model)
     finally:
         loader.close()
-    return result, source.fingerprint()
+    return result, data
 
 
 def _charset(config: DictConfig, source: DataSource, weights: Path) -> Charset | None:

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from ocrexp.data.label_file import LabelProblem
 from ocrexp.errors import ConfigError
-from ocrexp.types import Record
+from ocrexp.types import DataSource, Record
 
 _SHOWN_PLACES = 3
 Names = str | Sequence[str]
@@ -66,12 +66,12 @@ class SplitSource(OfTask, ABC):
 
     def fingerprint(self) -> dict[str, str]:
         """SHA-256 over what each split's labels were read from, and how many images it has."""
-        result = {}
-        for name in self.parts:
-            split = self._split(name)
-            result[f"{name}_sha256"] = split.digest
-            result[f"{name}_images"] = str(len(split.records))
-        return result
+        return {key: value for name in self.parts for key, value in self.split_fingerprint(name).items()}
+
+    def split_fingerprint(self, name: str) -> dict[str, str]:
+        """That of one split, "train" or "val"; the other one is not read and need not exist."""
+        split = self._split(name)
+        return {f"{name}_sha256": split.digest, f"{name}_images": str(len(split.records))}
 
     def report(self) -> list[str]:
         """One line for each kind of thing that was left out, with its count and the first places."""
@@ -81,6 +81,12 @@ class SplitSource(OfTask, ABC):
         if name not in self._splits:
             self._splits[name] = self.load(name, self.parts[name])
         return self._splits[name]
+
+
+def validation_fingerprint(source: DataSource) -> dict[str, str]:
+    """The fingerprint of what is evaluated. Of lists and databases the training split is not read; other sources state
+    one of the whole."""
+    return source.split_fingerprint("val") if isinstance(source, SplitSource) else source.fingerprint()
 
 
 def counted(what: str, places: Sequence[str]) -> list[str]:

@@ -39,6 +39,11 @@ _DECODERS = {
     "vitstr": "ViTSTRLabelDecode",
 }
 
+_ONE_SIZE = (
+    "with preprocess.resize.widen=true add loader=multi_scale loader.multi_scale.by_ratio=true, or set it in eval "
+    "alone; otherwise end augment with resize: ${preprocess.resize}"
+)
+
 
 class RecTask(Task):
     """A text and its score for each image."""
@@ -54,7 +59,7 @@ class RecTask(Task):
 
         Raises DataError where sizes differ.
         """
-        batch = stack_training(samples, empty, "end augment with resize: ${preprocess.resize}")
+        batch = stack_training(samples, empty, _ONE_SIZE)
         if samples:
             batch.update(valid_columns(samples))
             if "length" in samples[0]:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from ocrexp.data.lists import DetLists
+from ocrexp.data.source import validation_fingerprint
 from ocrexp.errors import ConfigError, DataError
 
 LABEL = json.dumps([{"transcription": "word", "points": [[1, 1], [9, 1], [9, 5], [1, 5]]}])
@@ -45,6 +46,14 @@ def test_fingerprint_changes_with_the_bytes(root):
     after = DetLists(root, "train.txt", "val.txt").fingerprint()
     assert before["train_sha256"] != after["train_sha256"]
     assert before["val_sha256"] == after["val_sha256"]
+
+
+def test_an_evaluation_does_not_read_the_training_lists(root):
+    both = DetLists(root, "train.txt", "val.txt").fingerprint()
+    source = DetLists(root, ["gone.txt", "more.txt"], "val.txt")
+    assert validation_fingerprint(source) == {key: value for key, value in both.items() if key.startswith("val_")}
+    with pytest.raises(DataError, match=r"gone\.txt"):
+        source.fingerprint()
 
 
 def test_bad_lines_and_missing_images_are_counted(root):

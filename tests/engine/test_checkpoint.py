@@ -220,11 +220,37 @@ def test_weights_are_found_by_name_and_by_file(store: CheckpointStore) -> None:
     assert find_weights(None, str(store.folder / "latest.pdparams")) == store.folder / "latest.pdparams"
     with pytest.raises(CheckpointError, match="has no checkpoint last; there: best_accuracy, latest"):
         find_weights(run_dir, "last")
-    with pytest.raises(CheckpointError, match="no weights file"):
+    with pytest.raises(CheckpointError, match=r"checkpoint=elsewhere\.pdparams: .* no \.pdparams file"):
         find_weights(None, "elsewhere.pdparams")
+    with pytest.raises(CheckpointError, match=r"best_accuracy\.pdparams, latest\.pdparams"):
+        find_weights(None, str(store.folder / "best"))
     _truncate(store.folder / "best_accuracy.pdparams")
     with pytest.raises(CheckpointError, match="bytes, not the"):
         find_weights(None, str(store.folder / "best_accuracy.pdparams"))
+
+
+def test_a_checkpoint_is_found_without_its_suffix_and_by_its_folder(
+    store: CheckpointStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _save(store, 1)
+    latest = store.folder / "latest.pdparams"
+    run_dir = store.folder.parent
+    for name in ("latest", "latest.pdopt", "latest.pdstates", "latest.pdparams"):
+        assert find_weights(None, str(store.folder / name)) == latest
+    for folder in (store.folder, run_dir):
+        assert find_weights(None, str(folder)) == latest
+    for name in ("checkpoints/latest", "checkpoints/latest.pdparams", "latest.pdparams"):
+        assert find_weights(run_dir, name) == latest
+    _save(store, 2, "best_accuracy")
+    assert find_weights(None, str(run_dir)).name == "best_accuracy.pdparams"
+    monkeypatch.setenv("HOME", str(run_dir))
+    assert find_weights(None, "~/checkpoints/latest") == latest
+    monkeypatch.chdir(store.folder)
+    (store.folder / "latest").mkdir()  # a folder here with the name of a checkpoint of the run
+    assert find_weights(run_dir, "latest") == latest
+    _truncate(latest)
+    with pytest.raises(CheckpointError, match="bytes, not the"):
+        find_weights(None, str(store.folder / "latest.pdopt"))
 
 
 def test_weights_have_to_fit(tmp_path: Path) -> None:
