@@ -46,9 +46,9 @@ def _signals_reach_tests():
 
 @pytest.fixture(autouse=True, scope="session")
 def _one_code_path_of_the_matrix_library():
-    """A verb that a test runs in this process would set MKL_DEBUG_CPU_TYPE on AMD, and golden numbers of later tests
-    would come from another code path: of STAR-Net, RARE and PP-OCRv4 they differ by more than their tolerance there.
-    Processes that tests start are not touched."""
+    """A verb that a test runs in this process would set MKL_DEBUG_CPU_TYPE on AMD, and the numbers of later tests would
+    be rounded in another order. One golden test runs on that path, in its own process; other processes that tests
+    start take it too."""
     from ocrexp import environment
 
     with pytest.MonkeyPatch.context() as patch:

@@ -5,6 +5,9 @@ the input from a seed. Some files travel with the project, the others need OCREX
 """
 
 import json
+import os
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable
 from functools import partial
@@ -56,6 +59,13 @@ CASES: dict[str, tuple[list[str], Callable[[], Charset], str]] = {
     "rec_r31_sar": (["model=sar", "targets.max_text_length=30"], partial(from_characters, ASCII[:90]), "sar"),
     "cls_mv3": ([], partial(from_characters, EN36), "cls"),
 }
+# `MKL_DEBUG_CPU_TYPE=5`, which training sets on AMD, adds in another order than the library that made these numbers.
+# These files amplify rounding: their thin-plate spline sums terms of up to 7 to coordinates below 1; float32 sums of
+# the very same numbers in random orders differ from exact ones by up to 6e-3 of the rectified image's std. Measured
+# on that path: up to 2.8 times the limit; each matrix product alone is as near to float64 as on the usual path.
+AMPLIFYING = ("rec_mv3_tps_bilstm_ctc_fiducial", "rec_mv3_tps_bilstm_att_fiducial", "en_PP-OCRv4_rec_scale")
+ON_AMD = {"MKL_DEBUG_CPU_TYPE": "5"}
+ROOM_ON_AMD = 4
 THEIR_NAMES = {"loss_ctc": "CTCLoss", "loss_sar": "SARLoss", "loss_nrtr": "NRTRLoss"}
 
 
@@ -63,6 +73,8 @@ class Golden:
     """One model's golden numbers, and ours, computed once."""
 
     def __init__(self, folder: Path, name: str) -> None:
+        on_amd = ON_AMD.items() <= os.environ.items()
+        self.room = ROOM_ON_AMD if on_amd and name in AMPLIFYING else 1  # factor of each limit below
         self.info = json.loads((folder / f"{name}.json").read_text())
         with np.load(folder / f"{name}.npz") as arrays:
             self.arrays = dict(arrays)
@@ -200,7 +212,7 @@ def test_stages_and_outputs_are_equal_in_evaluation_and_training(case: Golden) -
         if expected.dtype == np.int64:
             np.testing.assert_array_equal(ours, expected.reshape(-1))
             continue
-        limit = max(1e-3 if key.startswith("train") else 1e-4, 5 * about["sensitivity"]["max_abs_over_std"])
+        limit = max(1e-3 if key.startswith("train") else 1e-4, 5 * about["sensitivity"]["max_abs_over_std"]) * case.room
         difference = np.abs(ours.astype(np.float64) - expected.reshape(-1)).max() / about["std"]
         assert difference <= limit, f"{key}: {difference:.1e} of its std"
 
@@ -208,6 +220,7 @@ def test_stages_and_outputs_are_equal_in_evaluation_and_training(case: Golden) -
 def test_batch_statistics_are_equal_after_one_training_forward(case: Golden) -> None:
     # In the plain TPS files the grid reaches far outside the image and is badly conditioned.
     limit = 1e-4 if case.model.transform is None or "keep_as_built" in case.info else 5e-4
+    limit *= case.room
     for key in ("bn_mean_norms", "bn_variance_norms"):
         if key in case.arrays:
             np.testing.assert_allclose(case.ours[key], case.arrays[key], rtol=limit)
@@ -216,12 +229,24 @@ def test_batch_statistics_are_equal_after_one_training_forward(case: Golden) -> 
 def test_loss_and_gradients_are_equal(case: Golden) -> None:
     outputs = case.info["outputs"]
     for key in (key for key in case.arrays if key.startswith("loss.")):
-        limit = max(1e-4, 5 * outputs[key]["sensitivity"]["max_abs_over_std"])
+        limit = max(1e-4, 5 * outputs[key]["sensitivity"]["max_abs_over_std"]) * case.room
         assert float(case.ours[key]) == pytest.approx(float(case.arrays[key]), rel=limit), key
     expected, ours = case.arrays["grad_norms"], case.ours["grad_norms"]
     np.testing.assert_array_equal(np.isnan(ours), np.isnan(expected))
     above = expected > 1e-4 * np.nanmax(expected)
     relative = np.abs(ours - expected)[above] / expected[above]
     sensitivity = outputs["grad_norms"]["sensitivity"]
-    assert relative.max() <= max(1e-2, 5 * sensitivity["max_rel_of_norms_above_1e-4_of_the_largest"])
-    assert np.median(relative) <= max(1e-3, 5 * sensitivity["median_rel_above"])
+    assert relative.max() <= max(1e-2, 5 * sensitivity["max_rel_of_norms_above_1e-4_of_the_largest"]) * case.room
+    assert np.median(relative) <= max(1e-3, 5 * sensitivity["median_rel_above"]) * case.room
+
+
+def test_the_code_path_that_training_takes_on_amd_differs_by_rounding_only() -> None:
+    """In a process of its own: the matrix library reads the variable when it is loaded."""
+    test = test_stages_and_outputs_are_equal_in_evaluation_and_training
+    later = test_loss_and_gradients_are_equal
+    names = [name for name in AMPLIFYING if (HERE / f"{name}.json").exists()]
+    cases = [f"{__file__}::{which.__name__}[{name}]" for name in names for which in (test, later)]
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:xdist", *cases]
+    done = subprocess.run(command, env=os.environ | ON_AMD, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert f"{len(cases)} passed" in done.stdout
