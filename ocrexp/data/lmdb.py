@@ -7,6 +7,7 @@ Keys: `num-samples`, and for each sample, counted from 1, `image-000000001` (an 
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from ocrexp.data.lmdb_file import DATA_FILE, environment
+from ocrexp.data.lmdb_file import DATA_FILE, damaged, environment
 from ocrexp.data.source import Names, Split, SplitSource, counted
 from ocrexp.errors import DataError
 from ocrexp.types import Record
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 _COUNT = b"num-samples"
 _LABEL, _IMAGE = b"label-", b"image-"
+_MOST_FOLDERS = 10_000  # looked through for databases
+_MOST_LABEL_BYTES = 1 << 20
+_MOST_DIGITS = 18  # of num-samples
 
 
 class RecLmdb(SplitSource):
@@ -99,17 +103,35 @@ def _databases(folder: Path) -> list[Path]:
     """The folder if it is an LMDB, else those below it."""
     if (folder / DATA_FILE).is_file():
         return [folder]
+    give = f"give the folder that holds {DATA_FILE}"
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "does not exist"
-        raise DataError(f"LMDB folder {folder} {what}: give the folder that holds {DATA_FILE}, or set dataset.root")
-    below = sorted(path.parent for path in folder.rglob(DATA_FILE))
+        raise DataError(f"LMDB folder {folder} {what}; {give}, or set dataset.root")
+    if (folder / DATA_FILE).exists():
+        raise DataError(f"{folder / DATA_FILE}: is not a file; give the folder of an LMDB database")
+    below = []
+    for number, (name, _, files) in enumerate(os.walk(folder)):
+        if number == _MOST_FOLDERS:  # such as dataset.root=/
+            raise DataError(f"{folder} has more than {_MOST_FOLDERS} folders to look through for {DATA_FILE}; {give}")
+        if DATA_FILE in files and (Path(name) / DATA_FILE).is_file():
+            below.append(Path(name))
     if not below:
-        raise DataError(f"{folder} is not an LMDB folder, nor is one below it: give the folder that holds {DATA_FILE}")
-    return below
+        lock = f" (lock.mdb is there without {DATA_FILE}: copy both)" if (folder / "lock.mdb").exists() else ""
+        raise DataError(f"{folder} is not an LMDB folder, nor is one below it{lock}; {give}")
+    return sorted(below)
 
 
 def _read(folder: Path) -> _Database:
-    with environment(folder).begin() as transaction:
+    import lmdb
+
+    try:
+        return _read_labels(folder)
+    except lmdb.Error as error:
+        raise damaged(folder, error) from None
+
+
+def _read_labels(folder: Path) -> _Database:
+    with environment(folder).begin(buffers=True) as transaction:
         count = _count(folder, transaction)
         digest = hashlib.sha256(str(count).encode())
         labels: dict[int, str] = {}
@@ -120,14 +142,21 @@ def _read(folder: Path) -> _Database:
         def fault(kind: str, where: str) -> None:
             faults.setdefault(kind, []).append(where)
 
-        for number, value in _entries(transaction, _LABEL, values=True):
+        for number, value in _entries(folder, transaction, _LABEL, values=True):
+            if number is None:
+                fault("label key(s) without nine digits ignored", f"{folder}:{bytes(value[:40])!r}")
+                continue
             if not 1 <= number <= count:
                 beyond += 1
                 continue
-            digest.update(b"%d\t%d\t%b" % (number, len(value), value))
+            if len(value) > _MOST_LABEL_BYTES:
+                has_label[number] = True
+                fault(f"label(s) of more than {_MOST_LABEL_BYTES} bytes left out", f"{folder}:{_key(_LABEL, number)}")
+                continue
+            digest.update(b"%d\t%d\t%b" % (number, len(value), bytes(value)))
             has_label[number] = True
             try:
-                text = value.decode("utf-8")
+                text = str(value, "utf-8")
             except UnicodeDecodeError as error:
                 where = f"{folder}:{_key(_LABEL, number)} (byte 0x{value[error.start]:02x})"
                 fault("label(s) that are not UTF-8 left out", where)
@@ -140,8 +169,8 @@ def _read(folder: Path) -> _Database:
         complete = transaction.stat()["entries"] == 1 + int(has_label.sum()) + beyond + count
         has_image = np.full(count + 1, complete)
         if not complete:
-            for number, _ in _entries(transaction, _IMAGE, values=False):
-                if 1 <= number <= count:
+            for number, _ in _entries(folder, transaction, _IMAGE, values=False):
+                if number is not None and 1 <= number <= count:
                     has_image[number] = True
     absent = (np.flatnonzero(~has_label[1:]) + 1).tolist()
     if absent:
@@ -155,32 +184,51 @@ def _read(folder: Path) -> _Database:
 
 def _count(folder: Path, transaction: lmdb.Transaction) -> int:
     raw = transaction.get(_COUNT)
+    entries = transaction.stat()["entries"]
     if raw is None:
         raise DataError(
-            f"{folder} has no key num-samples ({transaction.stat()['entries']} other keys): write the number of "
-            "samples there, or make it again with deep-text-recognition's create_lmdb_dataset.py"
+            f"{folder} has no key num-samples ({entries} other keys); write the number of samples there, or make it "
+            "again with deep-text-recognition's create_lmdb_dataset.py"
         )
     try:
-        count = int(raw)
+        count = int(bytes(raw[:_MOST_DIGITS])) if len(raw) <= _MOST_DIGITS else -1
     except ValueError:
         count = -1
     if count < 1:
-        raise DataError(f"num-samples of {folder} is {raw[:20]!r}: write the number of samples there")
+        raise DataError(f"num-samples of {folder} is {bytes(raw[:20])!r}; write the number of samples there")
+    if count > entries:  # tables of that length would be made
+        raise DataError(
+            f"num-samples of {folder} is {count}, but the database has {entries} keys, two for each sample; write the "
+            "number of samples there"
+        )
     return count
 
 
-def _entries(transaction: lmdb.Transaction, prefix: bytes, values: bool) -> Iterator[tuple[int, bytes]]:
-    """Number and value (b"" without `values`) of the keys with a prefix, in their order."""
+def _entries(
+    folder: Path, transaction: lmdb.Transaction, prefix: bytes, values: bool
+) -> Iterator[tuple[int | None, memoryview]]:
+    """Number and value (empty without `values`) of the keys with a prefix, in their order.
+
+    A key that no reader would look for has no number, and itself as the value. Raises DataError for a damaged tree.
+    """
     cursor = transaction.cursor()
     if not cursor.set_range(prefix):
         return
-    items = cursor.iternext() if values else ((key, b"") for key in cursor.iternext(values=False))
+    left = transaction.stat()["entries"]
+    nothing = memoryview(b"")
+    items = cursor.iternext() if values else ((key, nothing) for key in cursor.iternext(values=False))
     for key, value in items:
-        number = bytes(key).removeprefix(prefix)
-        if len(number) == len(key):
+        name = bytes(key)
+        number = name.removeprefix(prefix)
+        if len(number) == len(name):
             return
-        if number.isdigit():
-            yield int(number), bytes(value)
+        if left == 0:  # pages that lead back to themselves
+            raise damaged(folder, "its tree has more keys than it states")
+        left -= 1
+        if number.isdigit() and number == b"%09d" % int(number):
+            yield int(number), memoryview(value)
+        else:
+            yield None, memoryview(name)
 
 
 def _key(prefix: bytes, number: int) -> str:

@@ -117,10 +117,10 @@ def test_entries_beyond_num_samples_are_not_read(root):
         (
             ["a"],
             "none",
-            r"x has no key num-samples \(2 other keys\): write the number of samples there, or make it again",
+            r"x has no key num-samples \(2 other keys\); write the number of samples there, or make it again",
         ),
-        (["a"], "many", r"num-samples of .*x is b'many': write the number"),
-        (["a"], 0, r"num-samples of .*x is b'0': write the number"),
+        (["a"], "many", r"num-samples of .*x is b'many'; write the number"),
+        (["a"], 0, r"num-samples of .*x is b'0'; write the number"),
         (["", ""], None, r"none of the 2 entries of .*x can be used, the first: .*x:label-000000001"),
     ],
 )
@@ -140,15 +140,15 @@ def test_all_images_missing(root):
 def test_no_lmdb_folder(root):
     (root / "empty").mkdir()
     with pytest.raises(
-        DataError, match=r"empty is not an LMDB folder, nor is one below it: give the folder that holds"
+        DataError, match=r"empty is not an LMDB folder, nor is one below it; give the folder that holds"
     ):
         RecLmdb(root, "empty", "validation").train_records()
-    with pytest.raises(DataError, match=r"none does not exist: give the folder that holds data\.mdb, or set dataset"):
+    with pytest.raises(DataError, match=r"none does not exist; give the folder that holds data\.mdb, or set dataset"):
         RecLmdb(root, "none", "validation").train_records()
-    with pytest.raises(DataError, match=r"data\.mdb is a file: give the folder"):
+    with pytest.raises(DataError, match=r"data\.mdb is a file; give the folder"):
         RecLmdb(root, "validation/data.mdb", "validation").train_records()
     (root / "empty" / "data.mdb").write_bytes(b"no database" * 1000)
-    with pytest.raises(DataError, match=r"empty cannot be opened as LMDB \(.*not an LMDB file\): copy it again"):
+    with pytest.raises(DataError, match=r"empty.*data\.mdb.* not an LMDB database .*copy it again"):
         RecLmdb(root, "empty", "validation").train_records()
 
 
