@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TextIO
 
 from ocrexp.config.compose import compose
+from ocrexp.config.text import typed
 from ocrexp.data.images import limit_pixels
 from ocrexp.data.pixels import is_blank
 from ocrexp.deploy.end_to_end import (
@@ -205,8 +206,8 @@ def _to_folder(sources: list[Source], work: Work, count: int, folder: Prediction
     if folder.labels_written:
         dataset = "rec_list" if folder.rec_only else "det_list"
         path = (folder.folder / LABELS).absolute()
-        shown = printable(f"dataset.root={folder.root} dataset.train_labels={path}")
-        print(f"labels: dataset={dataset} {shown}")
+        places = {"dataset.root": folder.root, "dataset.train_labels": path}
+        print(f"labels: dataset={dataset} {' '.join(typed('train', key, value) for key, value in places.items())}")
     return code
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +15,8 @@ from ocrexp.config.compose import compose, setup_hydra
 from ocrexp.config.frozen import apply_overrides, read_frozen, split_overrides, trusted_of
 from ocrexp.config.hooks import prepare_process
 from ocrexp.config.places import folder_to_write
-from ocrexp.errors import CheckpointError, ConfigError
+from ocrexp.config.text import command
+from ocrexp.errors import CheckpointError, ConfigError, printable
 from ocrexp.runs.folder import locked
 from ocrexp.runs.resuming import proposed
 from ocrexp.runs.state import has_checkpoint, read_state, resumable
@@ -69,9 +69,9 @@ def run(arguments: Sequence[str]) -> int:
         check(config)
         if not has_checkpoint(run_dir):
             raise CheckpointError(f"run_dir={run_dir}: no checkpoint to resume from in {run_dir}; start a new run")
-        print(f"ocrexp: run_dir={run_dir}: {state}; resuming", file=sys.stderr)
+        print(f"ocrexp: {printable(f'run_dir={run_dir}: {state}')}; resuming", file=sys.stderr)
         for line in _moved(before, config):
-            print(f"ocrexp: {line}", file=sys.stderr)
+            print(f"ocrexp: {printable(line)}", file=sys.stderr)
         with proposed(run_dir, config, changes):
             return train_in(run_dir, config, resume=True)
 
@@ -81,7 +81,7 @@ def _which_run(outputs: Path) -> ConfigError:
     found = resumable(outputs, SHOWN)
     for run_dir, state in found:
         name = run_dir.relative_to(outputs)
-        print(f"{name}: {state}\n    python -m ocrexp resume run_dir={shlex.quote(str(run_dir))}", file=sys.stderr)
+        print(f"{printable(str(name))}: {state}\n    {command('resume', {'run_dir': run_dir})}", file=sys.stderr)
     where = f"one of these {len(found)}, the latest first" if found else f"none was found in ./{outputs}"
     return ConfigError(f"run_dir: the run to resume is missing ({where}); add run_dir={outputs}/NAME/DATE_TIME")
 

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from ocrexp.commands.train import train_in, worker_command
 from ocrexp.config.frozen import JobInfo, write_job
+from ocrexp.config.text import typed
 from ocrexp.engine.devices import process_count
 from ocrexp.engine.status import DONE, FAILED, INTERRUPTED, RUNNING, read_status, write_status
-from ocrexp.errors import ConfigError, OcrexpError
+from ocrexp.errors import ConfigError, OcrexpError, printable
 from ocrexp.lock import LockedError
 from ocrexp.processes import STOP_SIGNALS, describe_signal, leave_terminal, owned
 from ocrexp.runs.folder import locked
@@ -40,13 +41,13 @@ def run_sweep_job(config: DictConfig, run_dir: Path, hydra: DictConfig) -> float
         number=int(hydra.job.num),
         overrides=varied,
     )
-    label = f"job {info.number} ({', '.join(info.overrides) or 'defaults'})"
+    label = printable(f"job {info.number} ({', '.join(info.overrides) or 'defaults'})")
     state = read_state(run_dir)
     try:
         with locked(run_dir):
             return _train(config, run_dir, hydra, info, state, label)
     except LockedError as error:
-        print(f"ocrexp: {label} is not run: {error}", file=sys.stderr, flush=True)
+        print(f"ocrexp: {label} is not run: {printable(str(error))}", file=sys.stderr, flush=True)
         return None
 
 
@@ -64,16 +65,16 @@ def _train(
     withdraw(run_dir)  # what a killed resume of this job alone wanted to change
     write_job(run_dir, config, info)
     write_status(run_dir, state=RUNNING)  # what an earlier attempt failed of is no longer true
-    before = "" if state.state == NOT_RUN else f"{state}; "
-    print(f"ocrexp: {label} {before}{'resumes' if resumable else 'starts'} in {run_dir}", flush=True)
+    before = "" if state.state == NOT_RUN else f"{printable(str(state))}; "
+    print(f"ocrexp: {label} {before}{'resumes' if resumable else 'starts'} in {printable(str(run_dir))}", flush=True)
     code, stop = _run(run_dir, config, resumable, in_parallel="Basic" not in str(hydra.launcher._target_))
     status = _outcome(run_dir, code, stop)
     if code:
         why = f": {status['error']}" if status["error"] else ""
-        print(f"ocrexp: {label} {status['state']}{why}", file=sys.stderr, flush=True)
+        print(f"ocrexp: {label} {status['state']}{printable(why)}", file=sys.stderr, flush=True)
     if stop is not None:
-        mend = f"the same command with sweep_dir={hydra.sweep.dir} goes on"
-        print(f"ocrexp: the sweep stops here: {mend}", file=sys.stderr, flush=True)
+        fix = f"the same command with {typed('train', 'sweep_dir', hydra.sweep.dir)} resumes it"
+        print(f"ocrexp: the sweep stops here: {fix}", file=sys.stderr, flush=True)
         sys.exit(128 + stop)
     return objective(None if code else status.get("best_value"), hydra.get("sweeper"))
 

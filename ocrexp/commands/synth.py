@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 from ocrexp.config.check import check
 from ocrexp.config.compose import compose
 from ocrexp.config.task import LISTS, MODELS
+from ocrexp.config.text import command
 from ocrexp.errors import ConfigError, printable
 
 
@@ -28,22 +27,9 @@ def run(arguments: Sequence[str]) -> int:
         raise ConfigError(f"out={out} exists and is not overwritten: choose a new folder")
     source = build(config.dataset)
     write_dataset(out, source)
-    choices = [f"model={MODELS[source.task]}", f"dataset={LISTS[source.task]}"]
+    choices = {"model": MODELS[source.task], "dataset": LISTS[source.task]}
     own_characters = isinstance(source, SynthRec) and (config.dataset.characters or config.dataset.dictionary)
     if own_characters:
-        choices.append("charset=from_labels")  # other characters than the model's default
-    print(f"drawn: {printable(str(out))} (train: {printable(command([*choices, f'dataset.root={out}']))})")
+        choices["charset"] = "from_labels"  # other characters than the model's default
+    print(f"drawn: {printable(str(out))} (train: {command('train', {**choices, 'dataset.root': out})})")
     return 0
-
-
-def command(overrides: Sequence[str]) -> str:
-    """What to type into a shell to train with these overrides, whatever characters their values hold."""
-    typed = []
-    for item in overrides:
-        key, _, value = item.partition("=")
-        if not re.fullmatch(r"[\w./~+-]+", value, re.ASCII):
-            value = "'" + value.replace("'", "\\'") + "'"  # a quoted value of Hydra
-        item = f"{key}={value}"
-        readable = "'" in item and not re.search(r'["$`\\!]', item)
-        typed.append(f'"{item}"' if readable else shlex.quote(item))
-    return f"python -m ocrexp {' '.join(typed)}"

@@ -17,7 +17,7 @@ from ocrexp.config.compose import setup_hydra
 from ocrexp.config.explain import as_config_error
 from ocrexp.config.paths import shadowed, shipped_conf
 from ocrexp.config.task import with_default_model
-from ocrexp.errors import OcrexpError
+from ocrexp.errors import OcrexpError, printable
 from ocrexp.lock import release_all
 
 if TYPE_CHECKING:
@@ -34,12 +34,12 @@ def run(arguments: Sequence[str]) -> int:
     from ocrexp.config.hooks import SweepTable
 
     if names := shadowed():
-        print(f"ocrexp: your ./conf stands in for the shipped {', '.join(names)}", file=sys.stderr)
+        print(f"ocrexp: your ./conf replaces the shipped {printable(', '.join(names))}", file=sys.stderr)
     outcome = _Outcome()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come to us as they are, not as Hydra's printed summary
     overrides = with_default_model(arguments)
     if len(overrides) > len(arguments):
-        print(f"ocrexp: {overrides[0]} is taken, as the data set is one of its task", file=sys.stderr)
+        print(f"ocrexp: {printable(overrides[0])} is taken, as the data set is one of its task", file=sys.stderr)
     sys.argv = ["ocrexp", *overrides]
     try:
         hydra_main(config_path=str(shipped_conf()), config_name="train", version_base="1.3")(outcome.job)()
@@ -151,7 +151,7 @@ def fit(run_dir: Path, config: DictConfig, *, resume: bool = False) -> int:
     from ocrexp.engine.distributed import is_main
 
     if is_main():
-        print(f"run folder: {run_dir} (pictures and curves: {run_dir / 'plots'})")
+        print(printable(f"run folder: {run_dir} (pictures and curves: {run_dir / 'plots'})"))
     return result.exit_code
 
 

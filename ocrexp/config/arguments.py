@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ocrexp.config.paths import add_folder, groups
-from ocrexp.config.text import is_text, key_of, takes_list
+from ocrexp.config.text import is_text, key_of, quote, takes_list
 from ocrexp.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -54,11 +54,32 @@ def arrange(verb: str, arguments: Sequence[str]) -> list[str]:
     if verb == "convert-config" and "-o" in arguments:  # PaddleOCR's own overrides stand behind it
         at = list(arguments).index("-o")
         return [*arrange(verb, arguments[:at]), *arguments[at:]]
-    typed = _split(verb, list(arguments))
+    typed = _split(verb, joined(arguments))
     _check_flags(verb, typed.flags)
     sweep = "--multirun" in typed.flags
     flags = [item for flag, value in typed.flags.items() for item in ([flag] if value is None else [flag, value])]
     return [*flags, *(as_text(verb, override, sweep) for override in typed.overrides)]
+
+
+def joined(words: Sequence[str]) -> list[str]:
+    """The words of a command line where quotes have stayed in them, as with `$line` or in cmd.exe, put together again.
+
+    `dataset.root='my`, `data'` is one word, and the quotes around a whole `'dataset.root=my data'` are taken off.
+    """
+    rest, result = list(words), []
+    while rest:
+        word = rest.pop(0)
+        whole = word[:1] in ("'", '"')
+        value = word if whole else word.partition("=")[2]
+        mark = value[:1]
+        if mark in ("'", '"') and (len(value) == 1 or value[-1] != mark):
+            end = next((at for at, later in enumerate(rest, start=1) if later.endswith(mark)), 0)
+            word = " ".join([word, *rest[:end]])
+            del rest[:end]
+        if whole and word[-1] == mark and "=" in word:
+            word = word[1:-1]
+        result.append(word)
+    return result
 
 
 def _split(verb: str, arguments: list[str]) -> _Typed:
@@ -66,7 +87,7 @@ def _split(verb: str, arguments: list[str]) -> _Typed:
     while arguments:
         word = arguments.pop(0)
         if not word.startswith("-") or word == "-":
-            typed.overrides.append(_override(word, arguments))
+            typed.overrides.append(_override(word, arguments, typed.overrides[-1] if typed.overrides else ""))
             continue
         name, equals, value = word.partition("=")
         flag = SHORT.get(name, name)
@@ -125,7 +146,7 @@ def _unknown_flag(word: str, arguments: list[str]) -> ConfigError:
     return ConfigError(f"unknown flag {word}; flags: {', '.join(FLAGS)}")
 
 
-def _override(word: str, following: list[str]) -> str:
+def _override(word: str, following: list[str], before: str) -> str:
     from ocrexp.__main__ import VERBS
 
     if "=" in word and not word.startswith("="):
@@ -147,7 +168,11 @@ def _override(word: str, following: list[str]) -> str:
             f"'{word}': expected key=value; choose an experiment in ./conf with experiment={Path(word).stem}, or for a"
             f" file of PaddleOCR {_convert_hint(word)}"
         )
-    raise ConfigError(f"'{word}': expected key=value, as optim.lr=1e-4; quote values with spaces in the shell")
+    key, _, start = before.partition("=")
+    example = f'{key}="{start} {word}"' if before else 'key="VALUE"'
+    raise ConfigError(
+        f"'{word}': expected key=value, as optim.lr=1e-4; quote values with spaces in the shell: {example}"
+    )
 
 
 def _check_flags(verb: str, flags: dict[str, str | None]) -> None:
@@ -241,21 +266,6 @@ def _quoted(text: str, keep: bool = False) -> str:
     if isinstance(plain, str) and plain == text and "${" not in text:
         return text
     return quote(text)
-
-
-def quote(text: str) -> str:
-    """A text in Hydra's quotes, of which its parser and OmegaConf make the same text again."""
-    from omegaconf.errors import GrammarParseError
-    from omegaconf.grammar_parser import parse
-
-    if "${" in text:
-        try:
-            parse(text)
-        except GrammarParseError:
-            text = text.replace("${", "\\${")
-    escaped = re.sub(r"(\\*)'", lambda match: match[1] * 2 + "\\'", text)
-    trailing = len(escaped) - len(escaped.rstrip("\\"))
-    return f"'{escaped}{chr(92) * trailing}'"
 
 
 def _parses(override: str) -> bool:

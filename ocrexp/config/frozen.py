@@ -17,7 +17,7 @@ from ocrexp import files, yaml_text
 from ocrexp.config import trust
 from ocrexp.config.explain import as_config_error, unknown_key
 from ocrexp.config.paths import groups, options_of
-from ocrexp.config.text import key_of
+from ocrexp.config.text import key_of, typed
 from ocrexp.errors import ConfigError, printable
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def _load(run_dir: Path, name: str | Path, trusted: Sequence[str] | str | None =
         if (run_dir / "inference.yml").is_file():
             raise ConfigError(
                 f"run_dir={run_dir} is an exported model; give the run folder that it was exported from, or read "
-                f"images with it: python -m ocrexp predict images=… {exported_task(run_dir)}={run_dir}"
+                f"images with it: python -m ocrexp predict images=… {typed('predict', exported_task(run_dir), run_dir)}"
             )
         raise ConfigError(f"run_dir={run_dir} is not a run folder: it has no {name} (`python -m ocrexp` makes them)")
     try:

@@ -6,6 +6,10 @@ A key that is missing here is read as Hydra reads values: it needs quotes where 
 
 from __future__ import annotations
 
+import re
+import shlex
+from collections.abc import Mapping
+
 # Keys of the verbs themselves; "*" marks those that take several as [a,b].
 OF_VERBS = {
     "train": ("name", "run_dir", "sweep_dir"),
@@ -59,3 +63,60 @@ def _entry(verb: str, key: str) -> str | None:
 def key_of(override: str) -> str:
     """The key of an override as typed: `+optim.lr=1` gives `optim.lr`."""
     return override.split("=", 1)[0].lstrip("+~").split("@", 1)[0]
+
+
+def command(verb: str, values: Mapping[str, object]) -> str:
+    """What to type into a shell to start a verb with these values: keys of paths and texts, or words such as options.
+
+    It holds whatever characters the values have, and no control codes.
+    """
+    words = ["python -m ocrexp", *([verb] if verb != "train" else [])]
+    return " ".join([*words, *(typed(verb, key, value) for key, value in values.items())])
+
+
+def typed(verb: str, key: str, value: object) -> str:
+    """`key=value` as a person types it into a shell, so that the verb takes exactly this text."""
+    text = str(value)
+    listed = takes_list(verb, key) and text[:1] == "[" and text[-1:] == "]"
+    if listed or text in ("", "null") or text[:1] in "\"'" or "${" in text:
+        text = quote(text)
+    return f"{key}={_shell_word(text)}"
+
+
+def _shell_word(text: str) -> str:
+    """The text as a part of a word of bash or zsh."""
+    if re.fullmatch(r"[\w@%+:,./-]+", text):
+        return text
+    if not text.isprintable():
+        escaped = "".join(
+            character if character.isprintable() and character not in "\\'" else _escape(character)
+            for character in text
+        )
+        return f"$'{escaped}'"
+    readable = "'" in text and not re.search(r'["$`\\!]', text)
+    return f'"{text}"' if readable else shlex.quote(text)
+
+
+def _escape(character: str) -> str:
+    """A character within `$'…'`. A byte of a file name that is no UTF-8 is that byte again."""
+    code = ord(character)
+    if character in "\\'":
+        return f"\\{character}"
+    if 0xDC80 <= code <= 0xDCFF:
+        return f"\\x{code - 0xDC00:02x}"
+    return f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def quote(text: str) -> str:
+    """A text in Hydra's quotes, of which its parser and OmegaConf make the same text again."""
+    from omegaconf.errors import GrammarParseError
+    from omegaconf.grammar_parser import parse
+
+    if "${" in text:
+        try:
+            parse(text)
+        except GrammarParseError:
+            text = text.replace("${", "\\${")
+    escaped = re.sub(r"(\\*)'", lambda match: match[1] * 2 + "\\'", text)
+    trailing = len(escaped) - len(escaped.rstrip("\\"))
+    return f"'{escaped}{chr(92) * trailing}'"

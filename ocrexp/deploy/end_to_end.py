@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import cv2
 
 from ocrexp.config.check import fits
+from ocrexp.config.text import command
 from ocrexp.deploy.backends.base import chosen, one_line
 from ocrexp.deploy.folder import TASK_NAMES, ModelFolder
 from ocrexp.deploy.order import reading_order
@@ -149,7 +150,7 @@ def model_folder(key: str, value: str | None) -> str | None:
     if (path / "inference").is_dir():
         return str(path / "inference")
     if (path / "checkpoints").is_dir():
-        raise ConfigError(f"{key}={value}: this run is not exported yet: python -m ocrexp export run_dir={value}")
+        raise ConfigError(f"{key}={value}: this run is not exported yet: {command('export', {'run_dir': value})}")
     return str(path)
 
 

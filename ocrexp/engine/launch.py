@@ -17,6 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Any
 
+from ocrexp.config.text import command
 from ocrexp.engine.devices import checked_devices, gpu_count, visible_devices
 from ocrexp.engine.launcher import read_ends
 from ocrexp.environment import available_cores
@@ -194,4 +195,4 @@ def _why(logs: Path, code: int, run_dir: Path) -> str:
 def _resume_with(run_dir: Path) -> str:
     if not any((run_dir / "checkpoints").glob("*.pdstates")):
         return ""
-    return f"; Resume with: python -m ocrexp resume run_dir={run_dir}"
+    return f"; Resume with: {command('resume', {'run_dir': run_dir})}"

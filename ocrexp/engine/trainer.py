@@ -18,6 +18,7 @@ from typing import Any, NoReturn, Protocol
 import numpy as np
 import paddle
 
+from ocrexp.config.text import command
 from ocrexp.engine import distributed, health
 from ocrexp.engine.callbacks.base import Callback
 from ocrexp.engine.checkpoint import BEST, LATEST, CheckpointSet, CheckpointStore
@@ -219,8 +220,8 @@ class Trainer:
             ended = DONE
         except _Interrupted:
             ended, code = INTERRUPTED, 128 + (self._signals.received or 2)
-            line = "stopped at step %d; go on with: python -m ocrexp resume run_dir=%s"
-            self._report.say(line, self.step, self.run_dir)
+            line = "stopped at step %d; resume with: %s"
+            self._report.say(line, self.step, command("resume", {"run_dir": self.run_dir}))
         except KeyboardInterrupt:
             ended = INTERRUPTED
             raise

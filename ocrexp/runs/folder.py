@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ocrexp import lock
 from ocrexp.config.places import folder_to_write, refused
+from ocrexp.config.text import command
 from ocrexp.errors import ConfigError
 from ocrexp.files import claim_folder, claimed
 from ocrexp.lock import LOCK, LockedError
@@ -109,7 +110,7 @@ def _filled(folder: Path) -> bool:
 def _exists(folder: Path) -> ConfigError:
     advice = "delete it (it has no checkpoint to resume from), or choose another run_dir"
     if has_checkpoint(folder):
-        advice = f"resume it with `python -m ocrexp resume run_dir={folder}`, or choose another run_dir"
+        advice = f"resume it with `{command('resume', {'run_dir': folder})}`, or choose another run_dir"
     owner = lock.read_owner(folder / LOCK)
     if owner is not None and lock.is_held(folder / LOCK):
         advice = f"{owner} trains there; choose another run_dir"

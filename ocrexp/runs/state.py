@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ocrexp.config.frozen import JOB
+from ocrexp.config.text import command
 from ocrexp.engine.status import DONE, FAILED, FILENAME, INTERRUPTED, RUNNING, read_status
 from ocrexp.lock import LOCK, is_held
 
@@ -82,7 +83,7 @@ def not_finished(run_dir: Path) -> str | None:
     state = read_state(run_dir)
     if state.state in (DONE, NOT_RUN):
         return None
-    advice = f"; resume it with `python -m ocrexp resume run_dir={run_dir}`" if state.state != RUNNING else ""
+    advice = f"; resume it with `{command('resume', {'run_dir': run_dir})}`" if state.state != RUNNING else ""
     return f"run_dir={run_dir}: this run is not done: {state}{advice}"
 
 

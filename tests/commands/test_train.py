@@ -210,6 +210,6 @@ def test_user_conf_wins_and_is_named(tiny_run, tmp_path):
     (tmp_path / "conf" / "experiment" / "mine.yaml").write_text("# @package _global_\n# Mine.\nname: mine\n")
     code, out, err = ocrexp("--cfg", "job", "experiment=mine", cwd=tmp_path)
     assert code == 0, err
-    assert any("stands in for the shipped optimizer/adam.yaml" in line for line in err)
+    assert any("replaces the shipped optimizer/adam.yaml" in line for line in err)
     assert "name: mine" in out
     assert "  lr: 0.5" in out

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from ocrexp.__main__ import main
+from ocrexp.config.arguments import arrange
 from ocrexp.config.check import check
 from ocrexp.config.compose import compose
 from ocrexp.config.task import with_default_model
@@ -118,7 +119,7 @@ def test_what_synth_prints_is_a_command_that_composes_and_reads_its_lists(
     printed = capsys.readouterr().out.splitlines()[-1]
     command = shlex.split(printed.partition("(train: ")[2].removesuffix(")"))
     assert command[:3] == ["python", "-m", "ocrexp"]
-    config = compose("train", command[3:])
+    config = compose("train", arrange("train", command[3:]))
     assert (config.task, config.dataset.root) == (task, out)
     check(config)
     source = build_source(config)
