@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from ocrexp.environment import start_here
 from ocrexp.errors import ConfigError, OcrexpError, explain_import_error, explain_os_error, printable
+from ocrexp.logs import ignore_paddle_warnings
 from ocrexp.processes import StoppedBySignal, owning, stopping
 
 VERBS = {
@@ -33,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit code: 0, 1 for a failed run, 2 for a config error, 128 + signal if interrupted."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     _import_nothing_from_a_run_folder()
+    ignore_paddle_warnings()
     try:
         start_here()
         verb, rest = split_verb(arguments)

@@ -40,7 +40,35 @@ def write_text(path: Path, content: str, *, sync: bool = False) -> None:
 
 def write_json(path: Path, value: Any, *, indent: int | None = 1, sync: bool = False) -> None:
     """Like `write_text`, with the value as JSON and characters as they are."""
-    write_text(path, json.dumps(value, indent=indent, ensure_ascii=False) + "\n", sync=sync)
+    write_text(path, as_json(value, indent=indent), sync=sync)
+
+
+def as_json(value: Any, *, indent: int | None = 1) -> str:
+    """The content of a JSON file."""
+    return json.dumps(value, indent=indent, ensure_ascii=False) + "\n"
+
+
+def write_new(path: Path, content: str) -> bool:
+    """Write a text, in UTF-8, to a name that is free; False where something has the name already.
+
+    The name appears with the whole content, and of processes that write it at once one gets it. Raises OSError.
+    """
+    temporary = temporary_name(path)
+    try:
+        temporary.write_bytes(content.encode("utf-8"))
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            return False
+        except OSError:  # a file system without hard links: the name is claimed first, and filled by a rename
+            try:
+                path.touch(exist_ok=False)
+            except FileExistsError:
+                return False
+            temporary.replace(path)
+        return True
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 @contextmanager

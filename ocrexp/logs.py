@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import re
 import sys
 import warnings
 from collections.abc import Iterator
@@ -94,16 +95,40 @@ def log_file(path: Path) -> Iterator[None]:
         handler.close()
 
 
+# What paddle prints of things that a user neither chose nor can change.
+_PADDLE_WARNINGS = (
+    "No ccache found",
+    "When training, we now always track global mean and variance",
+    "The input state dict is empty",  # an optimizer before its first step
+)
+_PADDLE_LINES = re.compile(r"OMP_NUM_THREADS|^=+( Modified FLAGS detected =+)?$|^FLAGS\(name=")
+
+
+def ignore_paddle_warnings() -> None:
+    """Let Python not show paddle's own warnings, whoever imports paddle first; safe to call twice."""
+    for message in _PADDLE_WARNINGS:
+        warnings.filterwarnings("ignore", message=message)
+
+
 def import_paddle() -> None:
-    """Import paddle, without what it says at every start of things that a user neither chose nor can mend.
+    """Import paddle, without what it prints at every start.
 
     Raises ImportError where paddle is not installed.
     """
-    warnings.filterwarnings("ignore", message="No ccache found")
-    warnings.filterwarnings("ignore", message="When training, we now always track global mean and variance")
-    warnings.filterwarnings("ignore", message="The input state dict is empty")  # an optimizer before its first step
-    with contextlib.redirect_stderr(io.StringIO()) as said:
-        import paddle  # noqa: F401
-    for line in said.getvalue().splitlines():
-        if "OMP_NUM_THREADS" not in line:  # more threads than one are set on purpose
-            print(line, file=sys.stderr)
+    ignore_paddle_warnings()
+    if "paddle" not in sys.modules:
+        with without_paddle_lines():
+            import paddle  # noqa: F401
+
+
+@contextlib.contextmanager
+def without_paddle_lines() -> Iterator[None]:
+    """Within this block paddle's notices of settings that are made on purpose are dropped; other lines come behind."""
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            yield
+    finally:
+        for line in said.getvalue().splitlines():
+            if not _PADDLE_LINES.search(line):
+                print(line, file=sys.stderr)

@@ -2,11 +2,13 @@
 
 import logging
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from ocrexp.logs import LogFile, log_file
+from ocrexp.logs import LogFile, log_file, without_paddle_lines
 
 log = logging.getLogger("ocrexp.test")
 
@@ -40,3 +42,26 @@ def test_a_renamed_folder_keeps_its_log(tmp_path: Path) -> None:
         log.info("two")
     assert (tmp_path / "renamed" / "train.log").read_text().count("\n") == 2
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("start", "threads"),
+    [("from ocrexp.engine.devices import gpu_count; gpu_count()", "2"), ("main(['synth']); import paddle", "1")],
+)
+def test_paddle_is_imported_without_a_word(start: str, threads: str) -> None:
+    code = f"from ocrexp.__main__ import main; import sys; sys.stderr = sys.stdout; {start}"
+    environment = {**os.environ, "OMP_NUM_THREADS": threads}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    lines = [line for line in done.stdout.splitlines() if not line.startswith("ocrexp: synth needs")]
+    assert (lines, done.stderr) == ([], "")
+
+
+def test_modified_flags_of_paddle_are_no_news_but_other_lines_are(capsys: pytest.CaptureFixture[str]) -> None:
+    bar = "======================="
+    with pytest.raises(RuntimeError), without_paddle_lines():
+        print(
+            f"{bar} Modified FLAGS detected {bar}\nFLAGS(name='FLAGS_a', current_value=1)\n{bar * 3}", file=sys.stderr
+        )
+        print("NCCL cannot reach rank 1", file=sys.stderr)
+        raise RuntimeError
+    assert capsys.readouterr().err == "NCCL cannot reach rank 1\n"

@@ -12,7 +12,7 @@ from pathlib import Path
 from ocrexp.config.check import fits
 from ocrexp.config.compose import compose
 from ocrexp.errors import ConfigError, printable
-from ocrexp.files import write_text
+from ocrexp.files import write_new, write_text
 
 EXPERIMENTS = Path("conf") / "experiment"
 
@@ -32,12 +32,16 @@ def run(arguments: Sequence[str]) -> int:
     if not source.is_file():
         raise ConfigError(f"config={source}: there is no such file")
     out = EXPERIMENTS / f"{_name(source)}.yaml" if config.out is None else _out(str(config.out))
+    exists = ConfigError(f"out={out} is there already: name another file, or add overwrite=true")
     if out.exists() and not config.overwrite:
-        raise ConfigError(f"out={out} is there already: name another file, or add overwrite=true")
+        raise exists
     conversion = convert(source, out.stem, overrides)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        write_text(out, conversion.text)
+        if config.overwrite:
+            write_text(out, conversion.text)
+        elif not write_new(out, conversion.text):  # another command was faster
+            raise exists
     except OSError as error:
         raise ConfigError(f"out={out}: cannot be written ({error.strerror})") from error
     for line in conversion.lines():

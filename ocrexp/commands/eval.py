@@ -71,8 +71,9 @@ def run(arguments: Sequence[str]) -> int:
         "seconds": round(time.perf_counter() - started, 2),
     }
     if verb.output is None:
-        output = free_report(output, report)
-    write_json(output, report)
+        output = put_report(output, report)
+    else:
+        write_json(output, report)
     if verb.pictures:
         from ocrexp.config.build import build, task_of
 
@@ -89,13 +90,17 @@ def report_unfinished(verb: DictConfig) -> None:
         print(f"ocrexp: {printable(line)}", file=sys.stderr)
 
 
-def free_report(path: Path, report: dict[str, Any]) -> Path:
-    """Where to write: `path`, unless it holds another evaluation, then `eval_2.json`, `eval_3.json`, …
+def put_report(path: Path, report: dict[str, Any]) -> Path:
+    """Write the report to `path`, or, where that holds another evaluation, to `eval_2.json`, `eval_3.json`, …
 
-    The same evaluation again (weights, data, overrides, metrics) takes its own file's place.
+    The same evaluation again (weights, data, overrides, metrics) takes its own file's place. Evaluations that end at
+    once write a file each. Returns the file.
     """
     number, candidate = 1, path
-    while candidate.exists() and not _same_evaluation(candidate, report):
+    while not files.write_new(candidate, files.as_json(report)):
+        if _same_evaluation(candidate, report):
+            files.write_json(candidate, report)
+            break
         number += 1
         candidate = path.with_name(f"{path.stem}_{number}{path.suffix}")
     return candidate

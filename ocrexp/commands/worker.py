@@ -21,6 +21,9 @@ def main() -> int:
     from ocrexp.environment import find_own_modules
 
     find_own_modules()
+    from ocrexp.logs import ignore_paddle_warnings
+
+    ignore_paddle_warnings()
     from ocrexp.commands.train import fit
     from ocrexp.config.frozen import read_resolved
     from ocrexp.errors import OcrexpError, explain_import_error, explain_os_error, printable

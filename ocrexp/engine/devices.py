@@ -93,6 +93,9 @@ def _check_cards(cards: list[int], device: str) -> None:
 
 def gpu_count() -> int:
     """GPUs that paddle sees, which are those that CUDA_VISIBLE_DEVICES shows."""
+    from ocrexp.logs import import_paddle
+
+    import_paddle()
     import paddle
 
     return int(paddle.device.cuda.device_count()) if paddle.device.is_compiled_with_cuda() else 0

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ocrexp.errors import ConfigError
+from ocrexp.logs import without_paddle_lines
 
 if TYPE_CHECKING:
     import paddle
@@ -65,7 +66,8 @@ def start_process_group(timeout_minutes: float = 120.0) -> None:
     if world_size() > 1:
         import paddle
 
-        paddle.distributed.init_parallel_env()
+        with without_paddle_lines():
+            paddle.distributed.init_parallel_env()
         group = paddle.distributed.collective._get_default_group().process_group
         if group.name() == "GLOO":
             from ocrexp.engine.gloo import set_gloo_timeout

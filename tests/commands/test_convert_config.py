@@ -45,6 +45,22 @@ def test_a_written_file_is_not_overwritten_unasked(folder, capsys):
     assert "run: mkdir -p conf/experiment && cp a.yaml conf/experiment/ && python -m ocrexp experiment=a" in printed
 
 
+def test_a_file_that_another_command_writes_meanwhile_is_kept(folder, capsys, monkeypatch):
+    from ocrexp.config import paddleocr
+
+    convert = paddleocr.convert
+
+    def slow(*arguments):
+        Path("a.yaml").write_text("another command's")
+        return convert(*arguments)
+
+    write(folder, detector())
+    monkeypatch.setattr(paddleocr, "convert", slow)
+    assert main(["convert-config", "config=source.yml", "out=a.yaml"]) == 2
+    assert "out=a.yaml is there already" in capsys.readouterr().err
+    assert (folder / "a.yaml").read_text() == "another command's"
+
+
 def test_a_file_that_would_end_in_yml_is_written_where_it_is_found(folder, capsys):
     write(folder, detector(), "12.yml")
     assert main(["convert-config", "config=12.yml", "out=conf/experiment/twelve.yml"]) == 0

@@ -191,6 +191,15 @@ def test_sweep_runs_all_jobs_ranks_them_and_does_nothing_twice(tiny_run, tmp_pat
     assert (tmp_path / "sweep" / "0" / "metrics.csv").stat().st_mtime_ns == stamp
 
 
+def test_a_second_sweep_in_a_folder_in_which_one_runs_is_refused(tmp_path, lock_of_another):
+    (tmp_path / "sweep").mkdir()
+    owner = lock_of_another(tmp_path / "sweep" / LOCK)
+    code, _, err = ocrexp("-m", "sweep_dir=sweep", "seed=1,2", cwd=tmp_path)
+    assert code == 2
+    assert len(err) == 1 and err[0].startswith("ocrexp: sweep_dir=sweep: ") and str(owner.pid) in err[0]
+    assert [path.name for path in (tmp_path / "sweep").iterdir()] == [LOCK]
+
+
 def test_sweep_holds_parts_against_their_signatures_before_data_is_loaded(tmp_path):
     sweep = ["-m", "sweep_dir=sweep", "dataset=det_list", "dataset.root=/nowhere", "+model.backbone.scal=0.5,0.7"]
     code, _, _ = ocrexp(*sweep, cwd=tmp_path)

@@ -8,6 +8,7 @@ from typing import Any
 
 from ocrexp.deploy.backends.base import Backend, Images, Output, one_line
 from ocrexp.errors import DeployError
+from ocrexp.logs import import_paddle
 
 _GPU_POOL_MB = 200  # first block; it grows
 _WORKSPACE = 1 << 30
@@ -34,6 +35,7 @@ class PaddleBackend(Backend):
     ) -> None:
         super().__init__("cpu" if gpu is None else f"gpu:{gpu}", threads, streams=1)
         # Not `environment.prepare`: its threads wait asleep, and waking them takes longer than a small network does.
+        import_paddle()
         import paddle
         from paddle import inference
 
