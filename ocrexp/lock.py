@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass, field, fields
 from functools import cache
 from pathlib import Path
 
-from ocrexp.errors import ConfigError
+from ocrexp.errors import ConfigError, printable
 from ocrexp.files import process_runs, remove_leftovers, shortened, temporary_name
 
 LOCK = ".lock"
@@ -261,7 +261,8 @@ def _is_alive(path: Path, owner: Owner, where: str) -> bool:
         renewed = path.stat().st_mtime
         if _now(path) - renewed > OLD_SECONDS:
             return False
-        print(f"ocrexp: {where}: waiting up to {SILENT_SECONDS:.0f} s for a sign of life of {owner}", file=sys.stderr)
+        line = f"{where}: waiting up to {SILENT_SECONDS:.0f} s for a sign of life of {owner}"
+        print(f"ocrexp: {printable(line)}", file=sys.stderr)
         deadline = time.monotonic() + SILENT_SECONDS
         while time.monotonic() < deadline:
             time.sleep(min(1.0, BEAT_SECONDS / 5))
@@ -297,7 +298,8 @@ def _taken_over(path: Path, owner: Owner, stale: Owner, where: str) -> bool:
         _write(path, owner)
     finally:
         release(guard)
-    print(f"ocrexp: {where}: {stale} no longer runs; its lock is taken over", file=sys.stderr, flush=True)
+    line = f"{where}: {stale} no longer runs; its lock is taken over"
+    print(f"ocrexp: {printable(line)}", file=sys.stderr, flush=True)
     return True
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ocrexp.bench.measures import MEASURES, Row
 from ocrexp.config.compose import compose
-from ocrexp.errors import ConfigError
+from ocrexp.errors import ConfigError, printable
 
 PEERS = {"paddleocr": "PaddleOCR", "paddleocr3": "PaddleOCR 3", "rapidocr": "RapidOCR"}
 
@@ -31,7 +31,7 @@ def run(arguments: Sequence[str]) -> int:
     if config.output:
         machine = {"machine": platform.processor() or platform.machine(), "cores": len(os.sched_getaffinity(0))}
         Path(config.output).write_text(json.dumps({**machine, "rows": rows}, indent=1) + "\n", encoding="utf-8")
-        print(f"written: {config.output}")
+        print(f"written: {printable(str(config.output))}")
     return 0
 
 

@@ -96,7 +96,8 @@ class SweepTable(Callback):
         rows = finish_sweep(folder)
         SweepTable.all_done = bool(rows) and all(row["state"] == "done" for row in rows)
         if not rows:
-            print(f"ocrexp: sweep {folder}: no job folder found; check hydra.sweep.subdir", file=sys.stderr)
+            shown = printable(str(folder))
+            print(f"ocrexp: sweep {shown}: no job folder found; check hydra.sweep.subdir", file=sys.stderr)
 
 
 def each_value_once(overrides: list[str], grid: bool) -> list[list[str]]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ocrexp.errors import printable
 from ocrexp.logs import LogFile
 
 logger = logging.getLogger(__name__)
@@ -46,7 +47,9 @@ class Console:
 
             taken = self._bar_width() + 2 + 2 * len(str(self._total)) + 1
             shown = fitting(fields, self._bar.console.width - taken)
-            text = "  ".join(f"[dim]{name}[/] {escape(value)}" for name, value in shown.items())
+            text = "  ".join(
+                f"[dim]{escape(printable(name))}[/] {escape(printable(value))}" for name, value in shown.items()
+            )
             self._bar.update(self._task, completed=step, text=text)
 
     def stop(self) -> None:

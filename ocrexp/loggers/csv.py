@@ -8,6 +8,7 @@ import logging
 import os
 from pathlib import Path
 
+from ocrexp.errors import printable
 from ocrexp.files import write_bytes
 from ocrexp.loggers.base import BaseLogger, RunInfo
 
@@ -71,6 +72,7 @@ class CSVLogger(BaseLogger):
 
     def _log(self, values: dict[str, float], step: int) -> None:
         assert self._path is not None
+        values = {printable(name): value for name, value in values.items()}  # a terminal shows the file
         row = {STEP: str(step), **{name: format_value(value) for name, value in values.items()}}
         last_step = -1 if self._last_row is None else int(self._last_row[STEP])
         new_columns = [name for name in values if name not in self._columns]

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ocrexp.files import replacing
 from ocrexp.loggers.csv import STEP, read_rows
+from ocrexp.report.title import plain
 
 Series = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]  # steps, values
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -68,7 +69,7 @@ def plot_results(metrics_csv: Path, path: Path, title: str = "") -> Path | None:
     figure, axes = _figure(len(panels))
     for one, (series, label, smooth) in zip(axes, panels, strict=True):
         _draw(one, series, label, smooth, share=label != "loss")
-    figure.suptitle(title.replace("$", r"\$"), fontsize=11, x=0.01, ha="left")
+    figure.suptitle(plain(title), fontsize=11, x=0.01, ha="left")
     return _save(figure, path)
 
 
@@ -114,7 +115,7 @@ def _plot(
 ) -> Path:
     figure, (axes,) = _figure(1)
     _draw(axes, series, label, smooth, share)
-    axes.set_title(title.replace("$", r"\$"), fontsize=10, loc="left")
+    axes.set_title(plain(title), fontsize=10, loc="left")
     return _save(figure, path)
 
 
@@ -139,7 +140,7 @@ def _draw(axes: Any, series: dict[str, Series], label: str, smooth: bool, share:
         width = 2.2 if thick else 1.3
         best = f" (best {np.nanmax(values):.3f})" if share and np.isfinite(values).any() else ""
         shown = name + best if name == VALIDATION or label != "loss" else _of_training(name)
-        axes.plot(steps, line, color=colour, linewidth=width, marker=marker, markersize=4, label=shown)
+        axes.plot(steps, line, color=colour, linewidth=width, marker=marker, markersize=4, label=plain(shown))
         if share and name in MAIN_PARTS and best:
             at = int(np.nanargmax(values))
             axes.plot(steps[at], values[at], marker="*", markersize=15, color=colour, markeredgecolor="white", zorder=5)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ocrexp.errors import printable
+
 EDIT_DISTANCE = "norm_edit_distance"  # of a recognizer
 
 
@@ -15,7 +17,7 @@ def figures(metrics: Mapping[str, float], main: str = "accuracy") -> str:
     names = [name for name in metrics if "/" not in name]
     if EDIT_DISTANCE in metrics:
         names = [name for name in dict.fromkeys((main, EDIT_DISTANCE)) if name in metrics]
-    return " ".join(f"{name} {_shown(metrics[name])}" for name in names)
+    return " ".join(f"{printable(name)} {_shown(metrics[name])}" for name in names)
 
 
 def _shown(value: float) -> str:

@@ -76,9 +76,14 @@ def job_folders(folder: Path) -> Iterator[Path]:
 def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
     """Write the rows; a job that lacks a column leaves it empty."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=["job", *swept(rows), *COLUMNS], restval="", lineterminator="\n")
+    # People look at it in a terminal: keys, values and errors hold no control codes.
+    names = {name: printable(name) for name in ("job", *swept(rows), *COLUMNS)}
+    writer = csv.DictWriter(text, fieldnames=list(names.values()), restval="", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    for row in rows:
+        writer.writerow(
+            {names[name]: printable(value) if isinstance(value, str) else value for name, value in row.items()}
+        )
     files.write_text(path, text.getvalue())
 
 
@@ -105,7 +110,9 @@ def print_table(folder: Path, rows: list[dict[str, Any]], plot: Path | None = No
     fields = ["job", *keys, *(name for name in COLUMNS if name not in ONLY_IN_FILE)]
     for name in fields:
         header = metric_name(rows) if name == "best" else HEADERS.get(name, name)
-        table.add_column(Text(header), justify="left" if name in ("job", "state") else "right", overflow="fold")
+        table.add_column(
+            Text(printable(header)), justify="left" if name in ("job", "state") else "right", overflow="fold"
+        )
     for row in rows:
         table.add_row(*(Text(_shown(name, row.get(name))) for name in fields))
     console.print(table)
@@ -127,7 +134,7 @@ def _plot(folder: Path, rows: list[dict[str, Any]]) -> Path | None:
 
         return plot_sweep(folder / "sweep.png", rows, swept(rows), metric_name(rows), f"sweep {folder}")
     except (ImportError, OSError, ValueError) as error:  # the table is worth more than the plot
-        print(f"ocrexp: {folder / 'sweep.png'} could not be drawn: {error}")
+        print(printable(f"ocrexp: {folder / 'sweep.png'} could not be drawn: {error}"))
         return None
 
 

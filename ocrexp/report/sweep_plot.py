@@ -9,6 +9,7 @@ from typing import Any
 
 from ocrexp import files
 from ocrexp.report.curves import COLOURS
+from ocrexp.report.title import plain
 
 PANELS_IN_ROW = 3
 LABEL_LETTERS = 18
@@ -31,15 +32,15 @@ def plot_sweep(path: Path, rows: list[dict[str, Any]], keys: list[str], metric: 
     lines = math.ceil(len(keys) / columns)
     figure = Figure(figsize=(max(5.0, 4.0 * columns), 3.6 * lines), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
-    figure.suptitle(_plain(title), fontsize=10, x=0.01, ha="left")
+    figure.suptitle(plain(title), fontsize=10, x=0.01, ha="left")
     panels: Any = figure.subplots(lines, columns, squeeze=False, sharey=True)
     for panel, key in zip(panels.flat, keys, strict=False):
         _draw(panel, [row for row in rows if key in row], key)
-        panel.set_xlabel(_plain(key))
+        panel.set_xlabel(plain(key))
     for panel in panels.flat[len(keys) :]:
         panel.set_visible(False)
     for line in panels:
-        line[0].set_ylabel(metric)
+        line[0].set_ylabel(plain(metric))
     path.parent.mkdir(parents=True, exist_ok=True)
     with files.replacing(path) as temporary:
         figure.savefig(temporary, format="png")
@@ -57,7 +58,7 @@ def _draw(axes: Any, rows: list[dict[str, Any]], key: str) -> None:
         else:
             axes.margins(x=0.12)
         if len(set(places)) <= 6:
-            by_place = dict(zip(places, (str(row[key]) for row in rows), strict=True))
+            by_place = dict(zip(places, (plain(str(row[key])) for row in rows), strict=True))
             axes.set_xticks(list(by_place), list(by_place.values()), minor=False)
             axes.minorticks_off()
     else:
@@ -97,13 +98,8 @@ def _mean(values: Iterable[float]) -> float:
 
 def _label(value: str) -> str:
     """A value short enough for an axis: its end, where the names of files differ."""
-    value = _plain(value)
+    value = plain(value)
     return value if len(value) <= LABEL_LETTERS else "…" + value[-LABEL_LETTERS + 1 :]
-
-
-def _plain(text: str) -> str:
-    """Text without matplotlib's mathematics."""
-    return text.replace("$", r"\$")
 
 
 def _number(text: str) -> float | None:

@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+from ocrexp.errors import printable
+
 
 def data_name(dataset: Mapping[str, Any]) -> str:
     """The validation data as the configuration names it: folder and lists, or the class that draws it."""
@@ -28,3 +30,8 @@ def run_title(run_dir: Path) -> str:
     except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError):
         return run_dir.name
     return f"{model} on {data}, run {run_dir.name}"
+
+
+def plain(text: str) -> str:
+    """A text in a plot as it is: no mathematics of matplotlib, and control characters as escapes."""
+    return printable(text).replace("$", r"\$")
