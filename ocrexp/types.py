@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 if TYPE_CHECKING:
     from ocrexp.data.images import EncodedImage
+    from ocrexp.data.transforms.resize import Shrunk
 
 Polygon = npt.NDArray[np.float32]  # (n, 2), x then y, in pixels of the image it belongs to
 Image = npt.NDArray[np.uint8]  # (height, width, 3), BGR
@@ -77,6 +78,7 @@ class Sample(TypedDict, total=False):
     valid_ratio: float  # share of the image's width that is no padding
     targets: dict[str, npt.NDArray[Any]]  # evaluation: what the loss needs of it
     no_targets: str  # evaluation: why the loss cannot be computed for it
+    shrunk: Shrunk  # how far the image was shrunk, where it was by more than half
 
 
 class Transform(Protocol):
@@ -154,13 +156,36 @@ class EvalSample:
     reference: Any
 
 
+@dataclass(slots=True)
+class Noted:
+    """Images about which there is something to report: how many, and the first with its sentence.
+
+    A batch of an evaluation names them under `notes`, a sentence (or "") for each image.
+    """
+
+    count: int = 0
+    first: str = ""
+
+    def add(self, path: str, note: str) -> None:
+        """Count an image, unless its note is empty."""
+        if note:
+            self.first = self.first or f"{path}: {note}"
+            self.count += 1
+
+    def line(self, images: int) -> str:
+        """One line about all of them; "" if there are none."""
+        if self.count < 2:
+            return self.first
+        return f"{self.first} ({self.count} of {images} images like this, this is the first)"
+
+
 @dataclass(frozen=True, slots=True)
 class EvalResult:
     """An evaluation: the metric's values, some samples, and how long it took.
 
     `worst` are the samples that are most wrong, and `details` the counts behind the values, of a metric that has
     `severity` and `details`. `losses` is the validation loss (`loss` and its parts, empty where it was not asked for),
-    `not_in_loss` the number of readable images without it, by reason.
+    `not_in_loss` the number of readable images without it, by reason. `noted`: see Noted.
     """
 
     metrics: dict[str, float]
@@ -172,6 +197,7 @@ class EvalResult:
     details: Any = None
     losses: dict[str, float] = field(default_factory=dict)
     not_in_loss: dict[str, int] = field(default_factory=dict)
+    noted: Noted = field(default_factory=Noted)
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,8 @@ def run(arguments: Sequence[str]) -> int:
     folder = _folder(verb) if writable(_folder(verb)) else output.parent  # of a run that can only be read
     started = time.perf_counter()
     result, data = evaluate(config, weights, pictures=int(verb.pictures))
+    if line := result.noted.line(result.images):
+        print(f"ocrexp: {printable(line)}", file=sys.stderr)
     print(printable(f"evaluated {weights} on {data_name(config.dataset)}: {result.images} images"))
     print(figures(result.metrics, str(OmegaConf.select(config, "metric.main", default="accuracy"))))
     report = {

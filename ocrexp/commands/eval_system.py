@@ -33,7 +33,7 @@ from ocrexp.lock import LOCK, holding
 from ocrexp.logs import show_notices
 from ocrexp.metrics.system import SystemMetric, SystemPrediction
 from ocrexp.report.figures import figures as in_one_line
-from ocrexp.types import DetReference, Record, UnusableSample
+from ocrexp.types import DetReference, Noted, Record, UnusableSample
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -61,6 +61,7 @@ class Read:
     record: Record
     prediction: SystemPrediction
     problem: str = ""
+    note: str = ""  # what the user should know of the image
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -99,8 +100,12 @@ def _run(arguments: Sequence[str], held: ExitStack) -> int:
     seconds = time.perf_counter() - started
     if results and all(read.problem for read in results):
         raise DataError(f"none of the {len(results)} images could be read: {results[0].problem}")
+    noted = Noted()
     for read in results:
         metric.update([read.prediction], [reference_of(read.record)])
+        noted.add(str(read.record.image_path), read.note)
+    if line := noted.line(len(results)):
+        print(f"ocrexp: {printable(line)}", file=sys.stderr)
     figures = metric.compute()
     print(in_one_line(figures))
     unreadable = [f"{read.record.image_path}: {read.problem}" for read in results if read.problem]
@@ -152,7 +157,8 @@ def _read_all(records: Sequence[Record], models: RuntimeSettings) -> list[Read]:
             reading = reader([image])[0]
         except OcrexpError as error:
             return Read(record, SystemPrediction([], [], []), str(error))
-        return Read(record, SystemPrediction(reading.polygons or [], reading.scores, reading.texts or []))
+        prediction = SystemPrediction(reading.polygons or [], reading.scores, reading.texts or [])
+        return Read(record, prediction, note=reading.note)
 
     results = []
     with Progress(len(records), "reading") as bar, closing(in_order(records, work, count + 1)) as reads:

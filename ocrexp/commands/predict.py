@@ -36,6 +36,7 @@ from ocrexp.logs import show_notices
 from ocrexp.types import Image, UnusableSample
 
 LINES_AT_ONCE = 32  # line images that are read together, so that those of like width share a batch
+NOTES_SHOWN = 3  # notes about images that are printed; the others are counted
 AHEAD = 2  # threads besides the workers: they load and draw while the models run
 _TYPED_AS_THEY_ARE = ("images", "det", "rec", "cls", "output", "font", "rec_char_dict_path")
 
@@ -63,6 +64,7 @@ class Tally:
     broken: int = 0
     blank: list[str] = field(default_factory=list)  # names of those that are all black or all white
     found: int = 0
+    noted: int = 0  # images with a note
     seconds: Counter[str] = field(default_factory=Counter)
 
     def add(self, outcome: Outcome) -> None:
@@ -74,6 +76,7 @@ class Tally:
             self.broken += 1
             return
         self.found += len(outcome.reading.scores)
+        self.noted += bool(outcome.reading.note)
         self.seconds.update(outcome.reading.timings)
 
 
@@ -237,6 +240,8 @@ def _predict(sources: list[Source], work: Work, count: int, write: Callable[[Out
                 tally.add(outcome)
                 if outcome.error:
                     bar.say(f"ocrexp: {outcome.source.name}: {outcome.error}")
+                elif outcome.reading is not None and outcome.reading.note and tally.noted <= NOTES_SHOWN:
+                    bar.say(f"ocrexp: {outcome.source.name}: {outcome.reading.note}")
                 bar.advance(outcome.source.path.name)
                 if stop.received is not None:
                     break
@@ -245,6 +250,8 @@ def _predict(sources: list[Source], work: Work, count: int, write: Callable[[Out
         count, first = len(tally.blank), printable(tally.blank[0])
         what = "image is" if count == 1 else "images are"
         print(f"ocrexp: {count} {what} all black or all white, the first is {first}; look at the file", file=sys.stderr)
+    if tally.noted > NOTES_SHOWN:
+        print(f"ocrexp: {tally.noted} of {tally.images} images like the {NOTES_SHOWN} above", file=sys.stderr)
     if stop.received is not None:
         print(f"ocrexp: interrupted after {tally.images} of {len(sources)} images", file=sys.stderr)
         return 128 + stop.received

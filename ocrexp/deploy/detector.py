@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
+from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +19,15 @@ from ocrexp.deploy.folder import ModelFolder
 from ocrexp.deploy.images import MAX_PIXELS, to_bgr
 from ocrexp.deploy.normalize import Normalizer
 from ocrexp.deploy.paddle_args import takes_paddleocr_arguments
+from ocrexp.deploy.tiles import Tiler, Tiling
 from ocrexp.errors import ConfigError, DeployError
 from ocrexp.postprocess.db import DBPostProcess
 from ocrexp.types import DetPrediction, Image, Polygon, Sample
 
 if TYPE_CHECKING:
     from ocrexp.deploy.images import AnyImage
+
+log = logging.getLogger(__name__)
 
 _NO_CHANCE = np.random.default_rng(0)  # transforms take one; a resize does not use it
 
@@ -47,13 +52,15 @@ class TextDetector:
         use_dilation: grow the binary map by a pixel.
         det_mean: of pixels / 255 in BGR order, for models whose files do not say it.
         det_std: as `det_mean`.
+        tile: read pages that would be shrunk at their own size, in overlapping tiles.
         device: `cpu`, `gpu:0`.
         threads: of a CPU; None: all cores that this process may use.
         precision: see `open_backend`.
         tensorrt: see `open_backend`.
         max_pixels: files and PIL images that have more are refused before they are decoded.
 
-    Calls may come from several threads. Raises DeployError: see `open_backend`, and for values that contradict.
+    Calls may come from several threads. A page that is shrunk by more than half is reported, by a warning of this
+    module's logger. Raises DeployError: see `open_backend`, and for values that contradict.
     """
 
     @takes_paddleocr_arguments(det_model_dir="model_dir")
@@ -72,6 +79,7 @@ class TextDetector:
         use_dilation: bool | None = None,
         det_mean: Sequence[float] | None = None,
         det_std: Sequence[float] | None = None,
+        tile: bool = False,
         device: str = "cpu",
         threads: int | None = None,
         precision: str = "fp32",
@@ -100,6 +108,7 @@ class TextDetector:
             det_mean or self.description.mean, det_std or self.description.std, self.description.channels
         )
         self.backend = open_backend(folder, backend, device, threads, precision, tensorrt)
+        self._tiler = Tiler(self.resize, self.backend.batch) if tile else None
 
     def __call__(self, image: AnyImage) -> tuple[npt.NDArray[np.float32] | list[Polygon], float]:
         """Regions and the seconds that it took: float32 [n, 4, 2], or with `poly` a list of (k, 2)."""
@@ -112,8 +121,30 @@ class TextDetector:
 
     def detect(self, image: AnyImage) -> DetPrediction:
         """Regions in the image's pixels and their scores. Raises DeployError for what is no image."""
-        prepared, shape = self.prepare(to_bgr(image, max_pixels=self.max_pixels))
-        return self.regions(self.infer(prepared), shape)
+        page = to_bgr(image, max_pixels=self.max_pixels)
+        self.warn(page, image)
+        return self.find(page)
+
+    def find(self, page: Image) -> DetPrediction:
+        """Regions of a page, uint8 [H, W, 3] BGR; see `shrunk` for what this does not report."""
+        tiling = self._tiler.tiling(*page.shape[:2]) if self._tiler else None
+        if tiling is None:
+            prepared, shape = self.prepare(page)
+            return self.regions(self.infer(prepared), shape)
+        return self._find_in_tiles(page, tiling)
+
+    def shrunk(self, page: Image, tile: str = "tile=True") -> str:
+        """What is lost where a page is shrunk by more than half, and what to set (`tile`); "" where it is not."""
+        shrunk = None if self._tiler else self.resize.shrunk(*page.shape[:2])
+        if shrunk is None:
+            return ""
+        larger = ", or raise det_limit_side_len" if shrunk.key == "limit_side_len" else ""
+        return f"{shrunk.describe()}; set {tile}{larger}"
+
+    def warn(self, page: Image, image: AnyImage) -> None:
+        """Report a page that is shrunk by more than half; `image` is what it was read from."""
+        if note := self.shrunk(page):
+            log.warning("%s: %s", fspath(image) if isinstance(image, str | PathLike) else "the image", note)
 
     def prepare(self, image: Image) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
         """The network's input [1, C, H, W] (this thread's next call may take its memory again) and what leads back:
@@ -137,6 +168,17 @@ class TextDetector:
                 "is no DB detector"
             )
         return maps
+
+    def _find_in_tiles(self, page: Image, tiling: Tiling) -> DetPrediction:
+        def planes(images: list[Image]) -> npt.NDArray[np.float32]:
+            batch = self.normalize.batch(len(images), *tiling.tile)
+            for image, out in zip(images, batch, strict=True):
+                self.normalize(image, out)
+            return batch
+
+        assert self._tiler is not None
+        whole = self._tiler.stitched(page, tiling, planes, self.infer)
+        return self.postprocess.of_pages(len(tiling)).regions(whole, tiling.shape)
 
     def regions(self, maps: Probabilities, shape: npt.NDArray[np.float64]) -> DetPrediction:
         """Regions of maps [1, 1, H, W] in the source image that `shape` (see `prepare`) describes."""

@@ -82,6 +82,7 @@ class RuntimeSettings:
     use_dilation: bool | None
     det_mean: list[float] | None
     det_std: list[float] | None
+    tile: bool
     rec_batch_num: int | None
     rec_image_shape: list[int] | str | None
     rec_char_dict_path: str | None
@@ -117,6 +118,8 @@ class RuntimeSettings:
             given = [key for key in keys if getattr(self, key) is not None]
             if getattr(self, model) is None and given:
                 raise ConfigError(f"{given[0]}={getattr(self, given[0])} is for {model}=…, which is not given")
+        if self.tile and self.det is None:
+            raise ConfigError("tile=true is for det=…, which is not given; set tile=false, lines are read whole")
         for key in SHARES:
             share = getattr(self, key)
             if share is not None and not 0 <= share <= 1:
@@ -219,7 +222,7 @@ class Engine:
     def __init__(self, settings: RuntimeSettings, threads: int) -> None:
         common: dict[str, Any] = {name: getattr(settings, name) for name in RUNTIME}
         common["threads"] = settings.threads or threads
-        detection = {name: getattr(settings, name) for name in DETECTION}
+        detection = {name: getattr(settings, name) for name in (*DETECTION, "tile")}
         recognition = {name: getattr(settings, name) for name in RECOGNITION}
         self._read: Callable[[list[Image]], list[Reading]]
         if settings.det is not None and settings.rec is not None:
@@ -260,18 +263,20 @@ class Engine:
         return self._read(images)
 
     def _read_page(self, image: Image) -> Reading:
-        lines = self._system(image)
+        lines = self._system.read(image)
         texts = [text for _, (text, _) in lines]
         scores = [float(score) for _, (_, score) in lines]
-        return Reading([box for box, _ in lines], texts, scores, dict(self._system.timings))
+        note = self._system.detector.shrunk(image, "tile=true")
+        return Reading([box for box, _ in lines], texts, scores, dict(self._system.timings), note)
 
     def _find_regions(self, image: Image) -> Reading:
         started = time.perf_counter()
-        found = self._detector.detect(image)
+        found = self._detector.find(image)
         order = reading_order(found.polygons)
         polygons = [found.polygons[index] for index in order]
         seconds = time.perf_counter() - started
-        return Reading(polygons, None, [float(found.scores[index]) for index in order], {"det": seconds})
+        scores = [float(found.scores[index]) for index in order]
+        return Reading(polygons, None, scores, {"det": seconds}, self._detector.shrunk(image, "tile=true"))
 
     def _read_lines(self, images: list[Image]) -> list[Reading]:
         timings: dict[str, float] = {}

@@ -28,13 +28,14 @@ class Reading:
     """What was found in an image: `polygons` (n, 2) in its pixels, `texts`, `scores` 0..1, as many each.
 
     Without a recogniser `texts` is None and the scores are the detector's; without a detector `polygons` is None and
-    there is one text, of the whole image. `timings`: seconds by stage.
+    there is one text, of the whole image. `timings`: seconds by stage. `note`: what the user should know of it.
     """
 
     polygons: list[Polygon] | None
     texts: list[str] | None
     scores: list[float]
     timings: dict[str, float] = field(default_factory=dict)
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

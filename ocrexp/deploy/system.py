@@ -15,7 +15,7 @@ from ocrexp.deploy.order import reading_order
 from ocrexp.deploy.paddle_args import takes_paddleocr_arguments
 from ocrexp.deploy.recognizer import TextRecognizer
 from ocrexp.errors import DeployError
-from ocrexp.types import Polygon
+from ocrexp.types import Image, Polygon
 
 if TYPE_CHECKING:
     from ocrexp.deploy.images import AnyImage
@@ -43,7 +43,8 @@ class TextSystem:
         tensorrt: see `open_backend`.
         max_pixels: files and PIL images that have more are refused before they are decoded.
 
-    The others are those of TextDetector (`det_…`, `use_dilation`) and TextRecognizer (`rec_…`, `use_space_char`).
+    The others are those of TextDetector (`det_…`, `use_dilation`, `tile`) and TextRecognizer (`rec_…`,
+    `use_space_char`).
 
     `timings` holds the seconds of the last call by stage: `det`, `crop` (with the order), `cls` if there is one, `rec`.
     Raises DeployError: see the parts.
@@ -69,6 +70,7 @@ class TextSystem:
         use_dilation: bool | None = None,
         det_mean: Sequence[float] | None = None,
         det_std: Sequence[float] | None = None,
+        tile: bool = False,
         rec_mean: Sequence[float] | None = None,
         rec_std: Sequence[float] | None = None,
         cls_mean: Sequence[float] | None = None,
@@ -103,6 +105,7 @@ class TextSystem:
             use_dilation=use_dilation,
             det_mean=det_mean,
             det_std=det_std,
+            tile=tile,
             device=device,
             threads=threads,
             precision=precision,
@@ -142,10 +145,19 @@ class TextSystem:
 
     def __call__(self, image: AnyImage) -> list[Line]:
         """(region, (text, score)) in reading order; regions are float32 [4, 2], with `poly` (n, 2)."""
-        timings: dict[str, float] = {}
-        start = time.perf_counter()
+        started = time.perf_counter()
         page = to_bgr(image, max_pixels=self.max_pixels)
-        polygons = self.detector.detect(page).polygons
+        self.detector.warn(page, image)
+        return self.read(page, started)
+
+    def read(self, page: Image, started: float | None = None) -> list[Line]:
+        """As a call, of a page in memory, uint8 [H, W, 3] BGR; one that is shrunk by more than half is not reported.
+
+        `started` is when the detection began, by `time.perf_counter`; None: now.
+        """
+        timings: dict[str, float] = {}
+        start = time.perf_counter() if started is None else started
+        polygons = self.detector.find(page).polygons
         found = time.perf_counter()
         timings["det"] = found - start
         polygons = [polygons[index] for index in reading_order(polygons)]

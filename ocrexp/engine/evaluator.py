@@ -18,7 +18,7 @@ import paddle
 from ocrexp.engine import distributed
 from ocrexp.engine.seed import seed_step
 from ocrexp.engine.step import Loss, to_float32
-from ocrexp.types import IMAGE_FACTS, Batch, DetPrediction, EvalResult, EvalSample, Metric, Postprocess
+from ocrexp.types import IMAGE_FACTS, Batch, DetPrediction, EvalResult, EvalSample, Metric, Noted, Postprocess
 
 
 class EvalLoader(Protocol):
@@ -197,6 +197,7 @@ class _Tally:
         self._images = 0
         self._unreadable: list[str] = []
         self.losses = _Losses()
+        self._noted = Noted()
 
     def add(self, future: Future[list[Any]], part: Batch) -> None:
         predictions, references = future.result(), part["references"]
@@ -205,6 +206,8 @@ class _Tally:
         self._images += len(references)
         if part["image"] is None:
             self._unreadable.extend(part["paths"])
+        for path, note in zip(part["paths"], part.get("notes", ()), strict=False):
+            self._noted.add(path, note)
         entries = zip(part["paths"], predictions, references, strict=True)
         for number, (path, prediction, reference) in enumerate(entries, first):
             sample = EvalSample(path, prediction, reference)
@@ -218,7 +221,10 @@ class _Tally:
     def result(self, seconds: float) -> EvalResult:
         if distributed.world_size() > 1:
             shares = distributed.gather(
-                (self._metric.state(), self._samples, self._images, self._unreadable, self._worst, self.losses)
+                (
+                    *(self._metric.state(), self._samples, self._images, self._unreadable, self._worst),
+                    *(self.losses, self._noted),
+                )
             )
             self._metric.reset()
             self._metric.merge([share[0] for share in shares])
@@ -227,6 +233,8 @@ class _Tally:
             self._unreadable = [path for share in shares for path in share[3]]
             self._worst = [entry for share in shares for entry in share[4]]
             self.losses.merge([share[5] for share in shares])
+            noted = [share[6] for share in shares]
+            self._noted = Noted(sum(one.count for one in noted), next((one.first for one in noted if one.first), ""))
         worst = sorted(self._worst, key=lambda entry: entry[:2], reverse=True)[: self._keep_worst]
         details = getattr(self._metric, "details", None)
         return EvalResult(
@@ -239,6 +247,7 @@ class _Tally:
             details() if details else None,
             self.losses.means(),
             dict(self.losses.not_counted),
+            self._noted,
         )
 
 

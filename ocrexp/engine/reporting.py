@@ -50,6 +50,7 @@ class Reporter:
         self._passed_over = 0
         self._val_loss: float | None = None  # of the last evaluation
         self._told_of_loss = False
+        self._told_of_notes = False
         self._speaks = distributed.is_main()
         self._status_failed = False
         self._console = Console(run.run_dir)
@@ -164,6 +165,9 @@ class Reporter:
                 "val/loss: %d of %d images are not counted: %s; the metric counts all of them",
                 sum(result.not_in_loss.values()), result.images, reasons,
             )  # fmt: skip
+        if not self._told_of_notes and (line := result.noted.line(result.images)):
+            self._told_of_notes = True
+            self.say("evaluation: %s", line, level=logging.WARNING)
         if result.unreadable:
             self.say(
                 "%d evaluation images cannot be read and count as empty, such as %s",

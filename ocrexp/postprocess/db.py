@@ -7,6 +7,7 @@ Boxes are those of PaddleOCR's DBPostProcess, in its order, and come with their 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 
 import cv2
@@ -100,6 +101,12 @@ class DBPostProcess:
         outline_all = self._quads if self.box_type == "quad" else self._polygons
         outlines, scores = outline_all(probability, self._contours(binary))
         return DetPrediction(polygons=_to_source(outlines, binary.shape, shape), scores=scores)
+
+    def of_pages(self, count: int) -> DBPostProcess:
+        """The same for maps that are as large as `count` ordinary ones: so many times as many candidates."""
+        larger = copy.copy(self)
+        larger.max_candidates *= count
+        return larger
 
     def _contours(self, binary: npt.NDArray[np.uint8]) -> Sequence[npt.NDArray[np.int32]]:
         contours: Sequence[npt.NDArray[np.int32]]

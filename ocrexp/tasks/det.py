@@ -35,7 +35,8 @@ class DetTask(Task):
         return stack_training(samples, empty, "end augment with a crop to one size")
 
     def collate_eval(self, samples: Sequence[Sample], empty: Empty) -> EvalBatch:
-        """With `references` (DetReference) and `shape` float64 [n,4]: source height and width, ratio_h, ratio_w."""
+        """With `references` (DetReference) and `shape` float64 [n,4]: source height and width, ratio_h, ratio_w; with
+        `notes` where pages are shrunk by more than half."""
         batches = []
         for group, batch in by_shape(samples, empty):
             batch["references"] = [
@@ -44,6 +45,7 @@ class DetTask(Task):
             ]
             if batch["image"] is not None:
                 batch["shape"] = np.stack([sample["shape"] for sample in group]).astype(np.float64)
+                batch["notes"] = [_shrunk_note(sample) for sample in group]
             batches.append(batch)
         return batches
 
@@ -99,9 +101,10 @@ class DetTask(Task):
     def run_export(self, folder: Path, backend: str, images: Sequence[Any]) -> list[DetPrediction]:
         """By `TextDetector`."""
         from ocrexp.deploy.detector import TextDetector
+        from ocrexp.deploy.images import to_bgr
 
         detector = TextDetector(folder, backend=backend)
-        return [detector.detect(image) for image in images]
+        return [detector.find(to_bgr(image)) for image in images]
 
     def compare(self, expected: DetPrediction, got: DetPrediction, rules: Rules) -> Compared:
         """Every box has its counterpart, one to one. Exactly equal ones belong together; the others must overlap by
@@ -119,6 +122,13 @@ class DetTask(Task):
             different = len(lost) + len(new)
             what = f"{len(lost)} of {len(expected.polygons)} boxes lost, {len(new)} new" if different else ""
         return Compared(len(expected.polygons), len(pairs), different, score_difference, what)
+
+
+def _shrunk_note(sample: Sample) -> str:
+    shrunk = sample.get("shrunk")
+    if shrunk is None:
+        return ""
+    return f"{shrunk.describe()}; raise preprocess.resize.{shrunk.key} to keep small letters"
 
 
 def _without_equal(expected: DetPrediction, got: DetPrediction) -> tuple[list[int], list[int], list[tuple[int, int]]]:

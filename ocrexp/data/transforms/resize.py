@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -20,6 +21,31 @@ STRIDE = 32
 LONG_STRIDE = 128  # of `resize_long`, which rounds up
 SMALLEST_HALF_PERIMETER = 64  # images below it are padded before they are enlarged
 LIMIT_TYPES = ("min", "max", "resize_long")
+STRONGLY_SHRUNK = 0.5  # of a side; below it small letters are lost
+_LETTERS = 32  # pixels of height, for an example
+_MOST_ENLARGED = 100_000_000  # pixels of a page that is enlarged without `max_side`
+
+
+@dataclass(frozen=True, slots=True)
+class Shrunk:
+    """A page of `height` × `width` pixels that is resized to less than half: to `share` of its side.
+
+    `key` is the argument of DetResize that bounds the size.
+    """
+
+    height: int
+    width: int
+    share: float
+    key: str
+
+    def describe(self) -> str:
+        """What happens to the page, without its name and without advice."""
+        letters = _LETTERS * self.share
+        small = f"{letters:.0f} px" if letters >= 1 else "less than 1 px"
+        return (
+            f"the page of {self.width}×{self.height} pixels is shrunk to {100 * self.share:.2g} %, letters of "
+            f"{_LETTERS} px become {small}"
+        )
 
 
 class DetResize:
@@ -81,6 +107,8 @@ class DetResize:
         sample["image"] = cv2.resize(image, (new_width, new_height))
         ratios = (new_height / height, new_width / width)
         sample["shape"] = np.array([source_height, source_width, *ratios], dtype=np.float64)
+        if min(ratios) < STRONGLY_SHRUNK and (shrunk := self.shrunk(height, width)) is not None:
+            sample["shrunk"] = shrunk
         return sample
 
     def size(self, height: int, width: int) -> tuple[int, int]:
@@ -97,6 +125,36 @@ class DetResize:
             bound = self.max_side // STRIDE * STRIDE
             new_height = min(_nearest(int(height * ratio)), bound)
             new_width = min(_nearest(int(width * ratio)), bound)
+        return new_height, new_width
+
+    def shrunk(self, height: int, width: int) -> Shrunk | None:
+        """How far a page of this size is shrunk, if a side loses more than half of its pixels."""
+        new_height, new_width = self.size(height, width)
+        share = new_height / height if height >= width else new_width / width  # of the other one, rounding changes more
+        if self.image_shape is not None:
+            share = min(new_height / height, new_width / width)
+        if share >= STRONGLY_SHRUNK:
+            return None
+        return Shrunk(height, width, share, self._bound(height, width))
+
+    def _bound(self, height: int, width: int) -> str:
+        if self.image_shape is not None:
+            return "image_shape"
+        if self.resize_long is not None:
+            return "resize_long"
+        wanted = self._limit_ratio(height, width) * max(height, width)
+        return "max_side" if self.max_side is not None and wanted > self.max_side else "limit_side_len"
+
+    def unshrunk_size(self, height: int, width: int) -> tuple[int, int]:
+        """As `size`, without the bounds: a page that would be shrunk keeps its pixels (multiples of 32), and
+        `max_side` does not count. A page is enlarged to at most 100 million pixels."""
+        if self.image_shape is None and self.resize_long is None:
+            most = math.sqrt(_MOST_ENLARGED / (height * width))
+            ratio = max(1.0, min(self._limit_ratio(height, width), most))
+            return _nearest(int(height * ratio)), _nearest(int(width * ratio))
+        new_height, new_width = self.size(height, width)
+        if new_height < height or new_width < width:
+            return _nearest(height), _nearest(width)
         return new_height, new_width
 
     def _fixed_size(self, height: int, width: int) -> tuple[int, int]:

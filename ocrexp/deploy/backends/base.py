@@ -32,8 +32,8 @@ class Backend(ABC):
     """A loaded network.
 
     `run` may be called from several threads; `streams` of them at once use the machine best (each then has its share
-    of `threads`). `classes` is the size of the output's last axis and `channels` that of the input's second, None
-    where the file leaves them open. `metadata` is what the file says beside the network.
+    of `threads`). `classes` is the size of the output's last axis, `batch` and `channels` those of the input's first
+    and second, None where the file leaves them open. `metadata` is what the file says beside the network.
     """
 
     name: str
@@ -43,6 +43,7 @@ class Backend(ABC):
         self.threads = threads
         self.streams = streams
         self.classes: int | None = None
+        self.batch: int | None = None
         self.channels: int | None = None
         self.metadata: dict[str, str] = {}
         self._pool: ThreadPoolExecutor | None = None

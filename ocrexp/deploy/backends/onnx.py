@@ -43,6 +43,7 @@ class OnnxBackend(Backend):
             )
         self._file = file
         self._input = inputs[0].name
+        self.batch = _number(inputs[0].shape, 0)
         self.channels = _number(inputs[0].shape, 1)
         self.classes = _number(outputs[0].shape, -1)
         self.metadata = dict(self._session.get_modelmeta().custom_metadata_map)
