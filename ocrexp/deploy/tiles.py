@@ -23,7 +23,7 @@ Map = npt.NDArray[np.float32]
 
 SMALLEST, LARGEST = 640, 1536  # sides of a tile in pixels
 _USUAL = 960  # side of a tile where the resize only enlarges
-_AT_ONCE = 2_000_000  # pixels of the tiles that go through the network together, at least one tile
+_AT_ONCE = 1_000_000  # pixels of the tiles that go through the network together; more take memory and save no time
 
 
 @dataclass(frozen=True)
