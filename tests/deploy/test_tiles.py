@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import tracemalloc
 
@@ -75,7 +76,7 @@ def test_tiles_cover_the_page_once_and_share_a_quarter(size, settings) -> None:
         assert starts[0] == 0
         assert all(start % 32 == 0 for start in starts)
         assert starts[-1] + side >= whole
-        assert all(after - before <= side * 7 / 8 for before, after in zip(starts, starts[1:], strict=False))
+        assert all(after - before <= side * 7 / 8 for before, after in itertools.pairwise(starts))
     assert tiling.tile[0] % 32 == tiling.tile[1] % 32 == 0
 
 
@@ -103,7 +104,7 @@ def test_all_tiles_have_one_size_and_batches_are_bounded() -> None:
         assert len({shape[2:] for shape in CALLS}) == 1
         assert max(np.prod(shape) for shape in CALLS) <= 3_000_000
         if batch:
-            assert {shape for shape in CALLS} == {(3, 1, 736, 1280)}  # a network of one fixed size
+            assert set(CALLS) == {(3, 1, 736, 1280)}  # a network of one fixed size
 
 
 def test_memory_is_that_of_the_map_and_a_few_tiles() -> None:
