@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 if TYPE_CHECKING:
     from ocrexp.data.images import EncodedImage
+    from ocrexp.data.sample_counts import SampleCount
     from ocrexp.data.transforms.resize import Shrunk
 
 Polygon = npt.NDArray[np.float32]  # (n, 2), x then y, in pixels of the image it belongs to
@@ -77,6 +78,7 @@ class Sample(TypedDict, total=False):
     valid_width: int  # columns from the left that are no padding
     valid_ratio: float  # share of the image's width that is no padding
     targets: dict[str, npt.NDArray[Any]]  # evaluation: what the loss needs of it
+    counts: dict[str, int]  # what it has to report beside the batch, by reason; see ocrexp.data.sample_counts
     no_targets: str  # evaluation: why the loss cannot be computed for it
     shrunk: Shrunk  # how far the image was shrunk, where it was by more than half
 
@@ -185,7 +187,8 @@ class EvalResult:
 
     `worst` are the samples that are most wrong, and `details` the counts behind the values, of a metric that has
     `severity` and `details`. `losses` is the validation loss (`loss` and its parts, empty where it was not asked for),
-    `not_in_loss` the number of readable images without it, by reason. `noted`: see Noted.
+    `not_in_loss` the number of readable images without it, by reason. `noted`: see Noted. `counts` is
+    what the samples had to report.
     """
 
     metrics: dict[str, float]
@@ -198,6 +201,7 @@ class EvalResult:
     losses: dict[str, float] = field(default_factory=dict)
     not_in_loss: dict[str, int] = field(default_factory=dict)
     noted: Noted = field(default_factory=Noted)
+    counts: Mapping[str, SampleCount] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

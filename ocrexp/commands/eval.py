@@ -163,6 +163,8 @@ def evaluate(config: DictConfig, weights: Path, *, pictures: int = 0) -> tuple[E
     if load_evaluated(model, weights):
         log.info("weights: the averages of %s, as in the run", weights)
     task = task_of(config)
+    for line in task.record_lines("val", source.val_records()):
+        log.warning("%s", line)
     loader = build_eval_loader(config, source)
     try:
         evaluator = Evaluator(
@@ -174,6 +176,8 @@ def evaluate(config: DictConfig, weights: Path, *, pictures: int = 0) -> tuple[E
             nothing=task.nothing_found,
         )
         result = evaluator.run(model)
+        for line in task.count_lines("val", result.counts):
+            log.warning("%s", line)
     finally:
         loader.close()
     return result, data

@@ -18,6 +18,7 @@ from ocrexp.config.build import build
 from ocrexp.config.check import check
 from ocrexp.config.compose import compose
 from ocrexp.data.images import limit_pixels
+from ocrexp.data.regions import crossing_lines
 from ocrexp.deploy.end_to_end import (
     EnginePool,
     RuntimeSettings,
@@ -90,7 +91,7 @@ def _run(arguments: Sequence[str], held: ExitStack) -> int:
         metric = build(config.metric)
         source = build_validation(config.dataset)
         records = source.val_records()[: settings.limit]
-        for line in source.report():
+        for line in [*source.report(), *crossing_lines("val", records)]:
             if line.startswith("val: "):
                 print(f"ocrexp: {printable(line)}", file=sys.stderr)
         if not any(record.polygons for record in records):

@@ -32,7 +32,7 @@ def stack(arrays: Sequence[npt.NDArray[Any]], empty: Empty) -> npt.NDArray[Any]:
 _FACTS = frozenset(
     [
         *("record", "index", "epoch", "encoded", "others", "unreadable", "polygons", "texts", "ignored", "shape"),
-        *("size", "length", *IMAGE_FACTS),
+        *("size", "length", "counts", *IMAGE_FACTS),
     ]
 )
 

@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 
 from ocrexp.data.images import EncodedImage, read_image
+from ocrexp.data.regions import beyond_image
 from ocrexp.data.sampler import Size
 from ocrexp.errors import DataError, OcrexpError
 from ocrexp.types import Record, Sample, Transform, UnusableSample
@@ -75,6 +76,8 @@ class TrainPipeline(_Pipeline):
             sample["encoded"] = encoded
         else:
             sample["image"] = encoded.decode()
+        polygons = sample["record"].polygons
+        sample["counts"] = beyond_image(polygons, *encoded.size) if polygons else {}
         sample["others"] = partial(self._other, index, epoch)
         return self._apply(sample, np.random.default_rng(stream))
 
@@ -138,6 +141,7 @@ class EvalPipeline(_Pipeline):
             image = read_image(record.image_path)
             sample["image"] = image
             sample["shape"] = np.array([*image.shape[:2], 1.0, 1.0])
+            sample["counts"] = beyond_image(record.polygons, *image.shape[:2])
             return self._apply(sample, np.random.default_rng([0, 0, index]))
         except UnusableSample as reason:
             sample.pop("image", None)

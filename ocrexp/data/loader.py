@@ -17,6 +17,7 @@ import numpy as np
 
 from ocrexp.data.collate import Collate
 from ocrexp.data.memory import slots_memory_warning
+from ocrexp.data.sample_counts import SampleCounts, add_counts
 from ocrexp.data.sampler import Indices, Planned, Size
 from ocrexp.data.shared import SharedSlots, array_bytes
 from ocrexp.data.worker import (
@@ -64,6 +65,7 @@ class Loader:
         wait_seconds: time that the consumer spent waiting for batches; the consumer resets it.
         rejected: reason -> count of the samples that could not be used in the current epoch, as far as consumed.
         examples: reason -> the first few of them.
+        counts: what the samples of the current epoch have reported, as far as consumed.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class Loader:
         self.wait_seconds = 0.0
         self.rejected: Counter[str] = Counter()
         self.examples: dict[str, list[str]] = {}
+        self.counts: SampleCounts = {}
         self._collate = collate
         self._workers: list[Worker] = []
         self._slots: SharedSlots | None = None
@@ -112,6 +115,7 @@ class Loader:
         self._current += 1
         self.rejected = Counter()
         self.examples = {}
+        self.counts = {}
         plan = self.sampler.plan(epoch)[start:]
         batches = self._parallel if self.num_workers else self._inline
         return batches(epoch, plan, self._current)
@@ -142,9 +146,10 @@ class Loader:
         for planned in plan:
             self._check_current(epoch, called)
             began = time.perf_counter()
-            batch, rejections = load_batch(self.pipeline, self._collate, epoch, planned)
+            batch, rejections, counts = load_batch(self.pipeline, self._collate, epoch, planned)
             self.wait_seconds += time.perf_counter() - began
             self._count(rejections)
+            add_counts(self.counts, counts)
             yield batch
 
     def _parallel(self, epoch: int, plan: list[Planned], called: int) -> Iterator[Any]:
@@ -206,6 +211,7 @@ class Loader:
             self._release(reply.slot)
             raise reply.error
         self._count(reply.rejections)
+        add_counts(self.counts, reply.counts)
         assert self._slots is not None
         if reply.overflowed and not self._warned_of_overflow:
             self._warned_of_overflow = True
@@ -247,7 +253,7 @@ class Loader:
         """Memory of a batch of one image of that size, from the first sample that can be used."""
         found = 0
         for index in self.sampler.first_indices(_SIZE_TRIES):
-            batch, rejections = load_batch(self.pipeline, self._collate, 0, Planned(np.array([index]), size))
+            batch, rejections, _ = load_batch(self.pipeline, self._collate, 0, Planned(np.array([index]), size))
             found = max(found, array_bytes(batch))
             if not rejections:
                 break

@@ -27,11 +27,13 @@ class TargetsBeside:
         if "shape" in sample and len(sample["shape"]) == 4:
             scale = np.array([sample["shape"][3], sample["shape"][2]], np.float32)  # x, y
             copy["polygons"] = [polygon * scale for polygon in sample["polygons"]]
+        copy["counts"] = {}  # of training crops; these are whole images
         copy["texts"], copy["ignored"] = list(sample["texts"]), sample["ignored"].copy()
         try:
             made: dict[str, Any] = dict(self.targets(copy, rng))
         except UnusableSample as reason:
             sample["no_targets"] = str(reason)
             return sample
-        sample["targets"] = {name: np.asarray(value) for name, value in made.items() if name not in sample}
+        added = made.keys() - sample.keys() - {"counts"}
+        sample["targets"] = {name: np.asarray(value) for name, value in made.items() if name in added}
         return sample

@@ -11,7 +11,8 @@ import sys
 import threading
 import traceback
 import warnings
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, Pipe
 from typing import Any, Protocol, cast
 
@@ -19,6 +20,7 @@ import cv2
 import numpy as np
 
 from ocrexp.data.collate import Collate, Empty
+from ocrexp.data.sample_counts import SampleCount, SampleCounts, add_sample
 from ocrexp.data.sampler import Planned, Size
 from ocrexp.data.shared import SharedSlots, Span
 from ocrexp.errors import DataError, OcrexpError
@@ -66,6 +68,7 @@ class Reply:
     payload: bytes = b""
     spans: tuple[Span, ...] = ()
     rejections: tuple[Rejection, ...] = ()
+    counts: Mapping[str, SampleCount] = field(default_factory=dict)
     error: OcrexpError | None = None
     details: str = ""
     overflowed: bool = False  # the batch did not fit its slot
@@ -73,13 +76,15 @@ class Reply:
 
 def load_batch(
     pipeline: Pipeline, collate: Collate, epoch: int, planned: Planned, empty: Empty = np.empty
-) -> tuple[Any, list[Rejection]]:
-    """Load and collate a batch; samples that cannot be used are left out and returned with their reasons.
+) -> tuple[Any, list[Rejection], SampleCounts]:
+    """Load and collate a batch; samples that cannot be used are left out and returned with their reasons. The third
+    value is what the others report.
 
     Raises DataError where a transform fails.
     """
     samples: list[Sample] = []
     rejections: list[Rejection] = []
+    counts: SampleCounts = {}
     for index in planned.indices.tolist():
         try:
             if planned.size is None:
@@ -91,8 +96,10 @@ def load_batch(
             continue
         if "unreadable" in sample:
             rejections.append((sample["unreadable"], pipeline.describe(index)))
+        if reported := sample.get("counts"):
+            add_sample(counts, reported, sample["index"], pipeline.describe(index))
         samples.append(sample)
-    return collate(samples, empty), rejections
+    return collate(samples, empty), rejections, counts
 
 
 def keep_freed_memory() -> None:
@@ -174,9 +181,11 @@ def _work(connection: Connection, parent: int, pipeline: Pipeline, collate: Coll
 def _answer(task: Task, pipeline: Pipeline, collate: Collate, slots: SharedSlots) -> Reply:
     try:
         writer = slots.writer(task.slot)
-        batch, rejections = load_batch(pipeline, collate, task.epoch, task.planned, writer.empty)
+        batch, rejections, counts = load_batch(pipeline, collate, task.epoch, task.planned, writer.empty)
         payload, spans = writer.dump(batch)
-        return Reply(task.serial, task.slot, payload, tuple(spans), tuple(rejections), overflowed=writer.overflowed)
+        return Reply(
+            task.serial, task.slot, payload, tuple(spans), tuple(rejections), counts, overflowed=writer.overflowed
+        )
     except OcrexpError as error:
         return Reply(task.serial, task.slot, error=error, details=traceback.format_exc())
     except Exception as error:

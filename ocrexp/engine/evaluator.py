@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import paddle
 
+from ocrexp.data.sample_counts import SampleCounts, sum_counts
 from ocrexp.engine import distributed
 from ocrexp.engine.seed import seed_step
 from ocrexp.engine.step import Loss, to_float32
@@ -23,6 +24,8 @@ from ocrexp.types import IMAGE_FACTS, Batch, DetPrediction, EvalResult, EvalSamp
 
 class EvalLoader(Protocol):
     """What gives evaluation batches: lists of sub-batches, each of one image shape."""
+
+    counts: SampleCounts
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Any]: ...
 
@@ -119,7 +122,7 @@ class Evaluator:
         finally:
             if was_training:
                 model.train()
-        return tally.result(time.perf_counter() - started)
+        return tally.result(time.perf_counter() - started, self.loader.counts)
 
     def _parts(self, epoch: int) -> Iterator[Batch]:
         for number, parts in enumerate(self.loader.epoch(epoch)):
@@ -218,12 +221,12 @@ class _Tally:
                 if len(self._worst) > self._keep_worst:
                     heapq.heappop(self._worst)
 
-    def result(self, seconds: float) -> EvalResult:
+    def result(self, seconds: float, counts: SampleCounts) -> EvalResult:
         if distributed.world_size() > 1:
             shares = distributed.gather(
                 (
                     *(self._metric.state(), self._samples, self._images, self._unreadable, self._worst),
-                    *(self.losses, self._noted),
+                    *(self.losses, self._noted, counts),
                 )
             )
             self._metric.reset()
@@ -235,6 +238,7 @@ class _Tally:
             self.losses.merge([share[5] for share in shares])
             noted = [share[6] for share in shares]
             self._noted = Noted(sum(one.count for one in noted), next((one.first for one in noted if one.first), ""))
+            counts = sum_counts(share[7] for share in shares)
         worst = sorted(self._worst, key=lambda entry: entry[:2], reverse=True)[: self._keep_worst]
         details = getattr(self._metric, "details", None)
         return EvalResult(
@@ -248,6 +252,7 @@ class _Tally:
             self.losses.means(),
             dict(self.losses.not_counted),
             self._noted,
+            counts,
         )
 
 

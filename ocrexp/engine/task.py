@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from ocrexp.data.sample_counts import SampleCount
 from ocrexp.report.draw import Picture
 from ocrexp.report.evaluation import Drawn
 from ocrexp.types import Batch, EvalResult
@@ -19,6 +20,9 @@ class TrainTask(Protocol):
 
     def learnable(self, batch: Batch) -> npt.NDArray[np.bool_] | None:
         """Which samples of a batch have something to learn, bool [N]; None where the batch does not tell."""
+
+    def count_lines(self, split: str, counts: Mapping[str, SampleCount]) -> list[str]:
+        """What the samples of a split, "train" or "val", have reported while they were read, a line for each reason."""
 
     def draw_samples(self, result: EvalResult, limit: int) -> list[Drawn]:
         """Up to `limit` evaluated images with ground truth and prediction."""
@@ -36,6 +40,11 @@ class NothingToShow:
     def learnable(self, batch: Batch) -> None:
         """Unknown."""
         del batch
+
+    def count_lines(self, split: str, counts: Mapping[str, SampleCount]) -> list[str]:
+        """None."""
+        del split, counts
+        return []
 
     def draw_samples(self, result: EvalResult, limit: int) -> list[Drawn]:
         """None."""

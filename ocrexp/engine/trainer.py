@@ -7,6 +7,7 @@ saving.py and how its files survive in checkpoint.py.
 from __future__ import annotations
 
 import dataclasses
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +20,7 @@ import numpy as np
 import paddle
 
 from ocrexp.config.text import command
+from ocrexp.data.sample_counts import SampleCounts, sum_counts
 from ocrexp.engine import distributed, health
 from ocrexp.engine.callbacks.base import Callback
 from ocrexp.engine.checkpoint import BEST, LATEST, CheckpointSet, CheckpointStore
@@ -51,6 +53,7 @@ class TrainLoader(Protocol):
     wait_seconds: float
     rejected: Counter[str]
     examples: dict[str, list[str]]
+    counts: SampleCounts
 
     @property
     def batch_size(self) -> int: ...
@@ -157,6 +160,7 @@ class Trainer:
         self._unsaved_best = False
         self._failed_saves = 0  # in a row
         self._failed_callbacks: set[str] = set()
+        self._told_counts = self._told_val_counts = False
 
     # What callbacks see (RunView).
 
@@ -332,7 +336,16 @@ class Trainer:
                 self._report.look_at(batch)
             yield batch
 
+    def _report_counts(self) -> None:
+        """What the training samples have reported: once, at the first evaluation or the first end of an epoch."""
+        if not self._told_counts:
+            counts = sum_counts(distributed.gather(self.train_loader.counts))
+            self._told_counts = bool(counts)  # none yet before the first step of a resumed run
+            for line in self.task.count_lines("train", counts):
+                self._report.say("%s", line, level=logging.WARNING)
+
     def _end_epoch(self, updates: int) -> None:
+        self._report_counts()
         rejected: Counter[str] = sum(distributed.gather(Counter(self.train_loader.rejected)), Counter())
         self._report.rejected(self.epoch, rejected, self.train_loader.examples)
         if not updates and rejected:
@@ -411,6 +424,7 @@ class Trainer:
     def _evaluate(self) -> None:
         """Evaluate the weights (their average where there is one) and keep them if they are the best."""
         self._check_weights()
+        self._report_counts()
         state = self.state
         with self._average.applied(self.model) if self._average else nullcontext():
             distributed.share_statistics(self.model)
@@ -431,6 +445,10 @@ class Trainer:
         if result is None:
             self._leave()
         self._report.evaluation(result, state, self._last_lr(), is_best)
+        if not self._told_val_counts:
+            self._told_val_counts = True
+            for line in self.task.count_lines("val", result.counts):
+                self._report.say("%s", line, level=logging.WARNING)
         self._call("on_evaluation_end", result, is_best)
 
     def _stop_evaluation(self) -> bool:

@@ -7,7 +7,6 @@ ignored region counts neither as right nor as wrong. The numbers are those of Pa
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypedDict
@@ -17,8 +16,6 @@ import numpy.typing as npt
 
 from ocrexp.errors import ConfigError
 from ocrexp.types import DetPrediction, DetReference, Polygon
-
-log = logging.getLogger(__name__)
 
 
 class DetCounts(TypedDict):
@@ -117,10 +114,6 @@ class DetMetric:
         values = {"precision": precision, "recall": recall, "hmean": hmean}
         if counts["invalid_references"]:
             values["invalid_references"] = float(counts["invalid_references"])
-            log.warning(
-                "%d ground-truth polygons cross themselves or have no area: they are not counted (check the labels)",
-                counts["invalid_references"],
-            )
         if counts["invalid_predictions"]:
             values["invalid_predictions"] = float(counts["invalid_predictions"])
         return values

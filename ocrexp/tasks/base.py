@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ocrexp.data.collate import Empty, EvalBatch
+from ocrexp.data.sample_counts import SampleCount
 from ocrexp.report.draw import Picture
 from ocrexp.report.evaluation import Drawn
 from ocrexp.tasks.gate import Compared, Rules
@@ -79,6 +80,16 @@ class Task(ABC):
         """Which samples of a training batch have something to learn, bool [N]; None where the batch does not tell."""
 
     # Training
+
+    def record_lines(self, split: str, records: Sequence[Record]) -> list[str]:
+        """What is wrong with the labels of a split, "train" or "val", as far as they tell by themselves."""
+        del split, records
+        return []
+
+    def count_lines(self, split: str, counts: Mapping[str, SampleCount]) -> list[str]:
+        """What the samples of a split have reported while they were read, a line for each reason."""
+        del split, counts
+        return []
 
     def label_lines(self, facts: RunFacts) -> list[str]:
         """What is wrong with the labels, before training. Raises DataError where none can be used."""

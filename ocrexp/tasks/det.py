@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ocrexp.data.collate import Empty, EvalBatch, by_shape, stack_training
+from ocrexp.data.regions import count_lines, crossing_lines
+from ocrexp.data.sample_counts import SampleCount
 from ocrexp.report import detection
 from ocrexp.report.causes import detection_causes, regions_found
 from ocrexp.report.draw import Picture
@@ -48,6 +50,19 @@ class DetTask(Task):
                 batch["notes"] = [_shrunk_note(sample) for sample in group]
             batches.append(batch)
         return batches
+
+    def record_lines(self, split: str, records: Sequence[Record]) -> list[str]:
+        """Regions that cross themselves."""
+        return crossing_lines(split, records)
+
+    def count_lines(self, split: str, counts: Mapping[str, SampleCount]) -> list[str]:
+        """Regions outside their image, and those that are too small in training crops."""
+        return count_lines(split, counts)
+
+    def label_lines(self, facts: RunFacts) -> list[str]:
+        """Those of the training and the validation records."""
+        splits = {"train": facts.source.train_records(), "val": facts.source.val_records()}
+        return [line for split, records in splits.items() for line in self.record_lines(split, records)]
 
     def nothing_found(self) -> DetPrediction:
         """No region."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import paddle
 
+from ocrexp.data.sample_counts import SampleCounts
 from ocrexp.engine.evaluator import Evaluator
 from ocrexp.engine.seed import seed_everything
 from ocrexp.engine.settings import RunPlan, TrainerSettings
@@ -52,6 +53,7 @@ class FakeLoader:
         self.wait_seconds = 0.0
         self.rejected: Counter[str] = Counter()
         self.examples: dict[str, list[str]] = {}
+        self.counts: SampleCounts = {}
         self.num_workers = 0
         self._spoil = spoil
 
@@ -80,6 +82,7 @@ class FakeEvalLoader:
 
     def __init__(self, images: int = 6, unreadable: tuple[int, ...] = ()) -> None:
         self.images = images
+        self.counts: SampleCounts = {}
         self.unreadable = unreadable
 
     def __len__(self) -> int:

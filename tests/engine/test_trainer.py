@@ -29,6 +29,8 @@ from standins import (
     weights,
 )
 
+from ocrexp.data.regions import LABELLED, OUTSIDE
+from ocrexp.data.sample_counts import SampleCount, add_counts
 from ocrexp.engine import space
 from ocrexp.engine.callbacks.base import Callback
 from ocrexp.engine.callbacks.early_stopping import EarlyStopping
@@ -391,6 +393,27 @@ def test_rejected_samples_are_counted_with_their_reasons(tmp_path: Path, caplog:
     loader._spoil = lambda *given: spoil(*given) and {}
     with pytest.raises(TrainingError, match="no sample of epoch 1 could be used \\(no word inside the crop\\)"):
         make_trainer(tmp_path / "none", loader=loader).fit()
+
+
+@pytest.mark.parametrize("settings", [{"max_epochs": 3}, {"max_epochs": None, "max_steps": 2}])
+def test_what_samples_report_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture, settings: Any) -> None:
+    """Also where the run ends within the first epoch."""
+    loader, val = FakeLoader(), FakeEvalLoader()
+
+    def spoil(batch: Any, epoch: int, number: int) -> Any:
+        counts = {OUTSIDE: SampleCount(1, 9 - number, f"list.txt:{9 - number}"), LABELLED: SampleCount(2, 0, "")}
+        add_counts(loader.counts, counts)
+        return batch
+
+    loader._spoil = spoil
+    val.counts = {OUTSIDE: SampleCount(1, 4, "val.txt:4"), LABELLED: SampleCount(6, 0, "")}
+    evaluator = Evaluator(val, read_value, Closeness())
+    trainer = make_trainer(tmp_path, loader=loader, evaluator=evaluator, task=find_task("det"), **settings)
+    trainer.fit()
+    lines = [record.getMessage() for record in caplog.records if "outside their image" in record.getMessage()]
+    steps = 6 if settings["max_epochs"] else 2
+    assert [line[: line.index(" regions")] for line in lines] == [f"train: {steps} of {2 * steps}", "val: 1 of 6"]
+    assert f"list.txt:{10 - steps}" in lines[0] and "val.txt:4" in lines[1]
 
 
 def test_three_evaluations_of_0_print_what_to_check(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

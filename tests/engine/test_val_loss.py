@@ -43,6 +43,7 @@ class Head(paddle.nn.Layer):
 class Loader:
     def __init__(self, batches):
         self.batches = batches
+        self.counts = {}
 
     def epoch(self, epoch, start=0):
         yield from self.batches

@@ -1,7 +1,6 @@
 """Detection metric: PaddleOCR's matches and figures, counted over ranks, nothing dropped without a count."""
 
 import json
-import logging
 import pickle
 from pathlib import Path
 from typing import Any
@@ -60,14 +59,13 @@ def test_missed_and_wrong_are_what_is_left() -> None:
     assert match.ignored_references == [2] and match.ignored_predictions == [2]
 
 
-def test_invalid_polygons_are_counted_and_ground_truth_ones_reported(caplog: pytest.LogCaptureFixture) -> None:
+def test_invalid_polygons_are_counted() -> None:
     line = np.array([[0, 0], [5, 5]], np.float32)
     metric = DetMetric()
     metric.update([DetPrediction([BOX, BOW_TIE, line], [1.0] * 3)], [DetReference([BOX, BOW_TIE], [False, True])])
     values = metric.compute()
     assert (values["precision"], values["recall"]) == (1.0, 1.0)
     assert (values["invalid_references"], values["invalid_predictions"]) == (1.0, 2.0)
-    assert [record.levelno for record in caplog.records] == [logging.WARNING]
     metric.reset()
     assert metric.compute() == {"precision": 0.0, "recall": 0.0, "hmean": 0.0}
 

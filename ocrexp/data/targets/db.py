@@ -13,6 +13,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
+from ocrexp.data.regions import LEGIBLE, SMALL, VANISHED
 from ocrexp.data.targets.maps import area_and_perimeter, draw_threshold, shrink_polygon
 from ocrexp.errors import ConfigError
 from ocrexp.types import Sample
@@ -46,7 +47,8 @@ class DBTargets:
 
     Reads `polygons`, `ignored`, the size of `image` and, with a changing ratio, `epoch`. A region whose upright extent
     inside the canvas is under `min_text_size` pixels, or which vanishes when shrunk, is left out of the loss
-    (`shrink_mask` 0) and marked in `ignored`; it still is in the threshold map, which PaddleOCR draws first.
+    (`shrink_mask` 0) and marked in `ignored`; it still is in the threshold map, which PaddleOCR draws first. Legible
+    regions and those that are lost whole within the canvas are added to the sample's `counts`.
 
     Args:
         shrink_ratio: r of the paper's offset area · (1 - r²) / perimeter, in (0, 1); or a function of the epoch.
@@ -92,6 +94,8 @@ class DBTargets:
 
         shrink_map = np.zeros((height, width), np.uint8)
         shrink_mask = np.ones((height, width), np.uint8)
+        counts = sample.setdefault("counts", {})
+        counts[LEGIBLE] = len(polygons) - int(np.count_nonzero(ignored))
         for i, polygon in enumerate(polygons):
             inside = np.minimum(np.maximum(polygon, 0), (width - 1, height - 1))
             kernels = [] if ignored[i] else self._kernels(inside, ratio)
@@ -99,6 +103,8 @@ class DBTargets:
                 for kernel in kernels:
                     cv2.fillPoly(shrink_map, [kernel], 1)
             else:
+                if not ignored[i] and (reason := self._why_lost(polygon, width, height)):
+                    counts[reason] = counts.get(reason, 0) + 1
                 ignored[i] = True
                 cv2.fillPoly(shrink_mask, [inside.astype(np.int32)], 0)
 
@@ -108,6 +114,16 @@ class DBTargets:
         sample["shrink_map"] = shrink_map
         sample["shrink_mask"] = shrink_mask
         return sample
+
+    def _why_lost(self, polygon: np.ndarray, width: int, height: int) -> str | None:
+        """Why a polygon has no kernel; None for one that the crop cuts or that crosses itself, which is no loss here or
+        is known from its label."""
+        low, high = polygon.min(axis=0), polygon.max(axis=0)
+        if low.min() < 0 or high[0] > width - 1 or high[1] > height - 1:
+            return None
+        if (high - low).min() < self.min_text_size:
+            return SMALL
+        return None if abs(area_and_perimeter(polygon)[0]) < 1 else VANISHED
 
     def _kernels(self, inside: np.ndarray, ratio: float) -> list[np.ndarray]:
         """What is left of a polygon in the shrink map; nothing for one that is too small to be learnt."""
