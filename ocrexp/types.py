@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypedDict
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -87,6 +87,25 @@ class Transform(Protocol):
     """One step of a pipeline. It may change and return the sample that it was given."""
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample: ...
+
+
+@runtime_checkable
+class PlainTransform(Protocol):
+    """A transform that has a form without chance, for learning one batch by heart (`overfit`); others are left out."""
+
+    def plain(self) -> Transform: ...
+
+
+@runtime_checkable
+class AsksForSteps(Protocol):
+    """A target transform that rejects labels for which the model's CTC output has too few steps."""
+
+    @property
+    def asks_for_steps(self) -> bool:
+        """Whether it is configured so."""
+
+    def know_steps(self, steps: Mapping[tuple[int, ...], int]) -> None:
+        """Steps of the output for images of (height, width)."""
 
 
 class DataSource(Protocol):

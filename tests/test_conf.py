@@ -94,7 +94,7 @@ def test_optimizer_values_stand_at_optim():
 
 def test_swapping_the_backbone_rewires_the_neck():
     paddle = pytest.importorskip("paddle")
-    from ocrexp.config.build import build_model
+    from ocrexp.assemble import build_model
 
     model = build_model(compose("train", ["model=db_mbv3", "model/backbone=resnet18_vd", "model.neck.out_channels=24"]))
     model.eval()

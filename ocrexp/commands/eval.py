@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import OmegaConf
 
 from ocrexp import files
-from ocrexp.config.check import check, check_early
+from ocrexp.config.build import build
+from ocrexp.config.check import check_early, check_parts
 from ocrexp.config.compose import compose, setup_hydra
 from ocrexp.config.frozen import apply_overrides, read_frozen, split_overrides, trusted_of
 from ocrexp.config.hooks import prepare_process
@@ -30,9 +31,9 @@ from ocrexp.runs.state import not_finished
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from ocrexp.charset.charset import Charset
+    from ocrexp.assemble import Parts
     from ocrexp.tasks.base import Task
-    from ocrexp.types import DataSource, EvalResult
+    from ocrexp.types import EvalResult
 
 log = logging.getLogger(__name__)
 
@@ -51,13 +52,20 @@ def run(arguments: Sequence[str]) -> int:
         OmegaConf.update(config, "overfit", False, force_add=True)  # of other data all is evaluated, not one batch
     check_early(config)
     prepare_process(config)
-    check(config)
+    check_parts(config)
+    from ocrexp.assemble import assemble
+    from ocrexp.data.source import validation_fingerprint
+    from ocrexp.engine.distributed import set_device
+
     weights = weights_of(verb)
     report_unfinished(verb)
     output = file_to_write(Path(verb.output) if verb.output else _folder(verb) / "eval.json", "output")
     folder = _folder(verb) if writable(_folder(verb)) else output.parent  # of a run that can only be read
     started = time.perf_counter()
-    result, data = evaluate(config, weights, pictures=int(verb.pictures))
+    set_device(str(config.trainer.device))
+    parts = assemble(config, weights=weights)
+    data = validation_fingerprint(parts.source)  # before the work: what is wrong with the list is reported at once
+    result = evaluate(parts, pictures=int(verb.pictures))
     if line := result.noted.line(result.images):
         print(f"ocrexp: {printable(line)}", file=sys.stderr)
     print(printable(f"evaluated {weights} on {data_name(config.dataset)}: {result.images} images"))
@@ -77,11 +85,9 @@ def run(arguments: Sequence[str]) -> int:
     else:
         write_json(output, report)
     if verb.pictures:
-        from ocrexp.config.build import build, task_of
-
         node = OmegaConf.select(config, "callbacks.pictures")
         draw = build(node).draw if node else None
-        write_pictures(task_of(config), result, int(verb.pictures), folder / "plots" / output.stem, draw)
+        write_pictures(parts.task, result, int(verb.pictures), folder / "plots" / output.stem, draw)
     print(f"written: {printable(str(output))}")
     return 0
 
@@ -138,69 +144,19 @@ def weights_of(verb: DictConfig) -> Path:
     return find_weights(Path(verb.run_dir) if verb.run_dir else None, str(verb.checkpoint))
 
 
-def evaluate(config: DictConfig, weights: Path, *, pictures: int = 0) -> tuple[EvalResult, dict[str, str]]:
-    """Evaluate weights with a configuration; returns the result and the fingerprint of the validation data."""
-    from ocrexp.config.build import (
-        build_eval_loader,
-        build_metric,
-        build_model,
-        build_postprocess,
-        build_source,
-        task_of,
-    )
-    from ocrexp.data.source import validation_fingerprint
-    from ocrexp.engine.distributed import set_device
-    from ocrexp.engine.evaluator import Evaluator
-    from ocrexp.engine.weights import load_evaluated
+def evaluate(parts: Parts, *, pictures: int = 0) -> EvalResult:
+    """Evaluate the weights of the parts on their validation lists, and keep images for so many pictures."""
     from ocrexp.report.evaluation import SHEET
 
-    set_device(str(config.trainer.device))
-    config.model.pretrained = None  # the checkpoint holds all of them
-    source = build_source(config)
-    data = validation_fingerprint(source)  # before the work: what is wrong with the list is reported at once
-    charset = _charset(config, source, weights)
-    model = build_model(config, charset)
-    if load_evaluated(model, weights):
-        log.info("weights: the averages of %s, as in the run", weights)
-    task = task_of(config)
-    for line in task.record_lines("val", source.val_records()):
+    for line in parts.task.record_lines("val", parts.source.val_records()):
         log.warning("%s", line)
-    loader = build_eval_loader(config, source)
     try:
-        evaluator = Evaluator(
-            loader,
-            build_postprocess(config, charset),
-            build_metric(config),
-            limit_batches=config.trainer.limit_val_batches,
-            keep_samples=max(pictures, SHEET) if pictures else 0,
-            nothing=task.nothing_found,
-        )
-        result = evaluator.run(model)
-        for line in task.count_lines("val", result.counts):
-            log.warning("%s", line)
+        result = parts.evaluator_with(keep_samples=max(pictures, SHEET) if pictures else 0).run(parts.model)
     finally:
-        loader.close()
-    return result, data
-
-
-def _charset(config: DictConfig, source: DataSource, weights: Path) -> Charset | None:
-    """The characters that the checkpoint carries, else those of the configuration; says so where both are known and
-    differ."""
-    from ocrexp.config.build import build_charset, saved_charset
-
-    saved = saved_charset(weights)
-    if saved is None:
-        return build_charset(config, source)
-    try:
-        configured = build_charset(config)
-    except ConfigError:  # the dictionary is gone, or they are read off the training labels: the checkpoint has them
-        return saved
-    if configured != saved:
-        log.warning(
-            "charset: %s has %d characters that are not the %d of the configuration; those of the checkpoint are used",
-            weights, len(saved), len(configured or ()),
-        )  # fmt: skip
-    return saved
+        parts.eval_loader.close()
+    for line in parts.task.count_lines("val", result.counts):
+        log.warning("%s", line)
+    return result
 
 
 def write_pictures(task: Task, result: EvalResult, limit: int, folder: Path, draw: Any = None) -> None:

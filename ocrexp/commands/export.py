@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from omegaconf import OmegaConf
 
 from ocrexp.commands.eval import frozen_or_composed, report_unfinished, weights_of
-from ocrexp.config.check import check, check_early
+from ocrexp.config.check import check_early, check_parts
 from ocrexp.config.compose import compose, setup_hydra
 from ocrexp.config.frozen import split_overrides, trusted_of
 from ocrexp.config.hooks import prepare_process
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from ocrexp.deploy.description import Description
     from ocrexp.deploy.export.parity import Outcome
-    from ocrexp.deploy.export.source import Source
+    from ocrexp.deploy.export.trained import Trained
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ def run(arguments: Sequence[str]) -> int:
     target = ExportFolder(_folder(verb))
     check_early(config)
     prepare_process(config)
-    check(config)
+    check_parts(config)
     weights = weights_of(verb)
     report_unfinished(verb)
     outcome = export(config, weights, target, formats, verb.export)
@@ -76,27 +76,28 @@ def export(
     """
     import paddle
 
+    from ocrexp.assemble import assemble
     from ocrexp.deploy.export.describe import describe, sums
-    from ocrexp.deploy.export.source import Source, find_charset
+    from ocrexp.deploy.export.trained import Trained
 
     paddle.device.set_device("cpu")
-    source = Source(config, weights, find_charset(config, weights))
-    facts = source.checkpoint()
+    trained = Trained(assemble(config, weights=weights))
+    facts = trained.checkpoint()
     log.info(
         "exporting %s%s%s",
         weights,
         f", step {facts['global_step']}" if "global_step" in facts else "",
         ": the averaged weights, by which the run was evaluated" if facts["weights"] == "average" else "",
     )
-    description = describe(source, source.model().output, settings.model_name)
+    description = describe(trained, trained.model().output, settings.model_name)
     with target.writing() as folder:
         folders = {name: folder_of(folder, name, formats) for name in formats}
-        write_formats(source, description, folders)
+        write_formats(trained, description, folders)
         for place in {*folders.values()}:
             replace(description, ocrexp={**(description.ocrexp or {}), "files": sums(place)}).write(
                 place / "inference.yml"
             )
-        outcome = compare(source, folders, settings)
+        outcome = compare(trained, folders, settings)
         state = "failed" if outcome.failures else "holds"
         for place in {*folders.values()}:
             own = {**(description.ocrexp or {}), "parity": state, "files": sums(place)}
@@ -106,15 +107,15 @@ def export(
     return outcome
 
 
-def write_formats(source: Source, description: Description, folders: dict[str, Path]) -> None:
+def write_formats(trained: Trained, description: Description, folders: dict[str, Path]) -> None:
     """The files of each format in its folder."""
     from ocrexp.deploy.export.describe import metadata
     from ocrexp.deploy.export.formats import write_legacy, write_onnx, write_paddle
     from ocrexp.deploy.export.network import InferenceNetwork, input_shape, trace
 
     with scratch("export") as traced:
-        model = source.model()
-        shape = input_shape(model, source.config, source.task)
+        model = trained.model()
+        shape = input_shape(model, trained.config, trained.task)
         paddle_folder = folders.get("paddle", traced)
         if "paddle" in folders or "onnx" in folders:
             began = time.perf_counter()
@@ -122,7 +123,7 @@ def write_formats(source: Source, description: Description, folders: dict[str, P
             log.info("paddle format written in %.1f s", time.perf_counter() - began)
         if "legacy" in folders:
             began = time.perf_counter()
-            write_legacy(source, folders["legacy"])
+            write_legacy(trained, folders["legacy"])
             log.info("legacy format written in %.1f s", time.perf_counter() - began)
         if "onnx" in folders:
             began = time.perf_counter()
@@ -131,7 +132,7 @@ def write_formats(source: Source, description: Description, folders: dict[str, P
             log.info("onnx format written in %.1f s", time.perf_counter() - began)
 
 
-def compare(source: Source, folders: dict[str, Path], settings: DictConfig) -> Outcome:
+def compare(trained: Trained, folders: dict[str, Path], settings: DictConfig) -> Outcome:
     """The parity gate over the formats in their folders."""
     from ocrexp.deploy.export.parity import Gate
     from ocrexp.deploy.export.samples import validation_samples
@@ -142,13 +143,13 @@ def compare(source: Source, folders: dict[str, Path], settings: DictConfig) -> O
         tolerance=float(parity.tolerance),
         box_iou=float(parity.box_iou),
         metric=float(parity.metric),
-        box_thresh=float(source.config.postprocess.get("box_thresh", 0.0)),
+        box_thresh=float(trained.config.postprocess.get("box_thresh", 0.0)),
     )
     with scratch("parity") as drawn:
-        samples = validation_samples(source.config, parity.images, drawn)
+        samples = validation_samples(trained.parts, parity.images, drawn)
         if samples.drawn:
             log.warning("parity is checked on drawn images, without a metric: %s", samples.why)
-        return Gate(source, folders, samples, rules).run()
+        return Gate(trained, folders, samples, rules).run()
 
 
 def _check_parity(parity: DictConfig) -> None:

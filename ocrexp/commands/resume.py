@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ocrexp.commands.train import train_in
-from ocrexp.config.check import check, check_early
+from ocrexp.config.check import check_early, check_parts
 from ocrexp.config.compose import compose, setup_hydra
 from ocrexp.config.frozen import apply_overrides, read_frozen, split_overrides, trusted_of
 from ocrexp.config.hooks import prepare_process
@@ -66,7 +66,7 @@ def run(arguments: Sequence[str]) -> int:
     with locked(run_dir, config):
         folder_to_write(run_dir, "run_dir")
         prepare_process(config)
-        check(config)
+        check_parts(config)
         if not has_checkpoint(run_dir):
             raise CheckpointError(f"run_dir={run_dir}: no checkpoint to resume from in {run_dir}; start a new run")
         print(f"ocrexp: {printable(f'run_dir={run_dir}: {state}')}; resuming", file=sys.stderr)

@@ -7,6 +7,7 @@ on several devices, train in processes of their own from the folder's `config_re
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from ocrexp.engine.trainer import Trainer
+
+log = logging.getLogger(__name__)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -87,7 +90,7 @@ class _Outcome:
 
 
 def train_in(run_dir: Path, config: DictConfig, *, resume: bool = False) -> int:
-    """Train a prepared run folder on the devices that its config asks for; returns the exit code."""
+    """Train a prepared run folder on the devices that its checked config asks for; returns the exit code."""
     from ocrexp.engine.devices import process_count
 
     devices = process_count(config.trainer.devices)
@@ -101,7 +104,7 @@ def train_in(run_dir: Path, config: DictConfig, *, resume: bool = False) -> int:
             if (read_status(run_dir) or {}).get("state") != FAILED:  # a rank that was killed could not say so
                 write_status(run_dir, state=FAILED, error=str(error))
             raise
-    return fit(run_dir, config, resume=resume)
+    return fit(run_dir, config, resume=resume, checked=True)
 
 
 def worker_command(run_dir: Path, resume: bool) -> list[str]:
@@ -110,8 +113,8 @@ def worker_command(run_dir: Path, resume: bool) -> list[str]:
     return [str(script), str(run_dir), *(["--resume"] if resume else [])]
 
 
-def fit(run_dir: Path, config: DictConfig, *, resume: bool = False) -> int:
-    """Train in this process, and evaluate at the end.
+def fit(run_dir: Path, config: DictConfig, *, resume: bool = False, checked: bool = False) -> int:
+    """Train in this process, and evaluate at the end; `checked`: the configuration has been through `check`.
 
     Returns 0, or 128 + signal when it was interrupted and can be resumed. Raises an OcrexpError for what stops the run;
     `status.json` has its line by then.
@@ -127,7 +130,8 @@ def fit(run_dir: Path, config: DictConfig, *, resume: bool = False) -> int:
     first = os.environ.get("PADDLE_TRAINER_ID", "0") == "0"  # its own lines are the run's
     with log_file(run_dir / "train.log") if first else contextlib.nullcontext():
         try:
-            check(config)  # the jobs of a sweep have not been through it yet
+            if not checked:  # as the jobs of a sweep
+                check(config)
             trainer = build_trainer(run_dir, config, resume=resume)
             undo = accept(run_dir) if resume and first else None
         except KeyboardInterrupt as stop:
@@ -160,84 +164,65 @@ def build_trainer(run_dir: Path, config: DictConfig, *, resume: bool = False) ->
 
     With `resume` the trainer continues from the newest good set of `latest`.
     """
-    from ocrexp.config import build
+    from ocrexp.assemble import assemble
     from ocrexp.config.frozen import read_job
+    from ocrexp.config.plain import container, label_digest, trainer_settings
     from ocrexp.data.memory import shared_memory_warning
     from ocrexp.engine import distributed
     from ocrexp.engine.checkpoint import CheckpointStore
-    from ocrexp.engine.evaluator import Evaluator
     from ocrexp.engine.seed import seed_everything
-    from ocrexp.engine.settings import RunPlan
     from ocrexp.engine.space import check_space
     from ocrexp.engine.trainer import Trainer
     from ocrexp.loggers.base import RunInfo
     from ocrexp.loggers.group import LoggerGroup
 
-    settings = build.trainer_settings(config)
+    settings = trainer_settings(config)
     distributed.set_device(settings.device)
     distributed.start_process_group(settings.dist_timeout_minutes)
     rank, world_size = distributed.rank(), distributed.world_size()
     if warning := shared_memory_warning(world_size):
-        build.log.warning("%s", warning)
+        log.warning("%s", warning)
     seed_everything(config.seed)
 
-    source = build.build_source(config)
-    charset = build.build_charset(config, source)
-    model = build.build_model(config, charset)
-    train_loader = build.build_train_loader(config, source, rank, world_size, charset, model)
-    val_targets = build.val_targets(config, charset, model)
-    eval_loader = build.build_eval_loader(config, source, rank, world_size, val_targets)
-    task, facts = build.task_of(config), build.run_facts(config, source, charset, model)
+    parts = assemble(config, rank=rank, world_size=world_size)
+    source, charset, model = parts.source, parts.charset, parts.model
+    train_loader = parts.train_loader
     if rank == 0:
-        for line in [*source.report(), *task.label_lines(facts)]:
-            build.log.warning("%s", line)
-    plan = RunPlan.make(settings, len(train_loader))
-
-    lr = build.learning_rate(config, world_size)
-    optimizer = build.build_optimizer(config, model, lr)
-    schedule = build.build_schedule(config, lr, plan)
-    loss = build.build_loss(config)
-    evaluator = Evaluator(
-        eval_loader,
-        build.build_postprocess(config, charset),
-        build.build_metric(config),
-        limit_batches=settings.limit_val_batches,
-        nothing=task.nothing_found,
-        loss=loss if settings.val_loss else None,
-    )
-    if rank == 0 and (warning := check_space(model, settings, plan, run_dir)):
-        build.log.warning("%s", warning)
+        for line in [*source.report(), *parts.task.label_lines(parts.facts)]:
+            log.warning("%s", line)
+        if warning := check_space(model, settings, parts.plan, run_dir):
+            log.warning("%s", warning)
     job = read_job(run_dir)
     fingerprint = source.fingerprint() | ({} if charset is None else {"charset": charset.fingerprint})
-    fingerprint["labels"] = build.label_digest(config)
+    fingerprint["labels"] = label_digest(config)
     trainer = Trainer(
         model=model,
-        loss=loss,
-        optimizer=optimizer,
-        schedule=schedule,
+        loss=parts.loss,
+        optimizer=parts.optimizer,
+        schedule=parts.schedule,
         train_loader=train_loader,
-        evaluator=evaluator,
+        evaluator=parts.evaluator,
         settings=settings,
-        plan=plan,
+        plan=parts.plan,
         seed=config.seed,
         run=RunInfo(
             name=job.name,
             run_dir=run_dir,
-            config={**build.container(config), "fingerprint": fingerprint},
+            config={**container(config), "fingerprint": fingerprint},
             group=job.group,
             resumed=resume,
         ),
-        callbacks=build.named(config.get("callbacks")),
-        loggers=LoggerGroup(build.named(config.get("logger")) if rank == 0 else {}),
+        callbacks=parts.callbacks,
+        loggers=LoggerGroup(parts.loggers),
         fingerprints=fingerprint,
         extras={} if charset is None else {"charset": charset.saved()},
         sample_name=train_loader.pipeline.describe,
-        task=task,
-        causes=build.zero_metric_causes(config, facts),
+        task=parts.task,
+        causes=parts.zero_metric_causes,
     )
     if resume:
         found = CheckpointStore(run_dir).load_for_resume()
         trainer.restore(found)
         if rank == 0:
-            build.log.info("resuming from step %d of %d: %s", found.step, plan.total_steps, found.path("pdparams"))
+            log.info("resuming from step %d of %d: %s", found.step, parts.plan.total_steps, found.path("pdparams"))
     return trainer

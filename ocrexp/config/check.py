@@ -39,6 +39,11 @@ def check(config: DictConfig) -> None:
     mandatory value without a value.
     """
     check_early(config)
+    check_parts(config)
+
+
+def check_parts(config: DictConfig) -> None:
+    """The rest of `check`, which imports the parts."""
     container = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     assert isinstance(container, dict)
     for path, node in _targets(container):

@@ -12,9 +12,9 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from ocrexp.config.build import trainer_settings
-from ocrexp.config.check import check, check_early
+from ocrexp.config.check import check_early, check_parts
 from ocrexp.config.compose import compose
+from ocrexp.config.plain import trainer_settings
 from ocrexp.engine.devices import settle_devices
 from ocrexp.errors import ConfigError, OcrexpError, explain_import_error, printable
 from ocrexp.runs.folder import claim_run, claim_sweep, machines
@@ -53,7 +53,7 @@ class RunGuard(Callback):
                 raise ConfigError(f"~{taken[0]}: a run needs its {taken[0]}; choose another option, or set single keys")
             check_early(job)
             prepare_process(job)
-            check(job)
+            check_parts(job)
             trainer_settings(job)
             settle_devices(job)  # what is wrong with it is reported before the folder is made
             folder = Path(config.hydra.run.dir)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,6 +85,21 @@ def transfer_classes(arrays: Mapping[str, npt.NDArray[Any]], model: OCRModel, ol
         new=tuple(c for c in new.characters if c not in old),
         lost=tuple(c for c in old.characters if c not in new),
     )
+
+
+def transfer_from_any(
+    arrays: Mapping[str, npt.NDArray[Any]], model: OCRModel, old: Sequence[Charset], new: Charset
+) -> Transfer:
+    """`transfer_classes` from the first charset of `old` (one at least) whose number of classes the file has.
+
+    Raises CheckpointError where none fits.
+    """
+    for charset in old[:-1]:
+        try:
+            return transfer_classes(arrays, model, charset, new)
+        except CheckpointError:
+            continue
+    return transfer_classes(arrays, model, old[-1], new)
 
 
 def _class_pairs(ours: Codec, theirs: Codec, new: Charset, old: Charset, surplus: int) -> list[tuple[int, int]]:

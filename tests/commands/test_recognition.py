@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from ocrexp.config.build import saved_charset
+from ocrexp.assemble import saved_charset
 
 WORDS = ["ab1", "cab", "2b", "abc", "1c", "bca", "c12", "a"]
 TINY = [

@@ -4,9 +4,9 @@ import pytest
 from omegaconf import OmegaConf
 
 from ocrexp.commands.resume import REPLACEABLE, pin, reason_to_refuse
-from ocrexp.config.build import label_digest
 from ocrexp.config.compose import compose
 from ocrexp.config.frozen import JobInfo, apply_overrides, read_frozen, read_resolved, write_job
+from ocrexp.config.plain import label_digest
 from ocrexp.errors import ConfigError
 
 

@@ -9,8 +9,9 @@ import paddle
 import pytest
 from omegaconf import OmegaConf
 
+from ocrexp.assemble import build_model
 from ocrexp.charset.sources import from_characters
-from ocrexp.config.build import build, build_model
+from ocrexp.config.build import build
 from ocrexp.config.check import check
 from ocrexp.config.compose import compose
 from ocrexp.config.paddleocr import convert

@@ -108,7 +108,7 @@ def test_texts_that_look_a_little_like_regions_are_texts(tmp_path, draw_words):
 def test_what_synth_prints_is_a_command_that_composes_and_reads_its_lists(
     tmp_path, monkeypatch, capsys, arguments, task
 ):
-    from ocrexp.config.build import build_charset, build_source
+    from ocrexp.assemble import assemble
 
     monkeypatch.chdir(tmp_path)
     out = "it's my, folder"
@@ -122,10 +122,10 @@ def test_what_synth_prints_is_a_command_that_composes_and_reads_its_lists(
     config = compose("train", arrange("train", command[3:]))
     assert (config.task, config.dataset.root) == (task, out)
     check(config)
-    source = build_source(config)
-    assert source.train_records() and source.val_records()
+    parts = assemble(config)
+    assert parts.source.train_records() and parts.source.val_records()
     if task == "rec":
-        assert build_charset(config, source) is not None
+        assert parts.charset is not None
 
 
 @pytest.mark.parametrize(("key", "task"), [("det", "rec"), ("rec", "det"), ("cls", "det"), ("det", "cls")])

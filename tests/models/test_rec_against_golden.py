@@ -19,9 +19,9 @@ import paddle
 import pytest
 from paddle import nn
 
+from ocrexp.assemble import assemble, build_model
 from ocrexp.charset.charset import Charset
 from ocrexp.charset.sources import from_characters, from_dictionary
-from ocrexp.config.build import build_loss, build_model
 from ocrexp.config.compose import compose
 from ocrexp.losses.tokens import ClsLoss
 from ocrexp.models.backbones.rec_mobilenet_v3 import RecMobileNetV3
@@ -84,7 +84,7 @@ class Golden:
             self.loss = ClsLoss()
         else:
             config = compose("train", overrides)
-            self.model, self.loss = build_model(config, charset()), build_loss(config)
+            self.model, self.loss = build_model(config, charset()), assemble(config).loss
         self.model.set_state_dict(golden_state(self.model, self.info, self.arrays))
         spec = self.info["input"]
         generator = np.random.Generator(np.random.PCG64(spec["seed"]))

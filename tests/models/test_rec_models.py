@@ -8,8 +8,8 @@ import paddle
 import pytest
 from paddle.nn import functional as F
 
+from ocrexp.assemble import assemble, build_charset, build_model
 from ocrexp.charset.sources import from_characters
-from ocrexp.config.build import build_charset, build_loss, build_model, build_postprocess, train_transforms
 from ocrexp.config.compose import compose
 from ocrexp.data.targets.text import TextTargets
 from ocrexp.errors import ConfigError
@@ -85,15 +85,15 @@ def test_each_head_learns_labels_and_its_decoder_reads_them_back(name: str) -> N
 
 def test_a_recogniser_is_wired_from_its_configuration() -> None:
     config = compose("train", ["model=crnn_mbv3", "charset=digits", "model/neck=reshape"])
-    charset = build_charset(config)
-    assert charset is not None
-    model = build_model(config, charset)
+    parts = assemble(config)
+    model = parts.model
     assert model.head.fc.weight.shape == [480, 11]
-    decoder = build_postprocess(config, charset)
+    decoder = parts.postprocess
     model.eval()
     outputs = model(paddle.zeros([2, 32, 100, 3], dtype="uint8"))
     assert len(decoder({key: value.numpy() for key, value in outputs.items()}, {})) == 2
-    assert isinstance(train_transforms(config, charset)[-1], TextTargets)
+    assert isinstance(parts.train_transforms[-1], TextTargets)
+    assert parts.train_transforms[-1].steps((32, 100)) == outputs["ctc"].shape[1]
     with pytest.raises(ConfigError, match="a recognition head needs its characters: choose a charset"):
         build_model(config)
 
@@ -109,7 +109,7 @@ def test_an_auxiliary_head_is_there_in_training_alone_and_comes_on_top() -> None
     outputs = model(images)
     assert outputs["auxiliary_ctc"].shape == outputs["ctc"].shape == [2, 25, 11]
     batch = {"label_ctc": paddle.to_tensor([[1, 2], [3, 0]]), "length": paddle.to_tensor([2, 1])}
-    parts = build_loss(config)(outputs, batch)
+    parts = assemble(config).loss(outputs, batch)
     alone = CTCLoss()({"ctc": outputs["auxiliary_ctc"]}, batch)["loss"]
     assert float(parts["loss_auxiliary"]) == pytest.approx(0.5 * float(alone))
     assert float(parts["loss"]) == pytest.approx(float(parts["loss_ctc"]) + float(parts["loss_auxiliary"]))
@@ -123,7 +123,7 @@ def test_a_charset_from_the_labels_needs_them() -> None:
             return [type("Record", (), {"texts": (text,)}) for text in ("cab", "bad")]
 
     config = compose("train", ["model=crnn_mbv3", "charset=from_labels"])
-    charset = build_charset(config, Source())  # type: ignore[arg-type]
+    charset = build_charset(config, Source)  # type: ignore[arg-type]
     assert charset is not None
     assert "".join(charset.characters) == "abcd"
     with pytest.raises(ConfigError, match="charset=from_labels needs the training labels"):

@@ -142,7 +142,7 @@ def test_tasks_are_found_by_name() -> None:
 def test_the_models_shape_and_size_are_paddleocrs() -> None:
     config = compose("train", ["model=cls_mbv3"])
     check(config)
-    from ocrexp.config.build import build_model
+    from ocrexp.assemble import build_model
 
     model = build_model(config)
     assert sum(int(np.prod(p.shape)) for p in model.parameters() if not p.stop_gradient) == 129356

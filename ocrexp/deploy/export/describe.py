@@ -14,7 +14,7 @@ from ocrexp.deploy.description import Description, TaskName
 from ocrexp.errors import ConfigError
 
 if TYPE_CHECKING:
-    from ocrexp.deploy.export.source import Source
+    from ocrexp.deploy.export.trained import Trained
     from ocrexp.tasks.base import Task
 
 log = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 _RESIZES = ("DetResize", "RecResize", "SARResize")
 
 
-def describe(source: Source, kind: str, model_name: str | None = None) -> Description:
+def describe(trained: Trained, kind: str, model_name: str | None = None) -> Description:
     """The description of an export, without the files' sums.
 
     Args:
@@ -32,10 +32,10 @@ def describe(source: Source, kind: str, model_name: str | None = None) -> Descri
 
     Raises ConfigError where the evaluation does something that a description cannot say.
     """
-    config = source.config
+    config = trained.config
     resize = _resize(config)
     mean, std = (tuple(map(float, config.model.normalize[key])) for key in ("mean", "std"))
-    charset, task = source.charset, source.task
+    charset, task = trained.charset, trained.task
     return Description(
         task=cast(TaskName, task.name),
         model_name=model_name or task.client_name(resize, kind, str(config.model.name)),
@@ -44,7 +44,7 @@ def describe(source: Source, kind: str, model_name: str | None = None) -> Descri
         std=std,
         postprocess=_postprocess(config, task, kind),
         characters=None if charset is None else charset.characters,
-        ocrexp=_facts(source),
+        ocrexp=_facts(trained),
     )
 
 
@@ -91,21 +91,21 @@ def _postprocess(config: Any, task: Task, output: str) -> dict[str, Any]:
     return task.describe_postprocess(name, arguments, output)
 
 
-def _facts(source: Source) -> dict[str, Any]:
+def _facts(trained: Trained) -> dict[str, Any]:
     import paddle
 
     from ocrexp import __version__
 
     facts: dict[str, Any] = {
         "versions": {"ocrexp": __version__, "paddle": paddle.__version__},
-        "model": str(source.config.model.name),
-        "checkpoint": source.checkpoint(),
+        "model": str(trained.config.model.name),
+        "checkpoint": trained.checkpoint(),
     }
-    if source.charset is not None:
+    if trained.charset is not None:
         facts["charset"] = {
-            "fingerprint": source.charset.fingerprint,
-            "characters": len(source.charset),
-            "lower": source.charset.lower,
-            "direction": source.charset.direction,
+            "fingerprint": trained.charset.fingerprint,
+            "characters": len(trained.charset),
+            "lower": trained.charset.lower,
+            "direction": trained.charset.direction,
         }
     return facts

@@ -19,7 +19,7 @@ from ocrexp.config.explain import did_you_mean
 from ocrexp.errors import ConfigError, OcrexpError
 
 if TYPE_CHECKING:
-    from ocrexp.deploy.export.source import Source
+    from ocrexp.deploy.export.trained import Trained
 
 FORMATS = ("paddle", "legacy", "onnx")
 STEM = "inference"
@@ -69,16 +69,16 @@ def write_paddle(static: Any, folder: Path) -> None:
     _expect(folder, "paddle")
 
 
-def write_legacy(source: Source, folder: Path) -> None:
+def write_legacy(trained: Trained, folder: Path) -> None:
     """`inference.pdmodel`, `.pdiparams` and `.pdiparams.info`, as paddle 2 wrote them and still reads them."""
     from omegaconf import OmegaConf
 
     folder.mkdir(parents=True, exist_ok=True)
     job = folder / "job.json"
     content = {
-        "config": OmegaConf.to_yaml(source.config, resolve=True),
-        "weights": str(source.weights.absolute()),
-        "charset": None if source.charset is None else source.charset.saved(),
+        "config": OmegaConf.to_yaml(trained.config, resolve=True),
+        "weights": str(trained.weights.absolute()),
+        "charset": None if trained.charset is None else trained.charset.saved(),
     }
     job.write_text(json.dumps(content), encoding="utf-8")
     try:

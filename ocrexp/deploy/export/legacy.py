@@ -19,19 +19,20 @@ def main(job: Path, folder: Path) -> None:
     import_paddle()
     import paddle
 
+    from ocrexp.assemble import assemble
     from ocrexp.charset.saved import from_saved
     from ocrexp.deploy.export.formats import STEM
     from ocrexp.deploy.export.network import InferenceNetwork, input_shape, trace
-    from ocrexp.deploy.export.source import Source
+    from ocrexp.deploy.export.trained import Trained
 
     register_resolvers()
     paddle.device.set_device("cpu")
     content = json.loads(job.read_text(encoding="utf-8"))
     charset = None if content["charset"] is None else from_saved(content["charset"], str(job))
     config = OmegaConf.create(content["config"])
-    source = Source(config, Path(content["weights"]), charset)
-    model = source.model()
-    shape = input_shape(model, config, source.task)
+    trained = Trained(assemble(config, weights=Path(content["weights"]), charset=charset))
+    model = trained.model()
+    shape = input_shape(model, config, trained.task)
     network = InferenceNetwork(model)
     _write_as_old_operators("sigmoid", "tanh")
     _fill_empty_buffers(network)

@@ -24,7 +24,7 @@ from ocrexp.types import IMAGE_FACTS, Batch
 
 if TYPE_CHECKING:
     from ocrexp.deploy.export.samples import Samples
-    from ocrexp.deploy.export.source import Source
+    from ocrexp.deploy.export.trained import Trained
 
 Floats = npt.NDArray[Any]
 
@@ -65,25 +65,23 @@ class Gate:
     """Compares exported formats with the trained model.
 
     Args:
-        source: the trained model.
+        trained: the trained model.
         folders: by format name, each with its files and its `inference.yml`.
         samples: the images.
         rules: the tolerances.
     """
 
-    def __init__(self, source: Source, folders: Mapping[str, Path], samples: Samples, rules: Rules) -> None:
-        from ocrexp.config.build import build_metric, build_postprocess
+    def __init__(self, trained: Trained, folders: Mapping[str, Path], samples: Samples, rules: Rules) -> None:
         from ocrexp.deploy.backends.base import open_backend
 
-        self._source = source
+        self._parts = trained.parts
         self._samples = samples
         self._rules = rules
-        self._model = source.model()
+        self._model = trained.model()
         self._kind = self._model.output
-        self._task = source.task
-        configured = build_postprocess(source.config, source.charset)
-        self._postprocess = self._task.deployed_postprocess(configured, self._kind, source.charset)
-        self._metric = build_metric(source.config)
+        self._task = trained.task
+        self._postprocess = self._task.deployed_postprocess(trained.parts.postprocess, self._kind, trained.charset)
+        self._metric = trained.parts.new_metric()
         self._sides = [
             _Side(
                 name,
@@ -91,8 +89,8 @@ class Gate:
                 open_backend(folder, backend="onnx" if name == "onnx" else "paddle"),
                 Tally(rules),
                 Tally(rules),
-                build_metric(source.config),
-                build_metric(source.config),
+                trained.parts.new_metric(),
+                trained.parts.new_metric(),
             )
             for name, folder in folders.items()
         ]
@@ -118,7 +116,7 @@ class Gate:
         import paddle
 
         with paddle.no_grad():
-            for part in self._samples.batches(self._source.config):
+            for part in self._samples.batches(self._parts):
                 known = {name: paddle.to_tensor(part[name]) for name in IMAGE_FACTS if name in part}
                 images = paddle.to_tensor(part["image"])
                 part["input"] = self._model.prepare(images, known.get("valid_width")).numpy()
@@ -143,7 +141,7 @@ class Gate:
 
     def _outcome(self, images: int) -> Outcome:
         outcome = Outcome()
-        config = self._source.config
+        config = self._parts.config
         measured = None if self._samples.drawn else _values(self._metric.compute())
         outcome.report = {
             "images": images,

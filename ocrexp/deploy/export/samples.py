@@ -11,9 +11,7 @@ from ocrexp.errors import OcrexpError
 from ocrexp.types import Batch, Record
 
 if TYPE_CHECKING:
-    from omegaconf import DictConfig
-
-    from ocrexp.types import DataSource
+    from ocrexp.assemble import Parts
 
 _DRAWN = 8
 
@@ -32,16 +30,12 @@ class Samples:
     drawn: bool
     why: str = ""
 
-    def batches(self, config: DictConfig) -> Iterator[Batch]:
-        """As the run's evaluation prepares them; images that cannot be used are left out."""
-        from ocrexp.config.build import build_eval_loader
-
-        config = config.copy()
-        config.loader.num_workers = 0
-        loader = build_eval_loader(config, _Listed(self.records))
+    def batches(self, parts: Parts) -> Iterator[Batch]:
+        """As the run's evaluation prepares them, in this process; images that cannot be used are skipped."""
+        loader = parts.eval_loader_of(_Listed(self.records), num_workers=0)
         try:
-            for parts in loader.epoch(0):
-                yield from (part for part in parts if part["image"] is not None)
+            for batch in loader.epoch(0):
+                yield from (part for part in batch if part["image"] is not None)
         finally:
             loader.close()
 
@@ -65,23 +59,21 @@ class _Listed:
         return []
 
 
-def validation_samples(config: DictConfig, count: int | None, folder: Path) -> Samples:
+def validation_samples(parts: Parts, count: int | None, folder: Path) -> Samples:
     """The first `count` validation images that can be read; drawn into `folder` where there are none.
 
     Args:
-        config: the run's.
+        parts: of the run.
         count: None: all.
         folder: for drawn images; must outlive the samples.
     """
-    from ocrexp.config.build import build_source, task_of
     from ocrexp.data.images import read_image
     from ocrexp.types import UnusableSample
 
     why = "the validation list is empty"
     found: list[Record] = []
     try:
-        source: DataSource = build_source(config)
-        for record in source.val_records():
+        for record in parts.source.val_records():
             try:
                 read_image(record.image_path)
             except UnusableSample as reason:
@@ -94,4 +86,4 @@ def validation_samples(config: DictConfig, count: int | None, folder: Path) -> S
         why = str(error)
     if found:
         return Samples(found, drawn=False)
-    return Samples(task_of(config).draw_images(folder, min(count or _DRAWN, _DRAWN)), drawn=True, why=why)
+    return Samples(parts.task.draw_images(folder, min(count or _DRAWN, _DRAWN)), drawn=True, why=why)

@@ -53,7 +53,7 @@ def write_run(config, run_dir: Path) -> None:
     """A run folder whose best weights are averaged ones, and whose latest has the average beside other weights."""
     import paddle
 
-    from ocrexp.config.build import build_charset, build_model
+    from ocrexp.assemble import build_charset, build_model
     from ocrexp.config.frozen import JobInfo, write_job
     from ocrexp.engine.checkpoint import CheckpointStore
 
@@ -125,9 +125,9 @@ def spoil(folder: Path) -> dict[str, int]:
     honest_writer, honest_description = verb.write_formats, describe.describe
     codes = {}
 
-    def again(source, description, folders):
+    def again(trained, description, folders):
         for name, place in folders.items():
-            good = Path(source.config.run_dir) / "inference"
+            good = Path(trained.config.run_dir) / "inference"
             place.mkdir(exist_ok=True)
             for file in good.glob("inference.*"):
                 if (file.suffix == ".onnx") == (name == "onnx") and file.suffix != ".yml":
@@ -144,11 +144,11 @@ def spoil(folder: Path) -> dict[str, int]:
         target = folder / f"spoilt_{name}"
         codes[name] = export(folder / run, f"export.dir={target}", "export.format=onnx", *arguments)
 
-    def other_weights(source, description, folders):
+    def other_weights(trained, description, folders):
         import onnx
         from onnx import numpy_helper
 
-        again(source, description, folders)
+        again(trained, description, folders)
         path = folders["onnx"] / "inference.onnx"
         model = onnx.load(str(path))
         largest = max(model.graph.initializer, key=lambda each: len(each.raw_data))

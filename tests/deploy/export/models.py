@@ -72,7 +72,7 @@ def built(config):
     """Random weights, and batch norms that have seen a batch: without, the maps of deep networks grow beyond sense."""
     import paddle
 
-    from ocrexp.config.build import build_charset, build_model
+    from ocrexp.assemble import build_charset, build_model
     from ocrexp.deploy.export.network import input_shape
     from ocrexp.tasks.find import find_task
 

@@ -1,0 +1,135 @@
+"""The model of a configuration and the characters that its head is made for."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from ocrexp.config.build import build
+from ocrexp.config.check import BUILDER_KEYS
+from ocrexp.errors import CheckpointError, ConfigError, DataError
+
+if TYPE_CHECKING:
+    from ocrexp.charset.charset import Charset
+    from ocrexp.models.model import OCRModel
+    from ocrexp.models.pretrained import Arrays
+    from ocrexp.types import DataSource
+
+log = logging.getLogger(__name__)
+
+
+def build_charset(config: DictConfig, source: Callable[[], DataSource] | None = None) -> Charset | None:
+    """The characters that the configuration states; None for a task without characters.
+
+    `charset=from_labels` reads them off the training labels of `source()`. Raises ConfigError where it needs them and
+    has no source.
+    """
+    node = OmegaConf.select(config, "charset")
+    if node is None:
+        return None
+    charset = build(node)
+    if isinstance(charset, functools.partial):
+        if source is None:
+            raise ConfigError("charset=from_labels needs the training labels; give charset=dictionary and its path")
+        charset = charset(texts=[text for record in source().train_records() for text in record.texts])
+    return charset
+
+
+def saved_charset(weights: Path) -> Charset | None:
+    """The characters that a checkpoint's states carry; None where it has no states or is no recognizer's."""
+    from ocrexp.charset.saved import from_saved
+    from ocrexp.engine.weights import states_beside
+
+    saved = states_beside(weights).get("extras", {}).get("charset")
+    return None if saved is None else from_saved(saved, str(weights))
+
+
+def charset_of(weights: Path, config: DictConfig, source: Callable[[], DataSource]) -> Charset | None:
+    """The characters that a checkpoint carries, else those of the configuration; warns where both are known and differ.
+
+    Raises CheckpointError where neither states them.
+    """
+    saved = saved_charset(weights)
+    try:
+        configured = build_charset(config)
+    except ConfigError:  # the dictionary is gone, or they are read off the training labels
+        if saved is not None:
+            return saved
+        try:
+            return build_charset(config, source)
+        except DataError as error:
+            raise CheckpointError(
+                f"{weights} does not say its characters, and the labels that they were read off are gone ({error}); "
+                "give them with charset=dictionary charset.path=FILE"
+            ) from error
+    if saved is None:
+        return configured
+    if configured is not None and configured != saved:
+        log.warning(
+            "charset: %s has %d characters that are not the %d of the configuration; those of the checkpoint are used",
+            weights, len(saved), len(configured),
+        )  # fmt: skip
+    return saved
+
+
+def build_model(config: DictConfig, charset: Charset | None = None) -> OCRModel:
+    """The model with pretrained weights loaded and parts frozen as `model.pretrained` and `model.freeze` ask.
+
+    A recognition head states the kind of its tokens (`token_kind`) and is given `out_channels`, the number of classes
+    that the charset has for this kind; a head of several kinds (`multi`) is given the numbers of all.
+    """
+    from ocrexp.models.pretrained import freeze, load_pretrained
+
+    node = config.model
+    own = (*BUILDER_KEYS["model"], "head", "auxiliary")
+    heads = {name: _with_classes(build(node[name]), charset) for name in ("head", "auxiliary") if node.get(name)}
+    resolved: Any = OmegaConf.to_container(node, resolve=True)  # a copy of a part finds no other keys
+    parts = OmegaConf.create({"model": {key: resolved[key] for key in resolved if key not in own}})
+    model: OCRModel = build(parts.model, **heads)
+    if node.pretrained:
+        rearrange = None if charset is None else functools.partial(_rearranged, config, model, charset)
+        model.coverage = load_pretrained(model, node.pretrained, node.pretrained_min_coverage, rearrange)
+    if node.freeze:
+        freeze(model, [node.freeze] if isinstance(node.freeze, str) else list(node.freeze))
+    return model
+
+
+def _with_classes(head: Any, charset: Charset | None) -> Any:
+    """A head of characters with its number of classes; any other one as it is."""
+    kind = getattr(getattr(head, "func", head), "token_kind", None)
+    if kind is None:
+        return head
+    if charset is None:
+        raise ConfigError("a recognition head needs its characters: choose a charset, as charset=en94")
+    classes = charset.class_counts()
+    return functools.partial(head, out_channels=classes if kind == "multi" else classes[kind])
+
+
+def _rearranged(config: DictConfig, model: OCRModel, charset: Charset, arrays: Arrays) -> Arrays:
+    """A pretrained file's arrays with the head's classes in the order of the charset."""
+    from ocrexp.charset.sources import from_dictionary
+    from ocrexp.models.charset_transfer import transfer_from_any
+    from ocrexp.models.pretrained import find_pretrained
+
+    node = config.model
+    if node.pretrained_charset:
+        # PaddleOCR's `use_space_char` is not in the file either: the number of classes tells.
+        known = [from_dictionary(node.pretrained_charset, space) for space in (False, True)]
+    else:
+        saved = saved_charset(find_pretrained(node.pretrained))
+        known = [] if saved is None else [saved]
+    if not known:
+        log.info(
+            "pretrained: %s does not say its characters; where the number of classes is the same they are taken to be "
+            "the same, else model.pretrained_charset=DICTIONARY keeps the rows of those that both know",
+            node.pretrained,
+        )
+        return arrays
+    transfer = transfer_from_any(arrays, model, known, charset)
+    log.info("pretrained: %s", transfer.describe())
+    return transfer.arrays

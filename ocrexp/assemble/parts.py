@@ -1,0 +1,312 @@
+"""The parts of a run, from its configuration.
+
+Nothing is built before it is asked for: `export` never opens a training list, `eval` makes no optimizer.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import logging
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from ocrexp.assemble.model import build_charset, build_model, charset_of
+from ocrexp.config.build import build, named
+from ocrexp.config.plain import container, trainer_settings
+
+if TYPE_CHECKING:
+    import paddle
+
+    from ocrexp.charset.charset import Charset
+    from ocrexp.data.loader import Loader
+    from ocrexp.engine.callbacks.base import Callback
+    from ocrexp.engine.evaluator import Evaluator
+    from ocrexp.engine.settings import RunPlan, TrainerSettings
+    from ocrexp.engine.step import Loss
+    from ocrexp.loggers.base import Logger
+    from ocrexp.models.model import OCRModel
+    from ocrexp.optim.schedules import Schedule
+    from ocrexp.tasks.base import RunFacts, Task
+    from ocrexp.types import DataSource, Metric, Postprocess, Transform, ZeroEvidence
+
+log = logging.getLogger(__name__)
+
+
+def assemble(
+    config: DictConfig,
+    *,
+    weights: Path | None = None,
+    charset: Charset | None = None,
+    rank: int = 0,
+    world_size: int = 1,
+) -> Parts:
+    """The parts of a run.
+
+    Args:
+        config: a checked training configuration.
+        weights: a checkpoint (.pdparams): the model has its weights, and its characters count, not the
+            configuration's. None: a new run.
+        charset: the characters, where the caller has them; None: they are found.
+        rank: of this process; it has its own share of the images.
+        world_size: number of processes.
+    """
+    return Parts(config, weights, charset, rank, world_size)
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """The parts of a run, see `assemble`. Each is built once, when it is first asked for; all raise ConfigError, and
+    DataError where the lists cannot be used."""
+
+    config: DictConfig
+    weights: Path | None = None
+    given_charset: Charset | None = None
+    rank: int = 0
+    world_size: int = 1
+
+    @cached_property
+    def settings(self) -> TrainerSettings:
+        """The values of the node `trainer`."""
+        return trainer_settings(self.config)
+
+    @cached_property
+    def task(self) -> Task:
+        """The object of the task that `config.task` names."""
+        from ocrexp.tasks.find import find_task
+
+        return find_task(str(self.config.task))
+
+    # Data
+
+    @cached_property
+    def source(self) -> DataSource:
+        """Where the records come from; with `overfit` the first batch of them."""
+        source: DataSource = build(self.config.dataset)
+        if not self.config.get("overfit"):
+            return source
+        from ocrexp.data.first_batch import FirstBatch
+        from ocrexp.engine.devices import process_count
+
+        trainer, size = self.config.trainer, self.config.loader.batch_size
+        return FirstBatch(source, size * trainer.accumulate * process_count(trainer.devices))
+
+    @cached_property
+    def charset(self) -> Charset | None:
+        """The characters of a recognizer; None for other tasks. Those of the checkpoint where there is one."""
+        if self.given_charset is not None:
+            return self.given_charset
+        if self.weights is None:
+            return build_charset(self.config, lambda: self.source)
+        return charset_of(self.weights, self.config, lambda: self.source)
+
+    @cached_property
+    def targets(self) -> Transform:
+        """What makes the targets of the loss, for training and for the validation loss.
+
+        It knows how many steps the model's CTC output has at each size of training images.
+        """
+        from ocrexp.types import AsksForSteps
+
+        targets: Transform = _with_charset(build(self.config.targets), self.charset)
+        if isinstance(targets, AsksForSteps) and targets.asks_for_steps:
+            from ocrexp.models.steps import ctc_steps
+
+            targets.know_steps({size: ctc_steps(self.model, size) for size in self._image_sizes()})
+        return targets
+
+    def _image_sizes(self) -> list[tuple[int, int]]:
+        """Height and width of images in training and, of those that need not be widened, in evaluation."""
+        several = OmegaConf.select(self.config, "loader.multi_scale.sizes") or ()
+        sizes = [*several, self.config.model.image_shape]
+        return list(dict.fromkeys((int(size[0]), int(size[1])) for size in sizes if len(size) == 2))
+
+    @property
+    def train_transforms(self) -> list[Transform]:
+        """What is done to a training sample: augmentation, then what the loss needs."""
+        from ocrexp.types import PlainTransform
+
+        augment = list(named(self.config.get("augment")).values())
+        if self.config.get("overfit"):
+            augment = [transform.plain() for transform in augment if isinstance(transform, PlainTransform)]
+        return [*augment, self.targets]
+
+    @cached_property
+    def train_loader(self) -> Loader:
+        """Batches for training; `loader.batch_size` is per process."""
+        from ocrexp.data.dataset import TrainPipeline
+        from ocrexp.data.loaders import build_train_loader
+
+        config = self.config
+        return build_train_loader(
+            TrainPipeline(self.source.train_records(), self.train_transforms, config.seed),
+            collate=self.task.collate_train,
+            several_sizes=self.task.several_sizes,
+            ratios=None if config.get("overfit") else config.dataset.get("ratios"),
+            seed=config.seed,
+            rank=self.rank,
+            world_size=self.world_size,
+            **self._loader_values(),
+        )
+
+    @cached_property
+    def eval_loader(self) -> Loader:
+        """Batches for evaluation, in list order, each image once over all processes; in training also with what the
+        validation loss needs."""
+        return self.eval_loader_of(self.source, targets=self.weights is None and self.settings.val_loss)
+
+    def eval_loader_of(self, source: DataSource, *, targets: bool = False, **options: Any) -> Loader:
+        """The evaluation's loader for other records; `targets`: with what the loss needs; `options`: other values of
+        the node `loader`."""
+        from ocrexp.data.dataset import EvalPipeline
+        from ocrexp.data.loaders import build_eval_loader
+        from ocrexp.data.val_targets import TargetsBeside
+
+        transforms = list(named(self.config.get("preprocess")).values())
+        if targets:
+            transforms.append(TargetsBeside(self.targets))
+        return build_eval_loader(
+            EvalPipeline(source.val_records(), transforms),
+            collate=self.task.collate_eval,
+            rank=self.rank,
+            world_size=self.world_size,
+            **{**self._loader_values(), **options},
+        )
+
+    def _loader_values(self) -> dict[str, Any]:
+        return dict(OmegaConf.to_container(self.config.loader, resolve=True))  # type: ignore[arg-type]
+
+    # Model and evaluation
+
+    @cached_property
+    def model(self) -> OCRModel:
+        """The model: with pretrained weights and frozen parts as `model.pretrained` and `model.freeze` ask, or with the
+        weights of the checkpoint."""
+        return self.new_model()
+
+    def new_model(self) -> OCRModel:
+        """Another one like `model`. Raises CheckpointError where the checkpoint does not fit."""
+        if self.weights is None:
+            return build_model(self.config, self.charset)
+        from ocrexp.engine.weights import load_evaluated
+
+        config = self.config.copy()  # the checkpoint has all weights
+        OmegaConf.update(config, "model.pretrained", None, force_add=True)
+        OmegaConf.update(config, "model.freeze", [], force_add=True)
+        model = build_model(config, self.charset)
+        if load_evaluated(model, self.weights):
+            log.debug("weights: the averages of %s, as in the run", self.weights)
+        return model
+
+    @cached_property
+    def loss(self) -> Loss:
+        """`loss(outputs, batch) -> dict` with the total under `loss`."""
+        loss: Loss = build(self.config.loss)
+        return loss
+
+    @cached_property
+    def postprocess(self) -> Postprocess:
+        """Outputs to predictions: regions in original image coordinates, or text."""
+        postprocess: Postprocess = _with_charset(build(self.config.postprocess), self.charset)
+        return postprocess
+
+    def new_metric(self) -> Metric:
+        """A metric on raw ground truth, with nothing counted."""
+        metric: Metric = build(self.config.metric)
+        return metric
+
+    @cached_property
+    def evaluator(self) -> Evaluator:
+        """The evaluation of the training; with the loss where `trainer.val_loss` asks for it."""
+        return self.evaluator_with(loss=self.loss if self.settings.val_loss else None)
+
+    def evaluator_with(self, **options: Any) -> Evaluator:
+        """An evaluator with other options, see `Evaluator`."""
+        from ocrexp.engine.evaluator import Evaluator
+
+        return Evaluator(
+            self.eval_loader,
+            self.postprocess,
+            self.new_metric(),
+            limit_batches=self.settings.limit_val_batches,
+            nothing=self.task.nothing_found,
+            **options,
+        )
+
+    # Training
+
+    @cached_property
+    def plan(self) -> RunPlan:
+        """Steps and epochs of the run."""
+        from ocrexp.engine.settings import RunPlan
+
+        return RunPlan.make(self.settings, len(self.train_loader))
+
+    @cached_property
+    def lr(self) -> float:
+        """`optim.lr`, scaled to the global batch where `optim.scale_lr` asks for it."""
+        from ocrexp.optim.optimizers import resolve_lr
+
+        optim = self.config.optim
+        batch = self.config.loader.batch_size * self.config.trainer.accumulate * self.world_size
+        return resolve_lr(optim.lr, batch, optim.reference_batch, optim.scale_lr)
+
+    @cached_property
+    def optimizer(self) -> paddle.optimizer.Optimizer:
+        """The optimizer of the model's trainable parameters."""
+        from ocrexp.optim.optimizers import build_optimizer
+
+        optim = self.config.optim
+        return build_optimizer(
+            self.model,
+            build(optim.optimizer),
+            self.lr,
+            weight_decay=optim.weight_decay,
+            no_decay_names=list(optim.no_decay_names),
+            no_decay_1d=optim.no_decay_1d,
+            clip_norm=optim.clip_norm,
+            clip_scope=optim.clip_scope,
+        )
+
+    @cached_property
+    def schedule(self) -> Schedule:
+        """The learning rate over the steps of the run."""
+        schedule: Schedule = build(self.config.optim.schedule)(
+            lr=self.lr, total_steps=self.plan.total_steps, steps_per_epoch=self.plan.steps_per_epoch
+        )
+        return schedule
+
+    @cached_property
+    def callbacks(self) -> dict[str, Callback]:
+        """By name, in their order."""
+        return named(self.config.get("callbacks"))
+
+    @cached_property
+    def loggers(self) -> dict[str, Logger]:
+        """By name, in their order; none but on the first process."""
+        return named(self.config.get("logger")) if self.rank == 0 else {}
+
+    @cached_property
+    def facts(self) -> RunFacts:
+        """What the task may look at of a run."""
+        from ocrexp.tasks.base import RunFacts
+
+        return RunFacts(container(self.config), self.source, self.model, self.targets, self.charset)
+
+    def zero_metric_causes(self, evidence: ZeroEvidence) -> list[str]:
+        """What the task lists for a metric that stays 0."""
+        hints, model = [], self.config.model
+        if not model.pretrained:
+            hints.append("model.pretrained is null: training from random weights takes many more steps")
+        if model.freeze:
+            hints.append(f"model.freeze={list(model.freeze)}: these parts do not learn")
+        return self.task.zero_causes(dataclasses.replace(evidence, hints=hints), self.facts)
+
+
+def _with_charset(part: Any, charset: Charset | None) -> Any:
+    """A part that waits for the charset (a partial) with it; any other part as it is."""
+    return part(charset=charset) if isinstance(part, functools.partial) else part

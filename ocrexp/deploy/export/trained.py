@@ -1,0 +1,75 @@
+"""The trained model that is exported: its parts, and what its checkpoint states."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from ocrexp.assemble import Parts
+    from ocrexp.charset.charset import Charset
+    from ocrexp.models.model import OCRModel
+    from ocrexp.tasks.base import Task
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What is exported.
+
+    Args:
+        parts: of the run, all overrides applied, with the weights of a checkpoint.
+    """
+
+    parts: Parts
+
+    @property
+    def config(self) -> DictConfig:
+        """The run's configuration."""
+        return self.parts.config
+
+    @property
+    def weights(self) -> Path:
+        """The .pdparams file, its states beside it if it has any."""
+        assert self.parts.weights is not None
+        return self.parts.weights
+
+    @property
+    def charset(self) -> Charset | None:
+        """The characters of a recognizer; None for other tasks."""
+        return self.parts.charset
+
+    @property
+    def task(self) -> Task:
+        """What knows how its predictions are described, run and compared."""
+        return self.parts.task
+
+    def model(self) -> OCRModel:
+        """A new copy of the training model with the weights that the run evaluated, in evaluation mode.
+
+        Raises CheckpointError where the file does not fit.
+        """
+        model = self.parts.new_model()
+        model.eval()
+        return model
+
+    def states(self) -> dict[str, Any]:
+        """What the checkpoint states beside its weights; empty for a bare file."""
+        from ocrexp.engine.weights import states_beside
+
+        return states_beside(self.weights)
+
+    def checkpoint(self) -> dict[str, Any]:
+        """Name, progress and kind of the weights, for the description and the log."""
+        states = self.states()
+        averaged = states.get("average") is not None or states.get("weights") == "average"
+        # A set of a run is published under its name; the file itself may be one of its numbered ones.
+        name = self.weights.name.split(".")[0]
+        known: dict[str, Any] = {"name": name, "weights": "average" if averaged else "raw"}
+        known |= {key: states[key] for key in ("epoch", "global_step") if key in states}
+        best = states.get("best_model_dict") or {}
+        if name == "best_accuracy" and best:
+            known["metric"] = {str(key): value for key, value in best.items() if "/" not in str(key)}
+        return known
