@@ -11,6 +11,7 @@ from ocrexp.config.check import check
 from ocrexp.config.compose import compose
 from ocrexp.config.frozen import split_overrides
 from ocrexp.config.hooks import each_value_once
+from ocrexp.config.task import with_default_model
 from ocrexp.config.text import key_of
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -46,7 +47,7 @@ def test_command_of_the_docs_composes(page, line):
     overrides = [item for item in rest if item != "-m"]
     if verb == "train":
         for job in each_value_once(overrides, grid=True):
-            config = compose("train", job)
+            config = compose("train", with_default_model(job))
             if "root" in config.dataset and not config.dataset.get("root", "x"):
                 config.dataset.root = "/data"
             check(config)

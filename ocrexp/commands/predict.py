@@ -209,7 +209,8 @@ def _to_folder(sources: list[Source], work: Work, count: int, folder: Prediction
     if folder.labels_written:
         dataset = "rec_list" if folder.rec_only else "det_list"
         path = (folder.folder / LABELS).absolute()
-        places = {"dataset.root": folder.root, "dataset.train_labels": path}
+        # The list is both, so that the line works as it is; one's own validation list is better.
+        places = {"dataset.root": folder.root, "dataset.train_labels": path, "dataset.val_labels": path}
         print(f"labels: dataset={dataset} {' '.join(typed('train', key, value) for key, value in places.items())}")
     return code
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from ocrexp.config.compose import setup_hydra
 from ocrexp.config.explain import as_config_error
+from ocrexp.config.inherit import with_model_of_run
 from ocrexp.config.paths import shadowed, shipped_conf
 from ocrexp.config.task import with_default_model
 from ocrexp.errors import OcrexpError, printable
@@ -40,9 +41,11 @@ def run(arguments: Sequence[str]) -> int:
         print(f"ocrexp: your ./conf replaces the shipped {printable(', '.join(names))}", file=sys.stderr)
     outcome = _Outcome()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come to us as they are, not as Hydra's printed summary
-    overrides = with_default_model(arguments)
-    if len(overrides) > len(arguments):
-        print(f"ocrexp: {printable(overrides[0])} is taken, as the data set is one of its task", file=sys.stderr)
+    inherited = with_model_of_run(arguments)
+    overrides = with_default_model(inherited)
+    if len(overrides) > len(inherited):
+        taken = next(item for item in overrides if item not in inherited)
+        print(f"ocrexp: {printable(taken)} is taken, as the data set is one of its task", file=sys.stderr)
     sys.argv = ["ocrexp", *overrides]
     try:
         hydra_main(config_path=str(shipped_conf()), config_name="train", version_base="1.3")(outcome.job)()

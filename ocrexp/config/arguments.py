@@ -61,6 +61,14 @@ def arrange(verb: str, arguments: Sequence[str]) -> list[str]:
     return [*flags, *(as_text(verb, override, sweep) for override in typed.overrides)]
 
 
+def split_flags(arranged: Sequence[str]) -> tuple[list[str], list[str]]:
+    """What `arrange` gives, as flags with their values and overrides."""
+    at = 0
+    while at < len(arranged) and arranged[at].startswith("--"):
+        at += 2 if arranged[at] in (*TAKES_VALUE, "--info") else 1
+    return list(arranged[:at]), list(arranged[at:])
+
+
 def joined(words: Sequence[str]) -> list[str]:
     """The words of a command line where quotes have stayed in them, as with `$line` or in cmd.exe, put together again.
 

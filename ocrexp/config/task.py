@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from ocrexp.config.arguments import split_flags
 from ocrexp.config.paths import shipped_conf, user_conf
 from ocrexp.config.text import key_of
 from ocrexp.errors import ConfigError
@@ -17,20 +18,21 @@ _NAMES = {"det": "detection", "rec": "recognition", "cls": "classification"}
 _CHOOSE_A_MODEL = ("model", "experiment", "task")
 
 
-def with_default_model(overrides: Sequence[str]) -> list[str]:
-    """The overrides with the default model of the task of `dataset=…` in front, where they choose no model.
+def with_default_model(arguments: Sequence[str]) -> list[str]:
+    """The arguments with the default model of the task of `dataset=…`, behind the flags, where they choose no model.
 
     `dataset=rec_list` alone then trains a recognizer. The default configuration's own task needs no addition.
     """
-    keys = {key_of(item): item for item in overrides if "=" in item and not item.startswith("-")}
+    flags, overrides = split_flags(arguments)
+    keys = {key_of(item): item for item in overrides if "=" in item}
     own = user_conf()
     if "dataset" not in keys or any(key in keys for key in _CHOOSE_A_MODEL) or (own and (own / "train.yaml").is_file()):
-        return list(overrides)
+        return list(arguments)
     options = keys["dataset"].partition("=")[2].strip("'\"").split(",")
     found = {task_of_option(option.strip()) for option in options}
     if len(found) != 1 or (task := found.pop()) not in MODELS or task == "det":
-        return list(overrides)
-    return [f"model={MODELS[task]}", *overrides]
+        return list(arguments)
+    return [*flags, f"model={MODELS[task]}", *overrides]
 
 
 def task_of_option(option: str) -> str | None:

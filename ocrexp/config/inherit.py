@@ -1,0 +1,182 @@
+"""`model.pretrained=RUN_FOLDER`: the run's architecture and characters come with its weights.
+
+The run's model, and what belongs to it, become options of the config groups, which the command line then chooses: what
+`--cfg job` shows, a sweep's jobs and the frozen configuration all have them, and single values are set as always.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from ocrexp.config.arguments import split_flags, split_list
+from ocrexp.config.frozen import FROZEN, RESOLVED, read_frozen, read_resolved
+from ocrexp.config.text import key_of, typed
+from ocrexp.errors import CheckpointError, ConfigError
+
+KEY = "model.pretrained"
+# Keys of the node `model` that say where weights come from and what of them learns: those of a new run.
+_OWN: dict[str, Any] = {"pretrained": None, "pretrained_min_coverage": 0.5, "pretrained_charset": None, "freeze": []}
+# Groups that have to fit the model: their options come with it, unless the command line chooses others.
+_FITTING = ("loss", "targets", "postprocess", "preprocess")
+_CHOOSE = ("model", "experiment", "task")
+_WEIGHTS = ("checkpoints/best_accuracy.pdparams", "checkpoints/latest.pdparams")
+
+
+def with_model_of_run(arguments: Sequence[str]) -> list[str]:
+    """The arguments with `model=…`, behind the flags, for the model of the run folder that `model.pretrained` names.
+
+    Where it names a file, or nothing, they stay as they are. Single values (`model.head.k=40`) change the run's model;
+    `model=…` may repeat it, and so may an experiment, which keeps its own characters. Raises ConfigError where the
+    arguments choose another model, or where the folder's configuration cannot be used.
+    """
+    flags, overrides = split_flags(arguments)
+    sweep = "--multirun" in flags
+    given = [item for item in overrides if key_of(item) == KEY and "=" in item]
+    folders = _folders(given[-1], sweep) if given else []
+    if not folders:
+        return list(arguments)
+    parts = {folder: _parts(read_resolved(folder)) for folder in folders}
+    first, *others = folders
+    for other in others:
+        if found := _difference(parts[first], parts[other]):
+            raise ConfigError(f"{KEY}: {first} and {other} have different models ({found}); sweep over one of them")
+    if chosen := [item for item in overrides if key_of(item) in _CHOOSE or key_of(item).startswith("model/")]:
+        _same_model(overrides, chosen, first, parts[first], sweep)
+        if any(not key_of(item).startswith("model") for item in chosen):
+            return list(arguments)  # an experiment has characters, targets and more of its own
+        overrides = [item for item in overrides if item not in chosen]
+    return [*flags, f"model={_store(first)}", *overrides]
+
+
+def _folders(override: str, sweep: bool) -> list[Path]:
+    """The run folders that `model.pretrained=…` names; none where one of the values is no run folder."""
+    value = override.partition("=")[2]
+    texts = [item.strip().strip("'\"") for item in (split_list(value) if sweep else [value])]
+    folders = [Path(text).expanduser() for text in texts if text and text != "null"]
+    whole = all((folder / FROZEN).is_file() and (folder / RESOLVED).is_file() for folder in folders)
+    return folders if whole else []
+
+
+def _same_model(
+    overrides: Sequence[str], chosen: Sequence[str], folder: Path, theirs: dict[str, Any], sweep: bool
+) -> None:
+    """Raises ConfigError where the overrides choose another model than that of the run."""
+    from ocrexp.config.compose import compose
+
+    if sweep and any(len(split_list(item.partition("=")[2])) > 1 for item in chosen):
+        found = "a sweep over models"
+    else:
+        swept = [item for item in overrides if sweep and len(split_list(item.partition("=")[2])) > 1]
+        found = _difference(theirs, _parts(compose("train", [item for item in overrides if item not in swept])))
+    if found:
+        weights = next((folder / name for name in _WEIGHTS if (folder / name).is_file()), folder / _WEIGHTS[0])
+        raise ConfigError(
+            f"{typed('train', KEY, folder)}: the run has its own model, which {chosen[0]} contradicts ({found}); "
+            f"remove {chosen[0]} to take the run's model, or take the weights that fit another one with "
+            f"{typed('train', KEY, weights)}"
+        )
+
+
+def _parts(config: DictConfig) -> dict[str, Any]:
+    """The parts of a run's model (backbone, neck, head, …), plain values."""
+    node = OmegaConf.to_container(config.model, resolve=True)
+    assert isinstance(node, dict)
+    return {str(key): value for key, value in node.items() if isinstance(value, dict) and "_target_" in value}
+
+
+def _difference(theirs: Any, ours: Any, path: str = "model") -> str:
+    """`model.backbone.scale: 0.35 in the run, 0.5 here`: the first difference; empty where there is none."""
+    if isinstance(theirs, dict) and isinstance(ours, dict):
+        for key in dict.fromkeys([*theirs, *ours]):
+            if found := _difference(theirs.get(key), ours.get(key), f"{path}.{key}"):
+                return found
+        return ""
+    if theirs == ours:
+        return ""
+    return f"{path}: {_shown(theirs)} in the run, {_shown(ours)} here"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return str(value.get("_target_", "a node")).rpartition(".")[2]
+    if isinstance(value, str):
+        return value.rpartition(".")[2]
+    return json.dumps(value, ensure_ascii=False)[:60]
+
+
+def _store(folder: Path) -> str:
+    """Make options of the run's model and of what has to fit it; returns their name."""
+    from hydra.core.config_store import ConfigStore
+
+    frozen, resolved = read_frozen(folder), read_resolved(folder)
+    own = {key: value for key, value in _OWN.items() if key in resolved.model}
+    model = {**OmegaConf.to_container(resolved.model, resolve=True), **own}  # type: ignore[dict-item]
+    nodes = {group: node for group in _FITTING if (node := _alive(group, frozen, resolved)) is not None}
+    if (charset := _charset(folder, resolved)) is not None:
+        nodes["charset"] = charset
+    digest = hashlib.sha256(json.dumps([model, nodes], sort_keys=True, default=str).encode()).hexdigest()
+    name = f"of_run_{digest[:10]}"
+    store = ConfigStore.instance()
+    for group, node in nodes.items():
+        store.store(group=group, name=name, node=node, package=group)
+    defaults: list[Any] = [
+        {"/task@_global_": str(resolved.task)},
+        "_self_",
+        *({f"override /{group}@_global_.{group}": name} for group in nodes),
+    ]
+    store.store(group="model", name=name, node={"defaults": defaults, **model})
+    return name
+
+
+def _alive(group: str, frozen: DictConfig, resolved: DictConfig) -> dict[str, Any] | None:
+    """A node of the run, its interpolations alive where every run has what they name."""
+    from ocrexp.config.nodes import known_nodes
+
+    node = OmegaConf.select(resolved, group)
+    if not isinstance(node, DictConfig):
+        return None
+    alive, plain = (OmegaConf.to_container(config[group], resolve=False) for config in (frozen, resolved))
+    read = set(re.findall(r"\$\{\s*(\w+)", json.dumps(alive)))
+    return dict(alive if isinstance(alive, dict) and read <= {*known_nodes(), "first"} else plain)  # type: ignore[arg-type]
+
+
+def _charset(folder: Path, config: DictConfig) -> dict[str, Any] | None:
+    """The node of the run's characters; those that its checkpoint carries where they cannot be read again."""
+    node = OmegaConf.select(config, "charset")
+    if not isinstance(node, DictConfig):
+        return None
+    plain = dict(OmegaConf.to_container(node, resolve=True))  # type: ignore[arg-type]
+    from_labels = bool(plain.get("_partial_"))
+    gone = "path" in plain and not Path(str(plain["path"])).expanduser().is_file()
+    saved = _saved_characters(folder) if from_labels or gone else None
+    if saved is None:
+        return plain
+    kept = {key: plain[key] for key in ("unknown", "unknown_map", "lower") if key in plain}
+    return {
+        "_target_": "ocrexp.charset.sources.from_characters",
+        "characters": list(saved["characters"]),
+        "direction": str(saved.get("direction", "ltr")),
+        **kept,
+    }
+
+
+def _saved_characters(folder: Path) -> dict[str, Any] | None:
+    """What the states beside the run's weights say of its characters; None where they say nothing."""
+    from ocrexp.engine.sealed import read_states
+
+    for name in _WEIGHTS:
+        states = (folder / name).with_suffix(".pdstates")
+        if states.is_file():
+            try:
+                saved = read_states(states).get("extras", {}).get("charset")
+            except CheckpointError:  # the weights beside it are refused later, with the reason
+                continue
+            return saved if isinstance(saved, dict) and "characters" in saved else None
+    return None
