@@ -119,7 +119,11 @@ def _rearranged(config: DictConfig, model: OCRModel, charset: Charset, arrays: A
     node = config.model
     if node.pretrained_charset:
         # PaddleOCR's `use_space_char` is not in the file either: the number of classes tells.
-        known = [from_dictionary(node.pretrained_charset, space) for space in (False, True)]
+        form, invisible = charset.normalization.form, charset.normalization.invisible
+        known = [
+            from_dictionary(node.pretrained_charset, space, normalize=form, invisible=invisible)
+            for space in (False, True)
+        ]
     else:
         saved = saved_charset(find_pretrained(node.pretrained))
         known = [] if saved is None else [saved]

@@ -160,13 +160,16 @@ class Parts:
         return self.eval_loader_of(self.source, targets=self.weights is None and self.settings.val_loss)
 
     def eval_loader_of(self, source: DataSource, *, targets: bool = False, **options: Any) -> Loader:
-        """The evaluation's loader for other records; `targets`: with what the loss needs; `options`: other values of
-        the node `loader`."""
+        """The evaluation's loader for other records, labels normalized as the charset says; `targets`: with what the
+        loss needs; `options`: other values of the node `loader`."""
         from ocrexp.data.dataset import EvalPipeline
         from ocrexp.data.loaders import build_eval_loader
+        from ocrexp.data.transforms.label_text import NormalizedTexts
         from ocrexp.data.val_targets import TargetsBeside
 
         transforms = list(named(self.config.get("preprocess")).values())
+        if self.charset is not None and self.charset.normalization.facts:
+            transforms.insert(0, NormalizedTexts(self.charset))
         if targets:
             transforms.append(TargetsBeside(self.targets))
         return build_eval_loader(

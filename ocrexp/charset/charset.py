@@ -1,7 +1,7 @@
-"""The characters that a recogniser knows: one object that encodes, decodes, and is told apart by a fingerprint.
+"""The characters that a recognizer knows: one object that encodes, decodes, and is told apart by a fingerprint.
 
-A character is an entry of the dictionary: one code point or several (after Unicode normalisation to NFC, which labels
-pass too). Texts are read from the left, the longest entry first.
+A character is an entry of the dictionary: one code point or several, after the normalization that labels pass too.
+Texts are read from the left, the longest entry first.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from functools import cached_property
 from typing import Any, Literal
 
 from ocrexp.charset.codecs import KINDS, Codec, Kind
+from ocrexp.charset.dictionary import explain_missing
 from ocrexp.charset.direction import Direction, mirrored, resolved, turned
+from ocrexp.charset.normalization import NFC, Normalization, is_invisible
 from ocrexp.charset.unknown import Coverage, UnknownCharacter, describe
 from ocrexp.errors import ConfigError, DataError
 
@@ -35,14 +37,16 @@ class Charset:
         source: where the characters come from, for messages.
         direction: `rtl`: labels are in logical order and classes in the order in which a right-to-left text is drawn;
             `auto`: see `ocrexp.charset.direction.resolved`.
-        aliases: positions whose entry may equal another one (PaddleOCR's second blank); they are decoded, and the last
-            of equals is encoded to.
+        aliases: positions whose entry may equal another one (PaddleOCR's second space) or be empty; they are decoded,
+            and the last of equals is encoded to.
+        normalization: of labels and entries.
 
     Raises:
-        ConfigError: no characters, an empty or doubled entry, a map to characters that are not there.
+        ConfigError: no characters, an empty or duplicate entry, a map to characters that are not there.
 
-    Entries that only differ before NFC (compatibility ideographs of ppocr_keys_v1) both stay, for the classes of
-    trained files: both decode to the same character, and it is encoded as the entry that is in NFC.
+    Entries that only normalization makes equal (compatibility ideographs of ppocr_keys_v1) both stay, for the classes
+    of trained files: both decode to the same character, and it is encoded as the entry that is normalized already. An
+    entry that is empty is a class too: no label has it, and it decodes to nothing.
     """
 
     def __init__(
@@ -54,25 +58,29 @@ class Charset:
         source: str = "charset",
         aliases: Sequence[int] = (),
         direction: Direction = "ltr",
+        normalization: Normalization = NFC,
     ) -> None:
         if unknown not in _POLICIES:
             raise ConfigError(f"charset.unknown={unknown}: choose error, map or drop")
         if unknown_map and unknown != "map":
             raise ConfigError(f"charset.unknown_map is given but charset.unknown={unknown}: set charset.unknown=map")
-        if not characters:
+        if not any(characters):
             raise ConfigError(f"{source}: no characters")
         self._check_entries(characters, source, set(aliases))
-        self.characters = tuple(unicodedata.normalize("NFC", entry) for entry in characters)
+        self.entries = tuple(characters)
+        self.normalization = normalization
+        self.characters = tuple(normalization.entry(entry) for entry in characters)
         self.unknown: Policy = unknown
         self.lower = lower
         self.direction = resolved(direction, characters, source)
         self.source = source
         self._index: dict[str, int] = {}
         for position, (raw, entry) in enumerate(zip(characters, self.characters, strict=True)):
-            if entry not in self._index or raw == entry:
+            if entry and (entry not in self._index or raw == entry):
                 self._index[entry] = position
+        self.has_empty = "" in self.characters
         self._longest = max(map(len, self._index))
-        self._map = {unicodedata.normalize("NFC", k): v for k, v in (unknown_map or {}).items()}
+        self._map = {normalization(k): normalization(v) for k, v in (unknown_map or {}).items()}
         for character, replacement in self._map.items():
             strange = [c for c in self._split(replacement) if c not in self._index]
             if strange:
@@ -86,11 +94,16 @@ class Charset:
         seen: dict[str, int] = {}
         for position, entry in enumerate(characters):
             where = f"{source}:{position + 1}"
+            if position in aliases:
+                continue
             if not entry:
-                raise ConfigError(f"{where}: empty line in the dictionary; delete it, or write the character")
-            if entry in seen and position not in aliases:
                 raise ConfigError(
-                    f"{where}: {describe(entry)} is there a second time, after line {seen[entry] + 1}; delete one"
+                    f"{where}: expected a character, got an empty text; delete it, or write the character"
+                )
+            if entry in seen:
+                raise ConfigError(
+                    f"{where}: duplicate character {describe(entry)}, first on line {seen[entry] + 1}; delete one of "
+                    "the lines, or empty the first one if weights were trained with this dictionary (its class stays)"
                 )
             seen[entry] = position
 
@@ -98,7 +111,7 @@ class Charset:
         return len(self.characters)
 
     def __contains__(self, character: str) -> bool:
-        return unicodedata.normalize("NFC", character) in self._index
+        return self.normalization.entry(character) in self._index
 
     def __repr__(self) -> str:
         return f"Charset({len(self)} characters from {self.source}, {self.fingerprint[:12]})"
@@ -111,18 +124,20 @@ class Charset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of the characters in their order: what the classes of a trained model mean."""
+        """SHA-256 of the characters in their order, with direction and normalization where they are not the default:
+        what the classes of a trained model mean."""
         facts: Any = list(self.characters)
-        if self.direction == "rtl":
-            facts = {"characters": facts, "direction": "rtl"}
+        if further := ({"direction": "rtl"} if self.direction == "rtl" else {}) | self.normalization.facts:
+            facts = {"characters": facts, **further}
         return hashlib.sha256(json.dumps(facts, ensure_ascii=True).encode()).hexdigest()
 
     def saved(self) -> dict[str, Any]:
         """Plain values that `from_saved` makes the same charset of."""
         return {
-            "characters": list(self.characters),
+            "characters": list(self.entries),
             "lower": self.lower,
             "direction": self.direction,
+            **self.normalization.facts,
             "fingerprint": self.fingerprint,
         }
 
@@ -172,13 +187,17 @@ class Charset:
             for place, entry in zip(turned(entries), mirrored(entries, self._index), strict=True)
         ]
 
+    def normalize_label(self, text: str) -> str:
+        """A label as it is compared with a reading: normalized, in its own case."""
+        return self.normalization(text)
+
     def normalize(self, text: str) -> str:
-        """NFC, lower case if the charset is: the text as the model sees it. Metrics compare the raw one."""
-        text = unicodedata.normalize("NFC", text)
+        """A label as it is encoded: normalized, and in lower case if the charset is."""
+        text = self.normalization(text)
         return text.lower() if self.lower else text
 
     def check(self, texts: Iterable[tuple[str, str]]) -> Coverage:
-        """Counts unknown characters in (text, where it stands) pairs, before any training.
+        """Counts unknown characters in (text, where it is) pairs, before any training.
 
         Raises:
             DataError: there are some that the policy does not allow, with the commonest, their count and where they
@@ -199,13 +218,32 @@ class Charset:
                     refused[character] += 1
         coverage = Coverage(total, unknown, first, incomplete)
         if refused:
-            character, count = refused.most_common(1)[0]
-            others = f" (and {len(refused) - 1} other characters)" if len(refused) > 1 else ""
-            raise DataError(
-                f"{first[character]}: {describe(character)} is not in the charset {self.source}, {count} times{others}"
-                "; add it to the dictionary, use charset=from_labels, or set charset.unknown=map or drop"
-            )
+            raise DataError(self._refusal(refused, first))
         return coverage
+
+    def _refusal(self, refused: Counter[str], first: Mapping[str, str]) -> str:
+        """The line for characters that the policy does not allow: of the commonest one that the dictionary's lines
+        explain, else of the commonest one."""
+        ranked = [character for character, _ in refused.most_common()]
+        explained = next((c for c in ranked if self.explain(c)), None)
+        character = ranked[0] if explained is None else explained
+        others = f" (and {len(refused) - 1} other character{'s' if len(refused) > 2 else ''})" if ranked[1:] else ""
+        line = (
+            f"{first[character]}: {describe(character)} is not in the charset {self.source}, {refused[character]} "
+            f"times{others}; "
+        )
+        if explained is not None:
+            return line + self.explain(explained)
+        if character == " ":
+            return f"{line}set charset.use_space_char=true, or charset.unknown=drop"
+        add = "add it to the dictionary, use charset=from_labels, or set charset.unknown=map or drop"
+        if any(map(is_invisible, character)) and self.normalization.invisible == "keep":
+            return f"{line}set charset.invisible=clean, or {add}"
+        return line + add
+
+    def explain(self, character: str) -> str:
+        """What line of the dictionary contains an unknown character among others, and the fix; "" if none does."""
+        return explain_missing(character, self.characters, self.source)
 
     def _split(self, text: str) -> list[str]:
         """Entries of a text, longest first; what is none is kept whole: a code point with its combining marks."""

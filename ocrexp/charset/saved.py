@@ -7,6 +7,7 @@ from typing import Any
 
 from ocrexp.charset.charset import Charset
 from ocrexp.charset.direction import Direction
+from ocrexp.charset.normalization import of_facts
 from ocrexp.errors import CheckpointError
 
 
@@ -16,7 +17,7 @@ def from_saved(saved: Mapping[str, Any], source: str) -> Charset:
     # A file says what its classes are, duplicates too; texts that it did not learn are no error to it.
     direction: Direction = "rtl" if saved.get("direction") == "rtl" else "ltr"  # earlier files do not say it
     everywhere = range(len(characters))
-    charset = Charset(characters, "drop", None, bool(saved["lower"]), source, everywhere, direction)
+    charset = Charset(characters, "drop", None, bool(saved["lower"]), source, everywhere, direction, of_facts(saved))
     if charset.fingerprint != saved["fingerprint"]:
         raise CheckpointError(f"{source}: its characters do not have the fingerprint that it states; fetch it again")
     return charset

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ocrexp.charset.charset import Charset, Policy
+from ocrexp.charset.dictionary import read_lines
 from ocrexp.charset.direction import Direction
+from ocrexp.charset.normalization import Form, Invisible, Normalization
 from ocrexp.errors import ConfigError
+
+log = logging.getLogger(__name__)
 
 
 def from_dictionary(
@@ -19,39 +24,45 @@ def from_dictionary(
     unknown_map: Mapping[str, str] | None = None,
     lower: bool = False,
     direction: Direction = "auto",
+    normalize: Form | None = "nfc",
+    invisible: Invisible = "keep",
 ) -> Charset:
-    """From a PaddleOCR dictionary: UTF-8, a character a line (BOM and Windows line ends are taken).
+    """From a PaddleOCR dictionary: UTF-8, a character a line.
+
+    Byte order marks and Windows line ends are no characters. An empty line is a class, as PaddleOCR counts it (its
+    bn_dict.txt has one): no label has it, and it decodes to nothing.
 
     Args:
         path: the file.
-        use_space_char: add a blank as last character. If the file holds one already (en_dict.txt does) there are two
+        use_space_char: add a space as last character. If the file contains one already (en_dict.txt does) there are two
             classes for it, as in PaddleOCR, whose trained files need both: the last is encoded to, both are decoded.
         unknown: see Charset.
         unknown_map: see Charset.
         lower: see Charset.
         direction: see Charset.
+        normalize: see Normalization.form.
+        invisible: see Normalization.
 
     Raises:
-        ConfigError: no such file, not UTF-8, an empty or doubled line.
+        ConfigError: no such file, not UTF-8 text, a duplicate line.
     """
-    file = Path(path).expanduser()
     try:
-        content = file.read_bytes().decode("utf-8-sig")
+        lines = read_lines(Path(path).expanduser())
     except OSError as error:
         raise ConfigError(f"charset.path={path}: cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise ConfigError(f"{path}:{line}: not UTF-8; save the dictionary as UTF-8") from None
-    # Not splitlines(): some characters of dictionaries count as line ends there.
-    lines = [line.removesuffix("\r") for line in content.split("\n")]
-    if lines[-1] == "":
-        lines.pop()
-    aliases = []
+    except ValueError as error:
+        raise ConfigError(f"{path}:{error}") from None
+    aliases = [position for position, line in enumerate(lines) if not line]
+    if aliases:
+        shown = ", ".join(str(position + 1) for position in aliases[:5]) + (", …" if len(aliases) > 5 else "")
+        log.info("%s: empty on line %s: kept as a class that no label has, as PaddleOCR counts it", path, shown)
     if use_space_char:
         if " " in lines:
             aliases.append(len(lines))
         lines.append(" ")
-    return Charset(lines, unknown, unknown_map, lower, str(path), aliases, direction)
+    return Charset(
+        lines, unknown, unknown_map, lower, str(path), aliases, direction, Normalization(normalize, invisible)
+    )
 
 
 def from_characters(
@@ -61,15 +72,22 @@ def from_characters(
     unknown_map: Mapping[str, str] | None = None,
     lower: bool = False,
     direction: Direction = "auto",
+    normalize: Form | None = "nfc",
+    invisible: Invisible = "keep",
 ) -> Charset:
     """From characters in the configuration: a text, or a list where a character has several code points.
 
-    Raises ConfigError for a doubled one. The other arguments are those of `from_dictionary`.
+    Raises ConfigError for a duplicate or empty one. The other arguments are those of `from_dictionary`.
     """
-    entries = list(unicodedata.normalize("NFC", characters)) if isinstance(characters, str) else list(characters)
+    normalization = Normalization(normalize, invisible)
+    if not isinstance(characters, str):
+        entries = list(characters)
+    else:  # a character with its marks is one entry wherever Unicode has it composed
+        entries = list(characters if normalization.form is None else unicodedata.normalize("NFC", characters))
     if use_space_char and " " not in entries:
         entries.append(" ")
-    return Charset(entries, unknown, unknown_map, lower, source="charset.characters", direction=direction)
+    source = "charset.characters"
+    return Charset(entries, unknown, unknown_map, lower, source, (), direction, normalization)
 
 
 def from_labels(
@@ -79,22 +97,30 @@ def from_labels(
     lower: bool = False,
     min_count: int = 1,
     direction: Direction = "auto",
+    normalize: Form | None = "nfc",
+    invisible: Invisible = "keep",
 ) -> Charset:
-    """From the training labels: their code points after NFC, in code point order (combining marks are entries).
+    """From the training labels: their code points after normalization, in code point order (combining marks are
+    entries).
 
     Args:
         texts: the training labels (the run fills this in).
         unknown: for labels that come later; see Charset.
         unknown_map: see Charset.
         lower: see Charset.
-        direction: see Charset.
         min_count: leave out characters that occur less often.
+        direction: see Charset.
+        normalize: see Normalization.form.
+        invisible: see Normalization.
+
+    Raises ConfigError if there is no character.
     """
+    normalization = Normalization(normalize, invisible)
     counts: Counter[str] = Counter()
     for text in texts:
-        normal = unicodedata.normalize("NFC", text)
+        normal = normalization(text)
         counts.update(normal.lower() if lower else normal)
     characters = sorted(character for character, count in counts.items() if count >= min_count)
     if not characters:
-        raise ConfigError("charset=from_labels: the training labels hold no characters")
-    return Charset(characters, unknown, unknown_map, lower, source="the training labels", direction=direction)
+        raise ConfigError("charset=from_labels: the training labels contain no characters")
+    return Charset(characters, unknown, unknown_map, lower, "the training labels", (), direction, normalization)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from operator import eq
@@ -12,7 +13,9 @@ import numpy.typing as npt
 
 from ocrexp.charset.charset import Charset
 from ocrexp.charset.codecs import CTCCodec
-from ocrexp.charset.unknown import Coverage
+from ocrexp.charset.normalization import NFC
+from ocrexp.charset.saved import from_saved
+from ocrexp.charset.unknown import Coverage, describe
 from ocrexp.data.label_file import short
 from ocrexp.data.source import counted
 from ocrexp.errors import DataError
@@ -52,9 +55,11 @@ def check_labels(
     """
     labels, coverage = _read(records, charset)
     lines = []
+    lines += _changed(records, charset)
     if coverage.unknown:
         fate = "left out of the labels" if charset.unknown == "drop" else "replaced as charset.unknown_map says"
-        lines.append(f"{coverage.describe()}; {fate}, the first at {_first(coverage)}")
+        why = next((f"; {line}" for c, _ in coverage.unknown.most_common() if (line := charset.explain(c))), "")
+        lines.append(f"{coverage.describe()}; {fate}, the first at {_first(coverage)}{why}")
     total = f"of {len(records)} labels"
     reasons: list[str] = []
 
@@ -83,25 +88,50 @@ def check_labels(
             )
             reasons += counted(what, places(crowded, labels.steps))
     if (empty | long | crowded).all():
-        raise DataError(f"none of the {len(records)} training labels can be used: {'; '.join(reasons)}")
+        raise DataError(f"none of the {len(records)} training labels can be used: {'; '.join([*lines, *reasons])}")
     return [f"train: {line}" for line in [*lines, *reasons]]
 
 
 def check_val_labels(records: Sequence[Record], charset: Charset) -> list[str]:
-    """A line if validation labels hold characters that the model cannot emit: how many, which, and where."""
-    tolerant = Charset(
-        charset.characters, "drop", lower=charset.lower, source=charset.source, aliases=range(len(charset))
-    )
-    _, coverage = _read(records, tolerant)
-    if not coverage.unknown:
+    """A line each if validation labels are normalized, and if they contain characters that the model cannot emit: how
+    many, which, and where."""
+    _, coverage = _read(records, from_saved(charset.saved(), charset.source))  # which refuses none
+    lines = [f"val: {line}" for line in _changed(records, charset)]
+    if coverage.unknown:
+        lines.append(f"val: {coverage.describe()}; these labels cannot be read right, the first at {_first(coverage)}")
+    return lines
+
+
+def _changed(records: Sequence[Record], charset: Charset) -> list[str]:
+    """A line if the charset's normalization makes other texts of labels than they are by Unicode: how many, of which
+    characters, and where."""
+    normalization = charset.normalization
+    if not normalization.facts:
         return []
-    return [f"val: {coverage.describe()}; these labels cannot be read right, the first at {_first(coverage)}"]
+    counts: Counter[str] = Counter()
+    first = ""
+    labels = 0
+    for record in records:
+        text = record.texts[0]
+        if text.isascii() and text.isprintable():
+            continue
+        if NFC(normalization(text)) != NFC(text):
+            labels += 1
+            first = first or record.source
+            counts.update(c for c in text if NFC(normalization.entry(c)) != NFC(c))
+    if not labels:
+        return []
+    shown = ", ".join(f"{describe(c)} {n}×" for c, n in counts.most_common(5))
+    more = f" and {len(counts) - 5} more" if len(counts) > 5 else ""
+    return [
+        f"{labels} of {len(records)} labels are changed by {normalization.setting}: {shown}{more}; the first at {first}"
+    ]
 
 
 def _read(records: Sequence[Record], charset: Charset) -> tuple[_Labels, Coverage]:
     """What the labels need, and what the charset does not know of them. Raises DataError as its policy says."""
     # Most texts are made of known single code points: each is an entry then, and need not be looked for.
-    simple = frozenset(charset.characters) if all(len(entry) == 1 for entry in charset.characters) else frozenset()
+    simple = frozenset(charset.characters) if all(len(entry) <= 1 for entry in charset.characters) else frozenset()
     characters = np.zeros(len(records), np.int64)
     steps = np.zeros(len(records), np.int64)
     others = []

@@ -10,7 +10,9 @@ import numpy.typing as npt
 
 from ocrexp.charset.charset import Charset
 from ocrexp.charset.codecs import Kind
+from ocrexp.charset.dictionary import entries_of, read_lines
 from ocrexp.charset.direction import Direction, resolved
+from ocrexp.charset.normalization import Normalization, of_facts
 from ocrexp.deploy.backends.base import Backend
 from ocrexp.deploy.description import Description
 from ocrexp.deploy.folder import ModelFolder
@@ -56,7 +58,7 @@ def decoder_of(
     elif description.characters is not None:
         characters, source = description.characters, f"{folder.path}'s inference.yml"
     elif METADATA_KEY in backend.metadata:
-        characters, source = _entries(backend.metadata[METADATA_KEY]), f"{folder.path}'s metadata"
+        characters, source = entries_of(backend.metadata[METADATA_KEY]), f"{folder.path}'s metadata"
     else:
         raise DeployError(f"{folder.path}: nothing says the model's characters; give rec_char_dict_path=DICTIONARY.txt")
     own = (description.ocrexp or {}).get("charset") if dictionary is None else None
@@ -66,7 +68,13 @@ def decoder_of(
         direction = resolved("auto", characters, str(dictionary or description.model_name))
     else:
         direction = "ltr"
-    decoder = _LazyDecoder(folder, description, kind, tuple(characters), source, use_space_char, direction)
+    try:
+        normalization = of_facts(own or {})
+    except ConfigError as error:
+        raise DeployError(f"{folder.path}'s inference.yml: {error}") from None
+    decoder = _LazyDecoder(
+        folder, description, kind, tuple(characters), source, use_space_char, direction, normalization
+    )
     if dictionary is None:
         decoder.check_fingerprint()
     if backend.classes is not None:
@@ -77,17 +85,11 @@ def decoder_of(
 def read_dictionary(path: str | Path) -> list[str]:
     """A PaddleOCR dictionary: UTF-8, a character a line. Raises DeployError."""
     try:
-        return _entries(Path(path).expanduser().read_bytes().decode("utf-8-sig"))
+        return read_lines(Path(path).expanduser())
     except OSError as error:
         raise DeployError(f"rec_char_dict_path={path}: cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError:
-        raise DeployError(f"rec_char_dict_path={path}: not UTF-8; save the dictionary as UTF-8") from None
-
-
-def _entries(text: str) -> list[str]:
-    # Not splitlines: it takes U+2028 and its like, which dictionaries hold, for ends of lines.
-    lines = [line.removesuffix("\r") for line in text.split("\n")]
-    return lines[:-1] if lines[-1] == "" else lines
+    except ValueError as error:
+        raise DeployError(f"rec_char_dict_path={path}:{error}") from None
 
 
 class _LazyDecoder:
@@ -102,6 +104,7 @@ class _LazyDecoder:
         source: str,
         use_space_char: bool | None,
         direction: Direction,
+        normalization: Normalization,
     ) -> None:
         self._folder = folder
         self._stated: dict[str, Any] = (description.ocrexp or {}).get("charset") or {}
@@ -110,6 +113,7 @@ class _LazyDecoder:
         self._source = source
         self._use_space_char = use_space_char
         self._direction: Direction = direction
+        self._normalization = normalization
         self._decode: CTCGreedyDecoder | TokenDecoder | None = None
         self._classes: int | None = None
 
@@ -166,7 +170,13 @@ class _LazyDecoder:
     def _charset(self, characters: tuple[str, ...]) -> Charset:
         # A file says what its classes are, doubled ones too.
         try:
-            everywhere = range(len(characters))
-            return Charset(characters, "drop", source=self._source, aliases=everywhere, direction=self._direction)
+            return Charset(
+                characters,
+                "drop",
+                source=self._source,
+                aliases=range(len(characters)),
+                direction=self._direction,
+                normalization=self._normalization,
+            )
         except ConfigError as error:
             raise DeployError(str(error)) from None

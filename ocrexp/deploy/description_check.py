@@ -71,8 +71,10 @@ def _check_values(where: str, values: Mapping[str, Any]) -> None:
 
 def _check_characters(characters: tuple[Any, ...] | None) -> None:
     for number, character in enumerate(characters or ()):
-        if not isinstance(character, str) or not character:
+        if not isinstance(character, str):  # an empty one is a class too, as an empty line of a dictionary
             raise _wrong(f"PostProcess.character_dict[{number}]", "a character", character)
+    if characters is not None and not any(map(str.strip, characters)):
+        raise _wrong("PostProcess.character_dict", "characters", list(characters))
 
 
 def _check_facts(facts: Mapping[str, Any]) -> None:

@@ -1,9 +1,9 @@
 """Accuracy and edit distance of recognised texts, on the raw ground truth.
 
-Nothing is done to a label but Unicode normalisation (NFC, for the prediction too: the same text typed in two ways is
-one text), so that a character that the charset lacks, or a space that it cannot write, counts as wrong. What the
-figures `..._no_spaces` leave out is what PaddleOCR's RecMetric leaves out by default; these are its `acc` and
-`norm_edit_dis`.
+Nothing is done to a label but Unicode normalization (NFC, for the prediction too: the same text typed in two ways is
+one text; what else `charset.normalize` and `charset.invisible` ask for, the evaluation's loader has done), so that a
+character that the charset lacks, or a space that it cannot write, counts as wrong. What the figures `..._no_spaces`
+leave out is what PaddleOCR's RecMetric leaves out by default; these are its `acc` and `norm_edit_dis`.
 """
 
 from __future__ import annotations

@@ -103,13 +103,17 @@ def transfer_from_any(
 
 
 def _class_pairs(ours: Codec, theirs: Codec, new: Charset, old: Charset, surplus: int) -> list[tuple[int, int]]:
-    """(class here, class there) of the special tokens and of the characters that both know."""
-    index = {character: position for position, character in enumerate(old.characters)}
+    """(class here, class there) of the special tokens and of the characters that both know.
+
+    Classes of equal characters are paired from the last one on, which is the one that is learned.
+    """
+    places: dict[str, list[int]] = {}
+    for position, character in enumerate(old.characters):
+        places.setdefault(new.normalization.entry(character), []).append(position)
     pairs = [(special, special) for special in range(ours.before)]
-    pairs += [
-        (ours.before + position, theirs.before + index[character])
-        for position, character in enumerate(new.characters)
-        if character in index
-    ]
+    for position, character in reversed(list(enumerate(new.characters))):
+        if found := places.get(character):
+            there = found.pop() if len(found) > 1 else found[0]
+            pairs.append((ours.before + position, theirs.before + there))
     behind = range(ours.after + surplus)
     return pairs + [(ours.before + len(new) + i, theirs.before + len(old) + i) for i in behind]

@@ -66,7 +66,11 @@ class TokenDecoder:
 
 
 def prediction(charset: Charset, positions: Ids, scores: Floats) -> RecPrediction:
-    """Text and scores; the text's score is the mean, 0 for an empty text."""
+    """Text and scores; the text's score is the mean, 0 for an empty text. Classes without a character (empty lines of
+    a dictionary) are left out."""
+    if charset.has_empty:
+        kept = [place for place, position in enumerate(positions.tolist()) if charset.characters[position]]
+        positions, scores = positions[kept], scores[kept]
     score = float(scores.mean()) if len(scores) else 0.0
     found = positions.tolist()
     return RecPrediction(charset.decode(found), score, tuple(float(scores[place]) for place in charset.order(found)))

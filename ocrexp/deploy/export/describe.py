@@ -14,6 +14,7 @@ from ocrexp.deploy.description import Description, TaskName
 from ocrexp.errors import ConfigError
 
 if TYPE_CHECKING:
+    from ocrexp.charset.charset import Charset
     from ocrexp.deploy.export.trained import Trained
     from ocrexp.tasks.base import Task
 
@@ -56,9 +57,10 @@ def metadata(characters: Sequence[str] | None) -> dict[str, str]:
     """
     if characters is None:
         return {}
-    ends = [character for character in characters if character.splitlines() != [character]]
+    ends = [character for character in characters if character and character.splitlines() != [character]]
     if not ends:
-        return {"character": "\n".join(characters)}
+        last = "" if characters[-1] else "\n"  # an empty character is an empty line, also where it is the last one
+        return {"character": "\n".join(characters) + last}
     log.warning(
         "inference.onnx does not hold its characters, as RapidOCR would take %s for the end of a line: give it the "
         "dictionary by rec_keys_path",
@@ -102,10 +104,16 @@ def _facts(trained: Trained) -> dict[str, Any]:
         "checkpoint": trained.checkpoint(),
     }
     if trained.charset is not None:
-        facts["charset"] = {
-            "fingerprint": trained.charset.fingerprint,
-            "characters": len(trained.charset),
-            "lower": trained.charset.lower,
-            "direction": trained.charset.direction,
-        }
+        facts["charset"] = charset_facts(trained.charset)
     return facts
+
+
+def charset_facts(charset: Charset) -> dict[str, Any]:
+    """What the deployed decoder has to know of a charset beside its characters."""
+    return {
+        "fingerprint": charset.fingerprint,
+        "characters": len(charset),
+        "lower": charset.lower,
+        "direction": charset.direction,
+        **charset.normalization.facts,
+    }

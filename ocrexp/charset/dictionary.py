@@ -1,0 +1,104 @@
+"""PaddleOCR dictionaries: a class a line, and what is wrong with a line that no label matches."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from ocrexp.charset.normalization import is_invisible
+from ocrexp.charset.unknown import describe
+
+BOM = "\ufeff"
+_ROW = 10  # characters: a line that is as long contains more than one entry and its number
+_NUMBERED = (
+    re.compile(r"(?P<entry>\S+)[\t ,;:=]+\d+"),
+    re.compile(r"\d+[\t ,;:=]+(?P<entry>\S+)"),
+)
+_QUOTED = re.compile(r"""(["'])(?P<entry>.+)\1,?""")
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a dictionary as PaddleOCR numbers its classes: empty ones too, but not what follows the last end of
+    line. A byte order mark in front of a line is no part of it, unless it is the whole line.
+
+    Raises OSError, and ValueError, "LINE: what is wrong; what to do", for content that is not UTF-8 text.
+    """
+    from ocrexp.data.encodings import conversion, convert_wide, guess_encoding, wide_encoding
+
+    content = path.read_bytes()
+    if encoding := wide_encoding(content):
+        raise ValueError(f"1: {convert_wide(path, encoding)}")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        guess = guess_encoding([raw for raw in content.split(b"\n") if not _is_utf8(raw)])
+        raise ValueError(f"{line}: not UTF-8; {conversion(path, guess)}") from None
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        raise ValueError(f"{line}: contains a NUL character; delete it, or copy the dictionary again")
+    return entries_of(text)
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def entries_of(text: str) -> list[str]:
+    """The entries of a dictionary's text; see `read_lines`."""
+    # Not splitlines(): some characters of dictionaries count as line ends there.
+    lines = [line.strip("\r") for line in text.split("\n")]
+    if lines[-1] == "":
+        lines.pop()
+    return [line if line == BOM else line.removeprefix(BOM) for line in lines]
+
+
+def explain_missing(character: str, entries: Sequence[str], source: str) -> str:
+    """Where a dictionary contains a character that is none of its entries: the line, what it is, and what to do.
+
+    "" where no entry of several characters contains it.
+    """
+    if not character.strip():
+        return ""
+    for number, entry in enumerate(entries, start=1):
+        if character in entry and entry != character:
+            return f"{source}:{number}: {_explained(entry, character, entries)}"
+    return ""
+
+
+def _explained(entry: str, character: str, entries: Sequence[str]) -> str:
+    shown = entry if len(entry) <= 30 else f"{entry[:30]}…"
+    what = f"expected one character, got {shown!r} ({len(entry)} characters)"
+    bare = _bare(entry)
+    if "\r" in entry:
+        return f"{what}, whose lines end with CR alone; save the dictionary with LF as the end of line"
+    if bare == character:
+        alike = sum(len(line) > len(_bare(line)) > 0 for line in entries)
+        lines = "this line" if alike == 1 else f"this and {alike - 1} more line{'s' if alike > 2 else ''}"
+        return f"{what}: {describe(character)} with spaces or invisible characters; delete them on {lines}"
+    if any((found := form.fullmatch(bare)) and character in found["entry"] for form in _NUMBERED):
+        return f"{what}: a line with a number; delete the number and the tab or space beside it on each line"
+    if (quoted := _QUOTED.fullmatch(bare)) and character in quoted["entry"]:
+        return f"{what}: a line in quotes; delete the quotes and commas on each line"
+    if len(entry) >= _ROW or len(entries) == 1:
+        return f"{what}: several characters on one line; write one character per line"
+    return f"{what}; if {describe(character)} is to be a class of its own, add a line with it alone"
+
+
+def _bare(entry: str) -> str:
+    """The entry without spaces and invisible characters at its ends."""
+    start, end = 0, len(entry)
+    while start < end and _is_nothing(entry[start]):
+        start += 1
+    while start < end and _is_nothing(entry[end - 1]):
+        end -= 1
+    return entry[start:end]
+
+
+def _is_nothing(character: str) -> bool:
+    return character == " " or is_invisible(character)
