@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
+from ocrexp.assemble import build_charset
 from ocrexp.config import trust
-from ocrexp.config.build import build_charset
 
 
 @pytest.mark.parametrize(
