@@ -132,7 +132,7 @@ def _run(arguments: Sequence[str], held: ExitStack) -> int:
 
 def build_validation(node: DictConfig) -> DataSource:
     """The dataset, whose training lists are not needed here and need not exist."""
-    if "train_labels" in node and "val_labels" in node:
+    if "train_labels" in node and "val_labels" in node and node.get("val_split") is None:
         node.train_labels, node.ratios = node.val_labels, None
     source: DataSource = build(node)
     return source

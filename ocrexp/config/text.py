@@ -29,7 +29,7 @@ OF_VERBS = {
 OF_PARTS = {
     "dataset": (
         "root", "*train_labels", "*val_labels", "*train", "*val", "cache_dir", "backgrounds", "fonts", "words",
-        "dictionary", "characters",
+        "dictionary", "characters", "val_split_by",
     ),
     "charset": ("path", "*characters"),
     "model": ("name", "pretrained", "pretrained_charset"),

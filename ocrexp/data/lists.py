@@ -11,7 +11,8 @@ from pathlib import Path
 from ocrexp.data.label_file import LabelFile, LabelProblem
 from ocrexp.data.labels import read_label_file
 from ocrexp.data.other_task import refuse_other_task
-from ocrexp.data.source import Names, Split, SplitSource, counted
+from ocrexp.data.source import SPLITS, Names, Split, SplitSource, counted
+from ocrexp.data.split import BY_IMAGE
 from ocrexp.errors import DataError
 from ocrexp.types import Record
 
@@ -26,21 +27,29 @@ class LabelLists(SplitSource):
         root: folder that the lists and the image paths in them are relative to.
         train_labels, val_labels: one list or several.
         ratios: one number a training list: the share of it used in an epoch, drawn anew each time.
+        val_split: the share of the training images that is kept for validation, where there is no validation list.
+        val_split_by: what stays together: "image", "folder", or a regular expression; see `ocrexp.data.split`.
+        val_split_seed: another one takes other images.
 
     Raises:
         DataError: a list is missing, empty, all its lines are bad, or none of its images exists.
     """
 
+    val_key = "val_labels"
+    usual_val = "val_list.txt"
     missed: str  # what becomes of a validation image that does not exist
 
     def __init__(
         self,
         root: str | Path,
         train_labels: Names,
-        val_labels: Names,
+        val_labels: Names | None = None,
         ratios: Sequence[float] | None = None,
+        val_split: float | None = None,
+        val_split_by: str = BY_IMAGE,
+        val_split_seed: int = 0,
     ) -> None:
-        super().__init__(root, train_labels, val_labels, ratios)
+        super().__init__(root, train_labels, val_labels, ratios, val_split, val_split_by, val_split_seed)
 
     @abstractmethod
     def read(self, path: Path) -> LabelFile:
@@ -48,7 +57,7 @@ class LabelLists(SplitSource):
 
     def problems(self) -> list[LabelProblem]:
         """Every fault of the lists' lines."""
-        return [problem for name in self.parts for problem in self._split(name).problems]
+        return [problem for name in SPLITS for problem in self._split(name).problems]
 
     def load(self, split: str, parts: Sequence[str]) -> Split:
         """Read the lists of a split."""

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from ocrexp.data.lmdb_file import DATA_FILE, damaged, environment
 from ocrexp.data.source import Names, Split, SplitSource, counted
+from ocrexp.data.split import BY_IMAGE
 from ocrexp.errors import DataError
 from ocrexp.types import Record
 
@@ -41,6 +42,10 @@ class RecLmdb(SplitSource):
         root: folder that the others are relative to.
         train, val: one folder or several.
         ratios: one number a training folder: the share of it used in an epoch, drawn anew each time.
+        val_split: the share of the training entries that is kept for validation, where there is no database for it.
+        val_split_by: what stays together: "image", "folder" (a database), or a regular expression; see
+            `ocrexp.data.split`.
+        val_split_seed: another one takes other entries.
 
     Raises:
         DataError: (later) a folder holds no LMDB or a damaged one, num-samples is missing or no number, or none of the
@@ -49,8 +54,20 @@ class RecLmdb(SplitSource):
 
     task = "rec"
 
-    def __init__(self, root: str | Path, train: Names, val: Names, ratios: Sequence[float] | None = None) -> None:
-        super().__init__(root, train, val, ratios)
+    val_key = "val"
+    usual_val = "validation"
+
+    def __init__(
+        self,
+        root: str | Path,
+        train: Names,
+        val: Names | None = None,
+        ratios: Sequence[float] | None = None,
+        val_split: float | None = None,
+        val_split_by: str = BY_IMAGE,
+        val_split_seed: int = 0,
+    ) -> None:
+        super().__init__(root, train, val, ratios, val_split, val_split_by, val_split_seed)
 
     def load(self, split: str, parts: Sequence[str]) -> Split:
         """Read the labels of a split's databases."""

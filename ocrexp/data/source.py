@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,9 +10,13 @@ from pathlib import Path
 from typing import ClassVar
 
 from ocrexp.data.label_file import LabelProblem
+from ocrexp.data.split import BY_IMAGE, ValSplit, common_line, split_digest
 from ocrexp.errors import ConfigError
 from ocrexp.types import DataSource, Record
 
+log = logging.getLogger(__name__)
+
+SPLITS = ("train", "val")
 _SHOWN_PLACES = 3
 Names = str | Sequence[str]
 
@@ -39,11 +44,28 @@ class SplitSource(OfTask, ABC):
         root: folder that the parts are relative to.
         train, val: the parts' names.
         ratios: one number a training part: the share of it used in an epoch, drawn anew each time.
+        val_split: the share of the training images that is kept for validation, in place of `val`.
+        val_split_by, val_split_seed: see `ocrexp.data.split.ValSplit`.
     """
 
-    def __init__(self, root: str | Path, train: Names, val: Names, ratios: Sequence[float] | None) -> None:
+    val_key: ClassVar[str]  # name of the argument with the validation parts
+    usual_val: ClassVar[str]  # its shipped value: with `val_split` it need not exist
+
+    def __init__(
+        self,
+        root: str | Path,
+        train: Names,
+        val: Names | None,
+        ratios: Sequence[float] | None,
+        val_split: float | None = None,
+        val_split_by: str = BY_IMAGE,
+        val_split_seed: int = 0,
+    ) -> None:
         self.root = Path(root).expanduser()
-        self.parts = {"train": _names(train), "val": _names(val)}
+        self.val_split = None if val_split is None else ValSplit(val_split, val_split_by, val_split_seed)
+        self.parts = {"train": _names(train)} | ({} if self.val_split else {"val": self._val_parts(val)})
+        if self.val_split and val is not None:
+            self._refuse_val(_names(val))
         if ratios is not None and len(ratios) != len(self.parts["train"]):
             raise ConfigError(
                 f"dataset.ratios has {len(ratios)} values for {len(self.parts['train'])} training lists: give one a "
@@ -66,7 +88,7 @@ class SplitSource(OfTask, ABC):
 
     def fingerprint(self) -> dict[str, str]:
         """SHA-256 over what each split's labels were read from, and how many images it has."""
-        return {key: value for name in self.parts for key, value in self.split_fingerprint(name).items()}
+        return {key: value for name in SPLITS for key, value in self.split_fingerprint(name).items()}
 
     def split_fingerprint(self, name: str) -> dict[str, str]:
         """That of one split, "train" or "val"; the other one is not read and need not exist."""
@@ -75,12 +97,43 @@ class SplitSource(OfTask, ABC):
 
     def report(self) -> list[str]:
         """One line for each kind of thing that was left out, with its count and the first places."""
-        return [line for name in self.parts for line in self._split(name).report]
+        lines = [line for name in SPLITS for line in self._split(name).report]
+        return [*lines, *common_line(self.train_records(), self.val_records())]
 
     def _split(self, name: str) -> Split:
         if name not in self._splits:
-            self._splits[name] = self.load(name, self.parts[name])
+            if self.val_split is None:
+                self._splits[name] = self.load(name, self.parts[name])
+            else:
+                self._divide(self.val_split)
         return self._splits[name]
+
+    def _divide(self, val_split: ValSplit) -> None:
+        """Read the training parts and make both splits of them."""
+        whole = self.load("train", self.parts["train"])
+        train, val, line = val_split(whole.records, self.root)
+        log.info("%s", line)
+        self._splits = {
+            "train": Split(train, split_digest(whole.digest, train, self.root), whole.report, whole.problems),
+            "val": Split(val, split_digest(whole.digest, val, self.root), []),
+        }
+
+    def _val_parts(self, val: Names | None) -> list[str]:
+        if val is None:
+            raise ConfigError(
+                f"dataset.{self.val_key} is null: give a validation list, or dataset.val_split=0.1 to keep a tenth of "
+                "the training images for validation"
+            )
+        return _names(val)
+
+    def _refuse_val(self, val: Sequence[str]) -> None:
+        """Raises ConfigError where there is validation data beside `val_split`."""
+        if list(val) == [self.usual_val] and not (self.root / self.usual_val).exists():
+            return
+        raise ConfigError(
+            f"dataset.val_split and dataset.{self.val_key}={', '.join(val)} are both given; set "
+            f"dataset.{self.val_key}=null to split the training images, or dataset.val_split=null"
+        )
 
 
 def validation_fingerprint(source: DataSource) -> dict[str, str]:

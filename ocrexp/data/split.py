@@ -1,0 +1,126 @@
+"""A validation share of the training data, where there is no validation list of its own, and images in both splits."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ocrexp.errors import ConfigError, DataError
+from ocrexp.types import Record
+
+BY_IMAGE, BY_FOLDER = "image", "folder"
+
+
+@dataclass(frozen=True, slots=True)
+class ValSplit:
+    """How a share of the images is kept for validation.
+
+    Groups of images are ordered by a hash of their name (the path below `root`) and the seed; the first ones, up to the
+    share, are for validation. The order of the list, its lines' number and the place of the data do not matter, and
+    images that are added later move few others.
+
+    Args:
+        share: of the images, above 0 and below 1.
+        by: "image": each one for itself; "folder": those of a folder stay together; anything else is a regular
+            expression that is searched in the path below `root`: what its first group matches (without a group, the
+            whole match) is the name of the image's group.
+        seed: another one takes other groups.
+
+    Raises:
+        ConfigError: a share or an expression that cannot be.
+    """
+
+    share: float
+    by: str = BY_IMAGE
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share < 1:
+            raise ConfigError(f"dataset.val_split: expected a share above 0 and below 1, got {self.share}")
+        if self.by not in (BY_IMAGE, BY_FOLDER):
+            try:
+                re.compile(self.by)
+            except re.error as error:
+                raise ConfigError(
+                    f"dataset.val_split_by: expected image, folder or a regular expression, got {self.by!r} ({error})"
+                ) from None
+
+    def __call__(self, records: Sequence[Record], root: Path) -> tuple[list[Record], list[Record], str]:
+        """Training records, validation records, and a line about them.
+
+        Raises DataError where there are not two groups, or images that the expression does not match.
+        """
+        groups = self._groups(records, root)
+        sizes = Counter(groups)
+        if len(sizes) < 2:
+            raise DataError(
+                f"dataset.val_split={self.share}: all {len(records)} images are in one group "
+                f"(dataset.val_split_by={self.by}); split by image, or give a validation list"
+            )
+        wanted = max(round(self.share * len(records)), 1)
+        chosen: set[str] = set()
+        taken = 0
+        for name in sorted(sizes, key=self._rank)[:-1]:  # one at least is for training
+            if taken >= wanted:
+                break
+            chosen.add(name)
+            taken += sizes[name]
+        train = [record for record, name in zip(records, groups, strict=True) if name not in chosen]
+        val = [record for record, name in zip(records, groups, strict=True) if name in chosen]
+        of = "" if self.by == BY_IMAGE else f" ({len(chosen)} of {len(sizes)} groups)"
+        return train, val, f"dataset.val_split={self.share}: {len(train)} for training, {len(val)} for validation{of}"
+
+    def _groups(self, records: Sequence[Record], root: Path) -> list[str]:
+        """The name of each record's group."""
+        names = [below(record.image_path, root) for record in records]
+        if self.by == BY_IMAGE:
+            return names
+        if self.by == BY_FOLDER:
+            return [name.rpartition("/")[0] for name in names]
+        matches = [re.search(self.by, name) for name in names]
+        unmatched = [index for index, match in enumerate(matches) if match is None]
+        if unmatched:
+            raise DataError(
+                f"dataset.val_split_by={self.by!r}: {len(unmatched)} of {len(records)} image paths do not match, the "
+                f"first {names[unmatched[0]]}; correct the expression, or use image or folder"
+            )
+        return [(match[1] or "") if match.re.groups else match[0] for match in matches if match is not None]
+
+    def _rank(self, name: str) -> bytes:
+        return hashlib.blake2b(f"{self.seed}\0{name}".encode("utf-8", "surrogateescape"), digest_size=16).digest()
+
+
+def below(path: Path, root: Path) -> str:
+    """A path as it is below a folder, with slashes; as it is where it lies elsewhere."""
+    text, folder = path.as_posix(), root.as_posix().rstrip("/") + "/"
+    return text.removeprefix(folder)
+
+
+def split_digest(digest: str, records: Sequence[Record], root: Path) -> str:
+    """SHA-256 of the labels' digest and of which images a split has."""
+    result = hashlib.sha256(digest.encode())
+    for record in records:
+        result.update(below(record.image_path, root).encode("utf-8", "surrogateescape") + b"\0")
+    return result.hexdigest()
+
+
+def common_line(train: Sequence[Record], val: Sequence[Record]) -> list[str]:
+    """A line where images are in both splits: how many, and the first one."""
+    names = {record.image_path.name for record in val}  # most sets share none: no path is made into text for these
+    possible = [record.image_path for record in train if record.image_path.name in names]
+    if not possible:
+        return []
+    paths = {os.path.abspath(path) for path in possible}  # noqa: PTH100 - links are not followed, nothing is looked up
+    common = [record for record in val if os.path.abspath(record.image_path) in paths]  # noqa: PTH100
+    if not common:
+        return []
+    return [
+        f"train and val: {len(common)} of {len(val)} validation images are training images too, the first at "
+        f"{common[0].source or common[0].image_path}; the metric then says nothing about new images: give another "
+        "validation list, or dataset.val_labels=null dataset.val_split=0.1"
+    ]
