@@ -35,7 +35,7 @@ def _shown(message: str) -> str:
 
 def show_notices() -> None:
     """Send the notices of the package to the screen, and those of the image decoders not; safe to call twice."""
-    from ocrexp.data.quiet import silence_decoders  # it imports OpenCV, which the help does not need
+    from ocrexp.quiet import silence_decoders  # it imports OpenCV, which the help does not need
 
     logger = logging.getLogger("ocrexp")
     logger.setLevel(logging.INFO)

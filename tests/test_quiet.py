@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from ocrexp.data import quiet
+from ocrexp import quiet
 
 
 @pytest.fixture

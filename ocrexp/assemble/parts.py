@@ -189,21 +189,26 @@ class Parts:
     def model(self) -> OCRModel:
         """The model: with pretrained weights and frozen parts as `model.pretrained` and `model.freeze` ask, or with the
         weights of the checkpoint."""
-        return self.new_model()
+        model, averaged = self._new_model()
+        if averaged:
+            log.info("weights: the averages of %s, as in the run", self.weights)
+        return model
 
     def new_model(self) -> OCRModel:
         """Another one like `model`. Raises CheckpointError where the checkpoint does not fit."""
+        return self._new_model()[0]
+
+    def _new_model(self) -> tuple[OCRModel, bool]:
+        """A model, and whether its weights are averages."""
         if self.weights is None:
-            return build_model(self.config, self.charset)
+            return build_model(self.config, self.charset), False
         from ocrexp.engine.weights import load_evaluated
 
         config = self.config.copy()  # the checkpoint has all weights
         OmegaConf.update(config, "model.pretrained", None, force_add=True)
         OmegaConf.update(config, "model.freeze", [], force_add=True)
         model = build_model(config, self.charset)
-        if load_evaluated(model, self.weights):
-            log.debug("weights: the averages of %s, as in the run", self.weights)
-        return model
+        return model, load_evaluated(model, self.weights)
 
     @cached_property
     def loss(self) -> Loss:

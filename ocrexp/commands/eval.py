@@ -17,7 +17,6 @@ from ocrexp.config.build import build
 from ocrexp.config.check import check_early, check_parts
 from ocrexp.config.compose import compose, setup_hydra
 from ocrexp.config.frozen import apply_overrides, read_frozen, split_overrides, trusted_of
-from ocrexp.config.hooks import prepare_process
 from ocrexp.config.paths import options_of
 from ocrexp.config.places import file_to_write, writable
 from ocrexp.config.text import key_of
@@ -26,6 +25,7 @@ from ocrexp.files import shortened
 from ocrexp.logs import show_notices
 from ocrexp.report.figures import figures
 from ocrexp.report.title import data_name
+from ocrexp.runs.hooks import prepare_process
 from ocrexp.runs.state import not_finished
 
 if TYPE_CHECKING:

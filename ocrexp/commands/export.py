@@ -15,20 +15,20 @@ from ocrexp.commands.eval import frozen_or_composed, report_unfinished, weights_
 from ocrexp.config.check import check_early, check_parts
 from ocrexp.config.compose import compose, setup_hydra
 from ocrexp.config.frozen import split_overrides, trusted_of
-from ocrexp.config.hooks import prepare_process
 from ocrexp.config.text import key_of
-from ocrexp.deploy.export.folder import PARITY, ExportFolder, write_json
-from ocrexp.deploy.export.formats import ExportError, folder_of, parse_formats
 from ocrexp.errors import ConfigError, printable
+from ocrexp.export.folder import PARITY, ExportFolder, write_json
+from ocrexp.export.formats import ExportError, folder_of, parse_formats
 from ocrexp.files import scratch
 from ocrexp.logs import show_notices
+from ocrexp.runs.hooks import prepare_process
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from ocrexp.deploy.description import Description
-    from ocrexp.deploy.export.parity import Outcome
-    from ocrexp.deploy.export.trained import Trained
+    from ocrexp.export.parity import Outcome
+    from ocrexp.export.trained import Trained
 
 log = logging.getLogger(__name__)
 
@@ -77,8 +77,8 @@ def export(
     import paddle
 
     from ocrexp.assemble import assemble
-    from ocrexp.deploy.export.describe import describe, sums
-    from ocrexp.deploy.export.trained import Trained
+    from ocrexp.export.describe import describe, sums
+    from ocrexp.export.trained import Trained
 
     paddle.device.set_device("cpu")
     trained = Trained(assemble(config, weights=weights))
@@ -109,9 +109,9 @@ def export(
 
 def write_formats(trained: Trained, description: Description, folders: dict[str, Path]) -> None:
     """The files of each format in its folder."""
-    from ocrexp.deploy.export.describe import metadata
-    from ocrexp.deploy.export.formats import write_legacy, write_onnx, write_paddle
-    from ocrexp.deploy.export.network import InferenceNetwork, input_shape, trace
+    from ocrexp.export.describe import metadata
+    from ocrexp.export.formats import write_legacy, write_onnx, write_paddle
+    from ocrexp.export.network import InferenceNetwork, input_shape, trace
 
     with scratch("export") as traced:
         model = trained.model()
@@ -134,8 +134,8 @@ def write_formats(trained: Trained, description: Description, folders: dict[str,
 
 def compare(trained: Trained, folders: dict[str, Path], settings: DictConfig) -> Outcome:
     """The parity gate over the formats in their folders."""
-    from ocrexp.deploy.export.parity import Gate
-    from ocrexp.deploy.export.samples import validation_samples
+    from ocrexp.export.parity import Gate
+    from ocrexp.export.samples import validation_samples
     from ocrexp.tasks.gate import Rules
 
     parity = settings.parity

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from ocrexp.data.image_header import ImageHeader, JpegHeader, read_header, read_jpeg_header
 from ocrexp.data.lmdb_file import is_entry, read_entry
 from ocrexp.data.pixels import eight_bits, laid_on_ground, to_bgr8, turned
-from ocrexp.data.quiet import quiet
+from ocrexp.quiet import quiet
 from ocrexp.types import Image, UnusableSample
 
 _REDUCED = {

@@ -20,8 +20,8 @@ import numpy as np
 from ocrexp.data.image_header import HEAD, image_kind, tiff_pages
 from ocrexp.data.images import check_file, check_header, pixel_limit, read_bytes, read_image
 from ocrexp.data.pixels import to_bgr8
-from ocrexp.data.quiet import quiet
 from ocrexp.errors import DataError
+from ocrexp.quiet import quiet
 from ocrexp.types import Image, UnusableSample
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from ocrexp.errors import ConfigError
 
 if TYPE_CHECKING:
     from ocrexp.charset.charset import Charset
-    from ocrexp.deploy.export.trained import Trained
+    from ocrexp.export.trained import Trained
     from ocrexp.tasks.base import Task
 
 log = logging.getLogger(__name__)

@@ -19,7 +19,7 @@ from ocrexp.config.explain import did_you_mean
 from ocrexp.errors import ConfigError, OcrexpError
 
 if TYPE_CHECKING:
-    from ocrexp.deploy.export.trained import Trained
+    from ocrexp.export.trained import Trained
 
 FORMATS = ("paddle", "legacy", "onnx")
 STEM = "inference"
@@ -82,7 +82,7 @@ def write_legacy(trained: Trained, folder: Path) -> None:
     }
     job.write_text(json.dumps(content), encoding="utf-8")
     try:
-        _in_child("ocrexp.deploy.export.legacy", [str(job), str(folder)], "legacy", {"FLAGS_enable_pir_api": "0"})
+        _in_child("ocrexp.export.legacy", [str(job), str(folder)], "legacy", {"FLAGS_enable_pir_api": "0"})
     finally:
         job.unlink()
     _expect(folder, "legacy")
@@ -99,13 +99,13 @@ def write_onnx(paddle_folder: Path, folder: Path, metadata: Mapping[str, str], a
     """
     import onnx
 
-    from ocrexp.deploy.export.onnx_graph import tidy
-    from ocrexp.deploy.export.onnx_upsample import restore_upsampling
+    from ocrexp.export.onnx_graph import tidy
+    from ocrexp.export.onnx_upsample import restore_upsampling
 
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / FILES["onnx"][0]
     model_file, weights_file = (str(paddle_folder / name) for name in FILES["paddle"])
-    _in_child("ocrexp.deploy.export.to_onnx", [model_file, weights_file, str(path), str(OPSET)], "onnx", {})
+    _in_child("ocrexp.export.to_onnx", [model_file, weights_file, str(path), str(OPSET)], "onnx", {})
     _expect(folder, "onnx")
     model = onnx.load(str(path))
     tidy(model)

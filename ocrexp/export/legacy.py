@@ -1,4 +1,4 @@
-"""`python -m ocrexp.deploy.export.legacy JOB FOLDER`: Paddle 2's format, with FLAGS_enable_pir_api=0 set."""
+"""`python -m ocrexp.export.legacy JOB FOLDER`: Paddle 2's format, with FLAGS_enable_pir_api=0 set."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def main(job: Path, folder: Path) -> None:
 
     from ocrexp.assemble import assemble
     from ocrexp.charset.saved import from_saved
-    from ocrexp.deploy.export.formats import STEM
-    from ocrexp.deploy.export.network import InferenceNetwork, input_shape, trace
-    from ocrexp.deploy.export.trained import Trained
+    from ocrexp.export.formats import STEM
+    from ocrexp.export.network import InferenceNetwork, input_shape, trace
+    from ocrexp.export.trained import Trained
 
     register_resolvers()
     paddle.device.set_device("cpu")

@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ocrexp.deploy.export.comparison import Tally, metric_failures
-from ocrexp.deploy.export.network import channels
+from ocrexp.export.comparison import Tally, metric_failures
+from ocrexp.export.network import channels
 from ocrexp.tasks.gate import Rules
 from ocrexp.types import IMAGE_FACTS, Batch
 
 if TYPE_CHECKING:
-    from ocrexp.deploy.export.samples import Samples
-    from ocrexp.deploy.export.trained import Trained
+    from ocrexp.export.samples import Samples
+    from ocrexp.export.trained import Trained
 
 Floats = npt.NDArray[Any]
 

@@ -1,4 +1,4 @@
-"""`python -m ocrexp.deploy.export.to_onnx MODEL WEIGHTS FILE OPSET`: paddle2onnx without its optimiser.
+"""`python -m ocrexp.export.to_onnx MODEL WEIGHTS FILE OPSET`: paddle2onnx without its optimiser.
 
 The optimiser of its command line installs packages by itself; its library function is asked for none.
 """

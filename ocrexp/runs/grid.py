@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from ocrexp.config.frozen import RESOLVED, read_job
 from ocrexp.errors import ConfigError
 from ocrexp.lock import LOCK
-from ocrexp.report.sweep import job_folders
+from ocrexp.runs.sweep_table import job_folders
 
 OVERRIDES = Path(".hydra") / "overrides.yaml"
 

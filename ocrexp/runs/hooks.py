@@ -90,7 +90,7 @@ class SweepTable(Callback):
     all_done = True  # of the sweep that this process ran last; the jobs themselves may run in other processes
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ARG002 - Hydra's signature
-        from ocrexp.report.sweep import finish_sweep
+        from ocrexp.runs.sweep_table import finish_sweep
 
         folder = Path(config.hydra.sweep.dir)
         rows = finish_sweep(folder)

@@ -15,7 +15,6 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from ocrexp.commands.train import train_in, worker_command
 from ocrexp.config.frozen import JobInfo, write_job
 from ocrexp.config.text import typed
 from ocrexp.engine.devices import process_count
@@ -23,6 +22,7 @@ from ocrexp.engine.status import DONE, FAILED, INTERRUPTED, RUNNING, read_status
 from ocrexp.errors import ConfigError, OcrexpError, printable
 from ocrexp.lock import LockedError
 from ocrexp.processes import STOP_SIGNALS, describe_signal, leave_terminal, owned
+from ocrexp.runs.fit import train_in, worker_command
 from ocrexp.runs.folder import locked
 from ocrexp.runs.grid import difference
 from ocrexp.runs.resuming import withdraw

@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def main() -> int:
-    """Train the folder from its `config_resolved.yaml`; returns the exit code of `train.fit`."""
+    """Train the folder from its `config_resolved.yaml`; returns the exit code of `ocrexp.runs.fit.fit`."""
     here = str(Path(__file__).resolve().parent)
     sys.path[:] = [entry for entry in sys.path if entry != here]  # a script's folder must not shadow top-level modules
     from ocrexp.processes import StoppedBySignal, end_with_command, stopping
@@ -24,9 +24,9 @@ def main() -> int:
     from ocrexp.logs import ignore_paddle_warnings
 
     ignore_paddle_warnings()
-    from ocrexp.commands.train import fit
     from ocrexp.config.frozen import read_resolved
     from ocrexp.errors import OcrexpError, explain_import_error, explain_os_error, printable
+    from ocrexp.runs.fit import fit
     from ocrexp.runs.folder import locked
     from ocrexp.runs.resuming import read_proposed
 

@@ -30,7 +30,7 @@ sys.exit(128 + received[0])
 
 SWEEP = """
 import subprocess, sys
-from ocrexp.commands.sweep import wait_for
+from ocrexp.runs.job import wait_for
 print(wait_for(subprocess.Popen([sys.executable, "job.py"], start_new_session=True)))
 """
 

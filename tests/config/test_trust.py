@@ -65,7 +65,7 @@ REFUSED = [
     "functools.partial",
     "ocrexp.config.build.os.system",
     "ocrexp.config.frozen.read_job",
-    "ocrexp.config.hooks.RunGuard",
+    "ocrexp.runs.hooks.RunGuard",
     "ocrexp.files.write_text",
     "ocrexp.weights.reader.read_content",
     "ocrexp.models.pretrained.load_pretrained",

@@ -14,7 +14,6 @@ import numpy as np
 from rec_words import BY_RATIO, MODEL
 from standins import Closeness, FakeEvalLoader, FakeLoader, Net, make_batch, make_trainer, read_value
 
-from ocrexp.commands.train import build_trainer
 from ocrexp.config.compose import compose
 from ocrexp.config.frozen import JobInfo, write_job
 from ocrexp.engine import distributed
@@ -23,6 +22,7 @@ from ocrexp.engine.gloo import set_gloo_timeout
 from ocrexp.engine.seed import seed_everything
 from ocrexp.errors import OcrexpError
 from ocrexp.models.layers import is_batch_norm
+from ocrexp.runs.fit import build_trainer
 from ocrexp.types import Batch
 
 

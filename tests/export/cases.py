@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ocrexp.config.compose import compose, setup_hydra
-from ocrexp.config.hooks import prepare_process
+from ocrexp.runs.hooks import prepare_process
 
 DET = [
     "dataset=det_list",
@@ -120,7 +120,7 @@ def export_all(folder: Path) -> dict[str, float]:
 def spoil(folder: Path) -> dict[str, int]:
     """What must not pass the gate. The good export's files stand in for those that would be written again."""
     import ocrexp.commands.export as verb
-    import ocrexp.deploy.export.describe as describe
+    import ocrexp.export.describe as describe
 
     honest_writer, honest_description = verb.write_formats, describe.describe
     codes = {}

@@ -33,7 +33,7 @@ def differences(name: str, folder: Path) -> dict:
     import paddle
 
     from ocrexp.deploy.backends.base import open_backend
-    from ocrexp.deploy.export.network import InferenceNetwork, input_shape, trace
+    from ocrexp.export.network import InferenceNetwork, input_shape, trace
     from ocrexp.tasks.find import find_task
 
     config = compose("train", [f"model={name}", *([] if name.startswith("db_") else ["charset=en36"]), *smaller(name)])
@@ -73,7 +73,7 @@ def built(config):
     import paddle
 
     from ocrexp.assemble import build_charset, build_model
-    from ocrexp.deploy.export.network import input_shape
+    from ocrexp.export.network import input_shape
     from ocrexp.tasks.find import find_task
 
     paddle.seed(0)
@@ -92,8 +92,8 @@ def built(config):
 
 
 def convert(folder: Path) -> None:
-    from ocrexp.deploy.export.formats import OPSET
-    from ocrexp.deploy.export.to_onnx import main
+    from ocrexp.export.formats import OPSET
+    from ocrexp.export.to_onnx import main
 
     stem = str(folder / "inference")
     said = os.dup(1)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ocrexp.deploy.export.comparison import Tally, metric_failures
+from ocrexp.export.comparison import Tally, metric_failures
 from ocrexp.tasks.find import find_task
 from ocrexp.tasks.gate import Rules
 from ocrexp.types import DetPrediction, RecPrediction

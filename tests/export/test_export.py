@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from ocrexp.deploy.description import Description
-from ocrexp.deploy.export.network import InferenceNetwork
 from ocrexp.errors import ConfigError
+from ocrexp.export.network import InferenceNetwork
 
 onnx = pytest.importorskip("onnx")
 

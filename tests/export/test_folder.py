@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ocrexp.deploy.export.folder import ExportFolder, write_json
 from ocrexp.errors import ConfigError
+from ocrexp.export.folder import ExportFolder, write_json
 from ocrexp.lock import beside
 
 
@@ -59,7 +59,7 @@ def test_infinite_numbers_become_null(tmp_path):
 KILLED_AT_EACH_OPERATION = """
 import os, pathlib, shutil, signal, sys
 from ocrexp import files
-from ocrexp.deploy.export.folder import ExportFolder
+from ocrexp.export.folder import ExportFolder
 root, can_exchange = pathlib.Path(sys.argv[1]), sys.argv[2] == "exchange"
 
 def publish():
@@ -108,7 +108,7 @@ assert 8 < number < 39
 @pytest.mark.parametrize("how", ["exchange", "renames"])
 def test_a_kill_at_any_operation_leaves_an_export_and_the_next_call_cleans_up(tmp_path, how):
     command = [sys.executable, "-c", KILLED_AT_EACH_OPERATION, str(tmp_path / "run"), how]
-    done = subprocess.run(command, cwd=Path(__file__).parents[3], capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from ocrexp.deploy.export import formats
-from ocrexp.deploy.export.describe import metadata
-from ocrexp.deploy.export.formats import folder_of, parse_formats
 from ocrexp.errors import ConfigError
+from ocrexp.export import formats
+from ocrexp.export.describe import metadata
+from ocrexp.export.formats import folder_of, parse_formats
 from ocrexp.tasks.find import find_task
 
 

@@ -6,8 +6,8 @@ import pytest
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 
-from ocrexp.deploy.export.onnx_graph import tidy  # noqa: E402
-from ocrexp.deploy.export.onnx_upsample import restore_upsampling  # noqa: E402
+from ocrexp.export.onnx_graph import tidy  # noqa: E402
+from ocrexp.export.onnx_upsample import restore_upsampling  # noqa: E402
 
 helper, numpy_helper = onnx.helper, onnx.numpy_helper
 

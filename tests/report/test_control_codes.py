@@ -8,8 +8,8 @@ from ocrexp.engine.console import Console
 from ocrexp.loggers.base import RunInfo
 from ocrexp.loggers.csv import CSVLogger
 from ocrexp.report.figures import figures
-from ocrexp.report.sweep import finish_sweep
 from ocrexp.report.title import plain
+from ocrexp.runs.sweep_table import finish_sweep
 
 ESCAPE = "\x1b]0;pwn\x07"
 

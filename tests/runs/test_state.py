@@ -11,8 +11,8 @@ import pytest
 from ocrexp import lock
 from ocrexp.engine.status import write_status
 from ocrexp.lock import LOCK, Owner, holding
-from ocrexp.report.sweep import read_sweep
 from ocrexp.runs.state import KILLED, has_checkpoint, not_finished, read_state, resumable
+from ocrexp.runs.sweep_table import read_sweep
 
 
 def make(run_dir, state, *, step=3, age=0, checkpoint=True):

@@ -6,8 +6,8 @@ import json
 import pytest
 from omegaconf import OmegaConf
 
-from ocrexp.commands.sweep import objective
-from ocrexp.report.sweep import finish_sweep, read_sweep
+from ocrexp.runs.job import objective
+from ocrexp.runs.sweep_table import finish_sweep, read_sweep
 
 
 def job(folder, number, overrides, **status):
