@@ -9,7 +9,7 @@ import time
 import pytest
 from omegaconf import OmegaConf
 
-from ocrexp.commands import sweep
+from ocrexp.runs import job
 from ocrexp.config.compose import compose
 from ocrexp.engine.status import write_status
 from ocrexp.lock import LOCK
@@ -53,7 +53,7 @@ def run_job(tmp_path, monkeypatch, code, *overrides):
     """A sweep of one job whose process only runs `code`."""
     script = tmp_path / "script.py"
     script.write_text(code)
-    monkeypatch.setattr(sweep, "worker_command", lambda run_dir, resume: [str(script), str(run_dir)])
+    monkeypatch.setattr(job, "worker_command", lambda run_dir, resume: [str(script), str(run_dir)])
     hydra = OmegaConf.create(
         {
             "overrides": {"task": ["seed=1"]},
@@ -64,7 +64,7 @@ def run_job(tmp_path, monkeypatch, code, *overrides):
     )
     run_dir = tmp_path / "sweep" / "0"
     run_dir.mkdir(parents=True, exist_ok=True)
-    value = sweep.run_sweep_job(compose("train", ["seed=1", *overrides]), run_dir, hydra)
+    value = job.run_sweep_job(compose("train", ["seed=1", *overrides]), run_dir, hydra)
     return value, json.loads((run_dir / "status.json").read_text())
 
 
