@@ -10,7 +10,6 @@ from ocrexp.__main__ import VERBS, split_verb
 from ocrexp.config.check import check
 from ocrexp.config.compose import compose
 from ocrexp.config.frozen import split_overrides
-from ocrexp.runs.hooks import each_value_once
 from ocrexp.config.task import with_default_model
 from ocrexp.config.text import key_of
 from ocrexp.runs.hooks import each_value_once

@@ -9,10 +9,10 @@ import time
 import pytest
 from omegaconf import OmegaConf
 
-from ocrexp.runs import job
 from ocrexp.config.compose import compose
 from ocrexp.engine.status import write_status
 from ocrexp.lock import LOCK
+from ocrexp.runs import job
 
 JOB = """
 import signal, sys, time

@@ -12,9 +12,9 @@ from ocrexp.charset.sources import from_characters, from_dictionary
 from ocrexp.deploy.backends.base import Backend, Images, Output
 from ocrexp.deploy.characters import decoder_of
 from ocrexp.deploy.description import Description
-from ocrexp.deploy.export.describe import charset_facts, metadata
 from ocrexp.deploy.folder import ModelFolder
 from ocrexp.errors import DeployError
+from ocrexp.export.describe import charset_facts, metadata
 
 
 class Told(Backend):
