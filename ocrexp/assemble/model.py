@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from ocrexp.config.build import build
 from ocrexp.config.check import BUILDER_KEYS
+from ocrexp.data.records import all_texts
 from ocrexp.errors import CheckpointError, ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def build_charset(config: DictConfig, source: Callable[[], DataSource] | None = 
     if isinstance(charset, functools.partial):
         if source is None:
             raise ConfigError("charset=from_labels needs the training labels; give charset=dictionary and its path")
-        charset = charset(texts=[text for record in source().train_records() for text in record.texts])
+        charset = charset(texts=all_texts(source().train_records()))
     return charset
 
 

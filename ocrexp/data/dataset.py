@@ -20,7 +20,7 @@ _OTHER_TRIES = 10
 
 class _Pipeline:
     def __init__(self, records: Sequence[Record], transforms: Sequence[Transform]) -> None:
-        self.records = list(records)
+        self.records = records
         self.transforms = list(transforms)
 
     def __len__(self) -> int:

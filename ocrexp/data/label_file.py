@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-import codecs
+import gc
 import json
-from collections.abc import Callable
+import re
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ocrexp.errors import DataError
+import numpy as np
+import numpy.typing as npt
+
+from ocrexp.data.encodings import conversion, guess_encoding
+from ocrexp.data.packed import Offsets, PackedLines, SomeLines, read_packed
 from ocrexp.types import Polygon
 
 _SHOWN = 60  # characters of a broken line in a message
+_KEPT = 1000  # problems of a file that are kept whole; all are counted
+_DETAIL = re.compile(r"0x\w+|\d+|'.*'")  # what differs between faults of one kind
+_LONGEST = 1 << 26  # bytes of a line
 
 
 @dataclass(frozen=True, slots=True)
 class LabelProblem:
-    """A fault of a label file: where, what, and the mend.
+    """A fault of a label file: where, what, and how to correct it.
 
-    `fatal`: the whole line was left out, not one region of it.
+    `fatal`: the whole line is skipped, not one region of it.
     """
 
     file: Path
@@ -45,18 +56,8 @@ class LabelLine:
     ignored: tuple[bool, ...] = ()
 
 
-@dataclass(slots=True)
-class LabelFile:
-    """What a label file holds."""
-
-    path: Path
-    data: bytes
-    lines: list[LabelLine] = field(default_factory=list)
-    problems: list[LabelProblem] = field(default_factory=list)
-
-
 class BadLine(Exception):
-    """A line that cannot be used: what is wrong with it, and the mend."""
+    """A line that cannot be used: what is wrong with it, and how to correct it."""
 
     def __init__(self, what: str, mend: str) -> None:
         super().__init__(what)
@@ -64,77 +65,249 @@ class BadLine(Exception):
         self.mend = mend
 
 
-# (line number, image paths, what stands behind the tab, the file's faults so far) -> the line
-ParseLabel = Callable[[int, tuple[str, ...], str, LabelFile], LabelLine]
+@dataclass(slots=True)
+class Notes:
+    """What is odd about labels that are used all the same: a kind of thing -> how many labels, and the first place.
 
-
-def read_lines(path: Path, parse: ParseLabel) -> LabelFile:
-    """Read a whole label file, good lines and problems apart.
-
-    Lines end with LF or CR LF; a byte order mark is passed over, and so are empty lines. Raises DataError if the file
-    is missing, not readable, or in UTF-16. Bad is a line that is not UTF-8, has no tab or no path in front of it, or
-    for which `parse` raises BadLine.
+    A kind is what the labels do, and the advice.
     """
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise DataError(f"label file {path} does not exist{_nearby(path)}") from None
-    except OSError as error:
-        raise DataError(f"label file {path} cannot be read: {error.strerror}: give the path of a text file") from None
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in data[:1024]:
-        raise DataError(f"label file {path} is in UTF-16: convert it, iconv -f utf-16 -t utf-8 {path.name} > new.txt")
-    result = LabelFile(path, data)
-    for number, raw in enumerate(data.removeprefix(codecs.BOM_UTF8).split(b"\n"), start=1):
-        if not raw.strip():
-            continue
-        try:
-            names, label = _split(raw.removesuffix(b"\r"), path)
-            result.lines.append(parse(number, names, label, result))
-        except BadLine as bad:
-            result.problems.append(LabelProblem(path, number, bad.what, bad.mend))
+
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    first: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def add(self, what: str, advice: str, count: int, place: str) -> None:
+        """`count` more labels, the first of them at `place`."""
+        if count:
+            self.counts[what, advice] += count
+            self.first.setdefault((what, advice), place)
+
+    def merge(self, other: Notes) -> None:
+        """Those of another file, which follows."""
+        for (what, advice), count in other.counts.items():
+            self.add(what, advice, count, other.first[what, advice])
+
+    def lines(self) -> list[str]:
+        """One line for each kind."""
+        return [
+            f"{count} label(s) {what}, the first at {self.first[what, advice]}; {advice}"
+            for (what, advice), count in self.counts.items()
+        ]
+
+
+class LabelFormat(ABC):
+    """How the text behind the tab is read."""
+
+    @abstractmethod
+    def parse(
+        self, number: int, names: tuple[str, ...], label: str, path: Path
+    ) -> tuple[LabelLine, list[LabelProblem]]:
+        """A line and what is dropped of it. Raises BadLine."""
+
+    @abstractmethod
+    def check(self, labels: str, count: int) -> npt.NDArray[np.bool_]:
+        """Which of `count` labels, given with line feeds between them, are certainly good; the others are parsed."""
+
+    def note(self, labels: str, places: Sequence[int], path: Path, notes: Notes) -> None:
+        """Count what is odd about labels that are good; `places` are their line numbers."""
+        del labels, places, path, notes
+
+    def text(self, label: str) -> str:
+        """The text of a label of a task with one text a line."""
+        return label
+
+
+class LabelFile(Sequence[LabelLine]):
+    """A label file that has been checked: its good lines, parsed when they are asked for, and its faults.
+
+    Attributes:
+        lines: the good lines; this object itself.
+        kept: their indices among `packed`, the lines that are not blank.
+        problems: the first thousand faults; `bad` counts the lines that are skipped, `dropped` the regions.
+        kinds: what is wrong with bad lines -> how many.
+        notes: what is odd about good ones.
+        plural: indices of lines with several images.
+    """
+
+    def __init__(self, packed: PackedLines, form: LabelFormat) -> None:
+        self.path = packed.path
+        self.packed = packed
+        self.format = form
+        self.problems: list[LabelProblem] = []
+        self.bad = self.dropped = 0
+        self.kinds: Counter[str] = Counter()
+        self.notes = Notes()
+        self.plural: list[int] = []
+        self.kept: Offsets = np.zeros(0, np.int64)
+
+    @property
+    def lines(self) -> LabelFile:
+        """The good lines."""
+        return self
+
+    def __len__(self) -> int:
+        return len(self.kept)
+
+    def __getitem__(self, index: int) -> LabelLine:  # type: ignore[override]
+        return self.line(int(self.kept[index]))
+
+    def line(self, index: int) -> LabelLine:
+        """A line by its index among `packed`. Raises BadLine for a bad one."""
+        return _parse(self.packed, index, self.format)[0]
+
+    def add(self, problem: LabelProblem) -> None:
+        """Count a fault."""
+        if problem.fatal:
+            self.bad += 1
+            self.kinds[_DETAIL.sub("", problem.what.split(":")[0])] += 1
+        else:
+            self.dropped += 1
+        if len(self.problems) < _KEPT:
+            self.problems.append(problem)
+
+    def chunks(self, lines: Offsets | None = None) -> Iterator[Offsets]:
+        """Indices of good lines (all, or of `lines`) in portions."""
+        return self.packed.chunks(self.kept if lines is None else lines)
+
+    def texts(self, lines: Offsets) -> list[str]:
+        """The texts of good lines, of a task with one text a line."""
+        labels = self.packed.labels(lines).decode("utf-8").split("\n")
+        return list(map(self.format.text, labels))
+
+
+def read_lines(path: Path, form: LabelFormat) -> LabelFile:
+    """Read a whole label file and check all its lines.
+
+    Lines end with LF or CR LF; byte order marks at the beginning of lines are ignored, and so are blank lines. Raises
+    what `read_packed` raises. Bad is a line that is not UTF-8, holds a NUL byte, has no tab or no path in front of it,
+    or for which the format raises BadLine.
+    """
+    result = LabelFile(read_packed(path), form)
+    good = np.zeros(len(result.packed), bool)
+    strange: list[int] = []  # lines that are not UTF-8
+    accented = False  # lines beside ASCII that are UTF-8
+    with no_collection():
+        for chunk in result.packed.chunks():
+            good[chunk], other = _check(result, chunk, strange)
+            accented = accented or other
+    if strange:
+        _not_utf8(result, strange, accented)
+        result.problems.sort(key=lambda problem: problem.line)
+    result.kept = np.flatnonzero(good)
+    for index in np.flatnonzero(good & (result.packed.first == ord("["))).tolist():
+        if len(_split(result.packed[index])[0]) > 1:
+            result.plural.append(index)
     return result
 
 
-def _nearby(path: Path) -> str:
-    """A hint at what does exist, for a missing file."""
-    import difflib
-
-    folder = path.parent
-    if not folder.is_dir():
-        return f": its folder {folder} does not exist either: set dataset.root"
-    names = [entry.name for entry in folder.iterdir() if entry.is_file()]
-    close = difflib.get_close_matches(path.name, names, n=1)
-    if close:
-        return f": did you mean {close[0]}?"
-    lists = sorted(name for name in names if name.endswith((".txt", ".tsv", ".jsonl")))[:5]
-    return f": {folder} holds {', '.join(lists)}" if lists else f": {folder} holds no list; set dataset.root"
-
-
-def _split(raw: bytes, path: Path) -> tuple[tuple[str, ...], str]:
-    """Image paths, and what stands behind the first tab."""
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """Without the garbage collector, which would look at all objects of the process again and again while many new ones
+    are made (ten times slower with paddle loaded)."""
+    enabled = gc.isenabled()
+    gc.disable()
     try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError as error:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _check(file: LabelFile, chunk: Offsets, strange: list[int]) -> tuple[npt.NDArray[np.bool_], bool]:
+    """Which lines of a chunk are good, and whether any holds characters beside ASCII; faults are added to the file."""
+    packed, good = file.packed, np.zeros(len(chunk), bool)
+    sizes = packed.ends[chunk] - packed.starts[chunk]
+    plain = (packed.tabs[chunk] > packed.starts[chunk]) & (packed.first[chunk] > ord(" ")) & (sizes < _LONGEST)
+    plain &= packed.first[chunk] != ord("[")
+    accented = False
+    names, labels = packed.names(chunk[plain]), packed.labels(chunk[plain])
+    if not _decodes(names) or not _decodes(labels) or b"\0" in names:
+        for place in np.flatnonzero(plain).tolist():
+            raw = packed[int(chunk[place])]
+            plain[place] = _decodes(raw) and b"\0" not in raw
+        names, labels = packed.names(chunk[plain]), packed.labels(chunk[plain])
+    if plain.any():
+        accented = not (labels.isascii() and names.isascii())
+        sound = file.format.check(labels.decode("utf-8"), int(plain.sum()))
+        good[np.flatnonzero(plain)[sound]] = True
+    for place in np.flatnonzero(~good).tolist():
+        index = int(chunk[place])
+        try:
+            _, dropped = _parse(packed, index, file.format)
+            good[place] = True
+        except UnicodeDecodeError:
+            strange.append(index)
+            continue
+        except BadLine as bad:
+            dropped = [LabelProblem(file.path, int(packed.numbers[index]), bad.what, bad.mend)]
+        accented = accented or not packed[index].isascii()
+        for problem in dropped:
+            file.add(problem)
+    kept = chunk[good]
+    if len(kept):
+        file.format.note(packed.labels(kept).decode("utf-8"), packed.numbers[kept].tolist(), file.path, file.notes)
+    return good, accented
+
+
+def _decodes(data: bytes) -> bool:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _parse(packed: PackedLines, index: int, form: LabelFormat) -> tuple[LabelLine, list[LabelProblem]]:
+    """Raises BadLine, and UnicodeDecodeError for a line that is not UTF-8."""
+    raw = packed[index]
+    if len(raw) >= _LONGEST:
+        raise BadLine(f"the line has {len(raw)} bytes", "is it a label list?")
+    try:
+        names, label = _split(raw)
+        return form.parse(int(packed.numbers[index]), names, label, packed.path)
+    except RecursionError:
+        raise BadLine("the label is nested too deeply", "correct the line") from None
+
+
+def _not_utf8(file: LabelFile, strange: Sequence[int], accented: bool) -> None:
+    """Add the faults of lines that are not UTF-8, with the encoding that all of them are in."""
+    numbers = file.packed.numbers[strange]
+    guess = guess_encoding(SomeLines(file.packed, strange))
+    mend = conversion(file.path, guess, (int(numbers[0]), int(numbers[-1])) if accented else None)
+    for index, number in zip(strange, numbers.tolist(), strict=True):
+        raw = file.packed[index]
+        try:
+            raw.decode("utf-8")
+        except UnicodeDecodeError as error:
+            what = f"byte 0x{raw[error.start]:02x} at column {error.start + 1} is not UTF-8"
+            file.add(LabelProblem(file.path, number, what, mend))
+            mend = f"as for line {numbers[0]}"
+
+
+def _split(raw: bytes) -> tuple[tuple[str, ...], str]:
+    """Image paths, and what stands behind the first tab. Raises BadLine and UnicodeDecodeError."""
+    text = raw.decode("utf-8")
+    if "\0" in text:
         raise BadLine(
-            f"byte 0x{raw[error.start]:02x} at column {error.start + 1} is not UTF-8",
-            f"convert the file, iconv -f latin1 -t utf-8 {path.name} > new.txt",
-        ) from None
+            f"{text.count(chr(0))} NUL byte(s) (U+0000), the first at column {text.index(chr(0)) + 1}",
+            "the file is damaged, write the line again",
+        )
     name, tab, label = text.partition("\t")
     if not tab:
         raise BadLine(f"no tab between image path and label in {short(text)}", "put a tab character there, not blanks")
     if not name.strip():
         raise BadLine("no image path in front of the tab", "write the path relative to dataset.root")
-    return _names(name.strip()), label
+    return split_names(name), label
 
 
-def _names(name: str) -> tuple[str, ...]:
-    """PaddleOCR also takes a JSON list of images that share one label."""
+def split_names(name: str) -> tuple[str, ...]:
+    """Image paths of what is in front of the tab: PaddleOCR also takes a JSON list of images that share one label."""
+    name = name.strip()
     if name.startswith("["):
         try:
             names = json.loads(name)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             return (name,)  # a file name may begin with a bracket
-        if isinstance(names, list) and names and all(isinstance(each, str) for each in names):
+        if isinstance(names, list) and names and all(isinstance(each, str) and "\0" not in each for each in names):
             return tuple(names)
     return (name,)
 

@@ -10,18 +10,24 @@ pixels of the upright image (after its EXIF turn), as PaddleOCR has them.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import json.scanner
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from ocrexp.data.label_file import BadLine, LabelFile, LabelLine, LabelProblem, read_lines, short
+from ocrexp.data.label_file import BadLine, LabelFile, LabelFormat, LabelLine, LabelProblem, read_lines, short
 from ocrexp.types import Polygon
 
 IGNORED_TEXTS = frozenset(("###", "*"))
 _LEGACY_NUMBERS = 8
 _FARTHEST = 1e6  # pixels; no image is as large
+_MOST_POINTS = 2000  # of a polygon; beyond it, targets take minutes
+_MOST_REGIONS = 20_000  # of an image
+_FLAT = 1e-9  # share of the squared extent: what is flatter is looked at exactly
 
 
 def read_label_file(path: Path) -> LabelFile:
@@ -29,29 +35,98 @@ def read_label_file(path: Path) -> LabelFile:
 
     Raises what `read_lines` raises. What counts as a bad line: not UTF-8, no tab, broken JSON, no list of regions, a
     region without points or text (`null` is no text, a number is taken as it is written), fewer than three points,
-    coordinates that are no finite numbers or beyond any image. A polygon without area loses its region only: nothing of
-    the image is missing then.
+    coordinates that are no finite numbers or beyond any image, more points or regions than any image has. A polygon
+    without area loses its region only: nothing of the image is missing then.
     """
-    return read_lines(path, _parse)
+    return read_lines(path, _Regions())
 
 
-def _parse(number: int, names: tuple[str, ...], label: str, file: LabelFile) -> LabelLine:
-    regions = _json_regions(label) if label.lstrip().startswith(("[", "{")) else _legacy_regions(label)
-    texts, polygons = [], []
-    for position, (points, transcription) in enumerate(regions, start=1):
-        polygon = _polygon(points, position)
-        if _area(polygon) == 0:
-            file.problems.append(
-                LabelProblem(
-                    file.path, number, f"region {position} {short(transcription)} has no area, it was left out",
-                    "correct its points or remove it", fatal=False,
-                )
-            )  # fmt: skip
-            continue
-        polygons.append(polygon)
-        texts.append(transcription)
-    ignored = tuple(transcription in IGNORED_TEXTS for transcription in texts)
-    return LabelLine(number, names, tuple(texts), tuple(polygons), ignored)
+class _Regions(LabelFormat):
+    def parse(
+        self, number: int, names: tuple[str, ...], label: str, path: Path
+    ) -> tuple[LabelLine, list[LabelProblem]]:
+        """Regions with polygons; those without area are dropped."""
+        regions = _json_regions(label) if label.lstrip().startswith(("[", "{")) else _legacy_regions(label)
+        texts, polygons, dropped = [], [], []
+        for position, (points, transcription) in enumerate(regions, start=1):
+            if position > _MOST_REGIONS:
+                raise BadLine(f"more than {_MOST_REGIONS} regions", "is it the label of one image?")
+            polygon = _polygon(points, position)
+            if _area(polygon) == 0:
+                dropped.append(
+                    LabelProblem(
+                        path, number, f"region {position} {short(transcription)} has no area, it is dropped",
+                        "correct its points or remove it", fatal=False,
+                    )
+                )  # fmt: skip
+                continue
+            polygons.append(polygon)
+            texts.append(transcription)
+        ignored = tuple(transcription in IGNORED_TEXTS for transcription in texts)
+        return LabelLine(number, names, tuple(texts), tuple(polygons), ignored), dropped
+
+    def check(self, labels: str, count: int) -> npt.NDArray[np.bool_]:
+        """Whether JSON holds regions of which all have an area; lines in the legacy format are parsed one by one."""
+        good = np.zeros(count, bool)
+        places, values = [], []
+        for place, label in enumerate(labels.split("\n")):
+            if not label.startswith("["):
+                continue
+            try:
+                value, end = _scan(label, 0)
+            except (StopIteration, ValueError, RecursionError):
+                continue
+            if end == len(label) and len(value) <= _MOST_REGIONS:
+                places.append(place)
+                values.append(value)
+        if values:
+            good[places] = _sound(values)
+        return good
+
+
+_scan = json.scanner.make_scanner(json.JSONDecoder())  # type: ignore[arg-type]
+
+
+def _sound(labels: Sequence[list[Any]]) -> npt.NDArray[np.bool_]:
+    """Which labels are lists of regions with text and points that have an area; not sure means no."""
+    try:
+        regions = list(chain.from_iterable(labels))
+        texts = [region["transcription"] for region in regions]
+        polygons = [region["points"] for region in regions]
+        points = list(chain.from_iterable(polygons))
+        if (
+            set(map(type, texts)) - {str, int, float}
+            or set(map(type, polygons)) - {list}
+            or set(map(type, points)) - {list}
+            or set(map(len, points)) - {2}
+            or not all(polygons)
+        ):
+            raise TypeError
+        "".join(map(str, texts)).encode("utf-8")  # half a surrogate pair cannot be
+        flat = np.fromiter(chain.from_iterable(points), np.float64, 2 * len(points))
+    except (TypeError, ValueError, KeyError, OverflowError):
+        if len(labels) == 1:
+            return np.zeros(1, bool)
+        half = len(labels) // 2
+        return np.concatenate([_sound(labels[:half]), _sound(labels[half:])])
+    owners = np.repeat(np.arange(len(labels)), list(map(len, labels)))
+    bad = ~_have_area(flat.reshape(-1, 2), np.array(list(map(len, polygons)), np.int64))
+    return np.bincount(owners[bad], minlength=len(labels)) == 0
+
+
+def _have_area(points: npt.NDArray[np.float64], sizes: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Which polygons, given one after the other, have three points or more that are within reach and not on a line."""
+    if not len(sizes):
+        return np.zeros(0, bool)
+    with np.errstate(over="ignore", invalid="ignore"):
+        points = points.astype(np.float32).astype(np.float64)
+        starts = np.cumsum(sizes) - sizes
+        near = np.logical_and.reduceat((np.abs(points) <= _FARTHEST).all(axis=1), starts)
+        x, y = (points - np.repeat(points[starts], sizes, axis=0)).T
+        # The squares of both extents are the eigenvalues of [[xx, xy], [xy, yy]]; their product is its determinant.
+        xx, xy, yy = (np.add.reduceat(product, starts) for product in (x * x, x * y, y * y))
+        wide = xx * yy - xy * xy > _FLAT * (xx + yy) ** 2
+    return near & wide & (sizes >= 3) & (sizes <= _MOST_POINTS)
 
 
 def _json_regions(label: str) -> Iterator[tuple[Any, str]]:
@@ -62,6 +137,8 @@ def _json_regions(label: str) -> Iterator[tuple[Any, str]]:
             f"broken JSON at column {error.colno} of the label ({error.msg}): {short(label[max(error.pos - 9, 0) :])}",
             "correct the line; text with quotes or backslashes must be escaped",
         ) from None
+    except ValueError:
+        raise BadLine("a number with thousands of digits", "correct the line") from None
     if not isinstance(regions, list):
         raise BadLine(
             "the label is not a list of regions", 'write [{"transcription": "word", "points": [[x, y], ...]}]'
@@ -78,7 +155,15 @@ def _json_regions(label: str) -> Iterator[tuple[Any, str]]:
                 f"the transcription of region {position} is no text: {short(json.dumps(text))}",
                 "write it in quotes, ### for a region to ignore",
             )
-        yield region["points"], str(text)
+        text = str(text)
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError:
+            raise BadLine(
+                f"the transcription of region {position} has half a surrogate pair: {short(json.dumps(text))}",
+                "write the character itself",
+            ) from None
+        yield region["points"], text
 
 
 def _legacy_regions(label: str) -> Iterator[tuple[Any, str]]:
@@ -103,6 +188,11 @@ def _polygon(points: Any, position: int) -> Polygon:
         raise BadLine(
             f"region {position} has {len(points)} point{'s' if len(points) != 1 else ''}",
             "a polygon needs three or more",
+        )
+    if len(points) > _MOST_POINTS:
+        raise BadLine(
+            f"region {position} has {len(points)} points, more than {_MOST_POINTS}",
+            "simplify its outline, as cv2.approxPolyDP does",
         )
     try:
         numbers = [(float(x), float(y)) for x, y in points]

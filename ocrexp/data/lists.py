@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import hashlib
 from abc import abstractmethod
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
-from ocrexp.data.label_file import LabelFile, LabelProblem
+import numpy as np
+
+from ocrexp.data.image_names import ImageNames, moved_advice
+from ocrexp.data.label_file import LabelFile, LabelProblem, Notes
 from ocrexp.data.labels import read_label_file
 from ocrexp.data.other_task import refuse_other_task
+from ocrexp.data.records import ListPart, ListRecords
 from ocrexp.data.source import SPLITS, Names, Split, SplitSource, counted
 from ocrexp.data.split import BY_IMAGE
 from ocrexp.errors import DataError
 from ocrexp.types import Record
 
+_PORTION = 8192  # images that are looked up together
+
 
 class LabelLists(SplitSource):
     """A data source of label lists; a task says how one is read.
 
-    Training leaves out bad lines and images that do not exist, and says how many and which. The validation list keeps
+    Training skips bad lines and images that do not exist, and reports how many and which. The validation list keeps
     an image that does not exist: it counts as nothing predicted. Files are read when records are first asked for.
 
     Args:
@@ -50,45 +56,68 @@ class LabelLists(SplitSource):
         val_split_seed: int = 0,
     ) -> None:
         super().__init__(root, train_labels, val_labels, ratios, val_split, val_split_by, val_split_seed)
+        self._files: dict[Path, LabelFile] = {}
+        self._images = ImageNames(self.root)
 
     @abstractmethod
     def read(self, path: Path) -> LabelFile:
         """Read one list."""
 
     def problems(self) -> list[LabelProblem]:
-        """Every fault of the lists' lines."""
+        """The faults of the lists' lines, up to a thousand of each list."""
         return [problem for name in SPLITS for problem in self._split(name).problems]
 
     def load(self, split: str, parts: Sequence[str]) -> Split:
         """Read the lists of a split."""
-        records: list[Record] = []
+        found: list[ListPart] = []
         problems: list[LabelProblem] = []
+        notes = Notes()
         missing: list[str] = []
+        bad = dropped = absent = 0
         digest = hashlib.sha256()
-        exists = _Existence()
         for list_index, part in enumerate(parts):
-            file = self.read(self.root / part)
-            digest.update(file.data)
+            file = self._file(self.root / part)
+            digest.update(file.packed.digest)
             problems += file.problems
+            bad += file.bad
+            dropped += file.dropped
+            notes.merge(file.notes)
             _refuse_empty(file)
-            named = list(_records(file, self.root, list_index))
-            absent = [record for record in named if not exists(record.image_path)]
-            if len(absent) == len(named):
-                raise DataError(_all_missing(file.path, absent[0], self.root))
-            missing += [f"{record.image_path} ({record.source})" for record in absent]
-            if split == "train":
-                gone = {id(record) for record in absent}
-                named = [record for record in named if id(record) not in gone]
-            records += named
-        bad = [str(problem) for problem in problems if problem.fatal]
+            named = _part(file, self.root, list_index)
+            exists = self._find(named)
+            absent += int((~exists).sum())
+            for i in np.flatnonzero(~exists)[:3].tolist():
+                record = named.record(i)
+                if not exists.any():
+                    raise DataError(_all_missing(file, record, self.root))
+                missing.append(_missing(named, record, i))
+            found.append(named.keep(exists) if split == "train" else named)
+        fatal = [str(problem) for problem in problems if problem.fatal]
         regions = [str(problem) for problem in problems if not problem.fatal]
-        fate = "left out" if split == "train" else self.missed
+        fate = "skipped" if split == "train" else self.missed
         report = [
-            *counted(f"{split}: {len(bad)} bad label line(s) left out", bad),
-            *counted(f"{split}: {len(regions)} region(s) without area left out", regions),
-            *counted(f"{split}: {len(missing)} missing image(s) {fate}", missing),
+            *counted(f"{split}: {bad} bad label line(s) skipped", fatal, bad),
+            *counted(f"{split}: {dropped} region(s) without area dropped", regions, dropped),
+            *counted(f"{split}: {absent} missing image(s) {fate}", missing, absent),
+            *(f"{split}: {line}" for line in notes.lines()),
         ]
-        return Split(records, digest.hexdigest(), report, problems)
+        return Split(ListRecords(found), digest.hexdigest(), report, problems)
+
+    def _file(self, path: Path) -> LabelFile:
+        """A list; one that is in both splits is kept once."""
+        if path not in self._files:
+            self._files[path] = self.read(path)
+        return self._files[path]
+
+    def _find(self, part: ListPart) -> np.ndarray:
+        """Which images exist, bool [n]; where they are is put into the part."""
+        exists = np.zeros(len(part), bool)
+        names = part.image_names()
+        for start in range(0, len(part), _PORTION):
+            found, others = self._images.find(list(islice(names, _PORTION)))
+            exists[start : start + len(found)] = found
+            part.paths.update((start + i, path) for i, path in others.items())
+        return exists
 
 
 class DetLists(LabelLists):
@@ -104,52 +133,44 @@ class DetLists(LabelLists):
 
 
 def _refuse_empty(file: LabelFile) -> None:
-    if file.lines:
+    if len(file):
         return
     if not file.problems:
         raise DataError(f"label file {file.path} is empty: write one line an image, path<TAB>label")
-    kinds = Counter(problem.what.split(":")[0] for problem in file.problems)
     raise DataError(
-        f"all {len(file.problems)} lines of label file {file.path} are bad, the first: {file.problems[0]}"
-        + (f" ({len(kinds)} kinds of fault)" if len(kinds) > 1 else "")
+        f"all {file.bad} lines of label file {file.path} are bad, the first: {file.problems[0]}"
+        + (f" ({len(file.kinds)} kinds of fault)" if len(file.kinds) > 1 else "")
     )
 
 
-def _records(file: LabelFile, root: Path, list_index: int) -> Iterable[Record]:
-    for line in file.lines:
-        for name in line.names:
-            yield Record(
-                image_path=root / name.replace("\\", "/"),
-                texts=line.texts,
-                polygons=line.polygons,
-                ignored=line.ignored,
-                source=f"{file.path}:{line.line}",
-                list_index=list_index,
-            )
+def _part(file: LabelFile, root: Path, list_index: int) -> ListPart:
+    """All records of a list: an image each."""
+    if not file.plural:
+        return ListPart(file, root, list_index, file.kept, None, {})
+    images = np.ones(len(file.packed), np.int64)
+    for index in file.plural:
+        images[index] = len(file.line(index).names)
+    counts = images[file.kept]
+    which = np.concatenate([np.arange(count) for count in counts.tolist()])
+    return ListPart(file, root, list_index, np.repeat(file.kept, counts), which, {})
 
 
-class _Existence:
-    """Whether files exist, by listing each folder once: a stat for every image is slow on network disks."""
-
-    def __init__(self) -> None:
-        self._folders: dict[Path, frozenset[str]] = {}
-
-    def __call__(self, path: Path) -> bool:
-        folder = path.parent
-        if folder not in self._folders:
-            try:
-                self._folders[folder] = frozenset(entry.name for entry in folder.iterdir())
-            except OSError:  # no such folder: nothing in it exists
-                self._folders[folder] = frozenset()
-        return path.name in self._folders[folder]
+def _missing(part: ListPart, record: Record, i: int) -> str:
+    """A place of a missing image, with the advice for absolute paths."""
+    raw = part.file.line(int(part.lines[i])).names[0 if part.which is None else int(part.which[i])]
+    advice = moved_advice(raw, part.root, part.file.path)
+    return f"{record.image_path} ({record.source})" + (f": {advice}" if advice else "")
 
 
-def _all_missing(labels: Path, first: Record, root: Path) -> str:
+def _all_missing(file: LabelFile, first: Record, root: Path) -> str:
     """What to set when no image of a list exists: the folder below or beside the root in which the first one does."""
     relative = first.image_path.relative_to(root) if first.image_path.is_relative_to(root) else first.image_path
+    labels = file.path
     said = f"none of the images of {labels} exists, the first tried was {first.image_path}"
     if not root.is_dir():
         return f"{said}: dataset.root {root} does not exist, set it to the folder that the paths start from"
+    if advice := moved_advice(file[0].names[0], root, labels):
+        return f"{said}: {advice}"
     beside = [root.resolve().parent, labels.parent]
     below = sorted(entry for entry in root.iterdir() if entry.is_dir())
     for folder in [*beside, *below]:

@@ -16,6 +16,7 @@ from ocrexp.data.image_size import read_aspects
 from ocrexp.data.images import MAX_PIXELS, limit_pixels
 from ocrexp.data.loader import Loader, Sampler
 from ocrexp.data.multi_scale import MultiScaleSampler
+from ocrexp.data.records import Images, any_drawn, list_sizes
 from ocrexp.data.sampler import EpochSampler, EvalSampler
 from ocrexp.environment import available_cores
 from ocrexp.errors import ConfigError
@@ -61,7 +62,7 @@ def build_train_loader(
     `several_sizes`: whether the task's batches may differ in image size, as `multi_scale` makes them.
     """
     _limit_pixels(max_pixels)
-    counts = np.bincount([record.list_index for record in pipeline.records], minlength=len(ratios or ())).tolist()
+    counts = list_sizes(pipeline.records, len(ratios or ()))
     sampler: Sampler
     if multi_scale is None:
         sampler = EpochSampler(counts, ratios, batch_size, seed, shuffle, drop_last, rank, world_size)
@@ -116,12 +117,12 @@ def _limit_pixels(max_pixels: int) -> None:
 
 
 def _aspects(pipeline: TrainPipeline) -> npt.NDArray[np.float64]:
-    if any(record.draw is not None for record in pipeline.records):
+    if any_drawn(pipeline.records):
         raise ConfigError(
             "loader.multi_scale.by_ratio=true needs images that stay the same, but they are drawn anew every epoch: "
             "set by_ratio=false or dataset.endless=false"
         )
     began = time.perf_counter()
-    aspects = read_aspects([record.image_path for record in pipeline.records])
+    aspects = read_aspects(Images(pipeline.records))
     log.info("sizes of %d images read from their headers in %.1f s", len(aspects), time.perf_counter() - began)
     return aspects

@@ -17,6 +17,8 @@ def refuse_other_task(path: Path, task: str) -> None:
 
     A list that cannot be read is left to its reader.
     """
+    if not path.is_file():  # a named pipe would wait for ever
+        return
     try:
         with path.open("rb") as file:
             beginning = file.read(_BYTES).decode("utf-8", "replace")

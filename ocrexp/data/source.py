@@ -25,7 +25,7 @@ Names = str | Sequence[str]
 class Split:
     """The records of a split, SHA-256 of what they were read from, and one line for each kind of thing left out."""
 
-    records: list[Record]
+    records: Sequence[Record]
     digest: str
     report: list[str]
     problems: list[LabelProblem] = field(default_factory=list)
@@ -78,11 +78,11 @@ class SplitSource(OfTask, ABC):
     def load(self, split: str, parts: Sequence[str]) -> Split:
         """Read the parts of a split, "train" or "val"."""
 
-    def train_records(self) -> list[Record]:
+    def train_records(self) -> Sequence[Record]:
         """Records whose label is good and whose image exists, part after part."""
         return self._split("train").records
 
-    def val_records(self) -> list[Record]:
+    def val_records(self) -> Sequence[Record]:
         """Records whose label is good, whether their image exists or not."""
         return self._split("val").records
 
@@ -142,11 +142,13 @@ def validation_fingerprint(source: DataSource) -> dict[str, str]:
     return source.split_fingerprint("val") if isinstance(source, SplitSource) else source.fingerprint()
 
 
-def counted(what: str, places: Sequence[str]) -> list[str]:
-    """A report's line, "what: the first places (and n more)"; none where there are no places."""
+def counted(what: str, places: Sequence[str], count: int | None = None) -> list[str]:
+    """A report's line, "what: the first places (and n more)"; none where there are no places. `count`: how many there
+    are, where `places` are the first of them."""
     if not places:
         return []
-    more = f" (and {len(places) - _SHOWN_PLACES} more)" if len(places) > _SHOWN_PLACES else ""
+    count = len(places) if count is None else count
+    more = f" (and {count - _SHOWN_PLACES} more)" if count > _SHOWN_PLACES else ""
     return [f"{what}: {'; '.join(places[:_SHOWN_PLACES])}{more}"]
 
 

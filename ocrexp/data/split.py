@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from ocrexp.data.records import Images, image_hashes, select
 from ocrexp.errors import ConfigError, DataError
 from ocrexp.types import Record
 
@@ -50,7 +52,7 @@ class ValSplit:
                     f"dataset.val_split_by: expected image, folder or a regular expression, got {self.by!r} ({error})"
                 ) from None
 
-    def __call__(self, records: Sequence[Record], root: Path) -> tuple[list[Record], list[Record], str]:
+    def __call__(self, records: Sequence[Record], root: Path) -> tuple[Sequence[Record], Sequence[Record], str]:
         """Training records, validation records, and a line about them.
 
         Raises DataError where there are not two groups, or images that the expression does not match.
@@ -70,14 +72,14 @@ class ValSplit:
                 break
             chosen.add(name)
             taken += sizes[name]
-        train = [record for record, name in zip(records, groups, strict=True) if name not in chosen]
-        val = [record for record, name in zip(records, groups, strict=True) if name in chosen]
+        held = np.fromiter((name in chosen for name in groups), bool, len(groups))
+        train, val = select(records, np.flatnonzero(~held)), select(records, np.flatnonzero(held))
         of = "" if self.by == BY_IMAGE else f" ({len(chosen)} of {len(sizes)} groups)"
         return train, val, f"dataset.val_split={self.share}: {len(train)} for training, {len(val)} for validation{of}"
 
     def _groups(self, records: Sequence[Record], root: Path) -> list[str]:
         """The name of each record's group."""
-        names = [below(record.image_path, root) for record in records]
+        names = [below(path, root) for path in Images(records)]
         if self.by == BY_IMAGE:
             return names
         if self.by == BY_FOLDER:
@@ -104,23 +106,19 @@ def below(path: Path, root: Path) -> str:
 def split_digest(digest: str, records: Sequence[Record], root: Path) -> str:
     """SHA-256 of the labels' digest and of which images a split has."""
     result = hashlib.sha256(digest.encode())
-    for record in records:
-        result.update(below(record.image_path, root).encode("utf-8", "surrogateescape") + b"\0")
+    for path in Images(records):
+        result.update(below(path, root).encode("utf-8", "surrogateescape") + b"\0")
     return result.hexdigest()
 
 
 def common_line(train: Sequence[Record], val: Sequence[Record]) -> list[str]:
     """A line where images are in both splits: how many, and the first one."""
-    names = {record.image_path.name for record in val}  # most sets share none: no path is made into text for these
-    possible = [record.image_path for record in train if record.image_path.name in names]
-    if not possible:
-        return []
-    paths = {os.path.abspath(path) for path in possible}  # noqa: PTH100 - links are not followed, nothing is looked up
-    common = [record for record in val if os.path.abspath(record.image_path) in paths]  # noqa: PTH100
+    common = np.flatnonzero(np.isin(image_hashes(val), image_hashes(train))).tolist()
     if not common:
         return []
+    first = val[common[0]]
     return [
         f"train and val: {len(common)} of {len(val)} validation images are training images too, the first at "
-        f"{common[0].source or common[0].image_path}; the metric then says nothing about new images: give another "
+        f"{first.source or first.image_path}; the metric then says nothing about new images: give another "
         "validation list, or dataset.val_labels=null dataset.val_split=0.1"
     ]

@@ -117,8 +117,9 @@ def build_trainer(run_dir: Path, config: DictConfig, *, resume: bool = False) ->
     source, charset, model = parts.source, parts.charset, parts.model
     train_loader = parts.train_loader
     if rank == 0:
-        for line in [*source.report(), *parts.task.label_lines(parts.facts)]:
-            log.warning("%s", line)
+        for lines in (source.report, lambda: parts.task.label_lines(parts.facts)):  # the second one may raise
+            for line in lines():
+                log.warning("%s", line)
         if warning := check_space(model, settings, parts.plan, run_dir):
             log.warning("%s", warning)
     job = read_job(run_dir)

@@ -64,9 +64,9 @@ def test_bad_lines_and_missing_images_are_counted(root):
     # Evaluation keeps what it cannot read: it counts as nothing predicted.
     assert [record.image_path.name for record in source.val_records()] == ["d.png", "gone.png"]
     bad, missing, missing_val = source.report()
-    assert bad.startswith(f"train: 4 bad label line(s) left out: {root / 'train.txt'}:4: no tab")
+    assert bad.startswith(f"train: 4 bad label line(s) skipped: {root / 'train.txt'}:4: no tab")
     assert bad.endswith("(and 1 more)")
-    assert missing == (f"train: 1 missing image(s) left out: {root / 'images' / 'gone.png'} ({root / 'train.txt'}:2)")
+    assert missing == (f"train: 1 missing image(s) skipped: {root / 'images' / 'gone.png'} ({root / 'train.txt'}:2)")
     assert missing_val.startswith("val: 1 missing image(s) counted as nothing found")
     assert len(source.problems()) == 4
 

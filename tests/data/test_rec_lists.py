@@ -43,7 +43,10 @@ def test_records(root):
     ]
     assert records[3].source == f"{root / 'more.txt'}:1"
     assert source.val_records()[0].texts == (" four",)
-    assert source.report() == []
+    assert source.report() == [
+        f"val: 1 label(s) begin or end with a space (U+0020), the first at {root / 'val.txt'}:1; no image shows it, "
+        "remove it from the labels"
+    ]
     assert source.fingerprint()["train_images"] == "4"
     with pytest.raises(ConfigError, match="1 values for 2"):
         RecLists(root, ["train.txt", "more.txt"], "val.txt", ratios=[1])
@@ -56,10 +59,10 @@ def test_what_is_left_out_is_counted(root):
     assert [record.texts[0] for record in source.train_records()] == ["one"]
     assert [record.texts[0] for record in source.val_records()] == ["four", "x"]
     assert source.report() == [
-        f"train: 1 bad label line(s) left out: {root / 'train.txt'}:2: the label of 'images/b.png' is empty: write the "
+        f"train: 1 bad label line(s) skipped: {root / 'train.txt'}:2: the label of 'images/b.png' is empty: write the "
         "text behind the tab, or remove the line",
-        f"train: 1 missing image(s) left out: {root / 'gone.png'} ({root / 'train.txt'}:3)",
-        f"val: 1 bad label line(s) left out: {root / 'val.txt'}:3: the label of 'images/c.png' is empty: write the "
+        f"train: 1 missing image(s) skipped: {root / 'gone.png'} ({root / 'train.txt'}:3)",
+        f"val: 1 bad label line(s) skipped: {root / 'val.txt'}:3: the label of 'images/c.png' is empty: write the "
         "text behind the tab, or remove the line",
         f"val: 1 missing image(s) counted as nothing read: {root / 'gone.png'} ({root / 'val.txt'}:2)",
     ]

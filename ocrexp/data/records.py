@@ -1,0 +1,208 @@
+"""Records of label lists, made when they are asked for."""
+
+from __future__ import annotations
+
+import os
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import overload
+
+import numpy as np
+import numpy.typing as npt
+
+from ocrexp.data.image_names import image_path
+from ocrexp.data.label_file import LabelFile, split_names
+from ocrexp.types import Record
+
+_BATCH = 4096  # texts of other records that are given together
+
+
+@dataclass(slots=True)
+class ListPart:
+    """Records of one list.
+
+    `lines[i]` is the line of record i, by its index in the file; `which[i]` says which of the line's images it is
+    (None: all lines name one); `paths` has those that are not as the list writes them.
+    """
+
+    file: LabelFile
+    root: Path
+    list_index: int
+    lines: npt.NDArray[np.int64]
+    which: npt.NDArray[np.int64] | None
+    paths: dict[int, Path]
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def record(self, i: int) -> Record:
+        """Record i."""
+        line = self.file.line(int(self.lines[i]))
+        name = line.names[0 if self.which is None else int(self.which[i])]
+        return Record(
+            image_path=self.paths.get(i) or image_path(self.root, name),
+            texts=line.texts,
+            polygons=line.polygons,
+            ignored=line.ignored,
+            source=f"{self.file.path}:{line.line}",
+            list_index=self.list_index,
+        )
+
+    def image(self, i: int) -> Path:
+        """The image of record i; its label is not looked at."""
+        if i in self.paths:
+            return self.paths[i]
+        names = split_names(self.file.packed[int(self.lines[i])].partition(b"\t")[0].decode("utf-8"))
+        return image_path(self.root, names[0 if self.which is None else int(self.which[i])])
+
+    def image_names(self) -> Iterator[str]:
+        """The image of each record as the list writes it."""
+        start = 0
+        for chunk in self.file.chunks(self.lines):
+            names = self.file.packed.names(chunk).decode("utf-8").split("\n")
+            if self.which is None:
+                yield from map(str.strip, names)
+            else:
+                which = self.which[start : start + len(chunk)].tolist()
+                yield from (split_names(name)[k] for name, k in zip(names, which, strict=True))
+            start += len(chunk)
+
+    def keep(self, kept: npt.NDArray[np.bool_]) -> ListPart:
+        """Those that are marked."""
+        if kept.all():
+            return self
+        places = np.cumsum(kept) - 1
+        paths = {int(places[i]): path for i, path in self.paths.items() if kept[i]}
+        which = None if self.which is None else self.which[kept]
+        return ListPart(self.file, self.root, self.list_index, self.lines[kept], which, paths)
+
+
+class ListRecords(Sequence[Record]):
+    """The records of several lists, one list after the other.
+
+    Indexing parses a line; to walk over the texts, the images or the sizes of all, use the functions below.
+    """
+
+    def __init__(self, parts: Sequence[ListPart]) -> None:
+        self.parts = list(parts)
+        self._ends = np.cumsum([len(part) for part in parts]).tolist()
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    @overload
+    def __getitem__(self, index: int) -> Record: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Record]: ...
+
+    def __getitem__(self, index: int | slice) -> Record | list[Record]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        part, i = self._place(index)
+        return part.record(i)
+
+    def __iter__(self) -> Iterator[Record]:
+        for part in self.parts:
+            yield from map(part.record, range(len(part)))
+
+    def select(self, indices: npt.NDArray[np.int64]) -> ListRecords:
+        """Those with these indices, which ascend."""
+        kept = np.zeros(len(self), bool)
+        kept[indices] = True
+        ends = [0, *self._ends]
+        return ListRecords([part.keep(kept[ends[i] : ends[i + 1]]) for i, part in enumerate(self.parts)])
+
+    def image(self, index: int) -> Path:
+        """The image of a record."""
+        part, i = self._place(index)
+        return part.image(i)
+
+    def _place(self, index: int) -> tuple[ListPart, int]:
+        index = range(len(self))[index]  # raises IndexError, counts negative ones from the end
+        number = bisect_right(self._ends, index)
+        return self.parts[number], index - (self._ends[number - 1] if number else 0)
+
+    def texts(self) -> Iterator[list[str]]:
+        """The texts of all records in portions, of a task with one text a record."""
+        for part in self.parts:
+            for chunk in part.file.chunks(part.lines):
+                yield part.file.texts(chunk)
+
+
+def text_portions(records: Sequence[Record]) -> Iterator[list[str]]:
+    """The texts of recognition records in portions; those of lists are not made into records for it."""
+    if isinstance(records, ListRecords):
+        yield from records.texts()
+    else:
+        for start in range(0, len(records), _BATCH):
+            yield [text for record in records[start : start + _BATCH] for text in record.texts]
+
+
+def all_texts(records: Sequence[Record]) -> Iterable[str]:
+    """The texts of recognition records, one after the other."""
+    for portion in text_portions(records):
+        yield from portion
+
+
+class Images(Sequence[Path]):
+    """The images of records."""
+
+    def __init__(self, records: Sequence[Record]) -> None:
+        self._records = records
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    @overload
+    def __getitem__(self, index: int) -> Path: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Path]: ...
+
+    def __getitem__(self, index: int | slice) -> Path | list[Path]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        if isinstance(self._records, ListRecords):
+            return self._records.image(index)
+        return self._records[index].image_path
+
+
+def select(records: Sequence[Record], indices: npt.NDArray[np.int64]) -> Sequence[Record]:
+    """The records with these indices, which ascend."""
+    if isinstance(records, ListRecords):
+        return records.select(indices)
+    return [records[i] for i in indices.tolist()]
+
+
+def image_hashes(records: Sequence[Record]) -> npt.NDArray[np.int64]:
+    """A hash of the absolute path of each image, int64 [n]; links are not followed and nothing is looked up."""
+    if not isinstance(records, ListRecords):
+        return np.fromiter((hash(os.path.abspath(record.image_path)) for record in records), np.int64)  # noqa: PTH100
+    found = np.zeros(len(records), np.int64)
+    start = 0
+    for part in records.parts:
+        root = os.path.abspath(part.root)  # noqa: PTH100
+        for i, name in enumerate(part.image_names()):
+            path = part.paths.get(i) or name.replace("\\", "/")
+            whole = os.path.join(root, path)  # noqa: PTH118 - a million of them
+            plain = "//" not in whole and "/." not in whole
+            found[start + i] = hash(whole if plain else os.path.normpath(whole))
+        start += len(part)
+    return found
+
+
+def list_sizes(records: Sequence[Record], lists: int) -> list[int]:
+    """How many records each list has, at least `lists` numbers."""
+    if isinstance(records, ListRecords):
+        indices = np.repeat([part.list_index for part in records.parts], [len(part) for part in records.parts])
+    else:
+        indices = np.array([record.list_index for record in records])
+    return np.bincount(indices.astype(np.int64), minlength=lists).tolist()
+
+
+def any_drawn(records: Sequence[Record]) -> bool:
+    """Whether any image is drawn anew in each epoch."""
+    return not isinstance(records, ListRecords) and any(record.draw is not None for record in records)
