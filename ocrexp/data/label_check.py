@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from operator import eq
 from typing import NamedTuple
 
 import numpy as np
@@ -16,13 +15,19 @@ from ocrexp.charset.codecs import CTCCodec
 from ocrexp.charset.normalization import NFC
 from ocrexp.charset.saved import from_saved
 from ocrexp.charset.unknown import Coverage, describe
+from ocrexp.data.invisible import code_points
 from ocrexp.data.label_file import short
+from ocrexp.data.records import all_texts, text_portions
 from ocrexp.data.source import counted
 from ocrexp.errors import DataError
 from ocrexp.types import Record
 
 _WIDTH_STEP = 8  # pixels: widths that are proposed are multiples
 _WIDTH_TRIES = 8
+_WIDEST = 8192  # pixels: how many steps a wider image has is not tried
+
+
+_Counts = npt.NDArray[np.int64]
 
 
 class _Labels(NamedTuple):
@@ -63,19 +68,20 @@ def check_labels(
     total = f"of {len(records)} labels"
     reasons: list[str] = []
 
-    def places(where: npt.NDArray[np.bool_], counts: npt.NDArray[np.int64]) -> list[str]:
-        found = np.flatnonzero(where).tolist()
-        return [f"{records[i].source} {short(records[i].texts[0])} ({counts[i]})" for i in found]
+    def add(what: str, where: npt.NDArray[np.bool_], counts: _Counts) -> None:
+        found = np.flatnonzero(where)
+        places = [f"{records[i].source} {short(records[i].texts[0])} ({counts[i]})" for i in found[:3].tolist()]
+        reasons.extend(counted(what, places, len(found)))
 
     empty = labels.characters == 0
     what = f"{empty.sum()} {total} hold no character of the charset and are left out"
-    reasons += counted(what, places(empty, labels.characters))
+    add(what, empty, labels.characters)
 
     long = labels.characters > max_text_length
     if long.any():
         keeps = f"targets.max_text_length={labels.characters.max()} keeps them all"
         what = f"{long.sum()} {total} are longer than targets.max_text_length={max_text_length} and left out; {keeps}"
-        reasons += counted(what, places(long, labels.characters))
+        add(what, long, labels.characters)
 
     crowded = np.zeros(len(records), bool)
     if steps is not None and width is not None and "ctc" in kinds and (emitted := steps(width)) is not None:
@@ -86,7 +92,7 @@ def check_labels(
                 "for each pair of equal neighbours) and are left out; "
                 + _wider(steps, width, emitted, int(labels.steps.max()))
             )
-            reasons += counted(what, places(crowded, labels.steps))
+            add(what, crowded, labels.steps)
     if (empty | long | crowded).all():
         raise DataError(f"none of the {len(records)} training labels can be used: {'; '.join([*lines, *reasons])}")
     return [f"train: {line}" for line in [*lines, *reasons]]
@@ -111,13 +117,12 @@ def _changed(records: Sequence[Record], charset: Charset) -> list[str]:
     counts: Counter[str] = Counter()
     first = ""
     labels = 0
-    for record in records:
-        text = record.texts[0]
+    for i, text in enumerate(all_texts(records)):
         if text.isascii() and text.isprintable():
             continue
         if NFC(normalization(text)) != NFC(text):
             labels += 1
-            first = first or record.source
+            first = first or records[i].source
             counts.update(c for c in text if NFC(normalization.entry(c)) != NFC(c))
     if not labels:
         return []
@@ -130,24 +135,46 @@ def _changed(records: Sequence[Record], charset: Charset) -> list[str]:
 
 def _read(records: Sequence[Record], charset: Charset) -> tuple[_Labels, Coverage]:
     """What the labels need, and what the charset does not know of them. Raises DataError as its policy says."""
-    # Most texts are made of known single code points: each is an entry then, and need not be looked for.
-    simple = frozenset(charset.characters) if all(len(entry) <= 1 for entry in charset.characters) else frozenset()
+    known = _known(charset)
     characters = np.zeros(len(records), np.int64)
     steps = np.zeros(len(records), np.int64)
-    others = []
-    for i, record in enumerate(records):
-        text = charset.normalize(record.texts[0])
-        if simple.issuperset(text):
-            characters[i] = len(text)
-            steps[i] = len(text) + sum(map(eq, text, text[1:]))
-        else:
-            others.append(i)
+    others: list[int] = []
+    start = 0
+    for portion in text_portions(records):
+        stop = start + len(portion)
+        sound, characters[start:stop], steps[start:stop] = _count(list(map(charset.normalize, portion)), known)
+        others += (np.flatnonzero(~sound) + start).tolist()
+        start = stop
     coverage = charset.check((records[i].texts[0], records[i].source) for i in others)
     for i in others:
         positions = charset.encode(records[i].texts[0])  # `check` has let it pass
         characters[i] = len(positions)
         steps[i] = CTCCodec.steps_needed(positions)
     return _Labels(characters, steps), replace(coverage, texts=len(records))
+
+
+def _known(charset: Charset) -> npt.NDArray[np.bool_]:
+    """Which code points are entries of their own, bool [code points]; none where entries have several: texts have to be
+    taken apart then."""
+    table = np.zeros(0x110000, bool)
+    if all(len(entry) <= 1 for entry in charset.characters):
+        table[[ord(entry) for entry in charset.characters if entry]] = True
+    return table
+
+
+def _count(texts: Sequence[str], known: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.bool_], _Counts, _Counts]:
+    """Of each text: whether it is made of known code points alone, how many it has, and CTC's steps for it."""
+    points = code_points("\0".join(texts))
+    ends = np.cumsum([len(text) + 1 for text in texts]) - 1
+    inside = np.ones(len(points) + 1, bool)
+    inside[ends] = False  # what is between the texts
+    strange = inside[:-1] & ~known[points]
+    pairs = np.zeros(len(points) + 1, np.int64)
+    pairs[1:-1] = (points[1:] == points[:-1]) & inside[1:-1] & inside[: len(points) - 1] if len(points) else 0
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    sums, faults = (np.concatenate([[0], np.cumsum(each)]) for each in (pairs, strange))
+    lengths = ends - starts
+    return faults[ends] == faults[starts], lengths, lengths + sums[ends] - sums[starts]
 
 
 def _first(coverage: Coverage) -> str:
@@ -158,6 +185,8 @@ def _first(coverage: Coverage) -> str:
 def _wider(steps: Callable[[int], int | None], width: int, emitted: int, needed: int) -> str:
     """What would keep the labels: about the least width at which CTC emits so many steps."""
     tried = -(-width * needed // (emitted * _WIDTH_STEP)) * _WIDTH_STEP
+    if tried > _WIDEST:
+        return f"to keep them all, images would have to be about {tried} wide"
     for _ in range(_WIDTH_TRIES):
         found = steps(tried)
         if found is None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -94,6 +95,29 @@ class Notes:
         ]
 
 
+class Checked(NamedTuple):
+    """What is known of some lines: whether each is certainly good, whether all its regions are convex quadrilaterals,
+    and how many regions it has; arrays [n]."""
+
+    good: npt.NDArray[np.bool_]
+    even: npt.NDArray[np.bool_]
+    regions: npt.NDArray[np.int32]
+
+    @classmethod
+    def none(cls, count: int) -> Checked:
+        """Nothing is known."""
+        return cls(np.zeros(count, bool), np.zeros(count, bool), np.zeros(count, np.int32))
+
+    def put(self, places: Any, other: Checked) -> None:
+        """Set what is known of the lines at these places."""
+        for mine, its in zip(self, other, strict=True):
+            mine[places] = its
+
+    def followed_by(self, other: Checked) -> Checked:
+        """Those of both."""
+        return Checked(*(np.concatenate(each) for each in zip(self, other, strict=True)))
+
+
 class LabelFormat(ABC):
     """How the text behind the tab is read."""
 
@@ -104,8 +128,9 @@ class LabelFormat(ABC):
         """A line and what is dropped of it. Raises BadLine."""
 
     @abstractmethod
-    def check(self, labels: str, count: int) -> npt.NDArray[np.bool_]:
-        """Which of `count` labels, given with line feeds between them, are certainly good; the others are parsed."""
+    def check(self, labels: str, count: int) -> Checked:
+        """What is known of `count` labels, given with line feeds between them; those that are not certainly good are
+        parsed."""
 
     def note(self, labels: str, places: Sequence[int], path: Path, notes: Notes) -> None:
         """Count what is odd about labels that are good; `places` are their line numbers."""
@@ -126,6 +151,7 @@ class LabelFile(Sequence[LabelLine]):
         kinds: what is wrong with bad lines -> how many.
         notes: what is odd about good ones.
         plural: indices of lines with several images.
+        even, regions: see Checked, for all lines of `packed`.
     """
 
     def __init__(self, packed: PackedLines, form: LabelFormat) -> None:
@@ -138,6 +164,7 @@ class LabelFile(Sequence[LabelLine]):
         self.notes = Notes()
         self.plural: list[int] = []
         self.kept: Offsets = np.zeros(0, np.int64)
+        _, self.even, self.regions = Checked.none(len(packed))
 
     @property
     def lines(self) -> LabelFile:
@@ -182,13 +209,15 @@ def read_lines(path: Path, form: LabelFormat) -> LabelFile:
     or for which the format raises BadLine.
     """
     result = LabelFile(read_packed(path), form)
-    good = np.zeros(len(result.packed), bool)
+    checked = Checked.none(len(result.packed))
     strange: list[int] = []  # lines that are not UTF-8
     accented = False  # lines beside ASCII that are UTF-8
     with no_collection():
         for chunk in result.packed.chunks():
-            good[chunk], other = _check(result, chunk, strange)
+            found, other = _check(result, chunk, strange)
+            checked.put(chunk, found)
             accented = accented or other
+    good, result.even, result.regions = checked
     if strange:
         _not_utf8(result, strange, accented)
         result.problems.sort(key=lambda problem: problem.line)
@@ -212,9 +241,11 @@ def no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _check(file: LabelFile, chunk: Offsets, strange: list[int]) -> tuple[npt.NDArray[np.bool_], bool]:
-    """Which lines of a chunk are good, and whether any holds characters beside ASCII; faults are added to the file."""
-    packed, good = file.packed, np.zeros(len(chunk), bool)
+def _check(file: LabelFile, chunk: Offsets, strange: list[int]) -> tuple[Checked, bool]:
+    """What is known of the lines of a chunk, and whether any holds characters beside ASCII; faults are added to the
+    file."""
+    packed, result = file.packed, Checked.none(len(chunk))
+    good = result.good
     sizes = packed.ends[chunk] - packed.starts[chunk]
     plain = (packed.tabs[chunk] > packed.starts[chunk]) & (packed.first[chunk] > ord(" ")) & (sizes < _LONGEST)
     plain &= packed.first[chunk] != ord("[")
@@ -227,13 +258,13 @@ def _check(file: LabelFile, chunk: Offsets, strange: list[int]) -> tuple[npt.NDA
         names, labels = packed.names(chunk[plain]), packed.labels(chunk[plain])
     if plain.any():
         accented = not (labels.isascii() and names.isascii())
-        sound = file.format.check(labels.decode("utf-8"), int(plain.sum()))
-        good[np.flatnonzero(plain)[sound]] = True
+        result.put(plain, file.format.check(labels.decode("utf-8"), int(plain.sum())))
     for place in np.flatnonzero(~good).tolist():
         index = int(chunk[place])
         try:
-            _, dropped = _parse(packed, index, file.format)
+            line, dropped = _parse(packed, index, file.format)
             good[place] = True
+            result.regions[place] = len(line.polygons)
         except UnicodeDecodeError:
             strange.append(index)
             continue
@@ -245,7 +276,7 @@ def _check(file: LabelFile, chunk: Offsets, strange: list[int]) -> tuple[npt.NDA
     kept = chunk[good]
     if len(kept):
         file.format.note(packed.labels(kept).decode("utf-8"), packed.numbers[kept].tolist(), file.path, file.notes)
-    return good, accented
+    return result, accented
 
 
 def _decodes(data: bytes) -> bool:

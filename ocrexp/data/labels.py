@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ocrexp.data.label_file import BadLine, LabelFile, LabelFormat, LabelLine, LabelProblem, read_lines, short
+from ocrexp.data.label_file import BadLine, Checked, LabelFile, LabelFormat, LabelLine, LabelProblem, read_lines, short
 from ocrexp.types import Polygon
 
 IGNORED_TEXTS = frozenset(("###", "*"))
@@ -65,9 +65,9 @@ class _Regions(LabelFormat):
         ignored = tuple(transcription in IGNORED_TEXTS for transcription in texts)
         return LabelLine(number, names, tuple(texts), tuple(polygons), ignored), dropped
 
-    def check(self, labels: str, count: int) -> npt.NDArray[np.bool_]:
+    def check(self, labels: str, count: int) -> Checked:
         """Whether JSON holds regions of which all have an area; lines in the legacy format are parsed one by one."""
-        good = np.zeros(count, bool)
+        result = Checked.none(count)
         places, values = [], []
         for place, label in enumerate(labels.split("\n")):
             if not label.startswith("["):
@@ -80,14 +80,14 @@ class _Regions(LabelFormat):
                 places.append(place)
                 values.append(value)
         if values:
-            good[places] = _sound(values)
-        return good
+            result.put(places, _sound(values))
+        return result
 
 
 _scan = json.scanner.make_scanner(json.JSONDecoder())  # type: ignore[arg-type]
 
 
-def _sound(labels: Sequence[list[Any]]) -> npt.NDArray[np.bool_]:
+def _sound(labels: Sequence[list[Any]]) -> Checked:
     """Which labels are lists of regions with text and points that have an area; not sure means no."""
     try:
         regions = list(chain.from_iterable(labels))
@@ -106,27 +106,44 @@ def _sound(labels: Sequence[list[Any]]) -> npt.NDArray[np.bool_]:
         flat = np.fromiter(chain.from_iterable(points), np.float64, 2 * len(points))
     except (TypeError, ValueError, KeyError, OverflowError):
         if len(labels) == 1:
-            return np.zeros(1, bool)
+            return Checked.none(1)
         half = len(labels) // 2
-        return np.concatenate([_sound(labels[:half]), _sound(labels[half:])])
-    owners = np.repeat(np.arange(len(labels)), list(map(len, labels)))
-    bad = ~_have_area(flat.reshape(-1, 2), np.array(list(map(len, polygons)), np.int64))
-    return np.bincount(owners[bad], minlength=len(labels)) == 0
+        return _sound(labels[:half]).followed_by(_sound(labels[half:]))
+    counts = np.fromiter(map(len, labels), np.int32, len(labels))
+    owners = np.repeat(np.arange(len(labels)), counts)
+    sizes = np.fromiter(map(len, polygons), np.int64, len(polygons))
+    with np.errstate(over="ignore", invalid="ignore"):
+        exact = flat.reshape(-1, 2).astype(np.float32).astype(np.float64)  # as records have them
+        area, convex = _have_area(exact, sizes), _convex_quads(exact, sizes)
+
+    def all_of(regions: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+        return np.bincount(owners[~regions], minlength=len(labels)) == 0
+
+    return Checked(all_of(area), all_of(convex), counts)
 
 
 def _have_area(points: npt.NDArray[np.float64], sizes: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
     """Which polygons, given one after the other, have three points or more that are within reach and not on a line."""
     if not len(sizes):
         return np.zeros(0, bool)
-    with np.errstate(over="ignore", invalid="ignore"):
-        points = points.astype(np.float32).astype(np.float64)
-        starts = np.cumsum(sizes) - sizes
-        near = np.logical_and.reduceat((np.abs(points) <= _FARTHEST).all(axis=1), starts)
-        x, y = (points - np.repeat(points[starts], sizes, axis=0)).T
-        # The squares of both extents are the eigenvalues of [[xx, xy], [xy, yy]]; their product is its determinant.
-        xx, xy, yy = (np.add.reduceat(product, starts) for product in (x * x, x * y, y * y))
-        wide = xx * yy - xy * xy > _FLAT * (xx + yy) ** 2
+    starts = np.cumsum(sizes) - sizes
+    near = np.logical_and.reduceat((np.abs(points) <= _FARTHEST).all(axis=1), starts)
+    x, y = (points - np.repeat(points[starts], sizes, axis=0)).T
+    # The squares of both extents are the eigenvalues of [[xx, xy], [xy, yy]]; their product is its determinant.
+    xx, xy, yy = (np.add.reduceat(product, starts) for product in (x * x, x * y, y * y))
+    wide = xx * yy - xy * xy > _FLAT * (xx + yy) ** 2
     return near & wide & (sizes >= 3) & (sizes <= _MOST_POINTS)
+
+
+def _convex_quads(points: npt.NDArray[np.float64], sizes: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Which polygons have four points that turn in one direction: these cannot cross themselves."""
+    result = sizes == 4
+    quads = points[np.repeat(result, sizes)].reshape(-1, 4, 2)
+    edges = np.roll(quads, -1, axis=1) - quads
+    following = np.roll(edges, -1, axis=1)
+    turns = edges[..., 0] * following[..., 1] - edges[..., 1] * following[..., 0]
+    result[result] = (turns > 0).all(axis=1) | (turns < 0).all(axis=1)
+    return result
 
 
 def _json_regions(label: str) -> Iterator[tuple[Any, str]]:

@@ -14,7 +14,17 @@ import numpy as np
 import numpy.typing as npt
 
 from ocrexp.data.invisible import code_points, count_invisible, describe_point
-from ocrexp.data.label_file import BadLine, LabelFile, LabelFormat, LabelLine, LabelProblem, Notes, read_lines, short
+from ocrexp.data.label_file import (
+    BadLine,
+    Checked,
+    LabelFile,
+    LabelFormat,
+    LabelLine,
+    LabelProblem,
+    Notes,
+    read_lines,
+    short,
+)
 
 _LONGEST = 10_000  # characters of a text; a page has fewer
 # What is looked at one by one: an empty text, one that begins with a space, a carriage return, a tab, a NUL byte.
@@ -55,8 +65,13 @@ class _Texts(LabelFormat):
             )
         return LabelLine(number, names, (text,)), []
 
-    def check(self, labels: str, count: int) -> npt.NDArray[np.bool_]:
+    def check(self, labels: str, count: int) -> Checked:
         """Whether nothing of a label has to be looked at more closely."""
+        good = self._sound(labels)
+        assert len(good) == count
+        return Checked(good, good, np.zeros(count, np.int32))
+
+    def _sound(self, labels: str) -> npt.NDArray[np.bool_]:
         points = code_points(labels)
         ends = np.append(np.flatnonzero(points == 10), len(points))
         starts = np.concatenate([[0], ends[:-1] + 1])
@@ -69,7 +84,6 @@ class _Texts(LabelFormat):
             for i in np.flatnonzero(far & (ends - starts <= _LONGEST)).tolist():
                 label = labels[starts[i] : ends[i]]
                 good[i] = not ("\t" in label or "\r" in label or "\0" in label or not label.strip())
-        assert len(good) == count
         return good
 
     def note(self, labels: str, places: Sequence[int], path: Path, notes: Notes) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from ocrexp.data.records import ListRecords
 from ocrexp.data.sample_counts import SampleCount
 from ocrexp.types import Polygon, Record
 
@@ -45,10 +46,14 @@ def beyond_image(polygons: Sequence[Polygon], height: int, width: int) -> dict[s
 
 def crossing_lines(split: str, records: Sequence[Record]) -> list[str]:
     """A line where regions of a split cross themselves: how many, and where the first one is."""
-    total = count = 0
+    count = 0
     first = ""
-    for owners, polygons in _chunks(records):
-        total += len(polygons)
+    indices: Sequence[int]
+    if isinstance(records, ListRecords):
+        total, indices = records.uneven()
+    else:
+        total, indices = sum(len(record.polygons) for record in records), range(len(records))
+    for owners, polygons in _chunks(records, indices):
         crossing = np.flatnonzero(crosses(polygons))
         count += len(crossing)
         if len(crossing) and not first:
@@ -82,11 +87,12 @@ def crosses(polygons: Sequence[Polygon]) -> npt.NDArray[np.bool_]:
     return result
 
 
-def _chunks(records: Sequence[Record]) -> Iterator[tuple[list[int], list[Polygon]]]:
-    """The regions of all records in portions, with the indices of their records."""
+def _chunks(records: Sequence[Record], indices: Sequence[int]) -> Iterator[tuple[list[int], list[Polygon]]]:
+    """The regions of these records in portions, with the indices of their records."""
     owners: list[int] = []
     polygons: list[Polygon] = []
-    for index, record in enumerate(records):
+    for index in indices:
+        record = records[index]
         owners += [index] * len(record.polygons)
         polygons += record.polygons
         if len(polygons) >= _CHUNK:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ocrexp.data.collate import Empty, EvalBatch, by_shape, stack_training, valid_columns
+from ocrexp.data.records import text_portions
 from ocrexp.errors import DataError
 from ocrexp.report.draw import INK, Picture
 from ocrexp.report.evaluation import SHEET, Drawn
@@ -33,6 +34,8 @@ from ocrexp.types import (
 
 if TYPE_CHECKING:
     from ocrexp.models.model import OCRModel
+
+_SHOWN = 5  # labels that the configuration does not name
 
 
 class ClsTask(Task):
@@ -71,12 +74,16 @@ class ClsTask(Task):
         lines = []
         for split, records in (("train", facts.source.train_records()), ("val", facts.source.val_records())):
             counts: Counter[str] = Counter()
-            first: dict[str, str] = {}
-            for record in records:
-                label = record.texts[0].strip()
-                counts[label] += 1
-                first.setdefault(label, record.source)
+            places: dict[str, int] = {}
+            start = 0
+            for portion in text_portions(records):
+                found = [text.strip() for text in portion]
+                counts.update(found)
+                for label in set(found) - places.keys():
+                    places[label] = start + found.index(label)
+                start += len(found)
             unknown = [label for label in counts if label not in labels]
+            first = {label: records[places[label]].source for label in unknown[:_SHOWN]}
             if counts and len(unknown) == len(counts):
                 label = unknown[0]
                 raise DataError(
@@ -86,7 +93,7 @@ class ClsTask(Task):
             lines += [
                 f"{first[label]}: label '{label[:40]}' is not among labels={labels}, {counts[label]} times in the "
                 f"{split} list; these images are {'skipped' if split == 'train' else 'counted as wrong'}"
-                for label in unknown[:5]
+                for label in unknown[:_SHOWN]
             ]
             lines += [f"the {split} list has no image with label '{label}'" for label in labels if not counts[label]]
         return lines

@@ -120,3 +120,26 @@ def test_a_hundred_thousand_labels_take_less_than_a_second():
         check_labels(many, charset, ["ctc"], 25, quarter, 64)
         times.append(time.process_time() - began)
     assert min(times) < 1
+
+
+def test_counting_many_texts_together_is_counting_each():
+    from ocrexp.data.label_check import _count, _known
+
+    texts = ["", "aa", "abba", "b", "\x00\x00", "é", "aéé", "漢漢字", ""]
+    sound, lengths, steps = _count(texts, _known(from_characters("abé漢")))
+    assert lengths.tolist() == list(map(len, texts))
+    assert steps.tolist() == [len(text) + sum(a == b for a, b in zip(text, text[1:], strict=False)) for text in texts]
+    assert sound.tolist() == [True, True, True, True, False, True, True, False, True]
+
+
+def test_a_width_that_is_too_large_is_not_tried():
+    """A network of a million columns takes minutes and gigabytes."""
+    asked = []
+
+    def steps(width):
+        asked.append(width)
+        return width // 4
+
+    (line,) = check("ab" * 50_000, "b", steps=steps, longest=200_000)
+    assert "400000 wide" in line
+    assert asked == [64]

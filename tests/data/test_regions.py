@@ -199,3 +199,23 @@ def test_recognition_has_nothing_to_count(tmp_path):
     sample = TrainPipeline([Record(tmp_path / "a.png", ("w",))], [], 0).sample(0, 0)
     assert sample["counts"] == {}
     assert find_task("rec").count_lines("train", {}) == []
+
+
+def test_crossing_regions_of_a_list_are_those_of_its_records(tmp_path):
+    """Lines of convex quadrilaterals are not parsed again; the result is the same."""
+    import json
+
+    from ocrexp.data.lists import DetLists
+
+    square, tie = [[0, 0], [9, 0], [9, 9], [0, 9]], [[0, 0], [9, 9], [9, 0], [0, 9]]
+    hexagon, legacy = [[0, 0], [5, 1], [9, 0], [9, 9], [5, 8], [0, 9]], "0,0,9,9,9,0,0,9,x"
+    shapes = [[square], [square, tie], [hexagon], [], [square[::-1], square], [tie]]
+    lines = [json.dumps([{"transcription": "a", "points": points} for points in shape]) for shape in shapes]
+    (tmp_path / "a.png").touch()
+    (tmp_path / "list.txt").write_text("".join(f"a.png\t{line}\n" for line in [*lines, legacy]))
+    records = DetLists(tmp_path, "list.txt", "list.txt").train_records()
+    (line,) = crossing_lines("train", records)
+    assert line.startswith(
+        f"train: 3 of 8 regions cross themselves (points not in order), the first at {tmp_path}/list.txt:2"
+    )
+    assert crossing_lines("train", list(records)) == [line]

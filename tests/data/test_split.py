@@ -10,8 +10,9 @@ import pytest
 from omegaconf import OmegaConf
 
 from ocrexp.config.arguments import arrange
-from ocrexp.config.build import build_source, label_digest
+from ocrexp.config.build import build
 from ocrexp.config.compose import compose
+from ocrexp.config.plain import label_digest
 from ocrexp.data.cls_lists import ClsLists
 from ocrexp.data.lists import DetLists
 from ocrexp.data.rec_lists import RecLists
@@ -165,7 +166,7 @@ def test_by_the_command_line(root):
     write(root, "text")
     overrides = ["model=crnn_mbv3", "dataset=rec_list", f"dataset.root={root}"]
     config = compose("train", [*overrides, "dataset.val_split=0.2", "dataset.val_split_by=folder"])
-    assert len(build_source(config).val_records()) == 5
+    assert len(build(config.dataset).val_records()) == 5
     typed = arrange("train", ["dataset=rec_list", r"dataset.val_split_by=(page\d+)/, [x]?"])
     assert compose("train", typed).dataset.val_split_by == r"(page\d+)/, [x]?"
     seeds = [label_digest(compose("train", [*overrides, f"dataset.val_split_seed={seed}"])) for seed in (0, 1)]
