@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-REPLACEABLE = ("dataset", "metric", "postprocess", "preprocess", "loader")
+REPLACEABLE = ("dataset", "metric", "postprocess", "preprocess", "loader", "callbacks")
 
 
 def run(arguments: Sequence[str]) -> int:

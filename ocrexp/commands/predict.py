@@ -209,9 +209,14 @@ def _to_folder(sources: list[Source], work: Work, count: int, folder: Prediction
     if folder.labels_written:
         dataset = "rec_list" if folder.rec_only else "det_list"
         path = (folder.folder / LABELS).absolute()
-        # The list is both, so that the line works as it is; one's own validation list is better.
-        places = {"dataset.root": folder.root, "dataset.train_labels": path, "dataset.val_labels": path}
-        print(f"labels: dataset={dataset} {' '.join(typed('train', key, value) for key, value in places.items())}")
+        places = {"dataset.root": folder.root, "dataset.train_labels": path}
+        with path.open("rb") as lines:
+            several = sum(1 for _ in lines) > 1
+        validation = (
+            "dataset.val_labels=null dataset.val_split=0.1" if several else typed("train", "dataset.val_labels", path)
+        )
+        shown = " ".join(typed("train", key, value) for key, value in places.items())
+        print(f"labels: dataset={dataset} {shown} {validation}")
     return code
 
 

@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ocrexp.config.chdir import anchor
 from ocrexp.config.compose import setup_hydra
 from ocrexp.config.explain import as_config_error
 from ocrexp.config.inherit import with_model_of_run
 from ocrexp.config.paths import shadowed, shipped_conf
-from ocrexp.config.task import with_default_model
+from ocrexp.config.task import with_callbacks, with_default_model
 from ocrexp.errors import OcrexpError, printable
 from ocrexp.lock import release_all
 
@@ -40,6 +41,7 @@ def run(arguments: Sequence[str]) -> int:
     if len(overrides) > len(inherited):
         taken = next(item for item in overrides if item not in inherited)
         print(f"ocrexp: {printable(taken)} is taken, as the data set is one of its task", file=sys.stderr)
+    overrides = with_callbacks(overrides)
     sys.argv = ["ocrexp", *overrides]
     try:
         hydra_main(config_path=str(shipped_conf()), config_name="train", version_base="1.3")(outcome.job)()
@@ -66,6 +68,7 @@ class _Outcome:
     def job(self, config: DictConfig) -> float | None:
         from hydra.core.hydra_config import HydraConfig
         from hydra.types import RunMode
+        from omegaconf import OmegaConf
 
         from ocrexp.config.frozen import JobInfo, write_job
         from ocrexp.engine.devices import settle_devices
@@ -73,6 +76,11 @@ class _Outcome:
 
         hydra = HydraConfig.get()
         run_dir = Path(hydra.runtime.output_dir)
+        if hydra.job.chdir:
+            start = Path(hydra.runtime.cwd)
+            anchor(config, start)
+            hydra = hydra.copy()
+            OmegaConf.update(hydra, "sweep.dir", str(start / hydra.sweep.dir), force_add=True)
         if hydra.mode == RunMode.MULTIRUN:
             settle_devices(config)
             from ocrexp.runs.job import run_sweep_job

@@ -7,6 +7,8 @@ text is that text: `dataset.root=/data/发票 (1)`, `name=2024`. Everything that
 from __future__ import annotations
 
 import difflib
+import json
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ocrexp.config.paths import add_folder, groups
-from ocrexp.config.text import is_text, key_of, quote, takes_list
+from ocrexp.config.text import MAPPINGS, is_path, is_text, key_of, quote, takes_list
 from ocrexp.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -56,6 +58,7 @@ def arrange(verb: str, arguments: Sequence[str]) -> list[str]:
         return [*arrange(verb, arguments[:at]), *arguments[at:]]
     typed = _split(verb, joined(arguments))
     _check_flags(verb, typed.flags)
+    _check_whole_nodes(typed.overrides)
     sweep = "--multirun" in typed.flags
     flags = [item for flag, value in typed.flags.items() for item in ([flag] if value is None else [flag, value])]
     return [*flags, *(as_text(verb, override, sweep) for override in typed.overrides)]
@@ -183,6 +186,21 @@ def _override(word: str, following: list[str], before: str) -> str:
     )
 
 
+def _check_whole_nodes(overrides: Sequence[str]) -> None:
+    """Refuse `model.backbone=x model.backbone.scale=1`: a value in the place of a node whose keys are set as well."""
+    keys = [key_of(item) for item in overrides]
+    for override, key in zip(overrides, keys, strict=True):
+        value = override.partition("=")[2]
+        below = next((other for other in keys if other.startswith(f"{key}.")), None)
+        if below is None or not value or value[0] in "{$" or "${" in value or key in groups():
+            continue
+        from ocrexp.config.nodes import PARTS, part_expected
+
+        if key in PARTS and value != "null":
+            raise part_expected(key, PARTS[key], value)
+        raise ConfigError(f"{override}: sets the whole of {key}, so that {below} cannot be set; remove one of the two")
+
+
 def _check_flags(verb: str, flags: dict[str, str | None]) -> None:
     if verb != "train" and flags:
         flag = next(iter(flags))
@@ -208,30 +226,51 @@ def _check_flags(verb: str, flags: dict[str, str | None]) -> None:
 def as_text(verb: str, override: str, sweep: bool = False) -> str:
     """The override with quotes around what must stay text.
 
-    A key that takes a text or a path has the typed text as its value; quotes that the user typed, `null` and an
-    interpolation `${…}` keep their meaning, and with `sweep` a comma separates values. Any other key's value is left
-    as it is if Hydra can read it.
+    A key that takes a text or a path has the typed text as its value, a path with the home folder for `~`; quotes that
+    the user typed, `null` and an interpolation `${…}` keep their meaning, and with `sweep` a comma separates values.
+    The value of any other key is left as it is if Hydra can read it.
     """
     typed_key, equals, value = override.partition("=")
     if not equals or value in ("", "null"):
         return override
     key = key_of(override)
     group = key in groups()
+    if key in MAPPINGS and value[0] == "{" and value[-1] == "}" and not _parses(override):
+        return f"{typed_key}={_mapping(value)}"
     if not group and not is_text(verb, key):
         return override if _parses(override) else f"{typed_key}={_fallback(value, sweep)}"
     lists = group or takes_list(verb, key)
+    home = not group and is_path(verb, key)
     if not sweep and not group:
-        return f"{typed_key}={_quoted_list(value) if lists else _quoted(value)}"
+        return f"{typed_key}={_quoted_list(value, home) if lists else _quoted(value, home=home)}"
     if re.match(r"(choice|range|glob|sort|shuffle|tag|interval|extend_list)\(", value) and _parses(override):
         return override
     items = (item.strip() for item in split_list(value))
-    return f"{typed_key}={','.join(_quoted_list(item) if lists else _quoted(item) for item in items)}"
+    return f"{typed_key}={','.join(_quoted_list(item, home) if lists else _quoted(item, home=home) for item in items)}"
 
 
-def _quoted_list(value: str) -> str:
+def _quoted_list(value: str, home: bool = False) -> str:
     if value[:1] != "[" or value[-1:] != "]":
-        return _quoted(value)
-    return "[" + ",".join(_quoted(item.strip()) for item in split_list(value[1:-1]) if item.strip()) + "]"
+        return _quoted(value, home=home)
+    return "[" + ",".join(_quoted(item.strip(), home=home) for item in split_list(value[1:-1]) if item.strip()) + "]"
+
+
+def _mapping(value: str) -> str:
+    """`{é:e,’:"'"}`, which Hydra's grammar cannot read, as an interpolation that gives this mapping."""
+    pairs = {}
+    for item in split_list(value[1:-1]):
+        key, colon, text = item.strip().partition(":")
+        if not key and text[:1] == ":":  # the colon itself
+            key, text = ":", text[1:]
+        if not colon:
+            return value
+        pairs[_bare(key)] = _bare(text)
+    return quote("${mapping:" + json.dumps(json.dumps(pairs, ensure_ascii=False), ensure_ascii=False) + "}")
+
+
+def _bare(text: str) -> str:
+    text = text.strip()
+    return text[1:-1] if len(text) > 1 and text[0] in "\"'" and text[-1] == text[0] else text
 
 
 def _fallback(value: str, sweep: bool) -> str:
@@ -264,8 +303,13 @@ def split_list(text: str) -> list[str]:
     return [*items, item]
 
 
-def _quoted(text: str, keep: bool = False) -> str:
-    """A text as Hydra reads it; quoted only where it must be. `keep`: whatever Hydra can read stays what it is."""
+def _quoted(text: str, keep: bool = False, home: bool = False) -> str:
+    """A text as Hydra reads it; quoted only where it must be.
+
+    `keep`: whatever Hydra can read stays what it is; `home`: `~` at the beginning is the home folder.
+    """
+    if home and text[:1] == "~":
+        text = os.path.expanduser(text)  # noqa: PTH111 - `~nobody` stays as it is
     if text == "null" or (keep and _parses(f"key={text}")):
         return text
     if text[:1] in "\"'" and text[-1:] == text[:1] and len(text) > 1 and _parses(f"key={text}"):

@@ -32,9 +32,12 @@ def setup_hydra() -> None:
 
 
 def register_resolvers() -> None:
-    """`${first:a,b}`: the first value that is not null."""
+    """`${first:a,b}`: the first value that is not null; `${mapping:JSON}`: a mapping with any characters."""
+    import json
+
     from omegaconf import OmegaConf
 
+    OmegaConf.register_new_resolver("mapping", lambda text: OmegaConf.create(json.loads(text)), replace=True)
     OmegaConf.register_new_resolver(
         "first", lambda *values: next((v for v in values if v is not None), None), replace=True
     )

@@ -110,6 +110,10 @@ def as_config_error(error: BaseException, verb: str, overrides: Sequence[str]) -
         found = _omegaconf_error(cause, verb, overrides)
         if found is not None:
             return found
+    if isinstance(error, AttributeError) and (match := re.search(r"'NoneType'.*\n\s*full_key: (\S+)", text)):
+        key = match[1]  # a mapping for a typed node that is null, on which OmegaConf stumbles
+        why = _is_null(key, _without(verb, overrides, key)) or f"set {key} as a whole"
+        return ConfigError(f"{key} is null here; {why}, and set its keys: {key}.KEY=…")
     if isinstance(error, HydraException):
         return _hydra_error(text, verb, overrides)
     if isinstance(error, AssertionError) and text.startswith("Unexpected type for root"):

@@ -245,7 +245,7 @@ def _set_value(config: DictConfig, key: str, override: Override, text: str) -> N
         raise unknown_key(key, config)
     try:
         OmegaConf.update(config, key, override.value(), merge=True, force_add=force)
-    except OmegaConfBaseException as error:
+    except (OmegaConfBaseException, AttributeError) as error:
         raise as_config_error(error, "train", []) or error from error
 
 

@@ -130,12 +130,17 @@ def _check_part(config: DictConfig, path: str, group: str) -> None:
             f"{path}: expected a part with _target_, got {f'only {given}' if given else 'an empty node'}; choose one"
             f" with {group}=NAME: {', '.join(options)}"
         )
-    text = str(value)
+    raise part_expected(path, group, str(value))
+
+
+def part_expected(path: str, group: str, text: str) -> ConfigError:
+    """One line for a part that is given as a text, with the override that chooses it."""
+    options = options_of(group)
     if text in options:
-        raise ConfigError(f"{path}: expected a part, got {text!r}; choose it with {group}={text}")
+        return ConfigError(f"{path}: expected a part, got {text!r}; choose it with {group}={text}")
     near = did_you_mean(text, options).replace("did you mean ", f"did you mean {group}=")
     listed = ", ".join(options)
-    raise ConfigError(f"{path}: expected a part, got {text!r}{near or f'; choose one with {group}=NAME: {listed}'}")
+    return ConfigError(f"{path}: expected a part, got {text!r}{near or f'; choose one with {group}=NAME: {listed}'}")
 
 
 def _check_named(config: DictConfig, name: str) -> None:

@@ -35,6 +35,30 @@ def with_default_model(arguments: Sequence[str]) -> list[str]:
     return [*flags, f"model={MODELS[task]}", *overrides]
 
 
+def with_callbacks(arguments: Sequence[str]) -> list[str]:
+    """The arguments with `callbacks=…`, behind the flags, for a callback that is switched off and whose keys they set.
+
+    `callbacks.early_stopping.patience=5` alone then stops early. Where the arguments, an experiment or the user's own
+    `train.yaml` choose the callbacks, nothing is added.
+    """
+    from ocrexp.config.nodes import options_with
+
+    flags, overrides = split_flags(arguments)
+    keys = [key_of(item) for item in overrides]
+    own = user_conf()
+    if any(key in ("callbacks", "experiment", "debug") for key in keys) or (own and (own / "train.yaml").is_file()):
+        return list(arguments)
+    for item, key in zip(overrides, keys, strict=True):
+        group, _, rest = key.partition(".")
+        name, dot, _ = rest.partition(".")
+        if group != "callbacks" or not dot or item[:1] in "+~":
+            continue
+        options = options_with("callbacks", name)
+        if options and "default" not in options:
+            return [*flags, f"callbacks={options[0]}", *overrides]
+    return list(arguments)
+
+
 def task_of_option(option: str) -> str | None:
     """The task of an option of the group `dataset`; None where its class does not tell, or there is none."""
     for folder in (user_conf(), shipped_conf()):

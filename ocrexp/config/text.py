@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 # Keys of the verbs themselves; "*" marks those that take several as [a,b].
 OF_VERBS = {
-    "train": ("name", "run_dir", "sweep_dir"),
+    "train": ("name", "run_dir", "sweep_dir", "hydra.run.dir", "hydra.sweep.dir"),
     "resume": ("name", "run_dir"),
     "eval": ("run_dir", "checkpoint", "output"),
     "export": ("run_dir", "checkpoint", "export.dir", "export.model_name"),
@@ -37,10 +37,22 @@ OF_PARTS = {
     "callbacks": ("font", "folder"),
 }  # fmt: skip
 
+# Those of all these keys, by their last name, that are no paths: `~` at their beginning is a character.
+_NO_PATHS = (
+    "name", "model_name", "characters", "project", "entity", "group", "notes", "tags", "filename", "folder",
+)  # fmt: skip
+# Keys of parts whose values are mappings of characters.
+MAPPINGS = ("charset.unknown_map",)
+
 
 def is_text(verb: str, key: str) -> bool:
     """Whether the key takes a path or a text."""
     return _entry(verb, key) is not None
+
+
+def is_path(verb: str, key: str) -> bool:
+    """Whether the key takes a path."""
+    return is_text(verb, key) and key.rpartition(".")[2] not in _NO_PATHS
 
 
 def takes_list(verb: str, key: str) -> bool:
@@ -78,7 +90,7 @@ def typed(verb: str, key: str, value: object) -> str:
     """`key=value` as a person types it into a shell, so that the verb takes exactly this text."""
     text = str(value)
     listed = takes_list(verb, key) and text[:1] == "[" and text[-1:] == "]"
-    if listed or text in ("", "null") or text[:1] in "\"'" or "${" in text:
+    if listed or text in ("", "null") or text[:1] in "\"'~" or "${" in text:
         text = quote(text)
     return f"{key}={_shell_word(text)}"
 

@@ -64,7 +64,7 @@ _PADDLE = frozenset(
     {f"paddle.optimizer.{name}" for name in _PADDLE_OPTIMIZERS}
     | {f"paddle.optimizer.lr.{name}" for name in _PADDLE_SCHEDULES}
 )
-_RESOLVERS = frozenset({"first", "oc.select"})  # they look at other keys only
+_RESOLVERS = frozenset({"first", "mapping", "oc.select"})  # they look at other keys only, or at their own text
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", re.ASCII)
 
 

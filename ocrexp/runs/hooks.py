@@ -56,10 +56,10 @@ class RunGuard(Callback):
             check_parts(job)
             trainer_settings(job)
             settle_devices(job)  # what is wrong with it is reported before the folder is made
-            folder = Path(config.hydra.run.dir)
+            folder = Path(config.hydra.run.dir).expanduser()
             given = config.run_dir is not None or _given(config, "hydra.run.dir")
             claimed_folder = claim_run(folder, given=given, shared=machines(job))
-            if claimed_folder != folder:
+            if str(claimed_folder) != config.hydra.run.dir:
                 with open_dict(config):
                     config.hydra.run.dir = str(claimed_folder)
 
@@ -73,10 +73,10 @@ class RunGuard(Callback):
             jobs = every_job([*(f"{key}={value}" for key, value in fixed.items()), *overrides]) if grid else []
             for job in each_value_once(overrides, grid):
                 check_early(compose("train", job))
-            folder = Path(config.hydra.sweep.dir)
+            folder = Path(config.hydra.sweep.dir).expanduser()
             given = config.sweep_dir is not None or _given(config, "hydra.sweep.dir")
             claimed_folder = claim_sweep(folder, given=given)
-            if claimed_folder != folder:
+            if str(claimed_folder) != config.hydra.sweep.dir:
                 with open_dict(config):
                     config.hydra.sweep.dir = str(claimed_folder)
                     # Hydra composes each job again, from these.

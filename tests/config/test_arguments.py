@@ -1,9 +1,13 @@
 """The command line as people type it: texts and paths stay what was typed, and every flag works or is one line."""
 
+from pathlib import Path
+
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
 
 from ocrexp.config.arguments import arrange
+from ocrexp.config.compose import compose
 from ocrexp.errors import ConfigError
 
 TEXTS = [
@@ -16,7 +20,7 @@ TEXTS = [
 @pytest.mark.parametrize(("verb", "key"), [("train", "dataset.root"), ("eval", "run_dir"), ("predict", "det")])
 def test_a_text_is_what_was_typed(text, verb, key):
     [override] = arrange(verb, [f"{key}={text}"])
-    assert OverridesParser.create().parse_override(override).value() == text
+    assert OverridesParser.create().parse_override(override).value() == text.replace("~", str(Path.home()))
 
 
 @pytest.mark.parametrize(
@@ -87,3 +91,61 @@ def test_what_cannot_be_read_is_refused_with_the_fix(verb, typed, words):
     assert "\n" not in message
     for word in words:
         assert word in message
+
+
+def test_the_home_folder_in_paths_and_not_in_texts(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/ann")
+    typed = {
+        "train": ["run_dir", "sweep_dir", "dataset.root", "charset.path", "model.pretrained", "hydra.run.dir"],
+        "eval": ["run_dir", "output", "checkpoint"],
+        "export": ["export.dir"],
+        "predict": ["images", "det", "output", "font"],
+        "eval-system": ["output", "dataset.root"],
+        "synth": ["out", "dataset.cache_dir"],
+        "convert-config": ["config", "out"],
+        "resume": ["run_dir"],
+        "bench": ["output"],
+    }
+    for verb, keys in typed.items():
+        for key in keys:
+            assert arrange(verb, [f"{key}=~/a b"])[0].endswith("=/home/ann/a b"), (verb, key)
+    assert arrange("predict", ["images=[~/a,b]"]) == ["images=[/home/ann/a,b]"]
+    assert arrange("train", ["-m", "model.pretrained=~/a,~/b"])[1] == "model.pretrained=/home/ann/a,/home/ann/b"
+    for key in ("name", "logger.wandb.project", "charset.characters"):
+        assert OverridesParser.create().parse_override(arrange("train", [f"{key}=~/a"])[0]).value() == "~/a"
+
+
+@pytest.mark.parametrize(
+    ("typed", "mapping"),
+    [
+        ("{é:e}", {"é": "e"}),
+        ("{’:\"'\",«:'\"'}", {"’": "'", "«": '"'}),
+        ("{é: e , a:}", {"é": "e", "a": ""}),
+        ("{a:b}", {"a": "b"}),
+        ("{::;,é:e}", {":": ";", "é": "e"}),
+    ],
+)
+def test_mappings_of_any_characters(typed, mapping):
+    config = compose(
+        "train", arrange("train", ["model=crnn_mbv3", "charset.unknown=map", f"charset.unknown_map={typed}"])
+    )
+    assert OmegaConf.to_container(config.charset, resolve=True)["unknown_map"] == mapping
+    OmegaConf.resolve(config.charset)  # as --resolve does
+    assert config.charset.unknown_map == mapping
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        (["model.backbone=x", "model.backbone.scale=1"], ["model/backbone=NAME"]),
+        (["model.backbone=resnet18_vd", "model.backbone.scale=1"], ["choose it with model/backbone=resnet18_vd"]),
+        (["augment.warp.size=[9,9]", "augment.warp=null"], ["augment.warp=null", "augment.warp.size"]),
+        (["optim.schedule=cosin", "optim.schedule.warmup_epochs=1"], ["scheduler=cosine"]),
+    ],
+)
+def test_a_value_for_a_node_whose_keys_are_set(typed, words):
+    with pytest.raises(ConfigError) as caught:
+        arrange("train", typed)
+    for word in words:
+        assert word in str(caught.value)
+    assert arrange("train", ["logger=wandb", "logger.wandb.project=x", "model={a:1}", "model.b=2"])

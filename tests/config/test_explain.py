@@ -31,6 +31,7 @@ from ocrexp.errors import ConfigError
         (["optim.lr=[1,2"], ["cannot read the override", 'optim.lr="[1,2"']),
         (["trainer.device=gpu:0,1"], ["trainer.devices=[0,1]"]),
         (["seed=range(3)"], ["seed=range(3)", "-m"]),
+        (["loader.multi_scale={sizes:[[32,100]]}"], ["loader.multi_scale is null", "loader=multi_scale"]),
         (["hydra/sweeper=optuna"], ["hydra/sweeper", "pip install 'hydra-optuna-sweeper'", "basic"]),
         (["hydra/launcher=submitit_slurm"], ["hydra/launcher", "pip install 'hydra-submitit-launcher'"]),
         (["callbacks.early_stopping.patience=5"], ["callbacks=early_stopping"]),

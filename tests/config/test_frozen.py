@@ -3,6 +3,7 @@
 import pytest
 from omegaconf import OmegaConf
 
+from ocrexp.commands.eval import REPLACEABLE as EVALUATED
 from ocrexp.commands.resume import REPLACEABLE, pin, reason_to_refuse
 from ocrexp.config.compose import compose
 from ocrexp.config.frozen import JobInfo, apply_overrides, read_frozen, read_resolved, write_job
@@ -122,3 +123,11 @@ def test_a_value_that_is_missing_or_null_can_be_set(run_dir):
     assert config.dataset.root == "/lines"
     assert config.optim.clip_norm == 1.5
     assert resumed(run_dir, "callbacks.early_stopping.patience=5").callbacks.early_stopping.patience == 5
+
+
+def test_an_evaluation_takes_the_overrides_of_a_training(run_dir):
+    config = apply_overrides(read_frozen(run_dir), ["callbacks.early_stopping.patience=5"], replaceable=EVALUATED)
+    assert config.callbacks.early_stopping.patience == 5
+    with pytest.raises(ConfigError, match=r"loader\.multi_scale is null here; .*loader=multi_scale") as caught:
+        apply_overrides(read_frozen(run_dir), ["loader.multi_scale={sizes:[[32,100]]}"], replaceable=EVALUATED)
+    assert "\n" not in str(caught.value)

@@ -11,7 +11,7 @@ from ocrexp.__main__ import main
 from ocrexp.config.arguments import arrange
 from ocrexp.config.check import check
 from ocrexp.config.compose import compose
-from ocrexp.config.task import with_default_model
+from ocrexp.config.task import with_callbacks, with_default_model
 from ocrexp.data.lists import DetLists
 from ocrexp.data.rec_lists import RecLists
 from ocrexp.deploy.description import Description
@@ -151,3 +151,22 @@ def test_an_export_is_not_taken_for_a_run(tmp_path, monkeypatch, capsys, verb):
     assert main([verb, "run_dir=model"]) == 2
     error = capsys.readouterr().err
     assert "run_dir=model" in error and "rec=model" in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("typed", "added"),
+    [
+        (["callbacks.early_stopping.patience=5"], ["callbacks=early_stopping"]),
+        (["--cfg", "job", "callbacks.early_stopping.patience=5"], ["callbacks=early_stopping"]),
+        (["callbacks.pictures.font=a.ttf"], []),
+        (["callbacks=none", "callbacks.early_stopping.patience=5"], []),
+        (["experiment=quickstart", "callbacks.early_stopping.patience=5"], []),
+        (["callbacks.early_stoping.patience=5"], []),
+    ],
+)
+def test_the_keys_of_a_callback_switch_it_on(typed, added):
+    flags = typed[:2] if typed[0] == "--cfg" else []
+    arranged = arrange("train", typed)
+    assert with_callbacks(arranged) == [*flags, *added, *arranged[len(flags) :]]
+    if added:
+        assert compose("train", with_callbacks(arranged)[len(flags) :]).callbacks.early_stopping.patience == 5

@@ -1,0 +1,34 @@
+"""`hydra.job.chdir=true`: a run works in its own folder, while its paths mean what they meant in the start folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+# Keys of a run that hold paths relative to the start folder; those of lists are relative to dataset.root.
+KEYS = (
+    "dataset.root", "dataset.cache_dir", "dataset.backgrounds", "dataset.fonts", "dataset.words", "dataset.dictionary",
+    "charset.path", "model.pretrained", "model.pretrained_charset", "callbacks.pictures.font",
+)  # fmt: skip
+
+
+def anchor(config: DictConfig, start: Path) -> None:
+    """Make the relative paths of a run absolute; those of which nothing is in the start folder stay as they are."""
+    for key in KEYS:
+        node, _, name = key.rpartition(".")
+        holder = OmegaConf.select(config, node)
+        if not isinstance(holder, DictConfig) or OmegaConf.is_missing(holder, name):
+            continue
+        value = holder.get(name)
+        several = OmegaConf.is_list(value)
+        texts = [_absolute(item, start) for item in (value if several else [value])]
+        with open_dict(holder):
+            holder[name] = texts if several else texts[0]
+
+
+def _absolute(value: object, start: Path) -> object:
+    if not isinstance(value, str) or not value:
+        return value
+    path = start / Path(value).expanduser()
+    return str(path) if path.exists() or path.with_name(f"{path.name}.pdparams").exists() else value
