@@ -3,21 +3,55 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import fcntl
 import json
 import os
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+MOST_TEXT = 1 << 26  # bytes of a configuration or a dictionary
 _TEMPORARY = re.compile(r"^\..*\.(\d+)\.(?:tmp|part)$")
 _SCRATCH = re.compile(r"^ocrexp-[a-z]+-(\d+)-")
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # <fcntl.h>, <linux/fs.h>
 _NAME_BYTES = 200  # of 255 that file systems allow: room for what a temporary name adds
+
+
+class NotAFile(OSError):
+    """A path that a user gave leads to something else than a file; `strerror` says to what."""
+
+
+def read_file(path: Path, most: int | None = None) -> bytes:
+    """A file's content.
+
+    Raises OSError; NotAFile for a named pipe, whose opening would wait for ever, a device, which may have no end, a
+    socket, and a file of more than `most` bytes.
+    """
+    status = path.stat()
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(status.st_mode):
+        raise NotAFile(errno.EINVAL, f"is a {kind_of(status.st_mode)}, not a file", str(path))
+    if most is not None and status.st_size > most:
+        raise NotAFile(errno.EFBIG, f"has {status.st_size} bytes, more than such a file can have", str(path))
+    return path.read_bytes()
+
+
+def read_text(path: Path, most: int | None = MOST_TEXT) -> str:
+    """A UTF-8 file's text without a byte order mark; raises as `read_file`, and UnicodeDecodeError."""
+    return read_file(path, most).decode("utf-8-sig")
+
+
+def kind_of(mode: int) -> str:
+    """What a path that is no file leads to, by its mode."""
+    kinds = {stat.S_IFDIR: "folder", stat.S_IFIFO: "named pipe", stat.S_IFSOCK: "socket"}
+    return kinds.get(stat.S_IFMT(mode), "device")
 
 
 def write_bytes(path: Path, content: bytes, *, sync: bool = False) -> None:

@@ -24,7 +24,7 @@ from functools import cache
 from pathlib import Path
 
 from ocrexp.errors import ConfigError, printable
-from ocrexp.files import process_runs, remove_leftovers, shortened, temporary_name
+from ocrexp.files import process_runs, read_text, remove_leftovers, shortened, temporary_name
 
 LOCK = ".lock"
 BEAT_SECONDS = 5.0  # between two renewals
@@ -117,7 +117,7 @@ def beside(folder: Path) -> Path:
 def read_owner(path: Path) -> Owner | None:
     """Who holds the lock; None where there is no lock file. One that cannot be read has an owner that is not known."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_text(path))
         known = {item.name for item in fields(Owner)}
         return Owner(**{name: value for name, value in content.items() if name in known})
     except FileNotFoundError:
@@ -266,9 +266,13 @@ def _is_alive(path: Path, owner: Owner, where: str) -> bool:
         deadline = time.monotonic() + SILENT_SECONDS
         while time.monotonic() < deadline:
             time.sleep(min(1.0, BEAT_SECONDS / 5))
-            with path.open("rb") as file:  # opening it asks a network file system for the present time stamp
-                if os.fstat(file.fileno()).st_mtime != renewed:
+            # Opening it asks a network file system for the present time stamp; a named pipe would wait for a writer.
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+            try:
+                if os.fstat(descriptor).st_mtime != renewed:
                     return True
+            finally:
+                os.close(descriptor)
     except FileNotFoundError:
         pass  # released: not alive, and there is nothing to take over
     return False

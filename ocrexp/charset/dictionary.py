@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ocrexp.charset.normalization import is_invisible
 from ocrexp.charset.unknown import describe
+from ocrexp.files import MOST_TEXT, read_file
 
 BOM = "\ufeff"
 _ROW = 10  # characters: a line that is as long contains more than one entry and its number
@@ -26,7 +27,7 @@ def read_lines(path: Path) -> list[str]:
     """
     from ocrexp.data.encodings import conversion, convert_wide, guess_encoding, wide_encoding
 
-    content = path.read_bytes()
+    content = read_file(path, MOST_TEXT)
     if encoding := wide_encoding(content):
         raise ValueError(f"1: {convert_wide(path, encoding)}")
     try:

@@ -116,7 +116,7 @@ def put_report(path: Path, report: dict[str, Any]) -> Path:
 
 def _same_evaluation(path: Path, report: dict[str, Any]) -> bool:
     try:
-        found = json.loads(path.read_bytes())
+        found = json.loads(files.read_file(path))
     except (OSError, ValueError):
         return False
     same = ("checkpoint", "data", "overrides", "postprocess", "metrics", "images")

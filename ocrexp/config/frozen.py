@@ -75,7 +75,7 @@ def read_job(run_dir: Path) -> JobInfo:
     """
     path = run_dir / JOB
     try:
-        found = json.loads(path.read_bytes())
+        found = json.loads(files.read_file(path, files.MOST_TEXT))
         job = JobInfo(**found)
         number_fits = job.number is None or type(job.number) is int
         texts = [job.name, job.group or "", *job.overrides]

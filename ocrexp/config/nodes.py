@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from ocrexp.config.explain import did_you_mean
 from ocrexp.config.paths import groups, options_of, own_folders, shipped_conf
 from ocrexp.errors import ConfigError
+from ocrexp.files import read_text
 
 # Nodes of one part each, and the group that chooses it.
 PARTS = {
@@ -105,7 +106,7 @@ def _file_that_sets(key: str) -> str:
     for folder in own_folders():
         for path in sorted(folder.rglob("*.yaml")):
             try:
-                node = yaml.compose(path.read_text(encoding="utf-8-sig"), Loader=yaml.SafeLoader)
+                node = yaml.compose(read_text(path), Loader=yaml.SafeLoader)
             except (OSError, ValueError, yaml.YAMLError):
                 continue
             for name, _ in getattr(node, "value", []) if isinstance(node, yaml.MappingNode) else []:
@@ -199,7 +200,7 @@ def _names_in(group: str, option: str) -> list[str]:
         path = folder / group / f"{option}.yaml"
         if path.is_file():
             try:
-                content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+                content = yaml.safe_load(read_text(path))
             except (OSError, ValueError, yaml.YAMLError):
                 return []
             return [

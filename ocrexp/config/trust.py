@@ -136,8 +136,7 @@ def _signature(key: bytes, text: str) -> str:
 
 def _signatures(run_dir: Path) -> list[str]:
     try:
-        with (run_dir / SIGNATURES).open("rb") as file:
-            found = json.loads(file.read(100_000))
+        found = json.loads(files.read_file(run_dir / SIGNATURES, 100_000))
     except (OSError, ValueError, RecursionError):
         return []
     return [item for item in found if isinstance(item, str) and item.isascii()] if isinstance(found, list) else []

@@ -13,6 +13,7 @@ from hydra.plugins.config_source import ConfigLoadError, ConfigResult
 from omegaconf import OmegaConf
 
 from ocrexp.errors import ConfigError, printable
+from ocrexp.files import MOST_TEXT, read_file
 
 # Groups whose files set values anywhere in the configuration.
 GLOBAL_GROUPS = ("experiment", "debug", "launcher", "task")
@@ -53,7 +54,7 @@ def _shown(path: Path) -> str:
 
 def _decoded(path: Path, shown: str) -> str:
     try:
-        content = path.read_bytes()
+        content = read_file(path, MOST_TEXT)
     except OSError as error:
         raise ConfigError(f"{shown}: cannot be read ({error.strerror})") from error
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from ocrexp.data.image_header import ImageHeader, JpegHeader, read_header, read_jpeg_header
 from ocrexp.data.lmdb_file import is_entry, read_entry
 from ocrexp.data.pixels import eight_bits, laid_on_ground, to_bgr8, turned
+from ocrexp.files import kind_of
 from ocrexp.quiet import quiet
 from ocrexp.types import Image, UnusableSample
 
@@ -76,9 +77,7 @@ def check_file(path: Path, limit: int | None = None) -> None:
     """
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
-        kinds = {stat.S_IFDIR: "folder", stat.S_IFIFO: "named pipe", stat.S_IFSOCK: "socket"}
-        kind = kinds.get(stat.S_IFMT(status.st_mode), "device")
-        raise UnusableSample(f"is a {kind}, not an image file; give a file")
+        raise UnusableSample(f"is a {kind_of(status.st_mode)}, not an image file; give a file")
     most = _MOST_BYTES * (limit or _limit) + _OTHER_BYTES
     if status.st_size > most:
         raise UnusableSample(f"file of {status.st_size / 1e9:.1f} GB is too large for an image; raise max_pixels")

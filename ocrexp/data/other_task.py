@@ -20,6 +20,8 @@ def refuse_other_task(path: Path, task: str) -> None:
     if not path.is_file():  # a named pipe would wait for ever
         return
     try:
+        if not path.is_file():  # to open a named pipe would wait for ever
+            return
         with path.open("rb") as file:
             beginning = file.read(_BYTES).decode("utf-8", "replace")
     except OSError:  # its reader tells which

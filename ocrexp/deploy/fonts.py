@@ -34,6 +34,8 @@ class FontFinder:
         self._known = [str(path) for path in bundled_fonts() if path.stem == "DejaVuSans"]
         if font is not None:
             try:
+                if not Path(font).is_file():  # a named pipe would be waited for
+                    raise FileNotFoundError(font)
                 ImageFont.truetype(font, 16)
             except OSError:
                 raise ConfigError(f"font={font}: not a font that can be read; give a .ttf, .otf or .ttc file") from None

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ocrexp.files import write_json
+from ocrexp.files import read_text, write_json
 
 FILENAME = "status.json"
 RUNNING, DONE, FAILED, INTERRUPTED = "running", "done", "failed", "interrupted"
@@ -30,7 +30,7 @@ def write_status(run_dir: Path, *, state: str, **values: Any) -> None:
 def read_status(run_dir: Path) -> dict[str, Any] | None:
     """The content, or None where there is none that can be read."""
     try:
-        content = json.loads((run_dir / FILENAME).read_text(encoding="utf-8"))
+        content = json.loads(read_text(run_dir / FILENAME))
     except (OSError, ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None

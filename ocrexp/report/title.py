@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from ocrexp.errors import printable
+from ocrexp.files import read_text
 
 
 def data_name(dataset: Mapping[str, Any]) -> str:
@@ -25,7 +26,7 @@ def data_name(dataset: Mapping[str, Any]) -> str:
 def run_title(run_dir: Path) -> str:
     """`crnn_mbv3 on data/receipts (val_list.txt), run 2024-05-01_10-00-00`; else the folder's name."""
     try:
-        config = yaml.safe_load((run_dir / "config_resolved.yaml").read_bytes())
+        config = yaml.safe_load(read_text(run_dir / "config_resolved.yaml"))
         model, data = str(config["model"]["name"]), data_name(config["dataset"])
     except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError):
         return run_dir.name

@@ -14,6 +14,7 @@ import yaml
 
 from ocrexp.config.explain import did_you_mean
 from ocrexp.errors import ConfigError
+from ocrexp.files import read_text
 
 # Numbers that YAML 1.1 takes for texts: 1e-4, 8.e-8.
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
@@ -124,11 +125,12 @@ def read(path: Path, overrides: Sequence[str] = ()) -> tuple[Section, list[str]]
     Raises ConfigError for a file that is missing, no YAML, or no training file of PaddleOCR 2.x.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path)
     except FileNotFoundError as error:
         raise ConfigError(f"config={path}: there is no such file") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"config={path}: cannot be read as UTF-8 text ({error})") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(f"config={path}: cannot be read as UTF-8 text ({reason})") from error
     doubled: list[str] = []
     try:
         values = yaml.load(text, _loader(doubled))

@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 
 from ocrexp.errors import ConfigError, DataError
+from ocrexp.files import read_text
 
 Split = Literal["train", "val"]
 SPLITS: tuple[Split, Split] = ("train", "val")
@@ -61,9 +62,12 @@ def split_of(text: str) -> Split:
 def read_words(path: Path) -> list[str]:
     """The words of a file, one a line, in its order without repeats or blanks. Raises DataError."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_text(path, None).splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"dataset.words={path}: {error}; give a UTF-8 text file with one word a line") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise DataError(
+            f"dataset.words={path}: cannot be read ({reason}); give a UTF-8 text file with one word a line"
+        ) from error
     words = list(dict.fromkeys(word for line in lines if core(word := line.strip())))
     for split in SPLITS:
         if not any(split_of(word) == split for word in words):
