@@ -190,7 +190,15 @@ def select(records: Sequence[Record], indices: npt.NDArray[np.int64]) -> Sequenc
 def image_hashes(records: Sequence[Record]) -> npt.NDArray[np.int64]:
     """A hash of the absolute path of each image, int64 [n]; links are not followed and nothing is looked up."""
     if not isinstance(records, ListRecords):
-        return np.fromiter((hash(os.path.abspath(record.image_path)) for record in records), np.int64)  # noqa: PTH100
+        folders: dict[str, str] = {}  # as written -> absolute: few, and databases have millions of entries
+
+        def whole_of(path: Path) -> str:
+            folder, _, name = str(path).rpartition("/")
+            if folder not in folders:
+                folders[folder] = os.path.abspath(folder or ("/" if path.is_absolute() else "."))  # noqa: PTH100
+            return f"{folders[folder].rstrip('/')}/{name}"
+
+        return np.fromiter((hash(whole_of(record.image_path)) for record in records), np.int64)
     found = np.zeros(len(records), np.int64)
     start = 0
     for part in records.parts:

@@ -81,9 +81,9 @@ def test_the_line_of_crossing_regions():
 
 def test_many_regions_take_little_time():
     records = [Record("a.jpg", ("w",) * 10, (GOOD,) * 9 + (ARROW,), source=f"l.txt:{i}") for i in range(20_000)]
-    began = time.perf_counter()
+    began = time.process_time()
     assert crossing_lines("train", records) == []
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
 
 
 @pytest.mark.parametrize(
