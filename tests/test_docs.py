@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from ocrexp.__main__ import VERBS, split_verb
+from ocrexp.command_line import key_of
 from ocrexp.config.check import check
 from ocrexp.config.compose import compose
 from ocrexp.config.frozen import split_overrides
 from ocrexp.config.task import with_default_model
-from ocrexp.config.text import key_of
 from ocrexp.runs.hooks import each_value_once
 
 ROOT = Path(__file__).resolve().parents[1]

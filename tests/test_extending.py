@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ocrexp.__main__ import main
-from ocrexp.config.check import locate
+from ocrexp.config.locate import locate
 from ocrexp.environment import START_FOLDER, find_own_modules
 from ocrexp.errors import ConfigError
 

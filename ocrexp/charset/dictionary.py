@@ -25,7 +25,7 @@ def read_lines(path: Path) -> list[str]:
 
     Raises OSError, and ValueError, "LINE: what is wrong; what to do", for content that is not UTF-8 text.
     """
-    from ocrexp.data.encodings import conversion, convert_wide, guess_encoding, wide_encoding
+    from ocrexp.charset.encodings import conversion, convert_wide, guess_encoding, wide_encoding
 
     content = read_file(path, MOST_TEXT)
     if encoding := wide_encoding(content):

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from ocrexp.data import typical_characters as typical
+from ocrexp.charset import typical_characters as typical
 
 _SCORED_BYTES = 100_000
 _ODDS = 3.0  # log of how much more probable the best encoding has to be than any other that gives another text

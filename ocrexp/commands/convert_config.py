@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from ocrexp.config.check import fits
+from ocrexp.annotations import fits
 from ocrexp.config.compose import compose
 from ocrexp.errors import ConfigError, printable
 from ocrexp.files import write_new, write_text

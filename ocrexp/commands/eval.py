@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import OmegaConf
 
 from ocrexp import files
+from ocrexp.command_line import key_of
 from ocrexp.config.build import build
 from ocrexp.config.check import check_early, check_parts
 from ocrexp.config.compose import compose, setup_hydra
 from ocrexp.config.frozen import apply_overrides, read_frozen, split_overrides, trusted_of
 from ocrexp.config.paths import options_of
 from ocrexp.config.places import file_to_write, writable
-from ocrexp.config.text import key_of
 from ocrexp.errors import ConfigError, printable
 from ocrexp.files import shortened
 from ocrexp.logs import show_notices

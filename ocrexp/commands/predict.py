@@ -13,8 +13,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TextIO
 
+from ocrexp.command_line import typed
 from ocrexp.config.compose import compose
-from ocrexp.config.text import typed
 from ocrexp.data.images import limit_pixels
 from ocrexp.data.pixels import is_blank
 from ocrexp.deploy.end_to_end import (

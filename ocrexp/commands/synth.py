@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from ocrexp.command_line import command
 from ocrexp.config.check import check
 from ocrexp.config.compose import compose
 from ocrexp.config.task import LISTS, MODELS
-from ocrexp.config.text import command
 from ocrexp.errors import ConfigError, printable
 
 

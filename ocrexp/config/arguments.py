@@ -15,8 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ocrexp.command_line import is_text, key_of, quote, takes_list
 from ocrexp.config.paths import add_folder, groups
-from ocrexp.config.text import MAPPINGS, is_path, is_text, key_of, quote, takes_list
+from ocrexp.command_line import MAPPINGS, is_path, is_text, key_of, quote, takes_list
+from ocrexp.config.verbs import VERBS
 from ocrexp.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -158,8 +160,6 @@ def _unknown_flag(word: str, arguments: list[str]) -> ConfigError:
 
 
 def _override(word: str, following: list[str], before: str) -> str:
-    from ocrexp.__main__ import VERBS
-
     if "=" in word and not word.startswith("="):
         key, _, value = word.partition("=")
         if not value and following and "=" not in following[0] and not following[0].startswith("-"):

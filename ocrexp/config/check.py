@@ -7,22 +7,20 @@ reported with the config key and the nearest name, without building anything.
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import inspect
-import types
-import typing
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin
+from collections.abc import Iterator
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 
-from ocrexp.config.explain import did_you_mean
+from ocrexp.annotations import fits, in_words, type_hints
+from ocrexp.config.locate import locate
 from ocrexp.config.nodes import check_nodes
 from ocrexp.config.schema import schemas
 from ocrexp.config.task import check_task
 from ocrexp.errors import ConfigError
+from ocrexp.nearest import did_you_mean
 
 RESERVED = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 # Keys of a node that the builder itself consumes, by the dotted path of the node.
@@ -93,30 +91,6 @@ def _targets(node: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
             yield from _targets(value, f"{path}[{position}]")
 
 
-def locate(target: str, path: str) -> Callable[..., Any]:
-    """Import what a `_target_` names; `path` is the config key, for the message."""
-    module_name, _, attribute = target.rpartition(".")
-    if not module_name:
-        raise ConfigError(f"{path}._target_: {target!r} is no importable path: write module.Class")
-    try:
-        found = getattr(importlib.import_module(module_name), attribute)
-    except ModuleNotFoundError as error:
-        if error.name and not module_name.startswith(error.name):
-            raise  # the module is there, something that it needs is not
-        raise ConfigError(
-            f"{path}._target_: there is no module {module_name} among the installed packages, nor in the start folder "
-            f"{Path.cwd()}; start from the folder that holds your package, or correct the name"
-        ) from error
-    except AttributeError as error:
-        names = vars(importlib.import_module(module_name))
-        raise ConfigError(
-            f"{path}._target_: {module_name} has no {attribute}{did_you_mean(attribute, names)}"
-        ) from error
-    if not callable(found):
-        raise ConfigError(f"{path}._target_: {target} is not callable")
-    return found
-
-
 def _check_node(path: str, node: dict[str, Any]) -> None:
     target = locate(str(node["_target_"]), path)
     try:
@@ -129,7 +103,7 @@ def _check_node(path: str, node: dict[str, Any]) -> None:
         for name, p in parameters.items()
         if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and name != "self"
     }
-    hints = _type_hints(target)
+    hints = type_hints(target)
     for key, value in node.items():
         if key in RESERVED or key in BUILDER_KEYS.get(path, ()):
             continue
@@ -141,62 +115,8 @@ def _check_node(path: str, node: dict[str, Any]) -> None:
             hint = did_you_mean(str(key), named) or f"; it takes: {', '.join(named)}"
             raise ConfigError(f"unknown key {full}: {short} takes no '{key}'{hint}")
         if key in hints and not fits(value, hints[key]):
-            raise ConfigError(f"{full}: {value!r} is no {_plain(hints[key])}")
+            raise ConfigError(f"{full}: {value!r} is no {in_words(hints[key])}")
     if not node.get("_partial_"):
         required = [name for name, p in named.items() if p.default is p.empty and name not in node]
         if required and not node.get("_args_"):
             raise ConfigError(f"{path} lacks {', '.join(required)}: add {path}.{required[0]}=…")
-
-
-def _type_hints(target: Callable[..., Any]) -> dict[str, Any]:
-    function = target.__init__ if inspect.isclass(target) else target
-    try:
-        return typing.get_type_hints(function)
-    except (NameError, TypeError, AttributeError):  # annotations that are imported for type checkers only
-        return {}
-
-
-def fits(value: Any, hint: Any) -> bool:
-    """Whether a plain config value can be what an annotation asks for; unknown annotations fit everything."""
-    origin = get_origin(hint)
-    if isinstance(value, dict) and "_target_" in value:
-        return True  # it is built first; its own signature is checked by itself
-    if origin in (Union, types.UnionType):
-        return any(fits(value, option) for option in get_args(hint))
-    if origin is Literal:
-        return value in get_args(hint)
-    if hint is None or hint is type(None):
-        return value is None
-    if hint is bool:
-        return isinstance(value, bool)
-    if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    if hint is str:
-        return isinstance(value, str)
-    if origin in (list, tuple) or getattr(origin, "__name__", "") == "Sequence":
-        return _sequence_fits(value, origin, get_args(hint))
-    if origin is dict or getattr(origin, "__name__", "") == "Mapping":
-        return isinstance(value, dict)
-    return True
-
-
-def _sequence_fits(value: Any, origin: Any, arguments: tuple[Any, ...]) -> bool:
-    if not isinstance(value, list | tuple):
-        return False
-    if origin is tuple and arguments and arguments[-1] is not Ellipsis:
-        return len(value) == len(arguments) and all(map(fits, value, arguments))
-    return not arguments or all(fits(item, arguments[0]) for item in value)
-
-
-def _plain(hint: Any) -> str:
-    origin = get_origin(hint)
-    if origin in (Union, types.UnionType):
-        return " or ".join(_plain(option) for option in get_args(hint))
-    if origin is Literal:
-        return "one of " + ", ".join(map(str, get_args(hint)))
-    if hint is type(None):
-        return "null"
-    names = {bool: "true or false", int: "whole number", float: "number", str: "text"}
-    return names.get(hint) or str(hint).replace("typing.", "").replace("collections.abc.", "")

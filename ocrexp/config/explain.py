@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
+from ocrexp.command_line import key_of
 from ocrexp.config.paths import groups, options_of, own_folders
-from ocrexp.config.text import key_of
 from ocrexp.engine.devices import cards_in
 from ocrexp.errors import ConfigError
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """ ", did you mean X?" for the nearest known word, else the empty string."""
-    known = [str(name) for name in known]
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    return f"; did you mean {near[0]}?" if near else ""
+from ocrexp.nearest import did_you_mean
 
 
 def unknown_key(key: str, config: DictConfig, example: str = "") -> ConfigError:
@@ -180,12 +173,11 @@ def _missing_plugin(group: str, option: str) -> ConfigError:
     there = sorted({name.removesuffix(".yaml") for name in ConfigStore.instance().list(group)} | set(options_of(group)))
     packages = PLUGINS[group]
     if option in packages:
-        hint = f"install its package: pip install '{packages[option]}';"
+        hint = f"; install its package: pip install '{packages[option]}';"
     else:
         known = [*there, *packages]
-        near = difflib.get_close_matches(option, known, n=1, cutoff=0.6)
-        hint = f"did you mean {near[0]}?" if near else "install the package that brings it;"
-    return ConfigError(f"{group} has no option '{option}'; {hint} installed options: {', '.join(there)}")
+        hint = did_you_mean(option, known) or "; install the package that brings it;"
+    return ConfigError(f"{group} has no option '{option}'{hint} installed options: {', '.join(there)}")
 
 
 def _wrong_file(group: str, option: str) -> ConfigError | None:

@@ -14,10 +14,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ocrexp import files, yaml_text
+from ocrexp.command_line import key_of, typed
 from ocrexp.config import trust
 from ocrexp.config.explain import as_config_error, unknown_key
 from ocrexp.config.paths import groups, options_of
-from ocrexp.config.text import key_of, typed
 from ocrexp.errors import ConfigError, printable
 
 if TYPE_CHECKING:

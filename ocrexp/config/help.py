@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ocrexp.config.paths import groups, options_of, shipped_conf
+from ocrexp.config.verbs import VERBS
 
 HEAD = "ocrexp: train text detection and recognition models on PaddlePaddle\n"
 
@@ -116,8 +117,6 @@ Python of an environment that holds paddleocr 2.10, the same is measured there i
 
 def page(verb: str) -> str:
     """The help page of a verb."""
-    from ocrexp.__main__ import VERBS
-
     if verb != "train":
         own = _own_keys(verb)
         return f"{HEAD}\nocrexp {verb}: {VERBS[verb]}\n{VERB_PAGES[verb]}\n\nKeys of this verb\n{own}"

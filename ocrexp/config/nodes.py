@@ -13,10 +13,10 @@ from typing import Any
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
-from ocrexp.config.explain import did_you_mean
 from ocrexp.config.paths import groups, options_of, own_folders, shipped_conf
 from ocrexp.errors import ConfigError
 from ocrexp.files import read_text
+from ocrexp.nearest import did_you_mean
 
 # Nodes of one part each, and the group that chooses it.
 PARTS = {

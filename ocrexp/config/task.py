@@ -7,9 +7,9 @@ from typing import Any
 
 import yaml
 
+from ocrexp.command_line import key_of
 from ocrexp.config.arguments import split_flags
 from ocrexp.config.paths import shipped_conf, user_conf
-from ocrexp.config.text import key_of
 from ocrexp.errors import ConfigError
 
 MODELS = {"det": "db_mbv3", "rec": "crnn_mbv3", "cls": "cls_mbv3"}  # a task's default model
@@ -77,7 +77,7 @@ def task_of_option(option: str) -> str | None:
 
 def task_of_source(node: Mapping[Any, Any]) -> str | None:
     """The task of a dataset node by its class; None where that does not tell."""
-    from ocrexp.config.check import locate
+    from ocrexp.config.locate import locate
     from ocrexp.data.source import OfTask
 
     try:

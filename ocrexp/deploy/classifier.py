@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from ocrexp.deploy.backends.base import open_backend
+from ocrexp.deploy.backends.opening import open_backend
 from ocrexp.deploy.description import Description
 from ocrexp.deploy.folder import ModelFolder
 from ocrexp.deploy.images import MAX_PIXELS, to_bgr

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ocrexp.data.transforms.resize import DetResize
-from ocrexp.deploy.backends.base import open_backend
+from ocrexp.deploy.backends.opening import open_backend
 from ocrexp.deploy.description import Description
 from ocrexp.deploy.folder import ModelFolder
 from ocrexp.deploy.images import MAX_PIXELS, to_bgr

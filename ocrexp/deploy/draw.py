@@ -14,7 +14,7 @@ from PIL import ImageDraw
 from ocrexp.deploy import fonts
 from ocrexp.deploy.crop import UPRIGHT_RATIO, rectangle
 from ocrexp.deploy.fonts import FontFinder
-from ocrexp.report.draw import BAND, INK, WRONG, Colour, Picture, draw_polygons, side_by_side
+from ocrexp.drawing import BAND, INK, WRONG, Colour, Picture, draw_polygons, side_by_side
 from ocrexp.types import Image, Polygon
 
 INKS: tuple[Colour, ...] = (  # after Okabe and Ito; orange is for doubtful texts, and yellow is lost on paper

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import cv2
 
-from ocrexp.config.check import fits
-from ocrexp.config.text import command
+from ocrexp.annotations import fits
+from ocrexp.command_line import command
 from ocrexp.deploy.backends.base import chosen, one_line
 from ocrexp.deploy.folder import TASK_NAMES, ModelFolder
 from ocrexp.deploy.order import reading_order

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ocrexp.data.transforms.rec_resize import RecResize, SARResize
-from ocrexp.deploy.backends.base import open_backend
+from ocrexp.deploy.backends.opening import open_backend
 from ocrexp.deploy.characters import decoder_of
 from ocrexp.deploy.description import Description
 from ocrexp.deploy.folder import ModelFolder

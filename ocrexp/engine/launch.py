@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Any
 
-from ocrexp.config.text import command
+from ocrexp.command_line import command
 from ocrexp.engine.devices import checked_devices, gpu_count, visible_devices
 from ocrexp.engine.launcher import read_ends
 from ocrexp.environment import available_cores

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ocrexp.data.sample_counts import SampleCount
-from ocrexp.report.draw import Picture
+from ocrexp.drawing import Picture
 from ocrexp.report.evaluation import Drawn
 from ocrexp.types import Batch, EvalResult
 

@@ -19,7 +19,7 @@ from typing import Any, NoReturn, Protocol
 import numpy as np
 import paddle
 
-from ocrexp.config.text import command
+from ocrexp.command_line import command
 from ocrexp.data.sample_counts import SampleCounts, sum_counts
 from ocrexp.engine import distributed, health
 from ocrexp.engine.callbacks.base import Callback

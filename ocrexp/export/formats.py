@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ocrexp.config.explain import did_you_mean
 from ocrexp.errors import ConfigError, OcrexpError
+from ocrexp.nearest import did_you_mean
 
 if TYPE_CHECKING:
     from ocrexp.export.trained import Trained

@@ -72,7 +72,7 @@ class Gate:
     """
 
     def __init__(self, trained: Trained, folders: Mapping[str, Path], samples: Samples, rules: Rules) -> None:
-        from ocrexp.deploy.backends.base import open_backend
+        from ocrexp.deploy.backends.opening import open_backend
 
         self._parts = trained.parts
         self._samples = samples

@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ocrexp.data.images import read_image
-from ocrexp.metrics.det import match_regions
-from ocrexp.report.draw import (
+from ocrexp.drawing import (
     IGNORED,
     MISSED,
     RIGHT,
@@ -22,6 +21,7 @@ from ocrexp.report.draw import (
     side_by_side,
     write_beside,
 )
+from ocrexp.metrics.det import match_regions
 from ocrexp.types import DetPrediction, DetReference, EvalSample, Polygon, UnusableSample
 
 MISSING_SIZE = (360, 480)  # of the panel that stands for an image that cannot be read

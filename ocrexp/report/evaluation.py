@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ocrexp.report.draw import Picture
+from ocrexp.drawing import Picture
 
 SHEET = 30  # recognized crops on a sheet
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import cv2
 
+from ocrexp.drawing import Picture
 from ocrexp.files import write_bytes
-from ocrexp.report.draw import Picture
 
 JPEG_QUALITY = 88
 

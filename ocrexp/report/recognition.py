@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from ocrexp.data.images import read_image
-from ocrexp.report.draw import BAND, INK, MISSED, RIGHT, WRONG, Colour, Picture
+from ocrexp.drawing import BAND, INK, MISSED, RIGHT, WRONG, Colour, Picture
 from ocrexp.report.text import Runs, joins, line_picture
 from ocrexp.types import EvalSample, RecPrediction, RecReference, UnusableSample
 

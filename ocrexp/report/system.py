@@ -8,8 +8,8 @@ import numpy as np
 
 from ocrexp.deploy.draw import draw_reading, text_picture
 from ocrexp.deploy.fonts import FontFinder
+from ocrexp.drawing import BAND, IGNORED, INK, MISSED, RIGHT, WRONG, Colour, Picture
 from ocrexp.metrics.system import SystemMetric, SystemPrediction
-from ocrexp.report.draw import BAND, IGNORED, INK, MISSED, RIGHT, WRONG, Colour, Picture
 from ocrexp.types import DetReference, Image
 
 _LISTED = 14  # misread texts below a picture

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ocrexp.report.draw import INK, Colour, Picture, captioned, draw_polygons, side_by_side
+from ocrexp.drawing import INK, Colour, Picture, captioned, draw_polygons, side_by_side
 from ocrexp.report.recognition import FAINT, cell, compared, sheet
 from ocrexp.report.text import Runs
 

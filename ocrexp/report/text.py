@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont, features
 
 from ocrexp.data.synth.fonts import FontSet, bundled_fonts, can_draw
-from ocrexp.report.draw import BAND, Colour, Picture
+from ocrexp.drawing import BAND, Colour, Picture
 
 Runs = Sequence[tuple[str, Colour]]  # pieces of a line, each in its colour
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ocrexp.drawing import Colour, Picture
 from ocrexp.metrics.confusions import Confusions
 from ocrexp.metrics.rec import RecCounts
-from ocrexp.report.draw import Colour, Picture
 from ocrexp.report.files import write_bytes, write_picture
 from ocrexp.report.recognition import draw_sheet
 from ocrexp.report.text import line_picture, visible

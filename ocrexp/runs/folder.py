@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ocrexp import lock
+from ocrexp.command_line import command
 from ocrexp.config.places import folder_to_write, refused
-from ocrexp.config.text import command
 from ocrexp.errors import ConfigError
 from ocrexp.files import claim_folder, claimed
 from ocrexp.lock import LOCK, LockedError

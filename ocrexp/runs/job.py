@@ -15,8 +15,8 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from ocrexp.command_line import typed
 from ocrexp.config.frozen import JobInfo, write_job
-from ocrexp.config.text import typed
 from ocrexp.engine.devices import process_count
 from ocrexp.engine.status import DONE, FAILED, INTERRUPTED, RUNNING, read_status, write_status
 from ocrexp.errors import ConfigError, OcrexpError, printable

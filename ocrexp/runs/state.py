@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ocrexp.command_line import command
 from ocrexp.config.frozen import JOB
-from ocrexp.config.text import command
 from ocrexp.engine.status import DONE, FAILED, FILENAME, INTERRUPTED, RUNNING, read_status
 from ocrexp.lock import LOCK, is_held
 

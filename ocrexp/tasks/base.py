@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from ocrexp.data.collate import Empty, EvalBatch
 from ocrexp.data.sample_counts import SampleCount
-from ocrexp.report.draw import Picture
+from ocrexp.drawing import Picture
 from ocrexp.report.evaluation import Drawn
 from ocrexp.tasks.gate import Compared, Rules
 from ocrexp.types import Batch, EvalResult, Record, Sample, ZeroEvidence

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from ocrexp.data.collate import Empty, EvalBatch, by_shape, stack_training, valid_columns
 from ocrexp.data.records import text_portions
+from ocrexp.drawing import INK, Picture
 from ocrexp.errors import DataError
-from ocrexp.report.draw import INK, Picture
 from ocrexp.report.evaluation import SHEET, Drawn
 from ocrexp.report.recognition import cell, draw_sheet, sheet
 from ocrexp.tasks.base import RunFacts, Task

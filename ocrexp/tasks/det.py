@@ -12,9 +12,9 @@ import numpy.typing as npt
 from ocrexp.data.collate import Empty, EvalBatch, by_shape, stack_training
 from ocrexp.data.regions import count_lines, crossing_lines
 from ocrexp.data.sample_counts import SampleCount
+from ocrexp.drawing import Picture
 from ocrexp.report import detection
 from ocrexp.report.causes import detection_causes, regions_found
-from ocrexp.report.draw import Picture
 from ocrexp.report.evaluation import Drawn
 from ocrexp.report.targets import draw_targets
 from ocrexp.tasks.base import RunFacts, Task

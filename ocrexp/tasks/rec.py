@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ocrexp.data.collate import Empty, EvalBatch, by_shape, stack_training, valid_columns
+from ocrexp.drawing import Picture
 from ocrexp.metrics.rec import RecCounts
 from ocrexp.report import recognition
 from ocrexp.report.causes import recognition_causes
-from ocrexp.report.draw import Picture
 from ocrexp.report.evaluation import SHEET, Drawn
 from ocrexp.report.targets import draw_texts
 from ocrexp.report.text_report import write_text_report

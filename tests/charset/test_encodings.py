@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from ocrexp.data.encodings import conversion, convert_wide, guess_encoding, wide_encoding
+from ocrexp.charset.encodings import conversion, convert_wide, guess_encoding, wide_encoding
 
 WORDS = {
     "gb18030": ["你好", "中国北京", "欢迎光临", "识别测试", "营业时间", "停车场出口", "沙县小吃"],

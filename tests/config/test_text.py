@@ -6,8 +6,8 @@ import subprocess
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from ocrexp.command_line import command, typed
 from ocrexp.config.arguments import arrange, joined
-from ocrexp.config.text import command, typed
 from ocrexp.errors import ConfigError
 
 TEXTS = [

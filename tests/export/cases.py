@@ -109,7 +109,7 @@ def export_all(folder: Path) -> dict[str, float]:
     arguments = ["checkpoint=latest", f"export.dir={latest}", "export.format=paddle"]
     codes["latest"] = export(folder / "rec", *arguments, f"dataset.root={folder / 'gone'}")
 
-    from ocrexp.deploy.backends.base import open_backend
+    from ocrexp.deploy.backends.opening import open_backend
 
     x = np.random.default_rng(0).normal(size=(2, 3, 32, 96)).astype(np.float32)
     one, other = (open_backend(place, "paddle").run(x) for place in (best, latest))

@@ -32,7 +32,7 @@ WIDTHS = (96, 160)
 def differences(name: str, folder: Path) -> dict:
     import paddle
 
-    from ocrexp.deploy.backends.base import open_backend
+    from ocrexp.deploy.backends.opening import open_backend
     from ocrexp.export.network import InferenceNetwork, input_shape, trace
     from ocrexp.tasks.find import find_task
 

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
+from ocrexp.drawing import IGNORED, MISSED, RIGHT, WRONG, captioned, draw_polygons, fit, side_by_side
 from ocrexp.report.detection import caption, draw_sample
-from ocrexp.report.draw import IGNORED, MISSED, RIGHT, WRONG, captioned, draw_polygons, fit, side_by_side
 from ocrexp.types import DetPrediction, DetReference, EvalSample
 
 
@@ -70,7 +70,7 @@ def test_small_parts() -> None:
 
 
 def test_both_images_stand_at_one_height_whatever_their_bands_need():
-    from ocrexp.report.draw import side_by_side
+    from ocrexp.drawing import side_by_side
 
     low, high = np.full((4, 3, 3), 9, np.uint8), np.full((7, 3, 3), 9, np.uint8)
     row = side_by_side([low, high], gap=1, at_bottom=True)

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
+from ocrexp.drawing import INK, MISSED, RIGHT, WRONG
 from ocrexp.engine.callbacks.pictures import PredictionPictures
 from ocrexp.engine.callbacks.report import EvaluationReport
 from ocrexp.metrics.rec import RecMetric
-from ocrexp.report.draw import INK, MISSED, RIGHT, WRONG
 from ocrexp.report.recognition import compared, draw_sheet
 from ocrexp.report.text import line_picture, visible
 from ocrexp.report.text_report import draw_accuracy_by_length, write_text_report

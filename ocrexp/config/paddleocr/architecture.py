@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ocrexp.config.explain import did_you_mean
 from ocrexp.config.paddleocr import parts
 from ocrexp.config.paddleocr.experiment import Experiment
 from ocrexp.config.paddleocr.parts import Part, carry, find
 from ocrexp.config.paddleocr.source import Section
 from ocrexp.errors import ConfigError
+from ocrexp.nearest import did_you_mean
 
 ALGORITHMS = {
     "det": ("DB",),

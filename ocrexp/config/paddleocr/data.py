@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ocrexp.config.explain import did_you_mean
 from ocrexp.config.paddleocr.experiment import Experiment
 from ocrexp.config.paddleocr.source import Section
 from ocrexp.errors import ConfigError
+from ocrexp.nearest import did_you_mean
 
 LISTS = ("SimpleDataSet", "MultiScaleDataSet")
 LMDB = ("LMDBDataSet", "LMDBDateSet")  # the second is how early files of 2.0 spell it

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
-from ocrexp.config.check import locate
+from ocrexp.config.locate import locate
 from ocrexp.config.paddleocr.source import Section
 
 Kind = Literal["dropped", "assumed", "changed", "missing"]

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ocrexp.config.explain import did_you_mean
 from ocrexp.config.paddleocr.experiment import Experiment
 from ocrexp.config.paddleocr.source import Section
 from ocrexp.errors import ConfigError
+from ocrexp.nearest import did_you_mean
 
 
 @dataclass(frozen=True)

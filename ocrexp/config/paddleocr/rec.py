@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ocrexp.config.explain import did_you_mean
 from ocrexp.config.paddleocr.data import convert_lists, convert_loaders, named
 from ocrexp.config.paddleocr.experiment import Experiment
 from ocrexp.config.paddleocr.rec_data import convert_sampler, convert_transforms
 from ocrexp.config.paddleocr.source import Section
 from ocrexp.errors import ConfigError
+from ocrexp.nearest import did_you_mean
 
 # By the head's kind: our options of targets and postprocess, PaddleOCR's names of loss and decoder.
 _TARGETS = {"multi_sar": "ctc_sar", "multi_nrtr": "ctc_nrtr"}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ocrexp.config.explain import did_you_mean
 from ocrexp.config.paddleocr.data import convert_normalize, plain_transform, unknown_transform
 from ocrexp.config.paddleocr.experiment import Experiment
 from ocrexp.config.paddleocr.source import Section
 from ocrexp.errors import ConfigError
+from ocrexp.nearest import did_you_mean
 
 _ENCODERS = {
     "ctc": "CTCLabelEncode", "multi_sar": "MultiLabelEncode", "multi_nrtr": "MultiLabelEncode",

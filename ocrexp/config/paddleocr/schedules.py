@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ocrexp.config.explain import did_you_mean
 from ocrexp.config.paddleocr.experiment import Experiment
 from ocrexp.config.paddleocr.source import Section
 from ocrexp.errors import ConfigError
+from ocrexp.nearest import did_you_mean
 
 NODE = "optim.schedule"
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import yaml
 
-from ocrexp.config.explain import did_you_mean
 from ocrexp.errors import ConfigError
 from ocrexp.files import read_text
+from ocrexp.nearest import did_you_mean
 
 # Numbers that YAML 1.1 takes for texts: 1e-4, 8.e-8.
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")

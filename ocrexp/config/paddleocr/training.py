@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ocrexp.config.explain import did_you_mean
 from ocrexp.config.paddleocr.experiment import Experiment
 from ocrexp.config.paddleocr.source import Section
 from ocrexp.errors import ConfigError
+from ocrexp.nearest import did_you_mean
 
 _IDLE = {
     "debug": "the checks of the data run always",

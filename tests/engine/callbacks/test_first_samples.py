@@ -14,8 +14,8 @@ from ocrexp.data.dataset import TrainPipeline
 from ocrexp.data.sampler import EpochSampler
 from ocrexp.data.targets.db import DBTargets
 from ocrexp.data.targets.text import TextTargets
+from ocrexp.drawing import MISSED
 from ocrexp.engine.callbacks.first_samples import FirstSamples
-from ocrexp.report.draw import MISSED
 from ocrexp.report.targets import text_cell
 from ocrexp.tasks.find import find_task
 from ocrexp.types import Record
