@@ -15,9 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ocrexp.command_line import is_text, key_of, quote, takes_list
-from ocrexp.config.paths import add_folder, groups
 from ocrexp.command_line import MAPPINGS, is_path, is_text, key_of, quote, takes_list
+from ocrexp.config.paths import add_folder, groups
 from ocrexp.config.verbs import VERBS
 from ocrexp.errors import ConfigError
 

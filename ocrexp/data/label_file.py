@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ocrexp.data.encodings import conversion, guess_encoding
+from ocrexp.charset.encodings import conversion, guess_encoding
 from ocrexp.data.packed import Offsets, PackedLines, SomeLines, read_packed
 from ocrexp.types import Polygon
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ocrexp.data.encodings import convert_wide, wide_encoding
+from ocrexp.charset.encodings import convert_wide, wide_encoding
 from ocrexp.errors import DataError
 
 Offsets = npt.NDArray[np.int64]

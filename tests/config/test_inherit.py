@@ -2,9 +2,9 @@
 
 import pytest
 
+from ocrexp.assemble import build_charset
 from ocrexp.charset.charset import Charset
 from ocrexp.config.arguments import arrange
-from ocrexp.assemble import build_charset
 from ocrexp.config.compose import compose
 from ocrexp.config.frozen import JobInfo, write_job
 from ocrexp.config.inherit import with_model_of_run
