@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -96,8 +96,8 @@ class Notes:
 
 
 class Checked(NamedTuple):
-    """What is known of some lines: whether each is certainly good, whether all its regions are convex quadrilaterals,
-    and how many regions it has; arrays [n]."""
+    """What is known of some lines: whether each is certainly good, whether all its regions are quadrilaterals that do
+    not cross themselves, and how many regions it has; arrays [n]."""
 
     good: npt.NDArray[np.bool_]
     even: npt.NDArray[np.bool_]
@@ -119,7 +119,9 @@ class Checked(NamedTuple):
 
 
 class LabelFormat(ABC):
-    """How the text behind the tab is read."""
+    """How the text behind the tab is read; `has_notes`: whether `note` counts anything."""
+
+    has_notes: ClassVar[bool] = False
 
     @abstractmethod
     def parse(
@@ -274,7 +276,7 @@ def _check(file: LabelFile, chunk: Offsets, strange: list[int]) -> tuple[Checked
         for problem in dropped:
             file.add(problem)
     kept = chunk[good]
-    if len(kept):
+    if len(kept) and file.format.has_notes:
         file.format.note(packed.labels(kept).decode("utf-8"), packed.numbers[kept].tolist(), file.path, file.notes)
     return result, accented
 

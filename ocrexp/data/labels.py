@@ -114,12 +114,12 @@ def _sound(labels: Sequence[list[Any]]) -> Checked:
     sizes = np.fromiter(map(len, polygons), np.int64, len(polygons))
     with np.errstate(over="ignore", invalid="ignore"):
         exact = flat.reshape(-1, 2).astype(np.float32).astype(np.float64)  # as records have them
-        area, convex = _have_area(exact, sizes), _convex_quads(exact, sizes)
+        area, simple = _have_area(exact, sizes), _simple_quads(exact, sizes)
 
     def all_of(regions: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
         return np.bincount(owners[~regions], minlength=len(labels)) == 0
 
-    return Checked(all_of(area), all_of(convex), counts)
+    return Checked(all_of(area), all_of(simple), counts)
 
 
 def _have_area(points: npt.NDArray[np.float64], sizes: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
@@ -135,14 +135,14 @@ def _have_area(points: npt.NDArray[np.float64], sizes: npt.NDArray[np.int64]) ->
     return near & wide & (sizes >= 3) & (sizes <= _MOST_POINTS)
 
 
-def _convex_quads(points: npt.NDArray[np.float64], sizes: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-    """Which polygons have four points that turn in one direction: these cannot cross themselves."""
+def _simple_quads(points: npt.NDArray[np.float64], sizes: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Which polygons have four points that turn in one direction, or all but one: these do not cross themselves."""
     result = sizes == 4
     quads = points[np.repeat(result, sizes)].reshape(-1, 4, 2)
     edges = np.roll(quads, -1, axis=1) - quads
     following = np.roll(edges, -1, axis=1)
-    turns = edges[..., 0] * following[..., 1] - edges[..., 1] * following[..., 0]
-    result[result] = (turns > 0).all(axis=1) | (turns < 0).all(axis=1)
+    turns = np.sign(edges[..., 0] * following[..., 1] - edges[..., 1] * following[..., 0])
+    result[result] = (turns != 0).all(axis=1) & (turns.sum(axis=1) != 0)
     return result
 
 

@@ -43,6 +43,8 @@ def read_rec_label_file(path: Path) -> LabelFile:
 
 
 class _Texts(LabelFormat):
+    has_notes = True
+
     def parse(
         self, number: int, names: tuple[str, ...], label: str, path: Path
     ) -> tuple[LabelLine, list[LabelProblem]]:
@@ -97,7 +99,7 @@ class _Texts(LabelFormat):
         for point, (count, place) in count_invisible(labels, places).items():
             notes.add(
                 f"contain {describe_point(point)}",
-                "no image shows it, remove it from the labels",
+                "no image shows it, remove it from the labels or set charset.invisible=clean",
                 count,
                 f"{path}:{place}",
             )

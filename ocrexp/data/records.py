@@ -126,8 +126,8 @@ class ListRecords(Sequence[Record]):
         return self.parts[number], index - (self._ends[number - 1] if number else 0)
 
     def uneven(self) -> tuple[int, list[int]]:
-        """How many regions all records have, and the indices of those that may have others than convex quadrilaterals;
-        the others need not be parsed to know that none crosses itself."""
+        """How many regions all records have, and the indices of those that have others than quadrilaterals without
+        a crossing; the rest need not be parsed to know that none crosses itself."""
         total, found, start = 0, [], 0
         for part in self.parts:
             total += int(part.file.regions[part.lines].sum())
@@ -190,26 +190,26 @@ def select(records: Sequence[Record], indices: npt.NDArray[np.int64]) -> Sequenc
 def image_hashes(records: Sequence[Record]) -> npt.NDArray[np.int64]:
     """A hash of the absolute path of each image, int64 [n]; links are not followed and nothing is looked up."""
     if not isinstance(records, ListRecords):
-        folders: dict[str, str] = {}  # as written -> absolute: few, and databases have millions of entries
-
-        def whole_of(path: Path) -> str:
-            folder, _, name = str(path).rpartition("/")
-            if folder not in folders:
-                folders[folder] = os.path.abspath(folder or ("/" if path.is_absolute() else "."))  # noqa: PTH100
-            return f"{folders[folder].rstrip('/')}/{name}"
-
-        return np.fromiter((hash(whole_of(record.image_path)) for record in records), np.int64)
+        here = str(Path.cwd())
+        return np.fromiter((_absolute_hash(here, str(record.image_path)) for record in records), np.int64)
     found = np.zeros(len(records), np.int64)
     start = 0
     for part in records.parts:
-        root = os.path.abspath(part.root)  # noqa: PTH100
-        for i, name in enumerate(part.image_names()):
-            path = part.paths.get(i) or name.replace("\\", "/")
-            whole = os.path.join(root, path)  # noqa: PTH118 - a million of them
-            plain = "//" not in whole and "/." not in whole
-            found[start + i] = hash(whole if plain else os.path.normpath(whole))
+        root = str(part.root.absolute())
+        paths = part.image_names()
+        found[start : start + len(part)] = np.fromiter(
+            (_absolute_hash(root, name.replace("\\", "/") if "\\" in name else name) for name in paths), np.int64
+        )
+        for i, path in part.paths.items():
+            found[start + i] = _absolute_hash(root, str(path.absolute()))
         start += len(part)
     return found
+
+
+def _absolute_hash(folder: str, path: str) -> int:
+    """The hash of a path that starts in a folder; most need no other form, and there are millions."""
+    whole = path if path.startswith("/") else f"{folder}/{path}"
+    return hash(os.path.normpath(whole) if "//" in whole or "/." in whole else whole)
 
 
 def list_sizes(records: Sequence[Record], lists: int) -> list[int]:
