@@ -18,6 +18,7 @@ from ocrexp.annotations import fits, in_words, type_hints
 from ocrexp.config.locate import locate
 from ocrexp.config.nodes import check_nodes
 from ocrexp.config.schema import schemas
+from ocrexp.config.signature import Signature, read_signature
 from ocrexp.config.task import check_task
 from ocrexp.errors import ConfigError
 from ocrexp.nearest import did_you_mean
@@ -51,6 +52,8 @@ def check_parts(config: DictConfig) -> None:
 def check_early(config: DictConfig) -> None:
     """The part of `check` that imports nothing heavy: values that are missing, closed nodes, what is not a part.
 
+    So are arguments of parts whose source states them plainly.
+
     Raises ConfigError, in one line, for the first that does not fit.
     """
     check_nodes(config)
@@ -65,6 +68,9 @@ def check_early(config: DictConfig) -> None:
     if not fits(container.get("seed", 0), int):
         raise ConfigError(f"seed: {container['seed']!r} is no whole number")
     check_task(container)
+    for path, node in _targets(container):
+        if (takes := read_signature(str(node["_target_"]))) is not None:
+            _check_arguments(path, node, takes)
 
 
 def _check_closed_nodes(container: dict[Any, Any]) -> None:
@@ -97,26 +103,31 @@ def _check_node(path: str, node: dict[str, Any]) -> None:
         parameters = inspect.signature(target).parameters
     except ValueError:  # a few compiled callables have none
         return
-    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     named = {
         name: p
         for name, p in parameters.items()
         if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and name != "self"
     }
-    hints = type_hints(target)
+    required = {name: p.default is p.empty for name, p in named.items()}
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    _check_arguments(path, node, Signature(required, type_hints(target), takes_any))
+
+
+def _check_arguments(path: str, node: dict[str, Any], takes: Signature) -> None:
+    """Hold the keys of a node against what its target takes."""
     for key, value in node.items():
         if key in RESERVED or key in BUILDER_KEYS.get(path, ()):
             continue
         full = f"{path}.{key}"
-        if key not in named:
-            if takes_any:
+        if key not in takes.required:
+            if takes.takes_any:
                 continue
             short = str(node["_target_"]).rpartition(".")[2]
-            hint = did_you_mean(str(key), named) or f"; it takes: {', '.join(named)}"
+            hint = did_you_mean(str(key), takes.required) or f"; it takes: {', '.join(takes.required)}"
             raise ConfigError(f"unknown key {full}: {short} takes no '{key}'{hint}")
-        if key in hints and not fits(value, hints[key]):
-            raise ConfigError(f"{full}: {value!r} is no {in_words(hints[key])}")
-    if not node.get("_partial_"):
-        required = [name for name, p in named.items() if p.default is p.empty and name not in node]
-        if required and not node.get("_args_"):
-            raise ConfigError(f"{path} lacks {', '.join(required)}: add {path}.{required[0]}=…")
+        if key in takes.hints and not fits(value, takes.hints[key]):
+            raise ConfigError(f"{full}: {value!r} is no {in_words(takes.hints[key])}")
+    if not node.get("_partial_") and not node.get("_args_"):
+        missing = [name for name, required in takes.required.items() if required and name not in node]
+        if missing:
+            raise ConfigError(f"{path} lacks {', '.join(missing)}: add {path}.{missing[0]}=…")

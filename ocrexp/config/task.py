@@ -77,6 +77,11 @@ def task_of_option(option: str) -> str | None:
 
 def task_of_source(node: Mapping[Any, Any]) -> str | None:
     """The task of a dataset node by its class; None where that does not tell."""
+    from ocrexp.config.signature import read_constant
+
+    plain, task = read_constant(str(node.get("_target_")), "task", "OfTask")
+    if plain:
+        return None if task is None else str(task)
     from ocrexp.config.locate import locate
     from ocrexp.data.source import OfTask
 
