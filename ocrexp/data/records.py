@@ -209,7 +209,9 @@ def image_hashes(records: Sequence[Record]) -> npt.NDArray[np.int64]:
 def _absolute_hash(folder: str, path: str) -> int:
     """The hash of a path that starts in a folder; most need no other form, and there are millions."""
     whole = path if path.startswith("/") else f"{folder}/{path}"
-    return hash(os.path.normpath(whole) if "//" in whole or "/." in whole else whole)
+    if "//" in whole or "/." in whole:
+        whole = "/" + os.path.normpath(whole).lstrip("/")  # POSIX keeps two slashes in front
+    return hash(whole)
 
 
 def list_sizes(records: Sequence[Record], lists: int) -> list[int]:
