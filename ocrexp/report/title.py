@@ -17,6 +17,8 @@ def data_name(dataset: Mapping[str, Any]) -> str:
     kind = str(dataset.get("_target_", "")).rpartition(".")[2]
     lists = dataset.get("val_labels", dataset.get("val"))
     root = dataset.get("root")
+    if (share := dataset.get("val_split")) is not None:
+        lists, kind = None, f"val_split={share}"
     if lists is None:
         return f"{root} ({kind})" if root else kind
     names = ", ".join(str(name) for name in ([lists] if isinstance(lists, str) else lists))
