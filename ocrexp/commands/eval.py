@@ -129,7 +129,15 @@ def frozen_or_composed(
 ) -> DictConfig:
     """The run's frozen configuration with the changes, or a fresh one where there is no run."""
     if verb.run_dir is not None:
-        return apply_overrides(read_frozen(Path(verb.run_dir), trusted), changes, replaceable=REPLACEABLE)
+        config = read_frozen(Path(verb.run_dir), trusted)
+        given = dict(item.partition("=")[::2] for item in changes)
+        lists = {given.get("dataset.val_labels", "null"), given.get("dataset.val", "null")}
+        if lists != {"null"} and "dataset.val_split" not in given and config.dataset.get("val_split") is not None:
+            changes = [
+                "dataset.val_split=null",
+                *changes,
+            ]  # other data, in place of the run's share of its training data
+        return apply_overrides(config, changes, replaceable=REPLACEABLE)
     if verb.checkpoint in ("best", "latest"):
         raise ConfigError(f"{name} needs run_dir=outputs/NAME/DATE_TIME, or checkpoint=FILE.pdparams and a model=…")
     if not any(item.startswith(("model=", "experiment=")) for item in changes):

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
+from ocrexp.commands.eval import frozen_or_composed
 from ocrexp.config.arguments import arrange
 from ocrexp.config.build import build
 from ocrexp.config.compose import compose
+from ocrexp.config.frozen import JobInfo, write_job
 from ocrexp.config.plain import label_digest
 from ocrexp.data.cls_lists import ClsLists
 from ocrexp.data.lists import DetLists
@@ -172,6 +174,19 @@ def test_by_the_command_line(root):
     seeds = [label_digest(compose("train", [*overrides, f"dataset.val_split_seed={seed}"])) for seed in (0, 1)]
     assert seeds[0] != seeds[1]
     assert OmegaConf.select(config, "dataset.val_labels") == "val_list.txt"
+
+
+def test_another_validation_list_takes_the_place_of_the_runs_split(root, tmp_path):
+    write(root, "text")
+    overrides = ["model=crnn_mbv3", "dataset=rec_list", f"dataset.root={root}", "dataset.val_split=0.2"]
+    write_job(tmp_path / "run", compose("train", overrides), JobInfo(name="run"))
+    verb = OmegaConf.create({"run_dir": str(tmp_path / "run"), "checkpoint": "best"})
+    write(root, "text", "other.txt")
+    assert len(build(frozen_or_composed(verb, []).dataset).val_records()) == 4
+    assert len(build(frozen_or_composed(verb, ["dataset.val_labels=other.txt"]).dataset).val_records()) == 20
+    assert len(build(frozen_or_composed(verb, ["dataset.val_labels=null"]).dataset).val_records()) == 4
+    with pytest.raises(ConfigError, match="are both given"):
+        build(frozen_or_composed(verb, ["dataset.val_labels=other.txt", "dataset.val_split=0.1"]).dataset)
 
 
 def test_images_of_both_splits_are_told(root):
