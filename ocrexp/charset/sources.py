@@ -90,6 +90,25 @@ def from_characters(
     return Charset(entries, unknown, unknown_map, lower, source, (), direction, normalization)
 
 
+def from_classes(
+    characters: Sequence[str],
+    unknown: Policy = "error",
+    unknown_map: Mapping[str, str] | None = None,
+    lower: bool = False,
+    direction: Direction = "ltr",
+    normalize: Form | None = "nfc",
+    invisible: Invisible = "keep",
+) -> Charset:
+    """From the characters of a trained model, as its checkpoint has them: duplicate and empty ones keep their classes.
+
+    The other arguments are those of `from_dictionary`.
+    """
+    everywhere = range(len(characters))
+    normalization = Normalization(normalize, invisible)
+    source = "the run's characters"
+    return Charset(characters, unknown, unknown_map, lower, source, everywhere, direction, normalization)
+
+
 def from_labels(
     texts: Iterable[str],
     unknown: Policy = "error",

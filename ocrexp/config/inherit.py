@@ -159,8 +159,9 @@ def _charset(folder: Path, config: DictConfig) -> dict[str, Any] | None:
     if saved is None:
         return plain
     kept = {key: plain[key] for key in ("unknown", "unknown_map", "lower") if key in plain}
+    kept |= {key: saved[key] for key in ("normalize", "invisible") if key in saved}
     return {
-        "_target_": "ocrexp.charset.sources.from_characters",
+        "_target_": "ocrexp.charset.sources.from_classes",
         "characters": list(saved["characters"]),
         "direction": str(saved.get("direction", "ltr")),
         **kept,

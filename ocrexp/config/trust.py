@@ -49,7 +49,7 @@ _PART_MODULES = (
 _PART_FUNCTIONS = frozenset(
     f"ocrexp.{module}.from_{what}"
     for module in ("charset.sources", "data.charset")  # the second one is in runs of earlier versions
-    for what in ("characters", "dictionary", "labels")
+    for what in ("characters", "classes", "dictionary", "labels")
 )
 _PADDLE_OPTIMIZERS = (
     "Adadelta", "Adagrad", "Adam", "Adamax", "AdamW", "ASGD", "Lamb", "LBFGS", "Momentum", "NAdam", "RAdam", "RMSProp",

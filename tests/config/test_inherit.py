@@ -4,6 +4,7 @@ import pytest
 
 from ocrexp.assemble import build_charset
 from ocrexp.charset.charset import Charset
+from ocrexp.charset.normalization import Normalization
 from ocrexp.config.arguments import arrange
 from ocrexp.config.compose import compose
 from ocrexp.config.frozen import JobInfo, write_job
@@ -28,7 +29,9 @@ def runs(tmp_path_factory):
         run_dir = folder / name
         (run_dir / "checkpoints").mkdir(parents=True)
         write_job(run_dir, compose("train", arrange("train", overrides)), JobInfo(name=name))
-        saved = {"extras": {"charset": Charset(list("xyz")).saved()}} if name == "nrtr" else {}
+        # An empty line and a second space, as PaddleOCR's dictionaries make them, are classes of the run.
+        charset = Charset(["x", "", " ", " "], aliases=range(4), normalization=Normalization("nfkc"))
+        saved = {"extras": {"charset": charset.saved()}} if name == "nrtr" else {}
         files = {suffix: {"sha256": "", "bytes": 0} for suffix in ("pdparams", "pdopt")}
         states = seal_states({"global_step": 1, "serial": 1, "files": files, **saved})
         (run_dir / "checkpoints" / "best_accuracy.pdstates").write_bytes(states)
@@ -55,7 +58,9 @@ def test_what_fits_the_model_comes_too_and_labels_that_are_gone_are_not_read(run
     assert config.loss._target_.endswith("NRTRLoss") and config.postprocess.kind == "nrtr"
     assert config.targets.max_text_length == 7
     assert config.preprocess.resize.gray is True
-    assert build_charset(config).characters == ("x", "y", "z")
+    charset = build_charset(config)
+    assert (charset.characters, charset.normalization.form) == (("x", "", " ", " "), "nfkc")
+    assert charset.encode("x ") == [0, 3]
     assert composed(f"model.pretrained={runs / 'nrtr'}", "targets.max_text_length=9").targets.max_text_length == 9
 
 
@@ -76,7 +81,7 @@ def test_a_dictionary_that_is_gone_is_replaced_by_the_characters_of_the_checkpoi
     monkeypatch.chdir(tmp_path)
     assert build_charset(composed("model.pretrained=run")).characters == ("q",)
     dictionary.unlink()
-    assert build_charset(composed("model.pretrained=run")).characters == ("x", "y", "z")
+    assert build_charset(composed("model.pretrained=run")).characters == ("x", "", " ", " ")
 
 
 @pytest.mark.parametrize(
