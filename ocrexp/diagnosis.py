@@ -246,7 +246,8 @@ def _disks() -> list[Finding]:
 
 def _fonts() -> Finding:
     try:
-        from ocrexp.deploy.fonts import FontFinder, has_raqm
+        from ocrexp.data.synth.shaping import has_raqm
+        from ocrexp.deploy.fonts import FontFinder
 
         finder = FontFinder()
         for character in _SCRIPTS.values():

@@ -41,14 +41,14 @@ def turned(entries: Sequence[str]) -> list[int]:
     if not any(map(is_rtl, entries)):
         return list(range(len(entries)))
     order: list[int] = []
-    for start, end in reversed(_runs(entries)):
+    for start, end in reversed(runs(entries)):
         order += range(start, end)
     return order
 
 
-def _runs(entries: Sequence[str]) -> list[tuple[int, int]]:
-    """Consecutive spans: left-to-right runs as a whole, every other entry alone."""
-    runs: list[tuple[int, int]] = []
+def runs(entries: Sequence[str]) -> list[tuple[int, int]]:
+    """Consecutive (start, end): left-to-right runs as a whole, every other entry alone."""
+    spans: list[tuple[int, int]] = []
     start = 0
     while start < len(entries):
         end = start + 1
@@ -63,9 +63,9 @@ def _runs(entries: Sequence[str]) -> list[tuple[int, int]]:
                     break
                 if _is_ltr(entries[i]):
                     end = i + 1
-        runs.append((start, end))
+        spans.append((start, end))
         start = end
-    return runs
+    return spans
 
 
 def _is_letter(entry: str) -> bool:
@@ -81,7 +81,7 @@ def mirrored(entries: Sequence[str], known: Collection[str]) -> list[str]:
     order = turned(entries)
     result = [entries[i] for i in order]
     if any(map(is_rtl, entries)):
-        inside = {i for start, end in _runs(entries) if end - start > 1 for i in range(start, end)}
+        inside = {i for start, end in runs(entries) if end - start > 1 for i in range(start, end)}
         for place, i in enumerate(order):
             other = _MIRRORED.get(entries[i])
             if i not in inside and other is not None and other in known and entries[i] in known:

@@ -10,9 +10,10 @@ import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
-from PIL import ImageFont, features
+from PIL import ImageFont
 
-from ocrexp.data.synth.fonts import SYSTEM_FOLDERS, bundled_fonts, fonts_in
+from ocrexp.data.synth.fonts import SYSTEM_FOLDERS, bundled_fonts, coverage, fonts_in
+from ocrexp.data.synth.shaping import has_raqm
 from ocrexp.errors import ConfigError
 
 _PLAIN_LAST = ("bold", "italic", "oblique", "black", "light", "thin", "mono", "condensed", "serif", "math")
@@ -77,12 +78,6 @@ class FontFinder:
         return None
 
 
-@functools.lru_cache(maxsize=1)
-def has_raqm() -> bool:
-    """Whether Pillow can join, reorder and stack letters (the raqm library)."""
-    return bool(features.check("raqm"))
-
-
 @functools.lru_cache(maxsize=256)
 def load(path: str, size: int) -> ImageFont.FreeTypeFont:
     """The font at a size in pixels; letters join and reorder where Pillow has the raqm library."""
@@ -97,19 +92,8 @@ def _shown(character: str) -> str:
 
 
 def _covers(path: str, text: str) -> bool:
-    codes = _coverage(path)
+    codes = coverage(path)
     return all(ord(character) in codes or unicodedata.category(character) == "Cf" for character in text)
-
-
-@functools.lru_cache(maxsize=512)
-def _coverage(path: str) -> frozenset[int]:
-    """Code points that the (first) face of a font file has glyphs for; none where it cannot be read."""
-    from matplotlib.ft2font import FT2Font
-
-    try:
-        return frozenset(FT2Font(path).get_charmap())
-    except (RuntimeError, OSError):
-        return frozenset()
 
 
 @functools.lru_cache(maxsize=1024)
@@ -123,7 +107,7 @@ def _system_fonts(character: str) -> tuple[str, ...]:
     else:
         paths = _all_files()
     usable = [path for path in set(paths) if not any(word in Path(path).stem.lower() for word in _NO_TEXT)]
-    return tuple(sorted((path for path in usable if ord(character) in _coverage(path)), key=_rank))
+    return tuple(sorted((path for path in usable if ord(character) in coverage(path)), key=_rank))
 
 
 @functools.lru_cache(maxsize=1)

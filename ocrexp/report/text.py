@@ -7,9 +7,10 @@ import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont, features
+from PIL import Image, ImageDraw, ImageFont
 
 from ocrexp.data.synth.fonts import FontSet, bundled_fonts, can_draw
+from ocrexp.data.synth.shaping import has_raqm
 from ocrexp.drawing import BAND, Colour, Picture
 
 Runs = Sequence[tuple[str, Colour]]  # pieces of a line, each in its colour
@@ -122,5 +123,5 @@ def _system_fonts() -> list[str]:
 
 @functools.lru_cache(maxsize=64)
 def _font(path: str, size: int) -> ImageFont.FreeTypeFont:
-    layout = ImageFont.Layout.RAQM if features.check("raqm") else ImageFont.Layout.BASIC
+    layout = ImageFont.Layout.RAQM if has_raqm() else ImageFont.Layout.BASIC
     return ImageFont.truetype(path, size, layout_engine=layout)

@@ -9,8 +9,12 @@ from ocrexp.charset.charset import Charset
 from ocrexp.charset.direction import mirrored, resolved
 from ocrexp.charset.saved import from_saved
 from ocrexp.charset.sources import from_characters, from_dictionary
+from ocrexp.data.targets.text import TextTargets
 from ocrexp.errors import ConfigError
-from ocrexp.postprocess.ctc import CTCGreedyDecoder
+from ocrexp.metrics.rec import RecMetric
+from ocrexp.postprocess.ctc import CTCBeamDecoder, CTCGreedyDecoder
+from ocrexp.postprocess.tokens import TokenDecoder
+from ocrexp.types import RecReference
 
 POOL = "אבגדوسع abc123 .,-()[]%:/"
 CHARACTERS = list(dict.fromkeys(POOL))
@@ -73,3 +77,25 @@ def test_scores_follow_their_characters() -> None:
     (read,) = CTCGreedyDecoder(charset)({"ctc": probabilities}, {})
     assert read.text == "אבג"
     np.testing.assert_allclose(read.char_scores, (0.9, 0.8, 0.7), rtol=1e-6)
+
+
+@pytest.mark.parametrize("text", ["שלום", "אב 12-34 (abc)", "سعر ١٢", "abc", "אָב"])
+def test_from_label_to_text_through_targets_loss_order_and_decoders(text: str) -> None:
+    """The label that CTC learns runs as the line is drawn, from the left, and what is decoded is the label again."""
+    charset = Charset(list(dict.fromkeys(text + "()x")), direction="rtl")
+    sample = TextTargets(charset, ["ctc", "attention"], 20, None)({"texts": [text]}, np.random.default_rng(0))
+    classes = sample["label_ctc"][: sample["length"]]
+    seen = "".join(charset.characters[position - 1] for position in classes)
+    assert seen == "".join(mirrored(list(text), set(charset.characters)))
+    probabilities = np.full((1, 2 * len(classes), len(charset) + 1), 1e-3, np.float32)
+    probabilities[0, 1::2, 0] = 0.9
+    probabilities[0, np.arange(len(classes)) * 2, classes] = 0.9
+    metric = RecMetric()
+    for decoder in (CTCGreedyDecoder(charset), CTCBeamDecoder(charset)):
+        (read,) = decoder({"ctc": probabilities}, {})
+        assert read.text == text
+        metric.update([read], [RecReference(text)])
+    ids = np.zeros((1, 22, len(charset) + 2), np.float32)
+    ids[0, np.arange(21), sample["label_attention"][1:]] = 1  # what follows the begin token
+    metric.update(TokenDecoder(charset, "attention")({"attention": ids}, {}), [RecReference(text)])
+    assert metric.compute()["accuracy"] == 1

@@ -24,6 +24,7 @@ from ocrexp.data.synth.checks import existing_folder, require, size_range, weigh
 from ocrexp.data.synth.fonts import FontSet
 from ocrexp.data.synth.layouts import LAYOUTS
 from ocrexp.data.synth.page import Page, draw_page
+from ocrexp.data.synth.shaping import needs_shaping, refuse_missing_script, require_raqm
 from ocrexp.data.synth.words import SPLITS, Split, WordMaker, read_words
 from ocrexp.errors import DataError
 from ocrexp.types import Record
@@ -168,6 +169,9 @@ class SynthDet(OfTask):
             listed = read_words(self._words)
             rng = np.random.default_rng(0)
             words = [word for word in listed if fonts.for_text(fonts.paths[0], word, rng) is not None]
+            require_raqm("".join(words))
+            if not words:
+                refuse_missing_script("".join(listed), (), f"dataset.words={self._words}")
             if len(words) < len(listed):
                 report.append(f"{len(listed) - len(words)} of {len(listed)} words of {self._words}: no font draws them")
         texts = {split: WordMaker(split, self._scripts, words) for split in SPLITS}
@@ -185,6 +189,8 @@ class SynthDet(OfTask):
             "words": hashlib.sha256("\n".join(words).encode()).hexdigest() if words is not None else None,
             "backgrounds": backgrounds.fingerprint(photographs) if photographs else None,
         }
+        if words is not None and any(map(needs_shaping, words)):
+            settings["shaped"] = True
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
         return _Materials(fonts, texts, photographs, settings, f"det-{digest[:16]}", report)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import ImageFont
 
+from ocrexp.data.synth.shaping import JOINERS, is_mark, needs_shaping
 from ocrexp.errors import DataError
 
 _SUFFIXES = {".ttf", ".otf", ".ttc"}
@@ -33,27 +34,63 @@ _BUNDLED = (
 # Computer Modern's encoding is TeX's: outside of these its glyphs are others than the characters say.
 _COMPUTER_MODERN = {f"{name}10.ttf" for name in ("cmr", "cmb", "cmss", "cmti", "cmtt")}
 _TEX_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 .,:;-/%&@#()!?'+*=")
+# Fonts of the system that have none of these are pictures or signs: letters and digits, or letters of other scripts.
+_LETTERS = (
+    "Aag09",
+    "אב",
+    "سم",
+    "कर",
+    "কর",
+    "ਕਰ",
+    "કર",
+    "କର",
+    "கர",
+    "కర",
+    "ಕರ",
+    "കര",
+    "කර",
+    "กร",
+    "ກຣ",
+    "ကရ",
+    "កត",
+    "བར",
+)
 _NO_CHARACTER = "\U0010fffe"  # a code point that no font draws: gives the glyph of what is missing
 
 
 @functools.lru_cache(maxsize=2048)
-def load_font(path: str, size: int) -> ImageFont.FreeTypeFont:
-    """The font at a size in pixels. Basic layout, so that pages do not depend on the raqm library."""
-    return ImageFont.truetype(path, size, layout_engine=ImageFont.Layout.BASIC)
+def load_font(path: str, size: int, shaped: bool = False) -> ImageFont.FreeTypeFont:
+    """The font at a size in pixels; `shaped` for texts that need it (`shaping.needs_shaping`). Others have the basic
+    layout, so that what is drawn does not depend on the raqm library."""
+    layout = ImageFont.Layout.RAQM if shaped else ImageFont.Layout.BASIC
+    return ImageFont.truetype(path, size, layout_engine=layout)
 
 
 @functools.lru_cache(maxsize=4096)
 def text_width(path: str, size: int, text: str) -> float:
     """The advance of a text in pixels; cached, for layouts measure a word before it is drawn."""
-    return load_font(path, size).getlength(text)
+    return load_font(path, size, needs_shaping(text)).getlength(text)
+
+
+@functools.lru_cache(maxsize=512)
+def coverage(path: str) -> frozenset[int]:
+    """Code points that the (first) face of a font file has glyphs for; none where it cannot be read."""
+    from matplotlib.ft2font import FT2Font
+
+    try:
+        return frozenset(FT2Font(path).get_charmap())
+    except (RuntimeError, OSError):
+        return frozenset()
 
 
 @functools.lru_cache(maxsize=65536)
 def _draws(path: str, character: str) -> bool:
     if Path(path).name in _COMPUTER_MODERN:
         return character in _TEX_CHARACTERS
-    if character.isspace():
+    if character.isspace() or character in JOINERS:
         return True
+    if is_mark(character):  # alone it may show nothing, or show where nothing is set on it
+        return ord(character) in coverage(path)
     font = load_font(path, 24)
     mask = font.getmask(character)
     if 0 in mask.size or mask.getbbox() is None:
@@ -111,7 +148,7 @@ class FontSet:
                 raise DataError(f"dataset.fonts={folder}: no readable .ttf, .otf or .ttc file there")
         if system:
             for place in SYSTEM_FOLDERS:
-                paths += [path for path in fonts_in(place) if can_draw(str(path), "Aag09")]
+                paths += [path for path in fonts_in(place) if any(can_draw(str(path), pair) for pair in _LETTERS)]
         self.paths = [str(path) for path in dict.fromkeys(paths)]
 
     def fingerprint(self) -> str:

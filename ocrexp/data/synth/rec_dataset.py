@@ -25,6 +25,7 @@ from ocrexp.data.synth.fonts import FontSet
 from ocrexp.data.synth.rec_materials import Materials, checked_characters, dictionary_characters, gather
 from ocrexp.data.synth.rec_texts import CASES, KINDS, PRINTABLE
 from ocrexp.data.synth.rec_word import Word, WordSettings, draw_word
+from ocrexp.data.synth.shaping import needs_shaping
 from ocrexp.data.synth.words import SPLITS, Split, WordMaker
 from ocrexp.types import Record
 
@@ -71,7 +72,8 @@ class SynthRec(OfTask):
         inverted: share of plain grounds that are dark.
         backgrounds: a folder of photographs without text, or None; of more than 256, 256 are used.
         background_share: share of words on such a photograph.
-        fonts: a folder of fonts to use instead of those that matplotlib ships, or None.
+        fonts: a folder of fonts to use instead of those that matplotlib ships, or None. Arabic, Hebrew, Thai and Indic
+            scripts are shaped and ordered, which needs Pillow with raqm; labels stay in logical order.
         system_fonts: use the system's fonts too; images then depend on the machine.
         words: a UTF-8 file of words, one a line, instead of made-up ones, or None.
         scripts: scripts of the made-up words: latin, latin_ext, greek, cyrillic.
@@ -222,6 +224,7 @@ class SynthRec(OfTask):
             **self._text_settings,
             **asdict(self.word_settings),
             "scripts": list(self._scripts),
+            **({"shaped": True} if needs_shaping(self.characters) else {}),
             **self._materials.prints,
         }
 

@@ -15,6 +15,7 @@ from ocrexp.data.synth import backgrounds
 from ocrexp.data.synth.checks import require
 from ocrexp.data.synth.fonts import FontSet
 from ocrexp.data.synth.rec_texts import TextMaker
+from ocrexp.data.synth.shaping import JOINERS, refuse_missing_script, require_raqm
 from ocrexp.data.synth.words import SPLITS, Split, WordMaker, read_words
 from ocrexp.errors import DataError
 
@@ -66,8 +67,11 @@ def gather(
     report: list[str] = []
     rng = np.random.default_rng(0)
     drawable = [c for c in characters if fonts.for_text(fonts.paths[0], c, rng) is not None]
-    if not any(not c.isspace() for c in drawable):
+    if all(c.isspace() or c in JOINERS for c in drawable):
+        refuse_missing_script(characters, drawable, "dataset.characters")
         raise DataError("no font draws any of dataset.characters: set dataset.fonts to a folder of fonts that do")
+    require_raqm(drawable)
+    refuse_missing_script(characters, drawable, "dataset.characters")
     if missing := [c for c in characters if c not in drawable]:
         report.append(f"{len(missing)} of {len(characters)} dataset.characters: no font draws {missing[0]!r} …")
     listed = None if words is None else _written(words, drawable, report)
@@ -107,7 +111,7 @@ def checked_characters(entries: str | Sequence[str]) -> str:
     require(any(not c.isspace() for c in characters), "characters", repr(characters), "at least one that is no blank")
     twice = sorted({c for c in characters if characters.count(c) > 1})
     require(not twice, "characters", f"…{''.join(twice)}…", "each character once")
-    odd = [c for c in characters if c != " " and (c.isspace() or not c.isprintable())]
+    odd = [c for c in characters if c not in (" ", *JOINERS) and (c.isspace() or not c.isprintable())]
     require(not odd, "characters", repr("".join(odd)), "printable characters, of blanks only the space")
     return characters
 
@@ -115,4 +119,5 @@ def checked_characters(entries: str | Sequence[str]) -> str:
 def dictionary_characters(path: str, use_space_char: bool) -> str:
     """The visible entries of one code point of a PaddleOCR dictionary. Raises ConfigError."""
     entries = dict.fromkeys(from_dictionary(path, use_space_char).characters)
-    return "".join(c for c in entries if len(c) == 1 and (c == " " or (c.isprintable() and not c.isspace())))
+    shown = (c for c in entries if len(c) == 1)
+    return "".join(c for c in shown if c in (" ", *JOINERS) or (c.isprintable() and not c.isspace()))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from ocrexp.data.synth.shaping import JOINERS, is_mark, script_of
 from ocrexp.data.synth.words import VAL_SHARE, Split, WordMaker, core, split_of
 
 PRINTABLE = (
@@ -46,7 +47,8 @@ class TextMaker:
         self._maker = maker
         self._split: Split = maker.split
         self._allowed = frozenset(characters)
-        self._random_characters = [character for character in characters if not character.isspace()]
+        self._random_characters = [c for c in characters if not c.isspace() and c not in JOINERS]
+        self._bases = [c for c in self._random_characters if not is_mark(c)]
         self._max_length = max_length
         self._random_length = (min(random_length[0], max_length), min(random_length[1], max_length))
         self._punctuation = punctuation
@@ -115,9 +117,21 @@ class TextMaker:
         for _ in range(_TRIES):
             picks = rng.integers(len(pool), size=int(rng.integers(least, most + 1))).tolist()
             text = "".join([pool[pick] for pick in picks])
+            if len(self._bases) < len(pool):
+                text = self._with_bases(text, picks)
             if _belongs(text) == self._split:
                 return text
         return text  # a charset of a few characters may have no string of this split that is this short
+
+    def _with_bases(self, text: str, picks: Sequence[int]) -> str:
+        """The string with marks behind letters of their own script only; another character in place of the others."""
+        kept: list[str] = []
+        for character, pick in zip(text, picks, strict=True):
+            if is_mark(character) and self._bases:
+                fits = bool(kept) and kept[-1].isalpha() and script_of(character) in ("Combining", script_of(kept[-1]))
+                character = character if fits else self._bases[pick % len(self._bases)]
+            kept.append(character)
+        return "".join(kept)
 
     def _phrase(self, rng: np.random.Generator) -> str:
         words = []

@@ -15,6 +15,7 @@ from ocrexp.data.synth import backgrounds
 from ocrexp.data.synth.canvas import Matrix, blend, ink
 from ocrexp.data.synth.degrade import degrade
 from ocrexp.data.synth.fonts import load_font
+from ocrexp.data.synth.shaping import needs_shaping
 from ocrexp.data.synth.sprites import Sprite, bend, box_polygon, draw_line, rotation, shift, through
 from ocrexp.errors import DataError
 from ocrexp.types import Image, Polygon
@@ -87,7 +88,7 @@ def _room(sprite: Sprite, text: str, font: str, size: int) -> Polygon:
     """The line's outline; with the height of capitals and the baseline where the characters alone do not tell them."""
     if not _TELLING.isdisjoint(text):
         return sprite.outline
-    drawn = load_font(font, size)
+    drawn = load_font(font, size, needs_shaping(text))
     top, bottom = drawn.getbbox(text, anchor="ls")[1::2]
     above = max(0.0, top - drawn.getbbox("H", anchor="ls")[1])
     below = max(0.0, -bottom)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from ocrexp.data.synth.fonts import load_font, text_width
+from ocrexp.data.synth.shaping import Piece, needs_shaping, pieces_of, require_raqm
 from ocrexp.types import Polygon
 
 INK = 90  # of 255: where antialiased ink begins to be seen; outlines enclose what is above it
@@ -22,8 +23,8 @@ INK = 90  # of 255: where antialiased ink begins to be seen; outlines enclose wh
 
 @dataclass(frozen=True, slots=True)
 class Sprite:
-    """A drawn line: `mask` (height, width) uint8, 255 = full ink; `words` with their outlines, clockwise from the
-    top left; `outline` of the whole line."""
+    """A drawn line: `mask` (height, width) uint8, 255 = full ink; `words` in logical order with their outlines,
+    clockwise from the top left; `outline` of the whole line."""
 
     mask: npt.NDArray[np.uint8]
     words: tuple[tuple[str, Polygon], ...]
@@ -45,41 +46,53 @@ def draw_line(
     """Draw words side by side on one baseline.
 
     Args:
-        words: texts without spaces.
+        words: texts without spaces, in logical order. Where letters join, stack or run from right to left, they are
+            shaped and ordered, and have no extra gaps between them; a right-to-left line that cannot be drawn word by
+            word is one word of the result.
         font_path: the font's file.
         size: font size (em) in pixels.
         space: gap between two words, in em.
         tracking: extra gap between the letters, in em.
         stroke: pixels by which the letters are made fatter on each side.
 
-    Returns None where nothing would be seen.
+    Returns None where nothing would be seen. Raises DataError where shaping is needed and Pillow cannot do it.
     """
-    font = load_font(font_path, size)
+    pieces = pieces_of(words)
+    shaped = any(needs_shaping(word) for word in words)
+    if shaped:
+        require_raqm("".join(words))
+        tracking = 0.0
+    font = load_font(font_path, size, shaped)
     pad = stroke + 2 + size // 4  # oblique letters lean out of their advance
     gap = max(2, round(space * size)) + 2 * stroke
     letter_gap = tracking * size
-    widths = [math.ceil(text_width(font_path, size, word) + letter_gap * (len(word) - 1)) for word in words]
+    widths = [
+        math.ceil(font.getlength(piece.drawn))
+        if shaped
+        else math.ceil(text_width(font_path, size, piece.text) + letter_gap * (len(piece.text) - 1))
+        for piece in pieces
+    ]
     ascent, descent = font.getmetrics()
-    image = Image.new("L", (sum(widths) + (len(words) - 1) * gap + 2 * pad, ascent + descent + 2 * pad))
+    image = Image.new("L", (sum(widths) + (len(pieces) - 1) * gap + 2 * pad, ascent + descent + 2 * pad))
     draw = ImageDraw.Draw(image)
     starts = []
     at = pad
-    for word, width in zip(words, widths, strict=True):
+    for piece, width in zip(pieces, widths, strict=True):
         starts.append(at)
         x = float(at)
-        for part in word if letter_gap else (word,):
+        for part in piece.drawn if letter_gap else (piece.drawn,):
             draw.text((round(x), pad + ascent), part, fill=255, font=font, anchor="ls", stroke_width=stroke)
             x += font.getlength(part) + letter_gap if letter_gap else 0
         at += width + gap
     canvas = np.asarray(image)
     seen = (canvas > INK).view(np.uint8)
-    boxes: list[tuple[str, tuple[int, int, int, int]]] = []
+    boxes: list[tuple[Piece, tuple[int, int, int, int]]] = []  # from left to right
     ends = [0, *(start - gap // 2 for start in starts[1:]), canvas.shape[1]]
-    for number, word in enumerate(words):
+    for number, piece in enumerate(pieces):
         left, top, width, height = cv2.boundingRect(seen[:, ends[number] : ends[number + 1]])
         if width and height:
             left += ends[number]
-            boxes.append((word, (left, top, left + width, top + height)))
+            boxes.append((piece, (left, top, left + width, top + height)))
     if not boxes:
         return None
     # One pixel around the ink keeps the faint edge of the antialiasing.
@@ -87,7 +100,10 @@ def draw_line(
     right, bottom = boxes[-1][1][2], max(box[3] for _, box in boxes)
     mask = np.ascontiguousarray(canvas[top - 1 : bottom + 1, left - 1 : right + 1])
     x, y = left - 1, top - 1
-    shifted = tuple((word, box_polygon(x0 - x, y0 - y, x1 - x, y1 - y)) for word, (x0, y0, x1, y1) in boxes)
+    shifted = tuple(
+        (piece.text, box_polygon(x0 - x, y0 - y, x1 - x, y1 - y))
+        for piece, (x0, y0, x1, y1) in sorted(boxes, key=lambda each: each[0].number)
+    )
     return Sprite(mask, shifted, box_polygon(left - x, top - y, right - x, bottom - y))
 
 
