@@ -229,7 +229,8 @@ class ZeroEvidence:
 
     `losses` are those of the last logging interval (`train/loss`, `train/loss_<part>`); `empty_share` of the training
     samples looked at had nothing to learn (None: batches do not tell); `passed_over` steps were left out because their
-    loss was not finite; `hints` are what the configuration tells.
+    loss was not finite; `hints` are what the configuration tells; `first_loss` is the mean `train/loss` of the first
+    logging interval.
     """
 
     result: EvalResult
@@ -237,6 +238,7 @@ class ZeroEvidence:
     empty_share: float | None = None
     passed_over: int = 0
     hints: Sequence[str] = ()
+    first_loss: float | None = None
 
 
 class Metric(Protocol):

@@ -14,7 +14,8 @@ from PIL import ImageDraw
 from ocrexp.deploy import fonts
 from ocrexp.deploy.crop import UPRIGHT_RATIO, rectangle
 from ocrexp.deploy.fonts import FontFinder
-from ocrexp.drawing import BAND, INK, WRONG, Colour, Picture, draw_polygons, side_by_side
+from ocrexp.deploy.strips import cuts_between, folded, strip_count
+from ocrexp.drawing import BAND, INK, WRONG, Colour, Picture, draw_polygons
 from ocrexp.types import Image, Polygon
 
 INKS: tuple[Colour, ...] = (  # after Okabe and Ito; orange is for doubtful texts, and yellow is lost on paper
@@ -29,6 +30,7 @@ _LETTERS = 18  # pixels of height that a box needs for its text to be read
 _PAPER = (252, 252, 250)
 _TEXT: Colour = (25, 25, 30)
 _LABEL = 15  # pixels of the font in the band
+_DARK = 140  # mean of the pixels under an outline, of 255; below it the outline has a white border
 _LARGEST_LETTERS = 160  # pixels of the font that texts are drawn in, before they are fitted into their boxes
 
 
@@ -55,22 +57,25 @@ def draw_reading(
         title: stands in the band above.
         note: stands behind it; None: the number of boxes.
         finder: where fonts come from.
-        longest: of a panel's sides in pixels. A small image is enlarged until its texts can be read.
+        longest: of a panel's sides in pixels. A small image is enlarged until its texts can be read; one that is much
+            longer than wide (or wider than high) is cut between its lines into strips that stand side by side.
         colours: of the outlines, one a polygon; by default neighbours differ.
         inks: of the texts, one a polygon; by default black, and orange where the score is below DOUBTFUL.
     """
     finder = finder or FontFinder()
-    scale = _scale(image, polygons, longest)
-    shown = _resized(np.ascontiguousarray(image[..., ::-1]), scale)
+    strips = strip_count(*image.shape[:2])
+    scale = _scale(image, polygons, longest * strips)
+    shown = np.ascontiguousarray(_resized(image, scale)[..., ::-1])
+    cuts = cuts_between(shown, [np.asarray(polygon, np.float32) * scale for polygon in polygons], strips, longest)
     colours = colours or [INKS[index % len(INKS)] for index in range(len(polygons))]
     left = shown.copy()
     for polygon, colour in zip(polygons, colours, strict=True):
         thin = min(cv2.minAreaRect(np.asarray(polygon, np.float32))[1]) * scale < _LETTERS + 6
-        draw_polygons(left, [polygon], colour, scale, thickness=1 if thin else 2)
+        _outline(left, polygon, colour, scale, thickness=1 if thin else 2)
     if texts is None:
         for polygon, colour, score in zip(polygons, colours, scores, strict=True):
             _paste_score(left, np.asarray(polygon, np.float32) * scale, score, colour, finder)
-        return _with_band(left, title, _counted(polygons, "region") if note is None else note, finder)
+        return _with_band(folded([left], cuts), title, _counted(polygons, "region") if note is None else note, finder)
     right = np.full_like(shown, 0)
     right[:] = _PAPER
     doubts = inks is None
@@ -82,7 +87,7 @@ def draw_reading(
         draw_polygons(right, [placed], (pale[0], pale[1], pale[2]), 1.0, thickness=1)
     if note is None:
         note = _counted(polygons, "text") + (f"; orange: score below {DOUBTFUL}" if doubts and WRONG in inks else "")
-    return _with_band(side_by_side([left, right]), title, note, finder)
+    return _with_band(folded([left, right], cuts), title, note, finder)
 
 
 def draw_line(image: Image, text: str, score: float, *, title: str = "", finder: FontFinder | None = None) -> Picture:
@@ -123,6 +128,19 @@ def _scale(image: Image, polygons: Sequence[Polygon], longest: int) -> float:
         sides = [min(cv2.minAreaRect(np.asarray(polygon, np.float32))[1]) for polygon in polygons]
         wanted = float(np.clip(_LETTERS / max(float(np.median(sides)), 1.0), 1.0, 3.0))
     return min(wanted, longest / max(image.shape[:2]))
+
+
+def _outline(panel: Picture, polygon: Polygon, colour: Colour, scale: float, thickness: int) -> None:
+    """An outline, in place, with a white border where the image is dark: the colours are made for paper."""
+    points = np.round(np.asarray(polygon) * scale).astype(np.int32)
+    low = np.clip(points.min(axis=0), 0, [panel.shape[1] - 1, panel.shape[0] - 1])
+    high = np.clip(points.max(axis=0), 0, [panel.shape[1] - 1, panel.shape[0] - 1])
+    window = panel[low[1] : high[1] + 1, low[0] : high[0] + 1]
+    under = np.zeros(window.shape[:2], np.uint8)
+    cv2.polylines(under, [points - low.astype(np.int32)], True, 1, 3)
+    if under.any() and window[under > 0].mean() < _DARK:
+        draw_polygons(panel, [polygon], (255, 255, 255), scale, 2 * thickness + 1)
+    draw_polygons(panel, [polygon], colour, scale, thickness)
 
 
 def _resized(picture: Picture, scale: float) -> Picture:

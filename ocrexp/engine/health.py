@@ -16,6 +16,7 @@ import paddle
 
 from ocrexp.engine import distributed
 from ocrexp.errors import TrainingError
+from ocrexp.report.causes import learning_rate_causes
 from ocrexp.types import Batch, ZeroEvidence
 
 logger = logging.getLogger(__name__)
@@ -220,10 +221,10 @@ Causes = Callable[[ZeroEvidence], list[str]]
 
 def zero_metric_lines(main: str, lr: float, evidence: ZeroEvidence, causes: Causes) -> list[str]:
     """What to check when evaluations keep giving 0; `causes` knows the task."""
+    rate = learning_rate_causes(lr, evidence.first_loss, evidence.losses.get("train/loss"))
     return [
         f"{main} has been 0 in {ZERO_EVALUATIONS} evaluations; causes to check:",
-        *(f"- {cause}" for cause in causes(evidence)),
-        f"- the learning rate is {lr:g} now: too high never settles, too low has not started yet",
+        *(f"- {cause}" for cause in [*causes(evidence), *rate]),
     ]
 
 

@@ -47,6 +47,7 @@ class Reporter:
         self._causes = causes
         self._train_main = f"train/{main_metric}"
         self._losses: dict[str, float] = {}
+        self._first_loss: float | None = None
         self._passed_over = 0
         self._val_loss: float | None = None  # of the last evaluation
         self._told_of_loss = False
@@ -105,6 +106,7 @@ class Reporter:
         self._memory.sample()
         self._watch.add(interval.steps, interval.waited, interval.seconds)
         values = self._losses = interval.losses()
+        self._first_loss = values["train/loss"] if self._first_loss is None else self._first_loss
         if self._speaks:
             self._loss_watch.add(values["train/loss"], state.step, lr)
         seconds = max(interval.seconds, 1e-9)
@@ -178,7 +180,9 @@ class Reporter:
         self._loggers.log_metrics({f"val/{name}": value for name, value in values.items()}, state.step)
         self.status(RUNNING, state)
         if state.zero_evaluations == health.ZERO_EVALUATIONS:
-            evidence = ZeroEvidence(result, self._losses, self._empty.share, self._passed_over)
+            evidence = ZeroEvidence(
+                result, self._losses, self._empty.share, self._passed_over, first_loss=self._first_loss
+            )
             for line in health.zero_metric_lines(self._main_metric, lr, evidence, self._causes):
                 self.say("%s", line, level=logging.WARNING)
 

@@ -14,6 +14,7 @@ SHOWN_SAMPLES = 5
 LOW_LOSS = 0.05  # of CTC or cross entropy: the training texts are known
 HEAD_LOADED = 0.5
 MANY_EMPTY = 0.1  # share of training samples without anything to learn, from which on it is a cause
+STUCK = 0.9  # of the first loss; a loss above it has hardly fallen
 NEAR = 0.3  # norm_edit_distance from which on characters are being read
 
 LabelsWithPlaces = Callable[[], Iterable[tuple[str, str]]]  # (text, where it stands)
@@ -39,6 +40,26 @@ def detection_causes(evidence: ZeroEvidence, hints: Sequence[str] = ()) -> list[
     lines.append("no region passes the thresholds: an early model is unsure, postprocess.box_thresh=0.3 shows more")
     lines.append("label coordinates and image size: debug=targets draws the first samples with their targets")
     return lines
+
+
+def learning_rate_causes(lr: float, first: float | None, last: float | None) -> list[str]:
+    """What the training loss shows of the learning rate: [] where it has fallen, so that steps are all that is missing.
+
+    Args:
+        lr: the learning rate now.
+        first: mean loss of the first logging interval; None: not known.
+        last: mean loss of the last one; what a loss that is not finite means is stated elsewhere.
+    """
+    if lr == 0:
+        return ["the learning rate is 0 now: the weights do not change; check optim.lr and optim.schedule"]
+    if first is None or last is None or not math.isfinite(first) or not math.isfinite(last):
+        return []
+    moved = f"the training loss went from {first:.4g} to {last:.4g} with a learning rate of {lr:g} now"
+    if last > first:
+        return [f"{moved}: it is too high; try optim.lr={lr / 10:g} or a warm-up (optim.schedule.warmup_steps)"]
+    if last > STUCK * first:
+        return [f"{moved}: it has hardly fallen; train longer, or try optim.lr={lr * 10:g} and optim.lr={lr / 10:g}"]
+    return []
 
 
 def regions_found(evidence: ZeroEvidence) -> int:

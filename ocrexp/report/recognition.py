@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -18,13 +19,14 @@ CELL_WIDTH = 420
 CROP_HEIGHT = 56
 TEXT_SIZE = 16
 TAG_WIDTH = 58
+NAME_SIZE, MOST_LETTERS = 11, 64  # of a file name: pixels of the font, letters that are shown
 GAP = 8
 PAPER: Colour = (52, 55, 63)  # behind the cells
 FAINT: Colour = (150, 154, 165)
 
 
 def draw_sheet(samples: Sequence[EvalSample], columns: int = 3, case: str = "keep") -> Picture:
-    """Crops in rows, RGB uint8; below each its label and what was read, with the score.
+    """Crops in rows, RGB uint8; below each its label, what was read, with the score, and the name of its file.
 
     What was read is green where it is the label. Where it is not, its wrong characters are orange and the label's
     missed ones are pink; blanks among them show as ␣. `case` is the metric's.
@@ -39,7 +41,7 @@ def sample_cell(sample: EvalSample, case: str = "keep") -> Picture:
     label, read = compared(reference.text, prediction.text, case)
     score = (f"   {prediction.score:.2f}", FAINT)
     lines = [("label", label), ("read", [*(read or [("nothing", WRONG)]), score])]
-    return cell(crop_picture(Path(sample.path)), lines)
+    return cell(crop_picture(Path(sample.path)), lines, Path(sample.path).name)
 
 
 def is_right(sample: EvalSample, case: str = "keep") -> bool:
@@ -83,11 +85,12 @@ def crop_picture(path: Path) -> Picture | str:
     try:
         return np.ascontiguousarray(read_image(path)[..., ::-1])
     except UnusableSample as error:
-        return f"{path.name}: {error}"
+        return str(error)
 
 
-def cell(crop: Picture | str, lines: Sequence[tuple[str, Runs]]) -> Picture:
-    """A crop, fitted into the cell's width and CROP_HEIGHT, over named lines; a text in place of a missing crop."""
+def cell(crop: Picture | str, lines: Sequence[tuple[str, Runs]], name: str = "") -> Picture:
+    """A crop, fitted into the cell's width and CROP_HEIGHT, over named lines and the name of its file; a text in place
+    of a missing crop."""
     width = CELL_WIDTH
     panel = np.full((CROP_HEIGHT + 2 * GAP, width, 3), BAND, dtype=np.uint8)
     if isinstance(crop, str):
@@ -106,7 +109,19 @@ def cell(crop: Picture | str, lines: Sequence[tuple[str, Runs]]) -> Picture:
         )
         for tag, runs in lines
     ]
+    if name:
+        texts.append(line_picture([(f" {_middle_cut(name)}", FAINT)], NAME_SIZE, width))
     return np.vstack([panel, *texts])
+
+
+def file_name(sample: Mapping[str, Any]) -> str:
+    """The name of a training sample's file; "" of one that has none."""
+    return Path(sample["record"].image_path).name if "record" in sample else ""
+
+
+def _middle_cut(name: str) -> str:
+    """A file name that fits into a cell: of a long one the beginning and the end."""
+    return name if len(name) <= MOST_LETTERS else f"{name[: MOST_LETTERS // 2 - 1]}…{name[-MOST_LETTERS // 2 :]}"
 
 
 def sheet(cells: Sequence[Picture], columns: int) -> Picture:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ocrexp.drawing import INK, Colour, Picture, captioned, draw_polygons, side_by_side
-from ocrexp.report.recognition import FAINT, cell, compared, sheet
+from ocrexp.report.recognition import FAINT, cell, compared, file_name, sheet
 from ocrexp.report.text import Runs
 
 # Traffic lights, not the colours of right and wrong predictions: these say what is learnt.
@@ -37,7 +37,7 @@ def text_cell(sample: Mapping[str, Any], learnt: Mapping[str, str]) -> Picture:
         whole, pieces = compared(text, said)
         lines[0] = ("text", whole)
         lines.append((kind[:5], [*pieces, (f"   {sample['length']} characters", FAINT)]))
-    return cell(image, lines)
+    return cell(image, lines, file_name(sample))
 
 
 def draw_targets(sample: Mapping[str, Any]) -> Picture:

@@ -15,7 +15,7 @@ from ocrexp.data.records import text_portions
 from ocrexp.drawing import INK, Picture
 from ocrexp.errors import DataError
 from ocrexp.report.evaluation import SHEET, Drawn
-from ocrexp.report.recognition import cell, draw_sheet, sheet
+from ocrexp.report.recognition import cell, draw_sheet, file_name, sheet
 from ocrexp.tasks.base import RunFacts, Task
 from ocrexp.tasks.drawn import draw_words
 from ocrexp.tasks.gate import Compared, Rules
@@ -125,6 +125,7 @@ class ClsTask(Task):
             cell(
                 np.ascontiguousarray(sample["image"][..., ::-1]),
                 [("label", [(targets.labels[int(sample["label_cls"])], INK)])],
+                file_name(sample),
             )
             for sample in samples
         ]

@@ -1,10 +1,13 @@
 """Texts stand at their places, in every direction and script that a font is there for."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 from ocrexp.deploy.draw import draw_line, draw_reading
 from ocrexp.deploy.fonts import FontFinder
+from ocrexp.deploy.strips import cuts_between, folded
 from ocrexp.errors import ConfigError
 
 BAND = 20  # pixels above the panels
@@ -101,3 +104,37 @@ def test_a_font_of_the_user_comes_first_and_must_be_one(tmp_path):
     (tmp_path / "no.ttf").write_text("no font")
     with pytest.raises(ConfigError, match=r"font=.*not a font"):
         FontFinder(str(tmp_path / "no.ttf"))
+
+
+@pytest.mark.parametrize("texts", [None, ["text"] * 30])
+def test_a_tall_page_is_cut_between_its_lines_into_strips(texts):
+    boxes = [box(20, 30 + 190 * row, 150, 40) for row in range(30)]
+    picture = draw_reading(paper(6000, 200), boxes, texts, [0.9] * 30, longest=800)
+    assert picture.shape[0] <= 800 * 1.3
+    assert picture.shape[1] > 400
+    outlined = [(np.abs(picture.astype(int) - ink).max(axis=2) < 12).any() for ink in ((0, 114, 178), (130, 120, 0))]
+    assert all(outlined)
+
+
+def test_the_strips_of_a_picture_hold_all_of_it_and_no_line_in_two():
+    shown = np.zeros((4000, 100, 3), np.uint8)
+    shown[:, :, 0] = (np.arange(4000) % 251)[:, None]
+    lines = [box(10, top, 50, 60) for top in (970, 1990, 2950)]
+    cuts = cuts_between(shown, lines, 4, 1000)
+    assert cuts[0] == 0
+    assert cuts[-1] == 4000
+    assert len(cuts) == 5
+    assert all(not top <= cut <= top + 60 for cut in cuts for top in (970, 1990, 2950))
+    picture = folded([shown], cuts)
+    for number, (start, end) in enumerate(itertools.pairwise(cuts)):
+        left = number * (100 + 24)
+        assert (picture[: end - start, left : left + 100] == shown[start:end]).all()
+    wide = folded([shown.transpose(1, 0, 2)], cuts)
+    assert (wide[:100, : cuts[1]] == shown.transpose(1, 0, 2)[:, : cuts[1]]).all()
+
+
+def test_outlines_on_a_dark_image_have_a_white_border():
+    for level, bordered in ((220, False), (30, True)):
+        image = np.full((200, 300, 3), level, np.uint8)
+        picture = draw_reading(image, [box(60, 60, 120, 60)], None, [0.9])[BAND:]
+        assert bool((picture[58:122, 55:185] > 245).all(axis=2).sum() > 100) == bordered

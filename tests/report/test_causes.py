@@ -9,7 +9,7 @@ import pytest
 
 from ocrexp.charset.charset import Charset
 from ocrexp.metrics.rec import RecMetric
-from ocrexp.report.causes import detection_causes, recognition_causes
+from ocrexp.report.causes import detection_causes, learning_rate_causes, recognition_causes
 from ocrexp.types import DetPrediction, DetReference, EvalResult, EvalSample, RecPrediction, RecReference, ZeroEvidence
 
 LABELS = ["TOTAL", "RM 5", "cash", "2018", "x", "y"]
@@ -103,3 +103,23 @@ def test_detection_names_only_causes_that_hold() -> None:
     text = "\n".join(detection_causes(found))
     assert "1 regions are found" in text
     assert "box_thresh" not in text and "empty targets" not in text
+
+
+@pytest.mark.parametrize(
+    ("lr", "first", "last", "words"),
+    [
+        (0.0, 3.0, 1.0, ["is 0", "optim.lr"]),
+        (0.01, 3.0, 4.0, ["from 3 to 4", "too high", "optim.lr=0.001"]),
+        (1e-6, 3.0, 2.95, ["from 3 to 2.95", "hardly", "optim.lr=1e-05"]),
+    ],
+)
+def test_the_learning_rate_is_named_where_the_loss_shows_that_it_is_wrong(lr, first, last, words) -> None:
+    (line,) = learning_rate_causes(lr, first, last)
+    assert all(word in line for word in words)
+
+
+@pytest.mark.parametrize(
+    ("first", "last"), [(3.0, 1.0), (0.0, 0.0), (None, 1.0), (3.0, None), (3.0, float("nan")), (float("inf"), 1.0)]
+)
+def test_a_loss_that_falls_or_is_not_known_says_nothing_of_the_learning_rate(first, last) -> None:
+    assert learning_rate_causes(0.001, first, last) == []

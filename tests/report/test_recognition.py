@@ -74,6 +74,17 @@ def test_a_sheet_shows_right_ones_green_and_wrong_ones_orange(tmp_path: Path) ->
     assert right.shape == wrong.shape
 
 
+def test_cells_show_the_name_of_their_file_with_its_end(tmp_path: Path) -> None:
+    names = ["a.png", "b.png", *("x" * 120 + end for end in ("1.png", "2.png"))]
+    cells = []
+    for name in names:
+        cv2.imwrite(str(tmp_path / name), np.full((20, 60, 3), 200, np.uint8))
+        cells.append(draw_sheet([EvalSample(str(tmp_path / name), RecPrediction("1", 0.5), RecReference("1"))]))
+    assert len({cell.shape for cell in cells}) == 1
+    assert not np.array_equal(cells[0], cells[1])
+    assert not np.array_equal(cells[2], cells[3])
+
+
 def test_a_crop_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     sample = EvalSample(str(tmp_path / "gone.jpg"), RecPrediction("", 0.0), RecReference("abc"))
     assert has(draw_sheet([sample]), MISSED)
