@@ -200,3 +200,22 @@ class TestDetector:
             TextSystem(make_det("again"), make_rec("rec2"))(page)
         assert "300×4000" in caplog.text
         assert "8 %" in caplog.text
+
+    def test_the_measurement_of_the_docs_counts_lines_once(self, make_det, monkeypatch, capsys) -> None:
+        import re
+        import runpy
+        import sys
+        from pathlib import Path
+
+        script = Path(__file__).resolve().parents[2] / "scripts" / "bench_tiles.py"
+        folder = make_det(limit_side_len=64)
+        logger = logging.getLogger("ocrexp")
+        monkeypatch.setattr(logger, "level", logger.level)
+        monkeypatch.setattr(
+            sys, "argv", ["x", "--det", str(folder), "--height", "2000", "--width", "400", "--repeats", "1"]
+        )
+        with pytest.raises(SystemExit, match="0"):
+            runpy.run_path(str(script), run_name="__main__")
+        plain, tiled = capsys.readouterr().out.splitlines()
+        assert plain.startswith("tile=False: 0 of 19 lines")
+        assert re.match("tile=True: [1-9][0-9]* of 19 lines", tiled)  # the tiny detector finds some letters
