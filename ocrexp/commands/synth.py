@@ -10,6 +10,7 @@ from ocrexp.config.check import check
 from ocrexp.config.compose import compose
 from ocrexp.config.task import LISTS, MODELS
 from ocrexp.errors import ConfigError, printable
+from ocrexp.logs import show_notices
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -18,6 +19,7 @@ def run(arguments: Sequence[str]) -> int:
     from ocrexp.data.synth.dataset import write_dataset
     from ocrexp.data.synth.rec_dataset import SynthRec
 
+    show_notices()
     if not any(item.startswith("out=") for item in arguments):
         raise ConfigError("synth needs the folder to draw into: out=DIR")
     config = compose("synth", arguments)

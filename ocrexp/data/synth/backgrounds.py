@@ -10,10 +10,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from ocrexp.data.images import read_image
 from ocrexp.errors import DataError
-from ocrexp.types import Image
+from ocrexp.types import Image, UnusableSample
 
-_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
+_SUFFIXES = {".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".avif", ".jp2"}
 _GRAIN_LEVELS = (3.0, 6.0, 10.0, 16.0)  # standard deviations of the grain, in grey levels
 
 
@@ -33,11 +34,17 @@ def fingerprint(photographs: list[Path]) -> str:
     return digest.hexdigest()
 
 
+def decoded(path: Path) -> Image:
+    """A photograph's pixels. Raises DataError for a file that cannot be read."""
+    try:
+        return read_image(path)
+    except UnusableSample as reason:
+        raise DataError(f"dataset.backgrounds: {path}: {reason}; remove it from the folder") from None
+
+
 @functools.lru_cache(maxsize=32)
 def _photograph(path: Path, side: int) -> Image:
-    image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
-    if image is None:
-        raise DataError(f"dataset.backgrounds: {path} cannot be decoded; remove it from the folder")
+    image = decoded(path)
     factor = side * 1.4 / min(image.shape[:2])
     if factor < 1 or min(image.shape[:2]) < side:
         image = cv2.resize(

@@ -174,10 +174,7 @@ def _ground(
 
 @functools.lru_cache(maxsize=256)
 def _small(path: Path) -> Image:
-    data = np.frombuffer(path.read_bytes(), np.uint8)
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR)
-    if image is None:
-        raise DataError(f"dataset.backgrounds: {path} cannot be decoded; remove it from the folder")
+    image = backgrounds.decoded(path)
     factor = _PHOTOGRAPH_SIDE / min(image.shape[:2])
     flags = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
     return cv2.resize(image, None, fx=factor, fy=factor, interpolation=flags)
