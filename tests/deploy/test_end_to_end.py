@@ -135,3 +135,64 @@ def test_lists_and_quotes_are_left_to_hydra():
     assert config.rec == "x y"
     with pytest.raises(ConfigError):
         compose("predict", ["images=a (1).jpg"])
+
+
+@pytest.fixture
+def tall_pages(tmp_path):
+    """Five pages of 20 black bars on 300×4000 pixels, and one small page, with a detection list of all."""
+    folder = tmp_path / "tall"
+    folder.mkdir()
+    lines = []
+    for name, height in (("small", 300), *((f"tall{number}", 4000) for number in range(5))):
+        page = np.full((height, 300, 3), 255, np.uint8)
+        regions = []
+        for top in range(40, height - 40, 200):
+            page[top : top + 24, 30:270] = 0
+            corners = [[30, top], [270, top], [270, top + 24], [30, top + 24]]
+            regions.append({"transcription": "a", "points": corners})
+        cv2.imwrite(str(folder / f"{name}.png"), page)
+        lines.append(f"tall/{name}.png\t{json.dumps(regions)}\n")
+    (tmp_path / "val_list.txt").write_text("".join(lines), "utf-8")
+    return folder
+
+
+def test_pages_that_are_shrunk_are_named_and_tiles_find_their_lines(onnx_models, tall_pages, tmp_path, capsys):
+    for models in (onnx_models[:1], onnx_models):
+        found = {}
+        for tile in ("false", "true"):
+            out = tmp_path / f"{tile}{len(models)}"
+            assert main(["predict", f"images={tall_pages}", f"output={out}", f"tile={tile}", *models]) == 0
+            found[tile] = [len(row["boxes"]) for row in predicted(out)]
+            noted = [line for line in capsys.readouterr().err.splitlines() if "shrunk" in line]
+            assert len(noted) == (3 if tile == "false" else 0)
+            for number, line in enumerate(noted):
+                for word in (f"tall{number}.png: ", "300×4000", "8 %", "32 px become 3 px", "tile=true"):
+                    assert word in line
+        assert found["true"] == [2, *[20] * 5]
+        assert sum(found["false"]) < 20
+
+
+def test_further_pages_that_are_shrunk_are_counted(onnx_models, tall_pages, tmp_path, capsys):
+    assert main(["predict", f"images={tall_pages}", "output=-", onnx_models[0]]) == 0
+    assert "5 of 6 images" in capsys.readouterr().err
+
+
+def test_an_evaluation_reports_shrunk_pages_once_and_reads_them_in_tiles(onnx_models, tall_pages, tmp_path, capsys):
+    recall = {}
+    for tile in ("false", "true"):
+        out = tmp_path / f"eval_{tile}"
+        arguments = [f"dataset.root={tmp_path}", f"output={out}", f"tile={tile}", "pictures=0"]
+        assert main(["eval-system", *onnx_models, *arguments]) == 0
+        recall[tile] = json.loads((out / "eval_system.json").read_text())["metrics"]["det_recall"]
+        noted = [line for line in capsys.readouterr().err.splitlines() if "shrunk" in line]
+        assert len(noted) == (tile == "false")
+        assert all("tall0.png" in line and "5 of 6 images" in line and "tile=true" in line for line in noted)
+    assert recall["true"] == 1.0
+    assert recall["false"] < 0.2
+
+
+def test_tiles_without_a_detector_are_refused(onnx_models, pages, tmp_path, capsys):
+    assert main(["predict", f"images={pages}", f"output={tmp_path / 'out'}", "tile=true", onnx_models[1]]) == 2
+    said = capsys.readouterr().err
+    assert "tile=true" in said
+    assert "det=" in said
