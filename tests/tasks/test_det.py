@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ocrexp.data.sample_counts import SampleCounts
 from ocrexp.data.transforms.resize import DetResize
 from ocrexp.engine.evaluator import Evaluator
 from ocrexp.metrics.det import DetMetric
@@ -55,6 +56,8 @@ def test_an_evaluation_counts_noted_images_and_keeps_the_first() -> None:
     sizes = {"a.png": (500, 500), "b.png": (4000, 300), "c.png": (3900, 300), "d.png": (500, 500)}
 
     class Loader:
+        counts: SampleCounts = {}  # noqa: RUF012
+
         def epoch(self, epoch: int, start: int = 0):
             for name, size in sizes.items():
                 yield find_task("det").collate_eval(
