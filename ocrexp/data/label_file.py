@@ -22,6 +22,7 @@ from ocrexp.types import Polygon
 
 _SHOWN = 60  # characters of a broken line in a message
 _KEPT = 1000  # problems of a file that are kept whole; all are counted
+_ODD_SPACES = list(b"\xc2\xe1\xe2\xe3")  # first bytes of spaces beside ASCII
 _DETAIL = re.compile(r"0x\w+|\d+|'.*'")  # what differs between faults of one kind
 _LONGEST = 1 << 26  # bytes of a line
 
@@ -251,6 +252,8 @@ def _check(file: LabelFile, chunk: Offsets, strange: list[int]) -> tuple[Checked
     sizes = packed.ends[chunk] - packed.starts[chunk]
     plain = (packed.tabs[chunk] > packed.starts[chunk]) & (packed.first[chunk] > ord(" ")) & (sizes < _LONGEST)
     plain &= packed.first[chunk] != ord("[")
+    for place in np.flatnonzero(plain & np.isin(packed.first[chunk], _ODD_SPACES)).tolist():
+        plain[place] = bool(packed.names(chunk[[place]]).decode("utf-8", "replace").strip())
     accented = False
     names, labels = packed.names(chunk[plain]), packed.labels(chunk[plain])
     if not _decodes(names) or not _decodes(labels) or b"\0" in names:

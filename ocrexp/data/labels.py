@@ -66,11 +66,15 @@ class _Regions(LabelFormat):
         return LabelLine(number, names, tuple(texts), tuple(polygons), ignored), dropped
 
     def check(self, labels: str, count: int) -> Checked:
-        """Whether JSON holds regions of which all have an area; lines in the legacy format are parsed one by one."""
+        """Whether there are regions of which all have an area."""
         result = Checked.none(count)
         places, values = [], []
+        legacy_places, legacy_values = [], []
         for place, label in enumerate(labels.split("\n")):
             if not label.startswith("["):
+                if (numbers := _legacy_numbers(label)) is not None:
+                    legacy_places.append(place)
+                    legacy_values.append(numbers)
                 continue
             try:
                 value, end = _scan(label, 0)
@@ -81,6 +85,10 @@ class _Regions(LabelFormat):
                 values.append(value)
         if values:
             result.put(places, _sound(values))
+        if legacy_values:
+            flat = np.fromiter(chain.from_iterable(legacy_values), np.float64)
+            regions = np.array([len(each) // _LEGACY_NUMBERS for each in legacy_values], np.int32)
+            result.put(legacy_places, _measured(flat, np.full(regions.sum(), _LEGACY_NUMBERS // 2), regions))
         return result
 
 
@@ -110,14 +118,18 @@ def _sound(labels: Sequence[list[Any]]) -> Checked:
         half = len(labels) // 2
         return _sound(labels[:half]).followed_by(_sound(labels[half:]))
     counts = np.fromiter(map(len, labels), np.int32, len(labels))
-    owners = np.repeat(np.arange(len(labels)), counts)
-    sizes = np.fromiter(map(len, polygons), np.int64, len(polygons))
+    return _measured(flat, np.fromiter(map(len, polygons), np.int64, len(polygons)), counts)
+
+
+def _measured(flat: npt.NDArray[np.float64], sizes: npt.NDArray[np.int64], counts: npt.NDArray[np.int32]) -> Checked:
+    """What is known of labels from their coordinates: `sizes` points in each region, `counts` regions in each label."""
+    owners = np.repeat(np.arange(len(counts)), counts)
     with np.errstate(over="ignore", invalid="ignore"):
         exact = flat.reshape(-1, 2).astype(np.float32).astype(np.float64)  # as records have them
         area, simple = _have_area(exact, sizes), _simple_quads(exact, sizes)
 
     def all_of(regions: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-        return np.bincount(owners[~regions], minlength=len(labels)) == 0
+        return np.bincount(owners[~regions], minlength=len(counts)) == 0
 
     return Checked(all_of(area), all_of(simple), counts)
 
@@ -196,6 +208,22 @@ def _legacy_regions(label: str) -> Iterator[tuple[Any, str]]:
             )
         text = parts[_LEGACY_NUMBERS] if len(parts) > _LEGACY_NUMBERS else ""
         yield [parts[i : i + 2] for i in range(0, _LEGACY_NUMBERS, 2)], text
+
+
+def _legacy_numbers(label: str) -> list[float] | None:
+    """The coordinates of all regions of a label in the legacy format; None where it has to be looked at closely."""
+    numbers: list[float] = []
+    for each in label.split("\t"):
+        if not each.strip():
+            continue
+        parts = each.split(",", _LEGACY_NUMBERS)
+        if len(parts) < _LEGACY_NUMBERS:
+            return None
+        try:
+            numbers += map(float, parts[:_LEGACY_NUMBERS])
+        except ValueError:
+            return None
+    return numbers if 0 < len(numbers) <= _LEGACY_NUMBERS * _MOST_REGIONS and "\0" not in label else None
 
 
 def _polygon(points: Any, position: int) -> Polygon:

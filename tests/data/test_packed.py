@@ -8,6 +8,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from ocrexp.data.label_file import BadLine
 from ocrexp.data.labels import read_label_file
 from ocrexp.data.packed import read_packed
 from ocrexp.data.rec_labels import read_rec_label_file
@@ -173,3 +174,47 @@ def test_a_list_takes_its_size_and_little_more(tmp_path):
     tracemalloc.stop()
     assert len(file) == 50_000
     assert held < path.stat().st_size + 50_000 * 50
+
+
+def mutated(rng, line):
+    """A line with up to two bytes changed, removed or inserted."""
+    data = bytearray(line)
+    for _ in range(int(rng.integers(0, 3))):
+        place = int(rng.integers(0, len(data)))
+        kind = rng.random()
+        if kind < 0.4:
+            data[place] = int(rng.integers(0, 256))
+        elif kind < 0.7:
+            del data[place]
+        else:
+            data.insert(place, int(rng.choice(list(b'[]{}",:\t\r\0\xff\xef0'))))
+    return bytes(data).replace(b"\n", b"")
+
+
+@pytest.mark.parametrize(
+    ("read", "good"),
+    [
+        (
+            read_label_file,
+            [f"a.jpg\t{det(('é', SQUARE), ('b', SQUARE))}", "b.jpg\t[]", "c.jpg\t0,0,9,0,9,9,0,9,text, 2"],
+        ),
+        (read_rec_label_file, ["a.jpg\ttwo words", '["a.jpg", "b.jpg"]\té', "c.jpg\t漢字\t0.98", "d.jpg\t\u00a0x"]),
+    ],
+)
+def test_checking_many_lines_and_parsing_each_agree_on_damaged_lists(tmp_path, read, good):
+    rng = np.random.default_rng(0)
+    for size in [1, 3] * 10 + [300] * 3:
+        lines = [mutated(rng, good[int(rng.integers(0, len(good)))].encode()) for _ in range(size)]
+        data = b"\n".join([b"first.jpg\t0,0,9,0,9,9,0,9,x", *lines])  # not UTF-16 by chance
+        file = read(write(tmp_path, data))
+        sound, bad = [], []
+        for index in range(len(file.packed)):
+            try:
+                line = file.line(index)
+            except (BadLine, UnicodeDecodeError):
+                bad.append(int(file.packed.numbers[index]))
+            else:
+                sound.append(index)
+                assert len(line.polygons) == file.regions[index]
+        assert file.kept.tolist() == sound
+        assert sorted(problem.line for problem in file.problems if problem.fatal) == bad
