@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import warm
 
 from ocrexp.__main__ import main
 from ocrexp.config.locate import locate
@@ -61,9 +62,7 @@ def commands():
 def in_a_process(*arguments, code=0):
     """Train in a process of its own: threads and kernels that it sets would change the numbers of later tests."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
-    done = subprocess.run(
-        [sys.executable, "-m", "ocrexp", *arguments], capture_output=True, text=True, check=False, env=environment
-    )
+    done = warm.run(["-m", "ocrexp", *arguments], env=environment)
     assert done.returncode == code, done.stderr
     return done.stderr
 

@@ -6,17 +6,20 @@ import subprocess
 import sys
 
 import pytest
+import warm
 
 from ocrexp.__main__ import main
 from ocrexp.engine.status import write_status
 from ocrexp.lock import LOCK
 
 
-def ocrexp(*arguments, cwd):
-    """Run the program as a user does; returns exit code, output lines, error lines."""
-    done = subprocess.run(
-        [sys.executable, "-m", "ocrexp", *map(str, arguments)], capture_output=True, text=True, cwd=cwd, check=False
-    )
+def ocrexp(*arguments, cwd, fresh=False):
+    """Run the program as a user does, `fresh` in a newly started Python; returns exit code, output and error lines."""
+    arguments = ["-m", "ocrexp", *map(str, arguments)]
+    if fresh:
+        done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, cwd=cwd, check=False)
+    else:
+        done = warm.run(arguments, cwd=cwd)
     return done.returncode, done.stdout.splitlines(), done.stderr.splitlines()
 
 
@@ -25,7 +28,7 @@ def finished(tmp_path_factory, tiny_run):
     """A run of two epochs; returns its folder."""
     folder = tmp_path_factory.mktemp("runs")
     run_dir = folder / "run"
-    code, out, err = ocrexp(f"run_dir={run_dir}", *tiny_run, cwd=folder)
+    code, out, err = ocrexp(f"run_dir={run_dir}", *tiny_run, cwd=folder, fresh=True)
     assert code == 0, err
     assert any(str(run_dir) in line for line in out)
     return run_dir
@@ -170,7 +173,7 @@ def test_sweep_runs_all_jobs_ranks_them_and_does_nothing_twice(tiny_run, tmp_pat
         "trainer.limit_train_batches=1",
     ]
     grid = ["optim.lr=1e-3,-1,1e-4"]
-    code, out, err = ocrexp(*sweep, *grid, cwd=tmp_path)
+    code, out, err = ocrexp(*sweep, *grid, cwd=tmp_path, fresh=True)
     assert code == 1, err
     assert sum("job 1" in line and "failed" in line and "optim.lr=-1" in line for line in err) == 1
     states = {job: json.loads((tmp_path / "sweep" / job / "status.json").read_text())["state"] for job in "012"}
@@ -185,7 +188,7 @@ def test_sweep_runs_all_jobs_ranks_them_and_does_nothing_twice(tiny_run, tmp_pat
     }
 
     stamp = (tmp_path / "sweep" / "0" / "metrics.csv").stat().st_mtime_ns
-    code, out, _ = ocrexp(*sweep, *grid, cwd=tmp_path)
+    code, out, _ = ocrexp(*sweep, *grid, cwd=tmp_path, fresh=True)
     assert code == 1
     assert sum("is done, not run again" in line for line in out) == 2
     assert (tmp_path / "sweep" / "0" / "metrics.csv").stat().st_mtime_ns == stamp

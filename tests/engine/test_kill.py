@@ -8,7 +8,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import cv2
 import numpy as np
 import paddle
 import pytest
+import warm
 from rec_words import BY_RATIO, MODEL, SIZES, WORDS
 from standins import assert_same
 
@@ -58,9 +58,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _run(data: Path, run_dir: Path, *instant: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(SCRIPT.parents[2])}
-    command = [sys.executable, str(SCRIPT), str(data), str(run_dir), *instant]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
+    return warm.run([str(SCRIPT), str(data), str(run_dir), *instant])
 
 
 def test_killed_and_resumed_equals_uninterrupted(drawn: Path, tmp_path: Path) -> None:
@@ -78,10 +76,8 @@ def test_killed_and_resumed_equals_uninterrupted(drawn: Path, tmp_path: Path) ->
 
 def _recogniser(run_dir: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """The command line, in a process of its own."""
-    paths = os.pathsep.join([str(SCRIPT.parent), str(SCRIPT.parents[2])])
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": paths}
-    command = [sys.executable, "-m", "ocrexp", *arguments, f"run_dir={run_dir}"]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
+    environment = {**os.environ, "PYTHONPATH": str(SCRIPT.parent)}
+    return warm.run(["-m", "ocrexp", *arguments, f"run_dir={run_dir}"], env=environment)
 
 
 def _train_whole_and_cut(tmp_path: Path, overrides: list[str], kill_after: int) -> tuple[Path, Path]:

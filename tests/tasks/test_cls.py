@@ -1,13 +1,12 @@
 """The direction classifier from drawn words to a deployed model."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import warm
 
 from ocrexp.config.check import check
 from ocrexp.config.compose import compose
@@ -24,7 +23,7 @@ from ocrexp.types import ClsPrediction, ClsReference, Record, UnusableSample
 
 def ocrexp(*arguments: str) -> str:
     """Run a verb in a process of its own: training sets threads that later tests of numbers would see."""
-    done = subprocess.run([sys.executable, "-m", "ocrexp", *arguments], capture_output=True, text=True, check=False)
+    done = warm.run(["-m", "ocrexp", *arguments])
     assert done.returncode == 0, done.stderr
     return done.stdout
 
