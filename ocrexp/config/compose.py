@@ -17,6 +17,7 @@ def setup_hydra() -> None:
     from hydra.core.plugins import Plugins
     from hydra.plugins.search_path_plugin import SearchPathPlugin
 
+    from ocrexp.config.renamed import RenamedOptions
     from ocrexp.config.user_files import UserFiles
 
     register_schemas()
@@ -26,9 +27,11 @@ def setup_hydra() -> None:
         def manipulate_search_path(self, search_path) -> None:  # type: ignore[no-untyped-def]  # Hydra's class is untyped here
             for own in reversed(own_folders()):
                 search_path.prepend("user", f"{UserFiles.scheme()}://{own}")
+            search_path.append("renamed", f"{RenamedOptions.scheme()}://ocrexp")
 
     Plugins.instance().register(OcrexpSearchPath)
     Plugins.instance().register(UserFiles)
+    Plugins.instance().register(RenamedOptions)
 
 
 def register_resolvers() -> None:

@@ -78,7 +78,7 @@ def _detector(experiment: Experiment, root: Section, section: Section) -> Networ
         if layers not in (18, 34, 50):
             option = "resnet50_vd"
     elif backbone.get("disable_se") is True:
-        option = "mobilenetv3_large_x0_5_nose"
+        option = "mobilenetv3_large_x0_5_no_se"
     neck, head = section.section("Neck"), section.section("Head")
     neck_part = find("detector neck", neck, neck.text("name"), parts.DET_NECKS)
     head_part = find("detector head", head, head.text("name"), parts.DET_HEADS)

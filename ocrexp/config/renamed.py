@@ -1,0 +1,53 @@
+"""Options of config groups that have a new name: the old name is accepted, and one line gives the new one."""
+
+from __future__ import annotations
+
+import sys
+
+from hydra.core.object_type import ObjectType
+from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
+from omegaconf import OmegaConf
+
+OPTIONS = {"model/backbone/mobilenetv3_large_x0_5_nose": "mobilenetv3_large_x0_5_no_se"}  # path: new name in its group
+_reported: set[str] = set()
+
+
+class RenamedOptions(ConfigSource):
+    """Hydra's source of the old names, searched after all folders; each one includes the option of the new name."""
+
+    @staticmethod
+    def scheme() -> str:
+        """As in `renamed://ocrexp`, which the search path names."""
+        return "renamed"
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        """An option that includes the one of the new name; its first use prints a line."""
+        old = config_path.removesuffix(".yaml")
+        if old not in OPTIONS:
+            raise ConfigLoadError(f"Config not found : {config_path}")
+        if old not in _reported:
+            _reported.add(old)
+            group, _, name = old.rpartition("/")
+            print(f"ocrexp: {group}={name}: this option has a new name; write {group}={OPTIONS[old]}", file=sys.stderr)
+        return ConfigResult(
+            config=OmegaConf.create({"defaults": [OPTIONS[old]]}),
+            path=f"{self.scheme()}://{self.path}",
+            provider=self.provider,
+            header={"package": None},
+        )
+
+    def available(self) -> bool:
+        """Always: the names are in this module."""
+        return True
+
+    def is_group(self, config_path: str) -> bool:
+        """Whether a path has old names below it."""
+        return any(name.startswith(f"{config_path}/") for name in OPTIONS)
+
+    def is_config(self, config_path: str) -> bool:
+        """Whether a path is an old name."""
+        return config_path.removesuffix(".yaml") in OPTIONS
+
+    def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
+        """Nothing: old names are accepted and not offered."""
+        return []
