@@ -6,14 +6,16 @@ READY := $(VENV)/.ready
 # Some images switch compiled modules off; importing paddle then takes 5 seconds longer, each time.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup train train-det train-rec test lint types check wheel clean
+.PHONY: help setup train train-det train-rec test lint types check docs check-deploy wheel clean
 
 help:
-	@echo "make train      train a detector on drawn pages and a recogniser on drawn words, and evaluate them"
+	@echo "make train      train a detector on drawn pages and a recognizer on drawn words, and evaluate them"
 	@echo "make train-det  the detector alone (2 CPU cores: under 6 minutes)"
-	@echo "make train-rec  the recogniser alone (2 CPU cores: some 4 minutes and the drawing)"
+	@echo "make train-rec  the recognizer alone (2 CPU cores: 4 minutes and the drawing)"
 	@echo "make test       run the tests"
 	@echo "make check      lint, types and tests"
+	@echo "make docs       build the documentation as a site into build/site"
+	@echo "make check-deploy  install the wheel in a fresh environment, as production does, and read a page"
 	@echo "make setup      make $(VENV) and install; the GPU build of paddle where there is a GPU"
 	@echo "make wheel      build the wheel into dist/"
 
@@ -43,6 +45,12 @@ types: setup
 	$(BIN)/mypy
 
 check: lint types test
+
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --clean
+
+check-deploy: setup
+	$(BIN)/python scripts/check_deploy.py
 
 wheel: setup
 	$(BIN)/python -m build --wheel

@@ -11,10 +11,11 @@ import os
 import sys
 from collections.abc import Sequence
 
-from ocrexp.config.verbs import VERBS
+from ocrexp.config.verbs import VERBS, WITHOUT_CONFIG
 from ocrexp.environment import start_here
 from ocrexp.errors import ConfigError, OcrexpError, explain_import_error, explain_os_error, printable
 from ocrexp.logs import ignore_paddle_warnings
+from ocrexp.nearest import did_you_mean
 from ocrexp.processes import StoppedBySignal, owning, stopping
 
 
@@ -27,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         start_here()
         verb, rest = split_verb(arguments)
         if "-h" in rest or "--help" in rest:
-            from ocrexp.config.help import page
+            from ocrexp.help import page
 
             print(page(verb))
             return 0
@@ -38,7 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 0
         from ocrexp.config.arguments import arrange
 
-        rest = arrange(verb, rest)
+        if verb not in WITHOUT_CONFIG:
+            rest = arrange(verb, rest)
         with stopping(), owning():
             return int(importlib.import_module(f"ocrexp.commands.{verb.replace('-', '_')}").run(rest))
     except OcrexpError as error:
@@ -79,10 +81,7 @@ def split_verb(arguments: list[str]) -> tuple[str, list[str]]:
         return "train", arguments
     verb = arguments[0]
     if verb not in VERBS:
-        import difflib
-
-        near = difflib.get_close_matches(verb, VERBS, n=1)
-        hint = f"; did you mean {near[0]}?" if near else f"; verbs: {', '.join(VERBS)}"
+        hint = did_you_mean(verb, VERBS) or f"; verbs: {', '.join(VERBS)}"
         raise ConfigError(f"there is no verb '{verb}'{hint} (overrides are written key=value)")
     return verb, arguments[1:]
 

@@ -76,10 +76,15 @@ def explain_import_error(error: ImportError) -> str | None:
         "onnx": "export",
         "paddle2onnx": "export",
         "pypdfium2": "pdf",
+        **dict.fromkeys(("hydra", "omegaconf", "rich", "rapidfuzz", "matplotlib", "shapely"), "train"),
     }
     name = (error.name or "").partition(".")[0]
     if name == "paddle":
         return "paddle is not installed: pip install 'ocrexp[cpu]' (GPU machines: see docs/installation.md)"
+    if name == "cv2":
+        return "OpenCV is not installed: pip install opencv-python-headless, or opencv-python"
+    if name == "PIL":
+        return "Pillow is not installed: pip install pillow"
     if "libGL.so" in text or "libgthread" in text:
         return "OpenCV needs libGL, which this system lacks: apt-get install -y libgl1 libglib2.0-0"
     if name in extras:

@@ -6,8 +6,13 @@ import difflib
 from collections.abc import Iterable
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """ ", did you mean X?" for the nearest known word, else the empty string."""
-    known = [str(name) for name in known]
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    return f"; did you mean {near[0]}?" if near else ""
+def nearest(word: str, known: Iterable[object], cutoff: float = 0.6) -> str | None:
+    """The known word that a misspelt one is likely to mean; None where none is similar enough."""
+    near = difflib.get_close_matches(word, [str(name) for name in known], n=1, cutoff=cutoff)
+    return near[0] if near else None
+
+
+def did_you_mean(word: str, known: Iterable[object]) -> str:
+    """`; did you mean X?` for the nearest known word, else the empty string."""
+    near = nearest(word, known)
+    return f"; did you mean {near}?" if near else ""

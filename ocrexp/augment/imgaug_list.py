@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from ocrexp.augment.geometry import as_polygon
 from ocrexp.errors import ConfigError
+from ocrexp.nearest import did_you_mean
 from ocrexp.types import Sample
 
 
@@ -61,8 +61,7 @@ class ImgaugList:
         augmenter = getattr(self._iaa, name, None)
         if not isinstance(augmenter, type) or not issubclass(augmenter, self._iaa.Augmenter):
             known = [each for each in dir(self._iaa) if each[0].isupper()]
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f": did you mean {close[0]}?" if close else ": see imgaug's documentation for the names"
+            hint = did_you_mean(name, known) or "; see imgaug's documentation for the names"
             raise ConfigError(f"augmenter_args: imgaug has no augmenter {name!r}{hint}")
         try:
             return augmenter(

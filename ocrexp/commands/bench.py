@@ -13,6 +13,17 @@ from ocrexp.bench.measures import MEASURES, Row
 from ocrexp.config.compose import compose
 from ocrexp.errors import ConfigError, printable
 
+SUMMARY = "Time the data pipeline, the training step, metric and postprocessing"
+USAGE = """
+Usage
+  python -m ocrexp bench what=[pipeline,rec_pipeline,step,rec_step,metric,postprocess,start,memory] [key=value ...]
+  python -m ocrexp bench what=[inference] det=DIR rec=DIR [images=DIR] [backends=[onnx]] [batch_sizes=[1,6]] ...
+
+Times the parts, each as the median of several runs; prints a table and writes JSON (output=FILE). With
+paddleocr=PYTHON, the Python of an environment that has paddleocr 2.10, it measures PaddleOCR's parts side by side;
+exported models (inference) side by side with paddleocr3=PYTHON (3.7) and rapidocr=PYTHON (3.10)."""
+
+
 PEERS = {"paddleocr": "PaddleOCR", "paddleocr3": "PaddleOCR 3", "rapidocr": "RapidOCR"}
 
 

@@ -14,6 +14,16 @@ from ocrexp.config.compose import compose
 from ocrexp.errors import ConfigError, printable
 from ocrexp.files import write_new, write_text
 
+SUMMARY = "Convert a PaddleOCR training file to an experiment file"
+USAGE = """
+Usage
+  python -m ocrexp convert-config config=FILE.yml [out=conf/experiment/NAME.yaml] [-o Global.epoch_num=5 ...]
+
+Converts a training file of PaddleOCR 2.x to an experiment file: its parts, its values, and a comment for each key that
+has another form here, is dropped, or is missing. Composes and checks the result before writing it. The exit code is 1
+where something that changes the result could not be converted (with strict=false: 0)."""
+
+
 EXPERIMENTS = Path("conf") / "experiment"
 
 

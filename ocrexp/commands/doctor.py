@@ -8,6 +8,16 @@ from collections.abc import Sequence
 from ocrexp.diagnosis import Finding, diagnose
 from ocrexp.errors import ConfigError, printable
 
+SUMMARY = "Check this machine: Python, paddle, GPUs, disk, fonts, packages"
+USAGE = """
+Usage
+  python -m ocrexp doctor
+
+Prints a table of what this machine has for training: Python, packages, paddle, CUDA, GPUs, cores, memory, /dev/shm,
+disks, fonts and optional packages, each with advice where something is wrong (ok, note, warn, fail). It works where
+paddle or a package is missing or broken. The exit code is 0 where training can run, 1 where it cannot."""
+
+
 _WIDTH = 100
 
 

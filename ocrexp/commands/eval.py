@@ -35,6 +35,16 @@ if TYPE_CHECKING:
     from ocrexp.tasks.base import Task
     from ocrexp.types import EvalResult
 
+SUMMARY = "Evaluate a run or a checkpoint on a data set"
+USAGE = """
+Usage
+  python -m ocrexp eval run_dir=outputs/NAME/DATE_TIME [checkpoint=best|latest|FILE.pdparams] [key=value ...]
+  python -m ocrexp eval model=db_mbv3 checkpoint=FILE.pdparams dataset=det_list dataset.root=DIR
+
+Evaluates with the frozen configuration of the run. Overrides change it: another data set (dataset=icdar2015
+dataset.root=DIR), other thresholds (postprocess.box_thresh=0.5). Prints one line of figures and writes eval.json."""
+
+
 log = logging.getLogger(__name__)
 
 REPLACEABLE = ("dataset", "metric", "postprocess", "preprocess", "loader", "callbacks")

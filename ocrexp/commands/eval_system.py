@@ -41,6 +41,16 @@ if TYPE_CHECKING:
 
     from ocrexp.types import DataSource
 
+SUMMARY = "Evaluate an exported detector and recognizer together: end-to-end hmean"
+USAGE = """
+Usage
+  python -m ocrexp eval-system det=DIR rec=DIR dataset.root=DIR [dataset.val_labels=val_list.txt] [key=value ...]
+
+Reads labeled images with two exported models. hmean counts a region where both its box (IoU above 0.5) and its text are
+correct; det_hmean counts boxes alone; rec_accuracy is the share of the correct boxes whose text is correct. Prints one
+line of figures, writes eval_system.json and pictures of the worst images."""
+
+
 REPORT = "eval_system.json"
 _TYPED_AS_THEY_ARE = ("det", "rec", "cls", "output", "rec_char_dict_path", "dataset.root")
 

@@ -30,6 +30,20 @@ if TYPE_CHECKING:
     from ocrexp.export.parity import Outcome
     from ocrexp.export.trained import Trained
 
+SUMMARY = "Write a run as files for deployment (Paddle, ONNX), compared with the trained model"
+USAGE = """
+Usage
+  python -m ocrexp export run_dir=outputs/NAME/DATE_TIME [checkpoint=best|latest|FILE.pdparams] [key=value ...]
+  python -m ocrexp export run_dir=... export.format=[paddle,legacy,onnx] export.dir=DIR
+  python -m ocrexp export model=db_mbv3 checkpoint=FILE.pdparams export.dir=DIR dataset=det_list dataset.root=DIR
+
+Writes the network without the parts that only training needs, as files of Paddle 3, of Paddle 2 (legacy) and ONNX, and
+inference.yml, which describes how images are prepared and what the output means, as PaddleOCR's clients read it.
+Overrides change the configuration of the run first (postprocess.box_thresh=0.5 becomes the default of the deployed
+model). The export succeeds only if it gives the boxes or texts of the trained model on validation images (parity.json);
+otherwise the exit code is 1 and the files are in DIR.failed."""
+
+
 log = logging.getLogger(__name__)
 
 

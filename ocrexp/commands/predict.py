@@ -35,6 +35,19 @@ from ocrexp.files import claim_folder
 from ocrexp.logs import show_notices
 from ocrexp.types import Image, UnusableSample
 
+SUMMARY = "Read images with exported models: JSON lines, labels, pictures"
+USAGE = """
+Usage
+  python -m ocrexp predict images=scans/ det=DIR rec=DIR [output=DIR] [key=value ...]
+  python -m ocrexp predict images='[a.jpg,book.pdf,photos/*.png]' det=DIR rec=DIR cls=DIR
+  find . -name '*.jpg' | python -m ocrexp predict images=- det=DIR rec=DIR output=- > predictions.jsonl
+
+Reads images with exported models. With det and rec, an image is a page; det alone finds regions; with rec alone, an
+image is one line of text. Writes predictions.jsonl (one object per image, in order), labels.txt in PaddleOCR's format
+(to correct in PPOCRLabel and to train on) and pictures of the boxes beside the texts. An image that cannot be read is
+reported, the others are read, and the exit code is 1."""
+
+
 LINES_AT_ONCE = 32  # line images that are read together, so that those of like width share a batch
 NOTES_SHOWN = 3  # notes about images that are printed; the others are counted
 AHEAD = 2  # threads besides the workers: they load and draw while the models run

@@ -21,6 +21,17 @@ from ocrexp.runs.hooks import prepare_process
 from ocrexp.runs.resuming import proposed
 from ocrexp.runs.state import has_checkpoint, read_state, resumable
 
+SUMMARY = "Continue a run folder exactly where it stopped"
+USAGE = """
+Usage
+  python -m ocrexp resume run_dir=outputs/NAME/DATE_TIME [key=value ...]
+
+Continues a run exactly where it stopped, with its own frozen configuration: the final weights are those of a run that
+was never interrupted. Without run_dir, it lists the latest runs that can be resumed. Overrides may change what does not
+influence training (intervals, loader.num_workers, logger, callbacks) and the length (trainer.max_epochs, max_steps: the
+schedule is fitted to the new length). Every other key is refused with the reason."""
+
+
 SHOWN = 5  # runs that are offered where none is named
 
 # What may change without making the continued training another one.

@@ -12,6 +12,15 @@ from ocrexp.config.task import LISTS, MODELS
 from ocrexp.errors import ConfigError, printable
 from ocrexp.logs import show_notices
 
+SUMMARY = "Draw a labeled synthetic data set"
+USAGE = """
+Usage
+  python -m ocrexp synth out=DIR [dataset.train_pages=500] [dataset.seed=1] ...
+  python -m ocrexp synth dataset=synth_rec out=DIR [dataset.train_words=5000] ...
+
+Draws a labeled data set (images, train_list.txt, val_list.txt in PaddleOCR's format) into a new folder: pages for a
+detector, words for a recognizer or a classifier."""
+
 
 def run(arguments: Sequence[str]) -> int:
     """Draw the images and say where they are; returns 0."""

@@ -24,6 +24,40 @@ from ocrexp.lock import release_all
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+SUMMARY = "Compose, check, train and evaluate a model; the default"
+USAGE = """
+Usage
+  python -m ocrexp [VERB] [key=value ...]            without a verb: train
+  python -m ocrexp model=db_mbv3 optim.lr=1e-4       train one model
+  python -m ocrexp -m optim.lr=1e-4,5e-4,1e-3        a sweep: one job per value
+  python -m ocrexp resume run_dir=outputs/...        continue a run where it stopped
+  python -m ocrexp eval run_dir=outputs/...          evaluate a run
+
+Verbs (each has its own --help)
+{verbs}
+
+Choose a part (group=option)
+{groups}
+
+Set a value (key=value); the most used keys
+  name=NAME run_dir=DIR seed=0        the run folder, and the random numbers
+  dataset.root=DIR                    folder of the images and label lists
+  dataset.train_labels=train_list.txt dataset.val_labels=val_list.txt
+  model.pretrained=FILE.pdparams      weights of PaddleOCR or of ocrexp
+  model.freeze=[backbone]             parts that do not learn
+  optim.lr=1e-3 optim.weight_decay=0 optim.clip_norm=null
+  loader.batch_size=8 loader.num_workers=auto
+  trainer.max_epochs=10 trainer.device=auto trainer.devices=1 trainer.precision=fp32
+  trainer.eval_every_epochs=1 trainer.limit_train_batches=null
+
+Look before you run
+  python -m ocrexp list model         the options of a group, each with one line
+  --cfg job [--resolve] [-p optim]    the composed configuration, or a part of it
+  --info defaults-tree                where each part comes from
+  -sc install=bash                    shell completion of the `ocrexp` command: eval "$(ocrexp -sc install=bash)"
+
+Your own ./conf adds to the shipped groups and wins over them. Read docs/configuration.md for the rest."""
+
 
 def run(arguments: Sequence[str]) -> int:
     """Hand the arguments to Hydra, which calls `job` for each run; returns the exit code."""

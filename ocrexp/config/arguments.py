@@ -6,7 +6,6 @@ text is that text: `dataset.root=/data/发票 (1)`, `name=2024`. Everything that
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import re
@@ -19,6 +18,7 @@ from ocrexp.command_line import MAPPINGS, is_path, is_text, key_of, quote, takes
 from ocrexp.config.paths import add_folder, groups
 from ocrexp.config.verbs import VERBS
 from ocrexp.errors import ConfigError
+from ocrexp.nearest import nearest
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
@@ -149,9 +149,9 @@ def _paddleocr_file(verb: str, typed: str, file: str) -> ConfigError:
 
 def _unknown_flag(word: str, arguments: list[str]) -> ConfigError:
     key = word.lstrip("-")
-    near = difflib.get_close_matches(word, [*FLAGS, *SHORT], n=1, cutoff=0.75)
-    if near and near[0] != word:
-        return ConfigError(f"unknown flag {word}; did you mean {near[0]}?")
+    near = nearest(word, [*FLAGS, *SHORT], cutoff=0.75)
+    if near and near != word:
+        return ConfigError(f"unknown flag {word}; did you mean {near}?")
     if key and re.fullmatch(r"[\w./]+", key) and (arguments or "." in key):
         value = arguments[0] if arguments and "=" not in arguments[0] else "VALUE"
         return ConfigError(f"{word}: values are set without dashes; write {key}={value}")

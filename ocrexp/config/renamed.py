@@ -48,6 +48,6 @@ class RenamedOptions(ConfigSource):
         """Whether a path is an old name."""
         return config_path.removesuffix(".yaml") in OPTIONS
 
-    def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
+    def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:  # noqa: ARG002
         """Nothing: old names are accepted and not offered."""
         return []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from omegaconf import OmegaConf
 
 from ocrexp.errors import ConfigError, printable
 from ocrexp.files import MOST_TEXT, read_file
+from ocrexp.nearest import nearest
 
 # Groups whose files set values anywhere in the configuration.
 GLOBAL_GROUPS = ("experiment", "debug", "launcher", "task")
@@ -124,12 +124,12 @@ def _package(text: str, shown: str, group: str) -> str | None:
                 raise ConfigError(
                     f"{shown}:{number}: '{comment}' counts at the top of the file only; move it to line 1"
                 )
-            near = difflib.get_close_matches(header[1], _PACKAGES, n=1, cutoff=0.6)
-            if header[1].startswith("_") and near and near[0] != header[1]:
-                raise ConfigError(f"{shown}:{number}: unknown package {header[1]}; did you mean {near[0]}?")
+            near = nearest(header[1], _PACKAGES)
+            if header[1].startswith("_") and near and near != header[1]:
+                raise ConfigError(f"{shown}:{number}: unknown package {header[1]}; did you mean {near}?")
             return header[1]
         word = re.match(r"#+\s*(@?\s*\w+)\W*\s+(_\w+_)\s*$", comment)
-        if word and number < first and difflib.get_close_matches(word[1].lower(), ("@package",), cutoff=0.6):
+        if word and number < first and nearest(word[1].lower(), ("@package",)):
             raise ConfigError(f"{shown}:{number}: unknown header '{comment}'; write '# @package {word[2]}'")
     if group in GLOBAL_GROUPS:
         raise ConfigError(

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from ocrexp.charset.encodings import convert_wide, wide_encoding
 from ocrexp.errors import DataError
+from ocrexp.nearest import nearest
 
 Offsets = npt.NDArray[np.int64]
 
@@ -148,14 +149,12 @@ def _behind_marks(data: bytes, array: npt.NDArray[np.uint8], starts: Offsets, en
 
 def _nearby(path: Path) -> str:
     """A hint at what does exist, for a missing file."""
-    import difflib
 
     folder = path.parent
     if not folder.is_dir():
         return f": its folder {folder} does not exist either: set dataset.root"
     names = [entry.name for entry in folder.iterdir() if entry.is_file()]
-    close = difflib.get_close_matches(path.name, names, n=1)
-    if close:
-        return f": did you mean {close[0]}?"
+    if close := nearest(path.name, names):
+        return f": did you mean {close}?"
     lists = sorted(name for name in names if name.endswith((".txt", ".tsv", ".jsonl")))[:5]
     return f": {folder} holds {', '.join(lists)}" if lists else f": {folder} holds no list; set dataset.root"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import inspect
 from argparse import Namespace
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ocrexp.errors import DeployError
+from ocrexp.nearest import did_you_mean
 
 Init = TypeVar("Init", bound=Callable[..., None])
 
@@ -81,8 +81,7 @@ def _translated(given: Mapping[str, Any], names: Mapping[str, str], known: list[
             if value is not None and value != "" and not _no_dictionary(key, value):
                 arguments[ours] = value
         elif _is_unknown(str(key), names):
-            near = difflib.get_close_matches(str(key), [*names, *known], 1)
-            raise DeployError(f"{part}: unknown argument {key!r}" + (f"; did you mean {near[0]}?" if near else ""))
+            raise DeployError(f"{part}: unknown argument {key!r}{did_you_mean(str(key), [*names, *known])}")
     if given.get("use_gpu") and "device" in known:
         arguments.setdefault("device", f"gpu:{given.get('gpu_id') or 0}")
     if given.get("use_onnx"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 import os
 from collections.abc import Callable, Iterable
@@ -14,6 +13,7 @@ from paddle import nn
 
 from ocrexp.errors import CheckpointError, ConfigError
 from ocrexp.models.layers import is_batch_norm
+from ocrexp.nearest import nearest
 from ocrexp.weights.reader import Arrays, first_nonfinite, read_parameters
 
 _log = logging.getLogger(__name__)
@@ -123,9 +123,9 @@ def freeze(model: nn.Layer, parts: Iterable[str]) -> None:
     for part in parts:
         layer = layers.get(part)
         if layer is None:
-            near = difflib.get_close_matches(part, layers, n=1)
+            near = nearest(part, layers)
             top = ", ".join(name for name, _ in model.named_children())
-            hint = f"did you mean {near[0]}?" if near else f"its parts are {top}"
+            hint = f"did you mean {near}?" if near else f"its parts are {top}"
             raise ConfigError(f"model.freeze: the model has no part {part!r}; {hint}")
         for parameter in layer.parameters():
             parameter.stop_gradient = True

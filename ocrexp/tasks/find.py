@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import pkgutil
 
 from ocrexp import tasks
 from ocrexp.errors import ConfigError
+from ocrexp.nearest import nearest
 from ocrexp.tasks.base import Task
 
 _HELPERS = ("base", "drawn", "find", "gate")
@@ -33,8 +33,8 @@ def find_task(name: str) -> Task:
     elif name in task_names():
         task = importlib.import_module(f"ocrexp.tasks.{name}").TASK
     else:
-        near = difflib.get_close_matches(name, task_names(), n=1)
-        hint = f"did you mean {near[0]}?" if near else "a task of your own is written MODULE.OBJECT"
+        near = nearest(name, task_names())
+        hint = f"did you mean {near}?" if near else "a task of your own is written MODULE.OBJECT"
         raise ConfigError(f"task: expected one of {', '.join(task_names())}; got '{name}'; {hint}")
     if not isinstance(task, Task):
         raise ConfigError(f"task: {name} is a {type(task).__name__}; expected a subclass of ocrexp.tasks.base.Task")

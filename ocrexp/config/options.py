@@ -1,0 +1,72 @@
+"""The options of config groups as their files describe them: name, file, the line at the top."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ocrexp.config.paths import groups, options_of, own_folders, shipped_conf
+from ocrexp.errors import ConfigError
+from ocrexp.nearest import did_you_mean
+
+HIDDEN = ("hydra",)  # groups that are chosen by the program
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of a group: `own` where its file is the user's."""
+
+    name: str
+    path: Path
+    own: bool
+
+    @property
+    def summary(self) -> str:
+        """The first comment of the file that is not a directive of Hydra."""
+        for line in self.path.read_text(encoding="utf-8", errors="replace").removeprefix("\ufeff").splitlines():
+            if not line.startswith("#"):
+                return ""
+            text = line.strip("# ").strip()
+            if text and not text.startswith("@package"):
+                return text
+        return ""
+
+
+def of_group(group: str) -> list[Option]:
+    """The options of a group, sorted; the user's file wins over a shipped one of the same name.
+
+    Raises ConfigError for a group that does not exist, with the nearest one.
+    """
+    known = listed_groups()
+    if group not in known:
+        hint = did_you_mean(group, known) or f"; groups: {', '.join(known)}"
+        raise ConfigError(f"{group}: is not a config group{hint}")
+    found = []
+    for name in options_of(group):
+        for folder in (*own_folders(), shipped_conf()):
+            path = folder / group / f"{name}.yaml"
+            if path.is_file():
+                found.append(Option(name, path, folder != shipped_conf()))
+                break
+    return found
+
+
+def find(group: str, name: str) -> Option:
+    """One option. Raises ConfigError with the nearest name for one that does not exist."""
+    options = of_group(group)
+    for option in options:
+        if option.name == name:
+            return option
+    names = [option.name for option in options]
+    hint = did_you_mean(name, names) or f"; options: {', '.join(names)}"
+    raise ConfigError(f"{group}={name}: is not an option of {group}{hint}")
+
+
+def listed_groups() -> list[str]:
+    """The groups that a user chooses from."""
+    return [group for group in groups() if group not in HIDDEN and options_of(group)]
+
+
+def groups_with_counts() -> dict[str, int]:
+    """The number of options of each group."""
+    return {group: len(options_of(group)) for group in listed_groups()}
