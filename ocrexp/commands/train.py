@@ -102,7 +102,7 @@ class _Outcome:
     def job(self, config: DictConfig) -> float | None:
         from hydra.core.hydra_config import HydraConfig
         from hydra.types import RunMode
-        from omegaconf import OmegaConf
+        from omegaconf import read_write
 
         from ocrexp.config.frozen import JobInfo, write_job
         from ocrexp.engine.devices import settle_devices
@@ -114,7 +114,8 @@ class _Outcome:
             start = Path(hydra.runtime.cwd)
             anchor(config, start)
             hydra = hydra.copy()
-            OmegaConf.update(hydra, "sweep.dir", str(start / hydra.sweep.dir), force_add=True)
+            with read_write(hydra):
+                hydra.sweep.dir = str(start / hydra.sweep.dir)
         if hydra.mode == RunMode.MULTIRUN:
             settle_devices(config)
             from ocrexp.runs.job import run_sweep_job

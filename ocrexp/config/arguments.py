@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ocrexp.command_line import MAPPINGS, is_path, is_text, key_of, quote, takes_list
-from ocrexp.config.paths import add_folder, groups
+from ocrexp.config.paths import add_folder, groups, options_of
 from ocrexp.config.verbs import VERBS
 from ocrexp.errors import ConfigError
 from ocrexp.nearest import nearest
@@ -40,6 +40,7 @@ REFUSED = {
     "--config-path": "files of your own belong into ./conf, or name their folder with --config-dir",
     "--experimental-rerun": "continue a run with `python -m ocrexp resume run_dir=DIR`",
 }
+_NOTHING = ("experiment=null", "debug=null")  # what the configuration says already
 _KEY = re.compile(r"[+~]{0,2}[\w$][^\s=]*=", re.DOTALL)
 
 
@@ -59,6 +60,9 @@ def arrange(verb: str, arguments: Sequence[str]) -> list[str]:
         return [*arrange(verb, arguments[:at]), *arguments[at:]]
     typed = _split(verb, joined(arguments))
     _check_flags(verb, typed.flags)
+    typed.overrides = [item for item in typed.overrides if item not in _NOTHING]
+    for override in typed.overrides:
+        _check_key(override)
     _check_whole_nodes(typed.overrides)
     sweep = "--multirun" in typed.flags
     flags = [item for flag, value in typed.flags.items() for item in ([flag] if value is None else [flag, value])]
@@ -153,7 +157,7 @@ def _unknown_flag(word: str, arguments: list[str]) -> ConfigError:
     if near and near != word:
         return ConfigError(f"unknown flag {word}; did you mean {near}?")
     if key and re.fullmatch(r"[\w./]+", key) and (arguments or "." in key):
-        value = arguments[0] if arguments and "=" not in arguments[0] else "VALUE"
+        value = arguments[0] if arguments and "=" not in arguments[0] and arguments[0][:1] != "-" else "VALUE"
         return ConfigError(f"{word}: values are set without dashes; write {key}={value}")
     return ConfigError(f"unknown flag {word}; flags: {', '.join(FLAGS)}")
 
@@ -178,11 +182,23 @@ def _override(word: str, following: list[str], before: str) -> str:
             f"'{word}': expected key=value; choose an experiment in ./conf with experiment={Path(word).stem}, or for a"
             f" file of PaddleOCR {_convert_hint(word)}"
         )
+    if word.startswith("="):
+        raise ConfigError(f"'{word}': expected key=value; the key is missing")
     key, _, start = before.partition("=")
     example = f'{key}="{start} {word}"' if before else 'key="VALUE"'
     raise ConfigError(
         f"'{word}': expected key=value, as optim.lr=1e-4; quote values with spaces in the shell: {example}"
     )
+
+
+def _check_key(override: str) -> None:
+    """Refuse a key that Hydra cannot read, and a group without an option."""
+    key, equals, value = override.partition("=")
+    bare = key.lstrip("+~").partition("@")[0]
+    if not re.fullmatch(r"[A-Za-z_$][\w$-]*(?:[./:][\w$-]+|\[[^\]]*\])*", bare, re.ASCII):
+        raise ConfigError(f"unknown key {bare}: a key is names of ASCII letters with one dot between them, as optim.lr")
+    if equals and not value and bare in groups():
+        raise ConfigError(f"{override}: expected an option; options: {', '.join(options_of(bare))}")
 
 
 def _check_whole_nodes(overrides: Sequence[str]) -> None:

@@ -18,7 +18,7 @@ def anchor(config: DictConfig, start: Path) -> None:
     for key in KEYS:
         node, _, name = key.rpartition(".")
         holder = OmegaConf.select(config, node)
-        if not isinstance(holder, DictConfig) or OmegaConf.is_missing(holder, name):
+        if not isinstance(holder, DictConfig) or name not in holder or OmegaConf.is_missing(holder, name):
             continue
         value = holder.get(name)
         several = OmegaConf.is_list(value)

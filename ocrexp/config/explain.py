@@ -129,6 +129,8 @@ def _unreadable(override: str, text: str) -> ConfigError:
     what = text.splitlines()[0].partition(": ")[2].strip() or text.splitlines()[0]
     if "no viable alternative" in what or what == override or not what:
         what = "not a value that Hydra can read"
+    if any(value.count(left) > value.count(right) for left, right in ("[]", "{}", "()")):
+        what = "a closing bracket is missing"
     quoted = value.replace("\\", "\\\\").replace('"', '\\"')
     shell = f"'{key}=\"{quoted}\"'".replace("\n", " ") if "'" not in value else f"{key}=QUOTED TEXT"
     return ConfigError(f"cannot read the override {override!r}: {what}; as a text it is written {shell}")
@@ -245,7 +247,7 @@ def _hydra_error(text: str, verb: str, overrides: Sequence[str]) -> ConfigError:
         return unknown_key(key, _without(verb, overrides, key))
     requires = re.search(r"'(?P<override>[^']+)' requires --multirun", text)
     if requires or "requires --multirun" in text or "Ambiguous value" in first:
-        swept = requires["override"] if requires else next((item for item in overrides if "," in item), "")
+        swept = requires["override"] if requires else next((item for item in overrides if _is_swept(item)), "")
         key, _, value = swept.partition("=")
         if key.lstrip("+") == "trainer.device" and (cards := cards_in(value)):
             return ConfigError(
@@ -258,6 +260,16 @@ def _hydra_error(text: str, verb: str, overrides: Sequence[str]) -> ConfigError:
             f"{swept} names several values: add -m to run them as a sweep, or quote them as one list: {key}=[{value}]"
         )
     return ConfigError(" ".join(text.split()))
+
+
+def _is_swept(override: str) -> bool:
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    try:
+        return bool(OverridesParser.create().parse_override(override).is_sweep_override())
+    except (HydraException, ValueError):
+        return False
 
 
 def _without(verb: str, overrides: Sequence[str], key: str) -> DictConfig:

@@ -154,6 +154,9 @@ def _nearby(path: Path) -> str:
     if not folder.is_dir():
         return f": its folder {folder} does not exist either: set dataset.root"
     names = [entry.name for entry in folder.iterdir() if entry.is_file()]
+    several = path.name.split(",")
+    if len(several) > 1 and set(map(str.strip, several)) <= set(names):
+        return f": several lists are written [{path.name}]"
     if close := nearest(path.name, names):
         return f": did you mean {close}?"
     lists = sorted(name for name in names if name.endswith((".txt", ".tsv", ".jsonl")))[:5]

@@ -79,6 +79,12 @@ def test_flags_and_dashes_anywhere(typed, arranged):
         ("train", ["--optim.lr", "1"], ["optim.lr=1"]),
         ("train", ["optim.lr", "=", "1"], ["optim.lr=1"]),
         ("train", ["rec"], ["key=value"]),
+        ("train", ["=1"], ["the key is missing"]),
+        ("train", ["optim..lr=1"], ["unknown key optim..lr", "as optim.lr"]),
+        ("train", ["é=1"], ["unknown key é"]),
+        ("train", [".lr=1"], ["unknown key .lr"]),
+        ("train", ["model="], ["model=: expected an option", "crnn_mbv3"]),
+        ("train", ["--seed", "--cfg", "job"], ["seed=VALUE"]),
         ("train", ["seed=1", "eval"], ["python -m ocrexp eval"]),
         ("eval", ["--cfg", "job"], ["eval"]),
         ("predict", ["-m", "images=x"], ["sweeps are for training"]),
@@ -149,3 +155,18 @@ def test_a_value_for_a_node_whose_keys_are_set(typed, words):
     for word in words:
         assert word in str(caught.value)
     assert arrange("train", ["logger=wandb", "logger.wandb.project=x", "model={a:1}", "model.b=2"])
+
+
+def test_what_is_no_choice_is_left_out():
+    assert arrange("train", ["experiment=null", "debug=null", "seed=1"]) == ["seed=1"]
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "+augment@x=rec", "model/backbone=resnet18_vd", "~logger.csv", "++a.b_c=1", "hydra/sweeper=basic",
+        "augment.list[0].p=1", "dataset.ratios.0=1", "hydra.run.dir=x", "+x/y@z.w=b", "a.0.b=1", "key-with-dash=1",
+    ],
+)  # fmt: skip
+def test_keys_that_hydra_reads(override):
+    assert arrange("train", [override])

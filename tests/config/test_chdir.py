@@ -23,3 +23,9 @@ def test_relative_paths_become_absolute_and_others_stay(tmp_path):
     assert config.model.pretrained == str(tmp_path / "weights")  # PaddleOCR's way to name weights
     assert (list(config.dataset.train_labels), config.dataset.words, config.model.name) == (["a.txt"], None, "data")
     assert OmegaConf.is_missing(config.charset, "path")
+    assert set(config.dataset) == {
+        "root",
+        "train_labels",
+        "backgrounds",
+        "words",
+    }  # no key that its class does not take

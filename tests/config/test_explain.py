@@ -26,6 +26,7 @@ from ocrexp.errors import ConfigError
         (["loader.batchsize=2"], ["loader.batchsize", "did you mean batch_size?"]),
         (["+optim.lr=1"], ["optim.lr", "without the leading '+'"]),
         (["trainer.max_epochs=1,2"], ["several values", "-m"]),
+        (["dataset.cache_dir='a,b'", "model.freeze=[a,b]", "optim.lr=1,5"], ["optim.lr=1,5 names several values"]),
         (["optim.lr=1e-3", "logger=null"], ["logger=null", "did you mean logger=none?", "csv"]),
         (["scheduler=null"], ["scheduler=null", "options: constant, cosine"]),
         (["optim.lr=[1,2"], ["cannot read the override", 'optim.lr="[1,2"']),

@@ -119,3 +119,8 @@ def test_ratios_must_fit_the_lists(root):
         DetLists(root, "train.txt", "val.txt", ratios=[1, 1])
     with pytest.raises(ConfigError, match="need one list"):
         DetLists(root, [], "val.txt")
+
+
+def test_lists_without_brackets_are_one_name_and_the_message_shows_the_brackets(root):
+    with pytest.raises(DataError, match=r"does not exist: .* \[train\.txt,more\.txt\]"):
+        DetLists(root, "train.txt,more.txt", "val.txt").train_records()
