@@ -84,6 +84,7 @@ def build_model(config: DictConfig, charset: Charset | None = None) -> OCRModel:
     A recognition head states the kind of its tokens (`token_kind`) and is given `out_channels`, the number of classes
     that the charset has for this kind; a head of several kinds (`multi`) is given the numbers of all.
     """
+    from ocrexp.models.network import Network
     from ocrexp.models.pretrained import freeze, load_pretrained
 
     node = config.model
@@ -92,17 +93,23 @@ def build_model(config: DictConfig, charset: Charset | None = None) -> OCRModel:
     resolved: Any = OmegaConf.to_container(node, resolve=True)  # a copy of a part finds no other keys
     parts = OmegaConf.create({"model": {key: resolved[key] for key in resolved if key not in own}})
     model: OCRModel = build(parts.model, **heads)
+    learns: Any = model
+    if isinstance(model, Network):
+        model.fix_the_rest()
+        learns = model.trainable()
     if node.pretrained:
-        rearrange = None if charset is None else functools.partial(_rearranged, config, model, charset)
-        model.coverage = load_pretrained(model, node.pretrained, node.pretrained_min_coverage, rearrange)
+        rearrange = None if charset is None else functools.partial(_rearranged, config, learns, charset)
+        model.coverage = load_pretrained(learns, node.pretrained, node.pretrained_min_coverage, rearrange)
     if node.freeze:
-        freeze(model, [node.freeze] if isinstance(node.freeze, str) else list(node.freeze))
+        freeze(learns, [node.freeze] if isinstance(node.freeze, str) else list(node.freeze))
     return model
 
 
 def _with_classes(head: Any, charset: Charset | None) -> Any:
     """A head of characters with its number of classes; any other one as it is."""
-    kind = getattr(getattr(head, "func", head), "token_kind", None)
+    from ocrexp.models.hooks import token_kind
+
+    kind = token_kind(head)
     if kind is None:
         return head
     if charset is None:

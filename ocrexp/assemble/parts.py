@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from ocrexp.assemble.model import build_charset, build_model, charset_of
 from ocrexp.config.build import build, named
 from ocrexp.config.plain import container, trainer_settings
+from ocrexp.errors import ConfigError
 
 if TYPE_CHECKING:
     import paddle
@@ -116,7 +117,7 @@ class Parts:
         if isinstance(targets, AsksForSteps) and targets.asks_for_steps:
             from ocrexp.models.steps import ctc_steps
 
-            targets.know_steps({size: ctc_steps(self.model, size) for size in self._image_sizes()})
+            targets.know_steps({size: ctc_steps(self._deployed, size) for size in self._image_sizes()})
         return targets
 
     def _image_sizes(self) -> list[tuple[int, int]]:
@@ -203,12 +204,37 @@ class Parts:
         if self.weights is None:
             return build_model(self.config, self.charset), False
         from ocrexp.engine.weights import load_evaluated
+        from ocrexp.models.network import Network
 
         config = self.config.copy()  # the checkpoint has all weights
         OmegaConf.update(config, "model.pretrained", None, force_add=True)
         OmegaConf.update(config, "model.freeze", [], force_add=True)
         model = build_model(config, self.charset)
-        return model, load_evaluated(model, self.weights)
+        learns = model.trainable() if isinstance(model, Network) else model
+        return model, load_evaluated(learns, self.weights)
+
+    @property
+    def learns(self) -> paddle.nn.Layer:
+        """What of the model learns, is averaged and saved."""
+        from ocrexp.models.network import Network
+
+        return self.model.trainable() if isinstance(self.model, Network) else self.model
+
+    @property
+    def _deployed(self) -> Any:
+        from ocrexp.models.network import Network
+
+        return self.model.deployed() if isinstance(self.model, Network) else self.model
+
+    def deployed_of(self, model: paddle.nn.Layer) -> OCRModel:
+        """What of a model is exported. Raises ConfigError for a model that does not tell what an export needs."""
+        from ocrexp.models.model import OCRModel
+        from ocrexp.models.network import Network
+
+        deployed = model.deployed() if isinstance(model, Network) else model
+        if not isinstance(deployed, OCRModel):
+            raise ConfigError(f"model: what is deployed is a {type(deployed).__name__}; expected an OCRModel")
+        return deployed
 
     @cached_property
     def loss(self) -> Loss:
@@ -270,7 +296,7 @@ class Parts:
 
         optim = self.config.optim
         return build_optimizer(
-            self.model,
+            self.learns,
             build(optim.optimizer),
             self.lr,
             weight_decay=optim.weight_decay,
@@ -303,7 +329,7 @@ class Parts:
         """What the task may look at of a run."""
         from ocrexp.tasks.base import RunFacts
 
-        return RunFacts(container(self.config), self.source, self.model, self.targets, self.charset)
+        return RunFacts(container(self.config), self.source, self._deployed, self.targets, self.charset)
 
     def zero_metric_causes(self, evidence: ZeroEvidence) -> list[str]:
         """What the task lists for a metric that stays 0."""

@@ -103,7 +103,7 @@ def export(
         f", step {facts['global_step']}" if "global_step" in facts else "",
         ": the averaged weights, by which the run was evaluated" if facts["weights"] == "average" else "",
     )
-    description = describe(trained, trained.model().output, settings.model_name)
+    description = describe(trained, trained.model().outputs, settings.model_name)
     with target.writing() as folder:
         folders = {name: folder_of(folder, name, formats) for name in formats}
         write_formats(trained, description, folders)

@@ -58,7 +58,8 @@ class Description:
         characters: of rec in class order, without special classes. None: nothing says them. A foreign file leaves a
             last blank out of its list, or not: `ocrexp.deploy.recognizer` decides by the network's classes.
         ocrexp: what only our exports state: `versions`, `charset` (its fingerprint, `lower`), `files` (name to
-            SHA-256), `checkpoint`, `metric` … None: another program's export.
+            SHA-256), `checkpoint`, `metric`, `outputs` (names, where the network has several) … None: another
+            program's export.
         channels: order of the colours that the network takes.
     """
 
@@ -71,6 +72,11 @@ class Description:
     characters: tuple[str, ...] | None = None
     ocrexp: dict[str, Any] | None = field(default=None)
     channels: Channels = "BGR"
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the network's outputs in their order, where it has several; empty: its first one is what counts."""
+        return tuple((self.ocrexp or {}).get("outputs", ()))
 
     @staticmethod
     def default(task: TaskName) -> Description:

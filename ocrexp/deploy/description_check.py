@@ -81,6 +81,9 @@ def _check_facts(facts: Mapping[str, Any]) -> None:
     files = facts.get("files", {})
     if not isinstance(files, dict) or not all(isinstance(text, str) for pair in files.items() for text in pair):
         raise _wrong("files", "names with their SHA-256", files)
+    outputs = facts.get("outputs", [])
+    if not isinstance(outputs, list) or not all(isinstance(name, str) for name in outputs):
+        raise _wrong("outputs", "a list of names", outputs)
     charset = facts.get("charset")
     if charset is not None and not isinstance(charset, dict):
         raise _wrong("charset", "a mapping", charset)

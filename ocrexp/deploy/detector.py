@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,7 @@ from ocrexp.deploy.paddle_args import takes_paddleocr_arguments
 from ocrexp.deploy.tiles import Tiler, Tiling
 from ocrexp.errors import ConfigError, DeployError
 from ocrexp.postprocess.db import DBPostProcess
-from ocrexp.types import DetPrediction, Image, Polygon, Sample
+from ocrexp.types import Batch, DetPrediction, Image, Polygon, Sample
 
 if TYPE_CHECKING:
     from ocrexp.deploy.images import AnyImage
@@ -32,6 +32,25 @@ log = logging.getLogger(__name__)
 _NO_CHANCE = np.random.default_rng(0)  # transforms take one; a resize does not use it
 
 Probabilities = npt.NDArray[np.float32]
+
+
+class DetectorPostprocess(Protocol):
+    """The postprocess of a detector of several outputs: all of them by name, and `shape` as in evaluation."""
+
+    box_type: str
+
+    def __call__(self, outputs: dict[str, npt.NDArray[Any]], batch: Batch) -> list[DetPrediction]: ...
+
+
+_OTHERS: dict[str, Callable[..., DetectorPostprocess]] = {}
+
+
+def register_postprocess(name: str, make: Callable[..., DetectorPostprocess]) -> None:
+    """Make a postprocess of your own known to the runtime, by the name that its class has in the run.
+
+    Only exports of several outputs need it. A description names classes, and never imports any.
+    """
+    _OTHERS[name] = make
 
 
 class TextDetector:
@@ -101,21 +120,36 @@ class TextDetector:
         thresholds.update({key: value for key, value in given.items() if value is not None})
         try:
             self.resize = DetResize(**_resize_arguments(self.description, det_limit_side_len, det_limit_type))
-            self.postprocess = DBPostProcess(**thresholds)
+            self._several = self._registered(thresholds)
+            self.postprocess = DBPostProcess(**({} if self._several else thresholds))  # of one map
         except (ConfigError, TypeError) as error:
             raise DeployError(f"{folder.path}: {error}") from None
         self.normalize = Normalizer(
             det_mean or self.description.mean, det_std or self.description.std, self.description.channels
         )
         self.backend = open_backend(folder, backend, device, threads, precision, tensorrt)
+        if tile and self._several:
+            raise DeployError(f"{folder.path}: tile=true is for detectors of one map; this one has several outputs")
         self._tiler = Tiler(self.resize, self.backend.batch) if tile else None
+
+    def _registered(self, arguments: dict[str, Any]) -> DetectorPostprocess | None:
+        """The postprocess of a detector of several outputs; None for one of one map."""
+        if len(self.description.outputs) < 2:
+            return None
+        name = str(self.description.postprocess.get("name"))
+        if name not in _OTHERS:
+            raise ConfigError(
+                f"postprocess.name: '{name}' of a network with the outputs {', '.join(self.description.outputs)} is "
+                "not known here; import the module that calls register_postprocess for it"
+            )
+        return _OTHERS[name](**arguments)
 
     def __call__(self, image: AnyImage) -> tuple[npt.NDArray[np.float32] | list[Polygon], float]:
         """Regions and the seconds that it took: float32 [n, 4, 2], or with `poly` a list of (k, 2)."""
         start = time.perf_counter()
         polygons = self.detect(image).polygons
         seconds = time.perf_counter() - start
-        if self.postprocess.box_type == "poly":
+        if (self._several or self.postprocess).box_type == "poly":
             return polygons, seconds
         return np.array(polygons, dtype=np.float32).reshape(-1, 4, 2), seconds
 
@@ -130,6 +164,12 @@ class TextDetector:
         tiling = self._tiler.tiling(*page.shape[:2]) if self._tiler else None
         if tiling is None:
             prepared, shape = self.prepare(page)
+            if self._several is not None:
+                values = self.backend.run_all(prepared)
+                if len(values) != len(self.description.outputs):
+                    raise DeployError(f"the network has {len(values)} outputs, not {self.description.outputs}")
+                outputs = dict(zip(self.description.outputs, values, strict=True))
+                return self._several(outputs, {"shape": shape[None]})[0]
             return self.regions(self.infer(prepared), shape)
         return self._find_in_tiles(page, tiling)
 

@@ -89,6 +89,7 @@ class Trainer:
     """Trains a model and leaves a run folder.
 
     Args:
+        trainable: what of the model learns, is averaged and saved; None: all of it.
         schedule: `schedule(step)` is the rate of the step after `step` steps, made for `plan.total_steps`.
         plan: `RunPlan.make(settings, len(train_loader))`.
         seed: of the generators of a step (dropout and the like); see seed.py.
@@ -106,6 +107,7 @@ class Trainer:
         self,
         *,
         model: paddle.nn.Layer,
+        trainable: paddle.nn.Layer | None = None,
         loss: Loss,
         optimizer: paddle.optimizer.Optimizer,
         schedule: Schedule,
@@ -124,6 +126,7 @@ class Trainer:
         causes: health.Causes = lambda _: [],
     ) -> None:
         self.model = model
+        self._learns = model if trainable is None else trainable
         self.train_loader = train_loader
         self.evaluator = evaluator
         self.settings = settings
@@ -143,10 +146,10 @@ class Trainer:
             self._train_metric = TrainMetric(
                 evaluator.postprocess, evaluator.metric, int(settings.metric_during_train), settings.log_every_steps
             )
-        self._average = WeightAverage(model, settings.ema_decay) if settings.ema_decay else None
+        self._average = WeightAverage(self._learns, settings.ema_decay) if settings.ema_decay else None
         identity = RunIdentity(seed, distributed.world_size(), plan.batches_per_epoch, dict(fingerprints or {}))
         self._saver = Saver(
-            self.store, model, self._stepper, self._average, self.callbacks, self.loggers, identity,
+            self.store, self._learns, self._stepper, self._average, self.callbacks, self.loggers, identity,
             {"config": run.config, "extras": dict(extras or {})},
         )  # fmt: skip
         workers = getattr(train_loader, "num_workers", None)
@@ -319,7 +322,7 @@ class Trainer:
             if not paddle.device.get_device().startswith("gpu"):  # a GPU is asked a step later, to keep it busy
                 self._check_weights()
             if self._average:
-                self._average.update(self.model, self.state.step, self._stepper.masters)
+                self._average.update(self._learns, self.state.step, self._stepper.masters)
         self._interval.add(report, self.train_loader.wait_seconds - waited, time.perf_counter() - began)
         return report
 
@@ -426,7 +429,7 @@ class Trainer:
         self._check_weights()
         self._report_counts()
         state = self.state
-        with self._average.applied(self.model) if self._average else nullcontext():
+        with self._average.applied(self._learns) if self._average else nullcontext():
             distributed.share_statistics(self.model)
             try:
                 result = self.evaluator.run(self.model, self._stop_evaluation, self._stepper.autocast, state.epoch)

@@ -23,17 +23,17 @@ log = logging.getLogger(__name__)
 _RESIZES = ("DetResize", "RecResize", "SARResize")
 
 
-def describe(trained: Trained, kind: str, model_name: str | None = None) -> Description:
+def describe(trained: Trained, outputs: Sequence[str], model_name: str | None = None) -> Description:
     """The description of an export, without the files' sums.
 
     Args:
         source: what is exported.
-        kind: the network's output, see `OCRModel.output`.
+        outputs: names of the network's outputs, see `OCRModel.outputs`.
         model_name: for PaddleOCR's client; None: see `Task.client_name`.
 
     Raises ConfigError where the evaluation does something that a description cannot say.
     """
-    config = trained.config
+    config, kind = trained.config, outputs[0]
     resize = _resize(config)
     mean, std = (tuple(map(float, config.model.normalize[key])) for key in ("mean", "std"))
     charset, task = trained.charset, trained.task
@@ -45,7 +45,7 @@ def describe(trained: Trained, kind: str, model_name: str | None = None) -> Desc
         std=std,
         postprocess=_postprocess(config, task, kind),
         characters=None if charset is None else charset.characters,
-        ocrexp=_facts(trained),
+        ocrexp={**_facts(trained), **({"outputs": list(outputs)} if len(outputs) > 1 else {})},
     )
 
 

@@ -12,6 +12,7 @@ import paddle
 from paddle import Tensor, nn
 
 from ocrexp.errors import ConfigError
+from ocrexp.models.hooks import DropsBranches, Fuses
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -29,8 +30,9 @@ class InferenceNetwork(nn.Layer):
     Args:
         model: it is changed: training-only branches are dropped, re-parameterised layers fused. Give a copy.
 
-    `forward(x float32 [N, C, H, W], normalised)` gives the model's one output: DB's probability map [N, 1, H, W], or
-    probabilities [N, T, classes] of a recogniser. Raises ConfigError for a model that cannot be deployed like this.
+    `forward(x float32 [N, C, H, W], normalised)` gives the model's output: DB's probability map [N, 1, H, W], or
+    probabilities [N, T, classes] of a recognizer; all of them in the order of `OCRModel.outputs` where there are
+    several. Raises ConfigError for a model that cannot be deployed like this.
     """
 
     def __init__(self, model: OCRModel) -> None:
@@ -42,10 +44,12 @@ class InferenceNetwork(nn.Layer):
                 "an exported network is given pixels alone"
             )
         self.model = for_inference(model)
-        self._output = kind
+        self._outputs = model.outputs
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.model(x)[self._output]
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
+        found = self.model(x)
+        outputs = tuple(found[name] for name in self._outputs)
+        return outputs if len(outputs) > 1 else outputs[0]
 
 
 def for_inference(model: OCRModel) -> OCRModel:
@@ -53,9 +57,10 @@ def for_inference(model: OCRModel) -> OCRModel:
     model.eval()
     model.auxiliary = None
     for layer in model.sublayers(include_self=True):
-        for change in ("drop_training_branches", "fuse"):
-            if hasattr(layer, change):
-                getattr(layer, change)()
+        if isinstance(layer, DropsBranches):
+            layer.drop_training_branches()
+        if isinstance(layer, Fuses):
+            layer.fuse()
     return model
 
 

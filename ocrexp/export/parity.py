@@ -124,9 +124,12 @@ class Gate:
                 yield part, outputs, self._postprocess(outputs, part)
 
     def _compare_network(self, side: _Side, part: Batch, outputs: dict[str, Floats], predictions: list[Any]) -> None:
-        got = np.asarray(side.network.run(part["input"]))
-        side.networks.add_numbers(*self._task.comparable(outputs, got, self._kind))
-        found = self._postprocess({self._kind: got}, part) if np.isfinite(got).all() else None
+        names = self._model.outputs
+        got = dict(zip(names, map(np.asarray, side.network.run_all(part["input"])), strict=True))
+        side.networks.add_numbers(*self._task.comparable(outputs, got[self._kind], self._kind))
+        for name in names[1:]:
+            side.networks.add_numbers(outputs[name], got[name])
+        found = self._postprocess(got, part) if all(np.isfinite(value).all() for value in got.values()) else None
         if found is None:
             return  # counted as an infinite difference
         side.network_metric.update(found, part["references"])

@@ -47,11 +47,11 @@ class Trained:
         return self.parts.task
 
     def model(self) -> OCRModel:
-        """A new copy of the training model with the weights that the run evaluated, in evaluation mode.
+        """A new copy of the network that is deployed, with the weights that the run evaluated, in evaluation mode.
 
         Raises CheckpointError where the file does not fit.
         """
-        model = self.parts.new_model()
+        model = self.parts.deployed_of(self.parts.new_model())
         model.eval()
         return model
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from paddle import nn
 
 from ocrexp.charset.charset import Charset
 from ocrexp.charset.codecs import KINDS, Codec
 from ocrexp.errors import CheckpointError
-from ocrexp.models.model import OCRModel
+from ocrexp.models.hooks import HasClasses
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -36,7 +37,7 @@ class Transfer:
         return "; ".join(parts)
 
 
-def transfer_classes(arrays: Mapping[str, npt.NDArray[Any]], model: OCRModel, old: Charset, new: Charset) -> Transfer:
+def transfer_classes(arrays: Mapping[str, npt.NDArray[Any]], model: nn.Layer, old: Charset, new: Charset) -> Transfer:
     """Rearranges the class rows of a file's head from one charset to another.
 
     Special tokens keep their rows. A character that the file does not know keeps the row that the model was built with.
@@ -53,11 +54,12 @@ def transfer_classes(arrays: Mapping[str, npt.NDArray[Any]], model: OCRModel, ol
     """
     moved = dict(arrays)
     state = model.state_dict()
-    heads = {"head": model.head, "auxiliary": model.auxiliary}
+    parts = dict(model.named_children())
+    heads = {name: parts.get(name) for name in ("head", "auxiliary")}
     axes = {
         f"{part}.{name}": along
         for part, head in heads.items()
-        if head is not None
+        if isinstance(head, HasClasses)
         for name, along in head.class_axes().items()
     }
     for full, along in axes.items():
@@ -88,7 +90,7 @@ def transfer_classes(arrays: Mapping[str, npt.NDArray[Any]], model: OCRModel, ol
 
 
 def transfer_from_any(
-    arrays: Mapping[str, npt.NDArray[Any]], model: OCRModel, old: Sequence[Charset], new: Charset
+    arrays: Mapping[str, npt.NDArray[Any]], model: nn.Layer, old: Sequence[Charset], new: Charset
 ) -> Transfer:
     """`transfer_classes` from the first charset of `old` (one at least) whose number of classes the file has.
 

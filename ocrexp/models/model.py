@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,17 @@ from paddle.nn import functional as F
 from ocrexp.errors import ConfigError
 from ocrexp.models.cpu import conv as cpu
 from ocrexp.models.cpu.upsample import TwoLevels
+from ocrexp.models.hooks import (
+    CompletesOutputs,
+    HasImageSize,
+    HasSizeMultiple,
+    KeepsLevelsApart,
+    NeedsTargets,
+    StatesOutputs,
+    TakesLevelsApart,
+)
 from ocrexp.models.layers import full_precision
+from ocrexp.models.network import Network
 
 if TYPE_CHECKING:
     from ocrexp.models.pretrained import Coverage
@@ -23,17 +33,10 @@ if TYPE_CHECKING:
 Array = npt.NDArray[np.float32]
 
 
-@runtime_checkable
-class CompletesOutputs(Protocol):
-    """A head that makes training's outputs from its input and evaluation's outputs, at less cost than anew."""
-
-    def completed(self, x: Any, outputs: Mapping[str, Tensor]) -> dict[str, Tensor]: ...
-
-
 PARTS = ("transform", "backbone", "neck", "head", "auxiliary")
 
 
-class OCRModel(nn.Layer):
+class OCRModel(Network):
     """Backbone, neck and head; each states its `out_channels`, from which the next is built.
 
     Args:
@@ -74,9 +77,9 @@ class OCRModel(nn.Layer):
             self.neck = neck(in_channels=channels)
             channels = self.neck.out_channels
         self.head = head(in_channels=channels)
-        neck_layer: Any = self.neck
-        if hasattr(neck_layer, "keep_levels_apart"):
-            neck_layer.keep_levels_apart = getattr(self.head, "takes_levels_apart", False)
+        if isinstance(self.neck, KeepsLevelsApart):
+            self.neck.keep_levels_apart = isinstance(self.head, TakesLevelsApart) and self.head.takes_levels_apart
+        self._needs_targets = isinstance(self.head, NeedsTargets) and self.head.needs_targets
         # Arrays, not buffers: a model that is cast to half precision takes its buffers with it.
         self._affine = None if normalize is None else _affine(normalize)
         self._affine_on: dict[str, tuple[Tensor, ...]] = {}
@@ -118,22 +121,29 @@ class OCRModel(nn.Layer):
         return maps, maps if self.neck is None else self.neck(maps)
 
     def _headed(self, x: Any, targets: Mapping[str, Tensor] | None) -> dict[str, Tensor]:
-        return self.head(x, targets) if getattr(self.head, "needs_targets", False) else self.head(x)
+        return self.head(x, targets) if self._needs_targets else self.head(x)
 
     @property
     def output(self) -> str:
-        """Name of the output that is deployed, as the postprocess takes it; the head's `output`."""
-        return str(self.head.output)
+        """Name of the main output that is deployed, as the postprocess takes it."""
+        return self.outputs[0]
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of all outputs that are deployed: the head's `outputs`, or its one `output`."""
+        if isinstance(self.head, StatesOutputs):
+            return tuple(self.head.outputs)
+        return (str(self.head.output),)
 
     @property
     def fixed_width(self) -> bool:
         """Whether the width of images is fixed: positions are learned, or images are rectified first."""
-        return self.transform is not None or hasattr(self.backbone, "image_size")
+        return self.transform is not None or isinstance(self.backbone, HasImageSize)
 
     def _check_size(self, x: Tensor) -> None:
         if not paddle.in_dynamic_mode():
             return  # a graph that is being exported has no sizes yet
-        multiple = getattr(self.neck, "size_multiple", 1)
+        multiple = self.neck.size_multiple if isinstance(self.neck, HasSizeMultiple) else 1
         height, width = x.shape[2:]
         if height % multiple or width % multiple:
             mend = (
@@ -180,7 +190,9 @@ class OCRModel(nn.Layer):
 @contextmanager
 def _as_in_training(head: nn.Layer) -> Iterator[None]:
     """A head that gives what the loss takes, while the layers inside it, such as dropout, stay as they are."""
-    heads = [layer for layer in head.sublayers(include_self=True) if layer is head or hasattr(layer, "needs_targets")]
+    heads: list[nn.Layer] = [
+        layer for layer in head.sublayers(include_self=True) if layer is head or isinstance(layer, NeedsTargets)
+    ]
     before = [layer.training for layer in heads]
     for layer in heads:
         layer.training = True

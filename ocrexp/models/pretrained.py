@@ -12,6 +12,7 @@ import numpy as np
 from paddle import nn
 
 from ocrexp.errors import CheckpointError, ConfigError
+from ocrexp.models.hooks import KnowsImageNetNames
 from ocrexp.models.layers import is_batch_norm
 from ocrexp.nearest import nearest
 from ocrexp.weights.reader import Arrays, first_nonfinite, read_parameters
@@ -173,9 +174,9 @@ def _best_naming(model: nn.Layer, arrays: Arrays, shapes: dict[str, tuple[int, .
                 )
             )
     readings["as a backbone"] = lambda name: f"backbone.{name}"
-    imagenet_names = getattr(getattr(model, "backbone", None), "imagenet_names", None)
-    if imagenet_names is not None:
-        table: dict[str, str] = imagenet_names()
+    backbone = dict(model.named_children()).get("backbone")
+    if isinstance(backbone, KnowsImageNetNames):
+        table = backbone.imagenet_names()
 
         def from_imagenet(name: str) -> str:
             first, _, rest = name.partition(".")

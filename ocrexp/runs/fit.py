@@ -120,13 +120,14 @@ def build_trainer(run_dir: Path, config: DictConfig, *, resume: bool = False) ->
         for lines in (source.report, lambda: parts.task.label_lines(parts.facts)):  # the second one may raise
             for line in lines():
                 log.warning("%s", line)
-        if warning := check_space(model, settings, parts.plan, run_dir):
+        if warning := check_space(parts.learns, settings, parts.plan, run_dir):
             log.warning("%s", warning)
     job = read_job(run_dir)
     fingerprint = source.fingerprint() | ({} if charset is None else {"charset": charset.fingerprint})
     fingerprint["labels"] = label_digest(config)
     trainer = Trainer(
         model=model,
+        trainable=parts.learns,
         loss=parts.loss,
         optimizer=parts.optimizer,
         schedule=parts.schedule,

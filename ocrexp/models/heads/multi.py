@@ -12,6 +12,7 @@ from paddle import Tensor, nn
 
 from ocrexp.errors import ConfigError
 from ocrexp.models.heads.class_axes import ClassAxis
+from ocrexp.models.hooks import token_kind
 
 
 class MultiHead(nn.Layer):
@@ -45,7 +46,7 @@ class MultiHead(nn.Layer):
         super().__init__()
         self.ctc_encoder = neck(in_channels=in_channels)
         self.ctc_head = ctc(in_channels=self.ctc_encoder.out_channels, out_channels=out_channels["ctc"])
-        kind = getattr(getattr(guide, "func", guide), "token_kind", None)
+        kind = token_kind(guide)
         self._kind = kind
         if kind == "sar":
             self.sar_head = guide(in_channels=in_channels, out_channels=out_channels["sar"])

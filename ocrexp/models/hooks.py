@@ -1,0 +1,103 @@
+"""What the parts of a model may offer beside `forward` and `out_channels`; a part without them has the default."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from paddle import Tensor
+
+if TYPE_CHECKING:
+    from ocrexp.models.heads.class_axes import ClassAxis
+
+
+@runtime_checkable
+class NeedsTargets(Protocol):
+    """A head that is called with the targets too, where `needs_targets` is true."""
+
+    needs_targets: bool
+
+
+@runtime_checkable
+class WritesTokens(Protocol):
+    """A head of characters, or its class: `token_kind` names its tokens, see `charset.codecs`; None: it has none."""
+
+    token_kind: str | None
+
+
+@runtime_checkable
+class StatesOutputs(Protocol):
+    """A head that is deployed with several outputs: their names, the main one first. Default: `(head.output,)`."""
+
+    outputs: tuple[str, ...]
+
+
+@runtime_checkable
+class CompletesOutputs(Protocol):
+    """A head that makes training's outputs from its input and evaluation's outputs, at less cost than anew."""
+
+    def completed(self, x: Any, outputs: Mapping[str, Tensor]) -> dict[str, Tensor]: ...
+
+
+@runtime_checkable
+class HasClasses(Protocol):
+    """A head whose parameters have an axis of classes, for a change of characters."""
+
+    def class_axes(self) -> dict[str, ClassAxis]: ...
+
+
+@runtime_checkable
+class DropsBranches(Protocol):
+    """A layer with branches that only training needs; an export drops them."""
+
+    def drop_training_branches(self) -> None: ...
+
+
+@runtime_checkable
+class Fuses(Protocol):
+    """A layer that has a smaller form with the same results in evaluation; an export takes it."""
+
+    def fuse(self) -> None: ...
+
+
+@runtime_checkable
+class KeepsLevelsApart(Protocol):
+    """A neck that can leave its two levels apart, for a head that takes them so."""
+
+    keep_levels_apart: bool
+
+
+@runtime_checkable
+class TakesLevelsApart(Protocol):
+    """A head that can take two levels apart."""
+
+    @property
+    def takes_levels_apart(self) -> bool: ...
+
+
+@runtime_checkable
+class HasSizeMultiple(Protocol):
+    """A neck for images whose height and width are multiples of a number. Default: 1."""
+
+    size_multiple: int
+
+
+@runtime_checkable
+class HasImageSize(Protocol):
+    """A backbone with learned positions, for images of one (height, width)."""
+
+    image_size: tuple[int, int]
+
+
+@runtime_checkable
+class KnowsImageNetNames(Protocol):
+    """A backbone that can take PaddleClas's ImageNet weights: their names for the first part of its own."""
+
+    def imagenet_names(self) -> dict[str, str]: ...
+
+
+def token_kind(head: Any) -> str | None:
+    """Kind of tokens of a head, of its class, or of a partial of either; None where it writes none."""
+    part = head.func if isinstance(head, functools.partial) else head
+    return part.token_kind if isinstance(part, WritesTokens) else None
