@@ -35,6 +35,10 @@ class DeployError(OcrexpError):
     """An exported model is missing, damaged, does not fit its description, or cannot run here."""
 
 
+class NotAFile(OSError):
+    """A path that a user gave leads to something else than a file; `strerror` says to what."""
+
+
 def explain_os_error(error: OSError) -> str | None:
     """`FILE: No space left on device; …`: where a place cannot be written, and what to do; None for anything else."""
     advice = {
@@ -47,6 +51,8 @@ def explain_os_error(error: OSError) -> str | None:
         errno.EIO: "the disk or the terminal reports an error",
         errno.ESTALE: "the network file system has lost the file",
     }.get(error.errno or 0)
+    if isinstance(error, NotAFile):
+        advice = "replace it by a file"
     if advice is None:
         return None
     where = f"{printable(str(error.filename))}: " if error.filename is not None else ""

@@ -16,15 +16,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from ocrexp.errors import NotAFile
+
 MOST_TEXT = 1 << 26  # bytes of a configuration or a dictionary
 _TEMPORARY = re.compile(r"^\..*\.(\d+)\.(?:tmp|part)$")
 _SCRATCH = re.compile(r"^ocrexp-[a-z]+-(\d+)-")
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # <fcntl.h>, <linux/fs.h>
 _NAME_BYTES = 200  # of 255 that file systems allow: room for what a temporary name adds
-
-
-class NotAFile(OSError):
-    """A path that a user gave leads to something else than a file; `strerror` says to what."""
 
 
 def read_file(path: Path, most: int | None = None) -> bytes:

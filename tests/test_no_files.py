@@ -24,9 +24,10 @@ from ocrexp.deploy.description import Description
 from ocrexp.deploy.folder import ModelFolder
 from ocrexp.deploy.fonts import FontFinder
 from ocrexp.engine.status import read_status
-from ocrexp.errors import OcrexpError
-from ocrexp.files import NotAFile, read_file, read_text
+from ocrexp.errors import NotAFile, OcrexpError, explain_os_error
+from ocrexp.files import read_file, read_text
 from ocrexp.lock import read_owner
+from ocrexp.loggers.csv import read_rows
 from ocrexp.report.title import run_title
 from ocrexp.types import UnusableSample
 from ocrexp.weights.reader import read_optimizer, read_parameters
@@ -100,6 +101,11 @@ def test_files_of_a_run_folder(tmp_path, monkeypatch, kind, caplog):
     assert read_status(tmp_path) is None
     assert read_job(tmp_path).name == tmp_path.name
     assert run_title(tmp_path) == tmp_path.name
+    make(Path("metrics.csv"), kind)
+    with pytest.raises(OSError) as raised:
+        read_rows(tmp_path / "metrics.csv")
+    if kind != "folder":
+        assert explain_os_error(raised.value).startswith(f"{tmp_path / 'metrics.csv'}: is a ")
     assert read_owner(tmp_path / "a.lock") is not None  # a lock, of nobody who is known
     with pytest.raises(OcrexpError, match=r"is not a run folder"):
         read_frozen(tmp_path)

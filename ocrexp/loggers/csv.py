@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 from ocrexp.errors import printable
-from ocrexp.files import write_bytes
+from ocrexp.files import read_text, write_bytes
 from ocrexp.loggers.base import BaseLogger, RunInfo
 
 log = logging.getLogger(__name__)
@@ -108,7 +108,7 @@ class CSVLogger(BaseLogger):
 
 def read_rows(path: Path) -> tuple[list[str], list[Row]]:
     """Columns and rows of a metrics.csv, without lines that a kill has cut short; values as written."""
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    lines = read_text(path, None).splitlines(keepends=True)
     if lines and not lines[-1].endswith("\n"):
         lines.pop()
     reader = csv.DictReader(lines)
