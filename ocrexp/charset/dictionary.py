@@ -72,6 +72,21 @@ def explain_missing(character: str, entries: Sequence[str], source: str) -> str:
     return ""
 
 
+def explain_most(entries: Sequence[str], source: str) -> str:
+    """What the first entry of several characters is, where most entries have several; else "".
+
+    A model's own dictionary is rarely such a file: its texts would have the spaces or numbers in them.
+    """
+    several = [(number, entry) for number, entry in enumerate(entries, start=1) if len(entry) > 1]
+    if 2 * len(several) <= len(entries):
+        return ""
+    number, entry = several[0]
+    bare = _bare(entry)
+    found = next((match["entry"] for form in (*_NUMBERED, _QUOTED) if (match := form.fullmatch(bare))), bare)
+    character = found if len(found) == 1 or found != entry else found[0]
+    return f"{source}:{number}: {_explained(entry, character, entries)}"
+
+
 def _explained(entry: str, character: str, entries: Sequence[str]) -> str:
     shown = entry if len(entry) <= 30 else f"{entry[:30]}…"
     what = f"expected one character, got {shown!r} ({len(entry)} characters)"

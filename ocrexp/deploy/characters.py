@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -10,7 +11,7 @@ import numpy.typing as npt
 
 from ocrexp.charset.charset import Charset
 from ocrexp.charset.codecs import Kind
-from ocrexp.charset.dictionary import entries_of, read_lines
+from ocrexp.charset.dictionary import entries_of, explain_most, read_lines
 from ocrexp.charset.direction import Direction, resolved
 from ocrexp.charset.normalization import Normalization, of_facts
 from ocrexp.deploy.backends.base import Backend
@@ -20,6 +21,8 @@ from ocrexp.errors import ConfigError, DeployError
 from ocrexp.postprocess.ctc import CTCGreedyDecoder
 from ocrexp.postprocess.tokens import TokenDecoder, check_classes
 from ocrexp.types import RecPrediction
+
+log = logging.getLogger(__name__)
 
 # PaddleOCR's names of what comes after a network.
 KINDS: dict[str, Kind] = {
@@ -55,6 +58,8 @@ def decoder_of(
     characters: Sequence[str]
     if dictionary is not None:
         characters, source = read_dictionary(dictionary), str(dictionary)
+        if doubt := explain_most(characters, source):
+            log.warning("%s", doubt)
     elif description.characters is not None:
         characters, source = description.characters, f"{folder.path}'s inference.yml"
     elif METADATA_KEY in backend.metadata:

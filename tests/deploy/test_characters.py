@@ -122,3 +122,22 @@ def test_a_normalization_that_does_not_exist_is_one_line(tmp_path: Path) -> None
     description.ocrexp["charset"]["normalize"] = ["nfc"]
     with pytest.raises(DeployError, match=r"inference\.yml: charset\.normalize: expected"):
         decoder_of(ModelFolder(tmp_path, None, None, None), description, Told(3))
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (["a ", "b ", "c"], "dict.txt:1: expected one character, got 'a ' (2 characters)"),
+        (["a\t1", "b\t2", "c\t3"], "delete the number"),
+        (["1 a", "2 b", "3 c"], "delete the number"),
+        (["ab", "cd", "ef"], "dict.txt:1: expected one character, got 'ab'"),
+        (["a", "b", "ch"], None),
+    ],
+)
+def test_a_dictionary_of_lines_with_several_characters_is_reported(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, lines: list[str], words: str | None
+) -> None:
+    of_lines(tmp_path, *lines)
+    folder, description = ModelFolder(tmp_path, None, None, None), written(from_characters("abc"), tmp_path)
+    decoder_of(folder, description, Told(4), tmp_path / "dict.txt")
+    assert [words in record.getMessage() for record in caplog.records] == ([True] if words else [])
