@@ -38,7 +38,6 @@ OPTIONAL = (
     ("wandb", "wandb", "wandb", "logger=wandb"),
     ("visualdl", "visualdl", "visualdl", "logger=visualdl"),
     ("imgaug", "ocrexp.augment.imgaug_list", "imgaug", "augment=det_imgaug"),
-    ("lmdb", "lmdb", "lmdb", "dataset=rec_lmdb"),
     ("hydra-joblib-launcher", "hydra_plugins.hydra_joblib_launcher", "parallel", "sweeps with parallel jobs"),
     ("onnxruntime", "onnxruntime", "onnx", "predict with ONNX models"),
     ("paddle2onnx", "paddle2onnx", "export", "export to ONNX"),

@@ -6,11 +6,21 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+_LONGEST, _BEGINNING = 1000, 700  # characters of a message
+
 
 class OcrexpError(Exception):
-    """A failure whose message is complete by itself; the command line prints it without a traceback."""
+    """A failure whose message is complete by itself; the command line prints it without a traceback.
+
+    Messages quote values, and a file of a stranger may hold a value of a million characters: the middle of a message
+    that is longer than a screen is left out, so that its beginning (where) and its end (what to do) stay.
+    """
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        return text if len(text) <= _LONGEST else f"{text[:_BEGINNING]} … {text[_BEGINNING - _LONGEST :]}"
 
 
 class ConfigError(OcrexpError):
@@ -77,7 +87,6 @@ def explain_import_error(error: ImportError) -> str | None:
         "imgaug": "imgaug",
         "visualdl": "visualdl",
         "joblib": "parallel",
-        "lmdb": "lmdb",
         "onnxruntime": "onnx",
         "onnx": "export",
         "paddle2onnx": "export",

@@ -10,6 +10,8 @@ MAX_DEPTH = 64
 MAX_VALUES = 500_000  # after aliases have been written out
 MAX_BYTES = 32 << 20
 
+# What PyYAML's and OmegaConf's constructors raise for values that look like a date, a number or a set and are none.
+ERRORS = (yaml.YAMLError, RecursionError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError)
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -22,7 +24,7 @@ def read_yaml(content: bytes) -> Any:
     check_yaml(content)
     try:
         return yaml.load(content, _Loader)
-    except (yaml.YAMLError, RecursionError) as error:
+    except ERRORS as error:
         raise ValueError(reason(error)) from None
 
 
@@ -64,5 +66,5 @@ def reason(error: Exception) -> str:
     """One line about what a YAML reader has raised."""
     mark = getattr(error, "problem_mark", None)
     line = f" in line {mark.line + 1}" if mark is not None else ""
-    problem = getattr(error, "problem", None) or " ".join(str(error).split())[:120]
+    problem = getattr(error, "problem", None) or f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
     return f"is not valid YAML{line} ({problem})"

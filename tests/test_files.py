@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ocrexp.errors import printable
+from ocrexp.errors import OcrexpError, printable
 from ocrexp.files import (
     claim_folder,
     claimed,
@@ -94,3 +94,11 @@ def test_a_folder_that_another_container_works_in_is_no_leftover(tmp_path: Path)
         assert leftovers(tmp_path) == []
     remove_leftovers(tmp_path, "inference")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_message_keeps_where_and_what_to_do_whatever_it_quotes() -> None:
+    short = str(OcrexpError("file: key: expected a number, got 'x'; correct it"))
+    assert short == "file: key: expected a number, got 'x'; correct it"
+    long = str(OcrexpError(f"file: key: expected a number, got {'x' * 1_000_000!r}; correct it"))
+    assert len(long) < 1010
+    assert long.startswith("file: key: expected") and long.endswith("; correct it") and " … " in long

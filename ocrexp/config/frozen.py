@@ -138,7 +138,7 @@ def _load(run_dir: Path, name: str | Path, trusted: Sequence[str] | str | None =
         _check_whole(plain)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
-    except (ValueError, RecursionError, yaml.YAMLError, OmegaConfBaseException) as error:
+    except (*yaml_text.ERRORS, OmegaConfBaseException) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         reason = yaml_text.reason(error) if isinstance(error, yaml.YAMLError) else first
         raise ConfigError(f"{path}: {printable(reason)}; {_ADVICE}") from None

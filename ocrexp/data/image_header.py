@@ -14,7 +14,7 @@ _SEARCHED = 1 << 16  # bytes in which the boxes of AVIF and JPEG 2000 are looked
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JP2 = (b"\x00\x00\x00\x0cjP  ", b"\xff\x4f\xff\x51")
 _HEIF_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"))
-_MOST_CHUNKS = 10_000  # of a PNG or WebP; more are no image
+_MOST_CHUNKS = 1_000_000  # of a PNG or WebP; an encoder makes one for each 8 kB
 _MOST_PAGES = 100_000  # of a TIFF
 _NUMBER = re.compile(rb"(?:\s|#[^\n]*\n)*(\d{1,10})")
 
@@ -87,7 +87,7 @@ def read_jpeg_header(data: bytes) -> JpegHeader | None:
 def exif_orientation(tiff: bytes) -> int:
     """The orientation entry (1..8) of the first image directory; 1 where there is none."""
     order = _byte_order(tiff)
-    if order is None:
+    if order is None or int.from_bytes(tiff[2:4], order) != 42:
         return 1
     start = int.from_bytes(tiff[4:8], order)
     value = _tiff_entries(tiff, start, order, big=False).get(0x0112, 1)
@@ -167,6 +167,18 @@ def _png(data: bytes) -> ImageHeader:
         position += 12 + length
     plain = not clear and data[24:25] != b"\x10"
     return ImageHeader("png", _big(data, 20), _big(data, 16), plain, orientation)
+
+
+def png_chunks_fit(data: bytes) -> bool:
+    """Whether no chunk of a PNG states more bytes than the file has: a decoder makes room for them first."""
+    position = 8
+    for _ in range(_MOST_CHUNKS):
+        if len(data) < position + 8 or data[position + 4 : position + 8] == b"IEND":
+            return True
+        position += 12 + _big(data, position)
+        if position > len(data):
+            return False
+    return False
 
 
 def _webp(data: bytes) -> ImageHeader:

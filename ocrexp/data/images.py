@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ocrexp.data.image_header import ImageHeader, JpegHeader, read_header, read_jpeg_header
+from ocrexp.data.image_header import ImageHeader, JpegHeader, png_chunks_fit, read_header, read_jpeg_header
 from ocrexp.data.lmdb_file import is_entry, read_entry
 from ocrexp.data.pixels import eight_bits, laid_on_ground, to_bgr8, turned
 from ocrexp.files import kind_of
@@ -107,7 +107,10 @@ class EncodedImage:
     def __init__(self, path: Path, data: bytes | None = None, max_pixels: int | None = None) -> None:
         self.path = path
         self._data = read_bytes(path) if data is None else data
-        check_header(read_header(self._data), max_pixels)
+        header = read_header(self._data)
+        check_header(header, max_pixels)
+        if header is not None and header.kind == "png" and not png_chunks_fit(self._data):
+            raise UnusableSample("PNG file is truncated")
         self._header = read_jpeg_header(self._data)
         if self._header is not None and self._data.rfind(_END_OF_IMAGE) < self._header.scan_start:
             # Inside the pixel data 0xFF is always followed by 0, so without the end marker the file was cut off; which
@@ -150,6 +153,8 @@ def _decode(data: bytes, reduction: int = 1) -> Image:
     if header is None or header.plain or reduction != 1:
         return np.asarray(_pixels(data, _REDUCED[reduction]), np.uint8)
     pixels = _pixels(data, cv2.IMREAD_UNCHANGED)
+    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
+        raise UnusableSample("image has pixels that are not finite")
     if header.kind == "avif" and pixels.dtype != np.uint8:  # its 10 and 12 bits: the decoder knows how many
         color = np.asarray(_pixels(data, cv2.IMREAD_COLOR), np.uint8)
         return laid_on_ground(color, eight_bits(pixels[..., 3])) if pixels.shape[-1] == 4 else color

@@ -11,19 +11,16 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from ocrexp.data.lmdb_file import DATA_FILE, damaged, environment
+from ocrexp.data.lmdb_file import DATA_FILE, damaged, databases
+from ocrexp.data.lmdb_pages import LmdbDamaged, LmdbFile
 from ocrexp.data.source import Names, Split, SplitSource, counted
 from ocrexp.data.split import BY_IMAGE
 from ocrexp.errors import DataError
 from ocrexp.types import Record
-
-if TYPE_CHECKING:
-    import lmdb
 
 _COUNT = b"num-samples"
 _LABEL, _IMAGE = b"label-", b"image-"
@@ -139,56 +136,57 @@ def _databases(folder: Path) -> list[Path]:
 
 
 def _read(folder: Path) -> _Database:
-    import lmdb
-
+    file = databases(folder)
     try:
-        return _read_labels(folder)
-    except lmdb.Error as error:
+        return _read_labels(folder, file)
+    except (LmdbDamaged, OSError) as error:
         raise damaged(folder, error) from None
 
 
-def _read_labels(folder: Path) -> _Database:
-    with environment(folder).begin(buffers=True) as transaction:
-        count = _count(folder, transaction)
-        digest = hashlib.sha256(str(count).encode())
-        labels: dict[int, str] = {}
-        faults: dict[str, list[str]] = {}
-        has_label = np.zeros(count + 1, bool)
-        beyond = 0
+def _read_labels(folder: Path, file: LmdbFile) -> _Database:
+    count = _count(folder, file)
+    digest = hashlib.sha256(str(count).encode())
+    labels: dict[int, str] = {}
+    faults: dict[str, list[str]] = {}
+    has_label = np.zeros(count + 1, bool)
+    beyond = size = 0
 
-        def fault(kind: str, where: str) -> None:
-            faults.setdefault(kind, []).append(where)
+    def fault(kind: str, where: str) -> None:
+        faults.setdefault(kind, []).append(where)
 
-        for number, value in _entries(folder, transaction, _LABEL, values=True):
-            if number is None:
-                fault("label key(s) without nine digits ignored", f"{folder}:{bytes(value[:40])!r}")
-                continue
-            if not 1 <= number <= count:
-                beyond += 1
-                continue
-            if len(value) > _MOST_LABEL_BYTES:
-                has_label[number] = True
-                fault(f"label(s) of more than {_MOST_LABEL_BYTES} bytes left out", f"{folder}:{_key(_LABEL, number)}")
-                continue
-            digest.update(b"%d\t%d\t%b" % (number, len(value), bytes(value)))
+    for number, value in _entries(file, _LABEL, values=True):
+        size += len(value)
+        if size > file.size:
+            raise LmdbDamaged("its labels take more place than it has")
+        if number is None:
+            fault("label key(s) without nine digits ignored", f"{folder}:{value[:40]!r}")
+            continue
+        if not 1 <= number <= count:
+            beyond += 1
+            continue
+        if len(value) > _MOST_LABEL_BYTES:
             has_label[number] = True
-            try:
-                text = str(value, "utf-8")
-            except UnicodeDecodeError as error:
-                where = f"{folder}:{_key(_LABEL, number)} (byte 0x{value[error.start]:02x})"
-                fault("label(s) that are not UTF-8 left out", where)
-                continue
-            if not text.strip():
-                fault("empty label(s) left out", f"{folder}:{_key(_LABEL, number)}")
-                continue
-            labels[number] = text
-        # Small images lie beside their keys, so to look at all keys is to read half the file: count first.
-        complete = transaction.stat()["entries"] == 1 + int(has_label.sum()) + beyond + count
-        has_image = np.full(count + 1, complete)
-        if not complete:
-            for number, _ in _entries(folder, transaction, _IMAGE, values=False):
-                if number is not None and 1 <= number <= count:
-                    has_image[number] = True
+            fault(f"label(s) of more than {_MOST_LABEL_BYTES} bytes left out", f"{folder}:{_key(_LABEL, number)}")
+            continue
+        digest.update(b"%d\t%d\t%b" % (number, len(value), value))
+        has_label[number] = True
+        try:
+            text = value.decode("utf-8")
+        except UnicodeDecodeError as error:
+            where = f"{folder}:{_key(_LABEL, number)} (byte 0x{value[error.start]:02x})"
+            fault("label(s) that are not UTF-8 left out", where)
+            continue
+        if not text.strip():
+            fault("empty label(s) left out", f"{folder}:{_key(_LABEL, number)}")
+            continue
+        labels[number] = text
+    # Small images lie beside their keys, so to look at all keys is to read half the file: count first.
+    complete = file.entries == 1 + int(has_label.sum()) + beyond + count
+    has_image = np.full(count + 1, complete)
+    if not complete:
+        for number, _ in _entries(file, _IMAGE, values=False):
+            if number is not None and 1 <= number <= count:
+                has_image[number] = True
     absent = (np.flatnonzero(~has_label[1:]) + 1).tolist()
     if absent:
         last = int(np.flatnonzero(has_label)[-1]) if has_label.any() else 0
@@ -199,20 +197,20 @@ def _read_labels(folder: Path) -> _Database:
     return _Database(folder, count, digest.digest(), labels, has_image, faults)
 
 
-def _count(folder: Path, transaction: lmdb.Transaction) -> int:
-    raw = transaction.get(_COUNT)
-    entries = transaction.stat()["entries"]
+def _count(folder: Path, file: LmdbFile) -> int:
+    raw = file.get(_COUNT)
+    entries = file.entries
     if raw is None:
         raise DataError(
             f"{folder} has no key num-samples ({entries} other keys); write the number of samples there, or make it "
             "again with deep-text-recognition's create_lmdb_dataset.py"
         )
     try:
-        count = int(bytes(raw[:_MOST_DIGITS])) if len(raw) <= _MOST_DIGITS else -1
+        count = int(raw) if len(raw) <= _MOST_DIGITS else -1
     except ValueError:
         count = -1
     if count < 1:
-        raise DataError(f"num-samples of {folder} is {bytes(raw[:20])!r}; write the number of samples there")
+        raise DataError(f"num-samples of {folder} is {raw[:20]!r}; write the number of samples there")
     if count > entries:  # tables of that length would be made
         raise DataError(
             f"num-samples of {folder} is {count}, but the database has {entries} keys, two for each sample; write the "
@@ -221,31 +219,19 @@ def _count(folder: Path, transaction: lmdb.Transaction) -> int:
     return count
 
 
-def _entries(
-    folder: Path, transaction: lmdb.Transaction, prefix: bytes, values: bool
-) -> Iterator[tuple[int | None, memoryview]]:
-    """Number and value (empty without `values`) of the keys with a prefix, in their order.
+def _entries(file: LmdbFile, prefix: bytes, values: bool) -> Iterator[tuple[int | None, bytes]]:
+    """Number and value (b"" without `values`) of the keys with a prefix, in their order.
 
-    A key that no reader would look for has no number, and itself as the value. Raises DataError for a damaged tree.
+    A key that no reader would look for has no number, and itself as the value. Raises LmdbDamaged.
     """
-    cursor = transaction.cursor()
-    if not cursor.set_range(prefix):
-        return
-    left = transaction.stat()["entries"]
-    nothing = memoryview(b"")
-    items = cursor.iternext() if values else ((key, nothing) for key in cursor.iternext(values=False))
-    for key, value in items:
-        name = bytes(key)
-        number = name.removeprefix(prefix)
-        if len(number) == len(name):
+    for key, value in file.items(prefix, values=values):
+        number = key.removeprefix(prefix)
+        if len(number) == len(key):
             return
-        if left == 0:  # pages that lead back to themselves
-            raise damaged(folder, "its tree has more keys than it states")
-        left -= 1
-        if number.isdigit() and number == b"%09d" % int(number):
-            yield int(number), memoryview(value)
+        if len(number) <= _MOST_DIGITS and number.isdigit() and number == b"%09d" % int(number):
+            yield int(number), value
         else:
-            yield None, memoryview(name)
+            yield None, key
 
 
 def _key(prefix: bytes, number: int) -> str:

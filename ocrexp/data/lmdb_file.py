@@ -11,13 +11,10 @@ import stat
 import struct
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from ocrexp.data.lmdb_pages import LmdbDamaged, LmdbFile
 from ocrexp.errors import DataError
 from ocrexp.types import UnusableSample
-
-if TYPE_CHECKING:
-    import lmdb
 
 DATA_FILE = "data.mdb"
 _ENTRY = re.compile(r"image-\d{9,}")
@@ -29,48 +26,44 @@ _MAGIC = 0xBEEFC0DE
 _PAGE_SIZES = [1 << power for power in range(8, 17)]
 
 
-class _Environments:
-    """Open databases of this process: a database may be open once in a process, and not across a fork."""
+class _Databases:
+    """The databases that this process has open; those that it forks may read on in them."""
 
     def __init__(self) -> None:
-        self._open: dict[Path, lmdb.Environment] = {}
+        self._open: dict[Path, LmdbFile] = {}
         self._lock = threading.Lock()
-        os.register_at_fork(after_in_child=self._leave_to_parent)
+        os.register_at_fork(after_in_child=self._renew)
 
-    def __call__(self, folder: Path) -> lmdb.Environment:
+    def __call__(self, folder: Path) -> LmdbFile:
+        """Raises DataError where the folder's file cannot be opened, or is damaged at its beginning."""
         with self._lock:
             if folder not in self._open:
-                self._open[folder] = _open(folder)
+                check_pages(folder / DATA_FILE)
+                try:
+                    self._open[folder] = LmdbFile(folder / DATA_FILE)
+                except (LmdbDamaged, OSError) as error:
+                    raise damaged(folder, error) from None
             return self._open[folder]
 
-    def _leave_to_parent(self) -> None:
+    def close(self) -> None:
+        """Close all; they are opened again when they are asked for."""
+        with self._lock:
+            for database in self._open.values():
+                database.close()
+            self._open = {}
+
+    def _renew(self) -> None:
         self._lock = threading.Lock()  # another thread of the parent may have held it
-        for environment in self._open.values():
-            environment.close()  # the child's mapping and descriptor only: read-only, without a lock table
-        self._open = {}
 
 
-def _open(folder: Path) -> lmdb.Environment:
-    import lmdb
-
-    check_pages(folder / DATA_FILE)
-    try:
-        # Pages are read at random, so reading ahead only fills the memory; nobody writes, so no lock file is needed.
-        return lmdb.open(os.path.realpath(folder), readonly=True, lock=False, readahead=False, meminit=False)
-    except (lmdb.Error, OSError) as error:
-        raise damaged(folder, error) from None
-
-
-def damaged(folder: Path, error: object) -> DataError:
-    """What lmdb says about a database, as an error of ours."""
-    return DataError(f"{folder}: cannot be read as LMDB ({error}); copy it again, or give another folder")
+def damaged(folder: Path, error: Exception) -> DataError:
+    """The error of a folder that cannot be used."""
+    reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    return DataError(f"{folder}: cannot be read as LMDB ({reason}); copy it again, or give another folder")
 
 
 def check_pages(path: Path) -> None:
-    """Raises DataError for a database file that is shorter than its meta pages say, or has none.
-
-    The library maps the file without looking: to touch a page that is missing ends the process by SIGBUS.
-    """
+    """Raises DataError for a database file that is shorter than its meta pages say, or has none."""
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):  # to open a named pipe would wait for ever
@@ -97,7 +90,7 @@ def _meta(data: bytes) -> tuple[int, int, int] | None:
     return (page_size, last_page, transaction) if magic == _MAGIC and page_size in _PAGE_SIZES else None
 
 
-environment = _Environments()
+databases = _Databases()
 
 
 def is_entry(path: Path) -> bool:
@@ -108,17 +101,9 @@ def is_entry(path: Path) -> bool:
 def read_entry(path: Path) -> bytes | None:
     """The bytes of the image file that an entry's path names; None if the database has no such key.
 
-    Raises ImportError if lmdb is not installed, DataError if the folder cannot be opened, UnusableSample if the entry
-    lies on a damaged page.
+    Raises DataError if the folder cannot be opened, UnusableSample if the entry lies on a damaged page.
     """
-    import lmdb
-
-    folder = path.parent
     try:
-        with environment(folder).begin(buffers=True) as transaction:
-            data = transaction.get(path.name.encode())
-            if data is not None and len(data) > (folder / DATA_FILE).stat().st_size:
-                raise UnusableSample("LMDB entry is damaged (longer than its database)")
-            return None if data is None else bytes(data)
-    except lmdb.Error as error:
+        return databases(path.parent).get(path.name.encode())
+    except LmdbDamaged as error:
         raise UnusableSample(f"LMDB entry cannot be read ({error})") from None

@@ -107,8 +107,8 @@ class TextClassifier:
             probabilities = self.backend.run(batch)
             if probabilities.shape != (len(indices), len(self.labels)):
                 raise DeployError(
-                    f"the network gives {list(probabilities.shape)} for {len(indices)} lines and labels "
-                    f"{', '.join(self.labels)}: it is no such classifier"
+                    f"the network gives {list(probabilities.shape)}, expected [{len(indices)}, {len(self.labels)}] for "
+                    f"its {len(self.labels)} labels; give the model that inference.yml describes"
                 )
             best = probabilities.argmax(axis=-1)
             for index, row, choice in zip(indices, probabilities, best, strict=True):

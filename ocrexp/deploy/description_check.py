@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ocrexp.deploy.description import Description
 
 MAX_SIDE = 20_000  # pixels of a network's input
+_LONGEST_LABEL = 100
 _KINDS = {"det": ("DetResize",), "rec": ("RecResize", "SARResize"), "cls": ("RecResize", "SARResize")}
 _SWITCHES = ("keep_ratio", "padding", "gray", "widen", "use_dilation", "largest_candidates", "skip_holes")
 _SIDES = ("limit_side_len", "resize_long", "max_side", "max_width", "width_step", "min_side", "min_width")
@@ -50,8 +51,8 @@ def _check_values(where: str, values: Mapping[str, Any]) -> None:
             ):
                 raise _wrong(full, f"height and width, from 1 to {MAX_SIDE}", value)
         elif key == "label_list":
-            if not isinstance(value, list) or not value or not all(isinstance(item, str | int) for item in value):
-                raise _wrong(full, "a list of labels", value)
+            if not isinstance(value, list) or not value or not all(map(_is_label, value)):
+                raise _wrong(full, f"a list of labels of up to {_LONGEST_LABEL} characters", value)
         elif value is None and key in (*_SIDES, *_RANGES):
             continue
         elif key in _SWITCHES:
@@ -87,6 +88,10 @@ def _check_facts(facts: Mapping[str, Any]) -> None:
     charset = facts.get("charset")
     if charset is not None and not isinstance(charset, dict):
         raise _wrong("charset", "a mapping", charset)
+
+
+def _is_label(value: Any) -> bool:
+    return isinstance(value, str | int) and len(str(value)) <= _LONGEST_LABEL
 
 
 def _whole(value: Any, low: float, high: float) -> bool:

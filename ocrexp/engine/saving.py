@@ -176,16 +176,22 @@ def check_optimizer(model: paddle.nn.Layer, state: Mapping[str, Any], source: st
     """Raises CheckpointError, in one line, where an optimizer's state is not that of the model's parameters.
 
     Each array must carry a parameter's name and its shape, or hold one value (the powers of Adam's betas), in float32
-    or in the parameter's own precision.
+    or in the parameter's own precision. Besides arrays there may be `master_weights` and `LR_Scheduler`: paddle ends
+    the process for other values.
     """
     shapes = {parameter.name: list(parameter.shape) for parameter in model.parameters()}
     own = {parameter.name: str(parameter.numpy().dtype) for parameter in model.parameters()}
     advice = "it belongs to another model; restore the file from a copy, or start a new run with model.pretrained"
     for key, value in state.items():
-        if isinstance(value, Mapping) and key == "master_weights":
-            check_optimizer(model, value, source)
-        if not isinstance(value, np.ndarray):
+        if isinstance(value, Mapping) and key in ("master_weights", "LR_Scheduler"):
+            if key == "master_weights":
+                check_optimizer(model, value, source)
             continue
+        if not isinstance(value, np.ndarray):
+            raise CheckpointError(
+                f"{source}: {printable(key)} is a {type(value).__name__}, expected an array; restore the file from a "
+                "copy"
+            )
         owner = max((name for name in shapes if key == name or key.startswith(f"{name}_")), key=len, default=None)
         if owner is None:
             raise CheckpointError(f"{source}: {printable(key)} is of no parameter of the model; {advice}")

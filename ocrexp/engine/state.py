@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -33,6 +34,24 @@ class TrainState:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> TrainState:
-        """The state that `to_dict` gave; fields of other versions are left out."""
+        """The state that `to_dict` gave; fields of other versions are ignored. Raises ValueError otherwise."""
         known = {item.name for item in fields(cls)}
-        return cls(**{name: value for name, value in values.items() if name in known})
+        state = cls(**{name: value for name, value in values.items() if name in known})
+        for name, value in vars(state).items():
+            if not _fits(name, value):
+                raise ValueError(f"train_state.{name} is {str(value)[:40]!r}")
+        return state
+
+
+def _fits(name: str, value: Any) -> bool:
+    if name == "best_metrics":
+        return isinstance(value, dict) and all(type(item) in (int, float) for item in value.values())
+    if name in ("best_value", "best_step") and value is None:
+        return True
+    if name in ("best_value", "seconds"):
+        return _is_number(value)
+    return type(value) is int and -1 <= value < 2**53
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)

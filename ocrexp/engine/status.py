@@ -10,6 +10,9 @@ from typing import Any
 from ocrexp.files import read_text, write_json
 
 FILENAME = "status.json"
+_WHOLE = ("step", "total_steps", "epoch", "best_step")
+_NUMBERS = ("best_value", "val_loss", "seconds", "peak_memory_mb", "peak_gpu_memory_mb")
+_TEXTS = ("state", "best_metric", "error", "updated")
 RUNNING, DONE, FAILED, INTERRUPTED = "running", "done", "failed", "interrupted"
 
 
@@ -28,9 +31,24 @@ def write_status(run_dir: Path, *, state: str, **values: Any) -> None:
 
 
 def read_status(run_dir: Path) -> dict[str, Any] | None:
-    """The content, or None where there is none that can be read."""
+    """The content without values of other types than are written, or None where there is none that can be read."""
     try:
         content = json.loads(read_text(run_dir / FILENAME))
     except (OSError, ValueError, RecursionError):
         return None
-    return content if isinstance(content, dict) else None
+    if not isinstance(content, dict):
+        return None
+    return {key: value for key, value in content.items() if _fits(key, value)}
+
+
+def _fits(key: str, value: Any) -> bool:
+    """Whether a value can be of its key; others come from a damaged file or another program."""
+    if value is None:
+        return key != "state"
+    if key in _WHOLE:
+        return type(value) is int and abs(value) < 2**53
+    if key in _NUMBERS:
+        return type(value) in (int, float) and abs(value) < 1e300  # not NaN
+    if key in _TEXTS:
+        return isinstance(value, str)
+    return key != "metrics" or isinstance(value, dict)

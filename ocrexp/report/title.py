@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ocrexp.errors import printable
 from ocrexp.files import read_text
+from ocrexp.yaml_text import read_yaml
 
 
 def data_name(dataset: Mapping[str, Any]) -> str:
@@ -28,9 +27,9 @@ def data_name(dataset: Mapping[str, Any]) -> str:
 def run_title(run_dir: Path) -> str:
     """`crnn_mbv3 on data/receipts (val_list.txt), run 2024-05-01_10-00-00`; else the folder's name."""
     try:
-        config = yaml.safe_load(read_text(run_dir / "config_resolved.yaml"))
+        config = read_yaml(read_text(run_dir / "config_resolved.yaml").encode())
         model, data = str(config["model"]["name"]), data_name(config["dataset"])
-    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError):
+    except (OSError, KeyError, TypeError, ValueError, AttributeError):
         return run_dir.name
     return f"{model} on {data}, run {run_dir.name}"
 

@@ -131,3 +131,12 @@ def test_an_evaluation_takes_the_overrides_of_a_training(run_dir):
     with pytest.raises(ConfigError, match=r"loader\.multi_scale is null here; .*loader=multi_scale") as caught:
         apply_overrides(read_frozen(run_dir), ["loader.multi_scale={sizes:[[32,100]]}"], replaceable=EVALUATED)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["!!timestamp x", "!!int abc", "!!float abc", "!!set {a, [b]}", "{[1]: 2}"])
+def test_values_that_yaml_cannot_build_are_one_line(run_dir, value):
+    path = run_dir / ".hydra" / "config.yaml"
+    path.write_text(path.read_text() + f"own: {value}\n")
+    with pytest.raises(ConfigError, match=r"config\.yaml: .*; restore it") as error:
+        read_frozen(run_dir)
+    assert "\n" not in str(error.value)

@@ -1,5 +1,6 @@
 """Reading images: orientation, channels, depth, damage, reduced decoding."""
 
+import resource
 import struct
 import zlib
 
@@ -125,3 +126,45 @@ def test_reduction_never_loses_needed_detail(tmp_path):
 def test_real_images_have_the_header_of_their_pixels(real_data):
     for path in sorted((real_data / "totaltext_tiny" / "images").glob("*.jpg"))[:4]:
         assert EncodedImage(path).size == read_image(path).shape[:2]
+
+
+def test_a_png_whose_chunk_is_longer_than_the_file_asks_for_no_memory(tmp_path):
+    """A decoder makes room for a chunk before it reads it."""
+    good = cv2.imencode(".png", smooth(40, 60))[1].tobytes()
+    at = good.index(b"IDAT") - 4
+    path = tmp_path / "a.png"
+    for content in (
+        good[:at] + struct.pack(">I", 2_000_000_000) + good[at + 4 :],
+        good[:at] + struct.pack(">I", 1_500_000_000) + b"tEXt" + good[at:],
+        good[:-20],
+    ):
+        path.write_bytes(content)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        with pytest.raises(UnusableSample, match="PNG file is truncated"):
+            read_image(path)
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
+    path.write_bytes(good + b"appended")
+    assert read_image(path).shape == (40, 60, 3)
+
+
+def test_pixels_that_are_not_finite_are_refused(tmp_path):
+    path = tmp_path / "a.pfm"
+    for value in (np.nan, np.inf, -np.inf):
+        pixels = np.full((4, 6), 0.5, np.float32)
+        pixels[1, 2] = value
+        path.write_bytes(b"Pf\n6 4\n-1.0\n" + pixels.astype("<f4").tobytes())
+        with pytest.raises(UnusableSample, match="not finite"):
+            read_image(path)
+
+
+def test_a_turn_counts_only_in_an_exif_block_that_is_one(tmp_path):
+    """The header and the decoder must agree on the upright size."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = tmp_path / "a.jpg"
+    Image.fromarray(smooth(24, 36)).save(path, exif=exif)
+    content = path.read_bytes()
+    at = content.index(b"Exif\0\0") + 8
+    path.write_bytes(content[:at] + b"\x80\x2a" + content[at + 2 :])
+    encoded = EncodedImage(path)
+    assert encoded.size == encoded.decode().shape[:2]

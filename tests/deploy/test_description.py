@@ -159,6 +159,7 @@ def test_what_is_no_description_is_one_line(content: str, message: str, tmp_path
         (DET, "mean", [math.nan, 0.4, 0.4]), (DET, "std", [0.2, 0.0, 0.2]), (DET, "std", [math.inf] * 3),
         (DET, "mean", 0.5), (DET, "std", [0.2]), (DET, "mean", ["a", "b", "c"]), (DET, "channels", "HSV"),
         (DET, "channels", ["BGR"]),
+        (DET, "postprocess.label_list", ["x" * 200]), (DET, "postprocess.label_list", ["0"] * 2 + [None]),
         (DET, "resize", "big"), (DET, "resize.kind", "os.system"), (DET, "resize.kind", ["DetResize"]),
         (DET, "resize.limit_side_len", math.nan), (DET, "resize.limit_side_len", "960"),
         (DET, "resize.limit_side_len", 10**9), (DET, "resize.max_side", -1), (DET, "resize.keep_ratio", "yes"),

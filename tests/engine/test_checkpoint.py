@@ -309,6 +309,11 @@ def test_an_optimizer_file_of_another_model_is_one_line() -> None:
         ({f"{bias}_moment1_0": np.zeros([2], np.int32)}, f"{bias}_moment1_0 has type int32, expected float32"),
         ({f"{bias}_moment1_0": np.full([2], np.nan, np.float32)}, f"{bias}_moment1_0 is not finite"),
         ({"master_weights": {weight: np.zeros([2], np.float32)}}, f"{weight} has shape [2], expected [3, 2]"),
+        # paddle ends the process for these
+        ({f"{bias}_moment1_0": {}}, f"{bias}_moment1_0 is a dict, expected an array"),
+        ({f"{bias}_moment1_0": "x"}, f"{bias}_moment1_0 is a str, expected an array"),
+        ({f"{bias}_moment1_0": None}, f"{bias}_moment1_0 is a NoneType, expected an array"),
+        ({"master_weights": [1]}, "master_weights is a list, expected an array"),
     ):
         with pytest.raises(CheckpointError) as error:
             check_optimizer(model, {**good, **change}, "latest.pdopt")

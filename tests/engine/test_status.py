@@ -1,7 +1,13 @@
 """status.json: whole or not there, one line an error."""
 
+import json
+import math
 from pathlib import Path
 
+import pytest
+
+from ocrexp.engine.callbacks.early_stopping import EarlyStopping
+from ocrexp.engine.state import TrainState
 from ocrexp.engine.status import read_status, write_status
 
 
@@ -24,3 +30,32 @@ def test_a_file_that_cannot_be_read_counts_as_none(tmp_path: Path) -> None:
     assert read_status(tmp_path) is None
     write_status(tmp_path, state="running")
     assert read_status(tmp_path) is not None
+
+
+def test_values_of_other_types_count_as_not_written(tmp_path: Path) -> None:
+    good = {"state": "done", "step": 3, "best_value": 0.5, "metrics": {"hmean": 0.5}, "error": None, "own": [1]}
+    for key, value in (
+        ("step", "3"), ("step", True), ("step", 10**30), ("best_value", "x"), ("best_value", math.nan),
+        ("metrics", [1]), ("error", {"a": 1}), ("state", None), ("state", 3), ("seconds", math.inf), ("val_loss", []),
+    ):  # fmt: skip
+        (tmp_path / "status.json").write_text(json.dumps({**good, key: value}))
+        assert read_status(tmp_path) == {name: item for name, item in good.items() if name != key}
+    (tmp_path / "status.json").write_text(json.dumps(good))
+    assert read_status(tmp_path) == good
+
+
+def test_a_states_progress_of_other_types_is_refused() -> None:
+    good = TrainState(step=3, best_value=0.5, best_step=2, best_metrics={"hmean": 0.5}).to_dict()
+    assert TrainState.from_dict({**good, "of_another_version": 1}).to_dict() == good
+    for key, value in (
+        ("step", "3"), ("step", 2.0), ("step", True), ("step", -5), ("epoch", None), ("best_value", "x"),
+        ("best_value", math.nan), ("best_metrics", {"hmean": "x"}), ("best_metrics", None), ("seconds", math.inf),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=key):
+            TrainState.from_dict({**good, key: value})
+    stopping = EarlyStopping(3)
+    for state in ({"best": "x", "waited": 0}, {"best": 0.5, "waited": 1.5}, {"best": 0.5, "waited": -1}):
+        with pytest.raises(ValueError, match="early_stopping"):
+            stopping.load_state_dict(state)
+    stopping.load_state_dict({"best": None, "waited": 2})
+    assert stopping.state_dict() == {"best": None, "waited": 2}

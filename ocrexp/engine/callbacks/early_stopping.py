@@ -40,4 +40,7 @@ class EarlyStopping(Callback):
         return {"best": self._best, "waited": self._waited}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._best, self._waited = state["best"], state["waited"]
+        best, waited = state["best"], state["waited"]
+        if type(waited) is not int or waited < 0 or not (best is None or isinstance(best, int | float)):
+            raise ValueError(f"early_stopping: best is {best!r:.40}, waited is {waited!r:.40}")
+        self._best, self._waited = best, waited
