@@ -127,6 +127,14 @@ def shortened(stem: str) -> str:
     return stem if len(encoded) <= _NAME_BYTES else encoded[:_NAME_BYTES].decode("utf-8", "ignore")
 
 
+def exists(path: Path) -> bool:
+    """Whether a path exists, for names that others wrote: one that is too long, or holds a NUL byte, does not."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
 @contextmanager
 def new_folder(path: Path, suffix: str = "tmp") -> Iterator[Path]:
     """An empty folder at the temporary name of `path`, which is deleted at the end unless it was moved away.

@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from ocrexp.files import exists
+
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]|\\\\")  # C:\ or \\server
 
 
@@ -91,7 +93,7 @@ class ImageNames:
             if entry is None:
                 return None
             path = path / entry
-        return path if path.exists() else None
+        return path if exists(path) else None
 
 
 def moved_advice(name: str, root: Path, labels: Path) -> str | None:
@@ -101,7 +103,7 @@ def moved_advice(name: str, root: Path, labels: Path) -> str | None:
     plain = name.replace("\\", "/")
     for at in (i for i, character in enumerate(plain) if character == "/"):
         rest = plain[at + 1 :]
-        if rest and not rest.startswith("/") and (root / rest).exists():
+        if rest and not rest.startswith("/") and exists(root / rest):
             pattern = re.sub(r"([\\.*^$\[\]#])", r"\\\1", name[: at + 1])
             return (
                 f"the list has absolute paths of another machine, and {root / rest} exists: cut off what is in front, "

@@ -18,6 +18,7 @@ from ocrexp.data.records import ListPart, ListRecords
 from ocrexp.data.source import SPLITS, Names, Split, SplitSource, counted
 from ocrexp.data.split import BY_IMAGE
 from ocrexp.errors import DataError
+from ocrexp.files import exists
 from ocrexp.types import Record
 
 _PORTION = 8192  # images that are looked up together
@@ -174,9 +175,9 @@ def _all_missing(file: LabelFile, first: Record, root: Path) -> str:
     beside = [root.resolve().parent, labels.parent]
     below = sorted(entry for entry in root.iterdir() if entry.is_dir())
     for folder in [*beside, *below]:
-        if (folder / relative).exists():
+        if exists(folder / relative):
             return f"{said}: did you mean dataset.root={folder} (with the lists' own paths relative to it)?"
     for folder in [root, *below]:
-        if (folder / relative.name).exists():
+        if exists(folder / relative.name):
             return f"{said}: there is {folder / relative.name}, correct the paths in the list or set dataset.root"
     return f"{said}: set dataset.root to the folder that the paths start from"

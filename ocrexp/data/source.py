@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 
 SPLITS = ("train", "val")
 _SHOWN_PLACES = 3
+_LONGEST_PLACE = 600  # characters
 Names = str | Sequence[str]
 
 
@@ -149,7 +150,12 @@ def counted(what: str, places: Sequence[str], count: int | None = None) -> list[
         return []
     count = len(places) if count is None else count
     more = f" (and {count - _SHOWN_PLACES} more)" if count > _SHOWN_PLACES else ""
-    return [f"{what}: {'; '.join(places[:_SHOWN_PLACES])}{more}"]
+    return [f"{what}: {'; '.join(map(_cut, places[:_SHOWN_PLACES]))}{more}"]
+
+
+def _cut(place: str) -> str:
+    """A place without the middle of a very long name or text."""
+    return place if len(place) <= _LONGEST_PLACE else f"{place[: _LONGEST_PLACE // 2]}…{place[-_LONGEST_PLACE // 2 :]}"
 
 
 def _names(parts: Names) -> list[str]:

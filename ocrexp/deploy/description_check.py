@@ -36,6 +36,8 @@ def check_description(description: Description) -> None:
         raise _wrong("channels", "BGR or RGB", description.channels)
     if description.resize.get("kind") not in _KINDS[description.task]:
         raise _wrong("resize.kind", " or ".join(_KINDS[description.task]), description.resize.get("kind"))
+    if description.task != "det" and description.resize.get("image_shape") is None:
+        raise _wrong("resize.image_shape", f"height and width, from 1 to {MAX_SIDE}", None)
     _check_values("resize", description.resize)
     _check_values("postprocess", description.postprocess)
     _check_characters(description.characters)

@@ -32,7 +32,7 @@ class Images(Target):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         from ocrexp.data.images import limit_pixels
-        from ocrexp.data.quiet import silence_decoders
+        from ocrexp.quiet import silence_decoders
 
         silence_decoders()
         limit_pixels(4_000_000)

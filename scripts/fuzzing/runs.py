@@ -65,8 +65,8 @@ class RunConfigs(Target):
     def run(self, given: Input) -> None:
         from ocrexp.config.check import check, check_early
         from ocrexp.config.frozen import apply_overrides, read_frozen, read_job, read_resolved
-        from ocrexp.report.sweep import finish_sweep
         from ocrexp.runs.state import not_finished, read_state, resumable
+        from ocrexp.runs.sweep_table import finish_sweep
 
         os.environ["OCREXP_COMPOSED"] = hashlib.sha256(given.content).hexdigest() if given.name == "own" else ""
         places = {"frozen": ".hydra/config.yaml", "own": ".hydra/config.yaml", "resolved": "config_resolved.yaml"}

@@ -124,3 +124,16 @@ def test_ratios_must_fit_the_lists(root):
 def test_lists_without_brackets_are_one_name_and_the_message_shows_the_brackets(root):
     with pytest.raises(DataError, match=r"does not exist: .* \[train\.txt,more\.txt\]"):
         DetLists(root, "train.txt,more.txt", "val.txt").train_records()
+
+
+def test_names_that_no_file_can_have_are_missing_images(tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((8, 8, 3), 200, np.uint8))
+    for name in ("x" * 300, "x" * 9000, "a/" * 3000, "/" + "x" * 300, "C:\\" + "y" * 300, "é" * 300):
+        (tmp_path / "list.txt").write_text(f"{name}\t[]\n")
+        with pytest.raises(DataError, match="none of the images of") as error:
+            DetLists(tmp_path, "list.txt", "list.txt").train_records()
+        assert "\n" not in str(error.value)
+        (tmp_path / "list.txt").write_text(f"{name}\t[]\na.png\t[]\n")
+        source = DetLists(tmp_path, "list.txt", "list.txt")
+        assert len(source.train_records()) == 1
+        assert all(len(line) < 1000 for line in source.report())
