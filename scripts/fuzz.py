@@ -206,51 +206,41 @@ def fuzz(name: str, folder: Path, seconds: float, seed: int) -> dict[str, Any]:
     """Search a target in processes of its own, a new one where one dies; returns the sums."""
     total: dict[str, Any] = {"executions": 0, "refused": 0, "seconds": 0.0, "grown": 0.0, "kinds": []}
     end = time.monotonic() + seconds
-    for number in range(1000):
-        left = end - time.monotonic()
-        if left < min(1.0, seconds / 2):
-            break
-        place = folder / f"{name}-process-{number}"
-        place.mkdir(parents=True)
-        command = [
-            sys.executable,
-            __file__,
-            name,
-            "--child",
-            str(place),
-            "--seconds",
-            f"{left:.1f}",
-            "--seed",
-            str(seed + number),
-        ]
-        began = time.monotonic()
-        with (place / "log").open("wb") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=log)
-            code = _watched(process, place / _CURRENT)
-        if code == 0:
-            result = json.loads((place / _RESULT).read_text())
+    number = 0
+    while (left := end - time.monotonic()) > min(1.0, seconds / 2):
+        with _fast_folder() as fast:
+            place = Path(fast)
+            began = time.monotonic()
+            result = _process(name, place, left, seed + number)
+            total["seconds"] += time.monotonic() - began
             total["grown"] = max(total["grown"], result["grown"])
             total["executions"] += result["executions"]
             total["refused"] += result["refused"]
-        elif not (place / _CURRENT).exists():
-            raise SystemExit(f"{name} does not start, see {place / 'log'}")
-        else:
-            given, _, content = (place / _CURRENT).read_bytes().partition(b"\0")
-            died = "hangs" if code == -signal.SIGKILL else f"dies (exit code {code})"
-            Findings(place).add(
-                name,
-                f"the process {died}",
-                (place / "log").read_text(errors="replace")[-3000:],
-                Input(given.decode(), content),
-            )
-        total["seconds"] += time.monotonic() - began
-        for kept in sorted(place.glob(f"{name}-[0-9]*")):
-            kind = (kept / "kind.txt").read_text().partition("\n")[0]
-            if kind not in total["kinds"]:
-                kept.rename(folder / f"{name}-{len(total['kinds'])}")
-                total["kinds"].append(kind)
-        shutil.rmtree(place, ignore_errors=True)
+            for kept in sorted(place.glob(f"{name}-[0-9]*")):
+                kind = (kept / "kind.txt").read_text().partition("\n")[0]
+                if kind not in total["kinds"]:
+                    shutil.move(kept, folder / f"{name}-{len(total['kinds'])}")
+                    total["kinds"].append(kind)
+        number += 1
     return total
+
+
+def _process(name: str, place: Path, seconds: float, seed: int) -> dict[str, Any]:
+    """One process of a search; its sums, where it lives to tell them."""
+    arguments = [name, "--child", str(place), "--seconds", f"{seconds:.1f}", "--seed", str(seed)]
+    with (place / "log").open("wb") as log:
+        process = subprocess.Popen([sys.executable, __file__, *arguments], stdout=log, stderr=log)
+        code = _watched(process, place / _CURRENT)
+    if code == 0:
+        result: dict[str, Any] = json.loads((place / _RESULT).read_text())
+        return result
+    log_end = (place / "log").read_text(errors="replace")[-3000:]
+    if not (place / _CURRENT).exists():
+        raise SystemExit(f"{name} does not start:\n{log_end}")
+    given, _, content = (place / _CURRENT).read_bytes().partition(b"\0")
+    died = "hangs" if code == -signal.SIGKILL else f"dies (exit code {code})"
+    Findings(place).add(name, f"the process {died}", log_end, Input(given.decode(), content))
+    return {"executions": 0, "refused": 0, "grown": 0.0}
 
 
 def _watched(process: subprocess.Popen[bytes], current: Path) -> int:
@@ -291,6 +281,7 @@ def main() -> int:
     if options.replay:
         return _replay(options.targets[0], options.replay)
     folder = options.folder or Path(tempfile.mkdtemp(prefix="fuzz-"))
+    folder.mkdir(parents=True, exist_ok=True)
     found = 0
     for name in options.targets or TARGETS:
         total = (

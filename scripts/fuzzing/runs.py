@@ -93,20 +93,18 @@ class RunConfigs(Target):
 
     def _change_and_build(self, config: Any) -> None:
         """What `eval` and `resume` do before they look at data; not the model, which may be large."""
+        from ocrexp.assemble.parts import assemble
         from ocrexp.commands.resume import pin
-        from ocrexp.config import build
+        from ocrexp.config.build import build, named
+        from ocrexp.config.plain import label_digest
 
         pin(config)
-        charset = build.build_charset(config, None) if config.get("charset") else None
-        build.build_source(config)
-        build.train_transforms(config, charset)
-        build.named(config.get("preprocess"))
-        build.build_loss(config)
-        build.build_metric(config)
-        build.build_postprocess(config, charset)
-        build.trainer_settings(config)
-        build.learning_rate(config)
-        build.build(config.optim.optimizer)
-        build.build(config.optim.schedule)
-        build.named(config.get("callbacks"))
-        build.label_digest(config)
+        parts = assemble(config)
+        for part in ("settings", "task", "source", "charset", "loss", "postprocess"):
+            getattr(parts, part)
+        parts.new_metric()
+        for node in (config.targets, config.optim.optimizer, config.optim.schedule):
+            build(node)
+        for group in ("augment", "preprocess", "callbacks"):
+            named(config.get(group))
+        label_digest(config)
