@@ -10,8 +10,11 @@ MAX_DEPTH = 64
 MAX_VALUES = 500_000  # after aliases have been written out
 MAX_BYTES = 32 << 20
 
-# What PyYAML's and OmegaConf's constructors raise for values that look like a date, a number or a set and are none.
-ERRORS = (yaml.YAMLError, RecursionError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError)
+# What PyYAML's and OmegaConf's constructors raise for values that look like a date, a number or a set and are none, and
+# for a file of one number.
+ERRORS = (
+    yaml.YAMLError, RecursionError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, AssertionError,
+)  # fmt: skip
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -24,6 +27,17 @@ def read_yaml(content: bytes) -> Any:
     check_yaml(content)
     try:
         return yaml.load(content, _Loader)
+    except ERRORS as error:
+        raise ValueError(reason(error)) from None
+
+
+def read_config(content: bytes) -> Any:
+    """As `read_yaml`, with the numbers of OmegaConf, for which `1e-05` is one."""
+    from omegaconf._utils import get_yaml_loader
+
+    check_yaml(content)
+    try:
+        return yaml.load(content, get_yaml_loader())  # a SafeLoader
     except ERRORS as error:
         raise ValueError(reason(error)) from None
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ocrexp.deploy.description import Description
 
 MAX_SIDE = 20_000  # pixels of a network's input
+_MOST_PIXELS = 25_000_000  # of an input of a fixed size
 _LONGEST_LABEL = 100
 _KINDS = {"det": ("DetResize",), "rec": ("RecResize", "SARResize"), "cls": ("RecResize", "SARResize")}
 _SWITCHES = ("keep_ratio", "padding", "gray", "widen", "use_dilation", "largest_candidates", "skip_holes")
@@ -39,6 +40,7 @@ def check_description(description: Description) -> None:
     if description.task != "det" and description.resize.get("image_shape") is None:
         raise _wrong("resize.image_shape", f"height and width, from 1 to {MAX_SIDE}", None)
     _check_values("resize", description.resize)
+    _check_area(description.resize)
     _check_values("postprocess", description.postprocess)
     _check_characters(description.characters)
     _check_facts(description.ocrexp or {})
@@ -70,6 +72,15 @@ def _check_values(where: str, values: Mapping[str, Any]) -> None:
                 raise _wrong(full, f"a number from {low:g} to {high:g}", value)
         elif key in _TEXTS and not isinstance(value, str):
             raise _wrong(full, "a text", value)
+
+
+def _check_area(resize: Mapping[str, Any]) -> None:
+    """A fixed size, or a text image at its widest, that one input fits into any machine's memory."""
+    height, width = resize.get("image_shape") or (0, 0)
+    if height * width > _MOST_PIXELS:
+        raise _wrong("resize.image_shape", f"up to {_MOST_PIXELS} pixels", [height, width])
+    if height * (widest := resize.get("max_width") or 0) > _MOST_PIXELS:
+        raise _wrong("resize.max_width", f"up to {_MOST_PIXELS} pixels with a height of {height}", widest)
 
 
 def _check_characters(characters: tuple[Any, ...] | None) -> None:

@@ -44,16 +44,30 @@ def read_states(path: Path) -> dict[str, Any]:
 
 
 def _of_a_run(states: dict[str, Any]) -> bool:
-    """Whether the entries are there that every reader of a set relies on."""
-    files = states.get("files")
+    """Whether the entries are there that every reader of a set relies on, and what they may rely on besides."""
+    files, extras = states.get("files"), states.get("extras", {})
     return (
-        type(states.get("global_step")) is int
+        isinstance(extras, dict)
+        and _of_a_charset(extras.get("charset"))
+        and isinstance(states.get("best_model_dict") or {}, dict)
+        and type(states.get("global_step")) is int
         and type(states.get("serial")) is int
         and isinstance(files, dict)
         and all(
             isinstance(entry, dict) and type(entry.get("sha256")) is str and type(entry.get("bytes")) is int
             for entry in (files.get("pdparams"), files.get("pdopt"))
         )
+    )
+
+
+def _of_a_charset(saved: Any) -> bool:
+    """Whether it is what `Charset.saved` gives, or None."""
+    return saved is None or (
+        isinstance(saved, dict)
+        and isinstance(saved.get("characters"), list)
+        and all(isinstance(character, str) for character in saved["characters"])
+        and isinstance(saved.get("fingerprint"), str)
+        and isinstance(saved.get("lower"), bool)
     )
 
 

@@ -12,6 +12,7 @@ from ocrexp.config.frozen import RESOLVED, read_job
 from ocrexp.errors import ConfigError
 from ocrexp.lock import LOCK
 from ocrexp.runs.sweep_table import job_folders
+from ocrexp.yaml_text import read_config
 
 OVERRIDES = Path(".hydra") / "overrides.yaml"
 
@@ -45,7 +46,13 @@ def difference(run_dir: Path, config: DictConfig) -> str | None:
     """How a run's own configuration differs from this one (`optim.lr=0.001, now 0.01`); None where it does not."""
     if not (run_dir / RESOLVED).is_file():
         return None
-    before = _flat(OmegaConf.to_container(OmegaConf.load(run_dir / RESOLVED)))
+    try:
+        before = _flat(read_config((run_dir / RESOLVED).read_bytes()))
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(
+            f"{run_dir / RESOLVED}: {reason}; restore it from a copy, or choose another sweep_dir"
+        ) from None
     now = _flat(OmegaConf.to_container(config, resolve=True))
     for key in sorted({*before, *now} - {"sweep_dir"}):
         if before.get(key) != now.get(key):
@@ -54,9 +61,12 @@ def difference(run_dir: Path, config: DictConfig) -> str | None:
 
 
 def _asked(run_dir: Path) -> list[str] | None:
-    """The overrides that a job was composed with, sorted."""
-    path = run_dir / OVERRIDES
-    return sorted(str(item) for item in OmegaConf.load(path)) if path.is_file() else None
+    """The overrides that a job was composed with, sorted; None where Hydra was killed before it had written them."""
+    try:
+        asked = read_config((run_dir / OVERRIDES).read_bytes())
+    except (OSError, ValueError):
+        return None
+    return sorted(map(str, asked)) if isinstance(asked, list) else None
 
 
 def _flat(node: Any, prefix: str = "") -> dict[str, Any]:

@@ -27,6 +27,7 @@ from ocrexp.runs.folder import locked
 from ocrexp.runs.grid import difference
 from ocrexp.runs.resuming import withdraw
 from ocrexp.runs.state import NOT_RUN, RunState, has_checkpoint, read_state
+from ocrexp.yaml_text import read_config
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -174,12 +175,11 @@ def _outcome(run_dir: Path, code: int, stop: int | None) -> dict[str, Any]:
 def _varied(overrides: list[str], sweep_dir: Path) -> list[str]:
     """Those of a job's overrides that differ between the jobs, as the sweep's own record tells; all without one."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
-    from omegaconf import OmegaConf
 
-    record = sweep_dir / "multirun.yaml"
-    if not record.is_file():  # the grid sweeper writes it, others do not
+    try:  # the grid sweeper writes it, others do not; a killed one may have written a part
+        asked = read_config((sweep_dir / "multirun.yaml").read_bytes())["hydra"]["overrides"]["task"]
+    except (OSError, ValueError, LookupError, TypeError):
         return overrides
-    asked = OmegaConf.load(record).hydra.overrides.task
     parsed = OverridesParser.create().parse_overrides([str(item) for item in asked])
     swept = {override.get_key_element() for override in parsed if override.is_sweep_override()}
     return [item for item in overrides if item.partition("=")[0] in swept]

@@ -81,7 +81,8 @@ class Raw:
 
 
 STRANGE: tuple[Any, ...] = (
-    None, True, False, 0, -1, 1, 3, 255, 2**31, 2**63, 10**30, -(10**30), 10**400, 0.5, -0.5, 1e-300, 1e308, math.nan,
+    None, True, False, 0, -1, 1, 3, 255, 5000, 20_000, 2**31, 2**63, 10**30, -(10**30), 10**400, 0.5, -0.5, 1e-300,
+    1e308, math.nan,
     math.inf, -math.inf, "", " ", "a", "0", "nan", "x" * 20_000, "\x1b[31m\n", "a\0b", "???", "${oc.env:HOME}",
     "${seed}",
     "${run_dir}/${name}", "${", "../../etc", "/dev/zero", [], {}, [[]], [{}], [None], ["a", 1], [math.nan] * 3,

@@ -21,6 +21,7 @@ class _SavedRun(Target):
         super().__init__(folder)
         import paddle
 
+        from ocrexp.charset.sources import from_labels
         from ocrexp.engine.callbacks.early_stopping import EarlyStopping
         from ocrexp.engine.checkpoint import CheckpointStore
         from ocrexp.engine.saving import RunIdentity, Saver
@@ -50,8 +51,9 @@ class _SavedRun(Target):
         self.store = CheckpointStore(folder / "run")
         average = WeightAverage(self.model, 0.9)
         callbacks = {"early_stopping": EarlyStopping(3)}
+        carried = {"extras": {"charset": from_labels(["word", "übung"]).saved()}}
         identity = RunIdentity(0, 1, 4, {"labels": "0"})
-        self.saver = Saver(self.store, self.model, stepper, average, callbacks, LoggerGroup({}), identity, {})
+        self.saver = Saver(self.store, self.model, stepper, average, callbacks, LoggerGroup({}), identity, carried)
         self.saver.save("latest", TrainState(step=3, best_value=0.5, best_metrics={"hmean": 0.5}))
         self.files = {
             suffix: (folder / "run" / "checkpoints" / f"latest.{suffix}").read_bytes()
@@ -116,6 +118,7 @@ class Checkpoints(_SavedRun):
         return Input(suffix, content)
 
     def run(self, given: Input) -> None:
+        from ocrexp.assemble.model import saved_charset
         from ocrexp.engine.weights import load_evaluated
 
         folder = self.store.folder
@@ -144,6 +147,7 @@ class Checkpoints(_SavedRun):
         if not isinstance(loggers, dict):
             raise TypeError(f"the loggers' states are taken as {loggers!r:.80}")
         load_evaluated(self.model, folder / "latest.pdparams")
+        saved_charset(folder / "latest.pdparams")
 
 
 def changed_arrays(rng: Random, tree: dict[str, Any]) -> Any:

@@ -52,7 +52,8 @@ def changed_yaml(rng: Random, seeds: Sequence[bytes]) -> bytes:
     content = rng.choice(seeds)
     if rng.random() < 0.8:
         tree = yaml.load(content, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        content = as_yaml(rng, changed_tree(rng, tree, [*STRANGE, *map(Raw, YAML_TEXTS)]))
+        strange = [*STRANGE, *map(Raw, YAML_TEXTS)]
+        content = as_yaml(rng, changed_tree(rng, tree, strange) if rng.random() < 0.98 else rng.choice(strange))
     if rng.random() < 0.3:
         content = changed_bytes(rng, content, [text.encode() for text in YAML_TEXTS[:20]], seeds)
     return content

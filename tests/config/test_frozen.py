@@ -140,3 +140,11 @@ def test_values_that_yaml_cannot_build_are_one_line(run_dir, value):
     with pytest.raises(ConfigError, match=r"config\.yaml: .*; restore it") as error:
         read_frozen(run_dir)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("content", ["3", "true", "[]", "a", "null", "2001-01-01", "- a", "%", "---\n---\n"])
+def test_a_file_that_is_no_mapping_is_one_line(run_dir, content):
+    (run_dir / ".hydra" / "config.yaml").write_text(content)
+    with pytest.raises(ConfigError, match=r"config\.yaml: .*; restore it") as error:
+        read_frozen(run_dir)
+    assert "\n" not in str(error.value)

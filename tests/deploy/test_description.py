@@ -167,6 +167,8 @@ def test_what_is_no_description_is_one_line(content: str, message: str, tmp_path
         (DET, "postprocess.unclip_ratio", math.inf), (DET, "postprocess.max_candidates", 1.5),
         (DET, "postprocess.score_mode", 3), (DET, "task", ["det"]), (DET, "files", {"a": 1}), (DET, "files", "x"),
         (REC, "resize.image_shape", [32, 10**7]), (REC, "resize.image_shape", None),
+        (REC, "resize.image_shape", [6000, 6000]), (DET, "resize.image_shape", [20000, 20000]),
+        (REC, "resize.max_width", 20_000_000),
         (REC, "resize.image_shape", [32.5, 100]),
         (REC, "resize.image_shape", "32x100"), (REC, "resize.kind", "DetResize"), (REC, "charset", [1]),
     ],

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from ocrexp.engine.callbacks.early_stopping import EarlyStopping
+from ocrexp.engine.sealed import read_states, seal_states
 from ocrexp.engine.state import TrainState
 from ocrexp.engine.status import read_status, write_status
+from ocrexp.errors import CheckpointError
 
 
 def test_values_stay_until_they_change(tmp_path: Path) -> None:
@@ -59,3 +61,22 @@ def test_a_states_progress_of_other_types_is_refused() -> None:
             stopping.load_state_dict(state)
     stopping.load_state_dict({"best": None, "waited": 2})
     assert stopping.state_dict() == {"best": None, "waited": 2}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"extras": 3}, {"extras": {"charset": "abc"}}, {"extras": {"charset": {}}}, {"best_model_dict": [1]},
+        {"extras": {"charset": {"characters": [1], "lower": False, "fingerprint": "x"}}},
+        {"extras": {"charset": {"characters": ["a"], "lower": "no", "fingerprint": "x"}}}, {"global_step": "3"},
+    ],
+)  # fmt: skip
+def test_states_whose_values_are_of_other_types_are_not_of_a_run(change: dict[str, object], tmp_path: Path) -> None:
+    entry = {"sha256": "0", "bytes": 1}
+    good = {"global_step": 3, "serial": 1, "files": {"pdparams": entry, "pdopt": entry}, "extras": {}}
+    path = tmp_path / "latest.pdstates"
+    path.write_bytes(seal_states(good))
+    assert read_states(path)["global_step"] == 3
+    path.write_bytes(seal_states({**good, **change}))
+    with pytest.raises(CheckpointError, match=r"latest\.pdstates contains no states of a run"):
+        read_states(path)

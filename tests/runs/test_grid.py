@@ -53,3 +53,18 @@ def test_a_folder_that_is_not_a_job_is_refused(folder):
     (folder / "2" / "photo.jpg").touch()
     with pytest.raises(ConfigError, match="/2 exists and is not a job"):
         check(folder, ["lr=1", "size=3"], ["lr=2", "size=3"], ["lr=4", "size=3"])
+
+
+@pytest.mark.parametrize("content", ["", "- lr=1\n- si", "- [", "a: !!timestamp x", "3", "\0", "- lr=2\n" * 3])
+def test_records_that_a_killed_sweep_left_are_composed_again(folder, content):
+    """Hydra writes them in place."""
+    (folder / "1" / ".hydra" / "overrides.yaml").write_text(content)
+    assert check(folder, ["lr=1", "size=3"], ["lr=2", "size=3"]) == 2
+
+
+@pytest.mark.parametrize("content", ["lr: [", "a: !!timestamp x", "\0", "- " * 100])
+def test_a_damaged_configuration_of_a_job_is_one_line(folder, content):
+    (folder / "0" / "config_resolved.yaml").write_text(content)
+    with pytest.raises(ConfigError, match=r"0/config_resolved\.yaml: .*; restore it from a copy, or choose") as caught:
+        check(folder, ["lr=1", "size=3"])
+    assert "\n" not in str(caught.value)
