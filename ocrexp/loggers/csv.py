@@ -6,15 +6,18 @@ import csv
 import io
 import logging
 import os
+import re
+from contextlib import suppress
 from pathlib import Path
 
 from ocrexp.errors import printable
-from ocrexp.files import read_text, write_bytes
+from ocrexp.files import read_file, write_bytes
 from ocrexp.loggers.base import BaseLogger, RunInfo
 
 log = logging.getLogger(__name__)
 
 STEP = "step"
+_STEP_NUMBER = re.compile(r"\d{1,15}", re.ASCII)
 Row = dict[str, str]  # column → value as written
 
 
@@ -107,19 +110,22 @@ class CSVLogger(BaseLogger):
 
 
 def read_rows(path: Path) -> tuple[list[str], list[Row]]:
-    """Columns and rows of a metrics.csv, without lines that a kill has cut short; values as written."""
-    lines = read_text(path, None).splitlines(keepends=True)
+    """Columns and rows of a metrics.csv, without lines that a kill has cut short or a disk has damaged; values as
+    written."""
+    lines = read_file(path, None).decode("utf-8-sig", "replace").splitlines(keepends=True)
     if lines and not lines[-1].endswith("\n"):
         lines.pop()
-    reader = csv.DictReader(lines)
-    columns = list(reader.fieldnames or [])
-    if not columns or columns[0] != STEP:
-        return [STEP], []
-    rows = []
-    for row in reader:
-        if row[STEP].isdigit() and None not in row and None not in row.values():
-            rows.append({name: value for name, value in row.items() if value != "" or name == STEP})
-    return columns, rows
+    reader = csv.DictReader(line for line in lines if "\0" not in line and len(line) < csv.field_size_limit())
+    columns: list[str] = []
+    rows: list[Row] = []
+    with suppress(csv.Error):  # a quote that is never closed: the rows in front of it count
+        columns = list(reader.fieldnames or [])
+        if columns[:1] != [STEP]:
+            return [STEP], []
+        for row in reader:
+            if _STEP_NUMBER.fullmatch(row[STEP]) and None not in row and None not in row.values():
+                rows.append({name: value for name, value in row.items() if value != "" or name == STEP})
+    return columns or [STEP], rows
 
 
 def format_value(value: float) -> str:

@@ -13,6 +13,8 @@ from typing import Any
 from fuzzing.changes import JSON_TEXTS, STRANGE, Raw, as_json, changed_bytes, changed_tree
 from fuzzing.target import Input, Target, changed_yaml
 
+_METRICS = b"step,epoch,train/loss,val/hmean\n1,0,1.5,\n2,0,1.25,0.5\n3,1,1,\n4,1,0.75,0.75\n5,2,0.5,\n"
+
 
 class RunConfigs(Target):
     """A run folder's configuration, job and status as all verbs read them; parts are built as for `eval`."""
@@ -31,7 +33,6 @@ class RunConfigs(Target):
         os.environ["OCREXP_CACHE"] = str(folder / "cache")
         self.run_dir = folder / "sweep" / "run"
         (self.run_dir / ".hydra").mkdir(parents=True)
-        os.chdir(folder)
         self.frozen, self.resolved = [], []
         for overrides in (
             ["model=db_mbv3", "dataset=det_list"], ["model=crnn_mbv3", "dataset=rec_list", "charset=en36"],
@@ -52,7 +53,9 @@ class RunConfigs(Target):
         }  # fmt: skip
 
     def example(self, rng: Random) -> Input:
-        kind = rng.choice(("frozen", "frozen", "own", "resolved", "job", "status"))
+        kind = rng.choice(("frozen", "frozen", "own", "resolved", "job", "status", "metrics", "overrides"))
+        if kind in ("metrics", "overrides"):
+            return Input(kind, changed_bytes(rng, _METRICS if kind == "metrics" else b"- optim.lr=0.1\n- seed=1\n"))
         if kind in ("job", "status"):
             tree = changed_tree(rng, getattr(self, kind), [*STRANGE, *map(Raw, JSON_TEXTS)])
             content = as_json(tree)
@@ -65,16 +68,26 @@ class RunConfigs(Target):
     def run(self, given: Input) -> None:
         from ocrexp.config.check import check, check_early
         from ocrexp.config.frozen import apply_overrides, read_frozen, read_job, read_resolved
+        from ocrexp.loggers.base import RunInfo
+        from ocrexp.loggers.csv import CSVLogger
+        from ocrexp.report.curves import read_series
+        from ocrexp.runs.grid import check_grid
         from ocrexp.runs.state import not_finished, read_state, resumable
         from ocrexp.runs.sweep_table import finish_sweep
 
         os.environ["OCREXP_COMPOSED"] = hashlib.sha256(given.content).hexdigest() if given.name == "own" else ""
-        places = {"frozen": ".hydra/config.yaml", "own": ".hydra/config.yaml", "resolved": "config_resolved.yaml"}
+        places = {
+            "metrics": "metrics.csv",
+            "overrides": ".hydra/overrides.yaml",
+            "frozen": ".hydra/config.yaml",
+            "own": ".hydra/config.yaml",
+            "resolved": "config_resolved.yaml",
+        }
         base = {
             ".hydra/config.yaml": self.frozen[0], "config_resolved.yaml": self.resolved[0],
             ".hydra/job.json": as_json(self.job), "status.json": as_json(self.status),
         }  # fmt: skip
-        place = places.get(given.name, ".hydra/job.json" if given.name == "job" else "status.json")
+        place = places.get(given.name, f".hydra/{given.name}.json" if given.name == "job" else "status.json")
         for file, content in {**base, place: given.content}.items():
             (self.run_dir / file).write_bytes(content)
         if given.name in ("job", "status"):
@@ -84,6 +97,16 @@ class RunConfigs(Target):
             resumable(self.folder, 3)
             with contextlib.redirect_stdout(io.StringIO()):
                 finish_sweep(self.folder / "sweep")
+            return
+        if given.name == "metrics":
+            log = CSVLogger()
+            log.start(RunInfo("run", self.run_dir, resumed=True, resume_step=5))
+            log.log_metrics({"train/loss": 0.5, "new": 1.0}, 6)
+            read_series(self.run_dir / "metrics.csv")
+            return
+        if given.name == "overrides":
+            grid = [["optim.lr=0.1"], ["optim.lr=0.1", "seed=1"]]
+            check_grid(self.folder / "sweep", grid, lambda _: read_resolved(self.run_dir))
             return
         config = read_resolved(self.run_dir) if given.name == "resolved" else read_frozen(self.run_dir)
         check_early(config)

@@ -7,6 +7,7 @@ import pytest
 
 from ocrexp.loggers.base import RunInfo
 from ocrexp.loggers.csv import CSVLogger
+from ocrexp.report.curves import read_series
 
 
 def rows(folder: Path) -> list[dict[str, str]]:
@@ -103,3 +104,19 @@ def test_rows_that_a_full_disk_does_not_take_are_written_later(
     logger.log_metrics({"loss": 0.3}, 4)
     assert (tmp_path / "metrics.csv").read_text() == "step,loss,rate\n1,1,\n2,0.5,\n3,0.4,7\n4,0.3,\n"
     assert len([message for message in caplog.messages if "cannot be written" in message]) == 1
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [b"\xff\xfe,", b"\0" * 40 + b"\n", b'"' + b"x" * 200_000 + b"\n", b"\xc2\xb2,1\n", b"9" * 5000 + b",1\n", b",,\n"],
+)
+def test_rows_that_a_disk_has_damaged_are_dropped(damage: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "metrics.csv"
+    path.write_bytes(b"step,loss\n1,0.5\n" + damage + b"3,0.25\n")
+    logger = started(tmp_path, resumed=True, resume_step=3)
+    logger.log_metrics({"loss": 0.125}, step=4)
+    kept = [(row["step"], row["loss"]) for row in rows(tmp_path)]
+    assert kept[0] == ("1", "0.5")
+    assert kept[-1] == ("4", "0.125")
+    assert set(kept[1:-1]) <= {("3", "0.25")}
+    assert read_series(path)["loss"][1].tolist()[0] == 0.5
