@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import OmegaConf
 
 from ocrexp import files
+from ocrexp.annotations import fits
 from ocrexp.command_line import key_of
 from ocrexp.config.build import build
 from ocrexp.config.check import check_early, check_parts
@@ -67,6 +68,7 @@ def run(arguments: Sequence[str]) -> int:
     from ocrexp.data.source import validation_fingerprint
     from ocrexp.engine.distributed import set_device
 
+    pictures = pictures_of(verb)
     weights = weights_of(verb)
     report_unfinished(verb)
     output = file_to_write(Path(verb.output) if verb.output else _folder(verb) / "eval.json", "output")
@@ -75,7 +77,7 @@ def run(arguments: Sequence[str]) -> int:
     set_device(str(config.trainer.device))
     parts = assemble(config, weights=weights)
     data = validation_fingerprint(parts.source)  # before the work: what is wrong with the list is reported at once
-    result = evaluate(parts, pictures=int(verb.pictures))
+    result = evaluate(parts, pictures=pictures)
     if line := result.noted.line(result.images):
         print(f"ocrexp: {printable(line)}", file=sys.stderr)
     print(printable(f"evaluated {weights} on {data_name(config.dataset)}: {result.images} images"))
@@ -94,12 +96,22 @@ def run(arguments: Sequence[str]) -> int:
         output = put_report(output, report)
     else:
         write_json(output, report)
-    if verb.pictures:
+    if pictures:
         node = OmegaConf.select(config, "callbacks.pictures")
         draw = build(node).draw if node else None
-        write_pictures(parts.task, result, int(verb.pictures), folder / "plots" / output.stem, draw)
+        write_pictures(parts.task, result, pictures, folder / "plots" / output.stem, draw)
     print(f"written: {printable(str(output))}")
     return 0
+
+
+def pictures_of(verb: DictConfig) -> int:
+    """How many images `pictures` asks for; false and null: none. Raises ConfigError for what is no number."""
+    value = verb.pictures
+    if value is None or value is False:
+        return 0
+    if not fits(value, int) or value < 0:
+        raise ConfigError(f"pictures: expected a whole number from 0 on, got {value!r}")
+    return int(value)
 
 
 def report_unfinished(verb: DictConfig) -> None:

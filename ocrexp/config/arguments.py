@@ -63,6 +63,8 @@ def arrange(verb: str, arguments: Sequence[str]) -> list[str]:
     typed.overrides = [item for item in typed.overrides if item not in _NOTHING]
     for override in typed.overrides:
         _check_key(override)
+        if override.endswith("=") and is_path(verb, key_of(override)):
+            raise ConfigError(f"{override}: expected a path, or {override}null; the value is missing")
     _check_whole_nodes(typed.overrides)
     sweep = "--multirun" in typed.flags
     flags = [item for flag, value in typed.flags.items() for item in ([flag] if value is None else [flag, value])]

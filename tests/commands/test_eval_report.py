@@ -8,8 +8,9 @@ import sys
 import pytest
 from omegaconf import OmegaConf
 
-from ocrexp.commands.eval import put_report
+from ocrexp.commands.eval import pictures_of, put_report
 from ocrexp.engine.status import RUNNING, write_status
+from ocrexp.errors import ConfigError
 from ocrexp.report.title import data_name
 
 
@@ -41,7 +42,7 @@ def test_another_evaluation_gets_a_file_of_its_own(tmp_path):
 EVALUATION = """
 import sys
 from pathlib import Path
-from ocrexp.commands.eval import put_report
+from ocrexp.commands.eval import pictures_of, put_report
 print("ready", flush=True)
 input()
 print(put_report(Path("eval.json"), {"checkpoint": sys.argv[1]} | dict.fromkeys(sys.argv[2:])).name)
@@ -82,3 +83,11 @@ def test_the_data_is_named_by_its_folder_and_lists():
     assert data_name(OmegaConf.create({"root": "d", "val": "v"})) == "d (v)"
     assert data_name(OmegaConf.create({"root": "d", "val_labels": "a", "val_split": 0.1})) == "d (val_split=0.1)"
     assert data_name(OmegaConf.create({"_target_": "ocrexp.data.synth.dataset.SynthDet"})) == "SynthDet"
+
+
+def test_the_number_of_pictures():
+    asked = [pictures_of(OmegaConf.create({"pictures": value})) for value in (0, 12, False, None)]
+    assert asked == [0, 12, 0, 0]
+    for value in ("no", True, -1, 1.5):
+        with pytest.raises(ConfigError, match="pictures: expected a whole number"):
+            pictures_of(OmegaConf.create({"pictures": value}))
