@@ -176,9 +176,13 @@ def weights_of(verb: DictConfig) -> Path:
 
 def evaluate(parts: Parts, *, pictures: int = 0) -> EvalResult:
     """Evaluate the weights of the parts on their validation lists, and keep images for so many pictures."""
+    from ocrexp.data.source import validation_report
     from ocrexp.report.evaluation import SHEET
 
-    for line in parts.task.record_lines("val", parts.source.val_records()):
+    for line in [
+        *validation_report(parts.source),
+        *parts.task.record_lines("val", parts.source.val_records()),
+    ]:
         log.warning("%s", line)
     try:
         result = parts.evaluator_with(keep_samples=max(pictures, SHEET) if pictures else 0).run(parts.model)

@@ -16,7 +16,7 @@ from ocrexp.charset.normalization import NFC
 from ocrexp.charset.saved import from_saved
 from ocrexp.charset.unknown import Coverage, describe
 from ocrexp.data.invisible import code_points
-from ocrexp.data.label_file import short
+from ocrexp.data.label_format import short
 from ocrexp.data.records import all_texts, text_portions
 from ocrexp.data.source import counted
 from ocrexp.errors import DataError

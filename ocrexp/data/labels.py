@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ocrexp.data.label_file import BadLine, Checked, LabelFile, LabelFormat, LabelLine, LabelProblem, read_lines, short
+from ocrexp.data.label_file import LabelFile, read_lines
+from ocrexp.data.label_format import BadLine, Checked, LabelFormat, LabelLine, LabelProblem, short
 from ocrexp.types import Polygon
 
 IGNORED_TEXTS = frozenset(("###", "*"))

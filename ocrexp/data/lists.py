@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from ocrexp.data.image_names import ImageNames, moved_advice
-from ocrexp.data.label_file import LabelFile, LabelProblem, Notes
+from ocrexp.data.label_file import LabelFile
+from ocrexp.data.label_format import LabelProblem, Notes
 from ocrexp.data.labels import read_label_file
 from ocrexp.data.other_task import refuse_other_task
 from ocrexp.data.records import ListPart, ListRecords

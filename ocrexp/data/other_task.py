@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from ocrexp.charset.encodings import wide_encoding
 from ocrexp.errors import ConfigError
 
 _BYTES = 1 << 16  # of the file's beginning
@@ -17,15 +18,16 @@ def refuse_other_task(path: Path, task: str) -> None:
 
     A list that cannot be read is left to its reader.
     """
-    if not path.is_file():  # a named pipe would wait for ever
-        return
     try:
         if not path.is_file():  # to open a named pipe would wait for ever
             return
         with path.open("rb") as file:
-            beginning = file.read(_BYTES).decode("utf-8", "replace")
+            data = file.read(_BYTES)
     except OSError:  # its reader tells which
         return
+    if wide_encoding(data):  # its reader refuses it
+        return
+    beginning = data.decode("utf-8", "replace")
     lines = beginning.splitlines()
     if len(lines) > 1 and len(beginning) >= _BYTES // 4:
         lines.pop()  # it may be cut

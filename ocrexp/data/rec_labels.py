@@ -14,17 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ocrexp.data.invisible import code_points, count_invisible, describe_point
-from ocrexp.data.label_file import (
-    BadLine,
-    Checked,
-    LabelFile,
-    LabelFormat,
-    LabelLine,
-    LabelProblem,
-    Notes,
-    read_lines,
-    short,
-)
+from ocrexp.data.label_file import LabelFile, read_lines
+from ocrexp.data.label_format import BadLine, Checked, LabelFormat, LabelLine, LabelProblem, Notes, short
 
 _LONGEST = 10_000  # characters of a text; a page has fewer
 # What is looked at one by one: an empty text, one that begins with a space, a carriage return, a tab, a NUL byte.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from ocrexp.data.label_file import LabelProblem
+from ocrexp.data.label_format import LabelProblem
 from ocrexp.data.split import BY_IMAGE, ValSplit, common_line, split_digest
 from ocrexp.errors import ConfigError
 from ocrexp.types import DataSource, Record
@@ -101,6 +101,10 @@ class SplitSource(OfTask, ABC):
         lines = [line for name in SPLITS for line in self._split(name).report]
         return [*lines, *common_line(self.train_records(), self.val_records())]
 
+    def split_report(self, name: str) -> list[str]:
+        """That of one split; the other one is not read and need not exist."""
+        return self._split(name).report
+
     def _split(self, name: str) -> Split:
         if name not in self._splits:
             if self.val_split is None:
@@ -141,6 +145,13 @@ def validation_fingerprint(source: DataSource) -> dict[str, str]:
     """The fingerprint of what is evaluated. Of lists and databases the training split is not read; other sources state
     one of the whole."""
     return source.split_fingerprint("val") if isinstance(source, SplitSource) else source.fingerprint()
+
+
+def validation_report(source: DataSource) -> list[str]:
+    """What is reported of the data that is evaluated; see `validation_fingerprint`."""
+    if isinstance(source, SplitSource):
+        return source.split_report("val")
+    return [line for line in source.report() if line.startswith("val: ")]
 
 
 def counted(what: str, places: Sequence[str], count: int | None = None) -> list[str]:

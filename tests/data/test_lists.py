@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ocrexp.data.lists import DetLists
-from ocrexp.data.source import validation_fingerprint
+from ocrexp.data.source import validation_fingerprint, validation_report
 from ocrexp.errors import ConfigError, DataError
 
 LABEL = json.dumps([{"transcription": "word", "points": [[1, 1], [9, 1], [9, 5], [1, 5]]}])
@@ -137,3 +137,17 @@ def test_names_that_no_file_can_have_are_missing_images(tmp_path):
         source = DetLists(tmp_path, "list.txt", "list.txt")
         assert len(source.train_records()) == 1
         assert all(len(line) < 1000 for line in source.report())
+
+
+def test_an_evaluation_reports_its_own_list_alone(root):
+    write(root / "val.txt", "d", "gone", extra=["broken"])
+    source = DetLists(root, ["gone.txt"], "val.txt")
+    bad, missing = validation_report(source)
+    assert bad.startswith("val: 1 bad label line(s) skipped")
+    assert missing.startswith("val: 1 missing image(s)")
+
+
+def test_utf16_is_no_list_of_the_other_task(root):
+    (root / "train.txt").write_bytes("images/a.png\t[]\nimages/b.png\t[]\n".encode("utf-16-le"))
+    with pytest.raises(DataError, match="iconv -f utf-16le"):
+        DetLists(root, "train.txt", "val.txt").train_records()

@@ -8,7 +8,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from ocrexp.data.label_file import BadLine
+from ocrexp.data.label_format import BadLine
 from ocrexp.data.labels import read_label_file
 from ocrexp.data.packed import read_packed
 from ocrexp.data.rec_labels import read_rec_label_file
