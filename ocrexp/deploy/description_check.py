@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
 MAX_SIDE = 20_000  # pixels of a network's input
 _MOST_PIXELS = 25_000_000  # of an input of a fixed size
 _LONGEST_LABEL = 100
+_LARGEST_MEAN, _LEAST_STD = 1e4, 1e-6
 _KINDS = {"det": ("DetResize",), "rec": ("RecResize", "SARResize"), "cls": ("RecResize", "SARResize")}
 _SWITCHES = ("keep_ratio", "padding", "gray", "widen", "use_dilation", "largest_candidates", "skip_holes")
 _SIDES = ("limit_side_len", "resize_long", "max_side", "max_width", "width_step", "min_side", "min_width")
@@ -27,12 +27,12 @@ _TEXTS = ("kind", "limit_type", "interpolation", "name", "score_mode", "box_type
 def check_description(description: Description) -> None:
     """Raises ValueError, `key: expected …, got …`, for the first value that cannot be meant."""
     for name, values in (("mean", description.mean), ("std", description.std)):
-        if len(values) not in (1, 3) or not all(math.isfinite(value) for value in values):
-            raise _wrong(name, "one or three finite numbers", list(values))
+        if len(values) not in (1, 3) or not all(abs(value) <= _LARGEST_MEAN for value in values):  # not NaN
+            raise _wrong(name, f"one or three numbers from -{_LARGEST_MEAN:g} to {_LARGEST_MEAN:g}", list(values))
     if len(description.mean) != len(description.std):
         raise _wrong("std", f"as many numbers as mean has ({len(description.mean)})", list(description.std))
-    if min(description.std) <= 0:
-        raise _wrong("std", "numbers above 0", list(description.std))
+    if min(description.std) < _LEAST_STD:
+        raise _wrong("std", f"numbers from {_LEAST_STD:g} on", list(description.std))
     if description.channels not in ("BGR", "RGB"):
         raise _wrong("channels", "BGR or RGB", description.channels)
     if description.resize.get("kind") not in _KINDS[description.task]:
@@ -42,6 +42,8 @@ def check_description(description: Description) -> None:
     _check_values("resize", description.resize)
     _check_area(description.resize)
     _check_values("postprocess", description.postprocess)
+    if description.task == "cls" and "label_list" not in description.postprocess:
+        raise _wrong("postprocess.label_list", "a list of labels", None)
     _check_characters(description.characters)
     _check_facts(description.ocrexp or {})
 

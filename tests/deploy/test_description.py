@@ -29,6 +29,7 @@ REC = Description(
     characters=("0", "1", "é", "~", "=", "'", "\u2028", "no", "null", " "),
     ocrexp={"charset": {"fingerprint": "ab", "lower": False}},
 )
+CLS = Description.default("cls")
 
 
 @pytest.mark.parametrize("description", [DET, REC], ids=["det", "rec"])
@@ -160,6 +161,7 @@ def test_what_is_no_description_is_one_line(content: str, message: str, tmp_path
         (DET, "mean", 0.5), (DET, "std", [0.2]), (DET, "mean", ["a", "b", "c"]), (DET, "channels", "HSV"),
         (DET, "channels", ["BGR"]),
         (DET, "postprocess.label_list", ["x" * 200]), (DET, "postprocess.label_list", ["0"] * 2 + [None]),
+        (DET, "std", [1e-300] * 3), (DET, "mean", [1e300] * 3), (CLS, "postprocess.label_list", None),
         (DET, "resize", "big"), (DET, "resize.kind", "os.system"), (DET, "resize.kind", ["DetResize"]),
         (DET, "resize.limit_side_len", math.nan), (DET, "resize.limit_side_len", "960"),
         (DET, "resize.limit_side_len", 10**9), (DET, "resize.max_side", -1), (DET, "resize.keep_ratio", "yes"),
