@@ -6,13 +6,14 @@
 
 An input is a valid file with a few changes (fuzzing/changes.py), chosen by hypothesis. What is fed (`TARGETS` of
 fuzzing) may return or raise one of ocrexp's own errors in one line. Findings are: any other exception, a Python
-warning, more than 5 seconds, more than 300 MB on top, a process that dies. Each input that led to one is kept,
-the smallest of its kind, with the traceback. Exit code 1 if there is a finding.
+warning, more than 5 seconds, more than 300 MB on top or growth by and by, a process that dies. Each input that led to
+one is kept, the smallest of its kind, with the traceback. Exit code 1 if there is a finding.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
 import gc
 import json
 import os
@@ -26,6 +27,7 @@ import tempfile
 import time
 import traceback
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -42,6 +44,7 @@ from ocrexp.types import UnusableSample  # noqa: E402
 SECONDS_AN_INPUT = 5.0  # of the processor
 SECONDS_TO_DIE = 60.0  # of a call that does not come back to Python
 MEGABYTES_AN_INPUT = 300
+SECONDS_TO_GROW, MEGABYTES_TO_GROW = 60, 50  # from a tenth of a search of at least so many seconds to its end
 LONGEST_MESSAGE = 1010
 _CURRENT, _RESULT = "current", "result.json"
 
@@ -110,6 +113,10 @@ def _peak() -> int:
 
 
 def _resident() -> float:
+    """In MB, without what the allocator keeps for later."""
+    gc.collect()
+    with suppress(AttributeError, OSError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
 
 
@@ -147,7 +154,6 @@ def search(target: Target, findings: Findings, seconds: float, seed: int, inputs
                 attempt(target, example, findings)
 
         one_input()
-        gc.collect()
         if first is None and time.monotonic() > end - 0.9 * seconds:
             first = _resident()
         if inputs or time.monotonic() > end:
@@ -188,6 +194,8 @@ def _search_in(work: Path, name: str, folder: Path, seconds: float, seed: int, i
     if target.silent and log.exists() and (text := log.read_bytes()[printed:].decode(errors="replace")):
         findings.add(name, "something is printed", text[:2000], Input("", b""))
     spent = time.monotonic() - began
+    if spent > SECONDS_TO_GROW and grown > MEGABYTES_TO_GROW:
+        findings.add(name, "the process grows", f"{grown:.0f} MB in {spent:.0f} s", Input("", b""))
     sums = {"executions": findings.executions, "refused": findings.refused, "grown": grown, "seconds": spent}
     return {**sums, "kinds": list(findings.kinds)}
 
