@@ -86,8 +86,8 @@ def read_jpeg_header(data: bytes) -> JpegHeader | None:
 
 def exif_orientation(tiff: bytes) -> int:
     """The orientation entry (1..8) of the first image directory; 1 where there is none."""
-    order = _byte_order(tiff)
-    if order is None or int.from_bytes(tiff[2:4], order) != 42:
+    order: Order = "little" if tiff[:2] == b"II" else "big"  # OpenCV, which turns the pixels, takes all else for "MM"
+    if int.from_bytes(tiff[2:4], order) != 42:
         return 1
     start = int.from_bytes(tiff[4:8], order)
     value = _tiff_entries(tiff, start, order, big=False).get(0x0112, 1)

@@ -165,6 +165,7 @@ def test_a_turn_counts_only_in_an_exif_block_that_is_one(tmp_path):
     Image.fromarray(smooth(24, 36)).save(path, exif=exif)
     content = path.read_bytes()
     at = content.index(b"Exif\0\0") + 8
-    path.write_bytes(content[:at] + b"\x80\x2a" + content[at + 2 :])
-    encoded = EncodedImage(path)
-    assert encoded.size == encoded.decode().shape[:2]
+    for place, damage in ((at, b"\x80\x2a"), (at - 2, b"\0M"), (at - 2, b"II"), (at - 2, b"MI"), (at, b"*\0")):
+        path.write_bytes(content[:place] + damage + content[place + 2 :])
+        encoded = EncodedImage(path)
+        assert encoded.size == encoded.decode().shape[:2]
