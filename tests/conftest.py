@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ import pytest
 # Files by CPU seconds, dearest first: workers take whole files, and a dear one at the end would keep one core busy
 # and the others idle. The rest follows as it is found.
 DEAR = (
-    "deploy/export/test_export.py",
+    "export/test_export.py",
     "test_conf.py",
     "commands/test_train.py",
     "config/test_paddleocr.py",
@@ -40,7 +41,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    places = {str(Path(__file__).parent / name): place for place, name in enumerate(DEAR)}
+    files = [Path(__file__).parent / name for name in DEAR]
+    if gone := [str(file) for file in files if not file.is_file()]:
+        raise pytest.UsageError(
+            f"tests/conftest.py: DEAR names files that are not there: {', '.join(gone)}; follow them"
+        )
+    places = {str(file): place for place, file in enumerate(files)}
     items.sort(key=lambda item: places.get(str(item.path), len(DEAR)))
 
 
@@ -92,6 +98,30 @@ def _one_code_path_of_the_matrix_library():
 def _own_cache(tmp_path_factory):
     """Drawn pages of tests, those of their subprocesses too, stay out of the user's cache."""
     os.environ["OCREXP_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _shipped_files_are_parsed_once():
+    """Hydra parses some 30 files of conf/ in each composition, which is half of its time; nobody writes them here."""
+    from hydra._internal.sources_registry import SourcesRegistry
+
+    from ocrexp.config.compose import setup_hydra
+    from ocrexp.config.paths import shipped_conf
+
+    setup_hydra()  # Hydra imports its sources a second time when it is first used
+    files = SourcesRegistry.instance().resolve("file")
+    parse, shipped, parsed = files.load_config, str(shipped_conf()), {}
+
+    def load(source, config_path):
+        if source.path != shipped:
+            return parse(source, config_path)
+        if config_path not in parsed:
+            parsed[config_path] = parse(source, config_path)
+        return deepcopy(parsed[config_path])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files, "load_config", load)
+        yield
 
 
 @pytest.fixture(autouse=True)
