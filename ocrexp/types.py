@@ -108,6 +108,13 @@ class AsksForSteps(Protocol):
         """Steps of the output for images of (height, width)."""
 
 
+@runtime_checkable
+class ReadsEncoded(Protocol):
+    """A first transform that decodes by itself what it needs of the file under `encoded`, where this is true."""
+
+    reads_encoded: bool
+
+
 class DataSource(Protocol):
     """Where records come from: label lists, a drawn dataset, a database."""
 
@@ -244,8 +251,8 @@ class ZeroEvidence:
 class Metric(Protocol):
     """Accumulates over batches; `main` names the value that decides which checkpoint is best (higher is better).
 
-    Values whose names hold a "/" are for the loggers; lines leave them out. A metric may also have
-    `severity(prediction, reference) -> float`, 0 for a right one, and `details() -> Any`: see EvalResult.
+    Values whose names hold a "/" are for the loggers; lines leave them out. See HasSeverity and HasDetails for what a
+    metric may have beside.
     """
 
     main: str
@@ -259,6 +266,28 @@ class Metric(Protocol):
     def state(self) -> Any: ...
 
     def merge(self, states: list[Any]) -> None: ...
+
+
+@runtime_checkable
+class HasSeverity(Protocol):
+    """A metric that tells how wrong a prediction is, 0 for a right one: `EvalResult.worst` comes from it."""
+
+    def severity(self, prediction: Any, reference: Any) -> float: ...
+
+
+@runtime_checkable
+class HasDetails(Protocol):
+    """A metric that gives the counts behind its values, `EvalResult.details`."""
+
+    def details(self) -> Any: ...
+
+
+@runtime_checkable
+class ReadsTraining(Protocol):
+    """A postprocess that reads the outputs of training, for `trainer.metric_during_train`."""
+
+    def learnt(self, outputs: dict[str, npt.NDArray[Any]], batch: Batch) -> tuple[list[Any], list[Any]]:
+        """Predictions, and what the labels of the batch say."""
 
 
 class Postprocess(Protocol):

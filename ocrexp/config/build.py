@@ -8,6 +8,7 @@ from typing import Any
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from ocrexp.config.moved import with_current_names
 from ocrexp.errors import ConfigError
 
 
@@ -21,7 +22,7 @@ def build(node: Any, **extra: Any) -> Any:
     from ocrexp.errors import OcrexpError
 
     try:
-        return instantiate(node, **extra, _convert_="all")
+        return instantiate(with_current_names(node), **extra, _convert_="all")
     except InstantiationException as error:
         cause = error.__cause__
         if isinstance(cause, OcrexpError | ImportError | MemoryError):

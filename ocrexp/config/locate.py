@@ -7,12 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ocrexp.config.moved import current, tell
 from ocrexp.errors import ConfigError
 from ocrexp.nearest import did_you_mean
 
 
 def locate(target: str, path: str) -> Callable[..., Any]:
     """Import what a `_target_` names; `path` is the config key, for the message."""
+    tell(target, path)
+    target = current(target)
     module_name, _, attribute = target.rpartition(".")
     if not module_name:
         raise ConfigError(f"{path}._target_: {target!r} is no importable path: write module.Class")

@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from ocrexp import files
+from ocrexp.config.moved import current
 from ocrexp.errors import ConfigError, printable
 
 log = logging.getLogger(__name__)
@@ -47,9 +48,7 @@ _PART_MODULES = (
     "data.targets.", "data.transforms.",
 )  # fmt: skip
 _PART_FUNCTIONS = frozenset(
-    f"ocrexp.{module}.from_{what}"
-    for module in ("charset.sources", "data.charset")  # the second one is in runs of earlier versions
-    for what in ("characters", "classes", "dictionary", "labels")
+    f"ocrexp.charset.sources.from_{what}" for what in ("characters", "classes", "dictionary", "labels")
 )
 _PADDLE_OPTIMIZERS = (
     "Adadelta", "Adagrad", "Adam", "Adamax", "AdamW", "ASGD", "Lamb", "LBFGS", "Momentum", "NAdam", "RAdam", "RMSProp",
@@ -222,6 +221,8 @@ def _refused_resolver(text: str) -> str | None:
 
 def _admit_target(target: Any, where: str, run_dir: Path, packages: Sequence[str]) -> None:
     shown = printable(str(target))[:100]
+    if isinstance(target, str):
+        target = current(target)
     if isinstance(target, str) and (target in _PART_FUNCTIONS or target in _PADDLE):
         return
     if not isinstance(target, str) or not _DOTTED.fullmatch(target):

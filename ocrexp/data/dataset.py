@@ -12,7 +12,7 @@ from ocrexp.data.images import EncodedImage, read_image
 from ocrexp.data.regions import beyond_image
 from ocrexp.data.sampler import Size
 from ocrexp.errors import DataError, OcrexpError
-from ocrexp.types import Record, Sample, Transform, UnusableSample
+from ocrexp.types import ReadsEncoded, Record, Sample, Transform, UnusableSample
 
 # How many other records are tried before "another sample" is given up.
 _OTHER_TRIES = 10
@@ -58,7 +58,9 @@ class TrainPipeline(_Pipeline):
     def __init__(self, records: Sequence[Record], transforms: Sequence[Transform], seed: int) -> None:
         super().__init__(records, transforms)
         self.seed = seed
-        self.reads_encoded = bool(transforms) and getattr(transforms[0], "reads_encoded", False)
+        self.reads_encoded = (
+            bool(transforms) and isinstance(transforms[0], ReadsEncoded) and transforms[0].reads_encoded
+        )
 
     def sample(self, index: int, epoch: int, size: Size | None = None) -> Sample:
         """The transformed sample; `size` is that of its batch's images, where the sampler gives one.

@@ -79,7 +79,7 @@ class LabelLists(SplitSource):
         digest = hashlib.sha256()
         for list_index, part in enumerate(parts):
             file = self._file(self.root / part)
-            digest.update(file.packed.digest)
+            digest.update(file.packed.data)  # as runs of earlier versions have it: they resume
             problems += file.problems
             bad += file.bad
             dropped += file.dropped

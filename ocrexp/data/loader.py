@@ -9,7 +9,7 @@ import signal
 import time
 import weakref
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from multiprocessing.connection import wait
 from typing import Any, Protocol
 
@@ -106,7 +106,7 @@ class Loader:
         """Records behind the loader, over all ranks."""
         return len(self.pipeline)
 
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[Any]:
+    def epoch(self, epoch: int, start: int = 0) -> Generator[Any, None, None]:
         """The batches of an epoch from batch `start` on; those before it are not loaded.
 
         One epoch at a time: a new call, and `close`, leave the batches of an earlier one, whose iterator raises
@@ -142,7 +142,7 @@ class Loader:
         if called != self._current:
             raise RuntimeError(f"the batches of epoch {epoch} were left: the loader was closed or began another epoch")
 
-    def _inline(self, epoch: int, plan: list[Planned], called: int) -> Iterator[Any]:
+    def _inline(self, epoch: int, plan: list[Planned], called: int) -> Generator[Any, None, None]:
         for planned in plan:
             self._check_current(epoch, called)
             began = time.perf_counter()
@@ -152,7 +152,7 @@ class Loader:
             add_counts(self.counts, counts)
             yield batch
 
-    def _parallel(self, epoch: int, plan: list[Planned], called: int) -> Iterator[Any]:
+    def _parallel(self, epoch: int, plan: list[Planned], called: int) -> Generator[Any, None, None]:
         first = self._serial
         self._serial += len(plan)
         ready: dict[int, Reply] = {}

@@ -7,10 +7,8 @@ their reference counts; here it takes its file's size and 28 bytes a line, which
 from __future__ import annotations
 
 import codecs
-import hashlib
 import stat
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -65,11 +63,6 @@ class PackedLines(Sequence[bytes]):
 
     def __getitem__(self, index: int) -> bytes:  # type: ignore[override]
         return self.data[self.starts[index] : self.ends[index]]
-
-    @cached_property
-    def digest(self) -> bytes:
-        """SHA-256 of the file."""
-        return hashlib.sha256(self.data).digest()
 
     def chunks(self, lines: Offsets | None = None) -> Iterator[Offsets]:
         """Indices of consecutive lines (all, or of `lines`) in portions to look at together."""

@@ -19,7 +19,18 @@ from ocrexp.data.sample_counts import SampleCounts, sum_counts
 from ocrexp.engine import distributed
 from ocrexp.engine.seed import seed_step
 from ocrexp.engine.step import Loss, to_float32
-from ocrexp.types import IMAGE_FACTS, Batch, DetPrediction, EvalResult, EvalSample, Metric, Noted, Postprocess
+from ocrexp.types import (
+    IMAGE_FACTS,
+    Batch,
+    DetPrediction,
+    EvalResult,
+    EvalSample,
+    HasDetails,
+    HasSeverity,
+    Metric,
+    Noted,
+    Postprocess,
+)
 
 
 class EvalLoader(Protocol):
@@ -194,7 +205,7 @@ class _Tally:
         self._metric = metric
         self._keep = keep
         self._samples: list[EvalSample] = []
-        self._severity: Callable[[Any, Any], float] | None = getattr(metric, "severity", None)
+        self._severity = metric.severity if isinstance(metric, HasSeverity) else None
         self._keep_worst = keep_worst
         self._worst: list[tuple[float, int, EvalSample]] = []  # a heap, the least wrong one first
         self._images = 0
@@ -240,7 +251,7 @@ class _Tally:
             self._noted = Noted(sum(one.count for one in noted), next((one.first for one in noted if one.first), ""))
             counts = sum_counts(share[7] for share in shares)
         worst = sorted(self._worst, key=lambda entry: entry[:2], reverse=True)[: self._keep_worst]
-        details = getattr(self._metric, "details", None)
+        details = self._metric.details() if isinstance(self._metric, HasDetails) else None
         return EvalResult(
             self._metric.compute(),
             self._samples,
@@ -248,7 +259,7 @@ class _Tally:
             seconds,
             self._unreadable,
             [sample for _, _, sample in worst],
-            details() if details else None,
+            details,
             self.losses.means(),
             dict(self.losses.not_counted),
             self._noted,

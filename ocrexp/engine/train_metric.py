@@ -9,7 +9,7 @@ import numpy as np
 import paddle
 
 from ocrexp.errors import ConfigError
-from ocrexp.types import Batch, Metric, Postprocess
+from ocrexp.types import Batch, Metric, Postprocess, ReadsTraining
 
 
 class TrainMetric:
@@ -29,12 +29,12 @@ class TrainMetric:
     """
 
     def __init__(self, postprocess: Postprocess, metric: Metric, steps: int, log_every_steps: int) -> None:
-        self._read = getattr(postprocess, "learnt", None)
-        if self._read is None:
+        if not isinstance(postprocess, ReadsTraining):
             raise ConfigError(
                 f"trainer.metric_during_train: {type(postprocess).__name__} cannot tell right from wrong on training "
                 "batches, as recognisers can; set it to false"
             )
+        self._read = postprocess.learnt
         self._metric = copy.deepcopy(metric)
         self._metric.reset()
         self._steps = steps
@@ -48,7 +48,6 @@ class TrainMetric:
     def add(self, outputs: dict[str, paddle.Tensor], batch: Batch) -> None:
         """Count a batch; `outputs` are the model's in training."""
         arrays = {name: np.asarray(value.detach().astype("float32").numpy()) for name, value in outputs.items()}
-        assert self._read is not None
         predictions, references = self._read(arrays, batch)
         self._metric.update(predictions, references)
         self._any = True

@@ -10,7 +10,7 @@ import dataclasses
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,6 +51,7 @@ class TrainLoader(Protocol):
     """What gives training batches; see `ocrexp.data.loader.Loader`."""
 
     wait_seconds: float
+    num_workers: int
     rejected: Counter[str]
     examples: dict[str, list[str]]
     counts: SampleCounts
@@ -63,7 +64,7 @@ class TrainLoader(Protocol):
 
     def __len__(self) -> int: ...
 
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]: ...
+    def epoch(self, epoch: int, start: int = 0) -> Generator[Batch, None, None]: ...
 
     def close(self) -> None: ...
 
@@ -152,8 +153,9 @@ class Trainer:
             self.store, self._learns, self._stepper, self._average, self.callbacks, self.loggers, identity,
             {"config": run.config, "extras": dict(extras or {})},
         )  # fmt: skip
-        workers = getattr(train_loader, "num_workers", None)
-        self._report = Reporter(run, self.loggers, plan, evaluator.main, workers, causes, self.task.learnable)
+        self._report = Reporter(
+            run, self.loggers, plan, evaluator.main, train_loader.num_workers, causes, self.task.learnable
+        )
         self._signals = StopSignals()
         self._interval = Interval()
         self._stop_request: str | None = None  # what a callback of this process asks for
@@ -300,8 +302,7 @@ class Trainer:
                 if epoch_done:
                     return
         finally:
-            if close := getattr(source, "close", None):
-                close()
+            source.close()
 
     def _step(self, batches: Iterator[Batch], planned: int) -> StepReport:
         """One step, counted, timed, averaged; a loss that is not finite stops the run or is passed over."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ class FakeLoader:
     def __len__(self) -> int:
         return self.dataset_size // self.batch_size
 
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+    def epoch(self, epoch: int, start: int = 0) -> Generator[Batch, None, None]:
         self.rejected = Counter()
         order = np.random.default_rng([1, epoch]).permutation(self.dataset_size)
         for number in range(start, len(self)):

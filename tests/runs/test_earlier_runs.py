@@ -18,7 +18,7 @@ def ocrexp(folder, *arguments):
         [sys.executable, "-m", "ocrexp", *arguments], capture_output=True, text=True, cwd=folder, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert "warning: charset" not in done.stderr
+    assert "warning: charset:" not in done.stderr
     return done.stdout
 
 
