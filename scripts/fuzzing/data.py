@@ -159,6 +159,7 @@ class Labels(Target):
 
     def run(self, given: Input) -> None:
         from ocrexp.data.charset import from_labels
+
         from ocrexp.data.cls_lists import ClsLists
         from ocrexp.data.dataset import EvalPipeline, TrainPipeline
         from ocrexp.data.label_check import check_labels, check_val_labels
@@ -225,6 +226,7 @@ class Dictionaries(Target):
 
     def run(self, given: Input) -> None:
         from ocrexp.data.charset import from_dictionary, from_saved
+
         from ocrexp.deploy.characters import read_dictionary
         from ocrexp.errors import OcrexpError
 
