@@ -153,11 +153,12 @@ def _draw(axes: Any, series: dict[str, Series], label: str, smooth: bool, share:
     elif all((values[np.isfinite(values)] >= 0).all() for _, values in series.values()):
         axes.set_ylim(bottom=0)
     axes.set_xlabel("step")
-    axes.set_ylabel(label)
+    axes.set_ylabel(f"{label} {plain(next(iter(series)))}" if share and len(series) == 1 else label)
     axes.grid(True, color="#DDDDDD", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.margins(x=0.02)
+    axes.set_xlim(left=0)  # the first evaluation comes late: panels of a run have one axis
     if len(series) > 1:
         axes.legend(frameon=False, fontsize=9)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,12 @@ from ocrexp.errors import printable
 from ocrexp.files import read_text
 from ocrexp.yaml_text import read_yaml
 
+_WORD_BEGINS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")  # of a class's name
+
 
 def data_name(dataset: Mapping[str, Any]) -> str:
-    """The validation data as the configuration names it: folder and lists, or the class that draws it."""
-    kind = str(dataset.get("_target_", "")).rpartition(".")[2]
+    """The validation data as the configuration names it: folder and lists, or what draws it, as `synth_det`."""
+    kind = _WORD_BEGINS.sub("_", str(dataset.get("_target_", "")).rpartition(".")[2]).lower()
     lists = dataset.get("val_labels", dataset.get("val"))
     root = dataset.get("root")
     if (share := dataset.get("val_split")) is not None:

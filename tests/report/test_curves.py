@@ -87,3 +87,17 @@ def test_a_title_names_model_and_data(tmp_path: Path) -> None:
     assert run_title(tmp_path) == tmp_path.name
     (tmp_path / "config_resolved.yaml").write_text("model: {name: m}\ndataset: {root: d, val_labels: v.txt}\n")
     assert run_title(tmp_path) == f"m on d (v.txt), run {tmp_path.name}"
+
+
+def test_drawn_data_have_the_name_of_their_option() -> None:
+    from ocrexp.report.title import data_name
+
+    assert data_name({"_target_": "ocrexp.data.synth.cls_dataset.SynthCls"}) == "synth_cls"
+    assert data_name({"_target_": "mypkg.data.BoxTable", "root": "d"}) == "d (box_table)"
+
+
+def test_one_metric_alone_is_named_at_its_axis_and_steps_begin_at_0() -> None:
+    _, (axes,) = curves._figure(1)
+    curves._draw(axes, {"accuracy": (np.array([300.0, 600.0]), np.array([0.8, 0.9]))}, "validation", False, True)
+    assert axes.get_ylabel() == "validation accuracy"
+    assert axes.get_xlim()[0] == 0
