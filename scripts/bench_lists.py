@@ -44,6 +44,7 @@ def read(root: Path, name: str) -> None:
     from ocrexp.data.lists import DetLists
     from ocrexp.data.rec_lists import RecLists
     from ocrexp.data.records import all_texts, list_sizes
+    from ocrexp.data.regions import crossing_lines
 
     source = (RecLists if name == "rec" else DetLists)(root, f"{name}.txt", f"{name}.txt")
     records = source.train_records()
@@ -55,6 +56,9 @@ def read(root: Path, name: str) -> None:
         charset = from_labels(all_texts(records))
         check_labels(records, charset, ["ctc"], 25, lambda width: width // 4, 100)
         check_val_labels(source.val_records(), charset)
+    else:
+        crossing_lines("train", records)
+        crossing_lines("val", source.val_records())
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     seconds = time.perf_counter() - began
     print(f"{name}: {len(records)} records, {seconds:.1f} s ({time.process_time() - cpu:.1f} s CPU), {memory:.0f} MB")
