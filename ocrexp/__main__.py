@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from ocrexp.config.verbs import VERBS, WITHOUT_CONFIG
 from ocrexp.environment import start_here
-from ocrexp.errors import ConfigError, OcrexpError, explain_import_error, explain_os_error, printable
+from ocrexp.errors import ConfigError, OcrexpError, explain_import_error, explain_os_error, printable, report_error
 from ocrexp.logs import ignore_paddle_warnings
 from ocrexp.nearest import did_you_mean
 from ocrexp.processes import StoppedBySignal, owning, stopping
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with stopping(), owning():
             return int(importlib.import_module(f"ocrexp.commands.{verb.replace('-', '_')}").run(rest))
     except OcrexpError as error:
-        print(f"ocrexp: {printable(str(error))}", file=sys.stderr)
+        report_error(error)
         return error.exit_code
     except ImportError as error:
         line = explain_import_error(error)

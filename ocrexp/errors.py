@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 _LONGEST, _BEGINNING = 1000, 700  # characters of a message
@@ -18,6 +19,11 @@ class OcrexpError(Exception):
 
     exit_code = 1
 
+    @property
+    def lines(self) -> list[str]:
+        """What is printed: one line for each thing that is wrong."""
+        return [str(self)]
+
     def __str__(self) -> str:
         text = super().__str__()
         return text if len(text) <= _LONGEST else f"{text[:_BEGINNING]} … {text[_BEGINNING - _LONGEST :]}"
@@ -27,6 +33,25 @@ class ConfigError(OcrexpError):
     """The configuration cannot be used: unknown key, wrong type, parts that do not fit."""
 
     exit_code = 2
+
+
+class SeveralConfigErrors(ConfigError):
+    """Several things that are wrong with a configuration, one line each; as a text, the first ones."""
+
+    def __init__(self, errors: Sequence[ConfigError]) -> None:
+        super().__init__("\n".join(map(str, errors)))
+        self.errors = list(errors)
+
+    @property
+    def lines(self) -> list[str]:
+        """All of them."""
+        return [str(error) for error in self.errors]
+
+
+def report_error(error: OcrexpError) -> None:
+    """Print an error's lines to standard error, without control codes."""
+    for line in error.lines:
+        print(f"ocrexp: {printable(line)}", file=sys.stderr)
 
 
 class DataError(OcrexpError):

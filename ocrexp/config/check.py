@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
+from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
 from ocrexp.annotations import fits, in_words, type_hints
 from ocrexp.config.locate import locate
-from ocrexp.config.nodes import check_nodes
+from ocrexp.config.nodes import node_errors
 from ocrexp.config.schema import schemas
 from ocrexp.config.signature import Signature, read_signature
 from ocrexp.config.task import check_task
-from ocrexp.errors import ConfigError
+from ocrexp.errors import ConfigError, SeveralConfigErrors
 from ocrexp.nearest import did_you_mean
 
 RESERVED = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
@@ -33,20 +33,28 @@ BUILDER_KEYS = {
 def check(config: DictConfig) -> None:
     """Check the closed nodes' keys and all nodes that name a `_target_`.
 
-    Raises ConfigError, in one line, for the first that does not fit: a key that `+` forced into a closed node, a target
-    that cannot be imported, an argument that it does not take or that is missing, a value of the wrong type, a
-    mandatory value without a value.
+    Raises ConfigError with a line for each that does not fit: a key that `+` forced into a closed node, a target that
+    cannot be imported, an argument that it does not take or that is missing, a value of the wrong type, a mandatory
+    value without a value.
     """
-    check_early(config)
-    check_parts(config)
+    early: list[ConfigError] = []
+    try:
+        check_early(config)
+    except SeveralConfigErrors as error:
+        early += error.errors
+    except ConfigError as error:
+        early.append(error)
+    try:
+        container = OmegaConf.to_container(config, resolve=True)
+    except OmegaConfBaseException:  # it is among the early errors
+        container = {}
+    _raise_all([*early, *_part_errors(container)])
 
 
 def check_parts(config: DictConfig) -> None:
     """The rest of `check`, which imports the parts."""
     container = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    assert isinstance(container, dict)
-    for path, node in _targets(container):
-        _check_node(path, node)
+    _raise_all(_part_errors(container))
 
 
 def check_early(config: DictConfig) -> None:
@@ -54,36 +62,54 @@ def check_early(config: DictConfig) -> None:
 
     So are arguments of parts whose source states them plainly.
 
-    Raises ConfigError, in one line, for the first that does not fit.
+    Raises ConfigError with a line for each that does not fit.
     """
-    check_nodes(config)
+    errors = list(node_errors(config))
+    errors += (ConfigError(f"{key} has no value: add {key}=…") for key in sorted(OmegaConf.missing_keys(config)))
     try:
-        container = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    except MissingMandatoryValue as error:
-        raise ConfigError(f"{error.full_key} has no value: add {error.full_key}=…") from error
+        container = OmegaConf.to_container(config, resolve=True)
     except InterpolationResolutionError as error:
-        raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
+        if not errors:  # else it may come from one of these
+            errors.append(ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}"))
+        _raise_all(errors)
     assert isinstance(container, dict)
-    _check_closed_nodes(container)
+    errors += _closed_node_errors(container)
     if not fits(container.get("seed", 0), int):
-        raise ConfigError(f"seed: {container['seed']!r} is no whole number")
-    check_task(container)
+        errors.append(ConfigError(f"seed: {container['seed']!r} is no whole number"))
+    try:
+        check_task(container)
+    except ConfigError as error:
+        errors.append(error)
     for path, node in _targets(container):
         if (takes := read_signature(str(node["_target_"]))) is not None:
-            _check_arguments(path, node, takes)
+            errors += _argument_errors(path, node, takes)
+    _raise_all(errors)
 
 
-def _check_closed_nodes(container: dict[Any, Any]) -> None:
+def _part_errors(container: Any) -> Iterator[ConfigError]:
+    for path, node in _targets(container):
+        yield from _node_errors(path, node)
+
+
+def _raise_all(errors: Iterable[ConfigError]) -> None:
+    """Raise what there is, each line once."""
+    different = list({str(error): error for error in errors}.values())
+    if different:
+        raise different[0] if len(different) == 1 else SeveralConfigErrors(different)
+
+
+def _closed_node_errors(container: dict[Any, Any]) -> Iterator[ConfigError]:
     for name, schema in schemas().items():
         if not isinstance(container.get(name) or {}, dict):
-            raise ConfigError(
+            yield ConfigError(
                 f"{name}: expected a node of values, got {container[name]!r}; set single keys: {name}.KEY=…"
             )
+            continue
         known = [field.name for field in dataclasses.fields(schema)]
         for key in container.get(name) or {}:
             if key not in known:
                 hint = did_you_mean(str(key), known) or f"; it has: {', '.join(known)}"
-                raise ConfigError(f"unknown key {name}.{key}: there is no '{key}' in {name}{hint}")
+                yield ConfigError(f"unknown key {name}.{key}: there is no '{key}' in {name}{hint}")
 
 
 def _targets(node: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
@@ -97,8 +123,12 @@ def _targets(node: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
             yield from _targets(value, f"{path}[{position}]")
 
 
-def _check_node(path: str, node: dict[str, Any]) -> None:
-    target = locate(str(node["_target_"]), path)
+def _node_errors(path: str, node: dict[str, Any]) -> Iterator[ConfigError]:
+    try:
+        target = locate(str(node["_target_"]), path)
+    except ConfigError as error:
+        yield error
+        return
     try:
         parameters = inspect.signature(target).parameters
     except ValueError:  # a few compiled callables have none
@@ -110,10 +140,10 @@ def _check_node(path: str, node: dict[str, Any]) -> None:
     }
     required = {name: p.default is p.empty for name, p in named.items()}
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    _check_arguments(path, node, Signature(required, type_hints(target), takes_any))
+    yield from _argument_errors(path, node, Signature(required, type_hints(target), takes_any))
 
 
-def _check_arguments(path: str, node: dict[str, Any], takes: Signature) -> None:
+def _argument_errors(path: str, node: dict[str, Any], takes: Signature) -> Iterator[ConfigError]:
     """Hold the keys of a node against what its target takes."""
     for key, value in node.items():
         if key in RESERVED or key in BUILDER_KEYS.get(path, ()):
@@ -124,10 +154,10 @@ def _check_arguments(path: str, node: dict[str, Any], takes: Signature) -> None:
                 continue
             short = str(node["_target_"]).rpartition(".")[2]
             hint = did_you_mean(str(key), takes.required) or f"; it takes: {', '.join(takes.required)}"
-            raise ConfigError(f"unknown key {full}: {short} takes no '{key}'{hint}")
-        if key in takes.hints and not fits(value, takes.hints[key]):
-            raise ConfigError(f"{full}: {value!r} is no {in_words(takes.hints[key])}")
+            yield ConfigError(f"unknown key {full}: {short} takes no '{key}'{hint}")
+        elif value != "???" and key in takes.hints and not fits(value, takes.hints[key]):
+            yield ConfigError(f"{full}: {value!r} is no {in_words(takes.hints[key])}")
     if not node.get("_partial_") and not node.get("_args_"):
         missing = [name for name, required in takes.required.items() if required and name not in node]
         if missing:
-            raise ConfigError(f"{path} lacks {', '.join(missing)}: add {path}.{missing[0]}=…")
+            yield ConfigError(f"{path} lacks {', '.join(missing)}: add {path}.{missing[0]}=…")

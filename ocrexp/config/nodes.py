@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,18 +42,20 @@ NAMED = ("augment", "preprocess", "callbacks", "logger")
 VALUES = ("trainer", "loader", "optim")
 
 
-def check_nodes(config: DictConfig) -> None:
-    """Check the nodes at the top and that parts are parts.
+def node_errors(config: DictConfig) -> Iterator[ConfigError]:
+    """What is wrong with the nodes at the top and with parts, one line each.
 
-    Raises ConfigError, in one line, for the first node that no part reads, a part given as a text or without
-    `_target_`, and a named part whose group was not chosen.
+    A node that no part reads, a part given as a text or without `_target_`, a named part whose group was not chosen.
     """
     if "trainer" in config and "model" in config:  # of a run; the other verbs' keys are closed by `compose`
-        _check_top(config)
-    for path, group in PARTS.items():
-        _check_part(config, path, group)
-    for name in NAMED:
-        _check_named(config, name)
+        yield from _top_errors(config)
+    checks = [partial(_check_part, config, path, group) for path, group in PARTS.items()]
+    checks += [partial(_check_named, config, name) for name in NAMED]
+    for check in checks:
+        try:
+            check()
+        except ConfigError as error:
+            yield error
 
 
 def known_nodes() -> list[str]:
@@ -67,7 +70,7 @@ def known_nodes() -> list[str]:
     return [*(key for key in own if key not in parts), *VALUES, *NAMED, *nodes, "hydra"]
 
 
-def _check_top(config: DictConfig) -> None:
+def _top_errors(config: DictConfig) -> Iterator[ConfigError]:
     known = known_nodes()
     unknown = [key for key in map(str, config) if key not in known]
     read = _referenced(config) if unknown else set()
@@ -76,12 +79,13 @@ def _check_top(config: DictConfig) -> None:
             continue
         where = _file_that_sets(key)
         if key in groups():
-            raise ConfigError(
+            yield ConfigError(
                 f"{where}unknown key {key}: the values of a file in conf/{key}/ go to this node, which no part reads;"
                 " write '# @package _global_' (or the package of its part) as the first line of the file"
             )
+            continue
         hint = did_you_mean(key, known) or f"; it has: {', '.join(known)}"
-        raise ConfigError(f"{where}unknown key {key}: no part reads '{key}' at the top level{hint}")
+        yield ConfigError(f"{where}unknown key {key}: no part reads '{key}' at the top level{hint}")
 
 
 def _referenced(config: DictConfig) -> set[str]:

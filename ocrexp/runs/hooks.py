@@ -16,7 +16,7 @@ from ocrexp.config.check import check_early, check_parts
 from ocrexp.config.compose import compose
 from ocrexp.config.plain import trainer_settings
 from ocrexp.engine.devices import settle_devices
-from ocrexp.errors import ConfigError, OcrexpError, explain_import_error, printable
+from ocrexp.errors import ConfigError, OcrexpError, explain_import_error, printable, report_error
 from ocrexp.runs.folder import claim_run, claim_sweep, machines
 from ocrexp.runs.grid import check_grid
 
@@ -32,7 +32,7 @@ def _ends_the_program() -> Iterator[None]:
     try:
         yield
     except OcrexpError as error:
-        print(f"ocrexp: {printable(str(error))}", file=sys.stderr)
+        report_error(error)
         sys.exit(error.exit_code)
     except Exception as error:
         line = explain_import_error(error) if isinstance(error, ImportError) else None

@@ -25,7 +25,7 @@ def main() -> int:
 
     ignore_paddle_warnings()
     from ocrexp.config.frozen import read_resolved
-    from ocrexp.errors import OcrexpError, explain_import_error, explain_os_error, printable
+    from ocrexp.errors import OcrexpError, explain_import_error, explain_os_error, printable, report_error
     from ocrexp.runs.fit import fit
     from ocrexp.runs.folder import locked
     from ocrexp.runs.resuming import read_proposed
@@ -38,7 +38,7 @@ def main() -> int:
         with stopping(), locked(run_dir, config, adopt=True) if first else contextlib.nullcontext():
             return fit(run_dir, config, resume=resume)
     except OcrexpError as error:
-        print(f"ocrexp: {printable(str(error))}", file=sys.stderr)
+        report_error(error)
         return error.exit_code
     except ImportError as error:
         line = explain_import_error(error)

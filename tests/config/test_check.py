@@ -3,11 +3,11 @@
 from typing import Literal
 
 import pytest
-from omegaconf import OmegaConf
+from omegaconf import OmegaConf, open_dict
 
 from ocrexp.config.check import check, check_early, fits
 from ocrexp.config.compose import compose
-from ocrexp.errors import ConfigError
+from ocrexp.errors import ConfigError, report_error
 
 
 class Part:
@@ -44,6 +44,35 @@ def test_misfits_are_named(values, message):
     with pytest.raises(ConfigError) as caught:
         check(node(**values))
     assert str(caught.value) == message
+
+
+def test_all_misfits_are_named_at_once(capsys):
+    wrong = OmegaConf.create(
+        {
+            "part": {"_target_": HERE, "ratoi": 1, "mode": "medium"},
+            "other": {"_target_": "ocrexp.nowhere.Thing"},
+        }
+    )
+    with pytest.raises(ConfigError) as caught:
+        check(wrong)
+    expected = ("part.ratoi", "part.mode", "part lacks width", "other._target_")
+    assert len(caught.value.lines) == len(expected)
+    assert all(key in line for key, line in zip(expected, caught.value.lines, strict=True))
+    report_error(caught.value)
+    printed = capsys.readouterr().err.splitlines()
+    assert printed == [f"ocrexp: {line}" for line in caught.value.lines]
+
+
+def test_what_needs_no_import_is_named_at_once_too():
+    overrides = ["+trainer.max_step=5", "+loader.batch=2", "seed=no", "+nothing=1", "loss.ohem_ratoi=3"]
+    config = compose("train", overrides[:-1])
+    with open_dict(config):
+        config.loss.ohem_ratoi = 3
+        config.postprocess.thresh = "???"
+    with pytest.raises(ConfigError) as caught:
+        check_early(config)
+    for key in ("trainer.max_step", "loader.batch", "seed", "nothing", "loss.ohem_ratoi", "postprocess.thresh"):
+        assert sum(key in line.partition(";")[0] for line in caught.value.lines) == 1, key
 
 
 def test_targets_that_are_not_there():
