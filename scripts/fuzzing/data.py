@@ -158,8 +158,7 @@ class Labels(Target):
         return Input(f"{task}.txt", self.seeds[task] + line + rng.choice((b"", b"\n", b"\r\n", b"\n\n\r")))
 
     def run(self, given: Input) -> None:
-        from ocrexp.data.charset import from_labels
-
+        from ocrexp.charset.sources import from_labels
         from ocrexp.data.cls_lists import ClsLists
         from ocrexp.data.dataset import EvalPipeline, TrainPipeline
         from ocrexp.data.label_check import check_labels, check_val_labels
@@ -225,8 +224,8 @@ class Dictionaries(Target):
         return Input(rng.choice(("dict.txt", "arabic_dict.txt")), changed_bytes(rng, content, _LABEL_WORDS, self.seeds))
 
     def run(self, given: Input) -> None:
-        from ocrexp.data.charset import from_dictionary, from_saved
-
+        from ocrexp.charset.saved import from_saved
+        from ocrexp.charset.sources import from_dictionary
         from ocrexp.deploy.characters import read_dictionary
         from ocrexp.errors import OcrexpError
 
