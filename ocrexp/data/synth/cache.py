@@ -55,6 +55,7 @@ Draw = Callable[[Split, int], Drawn]
 Job = tuple[Split, int]
 META = "synth.json"
 _BATCH = 8  # images between two messages of a drawing process
+_LOOK = 0.2  # seconds between two looks at another process's drawing
 
 
 def image_name(split: Split, index: int) -> str:
@@ -96,7 +97,7 @@ def obtain(cache: Path, name: str, pages: dict[Split, int], settings: dict[str, 
         return folder
     with _told(cache):
         cache.mkdir(parents=True, exist_ok=True)
-        with _locked(cache / f".{name}.lock"):
+        with _locked(cache / f".{name}.lock", _Progress(sum(pages.values()), folder)):
             if is_whole(folder):  # another process has drawn it meanwhile
                 return folder
             remove_leftovers(cache)
@@ -136,14 +137,25 @@ def _told(place: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock, which the system frees if this process dies."""
+def _locked(path: Path, progress: _Progress) -> Iterator[None]:
+    """Hold an exclusive lock, which the system frees if this process dies.
+
+    Ranks of one run meet here: whoever waits shows how far the drawing process is.
+    """
     with path.open("w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            logging.getLogger(__name__).info("another process is drawing these images: waiting for it")
-            fcntl.flock(handle, fcntl.LOCK_EX)
+        waited = False
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if not waited:
+                    logging.getLogger(__name__).info("another process is drawing these images: waiting for it")
+                waited = True
+            progress.show(sum(1 for _ in path.parent.glob(f"{path.stem}.*.part/images/*")))
+            time.sleep(_LOOK)
+        if waited:
+            progress.clear()
         yield
 
 
@@ -272,15 +284,18 @@ class _Progress:
         if now - self._last < (0.2 if self._terminal else 15.0):
             return
         self._last = now
-        rate = count / (now - self._start)
+        rate = max(count, 1) / (now - self._start)
         line = f"drawing images: {count}/{self._total}, {rate:.0f} a second, {(self._total - count) / rate:.0f} s left"
         if self._terminal:
             print(f"\r{line} ", end="", file=sys.stderr, flush=True)
         else:
             self._log.info(line)
 
-    def end(self, count: int) -> None:
+    def clear(self) -> None:
         if self._terminal:
             print("\r" + " " * 70 + "\r", end="", file=sys.stderr, flush=True)
+
+    def end(self, count: int) -> None:
+        self.clear()
         seconds = time.monotonic() - self._start
         self._log.info("drew %d images in %.1f s (%.0f a second): %s", count, seconds, count / seconds, self._folder)

@@ -1,3 +1,4 @@
+import fcntl
 import json
 import os
 import signal
@@ -108,6 +109,23 @@ def test_two_processes_at_once_draw_one_whole_folder(tmp_path):
     assert [process.communicate(timeout=60)[0].strip() for process in processes] == [b"34", b"34"]
     folders = [path for path in tmp_path.iterdir() if path.is_dir()]
     assert len(folders) == 1 and cache.is_whole(folders[0])
+
+
+def test_whoever_waits_shows_how_far_the_other_process_is(tmp_path, monkeypatch):
+    images = tmp_path / ".det-1.7.part" / "images"
+    images.mkdir(parents=True)
+    for number in range(3):
+        (images / f"{number}.jpg").touch()
+    lock, seen = tmp_path / ".det-1.lock", []
+
+    class Progress:
+        show, clear = seen.append, staticmethod(lambda: seen.append("clear"))
+
+    with lock.open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        monkeypatch.setattr(cache.time, "sleep", lambda seconds: fcntl.flock(other, fcntl.LOCK_UN))
+        with cache._locked(lock, Progress()):
+            assert seen == [3, "clear"]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
