@@ -11,6 +11,8 @@ import ctypes
 import os
 import platform
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ocrexp.errors import ConfigError
@@ -58,6 +60,20 @@ def find_own_modules() -> None:
 def tuned() -> bool:
     """Whether the settings of this module and the CPU kernels of `ocrexp.models.cpu` are on."""
     return os.environ.get(SWITCH, "1").strip().lower() not in ("0", "false", "off", "no")
+
+
+@contextmanager
+def untuned() -> Iterator[None]:
+    """Within this block paddle's own kernels compute, as without `trainer.cpu_tuning`."""
+    before = os.environ.get(SWITCH)
+    os.environ[SWITCH] = "0"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[SWITCH]
+        else:
+            os.environ[SWITCH] = before
 
 
 def prepare(enabled: bool = True, threads: int | None = None) -> list[str]:

@@ -331,6 +331,16 @@ class Parts:
 
         return RunFacts(container(self.config), self.source, self._deployed, self.targets, self.charset)
 
+    def describe(self) -> str:
+        """The chosen parts, the number of parameters, and the multiply-accumulates of one image, in one line."""
+        from ocrexp.models.summary import summarize
+
+        shape = self.config.model.get("image_shape")
+        model = summarize(self.model, None if shape is None else (int(shape[0]), int(shape[1])))
+        kinds = [type(part).__name__ for part in (self.source, self.loss, self.optimizer, self.schedule)]
+        data, loss, optimizer, schedule = kinds
+        return f"{self.config.model.name}: {model.describe()}; {loss}, {optimizer}, {schedule}, data {data}"
+
     def zero_metric_causes(self, evidence: ZeroEvidence) -> list[str]:
         """What the task lists for a metric that stays 0."""
         hints, model = [], self.config.model

@@ -1,0 +1,82 @@
+"""What a model consists of: its parts, their parameters, and the multiply-accumulates of one image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import paddle
+from paddle import nn
+
+from ocrexp.environment import untuned
+
+
+@dataclass(frozen=True)
+class ModelSummary:
+    """`parts`: class and number of parameters by part; `macs`: of one image of `size` (height, width)."""
+
+    parts: Mapping[str, tuple[str, int]]
+    parameters: int
+    macs: int
+    size: tuple[int, int]
+
+    def describe(self) -> str:
+        """One line, as `backbone MobileNetV3 0.51 M, head DBHead 0.02 M; 0.53 M parameters; 4.31 GMAC at 640×640`."""
+        parts = ", ".join(f"{name} {kind} {count / 1e6:.2f} M" for name, (kind, count) in self.parts.items())
+        height, width = self.size
+        return f"{parts}; {self.parameters / 1e6:.2f} M parameters; {self.macs / 1e9:.3g} GMAC at {height}×{width}"
+
+
+def summarize(model: nn.Layer, size: tuple[int, int] | None = None) -> ModelSummary:
+    """Count the parameters of a model's parts, and its multiply-accumulates by running it on one image.
+
+    Counted are convolutions, linear layers and recurrent layers; products of attention are not. The model's mode
+    (training or evaluation) stays as it was. Running statistics of norms are no parameters.
+
+    Args:
+        model: takes uint8 images [1, height, width, 3].
+        size: (height, width) of its images. None: it takes any; the figure is for 640×640, and as the work of
+            convolutions grows with the area, a smaller image tells it.
+    """
+    run, factor = ((160, 160), 16) if size is None else (size, 1)
+    size = size or (640, 640)
+    parts = {name: (type(layer).__name__, _parameters(layer)) for name, layer in model.named_children()}
+    macs = 0
+
+    def count(layer: nn.Layer, inputs: Any, output: Any) -> None:
+        nonlocal macs
+        result = output[0] if isinstance(output, tuple) else output
+        if isinstance(layer, nn.LSTM | nn.GRU | nn.SimpleRNN):
+            steps = int(inputs[0].shape[1])
+            macs += steps * sum(int(value.size) for value in layer.parameters() if value.ndim == 2)
+        elif isinstance(layer, nn.Linear):
+            macs += int(result.size) * int(layer.weight.shape[0])
+        elif isinstance(layer, nn.Conv2DTranspose | nn.Conv1DTranspose):
+            macs += int(inputs[0].size) * int(layer.weight.size) // int(layer.weight.shape[0])
+        else:
+            macs += int(result.size) * int(layer.weight.size) // int(layer.weight.shape[0])
+
+    counted = (nn.Conv1D, nn.Conv2D, nn.Conv1DTranspose, nn.Conv2DTranspose, nn.Linear, nn.LSTM, nn.GRU, nn.SimpleRNN)
+    hooks = [
+        layer.register_forward_post_hook(count)
+        for layer in model.sublayers(include_self=True)
+        if isinstance(layer, counted)
+    ]
+    training = model.training
+    model.eval()
+    try:
+        with paddle.no_grad(), untuned():  # the kernels for training on a CPU do not call the layers
+            model(paddle.zeros([1, *run, 3], "uint8"))
+    finally:
+        for hook in hooks:
+            hook.remove()
+        if training:
+            model.train()
+    return ModelSummary(parts, _parameters(model), macs * factor, size)
+
+
+def _parameters(layer: nn.Layer) -> int:
+    """Number of values that can be learned; paddle keeps the running statistics of norms among the parameters."""
+    named = layer.named_parameters()
+    return sum(int(value.size) for name, value in named if not name.endswith(("_mean", "_variance")))
