@@ -122,6 +122,7 @@ def build_trainer(run_dir: Path, config: DictConfig, *, resume: bool = False) ->
                 log.warning("%s", line)
         if warning := check_space(parts.learns, settings, parts.plan, run_dir):
             log.warning("%s", warning)
+        log.info("%s", parts.describe())
     job = read_job(run_dir)
     fingerprint = source.fingerprint() | ({} if charset is None else {"charset": charset.fingerprint})
     fingerprint["labels"] = label_digest(config)
