@@ -17,6 +17,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 MAIN_PARTS = ("hmean", "accuracy")  # drawn thick
 TRAINING = " on training batches"
 VALIDATION = "validation loss"
+_LOW = 0.12  # below, a text under the point would lie on the axis
 
 
 def read_series(path: Path) -> dict[str, Series]:
@@ -88,8 +89,18 @@ def _grouped(series: dict[str, Series]) -> tuple[dict[str, Series], dict[str, Se
         and np.nanmax(np.abs(values[1]), initial=0.0) <= 1.0
         and "/" not in name.removeprefix("val/")  # details, as the accuracy of a length
     }
+    metrics = _without_variants(metrics)
     metrics |= {name + TRAINING: train[name] for name in MAIN_PARTS if name in metrics and name in train}
     return train, losses, metrics
+
+
+def _without_variants(metrics: dict[str, Series]) -> dict[str, Series]:
+    """Without `accuracy_ignore_case` beside `accuracy` and the like, which hide each other; metrics.csv has them."""
+    return {
+        name: values
+        for name, values in metrics.items()
+        if not any(name.startswith(f"{other}_") for other in metrics if other != name)
+    }
 
 
 def _is_loss(name: str) -> bool:
@@ -144,8 +155,9 @@ def _draw(axes: Any, series: dict[str, Series], label: str, smooth: bool, share:
         if share and name in MAIN_PARTS and best:
             at = int(np.nanargmax(values))
             axes.plot(steps[at], values[at], marker="*", markersize=15, color=colour, markeredgecolor="white", zorder=5)
+            away = -16 if values[at] > _LOW else 10
             axes.annotate(
-                f"{values[at]:.3f} at step {int(steps[at])}", (steps[at], values[at]), xytext=(0, -16),
+                f"{values[at]:.3f} at step {int(steps[at])}", (steps[at], values[at]), xytext=(0, away),
                 textcoords="offset points", ha="right" if at > len(steps) / 2 else "left", fontsize=9, color=colour,
             )  # fmt: skip
     if share:

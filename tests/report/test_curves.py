@@ -101,3 +101,18 @@ def test_one_metric_alone_is_named_at_its_axis_and_steps_begin_at_0() -> None:
     curves._draw(axes, {"accuracy": (np.array([300.0, 600.0]), np.array([0.8, 0.9]))}, "validation", False, True)
     assert axes.get_ylabel() == "validation accuracy"
     assert axes.get_xlim()[0] == 0
+
+
+def test_variants_of_a_metric_are_in_the_file_alone(tmp_path: Path) -> None:
+    logger = CSVLogger()
+    logger.start(RunInfo("run", tmp_path))
+    names = ("accuracy", "accuracy_ignore_case", "norm_edit_distance", "norm_edit_distance_no_spaces")
+    logger.log_metrics({f"val/{name}": 0.5 for name in names}, 10)
+    assert list(curves._grouped(read_series(tmp_path / "metrics.csv"))[2]) == ["accuracy", "norm_edit_distance"]
+
+
+def test_the_mark_of_a_metric_of_0_stays_above_the_axis() -> None:
+    _, (axes,) = curves._figure(1)
+    curves._draw(axes, {"hmean": (np.array([10.0, 20.0]), np.array([0.0, 0.0]))}, "validation", False, True)
+    (mark,) = axes.texts
+    assert mark.xyann[1] > 0
