@@ -27,7 +27,7 @@ SMALLER = {  # what a test changes, by the first word of the command
         "loader.batch_size=2", "loader.num_workers=0", "augment.warp.size=[64,64]", "optim.schedule.warmup_steps=1",
     ],
     "eval": [],
-    "export": ["export.gate.images=2", "postprocess.box_thresh=0.0"],
+    "export": ["export.parity.images=2", "postprocess.box_thresh=0.0"],
     "predict": ["backend=onnx", "workers=1"],
 }  # fmt: skip
 
