@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from ocrexp.assemble.data import build_source, build_val_sets
 from ocrexp.assemble.model import build_charset, build_model, charset_of
 from ocrexp.config.build import build, named
 from ocrexp.config.plain import container, trainer_settings
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from ocrexp.engine.evaluator import Evaluator
     from ocrexp.engine.settings import RunPlan, TrainerSettings
     from ocrexp.engine.step import Loss
+    from ocrexp.engine.validation import Validation
     from ocrexp.loggers.base import Logger
     from ocrexp.models.model import OCRModel
     from ocrexp.optim.schedules import Schedule
@@ -87,7 +89,7 @@ class Parts:
     @cached_property
     def source(self) -> DataSource:
         """Where the records come from; with `overfit` the first batch of them."""
-        source: DataSource = build(self.config.dataset)
+        source = build_source(self.config.dataset)
         if not self.config.get("overfit"):
             return source
         from ocrexp.data.first_batch import FirstBatch
@@ -257,6 +259,27 @@ class Parts:
     def evaluator(self) -> Evaluator:
         """The evaluation of the training; with the loss where `trainer.val_loss` asks for it."""
         return self.evaluator_with(loss=self.loss if self.settings.val_loss else None)
+
+    @cached_property
+    def validation(self) -> Validation:
+        """The evaluation on the main validation set and on the named ones of `dataset.val_sets`."""
+        from ocrexp.engine.evaluator import Evaluator
+        from ocrexp.engine.validation import Validation
+
+        others = {
+            name: Evaluator(
+                self.eval_loader_of(source),
+                self.postprocess,
+                self.new_metric(),
+                limit_batches=self.settings.limit_val_batches,
+                nothing=self.task.nothing_found,
+            )
+            for name, source in build_val_sets(self.config.dataset).items()
+        }
+        try:
+            return Validation(self.evaluator, others, self.settings.best_by)
+        except ValueError as error:
+            raise ConfigError(f"trainer.{error}") from None
 
     def evaluator_with(self, **options: Any) -> Evaluator:
         """An evaluator with other options, see `Evaluator`."""

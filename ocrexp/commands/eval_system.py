@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from omegaconf import OmegaConf
 
+from ocrexp.assemble.data import build_source
 from ocrexp.commands.eval import write_json
 from ocrexp.config.build import build
 from ocrexp.config.check import check
@@ -144,8 +145,7 @@ def build_validation(node: DictConfig) -> DataSource:
     """The dataset, whose training lists are not needed here and need not exist."""
     if "train_labels" in node and "val_labels" in node and node.get("val_split") is None:
         node.train_labels, node.ratios = node.val_labels, None
-    source: DataSource = build(node)
-    return source
+    return build_source(node)
 
 
 def reference_of(record: Record) -> DetReference:

@@ -25,7 +25,9 @@ def label_digest(config: DictConfig) -> str:
     targets, and the data set's options (its lists have fingerprints of their own, its place does not matter)."""
     nodes = {name: container(config).get(name) for name in ("task", "charset", "targets", "dataset")}
     if isinstance(nodes["dataset"], dict):
-        nodes["dataset"] = {key: nodes["dataset"][key] for key in nodes["dataset"].keys() - {"root", "cache_dir"}}
+        nodes["dataset"] = {
+            key: nodes["dataset"][key] for key in nodes["dataset"].keys() - {"root", "cache_dir", "val_sets"}
+        }
     return hashlib.sha256(json.dumps(nodes, sort_keys=True, default=str).encode()).hexdigest()
 
 

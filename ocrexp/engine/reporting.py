@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ocrexp.engine import distributed, health
@@ -35,6 +35,7 @@ class Reporter:
         loggers: LoggerGroup,
         plan: RunPlan,
         main_metric: str,
+        best_metric: str,
         workers: int | None,
         causes: health.Causes,
         learnable: Callable[[Batch], Any],
@@ -44,6 +45,7 @@ class Reporter:
         self._loggers = loggers
         self._plan = plan
         self._main_metric = main_metric
+        self._best_metric = best_metric
         self._causes = causes
         self._train_main = f"train/{main_metric}"
         self._losses: dict[str, float] = {}
@@ -186,6 +188,20 @@ class Reporter:
             for line in health.zero_metric_lines(self._main_metric, lr, evidence, self._causes):
                 self.say("%s", line, level=logging.WARNING)
 
+    def val_sets(self, results: Mapping[str, EvalResult], state: TrainState) -> None:
+        """A line for each named validation set, and its values as `val/SET/NAME` for the loggers."""
+        if not self._speaks:
+            return
+        for name, result in results.items():
+            shown = figures(result.metrics, self._main_metric)
+            self.say("  %s: %s (%d images in %s)", name, shown, result.images, duration(result.seconds))
+            if result.unreadable:
+                self.say(
+                    "  %s: %d images cannot be read and count as empty, the first is %s",
+                    name, len(result.unreadable), result.unreadable[0], level=logging.WARNING,
+                )  # fmt: skip
+            self._loggers.log_metrics({f"val/{name}/{key}": value for key, value in result.metrics.items()}, state.step)
+
     def status(self, name: str, state: TrainState, error: BaseException | None = None) -> None:
         """Write `status.json`; a full disk does not stop a run for it."""
         if not self._speaks:
@@ -198,7 +214,7 @@ class Reporter:
                 step=state.step,
                 total_steps=self._plan.total_steps,
                 epoch=state.epoch,
-                best_metric=self._main_metric,
+                best_metric=self._best_metric,
                 best_value=state.best_value,
                 best_step=state.best_step,
                 metrics=state.best_metrics,

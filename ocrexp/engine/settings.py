@@ -44,6 +44,7 @@ class TrainerSettings:
     limit_train_batches: int | None = None
     limit_val_batches: int | None = None
     val_loss: bool = True
+    best_by: Any = None  # a name, or a mapping of names to weights: Hydra's schemas know no union of these
     nonfinite: str = "stop"
     metric_during_train: bool | int = False
     cpu_tuning: bool = True

@@ -25,7 +25,7 @@ from ocrexp.engine import distributed, health
 from ocrexp.engine.callbacks.base import Callback
 from ocrexp.engine.checkpoint import BEST, LATEST, CheckpointSet, CheckpointStore
 from ocrexp.engine.console import duration
-from ocrexp.engine.evaluator import EvaluationStopped, Evaluator
+from ocrexp.engine.evaluator import EvaluationStopped
 from ocrexp.engine.interrupt import StopSignals
 from ocrexp.engine.interval import Interval
 from ocrexp.engine.launch import ELSEWHERE
@@ -38,6 +38,7 @@ from ocrexp.engine.status import DONE, FAILED, INTERRUPTED
 from ocrexp.engine.step import Loss, NonFiniteLoss, Stepper, StepReport
 from ocrexp.engine.task import NothingToShow, TrainTask
 from ocrexp.engine.train_metric import TrainMetric
+from ocrexp.engine.validation import Validation
 from ocrexp.errors import CheckpointError, OcrexpError, TrainingError
 from ocrexp.loggers.base import RunInfo
 from ocrexp.loggers.group import LoggerGroup
@@ -92,6 +93,7 @@ class Trainer:
     Args:
         trainable: what of the model learns, is averaged and saved; None: all of it.
         schedule: `schedule(step)` is the rate of the step after `step` steps, made for `plan.total_steps`.
+        validation: evaluates the weights; its value decides which are best.
         plan: `RunPlan.make(settings, len(train_loader))`.
         seed: of the generators of a step (dropout and the like); see seed.py.
         run: names, folder and configuration of the run, as the loggers get them.
@@ -113,7 +115,7 @@ class Trainer:
         optimizer: paddle.optimizer.Optimizer,
         schedule: Schedule,
         train_loader: TrainLoader,
-        evaluator: Evaluator,
+        validation: Validation,
         settings: TrainerSettings,
         plan: RunPlan,
         seed: int,
@@ -129,7 +131,7 @@ class Trainer:
         self.model = model
         self._learns = model if trainable is None else trainable
         self.train_loader = train_loader
-        self.evaluator = evaluator
+        self.validation = validation
         self.settings = settings
         self.plan = plan
         self.callbacks = dict(callbacks or {})
@@ -145,7 +147,10 @@ class Trainer:
         self._train_metric: TrainMetric | None = None
         if settings.metric_during_train:
             self._train_metric = TrainMetric(
-                evaluator.postprocess, evaluator.metric, int(settings.metric_during_train), settings.log_every_steps
+                validation.evaluator.postprocess,
+                validation.evaluator.metric,
+                int(settings.metric_during_train),
+                settings.log_every_steps,
             )
         self._average = WeightAverage(self._learns, settings.ema_decay) if settings.ema_decay else None
         identity = RunIdentity(seed, distributed.world_size(), plan.batches_per_epoch, dict(fingerprints or {}))
@@ -154,7 +159,14 @@ class Trainer:
             {"config": run.config, "extras": dict(extras or {})},
         )  # fmt: skip
         self._report = Reporter(
-            run, self.loggers, plan, evaluator.main, train_loader.num_workers, causes, self.task.learnable
+            run,
+            self.loggers,
+            plan,
+            validation.evaluator.main,
+            validation.main,
+            train_loader.num_workers,
+            causes,
+            self.task.learnable,
         )
         self._signals = StopSignals()
         self._interval = Interval()
@@ -197,7 +209,7 @@ class Trainer:
     @property
     def main_metric(self) -> str:
         """Name of the value that decides which evaluation is best."""
-        return self.evaluator.main
+        return self.validation.main
 
     def request_stop(self, reason: str) -> None:
         """End the run after the present step, with a final evaluation."""
@@ -433,27 +445,29 @@ class Trainer:
         with self._average.applied(self._learns) if self._average else nullcontext():
             distributed.share_statistics(self.model)
             try:
-                result = self.evaluator.run(self.model, self._stop_evaluation, self._stepper.autocast, state.epoch)
+                found = self.validation.run(self.model, self._stop_evaluation, self._stepper.autocast, state.epoch)
             except EvaluationStopped:
-                result = None
-            if result is not None:
-                value = result.metrics[self.main_metric]
+                found = None
+            if found is not None:
+                value = found.value
                 is_best = state.best_value is None or value > state.best_value
                 state.evaluated_step = self.step
                 state.evaluations += 1
                 state.zero_evaluations = state.zero_evaluations + 1 if value == 0 else 0
                 self._latest_is_fresh = False  # what it says of the best is out of date
                 if is_best:
-                    state.best_value, state.best_step, state.best_metrics = value, self.step, dict(result.metrics)
+                    state.best_value, state.best_step, state.best_metrics = value, self.step, found.metrics
                     self._unsaved_best = not self._save(BEST)
-        if result is None:
+        if found is None:
             self._leave()
+        result = found.main
         self._report.evaluation(result, state, self._last_lr(), is_best)
+        self._report.val_sets(found.others, state)
         if not self._told_val_counts:
             self._told_val_counts = True
             for line in self.task.count_lines("val", result.counts):
                 self._report.say("%s", line, level=logging.WARNING)
-        self._call("on_evaluation_end", result, is_best)
+        self._call("on_evaluation_end", dataclasses.replace(result, metrics=found.metrics), is_best)
 
     def _stop_evaluation(self) -> bool:
         """Whether to leave an evaluation; several processes finish it, to stay in step."""

@@ -79,8 +79,8 @@ def fit(run_dir: Path, config: DictConfig, *, resume: bool = False, checked: boo
                     undo()  # not one step could be made with what the resume has changed
             raise
         finally:
-            for loader in (trainer.train_loader, trainer.evaluator.loader):
-                loader.close()
+            trainer.train_loader.close()
+            trainer.validation.close()
     from ocrexp.engine.distributed import is_main
 
     if is_main():
@@ -133,7 +133,7 @@ def build_trainer(run_dir: Path, config: DictConfig, *, resume: bool = False) ->
         optimizer=parts.optimizer,
         schedule=parts.schedule,
         train_loader=train_loader,
-        evaluator=parts.evaluator,
+        validation=parts.validation,
         settings=settings,
         plan=parts.plan,
         seed=config.seed,

@@ -26,6 +26,7 @@ from ocrexp.engine.evaluator import Evaluator
 from ocrexp.engine.seed import seed_everything
 from ocrexp.engine.settings import RunPlan, TrainerSettings
 from ocrexp.engine.trainer import Trainer
+from ocrexp.engine.validation import Validation
 from ocrexp.loggers.base import RunInfo
 from ocrexp.loggers.csv import CSVLogger
 from ocrexp.loggers.group import LoggerGroup
@@ -118,7 +119,7 @@ def main() -> None:
         optimizer=build_optimizer(model, Adam(), lr=2e-3, weight_decay=1e-4, clip_norm=5.0),
         schedule=Cosine(lr=2e-3, total_steps=60, steps_per_epoch=plan.steps_per_epoch, warmup_steps=5),
         train_loader=train,
-        evaluator=Evaluator(val, DBPostProcess(), DetMetric()),
+        validation=Validation(Evaluator(val, DBPostProcess(), DetMetric())),
         settings=settings,
         plan=plan,
         seed=SEED,

@@ -20,6 +20,7 @@ from ocrexp.engine import distributed
 from ocrexp.engine.evaluator import Evaluator
 from ocrexp.engine.gloo import set_gloo_timeout
 from ocrexp.engine.seed import seed_everything
+from ocrexp.engine.validation import Validation
 from ocrexp.errors import OcrexpError
 from ocrexp.models.layers import is_batch_norm
 from ocrexp.runs.fit import build_trainer
@@ -69,7 +70,7 @@ def trainer_of(run_dir: Path, mode: str) -> Any:
         run_dir,
         loader=RankLoader(mode),
         model=Net(batch_norm=False, dropout=0.0),
-        evaluator=Evaluator(RankEvalLoader(7), read_value, Closeness()),
+        validation=Validation(Evaluator(RankEvalLoader(7), read_value, Closeness())),
         max_epochs=200 if mode == "slow" else 2,
         ema_decay=0.9,
         log_every_steps=1,

@@ -15,6 +15,7 @@ from ocrexp.engine.evaluator import Evaluator
 from ocrexp.engine.seed import seed_everything
 from ocrexp.engine.settings import RunPlan, TrainerSettings
 from ocrexp.engine.trainer import Trainer
+from ocrexp.engine.validation import Validation
 from ocrexp.loggers.base import BaseLogger, RunInfo
 from ocrexp.loggers.group import LoggerGroup
 from ocrexp.optim.optimizers import Adam, build_optimizer
@@ -167,6 +168,7 @@ def make_trainer(
     *,
     loader: FakeLoader | None = None,
     evaluator: Evaluator | None = None,
+    validation: Validation | None = None,
     model: paddle.nn.Layer | None = None,
     loss: Any = squared_error,
     seed: int = 5,
@@ -191,8 +193,10 @@ def make_trainer(
         optimizer=build_optimizer(model, Adam(), lr=lr, clip_norm=clip_norm),
         schedule=Cosine(lr=lr, total_steps=plan.total_steps, steps_per_epoch=plan.steps_per_epoch),
         train_loader=loader,
-        evaluator=evaluator
-        or Evaluator(FakeEvalLoader(), read_value, Closeness(), limit_batches=ours.limit_val_batches),
+        validation=validation
+        or Validation(
+            evaluator or Evaluator(FakeEvalLoader(), read_value, Closeness(), limit_batches=ours.limit_val_batches)
+        ),
         settings=ours,
         plan=plan,
         seed=seed,

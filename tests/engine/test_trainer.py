@@ -553,7 +553,7 @@ def test_a_run_whose_best_weights_are_gone_is_not_done(tmp_path: Path) -> None:
     delete = At(7, lambda run: shutil.rmtree(run.run_dir / "checkpoints"))
     keep = [1.0, 0.5]  # the first evaluation stays the best
     trainer = make_trainer(tmp_path, callbacks={"delete": delete}, log_every_steps=1)
-    trainer.evaluator.metric.compute = lambda: {"closeness": keep.pop(0)}  # type: ignore[method-assign]
+    trainer.validation.evaluator.metric.compute = lambda: {"closeness": keep.pop(0)}  # type: ignore[method-assign]
     with pytest.raises(CheckpointError) as error:
         trainer.fit()
     assert "step 6" in str(error.value) and "checkpoint=latest" in str(error.value)
