@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,10 +100,21 @@ def build_model(config: DictConfig, charset: Charset | None = None) -> OCRModel:
         learns = model.trainable()
     if node.pretrained:
         rearrange = None if charset is None else functools.partial(_rearranged, config, learns, charset)
-        model.coverage = load_pretrained(learns, node.pretrained, node.pretrained_min_coverage, rearrange)
+        with _of_model():
+            model.coverage = load_pretrained(learns, node.pretrained, node.pretrained_min_coverage, rearrange)
     if node.freeze:
-        freeze(learns, [node.freeze] if isinstance(node.freeze, str) else list(node.freeze))
+        with _of_model():
+            freeze(learns, [node.freeze] if isinstance(node.freeze, str) else list(node.freeze))
     return model
+
+
+@contextmanager
+def _of_model() -> Iterator[None]:
+    """A ValueError of the block is one of a key of the node `model`."""
+    try:
+        yield
+    except ValueError as error:
+        raise ConfigError(f"model.{error}") from error
 
 
 def _with_classes(head: Any, charset: Charset | None) -> Any:

@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from ocrexp.assemble.data import build_source, build_val_sets
 from ocrexp.assemble.model import build_charset, build_model, charset_of
-from ocrexp.config.build import build, named
+from ocrexp.config.build import build, keyed, named
 from ocrexp.config.plain import container, trainer_settings
 from ocrexp.errors import ConfigError
 
@@ -115,7 +115,7 @@ class Parts:
         """
         from ocrexp.types import AsksForSteps
 
-        targets: Transform = _with_charset(build(self.config.targets), self.charset)
+        targets: Transform = _with_charset("targets", build(self.config.targets), self.charset)
         if isinstance(targets, AsksForSteps) and targets.asks_for_steps:
             from ocrexp.models.steps import ctc_steps
 
@@ -247,7 +247,7 @@ class Parts:
     @cached_property
     def postprocess(self) -> Postprocess:
         """Outputs to predictions: regions in original image coordinates, or text."""
-        postprocess: Postprocess = _with_charset(build(self.config.postprocess), self.charset)
+        postprocess: Postprocess = _with_charset("postprocess", build(self.config.postprocess), self.charset)
         return postprocess
 
     def new_metric(self) -> Metric:
@@ -332,8 +332,12 @@ class Parts:
     @cached_property
     def schedule(self) -> Schedule:
         """The learning rate over the steps of the run."""
-        schedule: Schedule = build(self.config.optim.schedule)(
-            lr=self.lr, total_steps=self.plan.total_steps, steps_per_epoch=self.plan.steps_per_epoch
+        schedule: Schedule = keyed(
+            "optim.schedule",
+            build(self.config.optim.schedule),
+            lr=self.lr,
+            total_steps=self.plan.total_steps,
+            steps_per_epoch=self.plan.steps_per_epoch,
         )
         return schedule
 
@@ -374,6 +378,6 @@ class Parts:
         return self.task.zero_causes(dataclasses.replace(evidence, hints=hints), self.facts)
 
 
-def _with_charset(part: Any, charset: Charset | None) -> Any:
+def _with_charset(key: str, part: Any, charset: Charset | None) -> Any:
     """A part that waits for the charset (a partial) with it; any other part as it is."""
-    return part(charset=charset) if isinstance(part, functools.partial) else part
+    return keyed(key, part, charset=charset) if isinstance(part, functools.partial) else part

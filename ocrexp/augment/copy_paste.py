@@ -17,7 +17,6 @@ from ocrexp.augment.geometry import (
     transform,
     translation,
 )
-from ocrexp.errors import ConfigError
 from ocrexp.types import Image, Polygon, Sample
 
 _MOST_WORDS = 30
@@ -48,11 +47,11 @@ class CopyPaste:
         max_tries: int = 50,
     ) -> None:
         if not 0 < objects_paste_ratio <= 1:
-            raise ConfigError(f"CopyPaste objects_paste_ratio is {objects_paste_ratio}: a share lies in 0..1, above 0")
+            raise ValueError(f"objects_paste_ratio is {objects_paste_ratio}: a share lies in 0..1, above 0")
         if not 0 <= p <= 1:
-            raise ConfigError(f"CopyPaste p is {p}: a probability lies in 0..1")
+            raise ValueError(f"p is {p}: a probability lies in 0..1")
         if not 0 < scale[0] <= scale[1]:
-            raise ConfigError(f"CopyPaste scale is {list(scale)}: give the lower bound first, above 0")
+            raise ValueError(f"scale is {list(scale)}: give the lower bound first, above 0")
         self.objects_paste_ratio = objects_paste_ratio
         self.limit_paste = limit_paste
         self.p = p

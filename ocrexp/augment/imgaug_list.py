@@ -31,7 +31,7 @@ class ImgaugList:
     def __init__(self, augmenter_args: Sequence[Any] | None = None) -> None:
         entries = _DEFAULT if augmenter_args is None else augmenter_args
         if isinstance(entries, str | Mapping) or not isinstance(entries, Sequence):
-            raise ConfigError(f"augmenter_args is {entries!r}: give a list of {{type: Name, args: {{...}}}}")
+            raise ValueError(f"augmenter_args is {entries!r}: give a list of {{type: Name, args: {{...}}}}")
         self._iaa = import_imgaug()
         self._augmenter = self._iaa.Sequential([self._build(entry) for entry in entries])
 
@@ -50,19 +50,19 @@ class ImgaugList:
         if isinstance(entry, Mapping):
             unknown = set(entry) - {"type", "args"}
             if "type" not in entry or unknown:
-                raise ConfigError(f"augmenter_args: {dict(entry)!r} must have the keys type and args")
+                raise ValueError(f"augmenter_args: {dict(entry)!r} must have the keys type and args")
             return self._make(str(entry["type"]), (), entry.get("args") or {})
         if _is_older_form(entry):
             name, *values = entry
             return self._make(name, values, {})
-        raise ConfigError(f"augmenter_args: {entry!r} is no augmenter: write {{type: Name, args: {{...}}}}")
+        raise ValueError(f"augmenter_args: {entry!r} is no augmenter: write {{type: Name, args: {{...}}}}")
 
     def _make(self, name: str, values: Sequence[Any], named: Mapping[str, Any]) -> Any:
         augmenter = getattr(self._iaa, name, None)
         if not isinstance(augmenter, type) or not issubclass(augmenter, self._iaa.Augmenter):
             known = [each for each in dir(self._iaa) if each[0].isupper()]
             hint = did_you_mean(name, known) or "; see imgaug's documentation for the names"
-            raise ConfigError(f"augmenter_args: imgaug has no augmenter {name!r}{hint}")
+            raise ValueError(f"augmenter_args: imgaug has no augmenter {name!r}{hint}")
         try:
             return augmenter(
                 *(self._argument(value) for value in values),
@@ -71,7 +71,7 @@ class ImgaugList:
         except ConfigError:
             raise
         except Exception as error:  # imgaug's own complaint about a value; any type
-            raise ConfigError(f"augmenter_args: {name} does not take {dict(named) or values}: {error}") from error
+            raise ValueError(f"augmenter_args: {name} does not take {dict(named) or values}: {error}") from error
 
     def _argument(self, value: Any) -> Any:
         if isinstance(value, Mapping):

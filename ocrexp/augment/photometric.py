@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ocrexp.errors import ConfigError
 from ocrexp.types import Image, Sample
 
 # Luma of BGR pixels (ITU-R BT.601).
@@ -26,7 +25,7 @@ class ColorJitter:
         for name, value in values.items():
             highest = 0.5 if name == "hue" else 1.0
             if not 0 <= value <= highest:
-                raise ConfigError(f"ColorJitter {name} is {value}: it must lie in 0..{highest:g}")
+                raise ValueError(f"{name} is {value}: it must lie in 0..{highest:g}")
         self.brightness = brightness
         self.contrast = contrast
         self.saturation = saturation

@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 
 from ocrexp.augment.geometry import as_polygon
-from ocrexp.errors import ConfigError
 from ocrexp.types import Sample
 
 
@@ -21,9 +20,9 @@ class RandomScale:
 
     def __init__(self, scale: Sequence[float] = (0.5, 3.0), p: float = 1.0) -> None:
         if len(scale) != 2 or not 0 < scale[0] <= scale[1]:
-            raise ConfigError(f"RandomScale scale is {list(scale)}: give the lower bound first, above 0")
+            raise ValueError(f"scale is {list(scale)}: give the lower bound first, above 0")
         if not 0 <= p <= 1:
-            raise ConfigError(f"RandomScale p is {p}: a probability lies in 0..1")
+            raise ValueError(f"p is {p}: a probability lies in 0..1")
         self.scale = (float(scale[0]), float(scale[1]))
         self.p = p
 

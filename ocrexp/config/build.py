@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from ocrexp.config.locate import locate
 from ocrexp.config.moved import with_current_names
 from ocrexp.errors import ConfigError
+from ocrexp.located import address
 
 
 def build(node: Any, **extra: Any) -> Any:
@@ -28,10 +31,30 @@ def build(node: Any, **extra: Any) -> Any:
         if isinstance(cause, OcrexpError | ImportError | MemoryError):
             raise cause from error
         if isinstance(cause, ValueError | TypeError):
-            target = OmegaConf.select(node, "_target_", default="?")
+            target = str(OmegaConf.select(node, "_target_", default="?"))
             inner = re.search(r"^full_key: (\S+)$", str(error), re.MULTILINE)  # of the part of this node that raised
-            raise ConfigError(f"{inner[1] if inner else node._get_full_key('') or target}: {cause}") from error
+            key = inner[1] if inner else node._get_full_key("") or target
+            part = OmegaConf.select(node._get_root(), f"{key}._target_", default=None) or target
+            raise ConfigError(address(key, _class_of(str(part)), str(cause))) from error
         raise
+
+
+def keyed(key: str, partial: Callable[..., Any], **values: Any) -> Any:
+    """Complete a part that `build` has given as a partial; `key` is where it stands, for the message.
+
+    Raises ConfigError with the key where the part raises a ValueError.
+    """
+    try:
+        return partial(**values)
+    except ValueError as error:
+        raise ConfigError(address(key, partial, str(error))) from error
+
+
+def _class_of(target: str) -> Any:
+    try:
+        return locate(target, "")
+    except (ConfigError, ImportError):
+        return None
 
 
 def named(node: DictConfig | None) -> dict[str, Any]:

@@ -122,7 +122,7 @@ class TextDetector:
             self.resize = DetResize(**_resize_arguments(self.description, det_limit_side_len, det_limit_type))
             self._several = self._registered(thresholds)
             self.postprocess = DBPostProcess(**({} if self._several else thresholds))  # of one map
-        except (ConfigError, TypeError) as error:
+        except (ConfigError, ValueError, TypeError) as error:
             raise DeployError(f"{folder.path}: {error}") from None
         self.normalize = Normalizer(
             det_mean or self.description.mean, det_std or self.description.std, self.description.channels

@@ -140,7 +140,7 @@ def line_resize(description: Description, image_shape: tuple[int, int] | None = 
         arguments["image_shape"] = list(image_shape)
     try:
         return kinds[description.resize["kind"]](**arguments)
-    except (ConfigError, TypeError, KeyError) as error:
+    except (ConfigError, ValueError, TypeError, KeyError) as error:
         raise DeployError(f"the model's resize {description.resize} cannot be used ({error})") from None
 
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from ocrexp.errors import ConfigError
 from ocrexp.files import write_json
 from ocrexp.loggers.base import BaseLogger, RgbImage, RunInfo, one_line
 
@@ -60,9 +59,9 @@ class WandbLogger(BaseLogger):
         init_timeout: float = 30.0,
     ) -> None:
         if mode not in MODES:
-            raise ConfigError(f"logger.wandb.mode is {mode!r}: use one of {', '.join(MODES)}")
+            raise ValueError(f"mode is {mode!r}: use one of {', '.join(MODES)}")
         if init_timeout <= 0:
-            raise ConfigError(f"logger.wandb.init_timeout is {init_timeout}: use a positive number of seconds")
+            raise ValueError(f"init_timeout is {init_timeout}: use a positive number of seconds")
         self.project = project
         self.entity = entity
         self.name = name

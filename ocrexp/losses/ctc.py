@@ -8,8 +8,6 @@ import paddle
 from paddle import Tensor
 from paddle.nn import functional as F
 
-from ocrexp.errors import ConfigError
-
 
 class CTCLoss:
     """Mean over the images of -log p(label); the blank is class 0.
@@ -30,7 +28,7 @@ class CTCLoss:
 
     def __init__(self, use_focal_loss: bool = False, auxiliary_weight: float = 1.0) -> None:
         if auxiliary_weight < 0:
-            raise ConfigError(f"loss.auxiliary_weight={auxiliary_weight}: give 0 or more")
+            raise ValueError(f"auxiliary_weight={auxiliary_weight}: give 0 or more")
         self.use_focal_loss = use_focal_loss
         self.auxiliary_weight = auxiliary_weight
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import paddle
 from paddle import Tensor
 
-from ocrexp.errors import ConfigError
 from ocrexp.losses.maps import (
     binary_cross_entropy,
     dice_loss,
@@ -65,9 +64,9 @@ class DBLoss:
         eps: float = 1e-6,
     ) -> None:
         if main_loss_type not in MAIN_LOSSES:
-            raise ConfigError(f"loss.main_loss_type={main_loss_type}: choose one of {', '.join(MAIN_LOSSES)}")
+            raise ValueError(f"main_loss_type={main_loss_type}: choose one of {', '.join(MAIN_LOSSES)}")
         if ohem_ratio <= 0:
-            raise ConfigError(f"loss.ohem_ratio={ohem_ratio}: must be above 0")
+            raise ValueError(f"ohem_ratio={ohem_ratio}: must be above 0")
         self.balance_loss = balance_loss
         self.main_loss_type = main_loss_type
         self.alpha = alpha

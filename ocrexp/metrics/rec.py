@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ocrexp.errors import ConfigError
 from ocrexp.metrics.confusions import Confusions
 from ocrexp.types import RecPrediction, RecReference
 
@@ -85,12 +84,12 @@ class RecMetric:
         length_buckets: Sequence[int] = (5, 10, 15, 20),
     ) -> None:
         if main not in VALUES:
-            raise ConfigError(f"metric.main={main}: choose from {', '.join(VALUES)}")
+            raise ValueError(f"main={main}: choose from {', '.join(VALUES)}")
         if case not in CASES:
-            raise ConfigError(f"metric.case={case}: choose from {', '.join(CASES)}")
+            raise ValueError(f"case={case}: choose from {', '.join(CASES)}")
         buckets = list(length_buckets)
         if any(low >= high for low, high in zip([0, *buckets], buckets, strict=False)):
-            raise ConfigError(f"metric.length_buckets={buckets}: give rising lengths from 1 on, or []")
+            raise ValueError(f"length_buckets={buckets}: give rising lengths from 1 on, or []")
         self.main = main
         self.case = case
         self.length_buckets = buckets

@@ -11,7 +11,6 @@ import unicodedata
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ocrexp.errors import ConfigError
 from ocrexp.metrics.det import DetCounts, DetMatch, DetMetric
 from ocrexp.metrics.rec import folded, similarity
 from ocrexp.types import DetPrediction, DetReference
@@ -70,7 +69,7 @@ class SystemMetric:
         ignore_space: bool = False,
     ) -> None:
         if case not in CASES:
-            raise ConfigError(f"metric.case={case}: choose from {', '.join(CASES)}")
+            raise ValueError(f"case={case}: choose from {', '.join(CASES)}")
         self._detection = DetMetric(iou_threshold, ignored_overlap)
         self.case = case
         self.ignore_space = ignore_space

@@ -13,6 +13,7 @@ from paddle import Tensor, nn
 from paddle.nn import functional as F
 
 from ocrexp.errors import ConfigError
+from ocrexp.located import located
 from ocrexp.models.cpu import conv as cpu
 from ocrexp.models.cpu.upsample import TwoLevels
 from ocrexp.models.hooks import (
@@ -71,12 +72,12 @@ class OCRModel(Network):
         self.transform = transform
         self.backbone = backbone
         channels: Any = backbone.out_channels
-        self.auxiliary = None if auxiliary is None else auxiliary(in_channels=channels)
+        self.auxiliary = None if auxiliary is None else _completed("auxiliary", auxiliary, channels)
         self.neck = None
         if neck is not None:
-            self.neck = neck(in_channels=channels)
+            self.neck = _completed("neck", neck, channels)
             channels = self.neck.out_channels
-        self.head = head(in_channels=channels)
+        self.head = _completed("head", head, channels)
         if isinstance(self.neck, KeepsLevelsApart):
             self.neck.keep_levels_apart = isinstance(self.head, TakesLevelsApart) and self.head.takes_levels_apart
         self._needs_targets = isinstance(self.head, NeedsTargets) and self.head.needs_targets
@@ -187,6 +188,12 @@ class OCRModel(Network):
             return x * scale_there + shift_there
 
 
+def _completed(name: str, part: Callable[..., nn.Layer], channels: Any) -> nn.Layer:
+    """A part built for these channels; a ValueError has its name in the model."""
+    with located(name, part):
+        return part(in_channels=channels)
+
+
 @contextmanager
 def _as_in_training(head: nn.Layer) -> Iterator[None]:
     """A head that gives what the loss takes, while the layers inside it, such as dropout, stay as they are."""
@@ -219,10 +226,10 @@ _GREY = np.array([0.114, 0.587, 0.299], dtype=np.float32).reshape(1, 3, 1, 1)
 def _affine(normalize: Mapping[str, Sequence[float]]) -> tuple[Array, Array]:
     """(x / 255 - mean) / std as x * scale + shift, each [1, C, 1, 1]."""
     if set(normalize) != {"mean", "std"}:
-        raise ConfigError(f"model.normalize has the keys {sorted(normalize)}; it takes mean and std")
+        raise ValueError(f"normalize has the keys {sorted(normalize)}; it takes mean and std")
     mean, std = (np.asarray(normalize[key], dtype=np.float64).reshape(1, -1, 1, 1) for key in ("mean", "std"))
     if mean.shape != std.shape or not (std > 0).all():
-        raise ConfigError("model.normalize: mean and std need as many values as the image has channels, std above 0")
+        raise ValueError("normalize: mean and std need as many values as the image has channels, std above 0")
     scale = (1 / (255 * std)).astype(np.float32)
     shift = (-mean / std).astype(np.float32)
     return scale, shift

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from paddle import nn
 
-from ocrexp.errors import CheckpointError, ConfigError
+from ocrexp.errors import CheckpointError
 from ocrexp.models.hooks import KnowsImageNetNames
 from ocrexp.models.layers import is_batch_norm
 from ocrexp.nearest import nearest
@@ -68,7 +68,7 @@ def load_pretrained(
         CheckpointError: no such file, damaged, or less of the backbone than asked for.
     """
     if not 0 <= min_backbone_coverage <= 1:
-        raise ConfigError(f"model.pretrained_min_coverage={min_backbone_coverage}: give a share from 0 to 1")
+        raise ValueError(f"pretrained_min_coverage={min_backbone_coverage}: give a share from 0 to 1")
     file = find_pretrained(path)
     arrays = read_parameters(file)
     state = model.state_dict()
@@ -118,7 +118,7 @@ def freeze(model: nn.Layer, parts: Iterable[str]) -> None:
         parts: names of its sublayers: `backbone`, `neck`, or deeper as `backbone.stage0`.
 
     Raises:
-        ConfigError: no such part, naming the nearest.
+        ValueError: no such part, naming the nearest.
     """
     layers = dict(model.named_sublayers())
     for part in parts:
@@ -127,7 +127,7 @@ def freeze(model: nn.Layer, parts: Iterable[str]) -> None:
             near = nearest(part, layers)
             top = ", ".join(name for name, _ in model.named_children())
             hint = f"did you mean {near}?" if near else f"its parts are {top}"
-            raise ConfigError(f"model.freeze: the model has no part {part!r}; {hint}")
+            raise ValueError(f"freeze: the model has no part {part!r}; {hint}")
         for parameter in layer.parameters():
             parameter.stop_gradient = True
         for sublayer in [layer, *layer.sublayers()]:

@@ -61,9 +61,9 @@ class WarmupSchedule:
         if self.lr <= 0:
             raise ConfigError(f"optim.lr={self.lr:g}: a learning rate is greater than 0")
         if self.warmup_steps < 0 or self.warmup_epochs < 0:
-            raise ConfigError("optim.schedule.warmup_steps and warmup_epochs cannot be negative")
+            raise ValueError("warmup_steps and warmup_epochs cannot be negative")
         if self.warmup_steps and self.warmup_epochs:
-            raise ConfigError("optim.schedule has both warmup_steps and warmup_epochs: set one of them to 0")
+            raise ValueError("warmup_steps and warmup_epochs are both given: set one of them to 0")
         if self.warmup and self.warmup >= self.total_steps:
             # Not refused: a first try of three steps is a fair use of a recipe with a long warm-up.
             logger.warning(
@@ -152,7 +152,7 @@ class Step(_ByEpoch):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.step_size <= 0:
-            raise ConfigError(f"optim.schedule.step_size={self.step_size:g}: give a number of epochs greater than 0")
+            raise ValueError(f"step_size={self.step_size:g}: give a number of epochs greater than 0")
 
     def rate(self, step: int, total: int) -> float:  # noqa: ARG002
         return self.lr * self.gamma ** (step // (self.step_size * self.steps_per_epoch))
@@ -188,8 +188,8 @@ class Piecewise(_ByEpoch):
         super().__post_init__()
         _check_increasing("decay_epochs", self.decay_epochs)
         if len(self.factors) != len(self.decay_epochs) + 1:
-            raise ConfigError(
-                f"optim.schedule has {len(self.decay_epochs)} decay_epochs and {len(self.factors)} factors: "
+            raise ValueError(
+                f"decay_epochs has {len(self.decay_epochs)} epochs for {len(self.factors)} factors: "
                 "give one factor more than epochs"
             )
 
@@ -207,7 +207,7 @@ class CyclicalCosine(_ByEpoch):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.cycle <= 0:
-            raise ConfigError(f"optim.schedule.cycle={self.cycle:g}: give a number of epochs greater than 0")
+            raise ValueError(f"cycle={self.cycle:g}: give a number of epochs greater than 0")
 
     def rate(self, step: int, total: int) -> float:  # noqa: ARG002
         cycle_steps = max(1, round(self.cycle * self.steps_per_epoch))
@@ -235,9 +235,9 @@ class OneCycle:
 
     def __post_init__(self) -> None:
         if self.anneal_strategy not in ("cos", "linear"):
-            raise ConfigError(f"optim.schedule.anneal_strategy={self.anneal_strategy}: choose cos or linear")
+            raise ValueError(f"anneal_strategy={self.anneal_strategy}: choose cos or linear")
         if not 0 < self.phase_pct < (0.5 if self.three_phase else 1):
-            raise ConfigError(f"optim.schedule.phase_pct={self.phase_pct:g}: the rising share is within 0 and 1 (0.5)")
+            raise ValueError(f"phase_pct={self.phase_pct:g}: the rising share is within 0 and 1 (0.5)")
 
     def __call__(self, step: int) -> float:
         start = self.lr / self.divide_factor
@@ -260,4 +260,4 @@ class OneCycle:
 
 def _check_increasing(name: str, epochs: Sequence[float]) -> None:
     if not epochs or any(b <= a for a, b in pairwise(epochs)):
-        raise ConfigError(f"optim.schedule.{name}={list(epochs)}: list epochs in increasing order")
+        raise ValueError(f"{name}={list(epochs)}: list epochs in increasing order")

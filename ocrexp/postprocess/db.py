@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 import pyclipper
 
-from ocrexp.errors import ConfigError
 from ocrexp.postprocess.offset import Points, Ring, areas_and_perimeters, as_points, grown, grown_rectangles
 from ocrexp.types import Batch, DetPrediction, Polygon
 
@@ -50,7 +49,7 @@ class DBPostProcess:
 
     Where PaddleOCR errs: it ignores `score_mode` for polygons; it drops a polygon whose unclipping closes a gap,
     where here the outer ring is kept; it scales by the source size, which puts the boxes of images
-    that were padded before resizing in the wrong place, where here the ratios lead. Raises ConfigError.
+    that were padded before resizing in the wrong place, where here the ratios lead. Raises ValueError.
     """
 
     def __init__(
@@ -67,13 +66,13 @@ class DBPostProcess:
         skip_holes: bool = False,
     ) -> None:
         if score_mode not in ("fast", "slow"):
-            raise ConfigError(f"postprocess.score_mode is {score_mode!r}: use fast or slow")
+            raise ValueError(f"score_mode is {score_mode!r}: use fast or slow")
         if box_type not in ("quad", "poly"):
-            raise ConfigError(f"postprocess.box_type is {box_type!r}: use quad or poly")
+            raise ValueError(f"box_type is {box_type!r}: use quad or poly")
         if max_candidates < 1:
-            raise ConfigError(f"postprocess.max_candidates is {max_candidates}: it must be at least 1")
+            raise ValueError(f"max_candidates is {max_candidates}: it must be at least 1")
         if unclip_ratio < 0:
-            raise ConfigError(f"postprocess.unclip_ratio is {unclip_ratio}: it cannot be negative")
+            raise ValueError(f"unclip_ratio is {unclip_ratio}: it cannot be negative")
         self.thresh = thresh
         self.box_thresh = box_thresh
         self.unclip_ratio = unclip_ratio

@@ -102,7 +102,7 @@ def test_polygons_may_leave_the_image():
 @pytest.mark.parametrize(
     ("entries", "said"),
     [
-        ([{"type": "Afine", "args": {}}], r"no augmenter 'Afine': did you mean Affine\?"),
+        ([{"type": "Afine", "args": {}}], r"no augmenter 'Afine'; did you mean Affine\?"),
         ([{"type": "Affine", "args": {"rotat": 3}}], "Affine does not take .*rotat"),
         ([{"args": {}}], "type and args"),
         ([{"type": "Affine", "arg": {}}], "type and args"),
@@ -112,7 +112,7 @@ def test_polygons_may_leave_the_image():
     ],
 )
 def test_mistakes_are_named(entries, said):
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ValueError, match=said):
         ImgaugList(entries)
 
 

@@ -306,5 +306,5 @@ def test_random_scale():
     assert sample["image"].shape == (150, 200, 3)
     np.testing.assert_allclose(sample["polygons"][0][0], (20, 15))
     assert RandomScale(p=0)(page(), np.random.default_rng(0))["image"].shape == (300, 400, 3)
-    with pytest.raises(ConfigError, match="lower bound"):
+    with pytest.raises(ValueError, match="lower bound"):
         RandomScale(scale=[2, 1])

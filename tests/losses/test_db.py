@@ -8,7 +8,6 @@ import numpy as np
 import paddle
 import pytest
 
-from ocrexp.errors import ConfigError
 from ocrexp.losses.db import DBLoss
 
 SHAPE = (160, 160)
@@ -177,5 +176,5 @@ def test_half_precision_maps_are_computed_in_float32() -> None:
 
 
 def test_an_unknown_main_loss_lists_the_choices() -> None:
-    with pytest.raises(ConfigError, match=r"main_loss_type=Dice: choose one of DiceLoss, BCELoss"):
+    with pytest.raises(ValueError, match=r"main_loss_type=Dice: choose one of DiceLoss, BCELoss"):
         DBLoss(main_loss_type="Dice")

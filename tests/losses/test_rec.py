@@ -153,7 +153,7 @@ def test_half_precision_logits_are_computed_in_float32() -> None:
 
 
 def test_wrong_values_are_refused_with_the_key() -> None:
-    with pytest.raises(ConfigError, match=r"loss\.reduction=average: choose mean or sum"):
+    with pytest.raises(ValueError, match=r"reduction=average: choose mean or sum"):
         AttentionLoss("average")  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match=r"loss\.eps=1"):
+    with pytest.raises(ValueError, match=r"eps=1"):
         NRTRLoss(eps=1)

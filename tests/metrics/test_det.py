@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from ocrexp.bench.metric import drawn_boxes, time_metric
-from ocrexp.errors import ConfigError
 from ocrexp.metrics.det import DetMetric, match_regions
 from ocrexp.types import DetPrediction, DetReference
 
@@ -91,7 +90,7 @@ def test_thresholds_act() -> None:
 def test_lists_of_other_length_and_bad_thresholds_are_errors() -> None:
     with pytest.raises(ValueError, match="zip"):
         DetMetric().update([DetPrediction([], [])], [])
-    with pytest.raises(ConfigError, match="iou_threshold"):
+    with pytest.raises(ValueError, match="iou_threshold"):
         DetMetric(iou_threshold=1.0)
 
 

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from ocrexp.errors import ConfigError
 from ocrexp.metrics.det import DetMetric
 from ocrexp.metrics.system import SystemMetric, SystemPrediction
 from ocrexp.types import DetPrediction, DetReference
@@ -92,5 +91,5 @@ def test_severity_orders_images_by_their_share_of_faults():
 
 
 def test_an_unknown_case_is_refused():
-    with pytest.raises(ConfigError, match=r"metric\.case=upper"):
+    with pytest.raises(ValueError, match=r"case=upper"):
         SystemMetric(case="upper")

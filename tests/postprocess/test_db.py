@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from ocrexp.bench.postprocess import drawn_map, time_postprocess
-from ocrexp.errors import ConfigError
 from ocrexp.postprocess.db import DBPostProcess
 from ocrexp.types import DetPrediction
 
@@ -132,7 +131,7 @@ def test_nan_and_full_maps_do_not_raise() -> None:
     ],
 )
 def test_bad_settings_are_config_errors(settings: dict[str, Any], says: str) -> None:
-    with pytest.raises(ConfigError, match=says):
+    with pytest.raises(ValueError, match=says):
         DBPostProcess(**settings)
 
 

@@ -10,7 +10,6 @@ import pytest
 
 from ocrexp.engine.callbacks.curves import Curves
 from ocrexp.engine.callbacks.pictures import PredictionPictures
-from ocrexp.errors import ConfigError
 from ocrexp.tasks.find import find_task
 from ocrexp.types import DetPrediction, DetReference, EvalResult, EvalSample
 
@@ -88,7 +87,7 @@ def test_another_way_of_drawing(tmp_path: Path, result: EvalResult) -> None:
 
 
 def test_limits_are_checked() -> None:
-    with pytest.raises(ConfigError, match=r"callbacks\.pictures\.limit"):
+    with pytest.raises(ValueError, match=r"limit"):
         PredictionPictures(limit=0)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ocrexp.errors import ConfigError
 from ocrexp.types import Image, Sample
 
 
@@ -14,7 +13,7 @@ class ImageOp:
     """Changes the image with probability `p`, and never what stands in it: the text stays."""
 
     def __init__(self, p: float) -> None:
-        check_probability(type(self).__name__, "p", p)
+        check_probability("p", p)
         self.p = p
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
@@ -27,20 +26,20 @@ class ImageOp:
         raise NotImplementedError
 
 
-def check_probability(owner: str, name: str, value: float) -> None:
-    """Raises ConfigError for what is no probability."""
+def check_probability(name: str, value: float) -> None:
+    """Raises ValueError for what is no probability."""
     if not 0 <= value <= 1:
-        raise ConfigError(f"{owner} {name} is {value}: a probability lies in 0..1")
+        raise ValueError(f"{name} is {value}: a probability lies in 0..1")
 
 
-def check_share(owner: str, name: str, value: float, highest: float = 1.0) -> None:
-    """Raises ConfigError for a value outside of 0..highest."""
+def check_share(name: str, value: float, highest: float = 1.0) -> None:
+    """Raises ValueError for a value outside of 0..highest."""
     if not 0 <= value <= highest:
-        raise ConfigError(f"{owner} {name} is {value}: it must lie in 0..{highest:g}")
+        raise ValueError(f"{name} is {value}: it must lie in 0..{highest:g}")
 
 
-def as_range(owner: str, name: str, values: Sequence[float], lowest: float) -> tuple[float, float]:
-    """The pair as floats. Raises ConfigError if it is none, is in disorder or begins below `lowest`."""
+def as_range(name: str, values: Sequence[float], lowest: float) -> tuple[float, float]:
+    """The pair as floats. Raises ValueError if it is none, is in disorder or begins below `lowest`."""
     if len(values) != 2 or not lowest <= values[0] <= values[1]:
-        raise ConfigError(f"{owner} {name} is {list(values)}: give the lower bound first, {lowest:g} at least")
+        raise ValueError(f"{name} is {list(values)}: give the lower bound first, {lowest:g} at least")
     return float(values[0]), float(values[1])

@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 
 from ocrexp.augment.rec.base import check_probability
-from ocrexp.errors import ConfigError
 from ocrexp.types import Image, Sample
 
 
@@ -28,7 +27,7 @@ class RecConAug:
         max_text_length: characters of the joined text.
         max_wh_ratio: greatest width by height of the joined image; null: that of the shape.
 
-    Raises ConfigError for values out of their range.
+    Raises ValueError for values out of their range.
     """
 
     def __init__(
@@ -39,15 +38,15 @@ class RecConAug:
         max_text_length: int = 25,
         max_wh_ratio: float | None = None,
     ) -> None:
-        check_probability("RecConAug", "prob", prob)
+        check_probability("prob", prob)
         if ext_data_num < 1:
-            raise ConfigError(f"RecConAug ext_data_num is {ext_data_num}: give 1 or more (prob=0: off)")
+            raise ValueError(f"ext_data_num is {ext_data_num}: give 1 or more (prob=0: off)")
         if len(image_shape) not in (2, 3) or min(image_shape) < 1:
-            raise ConfigError(f"RecConAug image_shape is {list(image_shape)}: use [height,width], both positive")
+            raise ValueError(f"image_shape is {list(image_shape)}: use [height,width], both positive")
         if max_text_length < 1:
-            raise ConfigError(f"RecConAug max_text_length is {max_text_length}: it must be 1 or more")
+            raise ValueError(f"max_text_length is {max_text_length}: it must be 1 or more")
         if max_wh_ratio is not None and max_wh_ratio <= 0:
-            raise ConfigError(f"RecConAug max_wh_ratio is {max_wh_ratio}: it must be above 0")
+            raise ValueError(f"max_wh_ratio is {max_wh_ratio}: it must be above 0")
         self.prob = prob
         self.ext_data_num = ext_data_num
         self.image_shape = (int(image_shape[0]), int(image_shape[1]))

@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from ocrexp.augment.rec.base import ImageOp, as_range, check_share
-from ocrexp.errors import ConfigError
 from ocrexp.types import Image
 
 _BLUR_HEIGHT = 32  # a lower image gets less blur, in proportion
@@ -33,9 +32,9 @@ class Crop(ImageOp):
 
     def __init__(self, p: float = 0.4, pixels: int = 8, share: float = 0.12) -> None:
         super().__init__(p)
-        check_share("Crop", "share", share, 0.5)
+        check_share("share", share, 0.5)
         if pixels < 1:
-            raise ConfigError(f"Crop pixels is {pixels}: it must be 1 or more (p=0 leaves the crop out)")
+            raise ValueError(f"pixels is {pixels}: it must be 1 or more (p=0 leaves the crop out)")
         self.pixels = pixels
         self.share = share
 
@@ -52,7 +51,7 @@ class Blur(ImageOp):
 
     def __init__(self, p: float = 0.4, sigma: Sequence[float] = (0.4, 1.0)) -> None:
         super().__init__(p)
-        self.sigma = as_range("Blur", "sigma", sigma, 0.01)
+        self.sigma = as_range("sigma", sigma, 0.01)
 
     def apply(self, image: Image, rng: np.random.Generator) -> Image:
         return blur(image, rng.uniform(*self.sigma) * min(image.shape[0] / _BLUR_HEIGHT, 1))
@@ -69,9 +68,9 @@ class HSVJitter(ImageOp):
 
     def __init__(self, p: float = 0.4, hue: float = 0.05, saturation: float = 0.4, value: float = 0.25) -> None:
         super().__init__(p)
-        check_share("HSVJitter", "hue", hue, 0.5)
-        check_share("HSVJitter", "saturation", saturation)
-        check_share("HSVJitter", "value", value, 0.9)
+        check_share("hue", hue, 0.5)
+        check_share("saturation", saturation)
+        check_share("value", value, 0.9)
         self.hue = hue
         self.saturation = saturation
         self.value = value
@@ -89,7 +88,7 @@ class Jitter(ImageOp):
 
     def __init__(self, p: float = 0.4, amount: float = 0.06) -> None:
         super().__init__(p)
-        check_share("Jitter", "amount", amount, 0.2)
+        check_share("amount", amount, 0.2)
         self.amount = amount
 
     def apply(self, image: Image, rng: np.random.Generator) -> Image:
@@ -104,7 +103,7 @@ class Noise(ImageOp):
 
     def __init__(self, p: float = 0.4, deviation: Sequence[float] = (1.0, 8.0)) -> None:
         super().__init__(p)
-        self.deviation = as_range("Noise", "deviation", deviation, 0)
+        self.deviation = as_range("deviation", deviation, 0)
 
     def apply(self, image: Image, rng: np.random.Generator) -> Image:
         return add_noise(image, rng.uniform(*self.deviation), rng)

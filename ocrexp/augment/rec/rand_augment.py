@@ -14,7 +14,6 @@ import numpy as np
 
 from ocrexp.augment.rec import pixels, tia
 from ocrexp.augment.rec.base import check_probability
-from ocrexp.errors import ConfigError
 from ocrexp.types import Image, Sample
 
 # image, level in 0..1, random numbers -> image
@@ -137,21 +136,21 @@ class RecRandAugment:
         ops: names to draw from; null: all of `CHANGES`. Those of geometry leave images alone with a side below 8
             pixels.
 
-    Raises ConfigError for unknown names and values out of their range.
+    Raises ValueError for unknown names and values out of their range.
     """
 
     def __init__(
         self, prob: float = 0.5, num_ops: int = 2, magnitude: float = 5, ops: Sequence[str] | None = None
     ) -> None:
-        check_probability("RecRandAugment", "prob", prob)
+        check_probability("prob", prob)
         self.ops = tuple(CHANGES) if ops is None else tuple(ops)
         for name in self.ops:
             if name not in CHANGES:
-                raise ConfigError(f"RecRandAugment ops: {name!r} is unknown, choose from {', '.join(CHANGES)}")
+                raise ValueError(f"ops: {name!r} is unknown, choose from {', '.join(CHANGES)}")
         if not 1 <= num_ops <= len(self.ops):
-            raise ConfigError(f"RecRandAugment num_ops is {num_ops}: it must lie in 1..{len(self.ops)}")
+            raise ValueError(f"num_ops is {num_ops}: it must lie in 1..{len(self.ops)}")
         if not 0 <= magnitude <= _HIGHEST:
-            raise ConfigError(f"RecRandAugment magnitude is {magnitude}: it must lie in 0..{_HIGHEST:g}")
+            raise ValueError(f"magnitude is {magnitude}: it must lie in 0..{_HIGHEST:g}")
         self.prob = prob
         self.num_ops = num_ops
         self.level = magnitude / _HIGHEST

@@ -34,7 +34,7 @@ class RecAug:
         blur_sigma: range, in pixels.
         hue, saturation, value: greatest changes.
 
-    Raises ConfigError for values out of their range.
+    Raises ValueError for values out of their range.
     """
 
     def __init__(

@@ -76,10 +76,10 @@ class TIA(ImageOp):
         segments: Sequence[int] = (3, 6),
     ) -> None:
         super().__init__(p)
-        check_share("TIA", "distort", distort, 0.5)
-        check_share("TIA", "stretch", stretch, 0.9)
-        check_share("TIA", "perspective", perspective, 0.49)
-        low, high = as_range("TIA", "segments", segments, 1)
+        check_share("distort", distort, 0.5)
+        check_share("stretch", stretch, 0.9)
+        check_share("perspective", perspective, 0.49)
+        low, high = as_range("segments", segments, 1)
         self.segments = (int(low), int(high))
         self.distort = distort
         self.stretch = stretch

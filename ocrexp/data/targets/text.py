@@ -10,7 +10,6 @@ import numpy as np
 from ocrexp.charset.charset import Charset
 from ocrexp.charset.codecs import KINDS, CTCCodec
 from ocrexp.charset.unknown import UnknownCharacter
-from ocrexp.errors import ConfigError
 from ocrexp.types import Sample, UnusableSample
 
 
@@ -36,9 +35,9 @@ class TextTargets:
     ) -> None:
         unknown = [kind for kind in kinds if kind not in KINDS]
         if unknown or not kinds:
-            raise ConfigError(f"targets.kinds={list(kinds)}: choose from {', '.join(KINDS)}")
+            raise ValueError(f"kinds={list(kinds)}: choose from {', '.join(KINDS)}")
         if max_text_length < 1:
-            raise ConfigError(f"targets.max_text_length={max_text_length}: give at least 1")
+            raise ValueError(f"max_text_length={max_text_length}: give at least 1")
         self._charset = charset
         self.max_text_length = max_text_length
         self._codecs = {kind: KINDS[kind](len(charset)) for kind in kinds}

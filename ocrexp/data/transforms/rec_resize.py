@@ -12,7 +12,6 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from ocrexp.errors import ConfigError
 from ocrexp.types import Image, Sample, UnusableSample
 
 # Shown, and seen by a model that does not mask: the grey that normalises to about 0.
@@ -48,7 +47,7 @@ class RecResize:
         width_step: a widened width is rounded up to a multiple, so that more images share a batch; 1: PaddleOCR's.
         min_side: an image with a shorter side is unusable: so few pixels hold no text.
 
-    Raises ConfigError for values that contradict each other, UnusableSample for an image without pixels or with a side
+    Raises ValueError for values that contradict each other, UnusableSample for an image without pixels or with a side
     below `min_side`.
     """
 
@@ -65,15 +64,13 @@ class RecResize:
     ) -> None:
         self.image_shape = _shape(image_shape)
         if interpolation not in OPENCV and interpolation not in PILLOW:
-            raise ConfigError(f"resize.interpolation is {interpolation!r}: use one of {', '.join([*OPENCV, *PILLOW])}")
+            raise ValueError(f"interpolation is {interpolation!r}: use one of {', '.join([*OPENCV, *PILLOW])}")
         if widen and not padding:
-            raise ConfigError("resize.widen keeps the aspect, resize.padding=false does not: set one of them otherwise")
+            raise ValueError("widen keeps the aspect, resize.padding=false does not: set one of them otherwise")
         if widen and max_width < self.image_shape[1]:
-            raise ConfigError(
-                f"resize.max_width is {max_width}: it cannot be below image_shape's {self.image_shape[1]}"
-            )
+            raise ValueError(f"max_width is {max_width}: it cannot be below image_shape's {self.image_shape[1]}")
         if width_step < 1 or min_side < 1:
-            raise ConfigError("resize.width_step and resize.min_side must be 1 or more")
+            raise ValueError("width_step and resize.min_side must be 1 or more")
         self.padding = padding
         self.interpolation = interpolation
         self.gray = gray
@@ -140,11 +137,11 @@ class SARResize:
     ) -> None:
         self.image_shape = _shape(image_shape)
         if not 1 <= min_width <= self.image_shape[1]:
-            raise ConfigError(f"resize.min_width is {min_width}: it must lie in 1..{self.image_shape[1]}")
+            raise ValueError(f"min_width is {min_width}: it must lie in 1..{self.image_shape[1]}")
         if not 0 < width_downsample_ratio <= 1:
-            raise ConfigError(f"resize.width_downsample_ratio is {width_downsample_ratio}: it lies in 0..1, above 0")
+            raise ValueError(f"width_downsample_ratio is {width_downsample_ratio}: it lies in 0..1, above 0")
         if min_side < 1:
-            raise ConfigError("resize.min_side must be 1 or more")
+            raise ValueError("min_side must be 1 or more")
         self.min_width = min_width
         self.width_divisor = int(1 / width_downsample_ratio)
         self.min_side = min_side
@@ -201,7 +198,7 @@ def _check(image: Image, min_side: int) -> tuple[int, int]:
 
 def _shape(image_shape: Sequence[int]) -> tuple[int, int]:
     if len(image_shape) != 2 or min(image_shape) < 1:
-        raise ConfigError(
-            f"resize.image_shape is {list(image_shape)}: use [height,width], both positive (set model.image_shape)"
+        raise ValueError(
+            f"image_shape is {list(image_shape)}: use [height,width], both positive (set model.image_shape)"
         )
     return int(image_shape[0]), int(image_shape[1])

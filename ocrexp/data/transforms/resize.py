@@ -14,7 +14,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ocrexp.errors import ConfigError
 from ocrexp.types import Sample, UnusableSample
 
 STRIDE = 32
@@ -64,7 +63,7 @@ class DetResize:
     Images with height + width < 64 are padded to 32×32 before resizing; the ratios are those of the padded image.
     Ground truth polygons stay in source coordinates: an evaluation compares there.
 
-    Raises ConfigError for values that contradict each other, UnusableSample for an image without pixels.
+    Raises ValueError for values that contradict each other, UnusableSample for an image without pixels.
     """
 
     def __init__(
@@ -77,17 +76,17 @@ class DetResize:
         max_side: int | None = None,
     ) -> None:
         if limit_type not in LIMIT_TYPES:
-            raise ConfigError(f"resize.limit_type is {limit_type!r}: use one of {', '.join(LIMIT_TYPES)}")
+            raise ValueError(f"limit_type is {limit_type!r}: use one of {', '.join(LIMIT_TYPES)}")
         if image_shape is not None and resize_long is not None:
-            raise ConfigError("resize.image_shape and resize.resize_long exclude each other: set one of them to null")
+            raise ValueError("image_shape and resize.resize_long exclude each other: set one of them to null")
         if keep_ratio and image_shape is None:
-            raise ConfigError("resize.keep_ratio belongs to resize.image_shape: set image_shape=[height,width] too")
+            raise ValueError("keep_ratio belongs to resize.image_shape: set image_shape=[height,width] too")
         if image_shape is not None and (len(image_shape) != 2 or min(image_shape) < 1):
-            raise ConfigError(f"resize.image_shape is {list(image_shape)}: use [height,width], both positive")
+            raise ValueError(f"image_shape is {list(image_shape)}: use [height,width], both positive")
         if limit_side_len < 1 or (resize_long is not None and resize_long < 1):
-            raise ConfigError("resize.limit_side_len and resize.resize_long must be positive")
+            raise ValueError("limit_side_len and resize.resize_long must be positive")
         if max_side is not None and max_side < STRIDE:
-            raise ConfigError(f"resize.max_side is {max_side}: it cannot be below the network's stride of {STRIDE}")
+            raise ValueError(f"max_side is {max_side}: it cannot be below the network's stride of {STRIDE}")
         self.limit_side_len = limit_side_len
         self.limit_type = limit_type
         self.image_shape = (int(image_shape[0]), int(image_shape[1])) if image_shape is not None else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from ocrexp.engine.callbacks.base import Callback, RunView
-from ocrexp.errors import ConfigError
 from ocrexp.types import EvalResult
 
 
@@ -17,9 +16,9 @@ class EarlyStopping(Callback):
 
     def __init__(self, patience: int = 10, min_delta: float = 0.0) -> None:
         if patience < 1:
-            raise ConfigError(f"callbacks.early_stopping.patience={patience}: give a number of evaluations from 1 on")
+            raise ValueError(f"patience={patience}: give a number of evaluations from 1 on")
         if min_delta < 0:
-            raise ConfigError(f"callbacks.early_stopping.min_delta={min_delta:g}: give 0 or more")
+            raise ValueError(f"min_delta={min_delta:g}: give 0 or more")
         self.patience = patience
         self.min_delta = min_delta
         self._best: float | None = None

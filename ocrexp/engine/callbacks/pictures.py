@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from ocrexp.engine.callbacks.base import Callback, RunView
-from ocrexp.errors import ConfigError
 from ocrexp.types import EvalResult, EvalSample
 
 log = logging.getLogger(__name__)
@@ -37,7 +36,7 @@ class PredictionPictures(Callback):
     ) -> None:
         for key, value in (("every_evaluations", every_evaluations), ("limit", limit), ("keep", keep)):
             if value < 1:
-                raise ConfigError(f"callbacks.pictures.{key} is {value}: it must be at least 1")
+                raise ValueError(f"{key} is {value}: it must be at least 1")
         self.draw = draw
         self.every_evaluations = every_evaluations
         self.limit = limit

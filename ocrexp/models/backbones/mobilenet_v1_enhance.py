@@ -13,7 +13,6 @@ import paddle
 from paddle import Tensor, nn
 from paddle.nn import functional as F
 
-from ocrexp.errors import ConfigError
 from ocrexp.models.layers import Conv2D, SqueezeExcite
 
 
@@ -104,9 +103,9 @@ class MobileNetV1Enhance(nn.Layer):
     ) -> None:
         super().__init__()
         if last_pool_type not in ("avg", "max"):
-            raise ConfigError(f"model.backbone.last_pool_type={last_pool_type}: choose avg or max")
+            raise ValueError(f"last_pool_type={last_pool_type}: choose avg or max")
         if len(last_conv_stride) != 2 or len(last_pool_kernel_size) != 2:
-            raise ConfigError("model.backbone: last_conv_stride and last_pool_kernel_size take two numbers, as [1,2]")
+            raise ValueError("last_conv_stride and last_pool_kernel_size take two numbers, as [1,2]")
         last = Row(1024, 1024, 5, (last_conv_stride[0], last_conv_stride[1]), squeeze_excite=True)
         self.conv1 = ConvBN(in_channels, int(32 * scale), 3, stride=2)
         self.block_list = nn.Sequential(

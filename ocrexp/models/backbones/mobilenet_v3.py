@@ -10,7 +10,6 @@ from typing import Literal, NamedTuple
 from paddle import Tensor, nn
 from paddle.nn import functional as F
 
-from ocrexp.errors import ConfigError
 from ocrexp.models.layers import Conv2D, SqueezeExcite, make_divisible, relu
 
 Stride = int | tuple[int, int]
@@ -139,9 +138,9 @@ class MobileNetV3(nn.Layer):
     ) -> None:
         super().__init__()
         if model_name not in BLOCKS:
-            raise ConfigError(f"model.backbone.model_name={model_name}: choose large or small")
+            raise ValueError(f"model_name={model_name}: choose large or small")
         if scale <= 0:
-            raise ConfigError(f"model.backbone.scale={scale}: must be above 0")
+            raise ValueError(f"scale={scale}: must be above 0")
         channels = make_divisible(STEM_CHANNELS * scale)
         self.conv = ConvBN(in_channels, channels, 3, stride=2, activation="hardswish")
         self.out_channels: list[int] = []

@@ -8,7 +8,6 @@ from __future__ import annotations
 from paddle import Tensor, nn
 from paddle.nn import functional as F
 
-from ocrexp.errors import ConfigError
 from ocrexp.models.backbones.resnet_vd import CHANNELS, DEPTHS, BasicBlock, Bottleneck, ConvBN, Stride
 
 
@@ -25,7 +24,7 @@ class RecResNetVd(nn.Layer):
     def __init__(self, layers: int = 34, in_channels: int = 3) -> None:
         super().__init__()
         if layers not in DEPTHS:
-            raise ConfigError(f"model.backbone.layers={layers}: choose one of {', '.join(map(str, DEPTHS))}")
+            raise ValueError(f"layers={layers}: choose one of {', '.join(map(str, DEPTHS))}")
         block = Bottleneck if layers >= 50 else BasicBlock
         self.conv1_1 = ConvBN(in_channels, 32, 3, relu=True)
         self.conv1_2 = ConvBN(32, 32, 3, relu=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 from paddle import Tensor, nn
 from paddle.nn import functional as F
 
-from ocrexp.errors import ConfigError
 from ocrexp.models.layers import Conv2D, relu
 
 DEPTHS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
@@ -92,7 +91,7 @@ class ResNetVd(nn.Layer):
     def __init__(self, layers: int = 50, in_channels: int = 3) -> None:
         super().__init__()
         if layers not in DEPTHS:
-            raise ConfigError(f"model.backbone.layers={layers}: choose one of {', '.join(map(str, DEPTHS))}")
+            raise ValueError(f"layers={layers}: choose one of {', '.join(map(str, DEPTHS))}")
         block = Bottleneck if layers >= 50 else BasicBlock
         self.conv1_1 = ConvBN(in_channels, 32, 3, stride=2, relu=True)
         self.conv1_2 = ConvBN(32, 32, 3, relu=True)

@@ -14,7 +14,6 @@ import paddle
 from paddle import Tensor, nn
 from paddle.nn import functional as F
 
-from ocrexp.errors import ConfigError
 from ocrexp.models.attention import Block, check_size
 from ocrexp.models.layers import Conv2D, initialize_transformer
 
@@ -130,14 +129,13 @@ class SVTRNet(nn.Layer):
     ) -> None:
         super().__init__()
         if len(mixer) != sum(depth):
-            raise ConfigError(f"model.backbone.mixer names {len(mixer)} mixers for {sum(depth)} blocks of depth")
+            raise ValueError(f"mixer names {len(mixer)} mixers for {sum(depth)} blocks of depth")
         if patch_merging not in ("Conv", "Pool", None):
-            raise ConfigError(f"model.backbone.patch_merging={patch_merging}: choose Conv, Pool or null")
+            raise ValueError(f"patch_merging={patch_merging}: choose Conv, Pool or null")
         factor = 2**sub_num * (4 if patch_merging else 1)
         if img_size[0] % factor or img_size[1] % 2**sub_num:
-            raise ConfigError(
-                f"model.backbone.img_size={list(img_size)}: the height must be a multiple of {factor}, the width of "
-                f"{2**sub_num}"
+            raise ValueError(
+                f"img_size={list(img_size)}: the height must be a multiple of {factor}, the width of {2**sub_num}"
             )
         self.image_size = (int(img_size[0]), int(img_size[1]))
         self.patch_embed = OverlappingPatches(in_channels, embed_dim[0], sub_num)

@@ -11,7 +11,6 @@ from typing import Literal
 import paddle
 from paddle import Tensor, nn
 
-from ocrexp.errors import ConfigError
 from ocrexp.models.attention import Attention, Block, Mlp, PatchEmbed
 from ocrexp.models.layers import DropPath, initialize_transformer
 
@@ -120,14 +119,14 @@ class ViTSTR(nn.Layer):
     ) -> None:
         super().__init__()
         if scale not in _VITSTR:
-            raise ConfigError(f"model.backbone.scale={scale}: choose {', '.join(_VITSTR)}")
+            raise ValueError(f"scale={scale}: choose {', '.join(_VITSTR)}")
         channels, num_heads = _VITSTR[scale]
         draw = nn.initializer.TruncatedNormal(std=0.02)
         self.image_size = (int(img_size[0]), int(img_size[1]))
         self.patch_embed = PatchEmbed(img_size, patch_size, in_channels, channels)
         patches = self.patch_embed.num_patches
         if seqlen > patches + 1:
-            raise ConfigError(f"model.backbone.seqlen={seqlen}: the image has {patches} patches, at most one more fits")
+            raise ValueError(f"seqlen={seqlen}: the image has {patches} patches, at most one more fits")
         self.pos_embed = self.create_parameter([1, patches + 1, channels], default_initializer=draw)
         self.cls_token = self.create_parameter([1, 1, channels], default_initializer=draw)
         self.pos_drop = nn.Dropout(drop_rate)

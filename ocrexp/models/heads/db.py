@@ -14,7 +14,6 @@ from paddle import Tensor, nn
 from paddle.nn import functional as F
 from paddle.nn import initializer
 
-from ocrexp.errors import ConfigError
 from ocrexp.models.cpu import conv as cpu
 from ocrexp.models.cpu.recompute import recomputed
 from ocrexp.models.cpu.upsample import TwoLevels
@@ -106,7 +105,7 @@ class DBHead(nn.Layer):
     def __init__(self, in_channels: int, k: float = 50, kernel_list: Sequence[int] = (3, 2, 2)) -> None:
         super().__init__()
         if len(kernel_list) != 3:
-            raise ConfigError(f"model.head.kernel_list={list(kernel_list)}: give three sizes, as [3,2,2]")
+            raise ValueError(f"kernel_list={list(kernel_list)}: give three sizes, as [3,2,2]")
         self.k = float(k)
         self._kernel_size = kernel_list[0]
         self.binarize = MapBranch(in_channels, kernel_list)

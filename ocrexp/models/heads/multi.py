@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from paddle import Tensor, nn
 
-from ocrexp.errors import ConfigError
+from ocrexp.located import located
 from ocrexp.models.heads.class_axes import ClassAxis
 from ocrexp.models.hooks import token_kind
 
@@ -44,17 +44,20 @@ class MultiHead(nn.Layer):
         nrtr_dim: int = 384,
     ) -> None:
         super().__init__()
-        self.ctc_encoder = neck(in_channels=in_channels)
+        with located("neck", neck):
+            self.ctc_encoder = neck(in_channels=in_channels)
         self.ctc_head = ctc(in_channels=self.ctc_encoder.out_channels, out_channels=out_channels["ctc"])
         kind = token_kind(guide)
         self._kind = kind
         if kind == "sar":
-            self.sar_head = guide(in_channels=in_channels, out_channels=out_channels["sar"])
+            with located("guide", guide):
+                self.sar_head = guide(in_channels=in_channels, out_channels=out_channels["sar"])
         elif kind == "nrtr":
             self.before_gtc = nn.Sequential(nn.Flatten(2), TransposedLinear(in_channels, nrtr_dim))
-            self.gtc_head = guide(in_channels=nrtr_dim, out_channels=out_channels["nrtr"])
+            with located("guide", guide):
+                self.gtc_head = guide(in_channels=nrtr_dim, out_channels=out_channels["nrtr"])
         else:
-            raise ConfigError("model.head.guide: give SARHead or NRTRHead")
+            raise ValueError("guide: give SARHead or NRTRHead")
         self.out_channels = dict(out_channels)
 
     def forward(self, x: Tensor, targets: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:

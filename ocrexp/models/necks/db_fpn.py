@@ -11,7 +11,6 @@ import paddle
 from paddle import Tensor, nn
 from paddle.nn import initializer
 
-from ocrexp.errors import ConfigError
 from ocrexp.models.cpu import conv as cpu
 from ocrexp.models.cpu.upsample import TwoLevels, composed, conv3x3_of_doubled
 from ocrexp.models.layers import Conv2D, conv2d, nearest_upsample
@@ -34,11 +33,9 @@ class DBFPN(nn.Layer):
     def __init__(self, in_channels: Sequence[int], out_channels: int = 256) -> None:
         super().__init__()
         if len(in_channels) != 4:
-            raise ConfigError(
-                f"model.neck: DBFPN joins 4 feature maps, the backbone gives {len(in_channels)}; choose another"
-            )
+            raise ValueError(f"DBFPN joins 4 feature maps, the backbone gives {len(in_channels)}; choose another")
         if out_channels % 4 or out_channels <= 0:
-            raise ConfigError(f"model.neck.out_channels={out_channels}: must be a multiple of 4")
+            raise ValueError(f"out_channels={out_channels}: must be a multiple of 4")
         self.out_channels = out_channels
         weight = paddle.ParamAttr(initializer=initializer.KaimingUniform())
 

@@ -16,7 +16,6 @@ import paddle
 from paddle import Tensor, nn
 from paddle.nn import functional as F
 
-from ocrexp.errors import ConfigError
 from ocrexp.models.layers import Conv2D, full_precision
 from ocrexp.models.transforms.sampling import sample
 
@@ -97,11 +96,11 @@ class STNOn(nn.Layer):
     ) -> None:
         super().__init__()
         if stn_activation not in ("none", "sigmoid"):
-            raise ConfigError(f"model.transform.stn_activation={stn_activation}: choose none or sigmoid")
+            raise ValueError(f"stn_activation={stn_activation}: choose none or sigmoid")
         if any(side % 32 or side < 32 for side in tps_inputsize):
-            raise ConfigError(f"model.transform.tps_inputsize={list(tps_inputsize)}: give multiples of 32")
+            raise ValueError(f"tps_inputsize={list(tps_inputsize)}: give multiples of 32")
         if num_control_points < 4 or num_control_points % 2:
-            raise ConfigError(f"model.transform.num_control_points={num_control_points}: give an even number from 4 on")
+            raise ValueError(f"num_control_points={num_control_points}: give an even number from 4 on")
         self.stn_head = STN(in_channels, num_control_points, tps_inputsize, stn_activation)
         self._input_size = list(tps_inputsize)
         self._output_size = list(tps_outputsize)

@@ -13,7 +13,6 @@ import paddle
 from paddle import Tensor, nn
 from paddle.nn import functional as F
 
-from ocrexp.errors import ConfigError
 from ocrexp.models.layers import Conv2D, full_precision
 from ocrexp.models.transforms.sampling import sample
 
@@ -128,9 +127,9 @@ class TPS(nn.Layer):
     ) -> None:
         super().__init__()
         if model_name not in _SIZES:
-            raise ConfigError(f"model.transform.model_name={model_name}: choose small or large")
+            raise ValueError(f"model_name={model_name}: choose small or large")
         if num_fiducial < 4 or num_fiducial % 2:
-            raise ConfigError(f"model.transform.num_fiducial={num_fiducial}: give an even number, at least 4")
+            raise ValueError(f"num_fiducial={num_fiducial}: give an even number, at least 4")
         self.loc_net = LocalizationNetwork(in_channels, num_fiducial, loc_lr, model_name)
         self.grid_generator = GridGenerator(num_fiducial)
         self.out_channels = in_channels

@@ -11,7 +11,6 @@ from ocrexp.augment.rec.pixels import Blur, Crop, HSVJitter, Jitter, Noise, Reve
 from ocrexp.augment.rec.rec_aug import RecAug
 from ocrexp.config.compose import compose
 from ocrexp.config.paths import options_of
-from ocrexp.errors import ConfigError
 
 NONE = dict.fromkeys(
     ("tia_prob", "crop_prob", "reverse_prob", "noise_prob", "jitter_prob", "blur_prob", "hsv_aug_prob"), 0.0
@@ -135,5 +134,5 @@ def test_a_shift_moves_the_whole_image() -> None:
     ],
 )
 def test_values_out_of_range_are_named(settings: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError):
+    with pytest.raises(ValueError):
         RecAug(**settings)

@@ -13,7 +13,6 @@ from ocrexp.data.dataset import TrainPipeline
 from ocrexp.data.loaders import build_train_loader
 from ocrexp.data.targets.db import DBTargets, LinearShrinkRatio
 from ocrexp.data.targets.maps import draw_threshold, shrink_polygon
-from ocrexp.errors import ConfigError
 from ocrexp.tasks.find import find_task
 from ocrexp.types import Record
 
@@ -173,12 +172,12 @@ def test_degenerate_polygon_draws_no_threshold():
     ],
 )
 def test_wrong_values_are_refused(values, said):
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ValueError, match=said):
         DBTargets(**values)
 
 
 def test_dynamic_ratio_without_epochs_names_the_key():
-    with pytest.raises(ConfigError, match=r"trainer\.max_epochs"):
+    with pytest.raises(ValueError, match=r"trainer\.max_epochs"):
         LinearShrinkRatio(0.4, 0.6, None)
 
 

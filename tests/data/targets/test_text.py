@@ -5,7 +5,6 @@ import pytest
 
 from ocrexp.charset.sources import from_characters
 from ocrexp.data.targets.text import TextTargets
-from ocrexp.errors import ConfigError
 from ocrexp.types import Sample, UnusableSample
 
 RNG = np.random.default_rng(0)
@@ -48,5 +47,5 @@ def test_a_dropped_character_may_leave_an_empty_label() -> None:
 
 
 def test_unknown_kinds_are_refused() -> None:
-    with pytest.raises(ConfigError, match=r"targets\.kinds=\['ctcc'\]: choose from ctc, attention"):
+    with pytest.raises(ValueError, match=r"kinds=\['ctcc'\]: choose from ctc, attention"):
         TextTargets(from_characters("abc"), ["ctcc"])

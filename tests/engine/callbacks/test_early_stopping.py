@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from ocrexp.engine.callbacks.early_stopping import EarlyStopping
-from ocrexp.errors import ConfigError
 from ocrexp.types import EvalResult
 
 
@@ -39,7 +38,7 @@ def test_the_count_outlives_a_resume() -> None:
 
 
 def test_senseless_settings_are_refused() -> None:
-    with pytest.raises(ConfigError, match="patience=0"):
+    with pytest.raises(ValueError, match="patience=0"):
         EarlyStopping(patience=0)
-    with pytest.raises(ConfigError, match="min_delta"):
+    with pytest.raises(ValueError, match="min_delta"):
         EarlyStopping(min_delta=-1)

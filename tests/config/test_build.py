@@ -1,0 +1,79 @@
+"""A part that cannot use a value says which; the key is added where it is built."""
+
+import pytest
+from omegaconf import OmegaConf
+
+from ocrexp.assemble import assemble, build_charset, build_model
+from ocrexp.config.build import build, keyed
+from ocrexp.config.compose import compose
+from ocrexp.errors import ConfigError
+from ocrexp.located import address
+
+
+class Narrow:
+    def __init__(self, width=1):
+        if width > 3:
+            raise ValueError(f"width must be at most 3, got {width}")
+        if width < 0:
+            raise ValueError("there is no such thing")
+
+
+HERE = f"{__name__}.Narrow"
+
+
+def test_the_key_is_joined_to_a_parameter_and_put_before_anything_else():
+    config = OmegaConf.create({"a": {"b": {"_target_": HERE, "width": 5}}})
+    with pytest.raises(ConfigError) as caught:
+        build(config.a.b)
+    assert str(caught.value) == "a.b.width must be at most 3, got 5"
+    config.a.b.width = -1
+    with pytest.raises(ConfigError) as caught:
+        build(config.a.b)
+    assert str(caught.value) == "a.b: there is no such thing"
+
+
+def test_a_part_of_a_part_and_one_that_is_completed_later_have_their_own_key():
+    config = OmegaConf.create({"outer": {"_target_": "builtins.dict", "inner": {"_target_": HERE, "width": 5}}})
+    with pytest.raises(ConfigError, match=r"^outer\.inner\.width must be"):
+        build(config.outer)
+    later = build(OmegaConf.create({"_target_": HERE, "_partial_": True}))
+    with pytest.raises(ConfigError, match=r"^optim\.schedule\.width must be"):
+        keyed("optim.schedule", later, width=9)
+    assert address("x", dict, "width=3: no") == "x: width=3: no"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "key", "value"),
+    [
+        (["model.backbone.scale=0"], "model.backbone.scale", "0"),
+        (["model.neck.out_channels=30"], "model.neck.out_channels", "30"),
+        (["model.head.kernel_list=[3]"], "model.head.kernel_list", "[3]"),
+        (["model.freeze=[bakbone]"], "model.freeze", "bakbone"),
+        (["model.normalize={mean: [0.5]}"], "model.normalize", "mean"),
+    ],
+)
+def test_the_model_names_the_part_that_it_completes(overrides, key, value):
+    with pytest.raises(ConfigError) as caught:
+        build_model(compose("train", overrides))
+    assert str(caught.value).startswith(key)
+    assert value in str(caught.value)
+
+
+def test_parts_of_the_multi_head_are_named_too():
+    config = compose("train", ["model=ppocrv4_rec", "charset=digits", "model.head.guide.nhead=7"])
+    with pytest.raises(ConfigError, match=r"nhead=7"):
+        build_model(config, build_charset(config))
+
+
+@pytest.mark.parametrize(
+    ("override", "part", "key"),
+    [
+        ("postprocess.thresh=0.3 postprocess.max_candidates=0", "postprocess", "postprocess.max_candidates"),
+        ("loss.ohem_ratio=0", "loss", "loss.ohem_ratio"),
+        ("targets.shrink_ratio=2", "targets", "targets.shrink_ratio"),
+    ],
+)
+def test_parts_of_a_run_have_their_keys(override, part, key):
+    with pytest.raises(ConfigError) as caught:
+        getattr(assemble(compose("train", override.split())), part)
+    assert str(caught.value).startswith(key)
