@@ -18,7 +18,6 @@ from ocrexp.config.paddleocr import convert
 from ocrexp.config.paddleocr.experiment import Experiment
 from ocrexp.config.paddleocr.schedules import SCHEDULES, convert_schedule
 from ocrexp.config.paddleocr.source import Section
-from ocrexp.config.paths import shipped_conf
 from ocrexp.errors import ConfigError
 
 from .paddleocr_files import detector, optimizer, put, recogniser, write
@@ -414,7 +413,8 @@ def test_rates_are_paddleocrs(oracle):
             continue  # OneCycle rises twice in PaddleOCR
         experiment = Experiment()
         convert_schedule(experiment, Section("", {"Optimizer": {"lr": case["config"]}}))
-        node = OmegaConf.load(shipped_conf() / "scheduler" / f"{experiment.choices['scheduler']}.yaml")
+        node = compose("train", [f"scheduler={experiment.choices['scheduler']}"]).optim.schedule
+        OmegaConf.set_struct(node, False)
         optim = OmegaConf.merge({"optim": {"schedule": node}}, experiment.nested()).optim
         steps = case["step_each_epoch"]
         own = build(optim.schedule)(lr=optim.lr, total_steps=steps * case["epochs"], steps_per_epoch=steps)
