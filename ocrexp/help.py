@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import re
+from pathlib import Path
 
 from ocrexp.config.paths import groups, options_of, shipped_conf
 from ocrexp.config.verbs import VERBS
@@ -22,7 +24,7 @@ def page(verb: str) -> str:
     if verb != "train":
         return f"{HEAD}\nocrexp {verb}: {summary}\n{usage}\n\nKeys of this verb\n{_own_keys(verb)}"
     verbs = "\n".join(f"  {name:14} {about(name)[0]}" for name in VERBS)
-    listed = [group for group in groups() if group not in ("hydra", "task")]
+    listed = [group for group in groups() if group not in ("hydra", "runtime", "task")]
     width = max(len(group) for group in listed) + 2
     chosen = "\n".join(_wrapped(group, options_of(group), width) for group in listed)
     return HEAD + usage.format(verbs=verbs, groups=chosen)
@@ -42,7 +44,15 @@ def _own_keys(verb: str) -> str:
     path = shipped_conf() / f"{verb}.yaml"
     if not path.is_file():
         return "  none"
+    return "\n".join(f"  {line}" for line in _keys_in(path))
+
+
+def _keys_in(path: Path) -> list[str]:
+    """The lines with keys of a configuration file, and of the files that it takes into its own level."""
     text = path.read_text(encoding="utf-8")
-    return "\n".join(
-        f"  {line}" for line in text.splitlines() if line and not line.startswith(("#", "defaults", "  -"))
-    )
+    lines = [line for line in text.splitlines() if line and not line.startswith(("#", "defaults", "  -"))]
+    for group, option in re.findall(r"^  - (\w+): (\w+)", text, flags=re.MULTILINE):
+        included = shipped_conf() / group / f"{option}.yaml"
+        if included.is_file() and included.read_text(encoding="utf-8").startswith("# @package _global_"):
+            lines += _keys_in(included)
+    return lines

@@ -9,7 +9,7 @@ from ocrexp.config.paths import groups, options_of, own_folders, shipped_conf
 from ocrexp.errors import ConfigError
 from ocrexp.nearest import did_you_mean
 
-HIDDEN = ("hydra",)  # groups that are chosen by the program
+HIDDEN = ("hydra", "runtime")  # not chosen for training
 
 
 @dataclass(frozen=True)

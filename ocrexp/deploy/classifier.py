@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -13,8 +13,9 @@ import numpy as np
 from ocrexp.deploy.backends.opening import open_backend
 from ocrexp.deploy.description import Description
 from ocrexp.deploy.folder import ModelFolder
-from ocrexp.deploy.images import MAX_PIXELS, to_bgr
+from ocrexp.deploy.images import to_bgr
 from ocrexp.deploy.normalize import Normalizer
+from ocrexp.deploy.options import BackendOptions, ClassifierOptions, split, takes_options
 from ocrexp.deploy.paddle_args import takes_paddleocr_arguments
 from ocrexp.deploy.recognizer import MOST_STREAMS, as_list, batches, line_resize, line_width, prepare_lines
 from ocrexp.environment import available_cores
@@ -24,8 +25,6 @@ from ocrexp.types import Image
 if TYPE_CHECKING:
     from ocrexp.deploy.images import AnyImage
 
-BATCH = 6
-
 
 class TextClassifier:
     """Turns lines that stand on their heads.
@@ -34,51 +33,34 @@ class TextClassifier:
         model_dir: the exported folder, or an .onnx file. PaddleOCR's calls work too: `cls_model_dir=DIR`, a dict
             or a namespace of its arguments.
         backend: `onnx`, `paddle`, `auto`.
-        cls_thresh: a line is turned if its score for 180° is above it.
-        cls_batch_num: lines of a batch at most.
-        cls_image_shape: [height, width] of the network's input; None: what the export says, or 48 × 192.
-        cls_mean: of pixels / 255 in BGR order, for models whose files do not say it.
-        cls_std: as `cls_mean`.
-        device: `cpu`, `gpu:0`.
-        threads: of a CPU; None: all cores that this process may use.
-        precision: see `open_backend`.
-        tensorrt: see `open_backend`.
-        max_pixels: files and PIL images that have more are refused before they are decoded.
+        options: see ClassifierOptions and BackendOptions.
 
     Raises DeployError: see `open_backend`.
     """
 
     @takes_paddleocr_arguments(cls_model_dir="model_dir")
+    @takes_options(ClassifierOptions, BackendOptions)
     def __init__(
         self,
         model_dir: str | Path,
         backend: str = "auto",
-        *,
-        cls_thresh: float = 0.9,
-        cls_batch_num: int = BATCH,
-        cls_image_shape: tuple[int, int] | None = None,
-        cls_mean: Sequence[float] | None = None,
-        cls_std: Sequence[float] | None = None,
-        device: str = "cpu",
-        threads: int | None = None,
-        precision: str = "fp32",
-        tensorrt: bool = False,
-        max_pixels: int = MAX_PIXELS,
+        **options: Any,
     ) -> None:
-        if cls_batch_num < 1:
-            raise DeployError(f"cls_batch_num={cls_batch_num}: give 1 or more")
-        self.max_pixels = max_pixels
+        own, run = split("TextClassifier", options, ClassifierOptions, BackendOptions)
+        if own.cls_batch_num < 1:
+            raise DeployError(f"cls_batch_num: expected 1 or more, got {own.cls_batch_num}")
+        self.max_pixels = run.max_pixels
         folder = ModelFolder.open(model_dir)
         self.description: Description = folder.describe("cls")
         self.labels = [str(label) for label in self.description.postprocess["label_list"]]
-        self.resize = line_resize(self.description, cls_image_shape)
+        self.resize = line_resize(self.description, own.cls_image_shape)
         self.normalize = Normalizer(
-            cls_mean or self.description.mean, cls_std or self.description.std, self.description.channels
+            own.cls_mean or self.description.mean, own.cls_std or self.description.std, self.description.channels
         )
-        self.thresh = cls_thresh
-        self.batch_size = cls_batch_num
-        streams = min(threads or available_cores(), MOST_STREAMS)
-        self.backend = open_backend(folder, backend, device, threads, precision, tensorrt, streams)
+        self.thresh = own.cls_thresh
+        self.batch_size = own.cls_batch_num
+        streams = min(run.threads or available_cores(), MOST_STREAMS)
+        self.backend = open_backend(folder, backend, run.device, run.threads, run.precision, run.tensorrt, streams)
         if self.backend.classes not in (None, len(self.labels)):
             raise DeployError(
                 f"{folder.path}: the network has {self.backend.classes} classes for labels {', '.join(self.labels)}"

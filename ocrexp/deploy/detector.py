@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,8 +16,9 @@ from ocrexp.data.transforms.resize import DetResize
 from ocrexp.deploy.backends.opening import open_backend
 from ocrexp.deploy.description import Description
 from ocrexp.deploy.folder import ModelFolder
-from ocrexp.deploy.images import MAX_PIXELS, to_bgr
+from ocrexp.deploy.images import to_bgr
 from ocrexp.deploy.normalize import Normalizer
+from ocrexp.deploy.options import BackendOptions, DetectorOptions, split, takes_options
 from ocrexp.deploy.paddle_args import takes_paddleocr_arguments
 from ocrexp.deploy.tiles import Tiler, Tiling
 from ocrexp.errors import ConfigError, DeployError
@@ -54,83 +55,53 @@ def register_postprocess(name: str, make: Callable[..., DetectorPostprocess]) ->
 
 
 class TextDetector:
-    """An exported detector. Arguments that are None are what the export's own file says.
+    """An exported detector. Options that are None have the value of the export's inference.yml.
 
     Args:
         model_dir: the exported folder, or an .onnx file. PaddleOCR's calls work too: `det_model_dir=DIR`, a dict
             or a namespace of its arguments.
         backend: `onnx`, `paddle`, `auto`.
-        det_limit_side_len: a bound of the sides in pixels, see `det_limit_type`; in place of a fixed size, too.
-        det_limit_type: `max` shrinks until the longer side has it, `min` enlarges until the shorter has it,
-            `resize_long` brings the longer side to it.
-        det_db_thresh: a pixel above it belongs to a region.
-        det_db_box_thresh: a region with a lower score is left out.
-        det_db_unclip_ratio: how far regions are grown.
-        det_db_score_mode: `fast` or `slow`.
-        det_box_type: `quad` or `poly`.
-        use_dilation: grow the binary map by a pixel.
-        det_mean: of pixels / 255 in BGR order, for models whose files do not say it.
-        det_std: as `det_mean`.
-        tile: read pages that would be shrunk at their own size, in overlapping tiles.
-        device: `cpu`, `gpu:0`.
-        threads: of a CPU; None: all cores that this process may use.
-        precision: see `open_backend`.
-        tensorrt: see `open_backend`.
-        max_pixels: files and PIL images that have more are refused before they are decoded.
+        options: see DetectorOptions and BackendOptions.
 
     Calls may come from several threads. A page that is shrunk by more than half is reported, by a warning of this
     module's logger. Raises DeployError: see `open_backend`, and for values that contradict.
     """
 
     @takes_paddleocr_arguments(det_model_dir="model_dir")
+    @takes_options(DetectorOptions, BackendOptions)
     def __init__(
         self,
         model_dir: str | Path,
         backend: str = "auto",
-        *,
-        det_limit_side_len: int | None = None,
-        det_limit_type: str | None = None,
-        det_db_thresh: float | None = None,
-        det_db_box_thresh: float | None = None,
-        det_db_unclip_ratio: float | None = None,
-        det_db_score_mode: str | None = None,
-        det_box_type: str | None = None,
-        use_dilation: bool | None = None,
-        det_mean: Sequence[float] | None = None,
-        det_std: Sequence[float] | None = None,
-        tile: bool = False,
-        device: str = "cpu",
-        threads: int | None = None,
-        precision: str = "fp32",
-        tensorrt: bool = False,
-        max_pixels: int = MAX_PIXELS,
+        **options: Any,
     ) -> None:
-        self.max_pixels = max_pixels
+        own, run = split("TextDetector", options, DetectorOptions, BackendOptions)
+        self.max_pixels = run.max_pixels
         folder = ModelFolder.open(model_dir)
         self.description: Description = folder.describe("det")
         given = {
-            "thresh": det_db_thresh,
-            "box_thresh": det_db_box_thresh,
-            "unclip_ratio": det_db_unclip_ratio,
-            "score_mode": det_db_score_mode,
-            "box_type": det_box_type,
-            "use_dilation": use_dilation,
+            "thresh": own.det_db_thresh,
+            "box_thresh": own.det_db_box_thresh,
+            "unclip_ratio": own.det_db_unclip_ratio,
+            "score_mode": own.det_db_score_mode,
+            "box_type": own.det_box_type,
+            "use_dilation": own.use_dilation,
         }
         thresholds = {key: value for key, value in self.description.postprocess.items() if key != "name"}
         thresholds.update({key: value for key, value in given.items() if value is not None})
         try:
-            self.resize = DetResize(**_resize_arguments(self.description, det_limit_side_len, det_limit_type))
+            self.resize = DetResize(**_resize_arguments(self.description, own.det_limit_side_len, own.det_limit_type))
             self._several = self._registered(thresholds)
             self.postprocess = DBPostProcess(**({} if self._several else thresholds))  # of one map
         except (ConfigError, ValueError, TypeError) as error:
             raise DeployError(f"{folder.path}: {error}") from None
         self.normalize = Normalizer(
-            det_mean or self.description.mean, det_std or self.description.std, self.description.channels
+            own.det_mean or self.description.mean, own.det_std or self.description.std, self.description.channels
         )
-        self.backend = open_backend(folder, backend, device, threads, precision, tensorrt)
-        if tile and self._several:
+        self.backend = open_backend(folder, backend, run.device, run.threads, run.precision, run.tensorrt)
+        if own.tile and self._several:
             raise DeployError(f"{folder.path}: tile=true is for detectors of one map; this one has several outputs")
-        self._tiler = Tiler(self.resize, self.backend.batch) if tile else None
+        self._tiler = Tiler(self.resize, self.backend.batch) if own.tile else None
 
     def _registered(self, arguments: dict[str, Any]) -> DetectorPostprocess | None:
         """The postprocess of a detector of several outputs; None for one of one map."""

@@ -20,6 +20,14 @@ from ocrexp.annotations import fits
 from ocrexp.command_line import command
 from ocrexp.deploy.backends.base import chosen, one_line
 from ocrexp.deploy.folder import TASK_NAMES, ModelFolder
+from ocrexp.deploy.options import (
+    BackendOptions,
+    ClassifierOptions,
+    DetectorOptions,
+    PageOptions,
+    RecognizerOptions,
+    arguments_of,
+)
 from ocrexp.deploy.order import reading_order
 from ocrexp.deploy.outputs import Reading
 from ocrexp.environment import available_cores
@@ -49,51 +57,19 @@ PADDLEOCR_NAMES = {
     "e2e_char_dict_path": "rec_char_dict_path",
     "use_angle_cls": "cls",
 }
-DETECTION = (
-    "det_limit_side_len", "det_limit_type", "det_db_thresh", "det_db_box_thresh", "det_db_unclip_ratio",
-    "det_db_score_mode", "det_box_type", "use_dilation", "det_mean", "det_std",
-)  # fmt: skip
-RECOGNITION = ("rec_batch_num", "rec_image_shape", "rec_char_dict_path", "use_space_char", "rec_mean", "rec_std")
-CLASSIFICATION = ("cls_mean", "cls_std")
-RUNTIME = ("backend", "device", "threads")
+OF_MODELS: dict[str, type[Any]] = {"det": DetectorOptions, "rec": RecognizerOptions, "cls": ClassifierOptions}
 SHARES = ("drop_score", "det_db_thresh", "det_db_box_thresh", "cls_thresh")
 
 
-@dataclass(frozen=True)
-class RuntimeSettings:
-    """The models and how they run: keys of conf/predict.yaml and conf/eval-system.yaml. None: what the export says."""
+@dataclass(frozen=True, kw_only=True)
+class RuntimeSettings(PageOptions, DetectorOptions, RecognizerOptions, ClassifierOptions, BackendOptions):
+    """The models and how they run: keys of conf/predict.yaml and conf/eval-system.yaml; see `ocrexp.deploy.options`."""
 
     det: str | None
     rec: str | None
     cls: str | None
     backend: str
-    device: str
-    threads: int | None
     workers: str | int
-    drop_score: float
-    crop_margin: float
-    det_limit_side_len: int | None
-    det_limit_type: str | None
-    det_db_thresh: float | None
-    det_db_box_thresh: float | None
-    det_db_unclip_ratio: float | None
-    det_db_score_mode: str | None
-    det_box_type: str | None
-    use_dilation: bool | None
-    det_mean: list[float] | None
-    det_std: list[float] | None
-    tile: bool
-    rec_batch_num: int | None
-    rec_image_shape: list[int] | str | None
-    rec_char_dict_path: str | None
-    use_space_char: bool | None
-    rec_mean: list[float] | None
-    rec_std: list[float] | None
-    cls_thresh: float
-    cls_batch_num: int
-    cls_mean: list[float] | None
-    cls_std: list[float] | None
-    max_pixels: int
 
     @property
     def rec_only(self) -> bool:
@@ -114,8 +90,9 @@ class RuntimeSettings:
             raise ConfigError("no model is given: det=DIR finds text, rec=DIR reads lines, both read whole pages")
         if self.cls is not None and self.rec is None:
             raise ConfigError("cls=… turns crops for a recogniser: give rec=DIR too")
-        for model, keys in (("det", DETECTION), ("rec", RECOGNITION), ("cls", CLASSIFICATION)):
-            given = [key for key in keys if getattr(self, key) is not None]
+        for model, kind in OF_MODELS.items():
+            given = [field.name for field in dataclasses.fields(kind) if getattr(self, field.name) is not None]
+            given = [name for name in given if kind.__dataclass_fields__[name].default is None]
             if getattr(self, model) is None and given:
                 raise ConfigError(f"{given[0]}={getattr(self, given[0])} is for {model}=…, which is not given")
         if self.tile and self.det is None:
@@ -220,20 +197,26 @@ class Engine:
     """
 
     def __init__(self, settings: RuntimeSettings, threads: int) -> None:
-        common: dict[str, Any] = {name: getattr(settings, name) for name in RUNTIME}
+        common = {**arguments_of(settings, BackendOptions), "backend": settings.backend}
         common["threads"] = settings.threads or threads
-        detection = {name: getattr(settings, name) for name in (*DETECTION, "tile")}
-        recognition = {name: getattr(settings, name) for name in RECOGNITION}
+        detection = arguments_of(settings, DetectorOptions)
+        recognition = arguments_of(settings, RecognizerOptions)
+        classification = arguments_of(settings, ClassifierOptions)
         self._read: Callable[[list[Image]], list[Reading]]
         if settings.det is not None and settings.rec is not None:
             from ocrexp.deploy.system import TextSystem
 
+            pages = arguments_of(settings, PageOptions)
             self._system = TextSystem(
-                settings.det, settings.rec, settings.cls,
-                cls_mean=settings.cls_mean, cls_std=settings.cls_std,
-                drop_score=settings.drop_score, crop_margin=settings.crop_margin, cls_thresh=settings.cls_thresh,
-                cls_batch_num=settings.cls_batch_num, **detection, **recognition, **common,
-            )  # fmt: skip
+                settings.det,
+                settings.rec,
+                settings.cls,
+                **pages,
+                **detection,
+                **recognition,
+                **classification,
+                **common,
+            )
             self._read = lambda images: [self._read_page(image) for image in images]
         elif settings.det is not None:
             from ocrexp.deploy.detector import TextDetector
@@ -249,14 +232,7 @@ class Engine:
             if settings.cls is not None:
                 from ocrexp.deploy.classifier import TextClassifier
 
-                self._classifier = TextClassifier(
-                    settings.cls,
-                    cls_thresh=settings.cls_thresh,
-                    cls_batch_num=settings.cls_batch_num,
-                    cls_mean=settings.cls_mean,
-                    cls_std=settings.cls_std,
-                    **common,
-                )
+                self._classifier = TextClassifier(settings.cls, **classification, **common)
             self._read = self._read_lines
 
     def __call__(self, images: list[Image]) -> list[Reading]:

@@ -15,8 +15,9 @@ from ocrexp.deploy.backends.opening import open_backend
 from ocrexp.deploy.characters import decoder_of
 from ocrexp.deploy.description import Description
 from ocrexp.deploy.folder import ModelFolder
-from ocrexp.deploy.images import MAX_PIXELS, to_bgr
+from ocrexp.deploy.images import to_bgr
 from ocrexp.deploy.normalize import Normalizer
+from ocrexp.deploy.options import BackendOptions, RecognizerOptions, split, takes_options
 from ocrexp.deploy.paddle_args import takes_paddleocr_arguments
 from ocrexp.environment import available_cores
 from ocrexp.errors import ConfigError, DeployError
@@ -32,7 +33,7 @@ _NO_CHANCE = np.random.default_rng(0)  # transforms take one; a resize does not 
 
 
 class TextRecognizer:
-    """An exported recogniser. Arguments that are None are what the export's own file says.
+    """An exported recogniser. Options that are None have the value of the export's inference.yml.
 
     Each line is resized by the model's own rule, whatever else is in the call, and lines of equal width share a batch.
     On a CPU batches run side by side on one thread each, which takes less time than one after the other on all.
@@ -41,53 +42,36 @@ class TextRecognizer:
         model_dir: the exported folder, or an .onnx file. PaddleOCR's calls work too: `rec_model_dir=DIR`, a dict
             or a namespace of its arguments.
         backend: `onnx`, `paddle`, `auto`.
-        rec_batch_num: lines of a batch at most.
-        rec_image_shape: "3, 48, 320" or [3, 48, 320]: height and least width of a line.
-        rec_char_dict_path: a dictionary, for models that come without their characters.
-        use_space_char: whether a blank comes after the dictionary; None: by the number of the network's classes.
-        rec_mean: of pixels / 255 in BGR order, for models whose files do not say it.
-        rec_std: as `rec_mean`.
-        device: `cpu`, `gpu:0`.
-        threads: of a CPU; None: all cores that this process may use.
-        precision: see `open_backend`.
-        tensorrt: see `open_backend`.
-        max_pixels: files and PIL images that have more are refused before they are decoded.
+        options: see RecognizerOptions and BackendOptions.
 
     Calls may come from several threads. Raises DeployError: see `open_backend`, and for characters that are not those
     of the network.
     """
 
     @takes_paddleocr_arguments(rec_model_dir="model_dir")
+    @takes_options(RecognizerOptions, BackendOptions)
     def __init__(
         self,
         model_dir: str | Path,
         backend: str = "auto",
-        *,
-        rec_batch_num: int | None = None,
-        rec_image_shape: str | Sequence[int] | None = None,
-        rec_char_dict_path: str | Path | None = None,
-        use_space_char: bool | None = None,
-        rec_mean: Sequence[float] | None = None,
-        rec_std: Sequence[float] | None = None,
-        device: str = "cpu",
-        threads: int | None = None,
-        precision: str = "fp32",
-        tensorrt: bool = False,
-        max_pixels: int = MAX_PIXELS,
+        **options: Any,
     ) -> None:
-        if rec_batch_num is not None and rec_batch_num < 1:
-            raise DeployError(f"rec_batch_num={rec_batch_num}: give 1 or more")
-        self.max_pixels = max_pixels
+        own, run = split("TextRecognizer", options, RecognizerOptions, BackendOptions)
+        if own.rec_batch_num is not None and own.rec_batch_num < 1:
+            raise DeployError(f"rec_batch_num: expected 1 or more, got {own.rec_batch_num}")
+        self.max_pixels = run.max_pixels
         folder = ModelFolder.open(model_dir)
         self.description: Description = folder.describe("rec")
-        self.resize = line_resize(self.description, _line_shape(rec_image_shape))
+        self.resize = line_resize(self.description, _line_shape(own.rec_image_shape))
         self.normalize = Normalizer(
-            rec_mean or self.description.mean, rec_std or self.description.std, self.description.channels
+            own.rec_mean or self.description.mean, own.rec_std or self.description.std, self.description.channels
         )
-        self.batch_size = rec_batch_num or BATCH
-        streams = min(threads or available_cores(), MOST_STREAMS)
-        self.backend = open_backend(folder, backend, device, threads, precision, tensorrt, streams, WIDTHS_KEPT)
-        self._decoder = decoder_of(folder, self.description, self.backend, rec_char_dict_path, use_space_char)
+        self.batch_size = own.rec_batch_num or BATCH
+        streams = min(run.threads or available_cores(), MOST_STREAMS)
+        self.backend = open_backend(
+            folder, backend, run.device, run.threads, run.precision, run.tensorrt, streams, WIDTHS_KEPT
+        )
+        self._decoder = decoder_of(folder, self.description, self.backend, own.rec_char_dict_path, own.use_space_char)
 
     def __call__(self, images: Sequence[AnyImage]) -> tuple[list[tuple[str, float]], float]:
         """(text, score) of each line, and the seconds that it took. No text has score 0."""
@@ -131,7 +115,7 @@ def batches(widths: Sequence[int], size: int, streams: int) -> list[list[int]]:
     return found
 
 
-def line_resize(description: Description, image_shape: tuple[int, int] | None = None) -> RecResize | SARResize:
+def line_resize(description: Description, image_shape: Sequence[int] | None = None) -> RecResize | SARResize:
     """The description's resize; any line is read, however small."""
     kinds: dict[str, Callable[..., RecResize | SARResize]] = {"RecResize": RecResize, "SARResize": SARResize}
     arguments = {key: value for key, value in description.resize.items() if key != "kind"}

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ocrexp.deploy.classifier import TextClassifier
 from ocrexp.deploy.crop import crop
 from ocrexp.deploy.detector import TextDetector
-from ocrexp.deploy.images import MAX_PIXELS, to_bgr
+from ocrexp.deploy.images import to_bgr
+from ocrexp.deploy.options import (
+    BackendOptions,
+    ClassifierOptions,
+    DetectorOptions,
+    PageOptions,
+    RecognizerOptions,
+    split,
+    takes_options,
+)
 from ocrexp.deploy.order import reading_order
 from ocrexp.deploy.paddle_args import takes_paddleocr_arguments
 from ocrexp.deploy.recognizer import TextRecognizer
@@ -20,6 +29,7 @@ from ocrexp.types import Image, Polygon
 if TYPE_CHECKING:
     from ocrexp.deploy.images import AnyImage
 
+KINDS = (PageOptions, DetectorOptions, RecognizerOptions, ClassifierOptions, BackendOptions)
 Line = tuple[Polygon, tuple[str, float]]
 
 
@@ -31,116 +41,32 @@ class TextSystem:
         rec_dir: the exported recogniser.
         cls_dir: an exported text direction classifier, None: lines are taken to be the right way up.
         backend: `onnx`, `paddle`, `auto`, of all of them.
-        drop_score: regions whose text has a lower score are left out.
-        crop_margin: what the recogniser sees around a region, as a share of the line's height; the regions themselves
-            stay. PaddleOCR has none; a detector that was trained on tight boxes is read better with some.
-        cls_thresh: see TextClassifier.
-        cls_batch_num: see TextClassifier.
-        cls_mean, cls_std: see TextClassifier.
-        device: `cpu`, `gpu:0`.
-        threads: of a CPU; None: all cores that this process may use.
-        precision: see `open_backend`.
-        tensorrt: see `open_backend`.
-        max_pixels: files and PIL images that have more are refused before they are decoded.
-
-    The others are those of TextDetector (`det_…`, `use_dilation`, `tile`) and TextRecognizer (`rec_…`,
-    `use_space_char`).
+        options: see PageOptions, DetectorOptions, RecognizerOptions, ClassifierOptions and BackendOptions.
 
     `timings` holds the seconds of the last call by stage: `det`, `crop` (with the order), `cls` if there is one, `rec`.
     Raises DeployError: see the parts.
     """
 
     @takes_paddleocr_arguments(det_model_dir="det_dir", rec_model_dir="rec_dir", cls_model_dir="cls_dir")
+    @takes_options(*KINDS)
     def __init__(
         self,
         det_dir: str | Path,
         rec_dir: str | Path,
         cls_dir: str | Path | None = None,
         backend: str = "auto",
-        *,
-        drop_score: float = 0.5,
-        crop_margin: float = 0.0,
-        det_limit_side_len: int | None = None,
-        det_limit_type: str | None = None,
-        det_db_thresh: float | None = None,
-        det_db_box_thresh: float | None = None,
-        det_db_unclip_ratio: float | None = None,
-        det_db_score_mode: str | None = None,
-        det_box_type: str | None = None,
-        use_dilation: bool | None = None,
-        det_mean: Sequence[float] | None = None,
-        det_std: Sequence[float] | None = None,
-        tile: bool = False,
-        rec_mean: Sequence[float] | None = None,
-        rec_std: Sequence[float] | None = None,
-        cls_mean: Sequence[float] | None = None,
-        cls_std: Sequence[float] | None = None,
-        rec_batch_num: int | None = None,
-        rec_image_shape: str | Sequence[int] | None = None,
-        rec_char_dict_path: str | Path | None = None,
-        use_space_char: bool | None = None,
-        cls_thresh: float = 0.9,
-        cls_batch_num: int = 6,
-        device: str = "cpu",
-        threads: int | None = None,
-        precision: str = "fp32",
-        tensorrt: bool = False,
-        max_pixels: int = MAX_PIXELS,
+        **options: Any,
     ) -> None:
-        if not 0 <= crop_margin < 1:
-            raise DeployError(f"crop_margin={crop_margin}: a share of the line's height, from 0 to below 1")
-        self.drop_score = drop_score
-        self.crop_margin = crop_margin
-        self.max_pixels = max_pixels
-        self.detector = TextDetector(
-            det_dir,
-            backend,
-            det_limit_side_len=det_limit_side_len,
-            det_limit_type=det_limit_type,
-            det_db_thresh=det_db_thresh,
-            det_db_box_thresh=det_db_box_thresh,
-            det_db_unclip_ratio=det_db_unclip_ratio,
-            det_db_score_mode=det_db_score_mode,
-            det_box_type=det_box_type,
-            use_dilation=use_dilation,
-            det_mean=det_mean,
-            det_std=det_std,
-            tile=tile,
-            device=device,
-            threads=threads,
-            precision=precision,
-            tensorrt=tensorrt,
-            max_pixels=max_pixels,
-        )
-        self.recognizer = TextRecognizer(
-            rec_dir,
-            backend,
-            rec_mean=rec_mean,
-            rec_std=rec_std,
-            rec_batch_num=rec_batch_num,
-            rec_image_shape=rec_image_shape,
-            rec_char_dict_path=rec_char_dict_path,
-            use_space_char=use_space_char,
-            device=device,
-            threads=threads,
-            precision=precision,
-            tensorrt=tensorrt,
-            max_pixels=max_pixels,
-        )
-        self.classifier: TextClassifier | None = None
-        if cls_dir is not None:
-            self.classifier = TextClassifier(
-                cls_dir,
-                backend,
-                cls_thresh=cls_thresh,
-                cls_batch_num=cls_batch_num,
-                cls_mean=cls_mean,
-                cls_std=cls_std,
-                device=device,
-                threads=threads,
-                precision=precision,
-                tensorrt=tensorrt,
-            )
+        page, det, rec, cls, run = split("TextSystem", options, *KINDS)
+        if not 0 <= page.crop_margin < 1:
+            raise DeployError(f"crop_margin: expected a share from 0 to below 1, got {page.crop_margin}")
+        self.drop_score = page.drop_score
+        self.crop_margin = page.crop_margin
+        self.max_pixels = run.max_pixels
+        common = asdict(run)
+        self.detector = TextDetector(det_dir, backend, **asdict(det), **common)
+        self.recognizer = TextRecognizer(rec_dir, backend, **asdict(rec), **common)
+        self.classifier = None if cls_dir is None else TextClassifier(cls_dir, backend, **asdict(cls), **common)
         self.timings: dict[str, float] = {}
 
     def __call__(self, image: AnyImage) -> list[Line]:
