@@ -43,7 +43,7 @@ NEEDED = {
 OPTIONS = [
     (group, option)
     for group in groups()
-    if group not in ("hydra", "task") and not group.startswith("hydra/")
+    if group not in ("hydra", "runtime", "task") and not group.startswith("hydra/")
     for option in options_of(group)
 ]
 

@@ -10,10 +10,9 @@ import time
 import cv2
 import numpy as np
 import pytest
-from omegaconf import OmegaConf
 
 from ocrexp.__main__ import main
-from ocrexp.config.paths import shipped_conf
+from ocrexp.config.compose import compose
 from ocrexp.data.lists import DetLists
 from ocrexp.deploy import end_to_end
 from ocrexp.deploy.outputs import Reading
@@ -215,10 +214,10 @@ def test_an_interrupt_keeps_what_was_written(models, tmp_path):
 
 
 def test_the_models_keys_are_the_same_in_both_verbs():
-    predict, system = (OmegaConf.load(shipped_conf() / f"{verb}.yaml") for verb in ("predict", "eval-system"))
+    predict, system = (compose(verb, []) for verb in ("predict", "eval-system"))
     shared = [key for key in system if key in predict and key not in ("output", "pictures")]
     assert {"det", "rec", "cls", "backend", "drop_score", "det_db_thresh", "rec_batch_num", "cls_thresh"} <= set(shared)
-    assert {key: predict[key] for key in shared} == {key: system[key] for key in shared}
+    assert {key: predict._get_node(key) for key in shared} == {key: system._get_node(key) for key in shared}
 
 
 def test_an_image_that_opencv_gives_up_is_one_line_and_the_others_are_done(
