@@ -121,7 +121,7 @@ def test_characters_that_are_not_the_networks_are_refused(make_rec, tmp_path: Pa
 
 
 def test_bad_arguments_are_refused(make_rec, make_det) -> None:
-    with pytest.raises(DeployError, match="rec_batch_num.*0"):
+    with pytest.raises(DeployError, match=r"rec_batch_num.*0"):
         TextRecognizer(make_rec(), rec_batch_num=0)
-    with pytest.raises(DeployError, match="detector.*recognizer|recognizer.*detector"):
+    with pytest.raises(DeployError, match=r"detector.*recogni"):
         TextRecognizer(make_det())
