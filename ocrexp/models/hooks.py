@@ -77,6 +77,21 @@ class TakesLevelsApart(Protocol):
 
 
 @runtime_checkable
+class GivesPyramid(Protocol):
+    """A neck that can give its levels beside the joined map (`Pyramid`)."""
+
+    gives_pyramid: bool
+
+
+@runtime_checkable
+class TakesPyramid(Protocol):
+    """A head that may learn from a neck's levels too, where `takes_pyramid` is true."""
+
+    @property
+    def takes_pyramid(self) -> bool: ...
+
+
+@runtime_checkable
 class HasSizeMultiple(Protocol):
     """A neck for images whose height and width are multiples of a number. Default: 1."""
 

@@ -137,6 +137,13 @@ class SqueezeExcite(nn.Layer):
         return x * gate
 
 
+def folded(weight: Tensor, norm: nn.Layer) -> tuple[Tensor, Tensor]:
+    """Kernel [out, in, h, w] and bias of one convolution that equals one without bias and the batch norm after it, in
+    evaluation mode."""
+    scale = norm.weight / paddle.sqrt(norm._variance + norm._epsilon)
+    return weight * scale.reshape([-1, 1, 1, 1]), norm.bias - norm._mean * scale
+
+
 class DropPath(nn.Layer):
     """Stochastic depth (Huang et al., arXiv 1603.09382): in training drops the whole branch of a sample."""
 

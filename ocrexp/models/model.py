@@ -18,14 +18,17 @@ from ocrexp.models.cpu import conv as cpu
 from ocrexp.models.cpu.upsample import TwoLevels
 from ocrexp.models.hooks import (
     CompletesOutputs,
+    GivesPyramid,
     HasImageSize,
     HasSizeMultiple,
     KeepsLevelsApart,
     NeedsTargets,
     StatesOutputs,
     TakesLevelsApart,
+    TakesPyramid,
 )
 from ocrexp.models.layers import full_precision
+from ocrexp.models.necks.pyramid import Pyramid
 from ocrexp.models.network import Network
 
 if TYPE_CHECKING:
@@ -80,6 +83,13 @@ class OCRModel(Network):
         self.head = _completed("head", head, channels)
         if isinstance(self.neck, KeepsLevelsApart):
             self.neck.keep_levels_apart = isinstance(self.head, TakesLevelsApart) and self.head.takes_levels_apart
+        if isinstance(self.head, TakesPyramid) and self.head.takes_pyramid:
+            if not isinstance(self.neck, GivesPyramid):
+                raise ConfigError(
+                    "model.head.aux=true: the neck gives no levels for auxiliary maps; set model.head.aux=false or"
+                    " choose model/neck=replk_fpn or replk_pan"
+                )
+            self.neck.gives_pyramid = True
         self._needs_targets = isinstance(self.head, NeedsTargets) and self.head.needs_targets
         # Arrays, not buffers: a model that is cast to half precision takes its buffers with it.
         self._affine = None if normalize is None else _affine(normalize)
@@ -214,8 +224,8 @@ def _of_rows(features: Any, rows: Tensor) -> Any:
     """Features of some images of a batch."""
     if isinstance(features, Tensor):
         return features.index_select(rows)
-    if isinstance(features, TwoLevels):
-        return TwoLevels(features.half.index_select(rows), features.full.index_select(rows))
+    if isinstance(features, TwoLevels | Pyramid):
+        return features.index_select(rows)
     return [_of_rows(level, rows) for level in features]
 
 

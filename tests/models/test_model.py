@@ -5,6 +5,7 @@ import paddle
 import pytest
 
 from ocrexp.errors import ConfigError
+from ocrexp.models.backbones.lcnet_v3 import PPLCNetV3
 from ocrexp.models.backbones.mobilenet_v3 import MobileNetV3
 from ocrexp.models.backbones.resnet_vd import ResNetVd
 from ocrexp.models.heads.db import DBHead
@@ -32,6 +33,8 @@ def build(backbone: paddle.nn.Layer, normalize: dict[str, list[float]] | None = 
         (lambda: MobileNetV3("large", 1.0), [24, 40, 112, 960]),
         (lambda: MobileNetV3("large", 1.25), [32, 48, 144, 1200]),
         (lambda: ResNetVd(34), [64, 128, 256, 512]),
+        (lambda: PPLCNetV3(0.25, 1, det=True), [4, 6, 14, 120]),
+        (lambda: PPLCNetV3(0.25, det=True, fused=True), [4, 6, 14, 120]),
     ],
 )
 def test_backbones_give_four_maps_at_strides_4_to_32(backbone, channels: list[int]) -> None:  # type: ignore[no-untyped-def]

@@ -160,6 +160,51 @@ def test_fused_branches_give_the_same_in_evaluation() -> None:
     assert sum(int(p.size) for p in backbone.parameters()) < 0.6 * values
 
 
+@pytest.mark.parametrize("det", [False, True])
+def test_a_fused_network_is_what_fuse_makes(det: bool) -> None:
+    """Same names, shapes and results, so that the state of one is the state of the other."""
+    paddle.seed(1)
+    branched, fused = (PPLCNetV3(0.25, conv_kxk_num=1, det=det, fused=fused) for fused in (False, True))
+    branched.eval()
+    branched.fuse()
+    own = {name: tuple(value.shape) for name, value in fused.state_dict().items()}
+    assert own == {name: tuple(value.shape) for name, value in branched.state_dict().items()}
+    assert "blocks2.0.dw_conv.reparam_conv.bias" in own
+    norms = [layer for layer in fused.sublayers() if isinstance(layer, paddle.nn.BatchNorm2D)]
+    assert len(norms) == 1  # the stem's
+    fused.set_state_dict(branched.state_dict())
+    fused.eval()
+    image = paddle.randn([1, 3, 64, 64]) if det else paddle.randn([1, 3, 48, 64])
+    before, after = (net(image) if det else [net(image)] for net in (branched, fused))
+    for one, other in zip(before, after, strict=True):
+        np.testing.assert_array_equal(one.numpy(), other.numpy())
+    fused.train()
+    sum((level**2).sum() for level in (fused(image) if det else [fused(image)])).backward()
+    assert float(fused.blocks2[0].dw_conv.reparam_conv.weight.grad.abs().sum()) > 0
+
+
+def test_recognisers_without_a_guide_have_the_parameters_of_the_guided_ones() -> None:
+    charset = from_characters("abc")
+    guided, alone = (
+        build_model(compose("train", [f"model={name}", *small]), charset)
+        for name, small in (
+            ("ppocrv5_rec", ["model.backbone.scale=0.25", "model.backbone.conv_kxk_num=1"]),
+            ("ppocrv5_rec_ctc", ["model.backbone.scale=0.25", "model.backbone.conv_kxk_num=1"]),
+        )
+    )
+    theirs = {name: tuple(value.shape) for name, value in guided.state_dict().items()}
+    moved = {"head.ctc_encoder.": "neck.", "head.ctc_head.": "head."}
+    expected = {}
+    for name, shape in theirs.items():
+        for old, new in moved.items():
+            if name.startswith(old):
+                name = new + name.removeprefix(old)
+        if name.startswith(("backbone.", "neck.", "head.fc.")):
+            expected[name] = shape
+    assert {name: tuple(value.shape) for name, value in alone.state_dict().items()} == expected
+    assert alone.head.fc.weight.shape == [120, 4]
+
+
 def test_affine_scales_begin_as_identity() -> None:
     lab = PPLCNetV3(0.25, conv_kxk_num=1).blocks2[0].dw_conv.lab
     assert (lab.scale.item(), lab.bias.item()) == (1, 0)

@@ -1,4 +1,4 @@
-"""PP-LCNetV3, the backbone of PP-OCRv4's mobile models: depthwise separable blocks of several branches that fuse into
+"""PP-LCNetV3, the backbone of PP-OCRv4's and v5's mobile models: depthwise separable blocks of branches that fuse into
 one convolution for inference (after RepVGG, Ding et al., arXiv 2101.03697), with learnable affine scales.
 
 Names and shapes of the parameters are those of PaddleOCR's `rec_lcnetv3`.
@@ -12,7 +12,7 @@ import paddle
 from paddle import Tensor, nn
 from paddle.nn import functional as F
 
-from ocrexp.models.layers import Conv2D, SqueezeExcite, make_divisible
+from ocrexp.models.layers import Conv2D, SqueezeExcite, folded, make_divisible
 
 Stride = int | tuple[int, int]
 
@@ -27,7 +27,7 @@ class Row(NamedTuple):
     squeeze_excite: bool = False
 
 
-_STAGES: dict[str, tuple[Row, ...]] = {
+_REC_STAGES: dict[str, tuple[Row, ...]] = {
     "blocks2": (Row(3, 16, 32, 1),),
     "blocks3": (Row(3, 32, 64, 1), Row(3, 64, 64, 1)),
     "blocks4": (Row(3, 64, 128, (2, 1)), Row(3, 128, 128, 1)),
@@ -39,6 +39,19 @@ _STAGES: dict[str, tuple[Row, ...]] = {
         Row(5, 512, 512, 1),
     ),
 }
+_DET_STAGES: dict[str, tuple[Row, ...]] = {
+    "blocks2": (Row(3, 16, 32, 1),),
+    "blocks3": (Row(3, 32, 64, 2), Row(3, 64, 64, 1)),
+    "blocks4": (Row(3, 64, 128, 2), Row(3, 128, 128, 1)),
+    "blocks5": (Row(3, 128, 256, 2), *[Row(5, 256, 256, 1)] * 4),
+    "blocks6": (
+        Row(5, 256, 512, 2, squeeze_excite=True),
+        Row(5, 512, 512, 1, squeeze_excite=True),
+        Row(5, 512, 512, 1),
+        Row(5, 512, 512, 1),
+    ),
+}
+_DET_CHANNELS = (16, 24, 56, 480)  # of the maps given on, at scale 1
 _DIVISOR = 16
 
 
@@ -91,7 +104,11 @@ class ConvBN(nn.Layer):
 
 class RepConv(nn.Layer):
     """Sum of `branches` k×k convolutions, a 1×1 convolution and an identity, each with its batch norm; then affine,
-    hard swish, affine. `fuse()` turns the sum into one convolution with bias, for inference."""
+    hard swish, affine. `fuse()` turns the sum into one convolution with bias, for inference; with `fused` it is that
+    from the start, as in deployed models.
+
+    As in PaddleOCR, nothing follows the first affine where the stride is 2 in both directions; the parameters are there
+    all the same."""
 
     def __init__(
         self,
@@ -102,17 +119,31 @@ class RepConv(nn.Layer):
         groups: int,
         branches: int,
         lab_lr: float,
+        fused: bool = False,
     ) -> None:
         super().__init__()
         self._spec = (in_channels, out_channels, kernel_size, stride, groups)
+        self._activated = stride != 2
+        self.reparam_conv: nn.Layer | None = self._one_conv() if fused else None
+        if not fused:
+            self._add_branches(branches)
+        self.lab = LearnableAffine(lab_lr)
+        self.act = Activation(lab_lr)
+
+    def _add_branches(self, branches: int) -> None:
+        in_channels, out_channels, kernel_size, stride, groups = self._spec
         self.identity = nn.BatchNorm2D(in_channels) if out_channels == in_channels and stride == 1 else None
         self.conv_kxk = nn.LayerList(
             [ConvBN(in_channels, out_channels, kernel_size, stride, groups) for _ in range(branches)]
         )
         self.conv_1x1 = ConvBN(in_channels, out_channels, 1, stride, groups) if kernel_size > 1 else None
-        self.lab = LearnableAffine(lab_lr)
-        self.act = Activation(lab_lr)
-        self.reparam_conv: nn.Layer | None = None
+
+    def _one_conv(self) -> Conv2D:
+        in_channels, out_channels, size, stride, groups = self._spec
+        weight = paddle.ParamAttr(initializer=nn.initializer.KaimingNormal())
+        return Conv2D(
+            in_channels, out_channels, size, stride=stride, padding=size // 2, groups=groups, weight_attr=weight
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         if self.reparam_conv is not None:
@@ -121,14 +152,15 @@ class RepConv(nn.Layer):
             branches = [self.identity, self.conv_1x1, *self.conv_kxk]
             terms = [branch(x) for branch in branches if branch is not None]
             y = sum(terms[1:], start=terms[0])
-        return self.act(self.lab(y))
+        y = self.lab(y)
+        return self.act(y) if self._activated else y
 
     def fuse(self) -> None:
         """Replaces the branches by one convolution with the same result in evaluation mode."""
         if self.reparam_conv is not None:
             return
-        in_channels, out_channels, size, stride, groups = self._spec
-        fused = nn.Conv2D(in_channels, out_channels, size, stride=stride, padding=size // 2, groups=groups)
+        in_channels, groups = self._spec[0], self._spec[4]
+        fused = self._one_conv()
         with paddle.no_grad():
             terms = [self._as_conv(conv.conv.weight, conv.bn) for conv in self.conv_kxk]
             if self.conv_1x1 is not None:
@@ -145,22 +177,21 @@ class RepConv(nn.Layer):
 
     def _as_conv(self, weight: Tensor, norm: nn.Layer) -> tuple[Tensor, Tensor]:
         """Kernel and bias of a convolution followed by batch norm, the kernel padded to this layer's size."""
-        scale = norm.weight / paddle.sqrt(norm._variance + norm._epsilon)
+        kernel, bias = folded(weight, norm)
         margin = (self._spec[2] - weight.shape[-1]) // 2
-        kernel = F.pad(weight * scale.reshape([-1, 1, 1, 1]), [margin] * 4)
-        return kernel, norm.bias - norm._mean * scale
+        return F.pad(kernel, [margin] * 4), bias
 
 
 class Block(nn.Layer):
     """Depthwise RepConv, optional channel attention, pointwise RepConv."""
 
-    def __init__(self, row: Row, scale: float, branches: int, lab_lr: float) -> None:
+    def __init__(self, row: Row, scale: float, branches: int, lab_lr: float, fused: bool = False) -> None:
         super().__init__()
         channels = make_divisible(row.channels * scale, _DIVISOR)
         out_channels = make_divisible(row.out_channels * scale, _DIVISOR)
-        self.dw_conv = RepConv(channels, channels, row.kernel_size, row.stride, channels, branches, lab_lr)
+        self.dw_conv = RepConv(channels, channels, row.kernel_size, row.stride, channels, branches, lab_lr, fused)
         self.se = SqueezeExcite(channels, slope=1 / 6) if row.squeeze_excite else None
-        self.pw_conv = RepConv(channels, out_channels, 1, 1, 1, branches, lab_lr)
+        self.pw_conv = RepConv(channels, out_channels, 1, 1, 1, branches, lab_lr, fused)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.dw_conv(x)
@@ -170,30 +201,54 @@ class Block(nn.Layer):
 
 
 class PPLCNetV3(nn.Layer):
-    """PP-LCNetV3 for recognition.
+    """PP-LCNetV3 for recognition or detection.
 
     Args:
         scale: width multiplier; channels are rounded to multiples of 16.
         conv_kxk_num: k×k branches of each convolution in training.
         lab_lr: share of the learning rate at which the affine scales learn.
         in_channels: channels of the image.
+        det: four maps for a detector.
+        fused: one convolution with bias in place of the branches and their batch norms, as in deployed models. Names
+            are `reparam_conv.weight` and `.bias`. For fine-tuning: without batch norms a random start learns badly.
 
     `forward(images [N, in_channels, H, W])` gives [N, out_channels, 1, W / 8]. PaddleOCR pools to 40 steps in training
-    whatever the width, here the steps follow the width in training as in evaluation; at width 320 both are 40.
+    whatever the width, here the steps follow the width in training as in evaluation; at width 320 both are 40. With
+    `det` it gives four maps with `out_channels` at strides 4, 8, 16, 32; H and W should be multiples of 32.
     """
 
-    def __init__(self, scale: float = 0.95, conv_kxk_num: int = 4, lab_lr: float = 0.1, in_channels: int = 3) -> None:
+    def __init__(
+        self,
+        scale: float = 0.95,
+        conv_kxk_num: int = 4,
+        lab_lr: float = 0.1,
+        in_channels: int = 3,
+        det: bool = False,
+        fused: bool = False,
+    ) -> None:
         super().__init__()
+        self._stages = _DET_STAGES if det else _REC_STAGES
         self.conv1 = ConvBN(in_channels, make_divisible(16 * scale, _DIVISOR), 3, stride=2)
-        for name, rows in _STAGES.items():
-            stage = nn.Sequential(*(Block(row, scale, conv_kxk_num, lab_lr) for row in rows))
+        for name, rows in self._stages.items():
+            stage = nn.Sequential(*(Block(row, scale, conv_kxk_num, lab_lr, fused) for row in rows))
             self.add_sublayer(name, stage)
-        self.out_channels = make_divisible(512 * scale, _DIVISOR)
+        self.layer_list: nn.LayerList | None = None
+        self.out_channels: int | list[int] = make_divisible(512 * scale, _DIVISOR)
+        if det:
+            self.out_channels = [int(channels * scale) for channels in _DET_CHANNELS]
+            widths = [make_divisible(rows[-1].out_channels * scale, _DIVISOR) for rows in self._stages.values()]
+            self.layer_list = nn.LayerList(
+                [Conv2D(width, given, 1) for width, given in zip(widths[1:], self.out_channels, strict=True)]
+            )
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor | list[Tensor]:
         x = self.conv1(x)
-        for name in _STAGES:
+        maps = []
+        for name in self._stages:
             x = getattr(self, name)(x)
+            maps.append(x)
+        if self.layer_list is not None:
+            return [layer(level) for layer, level in zip(self.layer_list, maps[1:], strict=True)]
         return F.avg_pool2d(x, kernel_size=[x.shape[2], 2])
 
     def fuse(self) -> None:

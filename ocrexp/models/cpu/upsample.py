@@ -24,6 +24,10 @@ class TwoLevels:
     half: Tensor
     full: Tensor
 
+    def index_select(self, rows: Tensor) -> TwoLevels:
+        """The same of some images of the batch."""
+        return TwoLevels(self.half.index_select(rows), self.full.index_select(rows))
+
     def joined(self) -> Tensor:
         return paddle.concat([nearest_upsample(self.half, 2), self.full], axis=1)
 

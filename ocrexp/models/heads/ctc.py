@@ -31,6 +31,8 @@ class CTCHead(nn.Layer):
         out_channels: classes, the blank (class 0) included (from the charset).
         fc_decay: L2 decay of this layer.
         mid_channels: a linear layer of that many units before it; null: none.
+        use_guide: a depthwise convolution over 5 steps and a pointwise one before all (PP-OCRv6 tiny), each with batch
+            norm and hard swish.
 
     `forward(sequence [N, T, in_channels])` gives `{"ctc": [N, T, out_channels]}`: logits in training, probabilities in
     evaluation.
@@ -41,9 +43,15 @@ class CTCHead(nn.Layer):
     output: ClassVar[str] = "ctc"
 
     def __init__(
-        self, in_channels: int, out_channels: int, fc_decay: float = 0.0004, mid_channels: int | None = None
+        self,
+        in_channels: int,
+        out_channels: int,
+        fc_decay: float = 0.0004,
+        mid_channels: int | None = None,
+        use_guide: bool = False,
     ) -> None:
         super().__init__()
+        self.guide_layer = _guide_layer(in_channels) if use_guide else None
         attr = uniform_attr(in_channels, fc_decay)
         if mid_channels is None:
             self.fc = nn.Linear(in_channels, out_channels, weight_attr=attr, bias_attr=attr)
@@ -55,6 +63,8 @@ class CTCHead(nn.Layer):
         self.out_channels = out_channels
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
+        if self.guide_layer is not None:
+            x = self.guide_layer(x.transpose([0, 2, 1])).transpose([0, 2, 1])
         logits = self.fc2(self.fc1(x)) if self._two else self.fc(x)
         return {self.token_kind: logits if self.training else F.softmax(logits, axis=-1)}
 
@@ -62,6 +72,18 @@ class CTCHead(nn.Layer):
         """Which axes of which parameters are the classes."""
         layer = "fc2" if self._two else "fc"
         return {f"{layer}.weight": ClassAxis(self.token_kind, 1), f"{layer}.bias": ClassAxis(self.token_kind, 0)}
+
+
+def _guide_layer(channels: int) -> nn.Sequential:
+    """[N, channels, T] to the same shape."""
+    return nn.Sequential(
+        nn.Conv1D(channels, channels, 5, padding=2, groups=channels, bias_attr=False),
+        nn.BatchNorm1D(channels),
+        nn.Hardswish(),
+        nn.Conv1D(channels, channels, 1, bias_attr=False),
+        nn.BatchNorm1D(channels),
+        nn.Hardswish(),
+    )
 
 
 class ViTSTRHead(CTCHead):

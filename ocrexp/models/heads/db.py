@@ -18,24 +18,31 @@ from ocrexp.models.cpu import conv as cpu
 from ocrexp.models.cpu.recompute import recomputed
 from ocrexp.models.cpu.upsample import TwoLevels
 from ocrexp.models.layers import Conv2D, full_precision, permuted, relu
+from ocrexp.models.necks.pyramid import Pyramid
 
 
 class MapBranch(nn.Layer):
     """A map at full resolution from features at stride 4: a convolution, two transposed ones of stride 2, sigmoid."""
 
-    def __init__(self, in_channels: int, kernel_list: Sequence[int]) -> None:
+    def __init__(self, in_channels: int, kernel_list: Sequence[int], fused: bool = False) -> None:
         super().__init__()
         channels = in_channels // 4
         first, second, third = kernel_list
-        self.conv1 = Conv2D(in_channels, channels, first, padding=first // 2, bias_attr=False)
-        self.conv_bn1 = _batch_norm(channels)
+        self.conv1 = Conv2D(in_channels, channels, first, padding=first // 2, bias_attr=None if fused else False)
+        self.conv_bn1 = nn.Identity() if fused else _batch_norm(channels)
         self.conv2 = _transposed(channels, channels, second, bias_bound=1 / math.sqrt(channels))
-        self.conv_bn2 = _batch_norm(channels)
+        self.conv_bn2 = nn.Identity() if fused else _batch_norm(channels)
         self.conv3 = _transposed(channels, 1, third, bias_bound=1 / math.sqrt(channels))
         self._pointwise = second == third == 2
 
     def forward(self, x: Tensor | TwoLevels) -> Tensor:
-        return self.upsample(x.conv3x3(self.conv1.weight) if isinstance(x, TwoLevels) else self.conv1(x))
+        if not isinstance(x, TwoLevels):
+            return self.upsample(self.conv1(x))
+        return self.upsample(self.shifted(x.conv3x3(self.conv1.weight)))
+
+    def shifted(self, x: Tensor) -> Tensor:
+        """What the first convolution gives without its bias, with it, where it has one."""
+        return x if self.conv1.bias is None else x + self.conv1.bias.reshape([1, -1, 1, 1])
 
     def upsample(self, x: Tensor) -> Tensor:
         """What follows the first convolution: [N, C, H/4, W/4] to [N, 1, H, W]."""
@@ -82,6 +89,10 @@ class MapBranch(nn.Layer):
         return x.reshape([n, 1, 4 * h, 4 * w])
 
 
+# Levels with auxiliary maps, and how far each is enlarged to stride 4; PaddleOCR's order.
+_AUX_LEVELS = {"p4": 4, "p3": 2, "p2": 1}
+
+
 class DBHead(nn.Layer):
     """Shrink map, threshold map and their differentiable binarization.
 
@@ -89,9 +100,13 @@ class DBHead(nn.Layer):
         in_channels: channels of the neck's map, at stride 4 (the model fills this in).
         k: steepness of the binarization 1 / (1 + exp(-k (shrink - threshold))).
         kernel_list: kernel sizes of the convolution and of the two transposed convolutions (stride 2, no padding).
+        aux: three more pairs of branches, for the levels of the neck at strides 4, 8 and 16, in training only
+            (PP-OCRv6). The neck must give its levels.
+        fused: the batch norms are in the convolutions, as in deployed PP-OCRv6 models; for fine-tuning.
 
     `forward(features [N, in_channels, H/4, W/4])` gives `{"maps": …}`: in training [N, 3, H, W] (shrink, threshold,
-    binary), in evaluation [N, 1, H, W] (shrink), all in 0..1, float32 in mixed precision too.
+    binary), in evaluation [N, 1, H, W] (shrink), all in 0..1, float32 in mixed precision too. With `aux` training gives
+    `aux_maps_p4`, `aux_maps_p3`, `aux_maps_p2` of the same shape as well.
     """
 
     needs_targets = False
@@ -102,39 +117,76 @@ class DBHead(nn.Layer):
         """Whether the neck may leave its coarser levels at half size."""
         return self._kernel_size == 3
 
-    def __init__(self, in_channels: int, k: float = 50, kernel_list: Sequence[int] = (3, 2, 2)) -> None:
+    @property
+    def takes_pyramid(self) -> bool:
+        """Whether it learns from the levels of the neck too."""
+        return self._aux
+
+    def __init__(
+        self,
+        in_channels: int,
+        k: float = 50,
+        kernel_list: Sequence[int] = (3, 2, 2),
+        aux: bool = False,
+        fused: bool = False,
+    ) -> None:
         super().__init__()
         if len(kernel_list) != 3:
             raise ValueError(f"kernel_list={list(kernel_list)}: give three sizes, as [3,2,2]")
         self.k = float(k)
         self._kernel_size = kernel_list[0]
-        self.binarize = MapBranch(in_channels, kernel_list)
-        self.thresh = MapBranch(in_channels, kernel_list)
+        self.binarize = MapBranch(in_channels, kernel_list, fused)
+        self.thresh = MapBranch(in_channels, kernel_list, fused)
+        self._aux = aux
+        for level in _AUX_LEVELS if aux else ():
+            for kind in ("binarize", "thresh"):
+                self.add_sublayer(f"aux_{kind}_{level}", MapBranch(in_channels, kernel_list, fused))
 
-    def forward(self, x: Tensor | TwoLevels) -> dict[str, Tensor]:
+    def forward(self, x: Tensor | TwoLevels | Pyramid) -> dict[str, Tensor]:
+        joined = x.joined if isinstance(x, Pyramid) else x
         if not self.training:
-            return {"maps": self.binarize(x)}
-        shrink, threshold = self._both(x) if isinstance(x, TwoLevels) else (self.binarize(x), self.thresh(x))
-        return self._all_maps(shrink, threshold)
+            return {"maps": self.binarize(joined)}
+        both = self._both(joined) if isinstance(joined, TwoLevels) else (self.binarize(joined), self.thresh(joined))
+        return {"maps": self._all_maps(*both), **self._aux_maps(x)}
 
-    def completed(self, x: Tensor | TwoLevels, outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def completed(self, x: Tensor | TwoLevels | Pyramid, outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The outputs of training from those of evaluation, which have the shrink map already."""
-        return self._all_maps(outputs["maps"], self.thresh(x))
+        threshold = self.thresh(x.joined if isinstance(x, Pyramid) else x)
+        return {"maps": self._all_maps(outputs["maps"], threshold), **self._aux_maps(x)}
 
-    def _all_maps(self, shrink: Tensor, threshold: Tensor) -> dict[str, Tensor]:
+    def _aux_maps(self, x: Tensor | TwoLevels | Pyramid) -> dict[str, Tensor]:
+        """Maps of each level, brought to stride 4 first."""
+        if not isinstance(x, Pyramid):
+            return {}
+        maps = {}
+        for level, factor in _AUX_LEVELS.items():
+            features = x.levels[int(level[1]) - 2]
+            if factor > 1:
+                features = F.interpolate(features, scale_factor=factor, mode="bilinear", align_corners=False)
+            branches = (getattr(self, f"aux_{kind}_{level}") for kind in ("binarize", "thresh"))
+            maps[f"aux_maps_{level}"] = self._all_maps(*(branch(features) for branch in branches))
+        return maps
+
+    def _all_maps(self, shrink: Tensor, threshold: Tensor) -> Tensor:
         with full_precision():
             binary = F.sigmoid(self.k * (shrink - threshold))
-            return {"maps": paddle.concat([shrink, threshold, binary], axis=1)}
+            return paddle.concat([shrink, threshold, binary], axis=1)
 
     def drop_training_branches(self) -> None:
         """Leaves the shrink map's branch alone, which is all that evaluation uses."""
         del self.thresh
+        for level in _AUX_LEVELS if self._aux else ():
+            delattr(self, f"aux_binarize_{level}")
+            delattr(self, f"aux_thresh_{level}")
+        self._aux = False
 
     def _both(self, x: TwoLevels) -> tuple[Tensor, Tensor]:
         """Shrink and threshold map, their first convolutions done as one: `x` is read once."""
         weight = paddle.concat([self.binarize.conv1.weight, self.thresh.conv1.weight])
         first, second = x.conv3x3(weight).split(2, axis=1)
-        return self.binarize.upsample(first), self.thresh.upsample(second)
+        branches = (self.binarize, first), (self.thresh, second)
+        shrink, threshold = (branch.upsample(branch.shifted(half)) for branch, half in branches)
+        return shrink, threshold
 
 
 def _probability(logits: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
-"""The feature pyramid of DB (Liao et al., arXiv 1911.08947): one map at stride 4 from four.
+"""Feature pyramids for DB (Liao et al., arXiv 1911.08947): one map at stride 4 from four.
 
-Names and shapes of the parameters are those of PaddleOCR's `DBFPN`.
+Names and shapes of the parameters are those of PaddleOCR's `DBFPN` and `RSEFPN`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,15 @@ from paddle.nn import initializer
 
 from ocrexp.models.cpu import conv as cpu
 from ocrexp.models.cpu.upsample import TwoLevels, composed, conv3x3_of_doubled
-from ocrexp.models.layers import Conv2D, conv2d, nearest_upsample
+from ocrexp.models.layers import Conv2D, SqueezeExcite, conv2d, nearest_upsample
+
+
+def check_channels(name: str, in_channels: Sequence[int], out_channels: int) -> None:
+    """Raises ValueError for a backbone without four maps and for channels that four levels cannot share."""
+    if len(in_channels) != 4:
+        raise ValueError(f"{name} joins 4 feature maps, the backbone gives {len(in_channels)}; choose another")
+    if out_channels % 4 or out_channels <= 0:
+        raise ValueError(f"out_channels={out_channels}: must be a multiple of 4")
 
 
 class DBFPN(nn.Layer):
@@ -32,10 +40,7 @@ class DBFPN(nn.Layer):
 
     def __init__(self, in_channels: Sequence[int], out_channels: int = 256) -> None:
         super().__init__()
-        if len(in_channels) != 4:
-            raise ValueError(f"DBFPN joins 4 feature maps, the backbone gives {len(in_channels)}; choose another")
-        if out_channels % 4 or out_channels <= 0:
-            raise ValueError(f"out_channels={out_channels}: must be a multiple of 4")
+        check_channels(type(self).__name__, in_channels, out_channels)
         self.out_channels = out_channels
         weight = paddle.ParamAttr(initializer=initializer.KaimingUniform())
 
@@ -92,3 +97,68 @@ class DBFPN(nn.Layer):
             self.p3_conv(out3),
         ]
         return TwoLevels(half=paddle.concat(coarser, axis=1), full=finest)
+
+
+class RSELayer(nn.Layer):
+    """A convolution without bias and channel attention over it, added to its input with `shortcut`."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, shortcut: bool = True) -> None:
+        super().__init__()
+        self.in_conv = Conv2D(
+            in_channels,
+            out_channels,
+            kernel_size,
+            padding=kernel_size // 2,
+            weight_attr=paddle.ParamAttr(initializer=initializer.KaimingUniform()),
+            bias_attr=False,
+        )
+        self.se_block = SqueezeExcite(out_channels)
+        self._shortcut = shortcut
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.in_conv(x)
+        return x + self.se_block(x) if self._shortcut else self.se_block(x)
+
+
+class RSEFPN(nn.Layer):
+    """PP-OCRv3's to v5's mobile pyramid: each convolution of DBFPN is followed by residual channel attention.
+
+    Args:
+        in_channels: channels of the backbone's maps at strides 4, 8, 16, 32 (the model fills this in).
+        out_channels: channels of the joined map, a multiple of 4.
+        shortcut: add the attention's result to its input.
+
+    `forward([c2, c3, c4, c5])` gives [N, out_channels, H/4, W/4]; the levels stand from the coarsest to the finest. On
+    a CPU, for a head that takes them, the coarser levels stay at stride 8 (`TwoLevels`).
+    """
+
+    size_multiple = 32
+
+    def __init__(self, in_channels: Sequence[int], out_channels: int = 96, shortcut: bool = True) -> None:
+        super().__init__()
+        check_channels(type(self).__name__, in_channels, out_channels)
+        self.out_channels = out_channels
+        self.ins_conv = nn.LayerList([RSELayer(c, out_channels, 1, shortcut) for c in in_channels])
+        self.inp_conv = nn.LayerList([RSELayer(out_channels, out_channels // 4, 3, shortcut) for _ in in_channels])
+        self.keep_levels_apart = False
+
+    def forward(self, features: Sequence[Tensor]) -> Tensor | TwoLevels:
+        outs = top_down(self.ins_conv, features)
+        levels = [conv(out) for conv, out in zip(self.inp_conv, outs, strict=True)]
+        return joined_levels(levels, self.keep_levels_apart)
+
+
+def top_down(laterals: Sequence[nn.Layer], features: Sequence[Tensor]) -> list[Tensor]:
+    """Lateral maps at strides 4, 8, 16, 32, each with the next coarser sum doubled on top."""
+    outs = [conv(c) for conv, c in zip(laterals, features, strict=True)]
+    for number in (2, 1, 0):
+        outs[number] = outs[number] + nearest_upsample(outs[number + 1], 2)
+    return outs
+
+
+def joined_levels(levels: Sequence[Tensor], apart: bool) -> Tensor | TwoLevels:
+    """Levels at strides 4, 8, 16, 32 as one map, the coarsest first; `apart`: as TwoLevels on a CPU."""
+    p2, p3, p4, p5 = levels
+    if apart and cpu.applies(p2):
+        return TwoLevels(half=paddle.concat([nearest_upsample(p5, 4), nearest_upsample(p4, 2), p3], axis=1), full=p2)
+    return paddle.concat([nearest_upsample(p5, 8), nearest_upsample(p4, 4), nearest_upsample(p3, 2), p2], axis=1)

@@ -183,6 +183,87 @@ class _SVTR(nn.Layer):
         return self.conv1x1(self.conv4(paddle.concat([x, z], axis=1)))
 
 
+class LightSVTREncoder(nn.Layer):
+    """PP-OCRv6's neck: context by a wide depthwise convolution and global mixing, and a 1×1 convolution added at the
+    end (PaddleOCR's encoder_type `lightsvtr`).
+
+    Args:
+        in_channels: channels of the map (the model fills this in).
+        dims: channels of the blocks, and given on.
+        depth: global mixing blocks.
+        num_heads: heads of the blocks.
+        mlp_ratio: hidden channels of the blocks' MLPs over channels.
+        drop_rate: dropout after projections.
+        attn_drop_rate: dropout of the attention's weights.
+        drop_path: stochastic depth.
+        local_kernel: width of the depthwise convolution.
+        use_guide: the backbone gets no gradient from here: the guide head alone trains it.
+
+    `forward(map [N, C, 1, W])` gives [N, W, dims].
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        dims: int = 64,
+        depth: int = 1,
+        num_heads: int = 8,
+        mlp_ratio: float = 4.0,
+        drop_rate: float = 0.1,
+        attn_drop_rate: float = 0.1,
+        drop_path: float = 0.0,
+        local_kernel: int = 7,
+        use_guide: bool = False,
+    ) -> None:
+        super().__init__()
+        blocks = [
+            Block(
+                dims,
+                num_heads,
+                mlp_ratio=mlp_ratio,
+                drop=drop_rate,
+                attn_drop=attn_drop_rate,
+                drop_path=drop_path,
+                activation=F.swish,
+                epsilon=1e-5,
+            )
+            for _ in range(depth)
+        ]
+        self.encoder = _LightSVTR(in_channels, dims, local_kernel, blocks)
+        self._detached = use_guide
+        self.out_channels = dims
+
+    def forward(self, x: Tensor) -> Tensor:
+        return as_sequence(self.encoder(x.detach() if self._detached else x))
+
+
+class _LightSVTR(nn.Layer):
+    def __init__(self, in_channels: int, dims: int, local_kernel: int, blocks: list[nn.Layer]) -> None:
+        super().__init__()
+        self.conv_reduce = ConvBN(in_channels, dims, [1, 1])
+        weight = paddle.ParamAttr(initializer=nn.initializer.KaimingNormal())
+        kernel, padding = [1, local_kernel], [0, local_kernel // 2]
+        self.local_conv = nn.Sequential(
+            Conv2D(dims, dims, kernel, padding=padding, groups=dims, weight_attr=weight, bias_attr=False),
+            nn.BatchNorm2D(dims),
+            nn.Swish(),
+        )
+        self.svtr_block = nn.LayerList(blocks)
+        self.norm = nn.LayerNorm(dims, epsilon=1e-6)
+        self.skip_conv = ConvBN(in_channels, dims, [1, 1])
+        initialize_transformer(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        skip, z = self.skip_conv(x), self.conv_reduce(x)
+        z = z + self.local_conv(z)
+        channels, height, width = z.shape[1:]
+        z = z.flatten(2).transpose([0, 2, 1])
+        for block in self.svtr_block:
+            z = block(z)
+        z = self.norm(z).transpose([0, 2, 1]).reshape([0, channels, height, width])
+        return z + skip
+
+
 class ConvBN(nn.Layer):
     """Convolution without bias, batch norm, swish."""
 

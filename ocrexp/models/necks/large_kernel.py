@@ -1,0 +1,246 @@
+"""PP-OCRv6's feature pyramids: large depthwise kernels made of dilated branches (UniRepLKNet, Ding et al., arXiv
+2311.15599), which fuse into one convolution for inference.
+
+Names and shapes of the parameters are those of PaddleOCR 3.7's `RepLKFPN`, `RepLKPAN` and `IntraCLBlock`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import paddle
+from paddle import Tensor, nn
+from paddle.nn import initializer
+
+from ocrexp.models.cpu.upsample import TwoLevels
+from ocrexp.models.layers import Conv2D, SqueezeExcite, folded, relu
+from ocrexp.models.necks.db_fpn import RSELayer, check_channels, joined_levels, top_down
+from ocrexp.models.necks.pyramid import Pyramid
+
+# Kernel size → (kernel size, dilation) of the branches beside it.
+BRANCHES = {
+    5: ((3, 1), (3, 2)),
+    7: ((5, 1), (3, 2), (3, 3)),
+    9: ((5, 1), (5, 2), (3, 3), (3, 4)),
+    11: ((5, 1), (5, 2), (3, 3), (3, 4), (3, 5)),
+    13: ((5, 1), (7, 2), (3, 3), (3, 4), (3, 5)),
+}
+
+
+class DilatedReparamBlock(nn.Layer):
+    """Sum of a depthwise convolution of a large kernel and smaller dilated ones inside it, each with its batch norm.
+
+    With `fused`, and after `fuse()`, `lk_origin` is one depthwise convolution with bias. Raises ValueError for a kernel
+    size without branches.
+    """
+
+    def __init__(self, channels: int, kernel_size: int, fused: bool = False) -> None:
+        super().__init__()
+        if kernel_size not in BRANCHES:
+            raise ValueError(f"dilated_kernel_size must be one of {', '.join(map(str, BRANCHES))}, got {kernel_size}")
+        self._spec = (channels, kernel_size)
+        self._branches = () if fused else BRANCHES[kernel_size]
+        self.lk_origin = self._depthwise(kernel_size, bias=fused)
+        self.origin_bn = None if fused else nn.BatchNorm2D(channels)
+        for size, dilation in self._branches:
+            self.add_sublayer(f"dil_conv_k{size}_{dilation}", self._depthwise(size, dilation))
+            self.add_sublayer(f"dil_bn_k{size}_{dilation}", nn.BatchNorm2D(channels))
+
+    def _depthwise(self, size: int, dilation: int = 1, bias: bool = False) -> Conv2D:
+        channels, padding = self._spec[0], dilation * (size - 1) // 2
+        return Conv2D(
+            channels, channels, size, padding=padding, dilation=dilation, groups=channels,
+            bias_attr=None if bias else False,
+        )  # fmt: skip
+
+    def _branch(self, size: int, dilation: int) -> tuple[nn.Layer, nn.Layer]:
+        return getattr(self, f"dil_conv_k{size}_{dilation}"), getattr(self, f"dil_bn_k{size}_{dilation}")
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.lk_origin(x)
+        if self.origin_bn is None:
+            return y
+        y = self.origin_bn(y)
+        for branch in self._branches:
+            conv, norm = self._branch(*branch)
+            y = y + norm(conv(x))
+        return y
+
+    @paddle.no_grad()
+    def fuse(self) -> None:
+        """Replaces all branches by one convolution with the same result in evaluation mode."""
+        if self.origin_bn is None:
+            return
+        kernel_size = self._spec[1]
+        weight, bias = folded(self.lk_origin.weight, self.origin_bn)
+        for size, dilation in self._branches:
+            conv, norm = self._branch(size, dilation)
+            small, shift = folded(conv.weight, norm)
+            first = kernel_size // 2 - dilation * (size // 2)
+            last = kernel_size - first
+            weight[:, :, first:last:dilation, first:last:dilation] += small
+            bias = bias + shift
+            delattr(self, f"dil_conv_k{size}_{dilation}")
+            delattr(self, f"dil_bn_k{size}_{dilation}")
+        self.lk_origin = self._depthwise(kernel_size, bias=True)
+        self.lk_origin.weight.set_value(weight)
+        self.lk_origin.bias.set_value(bias)
+        self.origin_bn, self._branches = None, ()
+
+
+class DilatedReparamConv(nn.Layer):
+    """A large kernel with a change of channels: DilatedReparamBlock, 1×1 convolution, batch norm."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int = 9, fused: bool = False) -> None:
+        super().__init__()
+        self._channels = (in_channels, out_channels)
+        self.dw = DilatedReparamBlock(in_channels, kernel_size, fused)
+        self.pw = _pointwise(in_channels, out_channels, bias=fused)
+        self.bn = None if fused else nn.BatchNorm2D(out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.pw(self.dw(x))
+        return x if self.bn is None else self.bn(x)
+
+    @paddle.no_grad()
+    def fuse(self) -> None:
+        """One depthwise and one 1×1 convolution with the same result in evaluation mode."""
+        self.dw.fuse()
+        if self.bn is None:
+            return
+        weight, bias = folded(self.pw.weight, self.bn)
+        self.pw, self.bn = _pointwise(*self._channels, bias=True), None
+        self.pw.weight.set_value(weight)
+        self.pw.bias.set_value(bias)
+
+
+class IntraCLBlock(nn.Layer):
+    """Long-range context inside a text: sums of square, vertical and horizontal kernels of falling size, added to the
+    input (I3CL, Du et al., arXiv 2108.01343)."""
+
+    def __init__(self, channels: int, reduce_factor: int = 2) -> None:
+        super().__init__()
+        inner = channels // reduce_factor
+        self.conv1x1_reduce_channel = Conv2D(channels, inner, 1)
+        self.conv1x1_return_channel = Conv2D(inner, channels, 1)
+        for name, shape in (
+            ("v_layer_{0}x1", lambda size: (size, 1)),
+            ("q_layer_1x{0}", lambda size: (1, size)),
+            ("c_layer_{0}x{0}", lambda size: (size, size)),
+        ):
+            for size in (7, 5, 3):
+                height, width = shape(size)
+                conv = Conv2D(inner, inner, (height, width), padding=(height // 2, width // 2))
+                self.add_sublayer(name.format(size), conv)
+        self.bn = nn.BatchNorm2D(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv1x1_reduce_channel(x)
+        for size in (7, 5, 3):
+            names = (f"c_layer_{size}x{size}", f"v_layer_{size}x1", f"q_layer_1x{size}")
+            square, vertical, horizontal = (getattr(self, name)(y) for name in names)
+            y = square + vertical + horizontal
+        return x + relu(self.bn(self.conv1x1_return_channel(y)))
+
+
+class RepLKFPN(nn.Layer):
+    """PP-OCRv6's pyramid for tiny and small detectors: RSEFPN with large depthwise kernels in place of 3×3 ones.
+
+    Args:
+        in_channels: channels of the backbone's maps at strides 4, 8, 16, 32 (the model fills this in).
+        out_channels: channels of the joined map, a multiple of 4.
+        dilated_kernel_size: 5, 7, 9, 11 or 13.
+        shortcut: add the result of channel attention to its input.
+        fused: one depthwise convolution with bias in place of the branches, as in deployed models; for fine-tuning.
+
+    `forward([c2, c3, c4, c5])` gives [N, out_channels, H/4, W/4], as DBFPN, or a `Pyramid` for a head with auxiliary
+    maps.
+    """
+
+    size_multiple = 32
+
+    def __init__(
+        self,
+        in_channels: Sequence[int],
+        out_channels: int = 96,
+        dilated_kernel_size: int = 7,
+        shortcut: bool = True,
+        fused: bool = False,
+    ) -> None:
+        super().__init__()
+        check_channels(type(self).__name__, in_channels, out_channels)
+        self.out_channels = out_channels
+        self.ins_conv = nn.LayerList([RSELayer(c, out_channels, 1, shortcut) for c in in_channels])
+        self.inp_conv_dw = nn.LayerList(
+            [DilatedReparamBlock(out_channels, dilated_kernel_size, fused) for _ in in_channels]
+        )
+        self.inp_conv_pw = nn.LayerList([_pointwise(out_channels, out_channels // 4) for _ in in_channels])
+        self.inp_conv_se = nn.LayerList([SqueezeExcite(out_channels // 4) for _ in in_channels])
+        self._shortcut = shortcut
+        self.keep_levels_apart = False
+        self.gives_pyramid = False
+
+    def forward(self, features: Sequence[Tensor]) -> Tensor | TwoLevels | Pyramid:
+        outs = top_down(self.ins_conv, features)
+        levels = [self._level(number, out) for number, out in enumerate(outs)]
+        joined = joined_levels(levels, self.keep_levels_apart)
+        return Pyramid(joined, (outs[0], outs[1], outs[2])) if self.gives_pyramid else joined
+
+    def _level(self, number: int, x: Tensor) -> Tensor:
+        x = self.inp_conv_pw[number](self.inp_conv_dw[number](x))
+        attended = self.inp_conv_se[number](x)
+        return x + attended if self._shortcut else attended
+
+
+class RepLKPAN(nn.Layer):
+    """PP-OCRv6's pyramid for medium detectors: LKPAN, down and up again, with 9×9 kernels that are depthwise.
+
+    Args:
+        in_channels: channels of the backbone's maps at strides 4, 8, 16, 32 (the model fills this in).
+        out_channels: channels of the joined map, a multiple of 8.
+        intracl: an IntraCLBlock on each level.
+        fused: convolutions with bias in place of branches and norms (but IntraCLBlock's), as in deployed models; for
+            fine-tuning.
+
+    `forward([c2, c3, c4, c5])` gives [N, out_channels, H/4, W/4], as DBFPN, or a `Pyramid` for a head with auxiliary
+    maps.
+    """
+
+    size_multiple = 32
+
+    def __init__(
+        self, in_channels: Sequence[int], out_channels: int = 256, intracl: bool = False, fused: bool = False
+    ) -> None:
+        super().__init__()
+        check_channels(type(self).__name__, in_channels, out_channels)
+        if intracl and out_channels % 8:
+            raise ValueError(f"out_channels must be a multiple of 8 with intracl, got {out_channels}")
+        self.out_channels, share = out_channels, out_channels // 4
+        self.ins_conv = nn.LayerList([_pointwise(c, out_channels) for c in in_channels])
+        self.inp_conv = nn.LayerList([DilatedReparamConv(out_channels, share, 9, fused) for _ in in_channels])
+        weight = paddle.ParamAttr(initializer=initializer.KaimingUniform())
+        self.pan_head_conv = nn.LayerList(
+            [Conv2D(share, share, 3, stride=2, padding=1, weight_attr=weight, bias_attr=False) for _ in in_channels[1:]]
+        )
+        self.pan_lat_conv = nn.LayerList([DilatedReparamConv(share, share, 9, fused) for _ in in_channels])
+        self._intracl = intracl
+        for number in range(1, 5 if intracl else 1):
+            self.add_sublayer(f"incl{number}", IntraCLBlock(share))
+        self.keep_levels_apart = False
+        self.gives_pyramid = False
+
+    def forward(self, features: Sequence[Tensor]) -> Tensor | TwoLevels | Pyramid:
+        outs = top_down(self.ins_conv, features)
+        maps = [conv(out) for conv, out in zip(self.inp_conv, outs, strict=True)]
+        for number, conv in enumerate(self.pan_head_conv):
+            maps[number + 1] = maps[number + 1] + conv(maps[number])
+        levels = [conv(level) for conv, level in zip(self.pan_lat_conv, maps, strict=True)]
+        if self._intracl:
+            levels = [getattr(self, f"incl{number}")(level) for number, level in enumerate(levels, 1)]
+        joined = joined_levels(levels, self.keep_levels_apart)
+        return Pyramid(joined, (outs[0], outs[1], outs[2])) if self.gives_pyramid else joined
+
+
+def _pointwise(in_channels: int, out_channels: int, bias: bool = False) -> Conv2D:
+    weight = paddle.ParamAttr(initializer=initializer.KaimingUniform())
+    return Conv2D(in_channels, out_channels, 1, weight_attr=weight, bias_attr=None if bias else False)
