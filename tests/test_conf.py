@@ -36,7 +36,7 @@ NEEDED = {
         "nrtr": ["targets=nrtr"],
         "sar": ["targets=sar"],
         "parseq": ["targets=parseq"],
-        "multi_nrtr": ["targets=ctc_nrtr"],
+        **{name: ["targets=ctc_nrtr"] for name in options_of("model/head") if name.startswith("multi_nrtr")},
         "multi_sar": ["targets=ctc_sar"],
     },
 }
