@@ -276,6 +276,8 @@ class Storm:
                 self.failures.append(f"{name}: exit code {code} by itself")
             return True
         self.kills += 1
+        if self.kills % 10 == 0:
+            say(f"{name}: {self.kills} kills, {self.ends} ends, {len(self.failures)} failures so far")
         self._orphans(name, kind)
         if name == "export" and not (kind.out / "inference.yml").is_file():
             self.failures.append("export: the earlier export is gone after a kill")
