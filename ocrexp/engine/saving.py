@@ -17,7 +17,7 @@ from ocrexp.engine.callbacks.base import Callback
 from ocrexp.engine.checkpoint import BEST, CheckpointSet, CheckpointStore
 from ocrexp.engine.state import TrainState
 from ocrexp.engine.step import Stepper
-from ocrexp.engine.weights import fill
+from ocrexp.engine.weights import check_fit, fill
 from ocrexp.errors import CheckpointError, printable
 from ocrexp.loggers.group import LoggerGroup
 from ocrexp.optim.ema import WeightAverage
@@ -90,7 +90,7 @@ class Saver:
         """
         try:
             return self._restore(found, found.states)
-        except (KeyError, TypeError, ValueError, AttributeError, AssertionError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, AssertionError, ArithmeticError) as error:
             # The file's sums agree, so its writer put other values there than a run does.
             reason = printable(str(error).splitlines()[0]) if str(error) else ""
             raise CheckpointError(
@@ -115,12 +115,15 @@ class Saver:
         check_optimizer(self._model, optimizer, str(found.path("pdopt")))
         self._stepper.optimizer.set_state_dict(as_tensors(optimizer))
         if self._average and states["average"] is not None:
+            check_fit(self._average.tensors(), states["average"], f"the average of {weights}")
             self._average.load_state_dict(states["average"])
         if self._stepper.scaler and states["scaler"] is not None:
             self._stepper.scaler.load_state_dict(states["scaler"])
         for key, callback in self._callbacks.items():
             if key in states["callbacks"]:
                 callback.load_state_dict(states["callbacks"][key])
+        if not isinstance(states["loggers"], dict):
+            raise TypeError(f"loggers is a {type(states['loggers']).__name__}")
         return TrainState.from_dict(states["train_state"]), states["loggers"]
 
     def _weights(self, name: str) -> dict[str, paddle.Tensor]:
