@@ -5,15 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypedDict, runtime_checkable
+from typing import Any, Protocol, TypedDict, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
-
-if TYPE_CHECKING:
-    from ocrexp.data.images import EncodedImage
-    from ocrexp.data.sample_counts import SampleCount
-    from ocrexp.data.transforms.resize import Shrunk
 
 Polygon = npt.NDArray[np.float32]  # (n, 2), x then y, in pixels of the image it belongs to
 Image = npt.NDArray[np.uint8]  # (height, width, 3), BGR
@@ -48,13 +43,61 @@ class Record:
     draw: Callable[[int], tuple[bytes, tuple[str, ...]]] | None = field(default=None, compare=False)
 
 
+_LETTERS = 32  # pixels of height, for an example
+
+
+@dataclass(frozen=True, slots=True)
+class Shrunk:
+    """A page of `height` × `width` pixels that is resized to less than half: to `share` of its side.
+
+    `key` is the argument of DetResize that bounds the size.
+    """
+
+    height: int
+    width: int
+    share: float
+    key: str
+
+    def describe(self) -> str:
+        """What happens to the page, without its name and without advice."""
+        letters = _LETTERS * self.share
+        small = f"{letters:.0f} px" if letters >= 1 else "less than 1 px"
+        return (
+            f"the page of {self.width}×{self.height} pixels is shrunk to {100 * self.share:.2g} %, letters of "
+            f"{_LETTERS} px become {small}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SampleCount:
+    """How many, and the place of the first one: its record's index, and image and label line in words."""
+
+    count: int
+    index: int
+    where: str
+
+
+class Encoded(Protocol):
+    """An image file that has been read and is decoded when its pixels are asked for."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+
+    def reducible(self, detail: float) -> int:
+        """The largest of 1, 2, 4, 8 by which its sides may be divided and still show `detail` times their pixels."""
+
+    def decode(self, reduction: int = 1) -> Image:
+        """Its pixels, uint8 [H, W, 3] BGR."""
+
+
 class Sample(TypedDict, total=False):
     """What the transforms pass on; the contracts of a task say which keys it fills."""
 
     record: Record
     index: int
     epoch: int
-    encoded: EncodedImage  # the file behind `image`, for a transform that decodes by itself
+    encoded: Encoded  # the file behind `image`, for a transform that decodes by itself
     others: Callable[[np.random.Generator], Sample]  # another record's sample, decoded, drawn at random
     unreadable: str  # why there is no `image` (evaluation only)
     image: npt.NDArray[Any]

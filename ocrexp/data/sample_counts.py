@@ -3,17 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
-
-@dataclass(frozen=True, slots=True)
-class SampleCount:
-    """How many, and the place of the first one: its record's index, and image and label line in words."""
-
-    count: int
-    index: int
-    where: str
-
+from ocrexp.types import SampleCount
 
 SampleCounts = dict[str, SampleCount]
 

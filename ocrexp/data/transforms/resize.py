@@ -8,43 +8,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ocrexp.types import Sample, UnusableSample
+from ocrexp.types import Sample, Shrunk, UnusableSample
 
 STRIDE = 32
 LONG_STRIDE = 128  # of `resize_long`, which rounds up
 SMALLEST_HALF_PERIMETER = 64  # images below it are padded before they are enlarged
 LIMIT_TYPES = ("min", "max", "resize_long")
 STRONGLY_SHRUNK = 0.5  # of a side; below it small letters are lost
-_LETTERS = 32  # pixels of height, for an example
 _MOST_ENLARGED = 100_000_000  # pixels of a page that is enlarged without `max_side`
-
-
-@dataclass(frozen=True, slots=True)
-class Shrunk:
-    """A page of `height` × `width` pixels that is resized to less than half: to `share` of its side.
-
-    `key` is the argument of DetResize that bounds the size.
-    """
-
-    height: int
-    width: int
-    share: float
-    key: str
-
-    def describe(self) -> str:
-        """What happens to the page, without its name and without advice."""
-        letters = _LETTERS * self.share
-        small = f"{letters:.0f} px" if letters >= 1 else "less than 1 px"
-        return (
-            f"the page of {self.width}×{self.height} pixels is shrunk to {100 * self.share:.2g} %, letters of "
-            f"{_LETTERS} px become {small}"
-        )
 
 
 class DetResize:
