@@ -29,7 +29,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from ocrexp.bench.peers import Worker, equal_boxes, image_files
+from ocrexp.bench.peers import ToolProcess, equal_boxes, image_files
 from ocrexp.data.transforms.rec_resize import RecResize
 from ocrexp.deploy import TextDetector, TextRecognizer
 from ocrexp.environment import untouched
@@ -110,7 +110,7 @@ def compare_texts(
 
 
 def run_peer(python: str, script: str, request: dict[str, Any], images: Sequence[Path]) -> list[Any]:
-    worker = Worker(script, [python, "-W", "ignore", str(SCRIPTS / script)], request, images[0])
+    worker = ToolProcess(script, [python, "-W", "ignore", str(SCRIPTS / script)], request, images[0])
     try:
         worker.run(images, counted=False)
         return worker.figures.results

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import OmegaConf
 
 from ocrexp.bench import peers
-from ocrexp.bench.peers import Worker, equal_boxes, image_files, in_turn, ocrexp_worker
+from ocrexp.bench.peers import ToolProcess, equal_boxes, image_files, in_turn, ocrexp_worker
 from ocrexp.errors import ConfigError, OcrexpError
 
 if TYPE_CHECKING:
@@ -64,8 +64,8 @@ def _measure(config: DictConfig, task: str, images: Sequence[Path], batch: int |
         "det_args": _arguments(config.det_args),
         "rec_args": _arguments(config.rec_args),
     }
-    ours: dict[str, Worker] = {}
-    peers: dict[str, Worker] = {}
+    ours: dict[str, ToolProcess] = {}
+    peers: dict[str, ToolProcess] = {}
     try:
         for backend in config.backends:
             for threads in config.threads:
@@ -92,18 +92,20 @@ def _arguments(node: DictConfig | None) -> Any:
     return {} if node is None else OmegaConf.to_container(node)
 
 
-def _peer(key: str, name: str, python: str, request: dict[str, Any], first: Path) -> Worker | None:
+def _peer(key: str, name: str, python: str, request: dict[str, Any], first: Path) -> ToolProcess | None:
     script = SCRIPTS / PEERS[key]
     if not script.is_file():
         raise ConfigError(f"{key}=…: {script.name} stands in scripts/ of a checkout, not in the installed package")
     try:
-        return Worker(name, [python, "-W", "ignore", str(script)], request, first)
+        return ToolProcess(name, [python, "-W", "ignore", str(script)], request, first)
     except OcrexpError as error:
         print(f"ocrexp: measured without {name}: {error}", file=sys.stderr)
         return None
 
 
-def _rows(task: str, images: int, batch: int | None, ours: dict[str, Worker], peers: dict[str, Worker]) -> list[Row]:
+def _rows(
+    task: str, images: int, batch: int | None, ours: dict[str, ToolProcess], peers: dict[str, ToolProcess]
+) -> list[Row]:
     what = {
         "det": "detection, an image",
         "rec": f"recognition, a line, batches of {batch}",

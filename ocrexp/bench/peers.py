@@ -50,7 +50,7 @@ class Figures:
         return statistics.median(self.stages[name])
 
 
-class Worker:
+class ToolProcess:
     """A tool's process, up to its first result.
 
     Args:
@@ -117,12 +117,12 @@ class Worker:
         return answer
 
 
-def ocrexp_worker(request: dict[str, Any], first: Path) -> Worker:
+def ocrexp_worker(request: dict[str, Any], first: Path) -> ToolProcess:
     """This package's runtime in a process."""
-    return Worker("ocrexp", [sys.executable, "-m", "ocrexp.bench.worker"], request, first)
+    return ToolProcess("ocrexp", [sys.executable, "-m", "ocrexp.bench.worker"], request, first)
 
 
-def in_turn(workers: Sequence[Worker], images: Sequence[Path], passes: int) -> None:
+def in_turn(workers: Sequence[ToolProcess], images: Sequence[Path], passes: int) -> None:
     """One pass of each that is not counted, then `passes` of each in turn; of ours with its stages."""
     for turn in range(passes + 1):
         for worker in workers:

@@ -18,7 +18,7 @@ from ocrexp.charset.codecs import KINDS, Codec, Kind
 from ocrexp.charset.dictionary import explain_missing
 from ocrexp.charset.direction import Direction, mirrored, resolved, turned
 from ocrexp.charset.normalization import NFC, Normalization, is_invisible
-from ocrexp.charset.unknown import Coverage, UnknownCharacter, describe
+from ocrexp.charset.unknown import CharsetCoverage, UnknownCharacter, describe
 from ocrexp.errors import ConfigError, DataError
 
 Policy = Literal["error", "map", "drop"]
@@ -196,7 +196,7 @@ class Charset:
         text = self.normalization(text)
         return text.lower() if self.lower else text
 
-    def check(self, texts: Iterable[tuple[str, str]]) -> Coverage:
+    def check(self, texts: Iterable[tuple[str, str]]) -> CharsetCoverage:
         """Counts unknown characters in (text, where it is) pairs, before any training.
 
         Raises:
@@ -216,7 +216,7 @@ class Charset:
                 first.setdefault(character, where)
                 if self.unknown == "error" or (self.unknown == "map" and character not in self._map):
                     refused[character] += 1
-        coverage = Coverage(total, unknown, first, incomplete)
+        coverage = CharsetCoverage(total, unknown, first, incomplete)
         if refused:
             raise DataError(self._refusal(refused, first))
         return coverage

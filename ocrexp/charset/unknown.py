@@ -15,7 +15,7 @@ class UnknownCharacter(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Coverage:
+class CharsetCoverage:
     """What a charset makes of texts: characters that it does not know, how often each, and where each was first."""
 
     texts: int

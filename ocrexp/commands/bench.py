@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import sys
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from ocrexp.bench.measures import MEASURES, Row
 from ocrexp.config.compose import compose
+from ocrexp.environment import available_cores
 from ocrexp.errors import ConfigError, printable
 
 SUMMARY = "Time the data pipeline, the training step, metric and postprocessing"
@@ -40,7 +40,7 @@ def run(arguments: Sequence[str]) -> int:
         rows += MEASURES[name](config)
     print_table(rows)
     if config.output:
-        machine = {"machine": platform.processor() or platform.machine(), "cores": len(os.sched_getaffinity(0))}
+        machine = {"machine": platform.processor() or platform.machine(), "cores": available_cores()}
         Path(config.output).write_text(json.dumps({**machine, "rows": rows}, indent=1) + "\n", encoding="utf-8")
         print(f"written: {printable(str(config.output))}")
     return 0

@@ -198,14 +198,14 @@ def write_pictures(task: Task, result: EvalResult, limit: int, folder: Path, dra
 
     `draw(sample)` is that of `callbacks.pictures`; None draws as the task does.
     """
-    from ocrexp.report.evaluation import Drawn
+    from ocrexp.report.evaluation import Captioned
     from ocrexp.report.files import write_picture
 
     folder.mkdir(parents=True, exist_ok=True)
     pictures = (
         task.draw_samples(result, limit)
         if draw is None
-        else [Drawn(draw(sample), "", Path(sample.path).stem) for sample in result.samples[:limit]]
+        else [Captioned(draw(sample), "", Path(sample.path).stem) for sample in result.samples[:limit]]
     )
     for number, drawn in enumerate(pictures):
         write_picture(folder / f"{number:02d}_{shortened(drawn.name)}.jpg", drawn.picture)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from ocrexp.deploy.description import Description
-    from ocrexp.export.parity import Outcome
+    from ocrexp.export.parity import ParityResult
     from ocrexp.export.trained import Trained
 
 SUMMARY = "Write a run as files for deployment (Paddle, ONNX), compared with the trained model"
@@ -78,7 +78,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def export(
     config: DictConfig, weights: Path, target: ExportFolder, formats: Sequence[str], settings: DictConfig
-) -> Outcome:
+) -> ParityResult:
     """Write the formats and their description, pass them through the gate, and put them in their place.
 
     Args:
@@ -146,7 +146,7 @@ def write_formats(trained: Trained, description: Description, folders: dict[str,
             log.info("onnx format written in %.1f s", time.perf_counter() - began)
 
 
-def compare(trained: Trained, folders: dict[str, Path], settings: DictConfig) -> Outcome:
+def compare(trained: Trained, folders: dict[str, Path], settings: DictConfig) -> ParityResult:
     """The parity gate over the formats in their folders."""
     from ocrexp.export.parity import Gate
     from ocrexp.export.samples import validation_samples

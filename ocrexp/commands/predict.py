@@ -26,7 +26,7 @@ from ocrexp.deploy.end_to_end import (
     settings_from,
 )
 from ocrexp.deploy.fonts import FontFinder
-from ocrexp.deploy.outputs import LABELS, Outcome, PredictionFolder, Reading, as_json, is_taken
+from ocrexp.deploy.outputs import LABELS, ImageResult, PredictionFolder, Reading, as_json, is_taken
 from ocrexp.deploy.progress import Progress
 from ocrexp.deploy.sources import Skipped, Source, find_sources, read_source
 from ocrexp.engine.interrupt import StopSignals
@@ -70,7 +70,7 @@ class PredictSettings:
 
 
 @dataclass
-class Tally:
+class ReadingCounts:
     """What a run has done so far."""
 
     images: int = 0
@@ -80,7 +80,7 @@ class Tally:
     noted: int = 0  # images with a note
     seconds: Counter[str] = field(default_factory=Counter)
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, outcome: ImageResult) -> None:
         self.images += 1
         self.seconds.update(outcome.overhead)
         if outcome.blank:
@@ -144,10 +144,10 @@ class Work:
         self._folder = folder
         self.finder = finder
 
-    def __call__(self, sources: Sequence[Source]) -> list[Outcome]:
+    def __call__(self, sources: Sequence[Source]) -> list[ImageResult]:
         """The outcome of each image, in order. Raises OSError where a picture cannot be written."""
         images: list[Image] = []
-        outcomes: list[Outcome] = []
+        outcomes: list[ImageResult] = []
         for source in sources:
             started = time.perf_counter()
             try:
@@ -155,9 +155,9 @@ class Work:
                 size = (image.shape[1], image.shape[0])
                 images.append(image)
                 overhead = {"load": time.perf_counter() - started}
-                outcomes.append(Outcome(source, size, blank=is_blank(image), overhead=overhead))
+                outcomes.append(ImageResult(source, size, blank=is_blank(image), overhead=overhead))
             except UnusableSample as error:
-                outcomes.append(Outcome(source, error=str(error)))
+                outcomes.append(ImageResult(source, error=str(error)))
         good = [index for index, outcome in enumerate(outcomes) if not outcome.error]
         for index, image, result in zip(good, images, self._read(images), strict=True):
             outcomes[index] = self._finished(outcomes[index], image, result)
@@ -172,7 +172,7 @@ class Work:
         except OcrexpError as error:
             return [error] if len(images) == 1 else [self._read([image])[0] for image in images]
 
-    def _finished(self, outcome: Outcome, image: Image, result: Reading | OcrexpError) -> Outcome:
+    def _finished(self, outcome: ImageResult, image: Image, result: Reading | OcrexpError) -> ImageResult:
         if isinstance(result, OcrexpError):
             return replace(outcome, error=str(result))
         outcome = replace(outcome, reading=result)
@@ -234,7 +234,7 @@ def _to_folder(sources: list[Source], work: Work, count: int, folder: Prediction
 
 
 def _to_stdout(sources: list[Source], work: Work, count: int) -> int:
-    def write(outcome: Outcome) -> None:
+    def write(outcome: ImageResult) -> None:
         print(as_json(outcome), flush=True)
 
     try:
@@ -245,9 +245,11 @@ def _to_stdout(sources: list[Source], work: Work, count: int) -> int:
         return 0
 
 
-def _predict(sources: list[Source], work: Work, count: int, write: Callable[[Outcome], None], summary: TextIO) -> int:
+def _predict(
+    sources: list[Source], work: Work, count: int, write: Callable[[ImageResult], None], summary: TextIO
+) -> int:
     """All images through the models; what is done is written, whatever comes. Returns the exit code."""
-    tally = Tally()
+    tally = ReadingCounts()
     at_once = LINES_AT_ONCE if work.lines else 1
     chunks = [sources[start : start + at_once] for start in range(0, len(sources), at_once)]
     started = time.perf_counter()
@@ -280,7 +282,7 @@ def _predict(sources: list[Source], work: Work, count: int, write: Callable[[Out
     return 0
 
 
-def _summary(tally: Tally, seconds: float, lines: bool) -> str:
+def _summary(tally: ReadingCounts, seconds: float, lines: bool) -> str:
     """`20 images, 812 texts in 14.2 s (1.41 images/s); seconds by stage: load 0.4, det 6.1, …`."""
     read = tally.images - tally.broken
     stages = ", ".join(f"{name} {value:.1f}" for name, value in tally.seconds.items())

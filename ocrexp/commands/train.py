@@ -68,7 +68,7 @@ def run(arguments: Sequence[str]) -> int:
 
     if names := shadowed():
         print(f"ocrexp: your ./conf replaces the shipped {printable(', '.join(names))}", file=sys.stderr)
-    outcome = _Outcome()
+    outcome = _JobResult()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come to us as they are, not as Hydra's printed summary
     inherited = with_model_of_run(arguments)
     overrides = with_default_model(inherited)
@@ -92,7 +92,7 @@ def run(arguments: Sequence[str]) -> int:
     return outcome.exit_code or int(not SweepTable.all_done)
 
 
-class _Outcome:
+class _JobResult:
     """Collects the exit code of Hydra's job, which Hydra itself drops, and its error, to which Hydra adds lines."""
 
     def __init__(self) -> None:

@@ -14,7 +14,7 @@ from ocrexp.charset.charset import Charset
 from ocrexp.charset.codecs import CTCCodec
 from ocrexp.charset.normalization import NFC
 from ocrexp.charset.saved import from_saved
-from ocrexp.charset.unknown import Coverage, describe
+from ocrexp.charset.unknown import CharsetCoverage, describe
 from ocrexp.data.invisible import code_points
 from ocrexp.data.label_format import short
 from ocrexp.data.records import all_texts, text_portions
@@ -133,7 +133,7 @@ def _changed(records: Sequence[Record], charset: Charset) -> list[str]:
     ]
 
 
-def _read(records: Sequence[Record], charset: Charset) -> tuple[_Labels, Coverage]:
+def _read(records: Sequence[Record], charset: Charset) -> tuple[_Labels, CharsetCoverage]:
     """What the labels need, and what the charset does not know of them. Raises DataError as its policy says."""
     known = _known(charset)
     characters = np.zeros(len(records), np.int64)
@@ -177,7 +177,7 @@ def _count(texts: Sequence[str], known: npt.NDArray[np.bool_]) -> tuple[npt.NDAr
     return faults[ends] == faults[starts], lengths, lengths + sums[ends] - sums[starts]
 
 
-def _first(coverage: Coverage) -> str:
+def _first(coverage: CharsetCoverage) -> str:
     """Where the commonest unknown character is first."""
     return coverage.first[coverage.unknown.most_common(1)[0][0]]
 

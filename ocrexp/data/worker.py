@@ -50,7 +50,7 @@ class SizedPipeline(Pipeline, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class BatchRequest:
     """One batch to load."""
 
     serial: int
@@ -178,7 +178,7 @@ def _work(connection: Connection, parent: int, pipeline: Pipeline, collate: Coll
             return 0
 
 
-def _answer(task: Task, pipeline: Pipeline, collate: Collate, slots: SharedSlots) -> Reply:
+def _answer(task: BatchRequest, pipeline: Pipeline, collate: Collate, slots: SharedSlots) -> Reply:
     try:
         writer = slots.writer(task.slot)
         batch, rejections, counts = load_batch(pipeline, collate, task.epoch, task.planned, writer.empty)

@@ -39,7 +39,7 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ImageResult:
     """One image of a run: its reading, or the `error` why there is none. `size`: width, height.
 
     `overhead`: seconds spent around the models (`load`, `draw`).
@@ -54,7 +54,7 @@ class Outcome:
     blank: bool = False  # whether the image is all black or all white
 
 
-def as_json(outcome: Outcome) -> str:
+def as_json(outcome: ImageResult) -> str:
     """The line of `predictions.jsonl`: path, size [width, height], boxes, texts, scores, seconds; or path and error.
 
     Keys that the models do not fill (boxes without a detector, texts without a recogniser) are left out.
@@ -157,7 +157,7 @@ class PredictionFolder:
                 raise OSError(f"page {source.name} cannot be encoded as PNG")
             write_bytes(self._images[source], data.tobytes())
 
-    def write(self, outcome: Outcome) -> None:
+    def write(self, outcome: ImageResult) -> None:
         """Append an image's lines. Raises OSError."""
         self._predictions.write(as_json(outcome) + "\n")
         self._predictions.flush()

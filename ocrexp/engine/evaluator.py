@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import os
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from ocrexp.data.sample_counts import SampleCounts, sum_counts
 from ocrexp.engine import distributed
 from ocrexp.engine.seed import seed_step
 from ocrexp.engine.step import Loss, to_float32
+from ocrexp.environment import available_cores
 from ocrexp.types import (
     IMAGE_FACTS,
     Batch,
@@ -109,8 +109,8 @@ class Evaluator:
         started = time.perf_counter()
         was_training = model.training
         self.metric.reset()
-        tally = _Tally(self.metric, self.keep_samples, self.keep_worst)
-        threads = max(1, min(4, (os.cpu_count() or 2) - 1))
+        tally = _Results(self.metric, self.keep_samples, self.keep_worst)
+        threads = max(1, min(4, available_cores() - 1))
         waiting: deque[tuple[Future[list[Any]], Batch]] = deque()
         model.eval()
         if self.loss is not None:
@@ -198,7 +198,7 @@ class _Losses:
         return {name: total / self.images for name, total in self.sums.items()} if self.images else {}
 
 
-class _Tally:
+class _Results:
     """Takes predictions in the order of the list."""
 
     def __init__(self, metric: Metric, keep: int, keep_worst: int) -> None:

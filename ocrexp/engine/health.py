@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import numpy.typing as npt
 import paddle
 
 from ocrexp.engine import distributed
+from ocrexp.environment import available_cores
 from ocrexp.errors import TrainingError
 from ocrexp.report.causes import learning_rate_causes
 from ocrexp.types import Batch, ZeroEvidence
@@ -182,7 +182,7 @@ class LoaderWatch:
     def line(self) -> str:
         """The advice: as many workers as would keep up, as far as there are cores for them."""
         share = self._waited / self._seconds
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        cores = available_cores()
         workers = self._workers or 0
         wanted = min(math.ceil(max(workers, 1) / max(1 - share, 0.1)), cores) if workers else min(2, cores)
         now = f"the training waits for data {share:.0%} of the time with loader.num_workers={workers}"

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ocrexp.data.sample_counts import SampleCount
 from ocrexp.drawing import Picture
-from ocrexp.report.evaluation import Drawn
+from ocrexp.report.evaluation import Captioned
 from ocrexp.types import Batch, EvalResult
 
 
@@ -24,7 +24,7 @@ class TrainTask(Protocol):
     def count_lines(self, split: str, counts: Mapping[str, SampleCount]) -> list[str]:
         """What the samples of a split, "train" or "val", have reported while they were read, a line for each reason."""
 
-    def draw_samples(self, result: EvalResult, limit: int) -> list[Drawn]:
+    def draw_samples(self, result: EvalResult, limit: int) -> list[Captioned]:
         """Up to `limit` evaluated images with ground truth and prediction."""
 
     def write_report(self, result: EvalResult, folder: Path) -> dict[str, Picture]:
@@ -46,7 +46,7 @@ class NothingToShow:
         del split, counts
         return []
 
-    def draw_samples(self, result: EvalResult, limit: int) -> list[Drawn]:
+    def draw_samples(self, result: EvalResult, limit: int) -> list[Captioned]:
         """None."""
         del result, limit
         return []

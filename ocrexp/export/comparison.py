@@ -18,7 +18,7 @@ _EXAMPLES = 5
 
 
 @dataclass
-class Tally:
+class ComparisonCounts:
     """Counts over images of one comparison."""
 
     rules: Rules

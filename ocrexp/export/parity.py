@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ocrexp.export.comparison import Tally, metric_failures
+from ocrexp.export.comparison import ComparisonCounts, metric_failures
 from ocrexp.export.network import channels
 from ocrexp.tasks.gate import Rules
 from ocrexp.types import IMAGE_FACTS, Batch
@@ -30,7 +30,7 @@ Floats = npt.NDArray[Any]
 
 
 @dataclass
-class Outcome:
+class ParityResult:
     """The gate's result.
 
     Args:
@@ -51,8 +51,8 @@ class _Side:
     name: str
     folder: Path
     network: Any  # the backend
-    networks: Tally
-    files: Tally
+    networks: ComparisonCounts
+    files: ComparisonCounts
     network_metric: Any
     files_metric: Any
 
@@ -87,15 +87,15 @@ class Gate:
                 name,
                 folder,
                 open_backend(folder, backend="onnx" if name == "onnx" else "paddle"),
-                Tally(rules),
-                Tally(rules),
+                ComparisonCounts(rules),
+                ComparisonCounts(rules),
                 trained.parts.new_metric(),
                 trained.parts.new_metric(),
             )
             for name, folder in folders.items()
         ]
 
-    def run(self) -> Outcome:
+    def run(self) -> ParityResult:
         """Both comparisons."""
         images = 0
         expected: list[tuple[str, Any, Any]] = []
@@ -142,8 +142,8 @@ class Gate:
             side.files.add(self._task.compare(one, other, self._rules), path)
             side.files_metric.update([other], [reference])
 
-    def _outcome(self, images: int) -> Outcome:
-        outcome = Outcome()
+    def _outcome(self, images: int) -> ParityResult:
+        outcome = ParityResult()
         config = self._parts.config
         measured = None if self._samples.drawn else _values(self._metric.compute())
         outcome.report = {

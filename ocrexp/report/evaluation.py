@@ -10,7 +10,7 @@ SHEET = 30  # recognized crops on a sheet
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class Captioned:
     """A picture, RGB uint8, and what it shows."""
 
     picture: Picture

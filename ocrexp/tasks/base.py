@@ -19,7 +19,7 @@ import numpy.typing as npt
 from ocrexp.data.collate import Empty, EvalBatch
 from ocrexp.data.sample_counts import SampleCount
 from ocrexp.drawing import Picture
-from ocrexp.report.evaluation import Drawn
+from ocrexp.report.evaluation import Captioned
 from ocrexp.tasks.gate import Compared, Rules
 from ocrexp.types import Batch, EvalResult, Record, Sample, ZeroEvidence
 
@@ -103,7 +103,7 @@ class Task(ABC):
     # Pictures
 
     @abstractmethod
-    def draw_samples(self, result: EvalResult, limit: int) -> list[Drawn]:
+    def draw_samples(self, result: EvalResult, limit: int) -> list[Captioned]:
         """Up to `limit` evaluated images with ground truth and prediction."""
 
     def write_report(self, result: EvalResult, folder: Path) -> dict[str, Picture]:

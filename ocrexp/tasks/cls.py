@@ -14,7 +14,7 @@ from ocrexp.data.collate import Empty, EvalBatch, by_shape, stack_training, vali
 from ocrexp.data.records import text_portions
 from ocrexp.drawing import INK, Picture
 from ocrexp.errors import DataError
-from ocrexp.report.evaluation import SHEET, Drawn
+from ocrexp.report.evaluation import SHEET, Captioned
 from ocrexp.report.recognition import cell, draw_sheet, file_name, sheet
 from ocrexp.tasks.base import RunFacts, Task
 from ocrexp.tasks.drawn import draw_words
@@ -109,7 +109,7 @@ class ClsTask(Task):
             *evidence.hints,
         ]
 
-    def draw_samples(self, result: EvalResult, limit: int) -> list[Drawn]:
+    def draw_samples(self, result: EvalResult, limit: int) -> list[Captioned]:
         """One sheet of the first SHEET images with their labels."""
         del limit
         shown = result.samples[:SHEET]
@@ -117,7 +117,7 @@ class ClsTask(Task):
             return []
         right = sum(sample.prediction.label == sample.reference.label for sample in shown)
         picture = draw_sheet([_as_text(sample) for sample in shown])
-        return [Drawn(picture, f"{right} of {len(shown)} classified right", "sheet")]
+        return [Captioned(picture, f"{right} of {len(shown)} classified right", "sheet")]
 
     def draw_targets(self, samples: Sequence[Mapping[str, Any]], targets: Any) -> list[Picture]:
         """One sheet of the transformed images with their labels."""

@@ -15,7 +15,7 @@ from ocrexp.data.sample_counts import SampleCount
 from ocrexp.drawing import Picture
 from ocrexp.report import detection
 from ocrexp.report.causes import detection_causes, regions_found
-from ocrexp.report.evaluation import Drawn
+from ocrexp.report.evaluation import Captioned
 from ocrexp.report.targets import draw_targets
 from ocrexp.tasks.base import RunFacts, Task
 from ocrexp.tasks.drawn import draw_words
@@ -83,10 +83,10 @@ class DetTask(Task):
             hints.append(f"postprocess.box_thresh={thresh} drops every region that scores less")
         return detection_causes(evidence, hints)
 
-    def draw_samples(self, result: EvalResult, limit: int) -> list[Drawn]:
+    def draw_samples(self, result: EvalResult, limit: int) -> list[Captioned]:
         """A picture an image: ground truth on the left, prediction on the right."""
         return [
-            Drawn(detection.draw_sample(sample), detection.caption(sample), Path(sample.path).stem)
+            Captioned(detection.draw_sample(sample), detection.caption(sample), Path(sample.path).stem)
             for sample in result.samples[:limit]
         ]
 

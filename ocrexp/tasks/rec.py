@@ -15,7 +15,7 @@ from ocrexp.drawing import Picture
 from ocrexp.metrics.rec import RecCounts
 from ocrexp.report import recognition
 from ocrexp.report.causes import recognition_causes
-from ocrexp.report.evaluation import SHEET, Drawn
+from ocrexp.report.evaluation import SHEET, Captioned
 from ocrexp.report.targets import draw_texts
 from ocrexp.report.text_report import write_text_report
 from ocrexp.tasks.base import Floats, RunFacts, Task
@@ -118,7 +118,7 @@ class RecTask(Task):
             head_share=head.share if head else None,
         )
 
-    def draw_samples(self, result: EvalResult, limit: int) -> list[Drawn]:
+    def draw_samples(self, result: EvalResult, limit: int) -> list[Captioned]:
         """One sheet of the first SHEET crops with the texts that were read."""
         del limit
         shown = result.samples[:SHEET]
@@ -126,7 +126,7 @@ class RecTask(Task):
             return []
         case = result.details.case if isinstance(result.details, RecCounts) else "keep"
         right = sum(recognition.is_right(sample, case) for sample in shown)
-        return [Drawn(recognition.draw_sheet(shown, case=case), f"{right} of {len(shown)} read right", "sheet")]
+        return [Captioned(recognition.draw_sheet(shown, case=case), f"{right} of {len(shown)} read right", "sheet")]
 
     def write_report(self, result: EvalResult, folder: Path) -> dict[str, Picture]:
         """Character confusions, worst samples, accuracy by length."""

@@ -10,7 +10,7 @@ import pytest
 from ocrexp.data.lists import DetLists
 from ocrexp.data.rec_lists import RecLists
 from ocrexp.deploy import outputs
-from ocrexp.deploy.outputs import Outcome, PredictionFolder, Reading, label_root
+from ocrexp.deploy.outputs import ImageResult, PredictionFolder, Reading, label_root
 from ocrexp.deploy.sources import Source
 from ocrexp.errors import ConfigError
 
@@ -37,7 +37,7 @@ def written(folder, outcomes):
 def test_detection_labels_are_read_again_as_they_were_predicted(images, tmp_path):
     folder = PredictionFolder(tmp_path / "out", images, rec_only=False)
     readings = [Reading([BOX, BOX + 1], [TEXT, "7"], [0.9, 0.8], {"det": 0.1, "rec": 0.2}), Reading([], [], [])]
-    rows = written(folder, [Outcome(s, (30, 20), r) for s, r in zip(images, readings, strict=True)])
+    rows = written(folder, [ImageResult(s, (30, 20), r) for s, r in zip(images, readings, strict=True)])
     assert rows[0]["texts"] == [TEXT, "7"]
     assert rows[0]["size"] == [30, 20]
     assert rows[0]["seconds"] == 0.3
@@ -56,8 +56,8 @@ def test_line_labels_are_read_again_and_empty_ones_are_left_out(images, tmp_path
     rows = written(
         folder,
         [
-            Outcome(images[0], (30, 20), Reading(None, ["a b"], [0.9])),
-            Outcome(images[1], (30, 20), Reading(None, [""], [0.0])),
+            ImageResult(images[0], (30, 20), Reading(None, ["a b"], [0.9])),
+            ImageResult(images[1], (30, 20), Reading(None, [""], [0.0])),
         ],
     )
     assert "boxes" not in rows[0]
@@ -71,7 +71,7 @@ def test_line_labels_are_read_again_and_empty_ones_are_left_out(images, tmp_path
 def test_an_unreadable_image_keeps_its_line_and_has_no_label(images, tmp_path):
     folder = PredictionFolder(tmp_path / "out", images, rec_only=False)
     rows = written(
-        folder, [Outcome(images[0], error="is damaged"), Outcome(images[1], (30, 20), Reading([], None, []))]
+        folder, [ImageResult(images[0], error="is damaged"), ImageResult(images[1], (30, 20), Reading([], None, []))]
     )
     assert rows[0] == {"path": images[0].name, "error": "is damaged"}
     assert "texts" not in rows[1]
@@ -83,7 +83,7 @@ def test_a_page_becomes_an_image_that_its_label_names(tmp_path):
     folder = PredictionFolder(tmp_path / "out", pages, rec_only=False)
     for page in pages:
         folder.save_page(page, np.zeros((20, 30, 3), np.uint8))
-    written(folder, [Outcome(page, (30, 20), Reading([BOX], ["x"], [0.9])) for page in pages])
+    written(folder, [ImageResult(page, (30, 20), Reading([BOX], ["x"], [0.9])) for page in pages])
     labels = str(tmp_path / "out" / "labels.txt")
     records = DetLists(folder.root, labels, labels).val_records()
     assert [record.image_path.name for record in records] == ["book_0001.png", "book_0002.png"]
@@ -105,7 +105,7 @@ def test_labels_of_one_folder_name_it_as_ppocrlabel_does():
 def test_a_name_that_a_label_list_cannot_hold_is_left_out_and_said(tmp_path):
     sources = [Source(tmp_path / "a\tb.png")]
     folder = PredictionFolder(tmp_path / "out", sources, rec_only=False)
-    written(folder, [Outcome(sources[0], (30, 20), Reading([], [], []))])
+    written(folder, [ImageResult(sources[0], (30, 20), Reading([], [], []))])
     assert (tmp_path / "out" / "labels.txt").read_text() == ""
     assert "cannot stand in a label list" in folder.unlabelled[0]
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ocrexp.export.comparison import Tally, metric_failures
+from ocrexp.export.comparison import ComparisonCounts, metric_failures
 from ocrexp.tasks.find import find_task
 from ocrexp.tasks.gate import Rules
 from ocrexp.types import DetPrediction, RecPrediction
@@ -19,7 +19,7 @@ def boxes(*placed, score=0.9):
 
 
 def tally(expected, got):
-    result = Tally(RULES)
+    result = ComparisonCounts(RULES)
     task = find_task("det" if isinstance(expected, DetPrediction) else "rec")
     result.add(task.compare(expected, got, RULES), "page.png")
     return result
@@ -65,11 +65,11 @@ def test_texts_and_scores_must_agree():
 
 def test_numbers_that_are_none_or_of_another_shape_fail():
     for wrong in (np.full((1, 2), np.nan), np.zeros((1, 3))):
-        result = Tally(RULES)
+        result = ComparisonCounts(RULES)
         result.add_numbers(np.zeros((1, 2)), wrong)
         assert result.max_difference == float("inf")
         assert result.failures()
-    result = Tally(RULES)
+    result = ComparisonCounts(RULES)
     result.add_numbers(np.full((1, 2), np.nan), np.zeros((1, 2)))  # a model whose training diverged
     assert result.failures()
 

@@ -19,7 +19,7 @@ _SVTR_SIZES = {64: "svtr_tiny", 96: "svtr_small", 128: "svtr_base", 192: "svtr_l
 
 
 @dataclass(frozen=True)
-class Network:
+class ConvertedNetwork:
     """What the rest of the conversion must know of the network; `kind` is the head's: `db`, `ctc`, `multi_sar`, …"""
 
     task: str
@@ -27,7 +27,7 @@ class Network:
     model: str
 
 
-def convert_architecture(experiment: Experiment, root: Section, max_text_length: int) -> Network:
+def convert_architecture(experiment: Experiment, root: Section, max_text_length: int) -> ConvertedNetwork:
     """Choose the parts and carry their values over.
 
     Raises ConfigError for a task, an algorithm or a part that is not here, with a list of those that are.
@@ -61,7 +61,7 @@ def convert_architecture(experiment: Experiment, root: Section, max_text_length:
     return network
 
 
-def _detector(experiment: Experiment, root: Section, section: Section) -> Network:
+def _detector(experiment: Experiment, root: Section, section: Section) -> ConvertedNetwork:
     transform = section.section("Transform")
     if transform.text("name"):
         find("transform of detectors", transform, transform.text("name"), {})
@@ -90,7 +90,7 @@ def _detector(experiment: Experiment, root: Section, section: Section) -> Networ
     ):
         experiment.choose(f"model/{place}", chosen)
         carry(experiment, node, own, f"model.{place}")
-    return Network("det", "db", model)
+    return ConvertedNetwork("det", "db", model)
 
 
 def _resnet_of_old(experiment: Experiment, root: Section, backbone: Section) -> None:
@@ -107,7 +107,7 @@ def _resnet_of_old(experiment: Experiment, root: Section, backbone: Section) -> 
         )  # fmt: skip
 
 
-def _recogniser(experiment: Experiment, section: Section) -> Network:
+def _recogniser(experiment: Experiment, section: Section) -> ConvertedNetwork:
     transform, backbone = section.section("Transform"), section.section("Backbone")
     neck, head = section.section("Neck"), section.section("Head")
     transform_name, backbone_name, head_name = (node.text("name") for node in (transform, backbone, head))
@@ -145,7 +145,7 @@ def _recogniser(experiment: Experiment, section: Section) -> Network:
                 "model.head.teacher_forcing", False,
                 "PaddleOCR's training gives this head no labels; true learns better (with loss.reduction=mean)",
             )  # fmt: skip
-    return Network("rec", kind, model)
+    return ConvertedNetwork("rec", kind, model)
 
 
 def _trunk_option(trunk: Part, backbone: Section, name: str) -> str:

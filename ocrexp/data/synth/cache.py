@@ -97,7 +97,7 @@ def obtain(cache: Path, name: str, pages: dict[Split, int], settings: dict[str, 
         return folder
     with _told(cache):
         cache.mkdir(parents=True, exist_ok=True)
-        with _locked(cache / f".{name}.lock", _Progress(sum(pages.values()), folder)):
+        with _locked(cache / f".{name}.lock", _DrawingProgress(sum(pages.values()), folder)):
             if is_whole(folder):  # another process has drawn it meanwhile
                 return folder
             remove_leftovers(cache)
@@ -137,7 +137,7 @@ def _told(place: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _locked(path: Path, progress: _Progress) -> Iterator[None]:
+def _locked(path: Path, progress: _DrawingProgress) -> Iterator[None]:
     """Hold an exclusive lock, which the system frees if this process dies.
 
     Ranks of one run meet here: whoever waits shows how far the drawing process is.
@@ -179,7 +179,7 @@ def _draw_all(
     """Draw every image into `part`; returns its label line by (split, index)."""
     jobs: list[Job] = [(split, index) for split in SPLITS for index in range(pages[split])]
     workers = max(1, min(workers, len(jobs) // 16))  # a process is not worth it for a handful of images
-    progress = _Progress(len(jobs), shown)
+    progress = _DrawingProgress(len(jobs), shown)
     lines: dict[tuple[Split, int], str] = {}
     if workers == 1:
         for done in _draw_share(part, jobs, draw):
@@ -216,7 +216,7 @@ def _draw_all(
     return lines
 
 
-def _collect(pipes: list[Connection], lines: dict[tuple[Split, int], str], progress: _Progress) -> None:
+def _collect(pipes: list[Connection], lines: dict[tuple[Split, int], str], progress: _DrawingProgress) -> None:
     open_pipes = list(pipes)
     while open_pipes:
         for pipe in wait(open_pipes):
@@ -270,7 +270,7 @@ def _draw_share(part: Path, jobs: list[Job], draw: Draw) -> Iterator[dict[Job, s
     yield done
 
 
-class _Progress:
+class _DrawingProgress:
     """One line that counts up on a terminal; elsewhere a line at the end (and each 15 s)."""
 
     def __init__(self, total: int, folder: Path) -> None:

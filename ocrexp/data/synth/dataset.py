@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from ocrexp.data.synth.layouts import LAYOUTS
 from ocrexp.data.synth.page import Page, draw_page
 from ocrexp.data.synth.shaping import needs_shaping, refuse_missing_script, require_raqm
 from ocrexp.data.synth.words import SPLITS, Split, WordMaker, read_words
+from ocrexp.environment import available_cores
 from ocrexp.errors import DataError
 from ocrexp.types import Record
 
@@ -152,7 +152,7 @@ class SynthDet(OfTask):
         self._fonts = existing_folder("fonts", fonts)
         self._system_fonts = system_fonts
         self._words = Path(words).expanduser() if words else None
-        self._workers = workers or len(os.sched_getaffinity(0))
+        self._workers = workers or available_cores()
         self._found: _Materials | None = None
 
     @property

@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -27,6 +26,7 @@ from ocrexp.data.synth.rec_texts import CASES, KINDS, PRINTABLE
 from ocrexp.data.synth.rec_word import Word, WordSettings, draw_word
 from ocrexp.data.synth.shaping import needs_shaping
 from ocrexp.data.synth.words import SPLITS, Split, WordMaker
+from ocrexp.environment import available_cores
 from ocrexp.types import Record
 
 # Part of the cache's name: raise it with every change that alters an image.
@@ -181,7 +181,7 @@ class SynthRec(OfTask):
         self._fonts = existing_folder("fonts", fonts)
         self._system_fonts = system_fonts
         self._words = Path(words).expanduser() if words else None
-        self.workers = workers or len(os.sched_getaffinity(0))
+        self.workers = workers or available_cores()
 
     @functools.cached_property
     def _materials(self) -> Materials:

@@ -48,14 +48,14 @@ class PredictionPictures(Callback):
         self._evaluations += 1
         if not result.samples or not (due or is_best):
             return
-        from ocrexp.report.evaluation import Drawn
+        from ocrexp.report.evaluation import Captioned
         from ocrexp.report.files import write_picture
 
         if self.draw is None:
             drawn = run.task.draw_samples(result, self.limit)
         else:
             samples = result.samples[: self.limit]
-            drawn = [Drawn(self.draw(sample), Path(sample.path).name, "") for sample in samples]
+            drawn = [Captioned(self.draw(sample), Path(sample.path).name, "") for sample in samples]
         folder = run.run_dir / "plots" / "predictions"
         try:
             folder.mkdir(parents=True, exist_ok=True)
