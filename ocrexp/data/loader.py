@@ -21,10 +21,10 @@ from ocrexp.data.sample_counts import SampleCounts, add_counts
 from ocrexp.data.sampler import Indices, Planned, Size
 from ocrexp.data.shared import SharedSlots, array_bytes
 from ocrexp.data.worker import (
+    BatchRequest,
     Pipeline,
     Rejection,
     Reply,
-    Task,
     Worker,
     describe_end,
     load_batch,
@@ -183,7 +183,7 @@ class Loader:
                 break
             slot = self._free.popleft() if self._free else None
             try:
-                worker.connection.send(Task(first + sent, epoch, plan[sent], slot))
+                worker.connection.send(BatchRequest(first + sent, epoch, plan[sent], slot))
             except (BrokenPipeError, ConnectionResetError):
                 self._raise_dead(worker)
             worker.in_flight += 1
