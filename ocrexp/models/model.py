@@ -90,6 +90,7 @@ class OCRModel(Network):
                     " choose model/neck=replk_fpn or replk_pan"
                 )
             self.neck.gives_pyramid = True
+        self._multiple = self.neck.size_multiple if isinstance(self.neck, HasSizeMultiple) else 1
         self._needs_targets = isinstance(self.head, NeedsTargets) and self.head.needs_targets
         # Arrays, not buffers: a model that is cast to half precision takes its buffers with it.
         self._affine = None if normalize is None else _affine(normalize)
@@ -154,7 +155,7 @@ class OCRModel(Network):
     def _check_size(self, x: Tensor) -> None:
         if not paddle.in_dynamic_mode():
             return  # a graph that is being exported has no sizes yet
-        multiple = self.neck.size_multiple if isinstance(self.neck, HasSizeMultiple) else 1
+        multiple = self._multiple
         height, width = x.shape[2:]
         if height % multiple or width % multiple:
             mend = (
