@@ -29,7 +29,12 @@ def binary_cross_entropy(prediction: Tensor, target: Tensor) -> Tensor:
 
 
 def focal_loss(prediction: Tensor, target: Tensor, gamma: float = 2.0, alpha: float = 0.25) -> Tensor:
-    """Focal loss of each pixel (a map, not a scalar; Lin et al., arXiv 1708.02002)."""
+    """Focal loss of each pixel (a map, not a scalar; Lin et al., arXiv 1708.02002).
+
+    Predictions are kept 1e-6 away from 0 and 1, as in PaddleOCR 3.7: a binarization is exactly 0 or 1 in float32 where
+    shrink and threshold map differ by a third, and its logarithm would outweigh all other pixels.
+    """
+    prediction = prediction.clip(1e-6, 1 - 1e-6)
     right = prediction * target + (1 - prediction) * (1 - target)
     weight = alpha * target + (1 - alpha) * (1 - target)
     return weight * (1 - right) ** gamma * binary_cross_entropy(prediction, target)

@@ -8,6 +8,7 @@ import numpy as np
 import paddle
 import pytest
 
+from ocrexp.errors import ConfigError
 from ocrexp.losses.db import DBLoss
 
 SHAPE = (160, 160)
@@ -151,6 +152,49 @@ def test_dice_focal_is_dice_plus_focal_loss() -> None:
     mask = maps["shrink_mask"].astype(bool)
     focal = np.where(t == 1, -0.25 * (1 - p) ** 2 * np.log(p), -0.75 * p**2 * np.log1p(-p))[mask].mean()
     assert both["loss_shrink"] == pytest.approx(dice["loss_shrink"] + 5 * focal, rel=1e-5)
+
+
+def test_the_binary_map_and_auxiliary_maps_as_paddleocr_3_7() -> None:
+    """Dice + focal loss of both maps, binarizations of exactly 0 and 1 kept 1e-6 away, levels weighted."""
+    values, maps = no_text()
+    maps["shrink_map"] = np.zeros((1, *SHAPE), np.uint8)
+    maps["shrink_map"][:, 100:110, 100:120] = 1
+    values[:, 2, :40], values[:, 2, 40:80] = 0.0, 1.0
+    options = {"main_loss_type": "DiceFocalLoss", "binary_loss_type": "DiceFocalLoss", "balance_loss": False}
+    options |= {"focal_gamma": 2.5, "dice_weight": 0.5, "focal_weight": 2.0}
+    loss = DBLoss(**options, aux_weights={"p4": 0.2, "p2": 0.4, "p3": 0.0})
+    tensor = paddle.to_tensor(values, stop_gradient=False)
+    batch = {name: paddle.to_tensor(value) for name, value in maps.items()}
+    outputs = {"maps": tensor, "aux_maps_p4": tensor, "aux_maps_p2": tensor * 0.5}
+    losses = {name: float(value) for name, value in loss(outputs, batch).items()}
+    mask = maps["shrink_mask"].astype(bool)
+    t = maps["shrink_map"].astype(np.float64)
+
+    def dice_focal(map_: np.ndarray) -> float:
+        dice = 1 - 2 * (map_ * t)[mask].sum() / (map_[mask].sum() + t[mask].sum() + 1e-6)
+        p = map_.astype(np.float32).clip(1e-6, 1 - 1e-6).astype(np.float64)
+        focal = np.where(t == 1, -0.25 * (1 - p) ** 2.5 * np.log(p), -0.75 * p**2.5 * np.log1p(-p))
+        return 0.5 * dice + 2.0 * focal[mask].mean()
+
+    exact = values.astype(np.float64)
+    assert losses["loss_shrink"] == pytest.approx(5 * dice_focal(exact[:, 0]), rel=1e-4)
+    assert losses["loss_binary"] == pytest.approx(dice_focal(exact[:, 2]), rel=1e-4)
+    main = losses["loss_shrink"] + losses["loss_threshold"] + losses["loss_binary"]
+    assert losses["loss_aux_p4"] == pytest.approx(0.2 * main, rel=1e-5)
+    assert "loss_aux_p3" not in losses
+    assert losses["loss"] == pytest.approx(main + losses["loss_aux_p4"] + losses["loss_aux_p2"], rel=1e-5)
+
+
+def test_wrong_values_of_the_levels_are_refused() -> None:
+    values, maps = no_text()
+    with pytest.raises(ConfigError, match=r"loss\.aux_weights\.p3=0\.3.*model\.head\.aux=true"):
+        run(DBLoss(aux_weights={"p3": 0.3}), values, maps)
+    with pytest.raises(ValueError, match=r"aux_weights\.p5: .*p4, p3, p2"):
+        DBLoss(aux_weights={"p5": 0.3})
+    with pytest.raises(ValueError, match=r"aux_weights\.p4=-1"):
+        DBLoss(aux_weights={"p4": -1})
+    with pytest.raises(ValueError, match=r"binary_loss_type=BCELoss.*DiceFocalLoss"):
+        DBLoss(binary_loss_type="BCELoss")
 
 
 def test_parts_add_up_and_ignored_pixels_get_no_gradient() -> None:

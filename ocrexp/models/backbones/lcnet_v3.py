@@ -248,7 +248,7 @@ class PPLCNetV3(nn.Layer):
             x = getattr(self, name)(x)
             maps.append(x)
         if self.layer_list is not None:
-            return [layer(level) for layer, level in zip(self.layer_list, maps[1:], strict=True)]
+            return [layer(maps[number]) for number, layer in enumerate(self.layer_list, 1)]
         return F.avg_pool2d(x, kernel_size=[x.shape[2], 2])
 
     def fuse(self) -> None:

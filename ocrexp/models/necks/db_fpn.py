@@ -144,13 +144,13 @@ class RSEFPN(nn.Layer):
 
     def forward(self, features: Sequence[Tensor]) -> Tensor | TwoLevels:
         outs = top_down(self.ins_conv, features)
-        levels = [conv(out) for conv, out in zip(self.inp_conv, outs, strict=True)]
+        levels = [conv(outs[number]) for number, conv in enumerate(self.inp_conv)]
         return joined_levels(levels, self.keep_levels_apart)
 
 
 def top_down(laterals: Sequence[nn.Layer], features: Sequence[Tensor]) -> list[Tensor]:
     """Lateral maps at strides 4, 8, 16, 32, each with the next coarser sum doubled on top."""
-    outs = [conv(c) for conv, c in zip(laterals, features, strict=True)]
+    outs = [conv(features[number]) for number, conv in enumerate(laterals)]
     for number in (2, 1, 0):
         outs[number] = outs[number] + nearest_upsample(outs[number + 1], 2)
     return outs

@@ -231,10 +231,10 @@ class RepLKPAN(nn.Layer):
 
     def forward(self, features: Sequence[Tensor]) -> Tensor | TwoLevels | Pyramid:
         outs = top_down(self.ins_conv, features)
-        maps = [conv(out) for conv, out in zip(self.inp_conv, outs, strict=True)]
+        maps = [conv(outs[number]) for number, conv in enumerate(self.inp_conv)]
         for number, conv in enumerate(self.pan_head_conv):
             maps[number + 1] = maps[number + 1] + conv(maps[number])
-        levels = [conv(level) for conv, level in zip(self.pan_lat_conv, maps, strict=True)]
+        levels = [conv(maps[number]) for number, conv in enumerate(self.pan_lat_conv)]
         if self._intracl:
             levels = [getattr(self, f"incl{number}")(level) for number, level in enumerate(levels, 1)]
         joined = joined_levels(levels, self.keep_levels_apart)
