@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from ocrexp.assemble.deployed import MODES, deployed_folder, start_from, warn_of_other_normalization
 from ocrexp.config.build import build
 from ocrexp.config.check import BUILDER_KEYS
 from ocrexp.data.records import all_texts
@@ -18,8 +19,10 @@ from ocrexp.errors import CheckpointError, ConfigError, DataError
 
 if TYPE_CHECKING:
     from ocrexp.charset.charset import Charset
+    from ocrexp.deploy.folder import ModelFolder
+    from ocrexp.models.deployed import Folded
     from ocrexp.models.model import OCRModel
-    from ocrexp.models.pretrained import Arrays
+    from ocrexp.models.pretrained import Arrays, Coverage
     from ocrexp.types import DataSource
 
 log = logging.getLogger(__name__)
@@ -79,26 +82,33 @@ def charset_of(weights: Path, config: DictConfig, source: Callable[[], DataSourc
     return saved
 
 
-def build_model(config: DictConfig, charset: Charset | None = None) -> OCRModel:
+Calibrate = Callable[["OCRModel", "list[Folded]"], None]
+
+
+def build_model(config: DictConfig, charset: Charset | None = None, calibrate: Calibrate | None = None) -> OCRModel:
     """The model with pretrained weights loaded and parts frozen as `model.pretrained` and `model.freeze` ask.
 
     A recognition head states the kind of its tokens (`token_kind`) and is given `out_channels`, the number of classes
     that the charset has for this kind; a head of several kinds (`multi`) is given the numbers of all.
+
+    Args:
+        config: a checked training configuration.
+        charset: the characters of a recognizer.
+        calibrate: measures the statistics of batch norms that a deployed model does not have. Without it such a model
+            is a ConfigError where it lacks some.
     """
     from ocrexp.models.network import Network
     from ocrexp.models.pretrained import freeze, load_pretrained
 
     node = config.model
-    own = (*BUILDER_KEYS["model"], "head", "auxiliary")
-    heads = {name: _with_classes(build(node[name]), charset) for name in ("head", "auxiliary") if node.get(name)}
-    resolved: Any = OmegaConf.to_container(node, resolve=True)  # a copy of a part finds no other keys
-    parts = OmegaConf.create({"model": {key: resolved[key] for key in resolved if key not in own}})
-    model: OCRModel = build(parts.model, **heads)
+    model = _build_network(config, charset)
     learns: Any = model
     if isinstance(model, Network):
         model.fix_the_rest()
         learns = model.trainable()
-    if node.pretrained:
+    if node.pretrained and (folder := deployed_folder(node.pretrained)) is not None:
+        model.coverage = _load_deployed(config, folder, learns, charset, calibrate)
+    elif node.pretrained:
         rearrange = None if charset is None else functools.partial(_rearranged, config, learns, charset)
         with _of_model():
             model.coverage = load_pretrained(learns, node.pretrained, node.pretrained_min_coverage, rearrange)
@@ -115,6 +125,60 @@ def _of_model() -> Iterator[None]:
         yield
     except ValueError as error:
         raise ConfigError(f"model.{error}") from error
+
+
+def _build_network(config: DictConfig, charset: Charset | None) -> OCRModel:
+    """The network alone, with random weights."""
+    node = config.model
+    own = (*BUILDER_KEYS["model"], "head", "auxiliary")
+    resolved: Any = OmegaConf.to_container(node, resolve=True)  # a copy of a part finds no other keys
+    _choose_fused(resolved)
+    whole = OmegaConf.create({"model": resolved})
+    heads = {name: _with_classes(build(whole.model[name]), charset) for name in ("head", "auxiliary") if node.get(name)}
+    parts = OmegaConf.create({"model": {key: resolved[key] for key in resolved if key not in own}})
+    model: OCRModel = build(parts.model, **heads)
+    return model
+
+
+def _choose_fused(model: dict[str, Any]) -> None:
+    """Sets the option `fused` of the parts as `model.pretrained_mode` asks."""
+    mode = model.get("pretrained_mode", "auto")
+    if mode not in MODES:
+        raise ConfigError(f"model.pretrained_mode: expected one of {', '.join(MODES)}, got {mode!r}")
+    if mode == "auto":
+        return
+    parts = [part for part in model.values() if isinstance(part, dict) and "fused" in part]
+    if mode == "fused" and not parts:
+        raise ConfigError(
+            "model.pretrained_mode=fused: no part of this model has a fused form (an option `fused`); use auto"
+        )
+    for part in parts:
+        part["fused"] = mode == "fused"
+
+
+def _load_deployed(
+    config: DictConfig, folder: ModelFolder, model: OCRModel, charset: Charset | None, calibrate: Calibrate | None
+) -> Coverage:
+    """Puts a deployed model's layers into the model, the classes in the order of the charset."""
+    from ocrexp.models.charset_transfer import transfer_classes
+    from ocrexp.models.pretrained import load_pretrained
+
+    start = start_from(config, folder, charset, functools.partial(_build_network, config))
+    warn_of_other_normalization(config, folder)
+    arrays = start.taken.arrays
+    if charset is not None and start.charset is not None:
+        transfer = transfer_classes(arrays, model, start.charset, charset)
+        log.info("pretrained: %s", transfer.describe())
+        arrays = transfer.arrays
+    coverage = load_pretrained(model, folder.path, 0.0, arrays=arrays)
+    if start.taken.folded:
+        if calibrate is None:
+            raise ConfigError(
+                f"model.pretrained={folder.path}: batch norms of the model are folded into convolutions there, and "
+                "there are no training images to measure their statistics on; use model.pretrained_mode=fused"
+            )
+        calibrate(model, start.taken.folded)
+    return coverage
 
 
 def _with_classes(head: Any, charset: Charset | None) -> Any:

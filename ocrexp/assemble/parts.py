@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ocrexp.engine.step import Loss
     from ocrexp.engine.validation import Validation
     from ocrexp.loggers.base import Logger
+    from ocrexp.models.deployed import Folded
     from ocrexp.models.model import OCRModel
     from ocrexp.optim.schedules import Schedule
     from ocrexp.tasks.base import RunFacts, Task
@@ -131,12 +132,16 @@ class Parts:
     @property
     def train_transforms(self) -> list[Transform]:
         """What is done to a training sample: augmentation, then what the loss needs."""
+        return [*self._augment(), self.targets]
+
+    def _augment(self) -> list[Transform]:
+        """What is done to a training image."""
         from ocrexp.types import PlainTransform
 
-        augment = list(named(self.config.get("augment")).values())
+        augment: list[Transform] = list(named(self.config.get("augment")).values())
         if self.config.get("overfit"):
             augment = [transform.plain() for transform in augment if isinstance(transform, PlainTransform)]
-        return [*augment, self.targets]
+        return augment
 
     @cached_property
     def train_loader(self) -> Loader:
@@ -204,7 +209,7 @@ class Parts:
     def _new_model(self) -> tuple[OCRModel, bool]:
         """A model, and whether its weights are averages."""
         if self.weights is None:
-            return build_model(self.config, self.charset), False
+            return build_model(self.config, self.charset, self._calibrate), False
         from ocrexp.engine.weights import load_evaluated
         from ocrexp.models.network import Network
 
@@ -214,6 +219,24 @@ class Parts:
         model = build_model(config, self.charset)
         learns = model.trainable() if isinstance(model, Network) else model
         return model, load_evaluated(learns, self.weights)
+
+    def _calibrate(self, model: OCRModel, folded: list[Folded]) -> None:
+        """Measures, on training images, the statistics of batch norms that a deployed model does not have."""
+        import paddle
+
+        from ocrexp.assemble.deployed import sampler_of, training_images
+        from ocrexp.models.deployed import calibrate
+
+        records = self.source.train_records()
+        sample = sampler_of(records, self._augment(), self.config.seed)
+
+        def run(images: Any, valid_width: Any) -> object:
+            known = None if valid_width is None else {"valid_width": paddle.to_tensor(valid_width)}
+            return model(paddle.to_tensor(images), targets=known)
+
+        batches = (functools.partial(run, *batch) for batch in training_images(sample, len(records)))
+        count = calibrate(model, folded, batches)
+        log.info("pretrained: %d batch norms got their statistics from %d training batches", len(folded), count)
 
     @property
     def learns(self) -> paddle.nn.Layer:

@@ -26,7 +26,15 @@ from ocrexp.nearest import did_you_mean
 RESERVED = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 # Keys of a node that the builder itself consumes, by the dotted path of the node.
 BUILDER_KEYS = {
-    "model": {"pretrained", "pretrained_min_coverage", "pretrained_charset", "freeze", "name", "image_shape"},
+    "model": {
+        "pretrained",
+        "pretrained_mode",
+        "pretrained_min_coverage",
+        "pretrained_charset",
+        "freeze",
+        "name",
+        "image_shape",
+    },
     "dataset": {"val_sets"},
 }
 

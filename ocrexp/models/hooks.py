@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
-from paddle import Tensor
+from paddle import Tensor, nn
 
 if TYPE_CHECKING:
     from ocrexp.models.heads.class_axes import ClassAxis
@@ -59,6 +59,29 @@ class Fuses(Protocol):
     """A layer that has a smaller form with the same results in evaluation; an export takes it."""
 
     def fuse(self) -> None: ...
+
+
+class Branches(NamedTuple):
+    """Branches whose sum is deployed as one convolution with bias.
+
+    Args:
+        conv: of the branch that can take the deployed convolution: its kernel has the same size.
+        norm: the batch norm behind it.
+        others: the batch norms of the other branches; with scales and biases of 0 these add nothing.
+        members: the layers that make up the branches.
+    """
+
+    conv: nn.Layer
+    norm: nn.Layer
+    others: tuple[nn.Layer, ...]
+    members: tuple[nn.Layer, ...]
+
+
+@runtime_checkable
+class HasBranches(Protocol):
+    """A layer of branches that are deployed as one convolution with bias; None where it is fused already."""
+
+    def branches(self) -> Branches | None: ...
 
 
 @runtime_checkable

@@ -52,6 +52,7 @@ def load_pretrained(
     path: str | os.PathLike[str],
     min_backbone_coverage: float = 0.5,
     rearrange: Callable[[Arrays], Arrays] | None = None,
+    arrays: Arrays | None = None,
 ) -> Coverage:
     """Copies the file's tensors whose names and shapes fit into `model`, and logs the coverage of each part.
 
@@ -63,14 +64,18 @@ def load_pretrained(
         path: a `.pdparams` file; the extension may be left out, as PaddleOCR's configurations do.
         min_backbone_coverage: share of the backbone's values that must come from the file; 0 takes whatever fits.
         rearrange: makes the file's arrays, under the model's names, fit it (`transfer_classes`).
+        arrays: the file's content, where it is of another kind and has been read already.
 
     Raises:
         CheckpointError: no such file, damaged, or less of the backbone than asked for.
     """
     if not 0 <= min_backbone_coverage <= 1:
         raise ValueError(f"pretrained_min_coverage={min_backbone_coverage}: give a share from 0 to 1")
-    file = find_pretrained(path)
-    arrays = read_parameters(file)
+    if arrays is None:
+        file = find_pretrained(path)
+        arrays = read_parameters(file)
+    else:
+        file = Path(path)
     state = model.state_dict()
     shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
     how, renamed = _best_naming(model, arrays, shapes)

@@ -1,0 +1,283 @@
+"""`model.pretrained=` a deployed model: its layers by our names, checked against the file's own outputs.
+
+The model is first built with the file's characters, filled and compared; then its arrays go the way of any pretrained
+file, so that the rows of characters that both know are kept.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ocrexp.deploy.folder import ModelFolder
+from ocrexp.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from ocrexp.charset.charset import Charset
+    from ocrexp.models.deployed import Taken
+    from ocrexp.models.model import OCRModel
+    from ocrexp.types import Sample, Transform
+    from ocrexp.weights.deployed import Deployed
+
+log = logging.getLogger(__name__)
+
+MODES = ("auto", "fused", "calibrated")
+TOLERANCE = 1e-4  # of a probability; float32 differs by up to 1e-5 between libraries
+_MOST_IMAGES, _BATCH = 160, 8  # that the statistics are measured on
+_DET_SIZE = (320, 320)
+_SUFFIXES = (".onnx", ".pdmodel", ".json", ".pdiparams")
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A deployed model, ready to be put into ours.
+
+    Args:
+        folder: where it is.
+        taken: its layers by the names of our model.
+        charset: its characters; None for another task.
+    """
+
+    folder: ModelFolder
+    taken: Taken
+    charset: Charset | None
+
+
+def deployed_folder(path: str | Path) -> ModelFolder | None:
+    """The deployed model that a path names, a folder or one of its files; None where it names something else.
+
+    Raises DeployError where a part of it is missing.
+    """
+    place = Path(path).expanduser()
+    if place.suffix in _SUFFIXES and (place.suffix == ".onnx" or place.is_file()):
+        if place.suffix == ".onnx" and not place.is_file():
+            raise CheckpointError(f"model.pretrained={path}: there is no such file; give an existing .onnx file")
+        return ModelFolder.open(place if place.suffix == ".onnx" else place.parent)
+    if not place.is_dir() or (place / "checkpoints").is_dir() or any(place.glob("*.pdparams")):
+        return None
+    names = {found.suffix for found in place.iterdir() if found.is_file()}
+    return ModelFolder.open(place) if names & {*_SUFFIXES} else None
+
+
+def start_from(
+    config: DictConfig, folder: ModelFolder, charset: Charset | None, build: Callable[[Charset | None], OCRModel]
+) -> Start:
+    """Reads a deployed model, puts its layers into a network of ours and compares the outputs of both.
+
+    Args:
+        config: a checked training configuration.
+        folder: see `deployed_folder`.
+        charset: the characters of the new model.
+        build: makes the network for characters.
+
+    Raises CheckpointError: layers or outputs differ, or nothing says the characters; DeployError: the library that runs
+    the file is missing.
+    """
+    import paddle
+
+    from ocrexp.deploy.backends.base import chosen
+    from ocrexp.models.deployed import take
+    from ocrexp.weights.deployed import read_deployed
+
+    backend = chosen(folder, "auto")
+    program, parameters = folder.paddle or (None, None)
+    if backend == "onnx":
+        program, parameters = folder.onnx, None
+    assert program is not None
+    deployed = read_deployed(program, parameters)
+    characters = None if charset is None else _characters(config, folder, deployed, charset)
+    network = build(characters)
+    images = network.prepare(paddle.to_tensor(_picture(config)))
+    with _evaluating(network):
+        taken = take(network, deployed.items, images, str(program))
+        difference = _compare(network, images, folder, backend)
+    log.info(
+        "pretrained %s: %d layers with weights, all fit; outputs differ by at most %.1e from the file's",
+        program, taken.layers, difference,
+    )  # fmt: skip
+    return Start(folder, taken, characters)
+
+
+def training_images(
+    sample: Callable[[int], Sample], count: int
+) -> Iterator[tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64] | None]]:
+    """Batches of equally large training images, uint8 [N, H, W, 3], with the columns of each that are no padding.
+
+    Args:
+        sample: a training sample with `image` and maybe `valid_width`; raises UnusableSample.
+        count: of the records.
+    """
+    from ocrexp.types import UnusableSample
+
+    groups: dict[tuple[int, ...], list[Sample]] = {}
+    for index in np.linspace(0, count - 1, min(count, _MOST_IMAGES)).round().astype(int):
+        try:
+            found = sample(int(index))
+        except UnusableSample:
+            continue
+        group = groups.setdefault(found["image"].shape, [])
+        group.append(found)
+        if len(group) == _BATCH:
+            yield _stacked(group)
+            group.clear()
+    for group in groups.values():
+        if group:
+            yield _stacked(group)
+
+
+def sampler_of(records: Sequence[Any], transforms: Sequence[Transform], seed: int) -> Callable[[int], Sample]:
+    """Gives the training sample of a number, augmented, without what only the loss needs."""
+    from ocrexp.data.dataset import TrainPipeline
+
+    pipeline = TrainPipeline(records, transforms, seed)
+    return lambda index: pipeline.sample(index, epoch=0)
+
+
+def _stacked(group: list[Sample]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64] | None]:
+    images = np.stack([sample["image"] for sample in group])
+    if not all("valid_width" in sample for sample in group):
+        return images, None
+    return images, np.array([sample["valid_width"] for sample in group], np.int64)
+
+
+# Characters
+
+
+def _characters(config: DictConfig, folder: ModelFolder, deployed: Deployed, charset: Charset) -> Charset:
+    """The characters of a deployed recognizer. Raises CheckpointError where nothing that fits says them."""
+    from ocrexp.charset.codecs import KINDS
+    from ocrexp.charset.sources import from_classes, from_dictionary
+    from ocrexp.config.build import build
+    from ocrexp.models.hooks import token_kind
+
+    kind = token_kind(build(config.model.head))
+    codec = KINDS["ctc" if kind is None or kind == "multi" else kind]  # of several kinds, CTC is deployed
+    form, invisible = charset.normalization.form, charset.normalization.invisible
+    dictionary, source = config.model.get("pretrained_charset"), ""
+    stated = None if folder.description is None else folder.description.characters
+    if stated is None:
+        stated = deployed.characters
+    known: list[Charset] = []
+    if dictionary:
+        source = str(dictionary)
+        known = [from_dictionary(dictionary, space, normalize=form, invisible=invisible) for space in (False, True)]
+    elif stated is not None:
+        source = "the file's own list"
+        direction = charset.direction
+        known = [
+            from_classes([*stated, *more], direction=direction, normalize=form, invisible=invisible)
+            for more in ([], [" "])
+        ]
+    last = deployed.items[-1] if deployed.items else None
+    if last is None or last.kind != "linear" or last.arrays["weight"].ndim != 2:
+        raise CheckpointError(
+            f"{deployed.path}: its last layer is {'missing' if last is None else last.describe()}, of a recognizer it "
+            "gives the classes; choose the model that the file was made from"
+        )
+    classes = last.shape[1]
+    if not known:
+        if classes == codec(len(charset)).classes:
+            log.info(
+                "pretrained: %s does not state its characters; as it has %d classes, they are taken to be those of the "
+                "charset; else give them with model.pretrained_charset=DICTIONARY", deployed.path, classes,
+            )  # fmt: skip
+            return charset
+        raise CheckpointError(
+            f"{deployed.path}: has {classes} classes and does not state its characters; give its dictionary with "
+            "model.pretrained_charset=DICTIONARY.txt"
+        )
+    for each in known:
+        if codec(len(each)).classes == classes:
+            return each
+    raise CheckpointError(
+        f"{deployed.path}: has {classes} classes, {source} of {len(known[0])} characters makes "
+        f"{' or '.join(str(codec(len(each)).classes) for each in known)}; give the dictionary that belongs to "
+        "the file with model.pretrained_charset=DICTIONARY.txt"
+    )
+
+
+# The comparison
+
+
+def _picture(config: DictConfig) -> npt.NDArray[np.uint8]:
+    """A fixed image [1, H, W, 3] with text in it, of a size that the model takes."""
+    import cv2
+
+    shape = config.model.get("image_shape")
+    height, width = _DET_SIZE if shape is None else (int(shape[0]), int(shape[1]))
+    image = np.full((height, width, 3), 235, np.uint8)
+    image += (np.arange(width) % 17).astype(np.uint8)[None, :, None]
+    step = max(height, 16) if shape is not None else 64
+    for number, base in enumerate(range(int(step * 0.7), height + 1, step)):
+        text = ("Total 48.70", "INVOICE no 2613", "thank you")[number % 3]
+        cv2.putText(image, text, (4, base), cv2.FONT_HERSHEY_SIMPLEX, min(step, 64) / 40, (20, 30, 40), 2, cv2.LINE_AA)
+    return image[None]
+
+
+class _evaluating:
+    """Within it a model evaluates."""
+
+    def __init__(self, model: OCRModel) -> None:
+        self._model, self._training = model, model.training
+
+    def __enter__(self) -> None:
+        self._model.eval()
+
+    def __exit__(self, *error: object) -> None:
+        if self._training:
+            self._model.train()
+
+
+def _compare(model: OCRModel, images: Any, folder: ModelFolder, backend: str) -> float:
+    """Greatest difference of the outputs. Raises CheckpointError where they are not the same network's."""
+    import paddle
+
+    from ocrexp.deploy.backends.opening import open_backend
+
+    runner = open_backend(folder, backend)
+    theirs = np.asarray(runner.run(images.numpy()))
+    with paddle.no_grad():
+        ours = model(images)[model.output].numpy()
+    what = ""
+    difference = float("inf")
+    if ours.shape != theirs.shape:
+        what = f"the outputs have the shapes {list(theirs.shape)} and {list(ours.shape)}"
+    elif not np.isfinite(theirs).all():
+        what = "the file gives NaN or infinity"
+    else:
+        difference = float(np.abs(ours - theirs).max(initial=0.0))
+        if not difference <= TOLERANCE:
+            what = f"they differ by {difference:.2g}, up to {TOLERANCE:g} is expected"
+        elif ours.ndim == 3 and (ours.argmax(-1) != theirs.argmax(-1)).any():
+            what = "their best classes differ"
+    if what:
+        raise CheckpointError(
+            f"{folder.path}: all layers fit the model, but its outputs on a fixed image are not the file's: {what}; "
+            "choose the model that the file was made from"
+        )
+    return difference
+
+
+def warn_of_other_normalization(config: DictConfig, folder: ModelFolder) -> None:
+    """Warns where the file's description says another mean or deviation of pixels than the configuration."""
+    stated = folder.description
+    normalize = config.model.get("normalize")
+    if stated is None or normalize is None:
+        return
+    for key in ("mean", "std"):
+        theirs, ours = [float(value) for value in getattr(stated, key)], [float(value) for value in normalize[key]]
+        if stated.channels == "RGB":
+            theirs = theirs[::-1]
+        if len(theirs) != len(ours) or not np.allclose(theirs, ours, atol=1e-3):
+            log.warning(
+                "pretrained %s: was trained with %s %s of BGR images, model.normalize.%s is %s; set "
+                "model.normalize.%s=%s", folder.path, key, theirs, key, ours, key, theirs,
+            )  # fmt: skip

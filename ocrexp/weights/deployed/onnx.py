@@ -1,0 +1,188 @@
+"""An ONNX file (onnx/onnx: onnx/onnx.proto) as layers in order of execution; read without the library `onnx`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ocrexp.errors import CheckpointError, printable
+from ocrexp.weights.deployed.items import NORM, Array, Item, Operation, items_of, lstm_arrays
+from ocrexp.weights.deployed.protobuf import NotReadable, fields, integer, integers, messages, text, texts
+from ocrexp.weights.reader import read_content
+
+# Fields of ModelProto, GraphProto, NodeProto, AttributeProto and TensorProto.
+_GRAPH, _METADATA = 7, 14
+_NODE, _INITIALIZER = 1, 5
+_INPUT, _OUTPUT, _OP_TYPE, _ATTRIBUTE, _DOMAIN = 1, 2, 4, 5, 7
+_ATTRIBUTE_NAME, _ATTRIBUTE_TENSOR = 1, 5
+_DIMS, _DATA_TYPE, _FLOAT_DATA, _NAME, _RAW, _LOCATION = 1, 2, 4, 8, 9, 14
+_FLOAT32 = 1
+_HALF = {10: "float16", 16: "bfloat16"}
+_BYTES = {2: "uint8", 3: "int8"}
+_RENAMING = ("Identity", "Cast", "Reshape", "Squeeze", "Unsqueeze", "Flatten")
+_MOST_NODES = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Node:
+    kind: str
+    inputs: list[str]
+    outputs: list[str]
+    message: memoryview
+
+
+def read_onnx(path: Path) -> tuple[list[Item], tuple[str, ...] | None]:
+    """The layers of a file, and the characters that its metadata states (`character`, as RapidOCR's files have it).
+
+    Raises CheckpointError: no ONNX file, cut off, quantized, half-precision or optimized, or weights in another file.
+    """
+    content = memoryview(read_content(path))
+    try:
+        graphs = messages(content, _GRAPH)
+        if not graphs:
+            raise NotReadable("it has no graph")
+        operations = _operations(path, graphs[-1])
+        characters = next(
+            (text(entry, 2) for entry in messages(content, _METADATA) if text(entry, 1) == "character"), None
+        )
+    except NotReadable as error:
+        raise CheckpointError(
+            f"{path}: is not an ONNX file, or is cut off: {error}; fetch it or export it again"
+        ) from None
+    lines = None if characters is None else tuple(line.removesuffix("\r") for line in characters.split("\n"))
+    if lines and lines[-1] == "":
+        lines = lines[:-1]
+    return items_of(operations), lines
+
+
+def _operations(path: Path, graph: memoryview) -> list[Operation]:
+    nodes = []
+    for message in messages(graph, _NODE):
+        node = _Node(text(message, _OP_TYPE), texts(message, _INPUT), texts(message, _OUTPUT), message)
+        _refuse(path, node.kind, text(message, _DOMAIN))
+        nodes.append(node)
+        if len(nodes) > _MOST_NODES:
+            raise NotReadable(f"it has more than {_MOST_NODES} operators")
+    constants = _Constants(path, graph, nodes)
+    return [operation for node in nodes if (operation := _operation(node, constants)) is not None]
+
+
+def _refuse(path: Path, kind: str, domain: str) -> None:
+    if "quantize" in kind.lower() or kind.startswith("QLinear") or kind.endswith("Integer"):
+        raise CheckpointError(
+            f"{path}: is quantized (it has the operator {printable(kind)}); give the float32 file that it was made from"
+        )
+    if domain not in ("", "ai.onnx"):
+        raise CheckpointError(
+            f"{path}: is optimized for a runtime (it has the operator {printable(domain)}.{printable(kind)}); give the "
+            "file as it was exported"
+        )
+
+
+class _Constants:
+    """Weights by name: initializers, constants, and either under a new name or in another shape."""
+
+    def __init__(self, path: Path, graph: memoryview, nodes: list[_Node]) -> None:
+        self._path = path
+        self._tensors = {text(tensor, _NAME): tensor for tensor in messages(graph, _INITIALIZER)}
+        self._source: dict[str, str] = {}
+        for node in nodes:
+            if node.kind == "Constant" and node.outputs:
+                for attribute in messages(node.message, _ATTRIBUTE):
+                    for tensor in messages(attribute, _ATTRIBUTE_TENSOR):
+                        self._tensors[node.outputs[0]] = tensor
+            elif node.kind in _RENAMING and node.inputs and node.outputs and node.inputs[0] in self:
+                self._source[node.outputs[0]] = self.origin(node.inputs[0])
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._tensors or name in self._source
+
+    def origin(self, name: str) -> str:
+        """The name under which a weight is stored."""
+        return self._source.get(name, name)
+
+    def array(self, name: str) -> Array:
+        """A weight, float32, in the shape that it is stored in. Raises CheckpointError, NotReadable."""
+        name = self.origin(name)
+        tensor = self._tensors[name]
+        kind = integer(tensor, _DATA_TYPE)
+        where = f"{self._path}: {printable(name)}"
+        if kind in _HALF:
+            raise CheckpointError(f"{where} is half-precision ({_HALF[kind]}); give the float32 file")
+        if kind in _BYTES:
+            raise CheckpointError(f"{where} is quantized ({_BYTES[kind]}); give the float32 file")
+        if kind != _FLOAT32:
+            raise CheckpointError(f"{where} has the data type {kind}, expected 1 (float32); export the model again")
+        if integer(tensor, _LOCATION):
+            raise CheckpointError(f"{where} is stored in another file; save the model as one .onnx file")
+        shape = integers(tensor, _DIMS)
+        raw = b"".join(messages(tensor, _RAW)) or b"".join(
+            value for number, value in fields(tensor) if number == _FLOAT_DATA and isinstance(value, memoryview)
+        )
+        if any(size < 0 for size in shape) or len(raw) != 4 * int(np.prod(shape, dtype=object)):
+            raise NotReadable(f"{printable(name)} has {len(raw)} bytes, its shape {shape} needs another number")
+        return np.frombuffer(raw, "<f4").reshape(shape)
+
+
+def _operation(node: _Node, constants: _Constants) -> Operation | None:
+    """An operator with weights; None for any other one."""
+    known = [name for name in node.inputs if name in constants]
+    computed = tuple(name for name in node.inputs if name and name not in constants)
+    if not known or not node.outputs or not computed:
+        return None
+    output, name = node.outputs[0], constants.origin(known[0])
+
+    def made(kind: str, arrays: Mapping[str, Array]) -> Operation:
+        return Operation(kind, name, computed, output, dict(arrays))  # type: ignore[arg-type]  # checked below
+
+    if node.kind in ("Conv", "ConvTranspose"):
+        names = ("weight", "bias")
+        kind = "conv" if node.kind == "Conv" else "convtranspose"
+        return made(kind, dict(zip(names, map(constants.array, known), strict=False)))
+    if node.kind == "BatchNormalization" and len(known) == 4:
+        return made("bn", dict(zip(NORM, map(constants.array, known), strict=True)))
+    if node.kind == "LayerNormalization":
+        return made("layernorm", dict(zip(("weight", "bias"), map(constants.array, known), strict=False)))
+    if node.kind in ("MatMul", "Gemm"):
+        weight = constants.array(known[0])
+        if weight.ndim != 2:
+            return None
+        turned = node.kind == "Gemm" and _attribute(node, "transB") == 1
+        arrays = {"weight": np.ascontiguousarray(weight.T) if turned else weight}
+        if len(known) > 1:
+            arrays["bias"] = constants.array(known[1]).reshape(-1)
+        return made("linear", arrays)
+    if node.kind == "LSTM" and len(known) >= 3:
+        return made("lstm", _lstm([constants.array(name) for name in known[:3]]))
+    if node.kind in ("Mul", "Add") and len(known) == 1 and _is_float(constants, known[0]):
+        return made(node.kind.lower(), {"value": constants.array(known[0])})
+    return None
+
+
+def _is_float(constants: _Constants, name: str) -> bool:
+    """Whether a weight is one of a float type: sizes, which are integers, are added and multiplied too."""
+    return integer(constants._tensors[constants.origin(name)], _DATA_TYPE) in (_FLOAT32, *_HALF)
+
+
+def _attribute(node: _Node, name: str) -> int:
+    """An attribute that is an integer; 0 where there is none."""
+    found = [each for each in messages(node.message, _ATTRIBUTE) if text(each, _ATTRIBUTE_NAME) == name]
+    return integer(found[0], 3) if found else 0
+
+
+def _lstm(weights: list[Array]) -> dict[str, Array]:
+    """ONNX's order of the gates is input, output, forget, cell; paddle's is input, forget, cell, output."""
+
+    def gates(value: Array) -> Array:
+        i, o, f, c = np.split(value, 4, axis=0)
+        return np.concatenate([i, f, c, o], axis=0)
+
+    w, r, b = weights
+    directions = []
+    for number in range(w.shape[0]):
+        of_input, of_state = np.split(b[number], 2)
+        directions.append((gates(w[number]), gates(r[number]), gates(of_input), gates(of_state)))
+    return lstm_arrays(directions)
