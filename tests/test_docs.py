@@ -60,7 +60,7 @@ def test_command_of_the_docs_composes(page, line):
         assert any(item.startswith(("run_dir=", "checkpoint=")) for item in own)
         compose(verb, own)
         compose("train", others)
-    elif verb in ("doctor", "list", "copy"):  # no configuration: tests/commands has them
+    elif verb in ("doctor", "list", "copy", "fetch"):  # no configuration: tests/commands has them
         assert all(item.partition("=")[0] in groups() for item in overrides)
     else:
         compose(verb, overrides)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from ocrexp.deploy.folder import ModelFolder
 from ocrexp.errors import CheckpointError
+from ocrexp.weights.registry import DICTIONARY, REGISTRY, fetched
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -52,11 +53,14 @@ class Start:
 
 
 def deployed_folder(path: str | Path) -> ModelFolder | None:
-    """The deployed model that a path names, a folder or one of its files; None where it names something else.
+    """The deployed model that a path names, a folder or one of its files, or a name of the registry; None where it is
+    something else.
 
-    Raises DeployError where a part of it is missing.
+    Raises DeployError where a part of it is missing, CheckpointError where a registered one has not been fetched.
     """
     place = Path(path).expanduser()
+    if str(path) in REGISTRY and not place.exists():
+        return ModelFolder.open(fetched(REGISTRY[str(path)]))
     if place.suffix in _SUFFIXES and (place.suffix == ".onnx" or place.is_file()):
         if place.suffix == ".onnx" and not place.is_file():
             raise CheckpointError(f"model.pretrained={path}: there is no such file; give an existing .onnx file")
@@ -162,9 +166,12 @@ def _characters(config: DictConfig, folder: ModelFolder, deployed: Deployed, cha
     codec = KINDS["ctc" if kind is None or kind == "multi" else kind]  # of several kinds, CTC is deployed
     form, invisible = charset.normalization.form, charset.normalization.invisible
     dictionary, source = config.model.get("pretrained_charset"), ""
+    beside = folder.path / DICTIONARY
     stated = None if folder.description is None else folder.description.characters
     if stated is None:
         stated = deployed.characters
+    if stated is None and not dictionary and beside.is_file():
+        dictionary = str(beside)
     known: list[Charset] = []
     if dictionary:
         source = str(dictionary)

@@ -13,6 +13,7 @@ Usage
   python -m ocrexp list                 the groups, and every experiment and model
   python -m ocrexp list experiment      one line per experiment
   python -m ocrexp list model/backbone  one line per option of this group
+  python -m ocrexp list pretrained      deployed models for model.pretrained=NAME
 
 Shows shipped options and those of your own ./conf, which are marked with *. Choose one with GROUP=OPTION on the command
 line; `ocrexp copy GROUP=OPTION` copies its file to your ./conf."""
@@ -24,6 +25,9 @@ def run(arguments: Sequence[str]) -> int:
         raise ConfigError(
             f"list: expected up to one group, got '{' '.join(arguments)}'; write: python -m ocrexp list model"
         )
+    if list(arguments) == ["pretrained"]:
+        _show_pretrained()
+        return 0
     if arguments:
         _show(arguments[0].strip("/"))
         return 0
@@ -43,3 +47,20 @@ def _show(group: str) -> None:
     width = max(len(option.name) for option in options)
     for option in options:
         print(f"  {option.name:{width}} {'*' if option.own else ' '} {option.summary}".rstrip())
+
+
+def _show_pretrained() -> None:
+    """Deployed models: name, version, language, size, license, checksum, origin and the models that they fit."""
+    from ocrexp.weights.registry import REGISTRY
+
+    options = {option.name for option in of_group("model")}
+    rows = [("NAME", "VERSION", "READS", "MB", "LICENSE", "SHA-256", "ORIGIN", "MODEL")]
+    for each in REGISTRY.values():
+        largest = max(each.files.values(), key=lambda member: member.size)
+        fitting = next((model for model in each.models if model in options), "none here")
+        facts = (each.name, each.version, each.language, f"{each.size / 1e6:.1f}", each.license, largest.sha256[:12])
+        rows.append((*facts, each.wheel.requirement, fitting))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  " + "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+    print("python -m ocrexp fetch NAME downloads one; model.pretrained=NAME starts training from it")

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 VERBS = (
-    "train", "resume", "eval", "predict", "eval-system", "export", "list", "copy", "synth", "convert-config", "doctor",
-    "bench",
+    "train", "resume", "eval", "predict", "eval-system", "export", "list", "copy", "fetch", "synth", "convert-config",
+    "doctor", "bench",
 )  # fmt: skip
-WITHOUT_CONFIG = ("list", "copy")  # read their arguments themselves; nothing is composed
+WITHOUT_CONFIG = ("list", "copy", "fetch")  # read their arguments themselves; nothing is composed

@@ -14,8 +14,9 @@ from paddle import nn
 from ocrexp.errors import CheckpointError
 from ocrexp.models.hooks import KnowsImageNetNames
 from ocrexp.models.layers import is_batch_norm
-from ocrexp.nearest import nearest
+from ocrexp.nearest import did_you_mean, nearest
 from ocrexp.weights.reader import Arrays, first_nonfinite, read_parameters
+from ocrexp.weights.registry import REGISTRY
 
 _log = logging.getLogger(__name__)
 
@@ -165,7 +166,11 @@ def find_pretrained(path: str | os.PathLike[str]) -> Path:
     with_extension = file.with_name(f"{file.name}.pdparams")
     if with_extension.is_file():
         return with_extension
-    raise CheckpointError(f"model.pretrained={path}: no such file, nor {with_extension.name} beside it")
+    near = did_you_mean(str(path), REGISTRY)
+    raise CheckpointError(
+        f"model.pretrained={path}: no such file, nor {with_extension.name} beside it"
+        f"{near or '; give a file, or a name of: python -m ocrexp list pretrained'}"
+    )
 
 
 def _best_naming(model: nn.Layer, arrays: Arrays, shapes: dict[str, tuple[int, ...]]) -> tuple[str, Arrays]:
