@@ -94,7 +94,8 @@ def attempt(target: Target, given: Input, findings: Findings) -> None:
                 text = str(warning.message)
     except (OcrexpError, UnusableSample) as error:
         findings.refused += 1
-        if "\n" in str(error) or not 10 <= len(str(error)) <= LONGEST_MESSAGE:
+        lines = error.lines if isinstance(error, OcrexpError) else [str(error)]
+        if not all("\n" not in line and 10 <= len(line) <= LONGEST_MESSAGE for line in lines):
             kind, text = f"not one readable line {_place(error)}", str(error)[:2000]
     except TooSlow as error:
         kind, text = f"slow {_place(error)}", traceback.format_exc()

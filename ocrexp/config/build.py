@@ -28,15 +28,27 @@ def build(node: Any, **extra: Any) -> Any:
         return instantiate(with_current_names(node), **extra, _convert_="all")
     except InstantiationException as error:
         cause = error.__cause__
-        if isinstance(cause, OcrexpError | ImportError | MemoryError):
+        if isinstance(cause, OcrexpError | ImportError | MemoryError | OSError):
             raise cause from error
-        if isinstance(cause, ValueError | TypeError):
+        if isinstance(cause, ValueError | TypeError | LookupError | ArithmeticError | AttributeError):
             target = str(OmegaConf.select(node, "_target_", default="?"))
             inner = re.search(r"^full_key: (\S+)$", str(error), re.MULTILINE)  # of the part of this node that raised
             key = inner[1] if inner else node._get_full_key("") or target
             part = OmegaConf.select(node._get_root(), f"{key}._target_", default=None) or target
-            raise ConfigError(address(key, _class_of(str(part)), str(cause))) from error
+            raise ConfigError(address(key, _class_of(str(part)), _reason(cause))) from error
+        if cause is None or isinstance(cause, InstantiationException):  # Hydra's own, about `_args_` and the like
+            raise _own(node, error) from error
         raise
+    except (TypeError, ValueError) as error:
+        raise _own(node, error) from error
+
+
+def _own(node: Any, error: Exception) -> ConfigError:
+    """What Hydra itself says about `_args_`, `_partial_` and the like."""
+    said = re.search(r'InstantiationException\("(.*)"\)', str(error))
+    reason = said[1] if said else str(error).partition("\n")[0]
+    key = node._get_full_key("") or OmegaConf.select(node, "_target_", default="?")
+    return ConfigError(f"{key}: {reason}; correct its keys that begin with an underscore")
 
 
 def keyed(key: str, partial: Callable[..., Any], **values: Any) -> Any:
@@ -48,6 +60,11 @@ def keyed(key: str, partial: Callable[..., Any], **values: Any) -> Any:
         return partial(**values)
     except ValueError as error:
         raise ConfigError(address(key, partial, str(error))) from error
+
+
+def _reason(cause: Exception) -> str:
+    """A part's message; with the kind of the error where that is not one about a value."""
+    return str(cause) if isinstance(cause, ValueError | TypeError) else f"{type(cause).__name__}: {cause}"
 
 
 def _class_of(target: str) -> Any:

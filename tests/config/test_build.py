@@ -77,3 +77,24 @@ def test_parts_of_a_run_have_their_keys(override, part, key):
     with pytest.raises(ConfigError) as caught:
         getattr(assemble(compose("train", override.split())), part)
     assert str(caught.value).startswith(key)
+
+
+class Fragile:
+    def __init__(self, values):
+        self.first = 1 / values[0]
+
+
+@pytest.mark.parametrize("value", [[], [0], {"a": 1}])
+def test_whatever_a_constructor_raises_for_a_value_is_one_line(value):
+    config = OmegaConf.create({"a": {"_target_": f"{__name__}.Fragile", "values": value}})
+    with pytest.raises(ConfigError, match=r"^a: \w+Error: ") as caught:
+        build(config.a)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["_args_", "_partial_", "_recursive_"])
+def test_strange_values_of_hydras_own_keys_are_one_line(key):
+    config = OmegaConf.create({"a": {"_target_": HERE, key: 40}})
+    with pytest.raises(ConfigError, match=r"^a: ") as caught:
+        build(config.a)
+    assert "\n" not in str(caught.value)
