@@ -90,8 +90,11 @@ def exif_orientation(tiff: bytes) -> int:
     if int.from_bytes(tiff[2:4], order) != 42:
         return 1
     start = int.from_bytes(tiff[4:8], order)
-    value = _tiff_entries(tiff, start, order, big=False).get(0x0112, 1)
-    return value if 1 <= value <= 8 else 1
+    for at in range(start + 2, start + 2 + 12 * min(int.from_bytes(tiff[start : start + 2], order), 1000), 12):
+        if at + 12 <= len(tiff) and int.from_bytes(tiff[at : at + 2], order) == 0x0112:
+            value = int.from_bytes(tiff[at + 8 : at + 10], order)  # whatever type and count it states, as OpenCV
+            return value if 1 <= value <= 8 else 1
+    return 1
 
 
 def image_kind(head: bytes) -> str | None:

@@ -169,3 +169,8 @@ def test_a_turn_counts_only_in_an_exif_block_that_is_one(tmp_path):
         path.write_bytes(content[:place] + damage + content[place + 2 :])
         encoded = EncodedImage(path)
         assert encoded.size == encoded.decode().shape[:2]
+    entry = content.index(b"\x01\x12\x00\x03", at)  # its type and count do not matter to the decoder
+    for damage in (b"\x00\x03\x00\xff\x00\x01", b"\x00\x04\x00\x00\x00\x01", b"\x00\x63\x00\x00\x00\x00"):
+        path.write_bytes(content[: entry + 2] + damage + content[entry + 8 :])
+        encoded = EncodedImage(path)
+        assert encoded.size == encoded.decode().shape[:2]
