@@ -14,6 +14,7 @@ from ocrexp.data.image_names import ImageNames, moved_advice
 from ocrexp.data.label_file import LabelFile
 from ocrexp.data.label_format import LabelProblem, Notes
 from ocrexp.data.labels import read_label_file
+from ocrexp.data.list_advice import all_missing, missing_list
 from ocrexp.data.other_task import refuse_other_task
 from ocrexp.data.records import ListPart, ListRecords
 from ocrexp.data.source import SPLITS, Names, Split, SplitSource, counted
@@ -91,7 +92,7 @@ class LabelLists(SplitSource):
             for i in np.flatnonzero(~exists)[:3].tolist():
                 record = named.record(i)
                 if not exists.any():
-                    raise DataError(_all_missing(file, record, self.root))
+                    raise DataError(all_missing(file, record, self.root, self._list_keys()))
                 missing.append(_missing(named, record, i))
             found.append(named.keep(exists) if split == "train" else named)
         fatal = [str(problem) for problem in problems if problem.fatal]
@@ -108,8 +109,15 @@ class LabelLists(SplitSource):
     def _file(self, path: Path) -> LabelFile:
         """A list; one that is in both splits is kept once."""
         if path not in self._files:
+            if not exists(path):
+                raise DataError(missing_list(path, self.root, self._list_keys(), self.usual_val))
             self._files[path] = self.read(path)
         return self._files[path]
+
+    def _list_keys(self) -> dict[str, list[str]]:
+        """The lists as the configuration has them, by key."""
+        keys = {"train": "train_labels", "val": self.val_key}
+        return {keys[split]: parts for split, parts in self.parts.items()}
 
     def _find(self, part: ListPart) -> np.ndarray:
         """Which images exist, bool [n]; where they are is put into the part."""
@@ -162,23 +170,3 @@ def _missing(part: ListPart, record: Record, i: int) -> str:
     raw = part.file.line(int(part.lines[i])).names[0 if part.which is None else int(part.which[i])]
     advice = moved_advice(raw, part.root, part.file.path)
     return f"{record.image_path} ({record.source})" + (f": {advice}" if advice else "")
-
-
-def _all_missing(file: LabelFile, first: Record, root: Path) -> str:
-    """What to set when no image of a list exists: the folder below or beside the root in which the first one does."""
-    relative = first.image_path.relative_to(root) if first.image_path.is_relative_to(root) else first.image_path
-    labels = file.path
-    said = f"none of the images of {labels} exists, the first tried was {first.image_path}"
-    if not root.is_dir():
-        return f"{said}: dataset.root {root} does not exist, set it to the folder that the paths start from"
-    if advice := moved_advice(file[0].names[0], root, labels):
-        return f"{said}: {advice}"
-    beside = [root.resolve().parent, labels.parent]
-    below = sorted(entry for entry in root.iterdir() if entry.is_dir())
-    for folder in [*beside, *below]:
-        if exists(folder / relative):
-            return f"{said}: did you mean dataset.root={folder} (with the lists' own paths relative to it)?"
-    for folder in [root, *below]:
-        if exists(folder / relative.name):
-            return f"{said}: there is {folder / relative.name}, correct the paths in the list or set dataset.root"
-    return f"{said}: set dataset.root to the folder that the paths start from"

@@ -16,7 +16,6 @@ import numpy.typing as npt
 
 from ocrexp.charset.encodings import convert_wide, wide_encoding
 from ocrexp.errors import DataError
-from ocrexp.nearest import nearest
 
 Offsets = npt.NDArray[np.int64]
 
@@ -113,7 +112,7 @@ def read_packed(path: Path) -> PackedLines:
             raise DataError(f"label file {path} is not a regular file; give the path of a text file")
         data = path.read_bytes()
     except FileNotFoundError:
-        raise DataError(f"label file {path} does not exist{_nearby(path)}") from None
+        raise DataError(f"label file {path} does not exist; give the path of a text file") from None
     except OSError as error:
         raise DataError(f"label file {path} cannot be read: {error.strerror}: give the path of a text file") from None
     except MemoryError:
@@ -138,19 +137,3 @@ def _behind_marks(data: bytes, array: npt.NDArray[np.uint8], starts: Offsets, en
         while data.startswith(mark, starts[i]) and starts[i] + len(mark) <= ends[i]:
             starts[i] += len(mark)
     return starts
-
-
-def _nearby(path: Path) -> str:
-    """A hint at what does exist, for a missing file."""
-
-    folder = path.parent
-    if not folder.is_dir():
-        return f": its folder {folder} does not exist either: set dataset.root"
-    names = [entry.name for entry in folder.iterdir() if entry.is_file()]
-    several = path.name.split(",")
-    if len(several) > 1 and set(map(str.strip, several)) <= set(names):
-        return f": several lists are written [{path.name}]"
-    if close := nearest(path.name, names):
-        return f": did you mean {close}?"
-    lists = sorted(name for name in names if name.endswith((".txt", ".tsv", ".jsonl")))[:5]
-    return f": {folder} holds {', '.join(lists)}" if lists else f": {folder} holds no list; set dataset.root"

@@ -176,8 +176,11 @@ def find_weights(run_dir: Path | None, which: str) -> Path:
         name = {"best": BEST}.get(which, which)
         found = CheckpointStore(run_dir).load(name)
         if found is None:
-            there = ", ".join(sorted(path.stem for path in (run_dir / "checkpoints").glob("*.pdparams"))) or "none"
-            raise CheckpointError(f"{run_dir} has no checkpoint {name}; there: {there}")
+            there = sorted(path.stem for path in (run_dir / "checkpoints").glob("*.pdparams"))
+            raise CheckpointError(
+                f"{run_dir} has no checkpoint {name}; "
+                + (f"set checkpoint={' or checkpoint='.join(there)}" if there else "train it until its first save")
+            )
         return found.path("pdparams")
     path = _named_file(Path(which).expanduser())
     if path is None and run_dir is not None:

@@ -50,6 +50,7 @@ class Reporter:
         self._train_main = f"train/{main_metric}"
         self._losses: dict[str, float] = {}
         self._first_loss: float | None = None
+        self._intervals = 0
         self._passed_over = 0
         self._val_loss: float | None = None  # of the last evaluation
         self._told_of_loss = False
@@ -109,6 +110,7 @@ class Reporter:
         self._watch.add(interval.steps, interval.waited, interval.seconds)
         values = self._losses = interval.losses()
         self._first_loss = values["train/loss"] if self._first_loss is None else self._first_loss
+        self._intervals += 1
         if self._speaks:
             self._loss_watch.add(values["train/loss"], state.step, lr)
         seconds = max(interval.seconds, 1e-9)
@@ -182,9 +184,8 @@ class Reporter:
         self._loggers.log_metrics({f"val/{name}": value for name, value in values.items()}, state.step)
         self.status(RUNNING, state)
         if state.zero_evaluations == health.ZERO_EVALUATIONS:
-            evidence = ZeroEvidence(
-                result, self._losses, self._empty.share, self._passed_over, first_loss=self._first_loss
-            )
+            first = self._first_loss if self._intervals > 1 else None  # one interval shows no change
+            evidence = ZeroEvidence(result, self._losses, self._empty.share, self._passed_over, first_loss=first)
             for line in health.zero_metric_lines(self._main_metric, lr, evidence, self._causes):
                 self.say("%s", line, level=logging.WARNING)
 

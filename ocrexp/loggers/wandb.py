@@ -8,6 +8,7 @@ import netrc
 import os
 import re
 import secrets
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -105,7 +106,8 @@ class WandbLogger(BaseLogger):
         self._run.define_metric("step", hidden=True)
         self._run.define_metric("*", step_metric="step")
         if mode == "offline":  # every part of a resumed run has the id at the end of its folder's name
-            log.info("send it to W&B with: wandb sync %s/wandb/offline-run-*-%s", run.run_dir, self._id)
+            folder = shlex.quote(f"{run.run_dir}/wandb")
+            log.info("send it to W&B with: wandb sync %s/offline-run-*-%s", folder, self._id)
         elif self._run.url:
             log.info("W&B: %s", self._run.url)
 

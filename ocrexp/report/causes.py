@@ -46,7 +46,7 @@ def learning_rate_causes(lr: float, first: float | None, last: float | None) -> 
     """What the training loss shows of the learning rate: [] where it has fallen, so that steps are all that is missing.
 
     Args:
-        lr: the learning rate now.
+        lr: the learning rate now, which the schedule has made of `optim.lr`.
         first: mean loss of the first logging interval; None: not known.
         last: mean loss of the last one; what a loss that is not finite means is stated elsewhere.
     """
@@ -56,9 +56,9 @@ def learning_rate_causes(lr: float, first: float | None, last: float | None) -> 
         return []
     moved = f"the training loss went from {first:.4g} to {last:.4g} with a learning rate of {lr:g} now"
     if last > first:
-        return [f"{moved}: it is too high; try optim.lr={lr / 10:g} or a warm-up (optim.schedule.warmup_steps)"]
+        return [f"{moved}: it is too high; try a tenth of optim.lr, or a warm-up (optim.schedule.warmup_steps)"]
     if last > STUCK * first:
-        return [f"{moved}: it has hardly fallen; train longer, or try optim.lr={lr * 10:g} and optim.lr={lr / 10:g}"]
+        return [f"{moved}: it has hardly fallen; train longer, or try ten times optim.lr and a tenth of it"]
     return []
 
 

@@ -163,7 +163,8 @@ def _draw(axes: Any, series: dict[str, Series], label: str, smooth: bool, share:
     if share:
         axes.set_ylim(0, 1.05)
     elif all((values[np.isfinite(values)] >= 0).all() for _, values in series.values()):
-        axes.set_ylim(bottom=0)
+        highest = max(np.max(values[np.isfinite(values)], initial=0.0) for _, values in series.values())
+        axes.set_ylim(0, 1.05 * highest or 1)
     axes.set_xlabel("step")
     axes.set_ylabel(f"{label} {plain(next(iter(series)))}" if share and len(series) == 1 else label)
     axes.grid(True, color="#DDDDDD", linewidth=0.6)

@@ -17,7 +17,7 @@ LOG_FROM = 20  # numbers whose largest is this many times the smallest get a log
 
 
 def plot_sweep(path: Path, rows: list[dict[str, Any]], keys: list[str], metric: str, title: str) -> Path | None:
-    """Draw the jobs that have a value, each a point, the best one marked; None where no key has two values.
+    """Draw the jobs that have a value, each a point, the first one marked as the best; None where no key has two values.
 
     Numbers lie on an axis (logarithmic where they span more than a decade or so), other values side by side.
     """
@@ -79,13 +79,15 @@ def _draw(axes: Any, rows: list[dict[str, Any]], key: str) -> None:
         for place, mean in means.items():
             axes.plot([place - 0.18, place + 0.18], [mean, mean], color=COLOURS[0], alpha=0.6, linewidth=2, zorder=2)
     axes.scatter(places, values, color=COLOURS[0], s=30, zorder=3)
-    best = values.index(max(values))
+    best = 0  # the rows come best first
     axes.scatter(places[best], values[best], marker="*", s=190, color=COLOURS[1], edgecolor="white", zorder=4)
     axes.annotate(
         f"{values[best]:.3f}", (places[best], values[best]), xytext=(0, 9), textcoords="offset points",
         ha="center", fontsize=9, color=COLOURS[1],
     )  # fmt: skip
     axes.margins(y=0.18)
+    if not any(values):
+        axes.set_ylim(0, 1)  # of jobs that have reached nothing, not a range around 0
     axes.grid(True, color="#DDDDDD", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)

@@ -19,12 +19,15 @@ def data_name(dataset: Mapping[str, Any]) -> str:
     kind = _WORD_BEGINS.sub("_", str(dataset.get("_target_", "")).rpartition(".")[2]).lower()
     lists = dataset.get("val_labels", dataset.get("val"))
     root = dataset.get("root")
-    if (share := dataset.get("val_split")) is not None:
-        lists, kind = None, f"val_split={share}"
+    share = dataset.get("val_split")
+    if share is not None:
+        lists = dataset.get("train_labels", dataset.get("train"))
     if lists is None:
         return f"{root} ({kind})" if root else kind
     names = ", ".join(str(name) for name in ([lists] if isinstance(lists, str) else lists))
-    return f"{root or '.'} ({names})"
+    if share is not None:
+        names = f"{names}, val_split={share}"
+    return names if root in (None, ".") else f"{root} ({names})"
 
 
 def run_title(run_dir: Path) -> str:

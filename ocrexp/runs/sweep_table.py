@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,8 @@ def finish_sweep(folder: Path) -> list[dict[str, Any]]:
 
 
 def read_sweep(folder: Path) -> list[dict[str, Any]]:
-    """One row for each job folder, at any depth: the overrides that differ between jobs, and the outcome; best first.
+    """One row for each job folder, at any depth: the overrides that differ between jobs, and the outcome; best first, of
+    equal ones that with the lower validation loss.
 
     `best` is the best value of the metric that `metric` names, `val_loss` that of the last evaluation.
     """
@@ -60,8 +62,15 @@ def read_sweep(folder: Path) -> list[dict[str, Any]]:
                 key, _, value = item.partition("=")
                 row[_column(key)] = value
         rows.append((row, job.number or 0))
-    rows.sort(key=lambda entry: (entry[0]["best"] is None, -(entry[0]["best"] or 0.0), entry[1]))
+    rows.sort(key=lambda entry: (_rank(entry[0]), entry[1]))
     return [row for row, _ in rows]
+
+
+def _rank(row: Mapping[str, Any]) -> tuple[bool, float, float]:
+    """Jobs with a metric first, by the metric; equal ones by their validation loss."""
+    loss = row["val_loss"]
+    known = isinstance(loss, int | float) and not math.isnan(loss)
+    return row["best"] is None, -(row["best"] or 0.0), loss if known else math.inf
 
 
 def job_folders(folder: Path) -> Iterator[Path]:

@@ -81,8 +81,9 @@ def test_the_state_of_a_killed_run_is_reported(verb, tmp_path, capsys):
 def test_the_data_is_named_by_its_folder_and_lists():
     assert data_name(OmegaConf.create({"root": "d", "val_labels": ["a", "b"]})) == "d (a, b)"
     assert data_name(OmegaConf.create({"root": "d", "val": "v"})) == "d (v)"
-    assert data_name(OmegaConf.create({"root": "d", "val_labels": "a", "val_split": 0.1})) == "d (val_split=0.1)"
-    assert data_name(OmegaConf.create({"_target_": "ocrexp.data.synth.dataset.SynthDet"})) == "SynthDet"
+    assert data_name(OmegaConf.create({"root": "d", "train_labels": "a", "val_split": 0.1})) == "d (a, val_split=0.1)"
+    assert data_name(OmegaConf.create({"root": ".", "val_labels": "photos/a.txt"})) == "photos/a.txt"
+    assert data_name(OmegaConf.create({"_target_": "ocrexp.data.synth.dataset.SynthDet"})) == "synth_det"
 
 
 def test_the_number_of_pictures():

@@ -81,7 +81,7 @@ def test_empty_and_all_bad_lists_are_refused(root):
 
 
 def test_a_list_that_is_missing_is_refused(root):
-    with pytest.raises(DataError, match=r"did you mean train\.txt"):
+    with pytest.raises(DataError, match=r"^dataset\.train_labels: .*did you mean dataset\.train_labels=train\.txt"):
         DetLists(root, "trian.txt", "val.txt").train_records()
 
 
@@ -98,6 +98,36 @@ def test_a_wrong_root_is_recognised(root):
 def test_a_root_above_the_images_is_recognised(root):
     with pytest.raises(DataError, match=f"did you mean dataset.root={root} "):
         DetLists(root.parent, f"{root.name}/train.txt", f"{root.name}/val.txt").train_records()
+
+
+def test_the_keys_for_another_root_can_be_typed_as_they_are(tmp_path):
+    """PPOCRLabel keeps its Label.txt beside the images, with paths that start one folder higher."""
+    photos = tmp_path / "my 照片" / "photos"
+    photos.mkdir(parents=True)
+    cv2.imwrite(str(photos / "a.png"), np.full((8, 8, 3), 200, np.uint8))
+    (photos / "Label.txt").write_text(f"photos/a.png\t{LABEL}\n")
+    with pytest.raises(DataError) as raised:
+        DetLists(photos, "Label.txt", val_split=0.5).train_records()
+    assert f"dataset.root='{photos.parent}' dataset.train_labels=photos/Label.txt?" in str(raised.value)
+
+
+def test_a_missing_list_is_answered_with_its_key_and_what_to_set(root):
+    (root / "photos").mkdir()
+    (root / "train.txt").rename(root / "photos" / "Label.txt")
+    (root / "photos" / "fileState.txt").write_text("")
+    for name in ("val.txt", "more.txt"):
+        (root / name).unlink()
+    with pytest.raises(DataError, match=r"^dataset\.train_labels: .*; set dataset\.train_labels=photos/Label\.txt$"):
+        DetLists(root, "train_list.txt", "val_list.txt").train_records()
+    with pytest.raises(DataError, match=r"^dataset\.val_labels: .*; dataset\.val_split=0\.1 keeps a tenth"):
+        DetLists(root, "photos/Label.txt", "val_list.txt").val_records()
+    with pytest.raises(DataError, match=r"; dataset\.val_labels=null dataset\.val_split=0\.1 keeps"):
+        DetLists(root, "photos/Label.txt", "other.csv").val_records()
+    with pytest.raises(DataError, match=r"nor does its folder .*; set dataset\.root"):
+        DetLists(root / "none", "train.txt", "val.txt").train_records()
+    (root / "photos" / "Label.txt").rename(root / "Label.csv")
+    with pytest.raises(DataError, match=r"contains no list: set dataset\.root or dataset\.train_labels"):
+        DetLists(root, "train_list.txt", "val_list.txt").train_records()
 
 
 def test_wrong_folder_in_the_list(root):
@@ -122,7 +152,7 @@ def test_ratios_must_fit_the_lists(root):
 
 
 def test_lists_without_brackets_are_one_name_and_the_message_shows_the_brackets(root):
-    with pytest.raises(DataError, match=r"does not exist: .* \[train\.txt,more\.txt\]"):
+    with pytest.raises(DataError, match=r"does not exist; .*dataset\.train_labels='?\[train\.txt,more\.txt\]"):
         DetLists(root, "train.txt,more.txt", "val.txt").train_records()
 
 

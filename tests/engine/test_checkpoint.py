@@ -211,14 +211,14 @@ def test_states_that_are_not_plain_values_are_refused(store: CheckpointStore) ->
 
 def test_weights_are_found_by_name_and_by_file(store: CheckpointStore) -> None:
     run_dir = store.folder.parent
-    with pytest.raises(CheckpointError, match="has no checkpoint best_accuracy; there: none"):
+    with pytest.raises(CheckpointError, match="has no checkpoint best_accuracy; train it"):
         find_weights(run_dir, "best")
     _save(store, 1)
     _save(store, 2, "best_accuracy")
     assert find_weights(run_dir, "best") == store.folder / "best_accuracy.pdparams"
     assert find_weights(run_dir, "latest") == store.folder / "latest.pdparams"
     assert find_weights(None, str(store.folder / "latest.pdparams")) == store.folder / "latest.pdparams"
-    with pytest.raises(CheckpointError, match="has no checkpoint last; there: best_accuracy, latest"):
+    with pytest.raises(CheckpointError, match="has no checkpoint last; set checkpoint=best_accuracy or checkpoint=latest"):
         find_weights(run_dir, "last")
     with pytest.raises(CheckpointError, match=r"checkpoint=elsewhere\.pdparams: .* no \.pdparams file"):
         find_weights(None, "elsewhere.pdparams")

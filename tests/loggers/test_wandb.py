@@ -82,7 +82,7 @@ def records(folder: Path) -> list[dict]:
 @pytest.fixture(scope="module")
 def failed_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     pytest.importorskip("wandb")
-    folder = tmp_path_factory.mktemp("run")
+    folder = tmp_path_factory.mktemp("my run")
     done = run_script(folder, "new", "failed")
     assert done.returncode == 0, done.stdout + done.stderr
     return folder, done.stdout
@@ -92,7 +92,7 @@ def test_without_an_account_it_goes_offline_and_says_how_to_sync(failed_run: tup
     folder, output = failed_run
     run_id = json.loads((folder / ID_FILE).read_text())["id"]
     assert output.count("\n") == 2
-    assert "no W&B account" in output and f"wandb sync {folder}/wandb/offline-run-*-{run_id}" in output
+    assert "no W&B account" in output and f"wandb sync '{folder}/wandb'/offline-run-*-{run_id}" in output
     assert len(list(folder.glob(f"wandb/offline-run-*-{run_id}"))) == 1
 
 

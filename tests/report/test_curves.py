@@ -81,6 +81,15 @@ def test_one_picture_of_a_run_with_both_losses_and_the_metric(tmp_path: Path) ->
     assert curves.plot_results(tmp_path / "none.csv", tmp_path / "no.png") is None
 
 
+def test_a_metric_of_0_is_written_above_the_axis_and_losses_below_the_top() -> None:
+    _, (metric, loss) = curves._figure(2)
+    steps, zeros = np.array([1.0, 2.0]), np.zeros(2)
+    curves._draw(metric, {"hmean": (steps, zeros)}, "validation", smooth=False, share=True)
+    assert metric.texts[0].xyann[1] > 0
+    curves._draw(loss, {"loss": (steps, np.array([8.4, 7.9]))}, "loss", smooth=False, share=False)
+    assert loss.get_ylim()[0] == 0 and loss.get_ylim()[1] > 8.6
+
+
 def test_a_title_names_model_and_data(tmp_path: Path) -> None:
     from ocrexp.report.title import run_title
 

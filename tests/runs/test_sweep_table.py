@@ -44,6 +44,12 @@ def test_the_table_shows_values_that_look_like_markup_and_jobs_at_any_depth(swee
     assert (sweep / "sweep.png").read_bytes()[:4] == b"\x89PNG"
 
 
+def test_of_equal_metrics_the_lower_validation_loss_wins(tmp_path):
+    for number, loss in enumerate([3.0, None, 2.0, float("nan")]):
+        job(tmp_path / str(number), number, [f"optim.lr={number}"], state="done", best_value=0.0, val_loss=loss)
+    assert [row["job"] for row in read_sweep(tmp_path)] == ["2", "0", "1", "3"]
+
+
 def test_a_job_file_that_was_cut_short_does_not_hide_the_others(sweep):
     (sweep / "2" / ".hydra" / "job.json").write_text("")
     assert [row["state"] for row in read_sweep(sweep)] == ["done", "done", "failed"]

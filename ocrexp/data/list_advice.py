@@ -1,0 +1,114 @@
+"""What to set where a label list, or every image of one, is not found."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ocrexp.command_line import typed
+from ocrexp.data.image_names import moved_advice
+from ocrexp.data.label_file import LabelFile
+from ocrexp.files import exists
+from ocrexp.nearest import nearest
+from ocrexp.types import Record
+
+_ENDINGS = (".txt", ".tsv", ".jsonl")
+_NO_LISTS = ("filestate.txt",)  # PPOCRLabel keeps there which images it has shown
+_SHOWN = 5
+_FOLDERS = 50  # folders below the root that are looked into
+
+Lists = Mapping[str, Sequence[str]]  # key -> lists, relative to the root
+
+
+def missing_list(path: Path, root: Path, lists: Lists, usual_val: str) -> str:
+    """The message for a list that does not exist: which key names it, and what there is.
+
+    Args:
+        path: the list.
+        root: the folder that the lists start from.
+        lists: all lists of the dataset, by key.
+        usual_val: the shipped name of the validation list.
+    """
+    part, key = next(
+        ((part, key) for key, parts in lists.items() for part in parts if root / part == path),
+        (path.name, "train_labels"),
+    )
+    said = f"dataset.{key}: label file {path} does not exist"
+    if not root.is_dir():
+        return f"{said}, nor does its folder {root}; set dataset.root to the folder that the lists are in"
+    beside = [entry.name for entry in path.parent.iterdir() if entry.is_file()] if path.parent.is_dir() else []
+    several = [name.strip() for name in path.name.split(",")]
+    if len(several) > 1 and set(several) <= set(beside):
+        return f"{said}; several lists are written {_set(key, *several)}"
+    if close := nearest(path.name, beside):
+        return f"{said}; did you mean {_set(key, str(Path(part).with_name(close)))}?"
+    taken = {other for parts in lists.values() for other in parts}
+    found = [name for name in _lists_below(root) if name not in taken]
+    one_of = f"set {_set(key, found[0])}" if len(found) == 1 else f"set dataset.{key} to one of {', '.join(found[:_SHOWN])}"
+    if key != "train_labels":
+        null = "" if part == usual_val else f"dataset.{key}=null "
+        split = f"{null}dataset.val_split=0.1 keeps a tenth of the training images for validation"
+        return f"{said}; {split}, or {one_of}" if found else f"{said}; {split}, or set dataset.{key} to a list"
+    return f"{said}; {one_of}" if found else f"{said}; {root} contains no list: set dataset.root or dataset.{key}"
+
+
+def all_missing(file: LabelFile, first: Record, root: Path, lists: Lists) -> str:
+    """The message for a list of which no image exists: the root from which its first image would be found.
+
+    Args:
+        file: the list.
+        first: its first image.
+        root: the folder that paths start from.
+        lists: all lists of the dataset, by key: another root changes how they are written.
+    """
+    relative = first.image_path.relative_to(root) if first.image_path.is_relative_to(root) else first.image_path
+    labels = file.path
+    said = f"none of the images of {labels} exists, the first tried was {first.image_path}"
+    if not root.is_dir():
+        return f"{said}; dataset.root {root} does not exist, set it to the folder that the paths start from"
+    if advice := moved_advice(file[0].names[0], root, labels):
+        return f"{said}; {advice}"
+    beside = [root.resolve().parent, labels.parent]
+    below = sorted(entry for entry in root.iterdir() if entry.is_dir())
+    for folder in [*beside, *below]:
+        if exists(folder / relative):
+            return f"{said}; did you mean {_other_root(folder, root, lists)}?"
+    for folder in [root, *below]:
+        if exists(folder / relative.name):
+            return f"{said}; there is {folder / relative.name}, correct the paths in the list or set dataset.root"
+    return f"{said}; set dataset.root to the folder that the paths start from"
+
+
+def _other_root(folder: Path, root: Path, lists: Lists) -> str:
+    """The keys to set for another root, with the lists that exist as paths from it."""
+    words = [typed("train", "dataset.root", folder)]
+    for key, parts in lists.items():
+        if all((root / part).exists() for part in parts):
+            moved = [_relative((root / part).resolve(), folder.resolve()) for part in parts]
+            words.append(_set(key, *moved))
+    return " ".join(words)
+
+
+def _relative(path: Path, folder: Path) -> str:
+    return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
+
+
+def _set(key: str, *parts: str) -> str:
+    if len(parts) == 1:
+        return typed("train", f"dataset.{key}", parts[0])
+    return shlex.quote(f"dataset.{key}=[{','.join(parts)}]")
+
+
+def _lists_below(root: Path) -> list[str]:
+    """Files that may be lists in a folder and in the folders in it, relative to it, nearest first."""
+    folders = sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    found = []
+    for folder in [root, *folders[:_FOLDERS]]:
+        try:
+            names = sorted(entry.name for entry in folder.iterdir() if entry.is_file())
+        except OSError:
+            continue
+        lists = [name for name in names if name.endswith(_ENDINGS) and name.lower() not in _NO_LISTS]
+        found += [str((folder / name).relative_to(root)) for name in lists]
+    return found
