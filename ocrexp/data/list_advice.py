@@ -45,7 +45,9 @@ def missing_list(path: Path, root: Path, lists: Lists, usual_val: str) -> str:
         return f"{said}; did you mean {_set(key, str(Path(part).with_name(close)))}?"
     taken = {other for parts in lists.values() for other in parts}
     found = [name for name in _lists_below(root) if name not in taken]
-    one_of = f"set {_set(key, found[0])}" if len(found) == 1 else f"set dataset.{key} to one of {', '.join(found[:_SHOWN])}"
+    one_of = (
+        f"set {_set(key, found[0])}" if len(found) == 1 else f"set dataset.{key} to one of {', '.join(found[:_SHOWN])}"
+    )
     if key != "train_labels":
         null = "" if part == usual_val else f"dataset.{key}=null "
         split = f"{null}dataset.val_split=0.1 keeps a tenth of the training images for validation"

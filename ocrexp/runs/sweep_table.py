@@ -33,8 +33,9 @@ def finish_sweep(folder: Path) -> list[dict[str, Any]]:
 
 
 def read_sweep(folder: Path) -> list[dict[str, Any]]:
-    """One row for each job folder, at any depth: the overrides that differ between jobs, and the outcome; best first, of
-    equal ones that with the lower validation loss.
+    """One row for each job folder, at any depth: the overrides that differ between jobs, and the outcome.
+
+    The best is first; of equal ones, that with the lower validation loss.
 
     `best` is the best value of the metric that `metric` names, `val_loss` that of the last evaluation.
     """

@@ -218,7 +218,9 @@ def test_weights_are_found_by_name_and_by_file(store: CheckpointStore) -> None:
     assert find_weights(run_dir, "best") == store.folder / "best_accuracy.pdparams"
     assert find_weights(run_dir, "latest") == store.folder / "latest.pdparams"
     assert find_weights(None, str(store.folder / "latest.pdparams")) == store.folder / "latest.pdparams"
-    with pytest.raises(CheckpointError, match="has no checkpoint last; set checkpoint=best_accuracy or checkpoint=latest"):
+    with pytest.raises(
+        CheckpointError, match="has no checkpoint last; set checkpoint=best_accuracy or checkpoint=latest"
+    ):
         find_weights(run_dir, "last")
     with pytest.raises(CheckpointError, match=r"checkpoint=elsewhere\.pdparams: .* no \.pdparams file"):
         find_weights(None, "elsewhere.pdparams")
