@@ -176,10 +176,10 @@ def find_weights(run_dir: Path | None, which: str) -> Path:
         name = {"best": BEST}.get(which, which)
         found = CheckpointStore(run_dir).load(name)
         if found is None:
-            there = sorted(path.stem for path in (run_dir / "checkpoints").glob("*.pdparams"))
+            names = sorted(path.stem for path in (run_dir / "checkpoints").glob("*.pdparams"))
             raise CheckpointError(
                 f"{run_dir} has no checkpoint {name}; "
-                + (f"set checkpoint={' or checkpoint='.join(there)}" if there else "train it until its first save")
+                + (f"set checkpoint={' or checkpoint='.join(names)}" if names else "train it until its first save")
             )
         return found.path("pdparams")
     path = _named_file(Path(which).expanduser())
