@@ -109,3 +109,118 @@ def put(tree: Tree, key: str, value: Any) -> Tree:
         node = node[int(name)] if isinstance(node, list) else node[name]
     node[int(last) if isinstance(node, list) else last] = value
     return tree
+
+
+def mobile_detector(version: int) -> Tree:
+    """PP-OCRv3's (3), v4's (4) or v5's (5) mobile detector, as PaddleOCR 3.x's PP-OCRvN_mobile_det.yml."""
+    tree = detector()
+    tree["Global"] = general(
+        model_name=f"PP-OCRv{version}_mobile_det", debug=False, log_smooth_window=20, cal_metric_during_train=False,
+        save_model_dir="./output", d2s_train_image_shape=[3, 640, 640], distributed=True,
+    )  # fmt: skip
+    lc_net = {"name": "PPLCNetV3", "scale": 0.75, "det": True}
+    tree["Architecture"] |= {
+        "Backbone": lc_net if version > 3 else {
+            "name": "MobileNetV3", "scale": 0.5, "model_name": "large", "disable_se": True,
+        },
+        "Neck": {"name": "RSEFPN", "out_channels": 96, "shortcut": True},
+        "Head": {"name": "DBHead", "k": 50, **({"fix_nan": True} if version > 3 else {})},
+    }  # fmt: skip
+    tree["Loss"] = {
+        "name": "DBLoss", "balance_loss": True, "main_loss_type": "DiceLoss", "alpha": 5, "beta": 10, "ohem_ratio": 3,
+    }  # fmt: skip
+    steps = tree["Train"]["dataset"]["transforms"]
+    if version > 3:
+        steps.insert(2, {"CopyPaste": None})
+        for step in steps:
+            for name in ("MakeBorderMap", "MakeShrinkMap"):
+                if name in step:
+                    step[name]["total_epoch"] = 500
+    tree["Eval"]["dataset"]["transforms"][2] = {"DetResizeForTest": None}
+    return tree
+
+
+def mobile_recogniser(version: int, language: str = "") -> Tree:
+    """PP-OCRv3's to v5's mobile recogniser, of a language of its multi_language folder where one is named."""
+    tree = recogniser()
+    name, folder = f"PP-OCRv{version}_mobile_rec", "./ppocr/utils/dict/"
+    dictionary = {3: f"{language or 'en'}_dict.txt", 4: "en_dict.txt"}.get(
+        version, f"ppocrv5_{language}_dict.txt" if language else "ppocrv5_dict.txt"
+    )
+    tree["Global"] = general(
+        model_name=f"{language}_{name}" if language else name, character_dict_path=folder + dictionary,
+        use_space_char=True, cal_metric_during_train=True, infer_mode=False, distributed=True,
+    )  # fmt: skip
+    svtr = {"name": "svtr", "dims": 120, "depth": 2, "hidden_dims": 120, "kernel_size": [1, 3], "use_guide": True}
+    guide: Tree = {"NRTRHead": {"nrtr_dim": 384, "max_text_length": 25}}
+    backbone: Tree = {"name": "PPLCNetV3", "scale": 0.95}
+    if version == 3:
+        svtr = {"name": "svtr", "dims": 64, "depth": 2, "hidden_dims": 120, "use_guide": True}
+        guide = {"SARHead": {"enc_dim": 512, "max_text_length": 25}}
+        backbone = {
+            "name": "MobileNetV1Enhance", "scale": 0.5, "last_conv_stride": [1, 2], "last_pool_type": "avg",
+            "last_pool_kernel_size": [2, 2],
+        }  # fmt: skip
+    ctc = {"CTCHead": {"Neck": svtr, "Head": {"fc_decay": 0.00001}}}
+    tree["Architecture"] = {
+        "model_type": "rec", "algorithm": "SVTR_LCNet", "Transform": None, "Backbone": backbone,
+        "Head": {"name": "MultiHead", "head_list": [ctc, guide]},
+    }  # fmt: skip
+    loss = "SARLoss" if version == 3 else "NRTRLoss"
+    tree["Loss"] = {"name": "MultiLoss", "loss_config_list": [{"CTCLoss": None}, {loss: None}]}
+    encode: Tree = {"MultiLabelEncode": None if version == 3 else {"gtc_encode": "NRTRLabelEncode"}}
+    resize = {"RecResizeImg": {"image_shape": [3, 48, 320]}}
+    con_aug = {"RecConAug": {"prob": 0.5, "ext_data_num": 2, "image_shape": [48, 320, 3], "max_text_length": 25}}
+    tree["Train"]["dataset"] = dataset("train.txt", [DECODE, con_aug, {"RecAug": None}, encode], ext_op_transform_idx=1)
+    tree["Eval"]["dataset"] = dataset("val.txt", [DECODE, encode, resize])
+    if version == 3:
+        tree["Train"]["dataset"]["transforms"].append(resize)
+    else:
+        tree["Train"]["dataset"] |= {"name": "MultiScaleDataSet", "ds_width": False}
+        tree["Train"]["sampler"] = {
+            "name": "MultiScaleSampler", "scales": [[320, 32], [320, 48], [320, 64]], "first_bs": 128, "fix_bs": False,
+            "divided_factor": [8, 16], "is_training": True,
+        }  # fmt: skip
+        tree["Train"]["loader"]["batch_size_per_card"] = 128
+    return copy.deepcopy(tree)
+
+
+def detector_v6(size: str = "small") -> Tree:
+    """PP-OCRv6's detector, as PP-OCRv6_small_det.yml."""
+    tree = mobile_detector(5)
+    channels = {"tiny": 64, "small": 96, "medium": 256}[size]
+    large = {"name": "RepLKFPN", "out_channels": channels, "dilated_kernel_size": 7, "shortcut": True}
+    tree["Global"] |= {
+        "model_name": f"PP-OCRv6_{size}_det", "use_ema": True, "ema_decay": 0.9997, "ema_decay_type": "threshold",
+    }  # fmt: skip
+    tree["Architecture"] |= {
+        "Backbone": {"name": "PPLCNetV4", "det": True, "model_size": size},
+        "Neck": {"name": "RepLKPAN", "out_channels": 256, "intracl": True} if size == "medium" else large,
+        "Head": {"name": "DBHead", "k": 50, "fix_nan": True, "aux_in_channels": channels},
+    }  # fmt: skip
+    tree["Loss"] = {
+        "name": "DBLoss", "main_loss_type": "DiceFocalLoss", "alpha": 5, "beta": 10, "focal_alpha": 0.25,
+        "focal_gamma": 2.5, "aux_weight_p4": 0.2, "aux_weight_p3": 0.3, "aux_weight_p2": 0.4,
+    }  # fmt: skip
+    tree["PostProcess"] = {
+        "name": "DBPostProcess", "thresh": 0.2, "box_thresh": 0.45, "max_candidates": 3000, "unclip_ratio": 1.4,
+    }  # fmt: skip
+    return tree
+
+
+def recogniser_v6(size: str = "small") -> Tree:
+    """PP-OCRv6's recogniser, as PP-OCRv6_small_rec.yml and its sisters."""
+    tree = mobile_recogniser(5)
+    tree["Global"]["model_name"] = f"PP-OCRv6_{size}_rec"
+    tree["Architecture"]["Backbone"] = {"name": "PPLCNetV4", "model_size": size}
+    neck: Tree = {"name": "lightsvtr", "dims": 120, "depth": 2, "mlp_ratio": 2.0, "local_kernel": 7, "use_guide": False}
+    head: Tree = {"fc_decay": 0.00001}
+    if size == "tiny":
+        neck, head = {"name": "reshape"}, {"mid_channels": 80, "use_guide": True, "fc_decay": 0.00001}
+    elif size == "medium":
+        neck |= {"dims": 192, "mlp_ratio": 4.0}
+    dim = 512 if size == "medium" else 384
+    tree["Architecture"]["Head"]["head_list"] = [
+        {"CTCHead": {"Neck": neck, "Head": head}}, {"NRTRHead": {"nrtr_dim": dim, "max_text_length": 25}},
+    ]  # fmt: skip
+    return tree

@@ -276,11 +276,11 @@ def test_wrong_values_are_refused_with_the_key() -> None:
         Reshape(4)(paddle.zeros([1, 4, 2, 8]))
     with pytest.raises(ConfigError, match=r"made for images of 32x100 and got 32x320: set model\.backbone\.img_size"):
         SVTRNet(depth=[1, 1, 1], mixer=["Global"] * 3)(paddle.zeros([1, 3, 32, 320]))
-    with pytest.raises(ConfigError, match=r"names 2 mixers for 3 blocks"):
+    with pytest.raises(ValueError, match=r"names 2 mixers for 3 blocks"):
         SVTRNet(depth=[1, 1, 1], mixer=["Global"] * 2)
-    with pytest.raises(ConfigError, match=r"small_stride, not the other one"):
+    with pytest.raises(ValueError, match=r"small_stride, not the other one"):
         RecMobileNetV3("small", large_stride=[1, 2, 2, 2])
     with pytest.raises(ConfigError, match=r"nhead=3 heads: give a divisor"):
         NRTRHead(16, 10, nhead=3)
-    with pytest.raises(ConfigError, match=r"perm_num=3"):
+    with pytest.raises(ValueError, match=r"perm_num=3"):
         ParseQHead(8, 10, perm_num=3)

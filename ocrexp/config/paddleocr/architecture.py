@@ -49,7 +49,7 @@ def convert_architecture(experiment: Experiment, root: Section, max_text_length:
             f"{section.key('algorithm')}: the algorithm {algorithm} is not here"
             f"{did_you_mean(algorithm, ALGORITHMS[task])}; known for {task}: {', '.join(ALGORITHMS[task])}"
         )
-    network = _detector(experiment, root, section) if task == "det" else _recogniser(experiment, section)
+    network = _detector(experiment, root, section) if task == "det" else _recogniser(experiment, root, section)
     if task == "rec":
         _text_length(experiment, max_text_length)
         classes = dict.fromkeys(("out_channels", "out_channels_list"), "they follow from the characters")
@@ -77,11 +77,15 @@ def _detector(experiment: Experiment, root: Section, section: Section) -> Conver
         option, model = f"resnet{layers}_vd", "db_r18" if layers == 18 else "db_r50"
         if layers not in (18, 34, 50):
             option = "resnet50_vd"
-    elif backbone.get("disable_se") is True:
+    elif name == "MobileNetV3" and backbone.get("disable_se") is True:
         option = "mobilenetv3_large_x0_5_no_se"
     neck, head = section.section("Neck"), section.section("Head")
     neck_part = find("detector neck", neck, neck.text("name"), parts.DET_NECKS)
     head_part = find("detector head", head, head.text("name"), parts.DET_HEADS)
+    if name == "MobileNetV3" and neck_part.option == "rsefpn":
+        model = "ppocrv3_det"
+    elif name in ("PPLCNetV3", "PPLCNetV4"):
+        model = f"{_generation(root, backbone)}_det"
     experiment.choose("model", model)
     for place, own, chosen, node in (
         ("backbone", part, option, backbone),
@@ -90,7 +94,29 @@ def _detector(experiment: Experiment, root: Section, section: Section) -> Conver
     ):
         experiment.choose(f"model/{place}", chosen)
         carry(experiment, node, own, f"model.{place}")
+    _model_size(experiment, backbone)
+    aux, channels = head.number("aux_in_channels", 0), neck.number("out_channels")
+    if aux not in (0, channels):
+        raise ConfigError(
+            f"{head.key('aux_in_channels')}: expected 0 or {neck.key('out_channels')} ({channels}), got {aux}"
+        )
+    source = head.key("aux_in_channels")
+    experiment.set("model.head.aux", bool(aux), source, implied="aux_in_channels" not in head)
     return ConvertedNetwork("det", "db", model)
+
+
+def _generation(root: Section, backbone: Section) -> str:
+    """The name of our models of a PP-OCR generation: PP-LCNetV3 is of v4 and v5, which have the same networks."""
+    if backbone.text("name") == "PPLCNetV4":
+        size = backbone.text("model_size") or backbone.text("config_name", "small")
+        return f"ppocrv6_{size if size in ('tiny', 'small', 'medium') else 'small'}"
+    return "ppocrv5" if "v5" in root.section("Global").text("model_name").lower() else "ppocrv4"
+
+
+def _model_size(experiment: Experiment, backbone: Section) -> None:
+    """PP-LCNetV4's `model_size` by its name in early files."""
+    if backbone.text("config_name"):
+        experiment.take(backbone, "config_name", "model.backbone.model_size")
 
 
 def _resnet_of_old(experiment: Experiment, root: Section, backbone: Section) -> None:
@@ -107,7 +133,7 @@ def _resnet_of_old(experiment: Experiment, root: Section, backbone: Section) -> 
         )  # fmt: skip
 
 
-def _recogniser(experiment: Experiment, section: Section) -> ConvertedNetwork:
+def _recogniser(experiment: Experiment, root: Section, section: Section) -> ConvertedNetwork:
     transform, backbone = section.section("Transform"), section.section("Backbone")
     neck, head = section.section("Neck"), section.section("Head")
     transform_name, backbone_name, head_name = (node.text("name") for node in (transform, backbone, head))
@@ -116,7 +142,7 @@ def _recogniser(experiment: Experiment, section: Section) -> ConvertedNetwork:
     trunk_option = _trunk_option(trunk, backbone, backbone_name)
     neck_part = _neck(neck)
     if head_name == "MultiHead":
-        model, kind = _multi_head(experiment, head)
+        model, kind = _multi_head(experiment, head, _generation(root, backbone))
     else:
         top = find("recogniser head", head, head_name, {**parts.REC_HEADS, "MultiHead": Part("multi")})
         kind = "vitstr" if backbone_name == "ViTSTR" and top.option == "ctc" else top.option
@@ -128,6 +154,7 @@ def _recogniser(experiment: Experiment, section: Section) -> ConvertedNetwork:
     if warp:
         carry(experiment, transform, warp, "model.transform")
     carry(experiment, backbone, trunk, "model.backbone")
+    _model_size(experiment, backbone)
     stride = experiment.get("model.backbone.last_conv_stride")
     if isinstance(stride, int):
         experiment.set("model.backbone.last_conv_stride", [stride, stride], backbone.key("last_conv_stride"))
@@ -189,7 +216,7 @@ def _has(model: str, group: str) -> bool:
     return any(isinstance(entry, dict) and group in entry for entry in loaded["defaults"])
 
 
-def _multi_head(experiment: Experiment, head: Section) -> tuple[str, str]:
+def _multi_head(experiment: Experiment, head: Section, generation: str) -> tuple[str, str]:
     entries = dict(head.entries("head_list"))
     if len(entries) != 2 or "CTCHead" not in entries:
         raise ConfigError(
@@ -198,20 +225,24 @@ def _multi_head(experiment: Experiment, head: Section) -> tuple[str, str]:
         )
     name = next(key for key in entries if key != "CTCHead")
     guide = find("guide of a MultiHead", entries[name], name, parts.GUIDES)
-    experiment.choose("model/head", guide.option)
     ctc = entries["CTCHead"]
     neck, top = ctc.section("Neck"), ctc.section("Head")
-    encoder = neck.text("name")
-    find("encoder in a MultiHead", neck, encoder, {"svtr": Part("svtr")})
-    svtr = parts.REC_NECKS["svtr"]
-    carry(experiment, neck, svtr, "model.head.neck")
+    options = parts.NRTR_MULTI_HEADS if name == "NRTRHead" else {"svtr": guide.option}
+    encoder = find("encoder in a MultiHead", neck, neck.text("name"), {key: Part(key) for key in options}).option
+    experiment.choose("model/head", options[encoder])
+    carry(experiment, neck, parts.REC_NECKS[encoder], "model.head.neck")
     carry(experiment, top, parts.REC_HEADS["CTCHead"], "model.head.ctc")
     carry(experiment, entries[name], guide, "model.head.guide")
     if name == "NRTRHead":
-        experiment.take(entries[name], "nrtr_dim", "model.head.nrtr_dim", 256)
+        dim = experiment.take(entries[name], "nrtr_dim", "model.head.nrtr_dim", 256)
+        if not isinstance(dim, int) or dim < 32 or dim % 32:
+            raise ConfigError(f"{entries[name].key('nrtr_dim')}: expected a multiple of 32, got {dim!r}")
+        source = f"follows from {entries[name].key('nrtr_dim')}"
+        experiment.set("model.head.guide.nhead", dim // 32, source, implied=True)
+        experiment.set("model.head.guide.dim_feedforward", dim * 4, source, implied=True)
     experiment.only(head, "use_pool", False, "a MultiHead that pools the backbone's map is not here")
     experiment.only(head, "use_pos", False, "a MultiHead with position embedding is not here")
-    return ("svtr_lcnet" if guide.option == "multi_sar" else "ppocrv4_rec"), guide.option
+    return ("svtr_lcnet" if guide.option == "multi_sar" else f"{generation}_rec"), guide.option
 
 
 def _text_length(experiment: Experiment, length: int) -> None:

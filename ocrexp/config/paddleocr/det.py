@@ -23,6 +23,7 @@ _IMGAUG = {"HorizontalFlip": "Fliplr", "VerticalFlip": "Flipud"}
 _LOSS = {
     "balance_loss": True, "main_loss_type": "DiceLoss", "alpha": 5, "beta": 10, "ohem_ratio": 3, "eps": 1e-6,
 }  # fmt: skip
+_FOCAL_LOSS = {"focal_alpha": 0.25, "focal_gamma": 2.0, "dice_weight": 1.0, "focal_weight": 1.0}
 _POSTPROCESS = {
     "thresh": 0.3, "box_thresh": 0.7, "max_candidates": 1000, "unclip_ratio": 2.0, "use_dilation": False,
     "score_mode": "fast", "box_type": "quad",
@@ -56,12 +57,19 @@ def convert_detection(experiment: Experiment, root: Section) -> None:
 
 def _loss(experiment: Experiment, section: Section) -> None:
     named(experiment, section, "DBLoss", _LOSS)
-    experiment.choose("loss", "db")
     main = section.text("main_loss_type", "DiceLoss")
     if main not in _MAIN_LOSSES:
         raise ConfigError(f"{section.key('main_loss_type')}: {main}: here are {', '.join(_MAIN_LOSSES)}")
-    for name, default in _LOSS.items():
-        experiment.take(section, name, f"loss.{name}", default)
+    focal = main == "DiceFocalLoss"
+    experiment.choose("loss", "db_focal" if focal else "db")
+    for name, default in (_LOSS | (_FOCAL_LOSS if focal else {})).items():
+        if name == "balance_loss" and focal:
+            experiment.set("loss.balance_loss", False, "PaddleOCR's DiceFocalLoss mines nothing", implied=True)
+            experiment.drop(section, dict.fromkeys(("balance_loss", "ohem_ratio"), "DiceFocalLoss mines nothing"))
+        elif not (name == "ohem_ratio" and focal):
+            experiment.take(section, name, f"loss.{name}", default)
+    for level in ("p4", "p3", "p2"):
+        experiment.take(section, f"aux_weight_{level}", f"loss.aux_weights.{level}", 0.0)
 
 
 def _postprocess(experiment: Experiment, section: Section) -> None:

@@ -1,7 +1,7 @@
 """The parts of networks that PaddleOCR and we both have: their names, keys, and PaddleOCR's defaults.
 
-Facts of PaddleOCR 2.10's constructors. A key that a part takes but that has one value here stands under `only`, with
-the values that are that one; a key that does nothing there stands under `idle`.
+Facts of PaddleOCR 2.10's constructors; PP-OCRv6's parts are of 3.7. A key that a part takes but that has one value here
+stands under `only`, with the values that are that one; a key that does nothing there stands under `idle`.
 """
 
 from __future__ import annotations
@@ -33,6 +33,11 @@ _SVTR_NECK = {
     "attn_drop_rate": 0.1, "drop_path": 0.0, "kernel_size": [3, 3],
 }  # fmt: skip
 
+_LIGHT_SVTR_NECK = {
+    "dims": 64, "depth": 1, "num_heads": 8, "mlp_ratio": 4.0, "drop_rate": 0.1, "attn_drop_rate": 0.1, "drop_path": 0.0,
+    "local_kernel": 7, "use_guide": False,
+}  # fmt: skip
+
 TRANSFORMS = {
     "TPS": Part("tps", {"num_fiducial": 20, "loc_lr": 0.1, "model_name": "small"}),
     "STN_ON": Part(
@@ -44,6 +49,12 @@ TRANSFORMS = {
 
 DET_BACKBONES = {
     "MobileNetV3": Part("mobilenetv3_large_x0_5", {"model_name": "large", "scale": 0.5, "disable_se": False}),
+    "PPLCNetV3": Part(
+        "pplcnet_v3_det",
+        {"scale": 1.0, "conv_kxk_num": 4, "lab_lr": 0.1},
+        {"det": True, "lr_mult_list": [1.0] * 6},
+    ),
+    "PPLCNetV4": Part("pplcnet_v4_det", {"model_size": "small"}, {"det": True, "lr_mult_list": [1.0] * 6}),
     "ResNet_vd": Part("resnet50_vd", {"layers": 50}, {"dcn_stage": (None,)}, {"disable_se": _SWALLOWED}),
 }
 
@@ -61,6 +72,12 @@ REC_BACKBONES = {
         "pplcnet_v3",
         {"scale": 1.0, "conv_kxk_num": 4, "lab_lr": 0.1},
         {"det": False, "lr_mult_list": [1.0] * 6},
+    ),
+    "PPLCNetV4": Part(
+        "pplcnet_v4",
+        {"model_size": "small"},
+        {"det": False, "lr_mult_list": [1.0] * 6},
+        dict.fromkeys(("use_rep", "stem_type", "stem_channels"), "model_size says it"),
     ),
     "MTB": Part("mtb", {}, {"cnn_num": 2}),
     "ResNet31": Part(
@@ -91,7 +108,20 @@ REC_BACKBONES = {
     ),
 }  # fmt: skip
 
-DET_NECKS = {"DBFPN": Part("db_fpn", {"out_channels": 256}, {"use_asf": False})}
+_LARGE_KERNEL_FPN = Part(
+    "replk_fpn", {"out_channels": 96, "dilated_kernel_size": 7, "shortcut": True}, {"intracl": False}
+)
+_LARGE_KERNEL_PAN = Part(
+    "replk_pan", {"out_channels": 256, "intracl": False}, {}, {"mode": "PaddleOCR's RepLKPAN takes it and ignores it"}
+)
+DET_NECKS = {
+    "DBFPN": Part("db_fpn", {"out_channels": 256}, {"use_asf": False}),
+    "RSEFPN": Part("rsefpn", {"out_channels": 96, "shortcut": True}, {"intracl": False}),
+    "RepLKFPN": _LARGE_KERNEL_FPN,
+    "RepLKPAN": _LARGE_KERNEL_PAN,
+    "UniRepLKFPN": _LARGE_KERNEL_FPN,  # the names of early files
+    "UniRepLKPAN": _LARGE_KERNEL_PAN,
+}
 
 # Necks of SequenceEncoder, by `encoder_type`.
 REC_NECKS = {
@@ -99,9 +129,17 @@ REC_NECKS = {
     "fc": Part("fc", {"hidden_size": 48}),
     "rnn": Part("rnn", {"hidden_size": 48}),
     "svtr": Part("svtr", _SVTR_NECK, {"qkv_bias": True, "qk_scale": (None,)}),
+    "lightsvtr": Part("lightsvtr", _LIGHT_SVTR_NECK, {"qkv_bias": True, "qk_scale": (None,)}),
 }
 
-DET_HEADS = {"DBHead": Part("db", {"k": 50, "kernel_list": [3, 2, 2]}, {"fix_nan": False})}
+DET_HEADS = {
+    "DBHead": Part(
+        "db",
+        {"k": 50, "kernel_list": [3, 2, 2]},
+        {"lite_head": False},
+        {"fix_nan": "a loss that is not finite stops the run or is skipped (trainer.nonfinite), nothing is set to 0"},
+    )
+}
 
 _SAR_HEAD = Part(
     "sar",
@@ -111,7 +149,9 @@ _SAR_HEAD = Part(
 )  # fmt: skip
 
 REC_HEADS = {
-    "CTCHead": Part("ctc", {"fc_decay": 0.0004, "mid_channels": None}, {"return_feats": False}),
+    "CTCHead": Part(
+        "ctc", {"fc_decay": 0.0004, "mid_channels": None, "use_guide": False}, {"return_feats": False}
+    ),
     "AttentionHead": Part("attention", {"hidden_size": 96}),
     "Transformer": Part(
         "nrtr",
@@ -126,6 +166,9 @@ REC_HEADS = {
          "perm_forward": True, "perm_mirrored": True, "dropout": 0.1, "decode_ar": True, "refine_iters": 1},
     ),
 }  # fmt: skip
+
+# Our option of a MultiHead by the encoder of its CTC branch, for an NRTR guide.
+NRTR_MULTI_HEADS = {"svtr": "multi_nrtr", "lightsvtr": "multi_nrtr_light", "reshape": "multi_nrtr_plain"}
 
 # Heads that guide a MultiHead in training, by our option of the MultiHead.
 GUIDES = {

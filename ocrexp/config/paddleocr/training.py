@@ -10,6 +10,7 @@ from ocrexp.errors import ConfigError
 from ocrexp.nearest import did_you_mean
 
 _IDLE = {
+    "model_name": "of exported models",
     "debug": "the checks of the data run always",
     "log_smooth_window": "what is logged are means since the line before",
     "save_model_dir": "a run's folder is outputs/<name>/<date>_<time>; run_dir=… fixes it",
@@ -59,6 +60,7 @@ def convert_global(experiment: Experiment, root: Section, task: str) -> None:
     for name in ("amp_custom_black_list", "amp_custom_white_list"):
         experiment.only(section, name, (None, []), "lists of operators for mixed precision are not here")
     experiment.only(section, "model_average", (None, False), "averaged weights", "trainer.ema_decay=0.999 is near it")
+    _average(experiment, section)
     for name in _ACCELERATORS:
         experiment.only(section, name, (None, False), "this runner trains on CPUs and CUDA GPUs")
     idle = {name: why or "off" for name, why in _IDLE.items() if section.get(name) not in (None, "")}
@@ -68,6 +70,17 @@ def convert_global(experiment: Experiment, root: Section, task: str) -> None:
     profiler = root.get("profiler_options")
     if profiler is not None:
         experiment.note("dropped", root, "profiler_options", "the profiler's")
+
+
+def _average(experiment: Experiment, section: Section) -> None:
+    """PaddleOCR 3.7's averaged weights."""
+    if section.get("use_ema") is not True:
+        experiment.drop(section, dict.fromkeys(("ema_decay", "ema_decay_type"), "use_ema is off"))
+        return
+    experiment.take(section, "ema_decay", "trainer.ema_decay", 0.9998, "at most (1 + step) / (10 + step)")
+    kind = section.text("ema_decay_type", "threshold")
+    if kind != "threshold":
+        experiment.note("changed", section, "ema_decay_type", "the decay grows as type threshold here")
 
 
 def _evaluation(experiment: Experiment, section: Section) -> None:
