@@ -245,7 +245,8 @@ def _candidates() -> tuple[_Candidate, ...]:
     )
     own = (
         ("cp1251", 0.3, "CYRILLIC", typical.CYRILLIC),
-        ("koi8-r", 0.02, "CYRILLIC", typical.CYRILLIC),
+        ("koi8-u", 0.02, "CYRILLIC", typical.CYRILLIC),  # has KOI8-R's letters and the Ukrainian ones
+        ("cp866", 0.02, "CYRILLIC", typical.CYRILLIC),
         ("cp1253", 0.05, "GREEK", typical.GREEK),
         ("cp1255", 0.05, "HEBREW", typical.HEBREW),
         ("cp1256", 0.1, "ARABIC", typical.ARABIC),
@@ -256,6 +257,9 @@ def _candidates() -> tuple[_Candidate, ...]:
         ("cp1250", 0.1, typical.CENTRAL),
         ("cp1254", 0.1, typical.TURKISH),
         ("cp1257", 0.03, typical.BALTIC),
+        ("iso-8859-2", 0.02, typical.CENTRAL),
+        ("cp850", 0.02, typical.WESTERN),
+        ("cp852", 0.01, typical.CENTRAL),
     )
     return (
         *(
