@@ -78,6 +78,8 @@ def check_yaml(content: bytes) -> None:
 
 def reason(error: Exception) -> str:
     """One line about what a YAML reader has raised."""
+    if isinstance(error, RecursionError):
+        return f"is nested more than {MAX_DEPTH} levels deep"
     mark = getattr(error, "problem_mark", None)
     line = f" in line {mark.line + 1}" if mark is not None else ""
     problem = getattr(error, "problem", None) or f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"

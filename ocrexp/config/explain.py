@@ -120,6 +120,11 @@ def as_config_error(error: BaseException, verb: str, overrides: Sequence[str]) -
         return ConfigError("an override sets a key below a value that is null or not a node; choose its group first")
     if isinstance(error, ValueError) and text.startswith("Config group override must be"):
         return _no_choice(overrides)
+    if any(isinstance(cause, RecursionError) for cause in chain):
+        return ConfigError(
+            "your ./conf: the defaults of a file contain the file itself, directly or through another file; remove that"
+            " entry"
+        )
     return None
 
 

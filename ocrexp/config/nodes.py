@@ -18,6 +18,7 @@ from ocrexp.config.paths import groups, options_of, own_folders, shipped_conf
 from ocrexp.errors import ConfigError
 from ocrexp.files import read_text
 from ocrexp.nearest import did_you_mean
+from ocrexp.yaml_text import read_yaml
 
 # Nodes of one part each, and the group that chooses it.
 PARTS = {
@@ -111,7 +112,7 @@ def _file_that_sets(key: str) -> str:
         for path in sorted(folder.rglob("*.yaml")):
             try:
                 node = yaml.compose(read_text(path), Loader=yaml.SafeLoader)
-            except (OSError, ValueError, yaml.YAMLError):
+            except (OSError, ValueError, RecursionError, yaml.YAMLError):
                 continue
             for name, _ in getattr(node, "value", []) if isinstance(node, yaml.MappingNode) else []:
                 if name.value == key:
@@ -204,8 +205,8 @@ def _names_in(group: str, option: str) -> list[str]:
         path = folder / group / f"{option}.yaml"
         if path.is_file():
             try:
-                content = yaml.safe_load(read_text(path))
-            except (OSError, ValueError, yaml.YAMLError):
+                content = read_yaml(read_text(path).encode())
+            except (OSError, ValueError):
                 return []
             return [
                 str(key)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import yaml
-
 from ocrexp.command_line import key_of
 from ocrexp.config.arguments import split_flags
 from ocrexp.config.paths import shipped_conf, user_conf
 from ocrexp.errors import ConfigError
+from ocrexp.files import read_text
+from ocrexp.yaml_text import read_yaml
 
 MODELS = {"det": "db_mbv3", "rec": "crnn_mbv3", "cls": "cls_mbv3"}  # a task's default model
 LISTS = {"det": "det_list", "rec": "rec_list", "cls": "cls_list"}
@@ -66,8 +66,8 @@ def task_of_option(option: str) -> str | None:
         if path is None or not path.is_file():
             continue
         try:
-            loaded = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError):  # composing names what is wrong with it
+            loaded = read_yaml(read_text(path).encode())
+        except (OSError, ValueError):  # composing names what is wrong with it
             return None
         target = loaded.get("_target_") if isinstance(loaded, dict) else None
         # A user's own module may import paddle, for which this process is not prepared yet: its class is not asked.

@@ -9,8 +9,10 @@ from typing import Any
 import yaml
 from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
+from ocrexp import yaml_text
 from ocrexp.errors import ConfigError, printable
 from ocrexp.files import MOST_TEXT, read_file
 from ocrexp.nearest import nearest
@@ -38,7 +40,7 @@ class UserFiles(FileConfigSource):
         shown = _shown(Path(self.path) / name)
         text = _decoded(path, shown)
         return ConfigResult(
-            config=OmegaConf.create(_parsed(text, shown)),
+            config=_node(_parsed(text, shown), shown),
             path=f"{self.scheme()}://{self.path}",
             provider=self.provider,
             header={"package": _package(text, shown, config_path.partition("/")[0] if "/" in config_path else "")},
@@ -81,14 +83,36 @@ def _parsed(text: str, shown: str) -> dict[Any, Any]:
         number = text.count("\n", 0, error.position) + 1
         character = f"U+{int(error.character):04X}" if isinstance(error.character, int) else repr(error.character)
         raise ConfigError(f"{shown}:{number}: the character {character} is not allowed in YAML; remove it") from error
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{shown}: cannot be read as YAML ({str(error).splitlines()[0]})") from error
+    except yaml_text.ERRORS as error:
+        raise ConfigError(f"{shown}: {yaml_text.reason(error)}; correct or quote the value") from error
     if content is None:
         raise ConfigError(f"{shown}: the file is empty; write its values, or {{}} where it is to set none")
     if not isinstance(content, dict):
         kind = "a list" if isinstance(content, list) else f"only {printable(str(content)[:40])!r}"
         raise ConfigError(f"{shown}:{_first_line(text)}: expected lines of 'key: value', got {kind}")
+    for entry in defaults if isinstance(defaults := content.get("defaults", []), list) else [defaults]:
+        if not (isinstance(defaults, list) and isinstance(entry, str | dict)):
+            raise ConfigError(
+                f"{shown}: defaults: expected a list of options as '- model: db_mbv3', "
+                f"got {printable(str(entry)[:40])!r}"
+            )
+    try:
+        yaml_text.check_yaml(text.encode())  # OmegaConf writes aliases out
+    except ValueError as error:
+        raise ConfigError(f"{shown}: {error}; write the values out, without that alias or nesting") from error
     return content
+
+
+def _node(content: dict[Any, Any], shown: str) -> DictConfig:
+    """Raises ConfigError for keys and values of types that configurations do not have, as YAML's dates and sets."""
+    try:
+        return OmegaConf.create(content)
+    except OmegaConfBaseException as error:
+        key = f"{error.full_key}: " if error.full_key else ""
+        raise ConfigError(
+            f"{shown}: {printable(key + str(error).splitlines()[0])}; write a text in quotes, a number, a list or"
+            " 'key: value' lines"
+        ) from error
 
 
 def _problem(error: yaml.MarkedYAMLError) -> str:

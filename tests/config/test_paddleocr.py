@@ -257,6 +257,10 @@ def test_what_cannot_be_is_said_in_one_line(tmp_path, changes, message):
         ("defaults: []\ntrainer: {}", "this is an ocrexp file"),
         ("Architecture: {function: 'a,b'}\nGlobal: {}", "a file of PaddleOCR 1.x"),
         ("Architecture: {model_type: det}", "it has no section Global, Optimizer, Train"),
+        ("Global: &a {b: *a}", "alias *a"),
+        ("Global: " + "[" * 2000 + "]" * 2000, "nested"),
+        ("Global: {start: 2020-13-45}", "quote the value"),
+        ("? [a, b]\n: 1", "unhashable key"),
     ],
 )
 def test_what_is_no_training_file_is_said_in_one_line(tmp_path, text, message):

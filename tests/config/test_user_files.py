@@ -4,9 +4,14 @@ import pytest
 
 from ocrexp.config.check import check_early
 from ocrexp.config.compose import compose
+from ocrexp.config.task import task_of_option
 from ocrexp.errors import ConfigError
 
 GLOBAL = b"# @package _global_\n"
+# Nine lines of aliases that stand for 10^9 values.
+BOMB = b"a: &a [1]\n" + b"".join(
+    b"%c: &%c [%s]\n" % (name + 1, name + 1, b",".join([b"*%c" % name] * 10)) for name in b"abcdefghi"
+)
 
 
 @pytest.fixture
@@ -45,6 +50,18 @@ def test_what_can_be_taken_is_taken(experiment, header):
         (GLOBAL + b"name: caf\xe9\n", ["x.yaml:2", "UTF-8"]),
         (GLOBAL + b"name: a\x00b\n", ["x.yaml:2", "U+0000"]),
         (b"", ["x.yaml", "empty"]),
+        (GLOBAL + b"optim: &a\n  lr: *a\n", ["x.yaml", "alias *a"]),
+        (GLOBAL + b"optim: &a [*a]\n", ["x.yaml", "alias *a"]),
+        (GLOBAL + BOMB, ["x.yaml", "values"]),
+        (GLOBAL + b"optim: " + b"[" * 2000 + b"]" * 2000, ["x.yaml", "nested"]),
+        (GLOBAL + b"optim: !!set {lr, b}\n", ["x.yaml", "optim", "set"]),
+        (GLOBAL + b"seed: !!int abc\n", ["x.yaml", "abc", "quote"]),
+        (GLOBAL + b"seed: !!bool abc\n", ["x.yaml", "abc", "quote"]),
+        (GLOBAL + b"seed: " + b"9" * 5000 + b"\n", ["x.yaml", "4300 digits"]),
+        (GLOBAL + b"null: 1\n", ["x.yaml", "NoneType"]),
+        (GLOBAL + b"defaults: 5\n", ["x.yaml", "defaults", "- model: db_mbv3", "'5'"]),
+        (GLOBAL + b"defaults: [5]\n", ["x.yaml", "defaults", "'5'"]),
+        (GLOBAL + b"defaults: [x]\n", ["defaults", "itself"]),
         (GLOBAL + b"- name: x\n", ["x.yaml:2", "a list"]),
         (GLOBAL + b"optm:\n  lr: 0.5\n", ["x.yaml:2", "optm", "did you mean optim?"]),
         (GLOBAL + b"logger:\n  wandb:\n    project: x\n", ["logger.wandb", "logger=wandb"]),
@@ -72,3 +89,12 @@ def test_a_node_that_interpolations_read_may_stand_at_the_top(experiment):
     config = compose("train", ["experiment=x"])
     check_early(config)
     assert config.optim.lr == 0.25
+
+
+def test_a_data_set_of_ones_own_that_cannot_be_read_is_named_when_it_is_composed(experiment, tmp_path):
+    (tmp_path / "conf" / "dataset").mkdir()
+    for content in (BOMB, b"a: &a\n  b: *a\n", b"root: !!int abc\n", b"? [a]\n: 1\n", b"root: caf\xe9\n"):
+        (tmp_path / "conf" / "dataset" / "mine.yaml").write_bytes(content)
+        assert task_of_option("mine") is None
+        with pytest.raises(ConfigError, match=r"conf/dataset/mine\.yaml"):
+            compose("train", ["dataset=mine"])

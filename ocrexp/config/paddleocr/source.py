@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from ocrexp import yaml_text
 from ocrexp.errors import ConfigError
 from ocrexp.files import read_text
 from ocrexp.nearest import did_you_mean
@@ -130,7 +131,8 @@ def read(path: Path, overrides: Sequence[str] = ()) -> tuple[Section, list[str]]
         raise ConfigError(f"config={path}: there is no such file") from error
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise ConfigError(f"config={path}: cannot be read as UTF-8 text ({reason})") from error
+        advice = "check its permissions" if isinstance(error, OSError) else "save the file as UTF-8"
+        raise ConfigError(f"config={path}: cannot be read as UTF-8 text ({reason}); {advice}") from error
     doubled: list[str] = []
     try:
         values = yaml.load(text, _loader(doubled))
@@ -139,6 +141,12 @@ def read(path: Path, overrides: Sequence[str] = ()) -> tuple[Section, list[str]]
         where = f"{path}:{mark.line + 1}" if mark else str(path)
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise ConfigError(f"{where}: no YAML: {problem}") from error
+    except yaml_text.ERRORS as error:
+        raise ConfigError(f"{path}: {yaml_text.reason(error)}; correct or quote the value") from error
+    try:
+        yaml_text.check_yaml(text.encode())
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}; write the values out, without that alias or nesting") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: no configuration: a YAML file with sections is expected")
     for override in overrides:
@@ -179,7 +187,7 @@ def _override(values: dict[str, Any], override: str) -> None:
         raise ConfigError(f"-o {override}: {'.'.join(sections)} is no section")
     try:
         node[last] = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except yaml_text.ERRORS as error:
         raise ConfigError(f"-o {override}: the value is no YAML") from error
 
 
@@ -190,6 +198,8 @@ def _loader(doubled: list[str]) -> type[yaml.SafeLoader]:
         def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
             seen = set()
             for key, _ in node.value:
+                if not isinstance(key, yaml.ScalarNode):
+                    continue
                 if key.value in seen:
                     doubled.append(f"{key.value} (line {key.start_mark.line + 1})")
                 seen.add(key.value)
