@@ -53,7 +53,7 @@ def run(arguments: Sequence[str]) -> int:
         elif not write_new(out, conversion.text):  # another command was faster
             raise exists
     except OSError as error:
-        raise ConfigError(f"out={out}: cannot be written ({error.strerror})") from error
+        raise ConfigError(f"out={out}: cannot be written ({error.strerror}); name another file") from error
     for line in conversion.lines():
         print(printable(line))
     counts = Counter(note.kind for note in conversion.notes)

@@ -41,6 +41,7 @@ REFUSED = {
     "--experimental-rerun": "continue a run with `python -m ocrexp resume run_dir=DIR`",
 }
 _NOTHING = ("experiment=null", "debug=null")  # what the configuration says already
+_COMPLETION = re.compile(r"(install|uninstall|query)=(bash|fish|zsh)")
 _KEY = re.compile(r"[+~]{0,2}[\w$][^\s=]*=", re.DOTALL)
 
 
@@ -66,6 +67,10 @@ def arrange(verb: str, arguments: Sequence[str]) -> list[str]:
         if override.endswith("=") and is_path(verb, key_of(override)):
             raise ConfigError(f"{override}: expected a path, or {override}null; the value is missing")
     _check_whole_nodes(typed.overrides)
+    if "--shell-completion" in typed.flags and not any(map(_COMPLETION.fullmatch, typed.overrides)):
+        raise ConfigError("--shell-completion: expected install=SHELL or uninstall=SHELL (bash, fish or zsh) behind it")
+    if "--hydra-help" in typed.flags:  # Hydra composes its own node alone for it
+        typed.overrides = [item for item in typed.overrides if key_of(item).startswith("hydra")]
     sweep = "--multirun" in typed.flags
     flags = [item for flag, value in typed.flags.items() for item in ([flag] if value is None else [flag, value])]
     return [*flags, *(as_text(verb, override, sweep) for override in typed.overrides)]

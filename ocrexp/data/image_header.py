@@ -33,6 +33,7 @@ class ImageHeader:
         plain: 8 bits of grey or color without transparency: the usual decoder gives the pixels as they are.
         orientation: EXIF's 1 … 8 where OpenCV does not apply it to pixels with an alpha channel (PNG, WebP).
         largest: the value of white where it is below that of the container (12 bits in 16), None: not stated.
+        clear: the gray value that is transparent, in the container's scale; the decoder does not apply it.
     """
 
     kind: str
@@ -41,6 +42,7 @@ class ImageHeader:
     plain: bool = False
     orientation: int = 1
     largest: int | None = None
+    clear: int | None = None
 
     @property
     def pixels(self) -> int:
@@ -159,17 +161,21 @@ def _jpeg(data: bytes) -> ImageHeader:
 
 def _png(data: bytes) -> ImageHeader:
     clear = data[25:26] in (b"\x04", b"\x06")  # the color types with an alpha channel
-    orientation, position = 1, 8
+    clear_gray, orientation, position = None, 1, 8
     for _ in range(_MOST_CHUNKS):
         name, length = data[position + 4 : position + 8], _big(data, position)
         if name in (b"IDAT", b"IEND", b""):
             break
         clear = clear or name == b"tRNS"
+        if name == b"tRNS" and data[25:26] == b"\x00" and length == 2:
+            depth = data[24]  # the decoder stretches 1, 2 and 4 bits to 8
+            value = int.from_bytes(data[position + 8 : position + 10], "big")
+            clear_gray = value * 255 // ((1 << depth) - 1) if depth in (1, 2, 4) else value
         if name == b"eXIf":
             orientation = exif_orientation(data[position + 8 : position + 8 + length])
         position += 12 + length
     plain = not clear and data[24:25] != b"\x10"
-    return ImageHeader("png", _big(data, 20), _big(data, 16), plain, orientation)
+    return ImageHeader("png", _big(data, 20), _big(data, 16), plain, orientation, clear=clear_gray)
 
 
 def png_chunks_fit(data: bytes) -> bool:

@@ -155,6 +155,10 @@ def _decode(data: bytes, reduction: int = 1) -> Image:
     pixels = _pixels(data, cv2.IMREAD_UNCHANGED)
     if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
         raise UnusableSample("image has pixels that are not finite")
+    if header.clear is not None and pixels.ndim == 2:
+        pixels = np.dstack(
+            [pixels, np.where(pixels == header.clear, 0, np.iinfo(pixels.dtype).max).astype(pixels.dtype)]
+        )
     if header.kind == "avif" and pixels.dtype != np.uint8:  # its 10 and 12 bits: the decoder knows how many
         color = np.asarray(_pixels(data, cv2.IMREAD_COLOR), np.uint8)
         return laid_on_ground(color, eight_bits(pixels[..., 3])) if pixels.shape[-1] == 4 else color

@@ -190,7 +190,9 @@ class PredictionFolder:
                 self._clear(sources)
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ConfigError(f"output={self.folder}: cannot be written ({error.strerror})") from None
+            raise ConfigError(
+                f"output={self.folder}: cannot be written ({error.strerror}); name another folder"
+            ) from None
 
     def _clear(self, sources: Sequence[Source]) -> None:
         """Removes what an earlier run has written, and nothing else."""
@@ -210,7 +212,9 @@ class PredictionFolder:
         except FileExistsError:  # another process has come here since the look at the folder
             raise ConfigError(f"output={self.folder}: exists and is not overwritten; name another folder") from None
         except OSError as error:
-            raise ConfigError(f"output={self.folder}: cannot be written ({error.strerror})") from None
+            raise ConfigError(
+                f"output={self.folder}: cannot be written ({error.strerror}); name another folder"
+            ) from None
 
     def _label_image(self, source: Source) -> Path:
         return source.path if source.page is None else self.folder / PAGES / f"{self._names[source]}.png"

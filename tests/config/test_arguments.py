@@ -54,6 +54,8 @@ def test_in_a_sweep_a_comma_separates_values_unless_it_is_quoted():
         (["seed=1", "--cfg", "job", "name=x"], ["--cfg", "job", "seed=1", "name=x"]),
         (["seed=1", "-c=job"], ["--cfg", "job", "seed=1"]),
         (["--info", "seed=1"], ["--info", "all", "seed=1"]),
+        (["-sc", "install=bash"], ["--shell-completion", "install=bash"]),
+        (["seed=1", "--hydra-help", "hydra.verbose=true"], ["--hydra-help", "hydra.verbose=true"]),
     ],
 )
 def test_flags_and_dashes_anywhere(typed, arranged):
@@ -64,6 +66,8 @@ def test_flags_and_dashes_anywhere(typed, arranged):
     ("verb", "typed", "words"),
     [
         ("train", ["-c", "my.yml"], ["convert-config config=my.yml"]),
+        ("train", ["-sc"], ["--shell-completion", "install=SHELL"]),
+        ("train", ["--shell-completion", "install=sh"], ["--shell-completion", "bash, fish or zsh"]),
         ("train", ["-o", "Global.epoch_num=5"], ["convert-config"]),
         ("train", ["--config", "my.yml"], ["convert-config config=my.yml"]),
         ("convert-config", ["-c", "my.yml"], ["config=my.yml"]),

@@ -37,6 +37,7 @@ GRAY = np.array(RGB.convert("L").convert("RGB"))
 MASK = np.uint8(255) - np.array(Image.fromarray(PAGE[20:]).convert("L").resize((240, 80)))  # what is clear in `CLEAR`
 CLEAR = Image.fromarray(np.dstack([np.zeros_like(PAGE), np.where(MASK > 90, 255, 0).astype(np.uint8)]))
 ON_WHITE = np.where(MASK > 90, 0, 255).astype(np.uint8)[..., None].repeat(3, 2)
+INK = np.where(MASK > 90, 0, 255).astype(np.uint8)  # black letters on what a PNG may call clear
 DEEP = np.array(RGB.convert("L")).astype(np.uint16) * 257
 
 
@@ -63,6 +64,12 @@ KINDS: dict[str, tuple[Callable[[Path], object], np.ndarray]] = {
     "palette.png": (lambda path: RGB.quantize(64).save(path), PAGE),
     "palette_clear.png": (lambda path: keyed().save(path, transparency=0), ON_WHITE),
     "palette_alpha.png": (lambda path: CLEAR.quantize(32).save(path), ON_WHITE),
+    "gray_clear.png": (lambda path: Image.fromarray(INK).save(path, transparency=255), ON_WHITE),
+    "two_values_clear.png": (lambda path: Image.fromarray(INK > 0).save(path, transparency=1), ON_WHITE),
+    "deep_gray_clear.png": (
+        lambda path: Image.fromarray(INK.astype(np.uint16) * 257).save(path, transparency=65535),
+        ON_WHITE,
+    ),
     "gray_alpha.png": (lambda path: CLEAR.convert("LA").save(path), ON_WHITE),
     "one_bit.tif": (lambda path: CLEAR.getchannel("A").convert("1").save(path, compression="group4"), 255 - ON_WHITE),
     "deep.png": (lambda path: written(path, DEEP), GRAY),
