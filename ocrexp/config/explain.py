@@ -24,11 +24,14 @@ def unknown_key(key: str, config: DictConfig, example: str = "") -> ConfigError:
     except OmegaConfBaseException:  # a parent that is no node, or an interpolation that has nothing to read
         node = None
     if isinstance(node, DictConfig):
-        siblings = [str(name) for name in node] + ([] if parent else groups())
+        options = (
+            [] if parent or "trainer" not in config else groups()
+        )  # other verbs choose options of their nodes only
+        siblings = [name for name in dict.fromkeys([*map(str, node), *options]) if name != leaf]
         where = f"in {parent}" if parent else "at the top level"
         if advice := _not_chosen(parent, leaf):
             return ConfigError(f"unknown key {example or key}: there is no '{leaf}' {where}; {advice}")
-        hint = did_you_mean(leaf, [name for name in siblings if name != leaf])
+        hint = did_you_mean(leaf, siblings)
         if not hint:
             hint = _elsewhere(key, config)
         if not hint:

@@ -123,3 +123,13 @@ def test_impossible_trainer_values_leave_no_folder(tmp_path):
     assert done.returncode == 2
     assert lines == ["ocrexp: trainer.precision=fp8: choose from fp32, amp_o1, amp_o2"]
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("verb", "key"), [("synth", "experiment"), ("bench", "model"), ("convert-config", "logger")])
+def test_a_group_of_training_is_not_offered_by_other_verbs(verb, key):
+    with pytest.raises(ConfigError) as caught:
+        compose(verb, [f"{key}=x"])
+    assert f"unknown key {key}" in str(caught.value)
+    offered = str(caught.value).partition(" it has: ")[2].split(", ")
+    assert offered[0]
+    assert not {"experiment", "trainer", "optimizer", "model"} & set(offered)
