@@ -103,9 +103,26 @@ def write_new(path: Path, content: str) -> bool:
         temporary.unlink(missing_ok=True)
 
 
+def check_replaceable(path: Path) -> None:
+    """Raises NotAFile where a device, a named pipe or a socket has the name, or a link to one, as /dev/stdout is.
+
+    Moving a file there would take it away from everybody who uses it: the administrator may replace /dev/null.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):  # nothing is there, or nothing can be: writing raises its own error
+        return
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise NotAFile(errno.EINVAL, f"is a {kind_of(mode)}, not a file", str(path))
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`, for a library that writes by name; it is moved into place at the end."""
+    """A temporary path beside `path`, for a library that writes by name; it is moved into place at the end.
+
+    Raises OSError for what `check_replaceable` refuses.
+    """
+    check_replaceable(path)
     temporary = temporary_name(path)
     try:
         yield temporary

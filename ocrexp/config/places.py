@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ocrexp.errors import ConfigError, printable
-from ocrexp.files import temporary_name
+from ocrexp.files import check_replaceable, temporary_name
 
 _PROBE = b"\0" * 4096  # a block: on a full disk an empty file can still be made
 
@@ -39,6 +39,7 @@ def file_to_write(path: Path, key: str) -> Path:
         if path.is_dir():
             place = printable(str(path / "FILE"))
             raise ConfigError(f"{key}={printable(str(path))}: expected a file, got a folder; set {key}={place}")
+        check_replaceable(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         _probe(path)
     return path

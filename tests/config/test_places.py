@@ -1,11 +1,13 @@
 """Places that cannot be written are refused before the work, in one line with the key to set."""
 
+import os
 import resource
 import signal
 from pathlib import Path
 
 import pytest
 
+from ocrexp import files
 from ocrexp.config.places import file_to_write, folder_to_write, writable
 from ocrexp.errors import ConfigError
 
@@ -28,6 +30,25 @@ def test_an_output_that_is_a_folder_or_lies_in_none(tmp_path: Path) -> None:
         with pytest.raises(ConfigError) as error:
             file_to_write(path, "output")
         _refused(error, "output", path)
+
+
+def test_a_device_or_a_pipe_is_not_replaced(tmp_path: Path) -> None:
+    """As root, moving a file to /dev/null would take it away from the whole machine."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("/dev/null")
+    for path in (tmp_path / "pipe", tmp_path / "link"):
+        before = path.lstat()
+        with pytest.raises(ConfigError, match="not a file") as error:
+            file_to_write(path, "output")
+        _refused(error, "output", path)
+        with pytest.raises(OSError, match="not a file"):
+            files.write_text(path, "x")
+        assert path.lstat() == before
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["link", "pipe"]
+    (tmp_path / "real").write_text("a")
+    (tmp_path / "to_real").symlink_to("real")
+    files.write_text(file_to_write(tmp_path / "to_real", "output"), "b")
+    assert (tmp_path / "to_real").read_text() == "b"
 
 
 def test_a_place_that_takes_no_bytes(tmp_path: Path) -> None:
