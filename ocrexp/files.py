@@ -104,14 +104,18 @@ def write_new(path: Path, content: str) -> bool:
 
 
 def check_replaceable(path: Path) -> None:
-    """Raises NotAFile where a device, a named pipe or a socket has the name, or a link to one, as /dev/stdout is.
+    """Raises NotAFile where a device, a named pipe or a socket has the name, or a link to one, and for names in /dev.
 
-    Moving a file there would take it away from everybody who uses it: the administrator may replace /dev/null.
+    Moving a file there would take it away from everybody who uses it: the administrator may replace /dev/null, and
+    /dev/stdout, which is a link to whatever a process writes to.
     """
     try:
-        mode = path.stat().st_mode
-    except (OSError, ValueError):  # nothing is there, or nothing can be: writing raises its own error
+        inside = path.parent.resolve() == Path("/dev")
+        mode = None if inside else path.stat().st_mode
+    except (OSError, ValueError, RuntimeError):  # nothing is there, or nothing can be: writing raises its own error
         return
+    if mode is None:
+        raise NotAFile(errno.EINVAL, "is in /dev, which holds no files", str(path))
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         raise NotAFile(errno.EINVAL, f"is a {kind_of(mode)}, not a file", str(path))
 

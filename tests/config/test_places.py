@@ -45,6 +45,10 @@ def test_a_device_or_a_pipe_is_not_replaced(tmp_path: Path) -> None:
             files.write_text(path, "x")
         assert path.lstat() == before
     assert sorted(each.name for each in tmp_path.iterdir()) == ["link", "pipe"]
+    for name in ("/dev/stdout", "/dev/../dev/null", "/dev/x.json"):
+        with pytest.raises(ConfigError, match="/dev") as error:
+            file_to_write(Path(name), "output")
+        _refused(error, "output", Path(name))
     (tmp_path / "real").write_text("a")
     (tmp_path / "to_real").symlink_to("real")
     files.write_text(file_to_write(tmp_path / "to_real", "output"), "b")
