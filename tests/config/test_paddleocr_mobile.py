@@ -95,6 +95,44 @@ def test_loss_and_averaged_weights_of_ppocrv6(tmp_path: Path) -> None:
     assert "Global.ema_decay_type" in [note.key for note in conversion.notes if note.kind == "changed"]
 
 
+def steps_of(tree: dict[str, Any], crop: str, perspective: bool) -> dict[str, Any]:
+    """The tree with PP-OCRv6's list of augmenters."""
+    turn = [
+        {"type": "Fliplr", "args": {"p": 0.5}},
+        {"type": "Affine", "args": {"p": 0.5, "rotate": [-45, 45], "fit_output": True}},
+        {"type": "Resize", "args": {"size": [0.1, 2]}},
+    ]
+    view = {"prob": 0.3, "scale": 0.0, "shear": 20.0, "perspective": 0.001, "fit_output": True, "fill_value": [0, 0, 0]}
+    steps = tree["Train"]["dataset"]["transforms"]
+    place = next(number for number, step in enumerate(steps) if "IaaAugment" in step)
+    steps[place : place + 2] = [
+        {"IaaAugment": {"augmenter_args": turn}},
+        *([{"RandomPerspective": view}] if perspective else []),
+        {crop: {"size": [640, 512], "max_tries": 50, "keep_ratio": True}},
+    ]
+    return tree
+
+
+def test_the_augmentation_of_ppocrv6(tmp_path: Path) -> None:
+    conversion, config = converted(tmp_path, steps_of(detector_v6("medium"), "RandomCrop", perspective=True))
+    assert missing(conversion) == []
+    assert list(config.augment) == ["copy_paste", "turn", "scale", "perspective", "crop", "color_jitter"]
+    augment = OmegaConf.to_container(config.augment)
+    assert isinstance(augment, dict)
+    assert {key: augment["turn"][key] for key in ("flip", "rotate", "p", "fit_output")} == {
+        "flip": 0.5, "rotate": [-45, 45], "p": 0.5, "fit_output": True,
+    }  # fmt: skip
+    assert augment["scale"]["scale"] == [0.1, 2]
+    view = {"p": 0.3, "perspective": 0.001, "shear": 20.0, "scale": 0.0, "fit_output": True}
+    assert view.items() <= augment["perspective"].items()
+    assert (augment["crop"]["size"], augment["crop"]["_target_"].rpartition(".")[2]) == ([640, 512], "ClipCrop")
+    assert augment["copy_paste"]["limit_paste"] is True
+    conversion, config = converted(tmp_path, steps_of(detector_v6("small"), "EastRandomCropData", perspective=False))
+    assert missing(conversion) == []
+    assert config.augment.perspective is None
+    assert config.augment.crop._target_.endswith(".EastRandomCrop")
+
+
 def test_names_of_early_files_of_ppocrv6(tmp_path: Path) -> None:
     tree = put(detector_v6("small"), "Architecture.Neck.name", "UniRepLKFPN")
     tree["Architecture"]["Backbone"] = {"name": "PPLCNetV4", "det": True, "config_name": "tiny"}

@@ -13,6 +13,7 @@ from ocrexp.config.paddleocr.data import (
     plain_transform,
     unknown_transform,
 )
+from ocrexp.config.paddleocr.det_steps import convert_steps
 from ocrexp.config.paddleocr.experiment import Experiment
 from ocrexp.config.paddleocr.source import Section
 from ocrexp.errors import ConfigError
@@ -85,7 +86,10 @@ def _train_transforms(experiment: Experiment, section: Section) -> None:
     scales: list[dict[str, Any]] = []
     crop: Section | None = None
     ratios: dict[str, float] = {}
+    steps = convert_steps(experiment, section, transforms)
     for name, keys in transforms:
+        if name in steps:
+            continue
         if name == "IaaAugment":
             default = [
                 {"type": "Fliplr", "args": {"p": 0.5}}, {"type": "Affine", "args": {"rotate": [-10, 10]}},
@@ -112,7 +116,8 @@ def _train_transforms(experiment: Experiment, section: Section) -> None:
         experiment.report(
             "missing", f"{section.key('transforms')}: shrink_ratio", ratios, "both maps have one shrink_ratio here"
         )
-    _augmentation(experiment, section, [*augmenters, *scales], crop)
+    if not steps:
+        _augmentation(experiment, section, [*augmenters, *scales], crop)
     _extras(experiment, transforms)
 
 
