@@ -13,7 +13,7 @@ from ocrexp import lock
 from ocrexp.command_line import command
 from ocrexp.config.places import folder_to_write, refused
 from ocrexp.errors import ConfigError
-from ocrexp.files import claim_folder, claimed
+from ocrexp.files import claim_folder, claimed, remove_leftovers
 from ocrexp.lock import LOCK, LockedError
 from ocrexp.runs.state import has_checkpoint, is_run_folder
 
@@ -73,7 +73,7 @@ def claim_sweep(folder: Path, *, given: bool) -> Path:
 
 @contextmanager
 def locked(run_dir: Path, config: DictConfig | None = None, *, adopt: bool = False) -> Iterator[None]:
-    """Hold the lock of an existing run folder.
+    """Hold the lock of an existing run folder, and delete what killed processes have left unfinished in it.
 
     Args:
         run_dir: the folder.
@@ -86,6 +86,9 @@ def locked(run_dir: Path, config: DictConfig | None = None, *, adopt: bool = Fal
     key = f"run_dir={run_dir}"
     with refused(run_dir, "run_dir"):
         lock.acquire(run_dir / LOCK, key, shared=shared, adopt=adopt)
+    if shared is None and not adopt:  # ids of processes tell nothing of other machines
+        for folder in (run_dir, *(path for path in run_dir.rglob("*") if path.is_dir() and not path.is_symlink())):
+            remove_leftovers(folder)
     try:
         yield
     finally:

@@ -134,3 +134,18 @@ def test_a_single_runs_folder_is_not_a_sweeps(tmp_path):
     (tmp_path / "status.json").write_text("{}")
     with pytest.raises(ConfigError, match=f"sweep_dir={tmp_path}: .*single run"):
         claim_sweep(tmp_path, given=True)
+
+
+def test_what_killed_processes_left_unfinished_goes_when_the_folder_is_taken(tmp_path, other):
+    plots = tmp_path / "plots" / "val"
+    plots.mkdir(parents=True)
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    gone = [folder / f".{name}.{dead.pid}.tmp" for folder, name in ((tmp_path, "metrics.csv"), (plots, "0.jpg"))]
+    kept = [tmp_path / f".eval.json.{other.pid}.tmp", tmp_path / ".notes.tmp", tmp_path / "metrics.csv"]
+    for path in (*gone, *kept):
+        path.write_text("")
+    with locked(tmp_path):
+        pass
+    assert not any(path.exists() for path in gone)
+    assert all(path.exists() for path in kept)
