@@ -116,7 +116,8 @@ def _required() -> list[Finding]:
         version = _version(*_OPENCVS) if module == "cv2" else _version(distribution)
         error = broken.get(module)
         if error is not None:
-            advice = explain_import_error(ImportError(error)) or f"pip install --force-reinstall '{distribution}'"
+            repair = f"pip install --force-reinstall '{distribution}'" if version else "pip install 'ocrexp[train]'"
+            advice = (explain_import_error(ImportError(error)) if version else None) or repair
             findings.append(Finding("fail", distribution, f"{version or 'not installed'}: {error}", advice))
     good = len(REQUIRED) - len(findings)
     return [*findings, Finding("ok", "Packages", f"{good} of {len(REQUIRED)} required packages can be imported")]

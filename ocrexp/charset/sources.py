@@ -49,7 +49,9 @@ def from_dictionary(
     try:
         lines = read_lines(Path(path).expanduser())
     except OSError as error:
-        raise ConfigError(f"charset.path={path}: cannot be read ({error.strerror})") from None
+        raise ConfigError(
+            f"dictionary {path}: cannot be read ({error.strerror}); give the path of a text file with a character a line"
+        ) from None
     except ValueError as error:
         raise ConfigError(f"{path}:{error}") from None
     aliases = [position for position, line in enumerate(lines) if not line]

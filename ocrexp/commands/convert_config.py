@@ -40,7 +40,7 @@ def run(arguments: Sequence[str]) -> int:
             raise ConfigError(f"{key}={config[key]}: write true or false")
     source = Path(str(config.config))
     if not source.is_file():
-        raise ConfigError(f"config={source}: there is no such file")
+        raise ConfigError(f"config={source}: there is no such file; give the path of a training file of PaddleOCR")
     out = EXPERIMENTS / f"{_name(source)}.yaml" if config.out is None else _out(str(config.out))
     exists = ConfigError(f"out={out} is there already: name another file, or add overwrite=true")
     if out.exists() and not config.overwrite:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+from omegaconf import DictConfig
 
 from ocrexp.command_line import command
 from ocrexp.config.check import check
@@ -38,9 +41,20 @@ def run(arguments: Sequence[str]) -> int:
         raise ConfigError(f"out={out} exists and is not overwritten: choose a new folder")
     source = build(config.dataset)
     write_dataset(out, source)
+    for line in source.report():
+        print(f"ocrexp: {printable(line)}", file=sys.stderr)
     choices = {"model": MODELS[source.task], "dataset": LISTS[source.task]}
-    own_characters = isinstance(source, SynthRec) and (config.dataset.characters or config.dataset.dictionary)
-    if own_characters:
-        choices["charset"] = "from_labels"  # other characters than the model's default
+    if isinstance(source, SynthRec):
+        choices |= _charset(config.dataset, source.characters)
     print(f"drawn: {printable(str(out))} (train: {command('train', {**choices, 'dataset.root': out})})")
     return 0
+
+
+def _charset(dataset: DictConfig, characters: str) -> dict[str, object]:
+    """The charset of a recognizer that can write the drawn texts, where it is not the model's default."""
+    if dataset.dictionary:
+        space = {"charset.use_space_char": "true"} if dataset.use_space_char else {}
+        return {"charset": "dictionary", "charset.path": dataset.dictionary, **space}
+    if dataset.characters:
+        return {"charset": "characters", "charset.characters": characters}
+    return {"charset.use_space_char": "true"} if dataset.use_space_char else {}

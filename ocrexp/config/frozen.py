@@ -115,6 +115,12 @@ def read_frozen(run_dir: Path, trusted: Sequence[str] | str | None = None) -> Di
 _ADVICE = "restore it from a copy or start a new run"
 
 
+def _run_below(folder: Path) -> Path | None:
+    """The latest run in a folder of runs, or in the folders in it."""
+    configs = [path for pattern in ("*", "*/*") for path in folder.glob(f"{pattern}/.hydra/config.yaml")]
+    return max(configs, key=lambda path: path.stat().st_mtime).parent.parent if configs else None
+
+
 def _load(run_dir: Path, name: str | Path, trusted: Sequence[str] | str | None = None) -> DictConfig:
     """Read a configuration file of a run folder, and admit of it what it may name."""
     path = run_dir / name
@@ -126,7 +132,8 @@ def _load(run_dir: Path, name: str | Path, trusted: Sequence[str] | str | None =
                 f"run_dir={run_dir} is an exported model; give the run folder that it was exported from, or read "
                 f"images with it: python -m ocrexp predict images=… {typed('predict', exported_task(run_dir), run_dir)}"
             )
-        raise ConfigError(f"run_dir={run_dir} is not a run folder: it has no {name} (`python -m ocrexp` makes them)")
+        meant = f"; did you mean {typed('eval', 'run_dir', below)}?" if (below := _run_below(run_dir)) else ""
+        raise ConfigError(f"run_dir={run_dir} is not a run folder: it has no {name}{meant or ', training makes one'}")
     try:
         content = path.read_bytes()
         yaml_text.check_yaml(content)

@@ -22,12 +22,12 @@ class Option:
 
     @property
     def summary(self) -> str:
-        """The first comment of the file that is not a directive of Hydra."""
+        """The first comment of the file that is not a directive of Hydra or where the file is."""
         for line in self.path.read_text(encoding="utf-8", errors="replace").removeprefix("\ufeff").splitlines():
             if not line.startswith("#"):
                 return ""
             text = line.strip("# ").strip()
-            if text and not text.startswith("@package"):
+            if text and not text.startswith("@package") and not self.path.as_posix().endswith(f"/{text}"):
                 return text
         return ""
 

@@ -51,7 +51,7 @@ def test_broken_and_missing_packages_are_named_with_advice(quick, monkeypatch, t
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text(text)
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(diagnosis, "REQUIRED", (("opencv-python", "cv2"), ("PyYAML", "yaml")))
+    monkeypatch.setattr(diagnosis, "REQUIRED", (("opencv-python", "cv2"), ("PyYAML", "yaml"), ("gone", "gone")))
     optional = [
         ("lmdb", "lmdb", "lmdb", "a"),
         ("nothing-here", "nothing_here", "parallel", "b"),
@@ -61,11 +61,12 @@ def test_broken_and_missing_packages_are_named_with_advice(quick, monkeypatch, t
     assert main(["doctor"]) == 1
     printed = " ".join(capsys.readouterr().out.split())
     assert "fail opencv-python" in printed and "apt-get install -y libgl1" in printed
+    assert "fail gone not installed: ModuleNotFoundError: No module named 'gone' → pip install 'ocrexp[train]'" in printed
     assert "fail paddle" in printed and "libfoo.so is missing" in printed
     assert "note nothing-here not installed (b) → pip install 'ocrexp[parallel]'" in printed
     assert "warn lmdb" in printed and "ends the process" in printed
     assert "ok PyYAML" in printed  # what comes after a package that ends the process
-    assert "training cannot run here: opencv-python, paddle" in printed
+    assert "training cannot run here: opencv-python, gone, paddle" in printed
 
 
 def test_it_runs_where_no_package_is_installed(tmp_path):

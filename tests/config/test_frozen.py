@@ -1,5 +1,7 @@
 """An earlier run's configuration: what overrides make of it, and that they last."""
 
+import os
+
 import pytest
 from omegaconf import OmegaConf
 
@@ -45,6 +47,16 @@ def test_a_group_is_chosen_before_its_values_are_set(run_dir):
     config = apply_overrides(read_frozen(run_dir), overrides, replaceable=["dataset"])
     assert config.dataset.root == "/other"
     assert config.dataset.val_labels == "test_icdar2015_label.txt"
+
+
+def test_a_folder_of_runs_is_answered_with_its_latest_run(tmp_path):
+    for folder in ("photos/first", "photos/my second"):
+        (tmp_path / folder / ".hydra").mkdir(parents=True)
+        (tmp_path / folder / ".hydra" / "config.yaml").write_text("a: 1\n")
+    os.utime(tmp_path / "photos/first/.hydra/config.yaml", (1, 1))
+    for given in (tmp_path, tmp_path / "photos"):
+        with pytest.raises(ConfigError, match=rf"did you mean run_dir='{tmp_path}/photos/my second'\?"):
+            read_frozen(given)
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,11 @@ def test_texts_that_look_a_little_like_regions_are_texts(tmp_path, draw_words):
 
 @pytest.mark.parametrize(
     ("arguments", "task"),
-    [([], "det"), (["dataset=synth_rec", "dataset.characters='АБВ'", "dataset.scripts=[cyrillic]"], "rec")],
+    [
+        ([], "det"),
+        (["dataset=synth_rec", "dataset.characters='АБВ'", "dataset.scripts=[cyrillic]"], "rec"),
+        (["dataset=synth_rec", "dataset.dictionary='my keys.txt'", "dataset.scripts=[cyrillic]"], "rec"),
+    ],
 )
 def test_what_synth_prints_is_a_command_that_composes_and_reads_its_lists(
     tmp_path, monkeypatch, capsys, arguments, task
@@ -112,6 +116,7 @@ def test_what_synth_prints_is_a_command_that_composes_and_reads_its_lists(
 
     monkeypatch.chdir(tmp_path)
     out = "it's my, folder"
+    (tmp_path / "my keys.txt").write_text("А\nБ\nВ\n", encoding="utf-8")
     sizes = ["dataset.train_pages=1", "dataset.val_pages=1", "dataset.size=128"]
     if task == "rec":
         sizes = ["dataset.train_words=4", "dataset.val_words=2"]
@@ -125,7 +130,7 @@ def test_what_synth_prints_is_a_command_that_composes_and_reads_its_lists(
     parts = assemble(config)
     assert parts.source.train_records() and parts.source.val_records()
     if task == "rec":
-        assert parts.charset is not None
+        assert parts.charset is not None and "".join(parts.charset.characters) == "АБВ"
 
 
 @pytest.mark.parametrize(("key", "task"), [("det", "rec"), ("rec", "det"), ("cls", "det"), ("det", "cls")])

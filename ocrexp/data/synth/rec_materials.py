@@ -15,7 +15,7 @@ from ocrexp.data.synth import backgrounds
 from ocrexp.data.synth.checks import require
 from ocrexp.data.synth.fonts import FontSet
 from ocrexp.data.synth.rec_texts import TextMaker
-from ocrexp.data.synth.shaping import JOINERS, refuse_missing_script, require_raqm
+from ocrexp.data.synth.shaping import JOINERS, install_fonts, refuse_missing_script, require_raqm
 from ocrexp.data.synth.words import SPLITS, Split, WordMaker, read_words
 from ocrexp.errors import DataError
 
@@ -73,7 +73,10 @@ def gather(
     require_raqm(drawable)
     refuse_missing_script(characters, drawable, "dataset.characters")
     if missing := [c for c in characters if c not in drawable]:
-        report.append(f"{len(missing)} of {len(characters)} dataset.characters: no font draws {missing[0]!r} …")
+        report.append(
+            f"{len(missing)} of {len(characters)} dataset.characters are never drawn, no font has {missing[0]!r}; "
+            f"{install_fonts(missing[0])}"
+        )
     listed = None if words is None else _written(words, drawable, report)
     makers = {split: WordMaker(split, scripts, listed) for split in SPLITS}
     for split, maker in makers.items():

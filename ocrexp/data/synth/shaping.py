@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -18,7 +19,7 @@ from ocrexp.charset.direction import is_rtl, runs, turned
 from ocrexp.errors import DataError
 
 JOINERS = "\u200c\u200d"  # they say whether the letters beside them join
-INSTALL_FONTS = "apt-get install fonts-noto-core, then set dataset.system_fonts=true, or dataset.fonts=FOLDER"
+_CJK = ("Cjk", "Hangul", "Hiragana", "Katakana")  # scripts with a package of fonts of their own
 
 _RLO, _LRO, _PDF = "\u202e", "\u202d", "\u202c"
 # Indic scripts and Thai to Myanmar, Ethiopic apart; Khmer, Mongolian; Brahmi's other descendants.
@@ -79,11 +80,22 @@ def require_raqm(text: Iterable[str]) -> None:
 
 
 def refuse_missing_script(characters: Iterable[str], drawable: Iterable[str], key: str) -> None:
-    """Raises DataError for a script that needs shaping and of which no font draws a single letter."""
+    """Raises DataError for a script of which no font draws a single letter: one that needs shaping, or one that most of
+    the letters belong to, as Chinese in its dictionaries."""
     drawn = {script_of(character) for character in drawable if character.isalpha()}
-    for character in characters:
-        if character.isalpha() and needs_shaping(character) and script_of(character) not in drawn:
-            raise DataError(f"{key}: no font draws {script_of(character)} ({character!r}); {INSTALL_FONTS}")
+    letters = [character for character in characters if character.isalpha()]
+    counts = Counter(map(script_of, letters))
+    for character in letters:
+        script = script_of(character)
+        if script not in drawn and (needs_shaping(character) or counts[script] > len(letters) / 2):
+            name = "Chinese" if script == "Cjk" else script
+            raise DataError(f"{key}: no font draws {name} ({character!r}); {install_fonts(character)}")
+
+
+def install_fonts(character: str) -> str:
+    """What to do for a font that has the character."""
+    package = "fonts-noto-cjk" if script_of(character) in _CJK else "fonts-noto-core"
+    return f"apt-get install {package}, then set dataset.system_fonts=true, or dataset.fonts=FOLDER"
 
 
 def pieces_of(words: Sequence[str]) -> list[Piece]:

@@ -13,7 +13,7 @@ from ocrexp.data.synth.rec_dataset import SynthRec
 from ocrexp.data.synth.rec_materials import checked_characters
 from ocrexp.data.synth.shaping import needs_shaping, pieces_of
 from ocrexp.data.synth.sprites import INK, draw_line
-from ocrexp.errors import DataError
+from ocrexp.errors import ConfigError, DataError
 
 FONT = next(str(path) for path in bundled_fonts() if path.stem == "DejaVuSans")
 raqm = pytest.mark.skipif(not shaping.has_raqm(), reason="Pillow has no raqm")
@@ -111,6 +111,15 @@ def test_a_script_without_a_font_is_one_line(tmp_path) -> None:
     words.write_text("กำ\nขา\n" * 3, encoding="utf-8")
     with pytest.raises(DataError, match="no font draws Thai"):
         SynthRec(str(tmp_path), 2, 2, characters="กขาำ", words=str(words)).text("train", 0)
+
+
+def test_a_dictionary_that_is_mostly_of_a_script_without_a_font_is_refused(tmp_path) -> None:
+    dictionary = tmp_path / "keys.txt"
+    dictionary.write_text("\n".join("ab1.λ票发書中文字典"), encoding="utf-8")
+    with pytest.raises(DataError, match=r"no font draws Chinese \('票'\); apt-get install fonts-noto-cjk.*dataset\.fonts"):
+        SynthRec(str(tmp_path), 2, 2, dictionary=str(dictionary)).text("train", 0)
+    with pytest.raises(ConfigError, match=r"dictionary .*none\.txt: cannot be read .*; give the path"):
+        SynthRec(str(tmp_path), 2, 2, dictionary=str(tmp_path / "none.txt"))
 
 
 def test_pillow_without_raqm_is_one_line(tmp_path, monkeypatch) -> None:
