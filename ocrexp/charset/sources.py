@@ -50,7 +50,7 @@ def from_dictionary(
         lines = read_lines(Path(path).expanduser())
     except OSError as error:
         raise ConfigError(
-            f"dictionary {path}: cannot be read ({error.strerror}); give the path of a text file with a character a line"
+            f"dictionary {path}: cannot be read ({error.strerror}); give the path of a text file, a character a line"
         ) from None
     except ValueError as error:
         raise ConfigError(f"{path}:{error}") from None

@@ -61,7 +61,9 @@ def test_broken_and_missing_packages_are_named_with_advice(quick, monkeypatch, t
     assert main(["doctor"]) == 1
     printed = " ".join(capsys.readouterr().out.split())
     assert "fail opencv-python" in printed and "apt-get install -y libgl1" in printed
-    assert "fail gone not installed: ModuleNotFoundError: No module named 'gone' → pip install 'ocrexp[train]'" in printed
+    assert (
+        "fail gone not installed: ModuleNotFoundError: No module named 'gone' → pip install 'ocrexp[train]'" in printed
+    )
     assert "fail paddle" in printed and "libfoo.so is missing" in printed
     assert "note nothing-here not installed (b) → pip install 'ocrexp[parallel]'" in printed
     assert "warn lmdb" in printed and "ends the process" in printed

@@ -30,7 +30,10 @@ def test_each_verb_states_its_summary_and_usage(verb):
 def test_list_shows_options_with_their_first_line_and_marks_own_ones(project, capsys):
     own = project / "conf" / "experiment" / "receipts.yaml"
     own.parent.mkdir(parents=True)
-    own.write_text("# conf/experiment/receipts.yaml\n# @package _global_\n# Receipts of our shop.\nname: receipts\n", encoding="utf-8")
+    own.write_text(
+        "# conf/experiment/receipts.yaml\n# @package _global_\n# Receipts of our shop.\nname: receipts\n",
+        encoding="utf-8",
+    )
     assert main(["list", "experiment"]) == 0
     lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
     assert lines["receipts"].split() == ["receipts", "*", "Receipts", "of", "our", "shop."]
