@@ -43,7 +43,7 @@ def run(arguments: Sequence[str]) -> int:
     write_dataset(out, source)
     for line in source.report():
         print(f"ocrexp: {printable(line)}", file=sys.stderr)
-    choices = {"model": MODELS[source.task], "dataset": LISTS[source.task]}
+    choices: dict[str, object] = {"model": MODELS[source.task], "dataset": LISTS[source.task]}
     if isinstance(source, SynthRec):
         choices |= _charset(config.dataset, source.characters)
     print(f"drawn: {printable(str(out))} (train: {command('train', {**choices, 'dataset.root': out})})")
