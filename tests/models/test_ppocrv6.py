@@ -22,7 +22,7 @@ from ocrexp.models.cpu.upsample import TwoLevels
 from ocrexp.models.heads.ctc import CTCHead
 from ocrexp.models.heads.db import DBHead
 from ocrexp.models.model import OCRModel
-from ocrexp.models.necks.db_fpn import DBFPN
+from ocrexp.models.necks.db_fpn import DBFPN, RSEFPN
 from ocrexp.models.necks.large_kernel import BRANCHES, DilatedReparamBlock, IntraCLBlock, RepLKFPN, RepLKPAN
 from ocrexp.models.necks.pyramid import Pyramid
 from ocrexp.models.necks.sequence import LightSVTREncoder, Reshape
@@ -182,6 +182,25 @@ def test_the_validation_loss_gets_auxiliary_maps_too(rows: list[int] | None) -> 
     assert learnt["aux_maps_p4"].shape == learnt["maps"].shape == [2 if rows is None else 1, 3, 32, 64]
     kept = slice(None) if rows is None else rows
     np.testing.assert_allclose(learnt["maps"][:, :1].numpy(), outputs["maps"].numpy()[kept], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("neck", "lists"),
+    [
+        (lambda: RSEFPN([4] * 4, 16), ("ins_conv", "inp_conv")),
+        (lambda: RepLKFPN([4] * 4, 16, 5), ("ins_conv", "inp_conv_pw")),
+        (lambda: RepLKPAN([4] * 4, 16, intracl=True), ("ins_conv", "inp_conv")),
+    ],
+    ids=["RSEFPN", "RepLKFPN", "RepLKPAN"],
+)
+def test_layers_run_in_the_order_of_deployed_files(neck: Any, lists: tuple[str, ...]) -> None:
+    """The coarsest level first, by which weights of files without names find their layers."""
+    layer, seen = neck(), []
+    for name in lists:
+        for number, part in enumerate(getattr(layer, name)):
+            part.register_forward_pre_hook(lambda *_, place=(name, number): seen.append(place))
+    layer([paddle.randn([1, 4, 64 // factor, 64 // factor]) for factor in (2, 4, 8, 16)])
+    assert seen == [(name, number) for name in lists for number in (3, 2, 1, 0)]
 
 
 def test_auxiliary_maps_need_a_neck_with_levels() -> None:

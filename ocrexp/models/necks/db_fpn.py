@@ -144,16 +144,21 @@ class RSEFPN(nn.Layer):
 
     def forward(self, features: Sequence[Tensor]) -> Tensor | TwoLevels:
         outs = top_down(self.ins_conv, features)
-        levels = [conv(outs[number]) for number, conv in enumerate(self.inp_conv)]
+        levels = coarsest_first(self.inp_conv, outs)
         return joined_levels(levels, self.keep_levels_apart)
 
 
 def top_down(laterals: Sequence[nn.Layer], features: Sequence[Tensor]) -> list[Tensor]:
     """Lateral maps at strides 4, 8, 16, 32, each with the next coarser sum doubled on top."""
-    outs = [conv(features[number]) for number, conv in enumerate(laterals)]
+    outs = coarsest_first(laterals, features)
     for number in (2, 1, 0):
         outs[number] = outs[number] + nearest_upsample(outs[number + 1], 2)
     return outs
+
+
+def coarsest_first(layers: Sequence[nn.Layer], maps: Sequence[Tensor]) -> list[Tensor]:
+    """Each layer's map, in their order; the last runs first, as in PaddleOCR, so that deployed files can be matched."""
+    return [layer(maps[number]) for number, layer in reversed([*enumerate(layers)])][::-1]
 
 
 def joined_levels(levels: Sequence[Tensor], apart: bool) -> Tensor | TwoLevels:

@@ -14,7 +14,7 @@ from paddle.nn import initializer
 
 from ocrexp.models.cpu.upsample import TwoLevels
 from ocrexp.models.layers import Conv2D, SqueezeExcite, folded, relu
-from ocrexp.models.necks.db_fpn import RSELayer, check_channels, joined_levels, top_down
+from ocrexp.models.necks.db_fpn import RSELayer, check_channels, coarsest_first, joined_levels, top_down
 from ocrexp.models.necks.pyramid import Pyramid
 
 # Kernel size → (kernel size, dilation) of the branches beside it.
@@ -182,7 +182,8 @@ class RepLKFPN(nn.Layer):
 
     def forward(self, features: Sequence[Tensor]) -> Tensor | TwoLevels | Pyramid:
         outs = top_down(self.ins_conv, features)
-        levels = [self._level(number, out) for number, out in enumerate(outs)]
+        # The coarsest first, as in PaddleOCR, so that deployed files can be matched.
+        levels = [self._level(number, out) for number, out in reversed([*enumerate(outs)])][::-1]
         joined = joined_levels(levels, self.keep_levels_apart)
         return Pyramid(joined, (outs[0], outs[1], outs[2])) if self.gives_pyramid else joined
 
@@ -231,12 +232,12 @@ class RepLKPAN(nn.Layer):
 
     def forward(self, features: Sequence[Tensor]) -> Tensor | TwoLevels | Pyramid:
         outs = top_down(self.ins_conv, features)
-        maps = [conv(outs[number]) for number, conv in enumerate(self.inp_conv)]
+        maps = coarsest_first(self.inp_conv, outs)
         for number, conv in enumerate(self.pan_head_conv):
             maps[number + 1] = maps[number + 1] + conv(maps[number])
         levels = [conv(maps[number]) for number, conv in enumerate(self.pan_lat_conv)]
         if self._intracl:
-            levels = [getattr(self, f"incl{number}")(level) for number, level in enumerate(levels, 1)]
+            levels = [getattr(self, f"incl{number}")(levels[number - 1]) for number in (4, 3, 2, 1)][::-1]
         joined = joined_levels(levels, self.keep_levels_apart)
         return Pyramid(joined, (outs[0], outs[1], outs[2])) if self.gives_pyramid else joined
 
