@@ -13,10 +13,10 @@ import paddle
 class WeightAverage:
     """`average = d * average + (1 - d) * weight` after each step, d = min(decay, (1 + step) / (10 + step)).
 
-    The lower d of the first steps lets a short run's average leave its random start, as PaddleOCR 3.7's
-    `ema_decay_type: threshold`, which begins at 0 and corrects for it: after twenty steps the start weighs less than 1e-6
-    in both. Floating-point buffers (the
-    running means and variances of batch norms) are averaged alike; whole numbers are copied. Kept in float32.
+    The lower d of the first steps lets a short run's average leave its random start. It is that of PaddleOCR 3.7's
+    `ema_decay_type: threshold`, whose average begins at 0 and is corrected for it: after twenty steps the start weighs
+    less than 1e-6 in both. Floating-point buffers (the running means and variances of batch norms) are averaged alike;
+    whole numbers are copied. Kept in float32.
     """
 
     def __init__(self, model: paddle.nn.Layer, decay: float) -> None:
