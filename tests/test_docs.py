@@ -14,6 +14,7 @@ from ocrexp.config.frozen import split_overrides
 from ocrexp.config.paths import groups
 from ocrexp.config.task import with_default_model
 from ocrexp.runs.hooks import each_value_once
+from ocrexp.weights.registry import REGISTRY
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "conf").rglob("*.yaml"))]
@@ -60,8 +61,10 @@ def test_command_of_the_docs_composes(page, line):
         assert any(item.startswith(("run_dir=", "checkpoint=")) for item in own)
         compose(verb, own)
         compose("train", others)
-    elif verb in ("doctor", "list", "copy", "fetch"):  # no configuration: tests/commands has them
-        assert all(item.partition("=")[0] in groups() for item in overrides)
+    elif verb in ("doctor", "list", "copy"):  # no configuration: tests/commands has them
+        assert all(item.partition("=")[0] in (*groups(), "pretrained") for item in overrides)
+    elif verb == "fetch":
+        assert overrides[0] in REGISTRY
     else:
         compose(verb, overrides)
 

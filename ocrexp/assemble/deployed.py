@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,7 +64,9 @@ def deployed_folder(path: str | Path) -> ModelFolder | None:
     if place.suffix in _SUFFIXES and (place.suffix == ".onnx" or place.is_file()):
         if place.suffix == ".onnx" and not place.is_file():
             raise CheckpointError(f"model.pretrained={path}: there is no such file; give an existing .onnx file")
-        return ModelFolder.open(place if place.suffix == ".onnx" else place.parent)
+        if place.suffix == ".onnx":
+            return ModelFolder.open(place)
+        return replace(ModelFolder.open(place.parent), onnx=None)  # Paddle's files are the ones that were named
     if not place.is_dir() or (place / "checkpoints").is_dir() or any(place.glob("*.pdparams")):
         return None
     names = {found.suffix for found in place.iterdir() if found.is_file()}

@@ -141,16 +141,19 @@ def _build_network(config: DictConfig, charset: Charset | None) -> OCRModel:
 
 
 def _choose_fused(model: dict[str, Any]) -> None:
-    """Sets the option `fused` of the parts as `model.pretrained_mode` asks."""
+    """Sets the option `fused` of backbone and neck as `model.pretrained_mode` asks.
+
+    A head keeps its batch norms: of some versions they are in the file, of others their statistics are measured.
+    """
     mode = model.get("pretrained_mode", "auto")
     if mode not in MODES:
         raise ConfigError(f"model.pretrained_mode: expected one of {', '.join(MODES)}, got {mode!r}")
     if mode == "auto":
         return
-    parts = [part for part in model.values() if isinstance(part, dict) and "fused" in part]
+    parts = [part for part in map(model.get, ("backbone", "neck")) if isinstance(part, dict) and "fused" in part]
     if mode == "fused" and not parts:
         raise ConfigError(
-            "model.pretrained_mode=fused: no part of this model has a fused form (an option `fused`); use auto"
+            "model.pretrained_mode=fused: backbone and neck of this model have no option `fused`; set it to auto"
         )
     for part in parts:
         part["fused"] = mode == "fused"
@@ -175,7 +178,7 @@ def _load_deployed(
         if calibrate is None:
             raise ConfigError(
                 f"model.pretrained={folder.path}: batch norms of the model are folded into convolutions there, and "
-                "there are no training images to measure their statistics on; use model.pretrained_mode=fused"
+                "there are no training images to measure their statistics on; start a training, or give .pdparams"
             )
         calibrate(model, start.taken.folded)
     return coverage

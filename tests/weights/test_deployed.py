@@ -73,6 +73,29 @@ def test_layers_come_in_order_with_their_biases(tmp_path, constants):
             np.testing.assert_array_equal(item.arrays[ours], stored)
 
 
+def test_both_ways_to_write_an_lstm(tmp_path):
+    """ONNX's own: one tensor, gates in the order i, o, f, c; paddle2onnx's: pieces of paddle's, gates i, f, c, o."""
+    w, r, b = value(2, 8, 3), value(2, 8, 2), value(2, 16)
+    lstm = helper.make_node("LSTM", ["x", "w", "r", "b"], ["y"], direction="bidirectional", hidden_size=2)
+    own = read_deployed(saved(tmp_path / "own.onnx", [lstm], {"w": w, "r": r, "b": b})).items[0]
+    assert own.kind == "lstm"
+    np.testing.assert_array_equal(own.arrays["weight_ih"][2:4], w[0, 4:6])  # forget
+    np.testing.assert_array_equal(own.arrays["weight_ih_reverse"][6:], w[1, 2:4])  # output
+    np.testing.assert_array_equal(own.arrays["bias_hh"][:2], b[0, 8:10])
+
+    nodes, weights = [], {}
+    for part, arrays in (("w", w), ("r", r), ("bi", b[:, :8]), ("bh", b[:, 8:])):
+        weights |= {f"{part}0": arrays[0], f"{part}1": arrays[1]}
+        nodes.append(helper.make_node("Concat", [f"{part}0", f"{part}1"], [f"{part}j"], axis=0))
+    weights |= {"from": np.zeros(1, np.int64), "to": np.full(1, 99, np.int64)}
+    nodes += [helper.make_node("Slice", [f"{part}j", "from", "to"], [part]) for part in ("w", "r", "bi", "bh")]
+    nodes += [helper.make_node("Concat", ["bi", "bh"], ["b"], axis=1), lstm]
+    pieces = read_deployed(saved(tmp_path / "pieces.onnx", nodes, weights)).items[0]
+    np.testing.assert_array_equal(pieces.arrays["weight_ih_reverse"], w[1])
+    np.testing.assert_array_equal(pieces.arrays["weight_hh"], r[0])
+    np.testing.assert_array_equal(pieces.arrays["bias_hh_reverse"], b[1, 8:])
+
+
 def quantized(path):
     nodes = [helper.make_node("DequantizeLinear", ["w", "s"], ["f"]), helper.make_node("Conv", ["x", "f"], ["y"])]
     saved(path, nodes, {"w": value(2, 3, 3, 3).astype(np.int8), "s": np.ones(1, np.float32)})

@@ -12,6 +12,7 @@ import paddle
 from paddle import Tensor, nn
 from paddle.nn import functional as F
 
+from ocrexp.models.hooks import Branches
 from ocrexp.models.layers import Conv2D, SqueezeExcite, folded, make_divisible
 
 Stride = int | tuple[int, int]
@@ -154,6 +155,14 @@ class RepConv(nn.Layer):
             y = sum(terms[1:], start=terms[0])
         y = self.lab(y)
         return self.act(y) if self._activated else y
+
+    def branches(self) -> Branches | None:
+        """The branches, of which the first can take a deployed convolution; None where they are fused."""
+        if self.reparam_conv is not None:
+            return None
+        members = [layer for layer in (*self.conv_kxk, self.conv_1x1, self.identity) if layer is not None]
+        first, *others = (layer.bn if isinstance(layer, ConvBN) else layer for layer in members)
+        return Branches(self.conv_kxk[0].conv, first, tuple(others), tuple(members))
 
     def fuse(self) -> None:
         """Replaces the branches by one convolution with the same result in evaluation mode."""

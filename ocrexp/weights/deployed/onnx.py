@@ -24,6 +24,7 @@ _HALF = {10: "float16", 16: "bfloat16"}
 _BYTES = {2: "uint8", 3: "int8"}
 _RENAMING = ("Identity", "Cast", "Reshape", "Squeeze", "Unsqueeze", "Flatten")
 _MOST_NODES = 200_000
+_MOST_PARTS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,7 @@ class _Constants:
         self._path = path
         self._tensors = {text(tensor, _NAME): tensor for tensor in messages(graph, _INITIALIZER)}
         self._source: dict[str, str] = {}
+        self._parts: dict[str, list[str]] = {}  # of what is cut and joined from weights
         for node in nodes:
             if node.kind == "Constant" and node.outputs:
                 for attribute in messages(node.message, _ATTRIBUTE):
@@ -96,6 +98,8 @@ class _Constants:
                         self._tensors[node.outputs[0]] = tensor
             elif node.kind in _RENAMING and node.inputs and node.outputs and node.inputs[0] in self:
                 self._source[node.outputs[0]] = self.origin(node.inputs[0])
+            elif node.kind in ("Concat", "Slice") and node.outputs:
+                self._parts[node.outputs[0]] = node.inputs
 
     def __contains__(self, name: str) -> bool:
         return name in self._tensors or name in self._source
@@ -103,6 +107,26 @@ class _Constants:
     def origin(self, name: str) -> str:
         """The name under which a weight is stored."""
         return self._source.get(name, name)
+
+    def is_float(self, name: str) -> bool:
+        """Whether a weight is of a float type: sizes, which are integers, are constants too."""
+        return integer(self._tensors[self.origin(name)], _DATA_TYPE) in (_FLOAT32, *_HALF)
+
+    def leaves(self, name: str) -> list[str]:
+        """The weights that a tensor is cut and joined from, each once, in their order."""
+        found: dict[str, None] = {}
+        waiting, visits = [name], 0
+        while waiting:
+            each = waiting.pop()
+            visits += 1
+            if visits > _MOST_PARTS:
+                raise NotReadable(f"{printable(name)} is made of more than {_MOST_PARTS} parts")
+            if each in self:
+                if self.is_float(each):
+                    found[self.origin(each)] = None
+            else:
+                waiting += reversed(self._parts.get(each, []))
+        return list(found)
 
     def array(self, name: str) -> Array:
         """A weight, float32, in the shape that it is stored in. Raises CheckpointError, NotReadable."""
@@ -129,6 +153,8 @@ class _Constants:
 
 def _operation(node: _Node, constants: _Constants) -> Operation | None:
     """An operator with weights; None for any other one."""
+    if node.kind == "LSTM":
+        return _lstm(node, constants)
     known = [name for name in node.inputs if name in constants]
     computed = tuple(name for name in node.inputs if name and name not in constants)
     if not known or not node.outputs or not computed:
@@ -155,16 +181,9 @@ def _operation(node: _Node, constants: _Constants) -> Operation | None:
         if len(known) > 1:
             arrays["bias"] = constants.array(known[1]).reshape(-1)
         return made("linear", arrays)
-    if node.kind == "LSTM" and len(known) >= 3:
-        return made("lstm", _lstm([constants.array(name) for name in known[:3]]))
-    if node.kind in ("Mul", "Add") and len(known) == 1 and _is_float(constants, known[0]):
+    if node.kind in ("Mul", "Add") and len(known) == 1 and constants.is_float(known[0]):
         return made(node.kind.lower(), {"value": constants.array(known[0])})
     return None
-
-
-def _is_float(constants: _Constants, name: str) -> bool:
-    """Whether a weight is one of a float type: sizes, which are integers, are added and multiplied too."""
-    return integer(constants._tensors[constants.origin(name)], _DATA_TYPE) in (_FLOAT32, *_HALF)
 
 
 def _attribute(node: _Node, name: str) -> int:
@@ -173,16 +192,36 @@ def _attribute(node: _Node, name: str) -> int:
     return integer(found[0], 3) if found else 0
 
 
-def _lstm(weights: list[Array]) -> dict[str, Array]:
+def _lstm(node: _Node, constants: _Constants) -> Operation | None:
+    """A layer of an LSTM. paddle2onnx writes its weights as pieces of paddle's own, which are taken as they are."""
+    leaves = [constants.leaves(name) for name in node.inputs[1:4]]
+    if len(leaves) < 3 or not all(leaves):
+        return None
+    arrays = [[constants.array(name) for name in group] for group in leaves]
+    if all(len(group) == 1 for group in arrays) and arrays[0][0].ndim == 3:
+        directions = _from_onnx_order(*(group[0] for group in arrays))
+    else:
+        of_input, of_state, biases = arrays
+        half = len(biases) // 2
+        if not len(of_input) == len(of_state) == half:
+            raise NotReadable(
+                f"the LSTM {printable(leaves[0][0])} has {len(biases)} biases for {len(of_input)} weights"
+            )
+        directions = list(zip(of_input, of_state, biases[:half], biases[half:], strict=True))
+    return Operation("lstm", leaves[0][0], (node.inputs[0],), node.outputs[0], lstm_arrays(directions))
+
+
+def _from_onnx_order(w: Array, r: Array, b: Array) -> list[tuple[Array, Array, Array, Array]]:
     """ONNX's order of the gates is input, output, forget, cell; paddle's is input, forget, cell, output."""
 
     def gates(value: Array) -> Array:
         i, o, f, c = np.split(value, 4, axis=0)
         return np.concatenate([i, f, c, o], axis=0)
 
-    w, r, b = weights
+    if not w.shape[0] == r.shape[0] == b.shape[0] or any(size % 4 for size in (w.shape[1], r.shape[1])):
+        raise NotReadable("the weights of an LSTM do not fit together")
     directions = []
     for number in range(w.shape[0]):
         of_input, of_state = np.split(b[number], 2)
         directions.append((gates(w[number]), gates(r[number]), gates(of_input), gates(of_state)))
-    return lstm_arrays(directions)
+    return directions

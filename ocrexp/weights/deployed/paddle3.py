@@ -17,6 +17,7 @@ from ocrexp.weights.reader import read_content
 
 _MOST_BYTES = 256 << 20
 _PARAMETER = "p"
+_PERSISTABLE = 0  # place among a parameter's flags; a dropout's state is none and is not in the file
 # Places of the inputs that are weights, in the order of `Item`'s arrays, where it is another one than theirs.
 _NORM_ORDER = (2, 3, 0, 1)  # mean, variance, weight, bias
 
@@ -86,7 +87,8 @@ def _parse(program: Path) -> tuple[list[dict[str, Any]], dict[str, tuple[int, ..
     for operator in operators:
         if operator["#"] == _PARAMETER:
             name = str(operator["A"][3])
-            shapes[name] = tuple(int(size) for size in operator["O"]["TT"]["D"][1])
+            if operator["OA"][_PERSISTABLE]:
+                shapes[name] = tuple(int(size) for size in operator["O"]["TT"]["D"][1])
             by_value[str(operator["O"]["%"])] = name
     return [each for each in operators if each["#"] != _PARAMETER], shapes, by_value
 

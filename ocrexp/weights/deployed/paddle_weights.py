@@ -39,7 +39,7 @@ def read_weights(path: Path, shapes: Mapping[str, Sequence[int]]) -> dict[str, A
         for name in sorted(shapes):
             kind, shape, start, end = _next_tensor(content, position)
             expected = tuple(shapes[name])
-            if shape != expected:
+            if kind == _FLOAT32 and shape != expected:
                 raise CheckpointError(
                     f"{path}: {printable(name)} has the shape {list(shape)}, the program says {list(expected)}; give "
                     "the program and the .pdiparams of one export"
@@ -47,7 +47,7 @@ def read_weights(path: Path, shapes: Mapping[str, Sequence[int]]) -> dict[str, A
             label = _TYPES[kind][0]
             if label in ("float16", "bfloat16"):
                 raise CheckpointError(f"{path}: {printable(name)} is half-precision ({label}); give the float32 files")
-            if label in ("int8", "uint8"):
+            if label in ("int8", "uint8") and len(shape) > 1:  # an LSTM's dropout keeps its state in bytes
                 raise CheckpointError(f"{path}: {printable(name)} is quantized ({label}); give the float32 files")
             if kind == _FLOAT32:
                 arrays[name] = np.frombuffer(content[start:end], "<f4").reshape(shape)
