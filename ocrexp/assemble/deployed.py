@@ -103,13 +103,22 @@ def start_from(
     network = build(characters)
     images = network.prepare(paddle.to_tensor(_picture(config)))
     with _evaluating(network):
-        taken = take(network, deployed.items, images, str(program))
+        taken = take(network, deployed.items, images, str(program), _hint(config))
         difference = _compare(network, images, folder, backend)
     log.info(
         "pretrained %s: %d layers with weights, all fit; outputs differ by at most %.1e from the file's",
         program, taken.layers, difference,
     )  # fmt: skip
     return Start(folder, taken, characters)
+
+
+def _hint(config: DictConfig) -> str:
+    """What else to try where layers differ: blocks of branches that cannot be restored from one convolution."""
+    parts = (config.model.get(name) for name in ("backbone", "neck"))
+    branched = any(part is not None and part.get("fused") is False for part in parts)
+    if branched and config.model.get("pretrained_mode") != "fused":
+        return "; of a model whose blocks are fused in the file, set model.pretrained_mode=fused"
+    return ""
 
 
 def training_images(

@@ -69,7 +69,7 @@ class _Place:
         return f"{self.kind} {list(self.shape)} ({self.name})"
 
 
-def take(model: nn.Layer, items: Sequence[Item], images: Tensor, source: str) -> Taken:
+def take(model: nn.Layer, items: Sequence[Item], images: Tensor, source: str, hint: str = "") -> Taken:
     """Copies the layers of a deployed network into a model; evaluation then gives the network's outputs.
 
     Args:
@@ -77,12 +77,13 @@ def take(model: nn.Layer, items: Sequence[Item], images: Tensor, source: str) ->
         items: see `read_deployed`.
         images: an input of the model.
         source: the file, for messages.
+        hint: what else to do where the layers differ.
 
     Raises:
         CheckpointError: the first place where kind or shape differ, or layers that cannot be taken from such a file.
     """
     places = _in_order(model, images, source)
-    matched = _match(places, items, source)
+    matched = _match(places, items, source, hint)
     filled: set[int] = set()
     folded = []
     for place, following, item in matched:
@@ -301,7 +302,9 @@ def _plain_forward() -> Iterator[None]:
 # Matching
 
 
-def _match(places: Sequence[_Place], items: Sequence[Item], source: str) -> list[tuple[_Place, _Place | None, Item]]:
+def _match(
+    places: Sequence[_Place], items: Sequence[Item], source: str, hint: str
+) -> list[tuple[_Place, _Place | None, Item]]:
     """Each layer of the model with its batch norm, where the file has it no more, and the file's layer.
 
     Raises CheckpointError with the first place that differs.
@@ -329,7 +332,7 @@ def _match(places: Sequence[_Place], items: Sequence[Item], source: str) -> list
             else None
         )
         if item is None or not _agrees(place, item, folded):
-            raise CheckpointError(_difference(place, item, at, len(matched), len(places), len(queue), source))
+            raise CheckpointError(_difference(place, item, at, len(matched), len(places), len(queue), source) + hint)
         matched.append((place, folded, item))
         position += 1 if folded is None else 2
         at += 1

@@ -188,7 +188,8 @@ _ALL = (
         ),
     ),
     Pretrained(
-        "ppocrv6_small_rec", ("ppocrv6_small_rec",), "PP-OCRv6 small recognition", "multilingual", _RAPIDOCR,
+        "ppocrv6_small_rec", ("ppocrv6_small_rec_ctc", "ppocrv6_small_rec"), "PP-OCRv6 small recognition",
+        "multilingual", _RAPIDOCR,
         _onnx(
             "rapidocr/models/PP-OCRv6_rec_small.onnx", 21234383,
             "6f327246b50388f3c176ae304bd95767ea6dc0c9ae92153ef8cbe210b3c14884",

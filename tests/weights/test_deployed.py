@@ -40,7 +40,8 @@ def test_layers_come_in_order_with_their_biases(tmp_path, constants):
         "v": value(4, 5), "c": value(5), "g": value(5), "h": value(5), "t": value(2, 5),
     }  # fmt: skip
     nodes = [
-        helper.make_node("Conv", ["x", "w"], ["1"]),
+        helper.make_node("Conv", ["x", "w"], ["0"]),
+        helper.make_node("Identity", ["0"], ["1"]),
         helper.make_node("Reshape", ["b", "shape"], ["b4"]),
         helper.make_node("Add", ["1", "b4"], ["2"]),
         helper.make_node("BatchNormalization", ["2", "gamma", "beta", "mean", "variance"], ["3"]),

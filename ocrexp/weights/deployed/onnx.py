@@ -98,14 +98,16 @@ class _Constants:
                         self._tensors[node.outputs[0]] = tensor
             elif node.kind in _RENAMING and node.inputs and node.outputs and node.inputs[0] in self:
                 self._source[node.outputs[0]] = self.origin(node.inputs[0])
+            elif node.kind in ("Identity", "Cast") and node.inputs and node.outputs:
+                self._source[node.outputs[0]] = self.origin(node.inputs[0])  # of what is computed
             elif node.kind in ("Concat", "Slice") and node.outputs:
                 self._parts[node.outputs[0]] = node.inputs
 
     def __contains__(self, name: str) -> bool:
-        return name in self._tensors or name in self._source
+        return self.origin(name) in self._tensors
 
     def origin(self, name: str) -> str:
-        """The name under which a weight is stored."""
+        """The name under which a weight is stored, or that of a tensor before it was only renamed."""
         return self._source.get(name, name)
 
     def is_float(self, name: str) -> bool:
@@ -156,7 +158,7 @@ def _operation(node: _Node, constants: _Constants) -> Operation | None:
     if node.kind == "LSTM":
         return _lstm(node, constants)
     known = [name for name in node.inputs if name in constants]
-    computed = tuple(name for name in node.inputs if name and name not in constants)
+    computed = tuple(constants.origin(name) for name in node.inputs if name and name not in constants)
     if not known or not node.outputs or not computed:
         return None
     output, name = node.outputs[0], constants.origin(known[0])
