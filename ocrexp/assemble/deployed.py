@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 MODES = ("auto", "fused", "calibrated")
 TOLERANCE = 1e-4  # of a probability; float32 differs by up to 1e-5 between libraries
+MOVED = 1e-3  # by rounding, where the statistics of restored batch norms cancel
 _MOST_IMAGES, _BATCH = 160, 8  # that the statistics are measured on
 _DET_SIZE = (320, 320)
 _SUFFIXES = (".onnx", ".pdmodel", ".json", ".pdiparams")
@@ -280,6 +281,29 @@ def _compare(model: OCRModel, images: Any, folder: ModelFolder, backend: str) ->
         raise CheckpointError(
             f"{folder.path}: all layers fit the model, but its outputs on a fixed image are not the file's: {what}; "
             "choose the model that the file was made from"
+        )
+    return difference
+
+
+def evaluated_picture(config: DictConfig, model: OCRModel) -> npt.NDArray[np.float32]:
+    """What a model gives for the fixed image in evaluation."""
+    import paddle
+
+    with _evaluating(model), paddle.no_grad():
+        output: npt.NDArray[np.float32] = model(paddle.to_tensor(_picture(config)))[model.output].numpy()
+        return output
+
+
+def check_calibrated(source: str, before: npt.NDArray[np.float32], after: npt.NDArray[np.float32]) -> float:
+    """Greatest difference that measured statistics make, which cancel but for rounding.
+
+    Raises CheckpointError where they do not: the spread of a channel is too small for float32.
+    """
+    difference = float(np.abs(before - after).max(initial=0.0))
+    if not difference <= MOVED:
+        raise CheckpointError(
+            f"{source}: with the statistics of training images the outputs differ by {difference:.2g}, up to {MOVED:g} "
+            "is expected; set model.pretrained_mode=fused"
         )
     return difference
 

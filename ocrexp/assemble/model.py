@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from ocrexp.assemble.deployed import MODES, deployed_folder, start_from, warn_of_other_normalization
+from ocrexp.assemble.deployed import (
+    MODES,
+    check_calibrated,
+    deployed_folder,
+    evaluated_picture,
+    start_from,
+    warn_of_other_normalization,
+)
 from ocrexp.config.build import build
 from ocrexp.config.check import BUILDER_KEYS
 from ocrexp.data.records import all_texts
@@ -180,7 +187,10 @@ def _load_deployed(
                 f"model.pretrained={folder.path}: batch norms of the model are folded into convolutions there, and "
                 "there are no training images to measure their statistics on; start a training, or give .pdparams"
             )
+        before = evaluated_picture(config, model)
         calibrate(model, start.taken.folded)
+        moved = check_calibrated(str(folder.path), before, evaluated_picture(config, model))
+        log.info("pretrained: measured statistics move the outputs by %.1e", moved)
     return coverage
 
 
