@@ -21,7 +21,16 @@ from ocrexp.processes import StoppedBySignal, owning, stopping
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit code: 0, 1 for a failed run, 2 for a config error, 128 + signal if interrupted."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = _run(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader has seen enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code
+
+
+def _run(arguments: list[str]) -> int:
     _import_nothing_from_a_run_folder()
     ignore_paddle_warnings()
     try:

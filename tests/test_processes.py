@@ -76,6 +76,15 @@ def test_only_the_command_itself_names_the_owner() -> None:
         assert owned({"A": "1"}) == {"A": "1", PARENT: str(os.getpid())}
 
 
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    started = subprocess.Popen(
+        [sys.executable, "-m", "ocrexp", "--version"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert started.stdout is not None and started.stderr is not None
+    started.stdout.close()
+    assert started.stderr.read() == b"" and started.wait() == 0
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_is_one_line_and_an_exit_code(
     number: int, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path

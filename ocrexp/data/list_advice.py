@@ -15,6 +15,7 @@ from ocrexp.types import Record
 
 _ENDINGS = (".txt", ".tsv", ".jsonl")
 _NO_LISTS = ("filestate.txt",)  # PPOCRLabel keeps there which images it has shown
+_ALIKE = 0.8  # of names: a dictionary beside the images is not the list that was meant
 _SHOWN = 5
 _FOLDERS = 50  # folders below the root that are looked into
 
@@ -41,7 +42,7 @@ def missing_list(path: Path, root: Path, lists: Lists, usual_val: str) -> str:
     several = [name.strip() for name in path.name.split(",")]
     if len(several) > 1 and set(several) <= set(beside):
         return f"{said}; several lists are written {_set(key, *several)}"
-    if close := nearest(path.name, beside):
+    if close := nearest(path.name, [name for name in beside if name.endswith(_ENDINGS)], _ALIKE):
         return f"{said}; did you mean {_set(key, str(Path(part).with_name(close)))}?"
     taken = {other for parts in lists.values() for other in parts}
     found = [name for name in _lists_below(root) if name not in taken]

@@ -10,6 +10,7 @@ import paddle
 from paddle import nn
 
 from ocrexp.environment import untuned
+from ocrexp.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ def summarize(model: nn.Layer, size: tuple[int, int] | None = None) -> ModelSumm
         model: takes uint8 images [1, height, width, 3].
         size: (height, width) of its images. None: it takes any; the figure is for 640×640, and as the work of
             convolutions grows with the area, a smaller image tells it.
+
+    Raises ConfigError where a backbone of several maps gives other maps than its `out_channels` states.
     """
     run, factor = ((160, 160), 16) if size is None else (size, 1)
     size = size or (640, 640)
@@ -63,6 +66,8 @@ def summarize(model: nn.Layer, size: tuple[int, int] | None = None) -> ModelSumm
         for layer in model.sublayers(include_self=True)
         if isinstance(layer, counted)
     ]
+    if isinstance(backbone := getattr(model, "backbone", None), nn.Layer):
+        hooks.append(backbone.register_forward_post_hook(_check_maps))
     training = model.training
     model.eval()
     try:
@@ -74,6 +79,19 @@ def summarize(model: nn.Layer, size: tuple[int, int] | None = None) -> ModelSumm
         if training:
             model.train()
     return ModelSummary(parts, _parameters(model), macs * factor, size)
+
+
+def _check_maps(backbone: nn.Layer, inputs: Any, maps: Any) -> None:  # noqa: ARG001
+    """Raises ConfigError where the maps are not those that `out_channels` states."""
+    stated = backbone.out_channels
+    if not isinstance(stated, list | tuple) or not isinstance(maps, list | tuple):
+        return
+    given = [int(one.shape[1]) for one in maps]
+    if given != list(stated):
+        raise ConfigError(
+            f"model.backbone: {type(backbone).__name__} gives {len(given)} maps of {given} channels and states "
+            f"out_channels {list(stated)}; correct one of them"
+        )
 
 
 def _parameters(layer: nn.Layer) -> int:

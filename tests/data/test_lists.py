@@ -115,12 +115,17 @@ def test_a_missing_list_is_answered_with_its_key_and_what_to_set(root):
     (root / "photos").mkdir()
     (root / "train.txt").rename(root / "photos" / "Label.txt")
     (root / "photos" / "fileState.txt").write_text("")
+    (root / "photos" / "Label.cach").write_text("")
     for name in ("val.txt", "more.txt"):
         (root / name).unlink()
     with pytest.raises(DataError, match=r"^dataset\.train_labels: .*; set dataset\.train_labels=photos/Label\.txt$"):
         DetLists(root, "train_list.txt", "val_list.txt").train_records()
     with pytest.raises(DataError, match=r"^dataset\.val_labels: .*; dataset\.val_split=0\.1 keeps a tenth"):
         DetLists(root, "photos/Label.txt", "val_list.txt").val_records()
+    (root / "ar_dict.txt").write_text("a")
+    with pytest.raises(DataError, match=r"; dataset\.val_split=0\.1 keeps a tenth .* or set .*=ar_dict\.txt$"):
+        DetLists(root, "photos/Label.txt", "val_list.txt").val_records()
+    (root / "ar_dict.txt").unlink()
     with pytest.raises(DataError, match=r"; dataset\.val_labels=null dataset\.val_split=0\.1 keeps"):
         DetLists(root, "photos/Label.txt", "other.csv").val_records()
     with pytest.raises(DataError, match=r"nor does its folder .*; set dataset\.root"):

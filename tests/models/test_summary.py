@@ -5,6 +5,7 @@ from paddle import nn
 
 from ocrexp.assemble import assemble
 from ocrexp.config.compose import compose
+from ocrexp.errors import ConfigError
 from ocrexp.models.summary import summarize
 
 
@@ -31,6 +32,21 @@ def test_multiply_accumulates_are_those_of_a_count_by_hand():
     assert summary.macs == by_hand
     assert summary.parameters == (8 * 27 + 8) + 16 + (72 + 8) + (8 * 4 * 4 + 4) + 25
     assert list(summary.parts) == ["conv", "norm", "depthwise", "up", "fc"]
+
+
+@pytest.mark.parametrize("stated", [[4, 8], [4]])
+def test_maps_that_a_backbone_does_not_state_are_one_line(stated):
+    class Maps(nn.Layer):
+        out_channels = stated
+
+        def forward(self, x):
+            return [x[:, :, :4, :1], x[:, :3]]
+
+    model = nn.Layer()
+    model.backbone = Maps()
+    model.forward = lambda images: model.backbone(images.transpose([0, 3, 1, 2]))
+    with pytest.raises(ConfigError, match=r"Maps gives 2 maps of \[3, 3\] channels and states out_channels \[4"):
+        summarize(model, (32, 32))
 
 
 @pytest.mark.parametrize(("model", "millions", "gmac"), [("db_mbv3", 1.84, 9.98), ("cls_mbv3", 0.13, 0.0163)])
