@@ -160,8 +160,8 @@ def find_pretrained(path: str | os.PathLike[str]) -> Path:
             if (file / name).is_file():
                 return file / name
         raise CheckpointError(
-            f"model.pretrained={path}: the folder has no checkpoints/best_accuracy.pdparams or latest.pdparams; give a "
-            "run folder or a .pdparams file"
+            f"model.pretrained={path}: the folder has no checkpoints/best_accuracy.pdparams or latest.pdparams, and "
+            "no inference.onnx, .json or .pdmodel; give a run folder, a deployed model or a .pdparams file"
         )
     with_extension = file.with_name(f"{file.name}.pdparams")
     if with_extension.is_file():

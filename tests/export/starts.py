@@ -197,7 +197,8 @@ def real(name: str) -> dict:
     from ocrexp.weights.registry import REGISTRY
 
     option = REGISTRY[name].models[0]
-    mode = ["model.pretrained_mode=fused"] if "v4" in name else []
+    mode = ["model.pretrained_mode=fused"] if "v4" in name or "v6" in name else []
+    mode += ["model.head.fused=true"] if name == "ppocrv6_small_det" else []
     charset = ["charset=en94"] if name.endswith("_rec") else []
     model = started([f"model={option}", *mode, *charset], name)
     if isinstance(model, str):
