@@ -34,7 +34,7 @@ def main(job: Path, folder: Path) -> None:
     model = trained.model()
     shape = input_shape(model, config, trained.task)
     network = InferenceNetwork(model)
-    _write_as_old_operators("sigmoid", "tanh")
+    _write_as_old_operators("sigmoid", "tanh", "gelu")
     _fill_empty_buffers(network)
     paddle.jit.save(trace(network, shape), str(folder / STEM))
 

@@ -14,7 +14,7 @@ from paddle import Tensor, nn
 from paddle.nn import functional as F
 
 from ocrexp.errors import ConfigError
-from ocrexp.models.layers import DropPath
+from ocrexp.models.layers import DropPath, gelu
 
 Activation = Callable[[Tensor], Tensor]
 Mixer = Literal["Global", "Local", "Conv"]
@@ -23,7 +23,7 @@ Mixer = Literal["Global", "Local", "Conv"]
 class Mlp(nn.Layer):
     """Two linear layers with an activation between and dropout after each."""
 
-    def __init__(self, channels: int, hidden: int, activation: Activation = F.gelu, drop: float = 0.0) -> None:
+    def __init__(self, channels: int, hidden: int, activation: Activation = gelu, drop: float = 0.0) -> None:
         super().__init__()
         self.fc1 = nn.Linear(channels, hidden)
         self.fc2 = nn.Linear(hidden, channels)
@@ -133,7 +133,7 @@ class Block(nn.Layer):
         drop: float = 0.0,
         attn_drop: float = 0.0,
         drop_path: float = 0.0,
-        activation: Activation = F.gelu,
+        activation: Activation = gelu,
         epsilon: float = 1e-6,
         norm_after: bool = False,
     ) -> None:

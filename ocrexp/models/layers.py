@@ -104,6 +104,18 @@ def relu(x: Tensor) -> Tensor:
     return F.relu_(x) if paddle.in_dynamic_mode() else F.relu(x)
 
 
+def gelu(x: Tensor) -> Tensor:
+    """Exact GELU. paddle's function is looked up at each call: an export for Paddle 2 puts another in its place."""
+    return F.gelu(x)
+
+
+class GELU(nn.Layer):
+    """The same as a layer."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return gelu(x)
+
+
 def nearest_upsample(x: Tensor, factor: int) -> Tensor:
     """Repeats each value of [N, C, H, W] `factor` × `factor` times: nearest interpolation by a whole factor.
 

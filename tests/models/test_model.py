@@ -1,11 +1,17 @@
 """OCRModel puts its parts together and normalises images on the device."""
 
+from pathlib import Path
+
 import numpy as np
 import paddle
 import pytest
+from paddle.nn import functional
 
+from ocrexp import models
 from ocrexp.errors import ConfigError
+from ocrexp.models.attention import Block
 from ocrexp.models.backbones.lcnet_v3 import PPLCNetV3
+from ocrexp.models.backbones.lcnet_v4 import LCNetV4Block
 from ocrexp.models.backbones.mobilenet_v3 import MobileNetV3
 from ocrexp.models.backbones.resnet_vd import ResNetVd
 from ocrexp.models.heads.db import DBHead
@@ -133,3 +139,14 @@ def test_a_size_that_does_not_halve_five_times_is_said(
     with pytest.raises(ConfigError, match=f"100 × 64 pixels .* multiples of 32: set {key}") as error:
         model(paddle.zeros([1, 64, 100, 3], dtype="uint8"))
     assert "\n" not in str(error.value)
+
+
+def test_an_export_for_paddle_2_can_replace_gelu_in_every_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """paddle's own knows no graphs of Paddle 2; networks look it up at each call, see `ocrexp.export.legacy`."""
+    seen = []
+    monkeypatch.setattr(functional, "gelu", lambda x: seen.append(x.shape) or x)
+    Block(8, 2)(paddle.randn([1, 3, 8]))
+    LCNetV4Block(8, 8, 1, squeeze_excite=False)(paddle.randn([1, 8, 4, 4]))
+    assert seen == [[1, 3, 32], [1, 16, 4, 4]]
+    sources = [path.read_text(encoding="utf-8") for path in Path(models.__path__[0]).rglob("*.py")]
+    assert sum(source.count("F.gelu") + source.count("nn.GELU") for source in sources) == 1

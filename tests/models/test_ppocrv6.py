@@ -10,6 +10,7 @@ import numpy as np
 import paddle
 import pytest
 from paddle import nn
+from paddle.nn import functional as F
 
 from ocrexp.assemble import build_model
 from ocrexp.charset.sources import from_characters
@@ -17,7 +18,7 @@ from ocrexp.config.compose import compose
 from ocrexp.errors import ConfigError
 from ocrexp.export.network import InferenceNetwork, for_inference, trace
 from ocrexp.losses.db import DBLoss
-from ocrexp.models.backbones.lcnet_v4 import PPLCNetV4
+from ocrexp.models.backbones.lcnet_v4 import ConvBN, PPLCNetV4
 from ocrexp.models.cpu.upsample import TwoLevels
 from ocrexp.models.heads.ctc import CTCHead
 from ocrexp.models.heads.db import DBHead
@@ -241,6 +242,15 @@ def test_fused_recognition_backbones_and_steps(size: str) -> None:
     assert norms == (2 if size == "tiny" else 0)  # PaddleOCR's plain stem keeps its norms
     body = {name for name in fused.state_dict() if not name.startswith("conv1.")}
     assert body == {name for name in branched.state_dict() if not name.startswith("conv1.")}
+
+
+def test_even_kernels_pad_below_and_at_the_right_before_the_norm_counts() -> None:
+    """As PaddleOCR's padding SAME, in training too, where the norm sees windows of the image alone."""
+    layer = ConvBN(3, 4, 2)
+    x = paddle.randn([2, 3, 5, 6])
+    plain = F.conv2d(F.pad(x, [0, 1, 0, 1]), layer.conv.weight)
+    expected = F.batch_norm(plain, paddle.zeros([4]), paddle.ones([4]), layer.bn.weight, layer.bn.bias, training=True)
+    np.testing.assert_allclose(layer(x).numpy(), expected.numpy(), atol=1e-5)
 
 
 def test_a_light_neck_and_a_guided_head_read_lines_of_any_width() -> None:

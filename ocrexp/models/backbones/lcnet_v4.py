@@ -12,7 +12,7 @@ import paddle
 from paddle import Tensor, nn
 from paddle.nn import functional as F
 
-from ocrexp.models.layers import Conv2D, SqueezeExcite, folded, relu
+from ocrexp.models.layers import GELU, Conv2D, SqueezeExcite, folded, relu
 
 Stride = int | tuple[int, int]
 
@@ -72,6 +72,9 @@ REC_SIZES = {
 class ConvBN(nn.Layer):
     """Convolution without bias, batch norm; with `fused`, and after `fuse()`, one convolution with bias.
 
+    A kernel of 2×2 and stride 1 keeps the size by one more row below and column at the right, as PaddleOCR's padding
+    SAME.
+
     Args:
         gamma: start of the norm's scale.
         decays: whether the optimizer's L2 decay acts on the norm.
@@ -83,17 +86,18 @@ class ConvBN(nn.Layer):
         out_channels: int,
         kernel_size: int = 1,
         stride: Stride = 1,
-        padding: int | None = None,
         groups: int = 1,
         gamma: float = 1.0,
         decays: bool = True,
         fused: bool = False,
     ) -> None:
         super().__init__()
-        padding = (kernel_size - 1) // 2 if padding is None else padding
+        # One row more on each side, of which the first window is left out before the norm: paddle2onnx makes a wrong
+        # graph of a padding of its own.
+        self._even = kernel_size % 2 == 0
         self._spec = {
             "in_channels": in_channels, "out_channels": out_channels, "kernel_size": kernel_size, "stride": stride,
-            "padding": padding, "groups": groups,
+            "padding": kernel_size // 2, "groups": groups,
         }  # fmt: skip
         self.conv = Conv2D(**self._spec, bias_attr=None if fused else False)
         regularizer = None if decays else paddle.regularizer.L2Decay(0.0)
@@ -103,6 +107,8 @@ class ConvBN(nn.Layer):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv(x)
+        if self._even:
+            x = x[:, :, 1:, 1:]
         return x if self.bn is None else self.bn(x)
 
     @paddle.no_grad()
@@ -123,21 +129,19 @@ class StemBlock(nn.Layer):
     def __init__(self, in_channels: int, mid_channels: int, out_channels: int, fused: bool = False) -> None:
         super().__init__()
 
-        def conv(channels_in: int, channels_out: int, size: int, stride: int = 1, padding: int | None = None) -> ConvBN:
-            return ConvBN(channels_in, channels_out, size, stride, padding, decays=False, fused=fused)
+        def conv(channels_in: int, channels_out: int, size: int, stride: int = 1) -> ConvBN:
+            return ConvBN(channels_in, channels_out, size, stride, decays=False, fused=fused)
 
         self.stem1 = conv(in_channels, mid_channels, 3, 2)
-        self.stem2a = conv(mid_channels, mid_channels // 2, 2, padding=0)
-        self.stem2b = conv(mid_channels // 2, mid_channels, 2, padding=0)
+        self.stem2a = conv(mid_channels, mid_channels // 2, 2)
+        self.stem2b = conv(mid_channels // 2, mid_channels, 2)
         self.stem3 = conv(mid_channels * 2, mid_channels, 3, 2)
         self.stem4 = conv(mid_channels, out_channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        # 2×2 windows of stride 1 keep the size by one more row and column, as PaddleOCR's padding SAME.
-        x = F.pad(relu(self.stem1(x)), [0, 1, 0, 1])
-        pooled = F.max_pool2d(x, 2, stride=1)  # no value is below 0, so the margin wins nowhere
-        x = F.pad(relu(self.stem2a(x)), [0, 1, 0, 1])
-        x = relu(self.stem2b(x))
+        x = relu(self.stem1(x))
+        pooled = F.max_pool2d(x, 2, stride=1, padding=1)[:, :, 1:, 1:]
+        x = relu(self.stem2b(relu(self.stem2a(x))))
         x = relu(self.stem3(paddle.concat([pooled, x], axis=1)))
         return relu(self.stem4(x))
 
@@ -199,7 +203,7 @@ class LCNetV4Block(nn.Layer):
             self.token_mixer.add_sublayer("se", SqueezeExcite(in_channels, slope=1 / 6))
         self.channel_mixer = nn.Sequential()
         self.channel_mixer.add_sublayer("expand", ConvBN(in_channels, 2 * in_channels, fused=fused))
-        self.channel_mixer.add_sublayer("act", nn.GELU())
+        self.channel_mixer.add_sublayer("act", GELU())
         last = ConvBN(2 * in_channels, out_channels, gamma=0.0 if self._shortcut else 1.0, fused=fused)
         self.channel_mixer.add_sublayer("compress", last)
 
@@ -259,4 +263,4 @@ def _stem(in_channels: int, size: Size, fused: bool) -> nn.Layer:
     mid, out = size.stem
     if not size.plain_stem:
         return StemBlock(in_channels, mid, out, fused)
-    return nn.Sequential(ConvBN(in_channels, mid, 3, 2), nn.GELU(), ConvBN(mid, out, 3, 2))
+    return nn.Sequential(ConvBN(in_channels, mid, 3, 2), GELU(), ConvBN(mid, out, 3, 2))

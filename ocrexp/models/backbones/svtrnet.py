@@ -15,7 +15,7 @@ from paddle import Tensor, nn
 from paddle.nn import functional as F
 
 from ocrexp.models.attention import Block, check_size
-from ocrexp.models.layers import Conv2D, initialize_transformer
+from ocrexp.models.layers import Conv2D, gelu, initialize_transformer
 
 
 class ConvBN(nn.Layer):
@@ -34,7 +34,7 @@ class ConvBN(nn.Layer):
         self.norm = nn.BatchNorm2D(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.gelu(self.norm(self.conv(x)))
+        return gelu(self.norm(self.conv(x)))
 
 
 class OverlappingPatches(nn.Layer):

@@ -18,7 +18,7 @@ from paddle import Tensor, nn
 from paddle.nn import functional as F
 
 from ocrexp.models.heads.class_axes import ClassAxis
-from ocrexp.models.layers import initialize_transformer
+from ocrexp.models.layers import gelu, initialize_transformer
 
 END = 0  # the class `[E]`; begin and padding are the last two, which are never predicted
 
@@ -56,7 +56,7 @@ class DecoderLayer(nn.Layer):
     def _stream(self, x: Tensor, normed: Tensor, keys: Tensor, memory: Tensor, mask: Tensor) -> Tensor:
         x = x + self.dropout1(self.self_attn(normed, keys, keys, attn_mask=mask))
         x = x + self.dropout2(self.cross_attn(self.norm1(x), memory, memory))
-        return x + self.dropout3(self.linear2(self.dropout(F.gelu(self.linear1(self.norm2(x))))))
+        return x + self.dropout3(self.linear2(self.dropout(gelu(self.linear1(self.norm2(x))))))
 
 
 class Decoder(nn.Layer):
