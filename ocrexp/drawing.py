@@ -1,4 +1,4 @@
-"""Outlines, captions and panels on RGB pictures. The colours stay apart for colour-blind readers (Okabe and Ito)."""
+"""Outlines, captions and panels on RGB pictures. The colors stay apart for color-blind readers (Okabe and Ito)."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import numpy.typing as npt
 from ocrexp.types import Polygon
 
 Picture = npt.NDArray[np.uint8]  # (height, width, 3), RGB
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 
-RIGHT: Colour = (0, 185, 125)
-WRONG: Colour = (225, 70, 0)
-MISSED: Colour = (215, 60, 170)
-IGNORED: Colour = (130, 140, 185)  # grey with some blue: plain grey is lost on photographs
-INK: Colour = (235, 235, 235)
-BAND: Colour = (32, 34, 40)
+RIGHT: Color = (0, 185, 125)
+WRONG: Color = (225, 70, 0)
+MISSED: Color = (215, 60, 170)
+IGNORED: Color = (130, 140, 185)  # gray with some blue: plain gray is lost on photographs
+INK: Color = (235, 235, 235)
+BAND: Color = (32, 34, 40)
 
 DASH = 7  # pixels drawn, then as many left out
 FONT = cv2.FONT_HERSHEY_SIMPLEX
@@ -37,7 +37,7 @@ def fit(picture: Picture, longest: int) -> tuple[Picture, float]:
 def draw_polygons(
     picture: Picture,
     polygons: Sequence[Polygon],
-    colour: Colour,
+    color: Color,
     scale: float = 1.0,
     thickness: int = 2,
     tint: float = 0.0,
@@ -45,51 +45,51 @@ def draw_polygons(
 ) -> None:
     """Draws outlines in place; polygons (n, 2) times `scale` are pixels of the picture.
 
-    `tint` in 0..1 colours the inside as well.
+    `tint` in 0..1 colors the inside as well.
     """
     outlines = [np.round(np.asarray(polygon) * scale).astype(np.int32) for polygon in polygons]
     if tint > 0 and outlines:
         for outline in outlines:
-            _tint(picture, outline, colour, tint)
+            _tint(picture, outline, color, tint)
     for outline in outlines:
         if dashed:
-            _dashed(picture, outline, colour, thickness)
+            _dashed(picture, outline, color, thickness)
         else:
-            cv2.polylines(picture, [outline], True, colour, thickness, cv2.LINE_AA)
+            cv2.polylines(picture, [outline], True, color, thickness, cv2.LINE_AA)
 
 
 def write_beside(
-    picture: Picture, polygon: Polygon, text: str, colour: Colour, scale: float = 1.0, size: float = 0.4
+    picture: Picture, polygon: Polygon, text: str, color: Color, scale: float = 1.0, size: float = 0.4
 ) -> None:
-    """Writes a short text on a plate of `colour` at the upper left of a polygon, in place, inside the picture."""
+    """Writes a short text on a plate of `color` at the upper left of a polygon, in place, inside the picture."""
     (width, height), base = cv2.getTextSize(text, FONT, size, 1)
     left, top = (np.asarray(polygon) * scale).min(axis=0)
     x = int(np.clip(left, 0, max(0, picture.shape[1] - width - 4)))
     y = int(np.clip(top - base - 2, height + 2, max(height + 2, picture.shape[0] - base)))
-    cv2.rectangle(picture, (x, y - height - 2), (x + width + 4, y + base), colour, -1)
+    cv2.rectangle(picture, (x, y - height - 2), (x + width + 4, y + base), color, -1)
     cv2.putText(picture, text, (x + 2, y), FONT, size, (255, 255, 255), 1, cv2.LINE_AA)
 
 
-def captioned(picture: Picture, title: str, entries: Sequence[tuple[str, Colour | None]] = ()) -> Picture:
-    """The picture under a band with a title and a legend: texts, each after a square of its colour.
+def captioned(picture: Picture, title: str, entries: Sequence[tuple[str, Color | None]] = ()) -> Picture:
+    """The picture under a band with a title and a legend: texts, each after a square of its color.
 
     The band grows in lines where the picture is too narrow for all entries. Texts are ASCII: OpenCV draws no others.
     """
     width = max(picture.shape[1], 160)
     size, line = 0.45, 22
-    placed: list[tuple[int, int, str, Colour | None]] = []
+    placed: list[tuple[int, int, str, Color | None]] = []
     x, y = 8, 15
-    for text, colour in [(title, None), *entries]:
-        text_width = cv2.getTextSize(text, FONT, size, 1)[0][0] + (16 if colour else 0)
+    for text, color in [(title, None), *entries]:
+        text_width = cv2.getTextSize(text, FONT, size, 1)[0][0] + (16 if color else 0)
         if x > 8 and x + text_width > width - 8:
             x, y = 8, y + line
-        placed.append((x, y, text, colour))
+        placed.append((x, y, text, color))
         x += text_width + 16
     band = np.full((y + 9, width, 3), BAND, dtype=np.uint8)
-    for left, base, text, colour in placed:
-        if colour:
-            cv2.rectangle(band, (left, base - 10), (left + 10, base), colour, -1)
-        cv2.putText(band, text, (left + (16 if colour else 0), base), FONT, size, INK, 1, cv2.LINE_AA)
+    for left, base, text, color in placed:
+        if color:
+            cv2.rectangle(band, (left, base - 10), (left + 10, base), color, -1)
+        cv2.putText(band, text, (left + (16 if color else 0), base), FONT, size, INK, 1, cv2.LINE_AA)
     return np.vstack([band, _widened(picture, width)])
 
 
@@ -110,7 +110,7 @@ def _widened(picture: Picture, width: int) -> Picture:
     return np.hstack([picture, fill])
 
 
-def _tint(picture: Picture, outline: npt.NDArray[np.int32], colour: Colour, share: float) -> None:
+def _tint(picture: Picture, outline: npt.NDArray[np.int32], color: Color, share: float) -> None:
     height, width = picture.shape[:2]
     low = np.clip(outline.min(axis=0), 0, [width, height])
     high = np.clip(outline.max(axis=0) + 1, 0, [width, height])
@@ -119,15 +119,15 @@ def _tint(picture: Picture, outline: npt.NDArray[np.int32], colour: Colour, shar
         return
     mask = np.zeros(window.shape[:2], dtype=np.uint8)
     cv2.fillPoly(mask, [outline - low.astype(np.int32)], 1)
-    mixed = window * (1 - share) + np.array(colour) * share
+    mixed = window * (1 - share) + np.array(color) * share
     window[mask > 0] = mixed[mask > 0].astype(np.uint8)
 
 
-def _dashed(picture: Picture, outline: npt.NDArray[np.int32], colour: Colour, thickness: int) -> None:
+def _dashed(picture: Picture, outline: npt.NDArray[np.int32], color: Color, thickness: int) -> None:
     for start, end in zip(outline, np.roll(outline, -1, axis=0), strict=True):
         length = float(np.linalg.norm(end - start))
         for at in np.arange(0, length, 2 * DASH):
             first = start + (end - start) * (at / length)
             last = start + (end - start) * (min(at + DASH, length) / length)
             points = [tuple(int(v) for v in np.round(point)) for point in (first, last)]
-            cv2.line(picture, points[0], points[1], colour, thickness, cv2.LINE_AA)
+            cv2.line(picture, points[0], points[1], color, thickness, cv2.LINE_AA)

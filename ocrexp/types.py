@@ -25,7 +25,7 @@ class UnusableSample(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One labelled image as a list names it; nothing of it has been decoded yet.
+    """One labeled image as a list names it; nothing of it has been decoded yet.
 
     `source` is "list file:line number". Detection fills `polygons` (each (n, 2) float32) and `ignored`;
     recognition has one text and no polygon.
@@ -196,7 +196,7 @@ class RecReference:
 
 @dataclass(frozen=True, slots=True)
 class RecPrediction:
-    """Recognised text of one image; `score` is the mean of its characters' scores in 0..1, 0 if there are none."""
+    """Recognized text of one image; `score` is the mean of its characters' scores in 0..1, 0 if there are none."""
 
     text: str
     score: float
@@ -329,7 +329,7 @@ class HasDetails(Protocol):
 class ReadsTraining(Protocol):
     """A postprocess that reads the outputs of training, for `trainer.metric_during_train`."""
 
-    def learnt(self, outputs: dict[str, npt.NDArray[Any]], batch: Batch) -> tuple[list[Any], list[Any]]:
+    def learned(self, outputs: dict[str, npt.NDArray[Any]], batch: Batch) -> tuple[list[Any], list[Any]]:
         """Predictions, and what the labels of the batch say."""
 
 

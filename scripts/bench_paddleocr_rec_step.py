@@ -7,7 +7,7 @@ does not hold; nothing of ocrexp is imported.
     PADDLEOCR_PYTHON scripts/bench_paddleocr_rec_step.py --source PaddleOCR --shape 32 100
 
 The network, loss and optimizer are those of its rec_mv3_none_bilstm_ctc recipe with 36 characters, paddle is used as it
-comes: no environment variable is set. Images are noise, normalised beforehand, and labels have 3 to 10 characters.
+comes: no environment variable is set. Images are noise, normalized beforehand, and labels have 3 to 10 characters.
 Decoding the batch for the training accuracy, which its recipe does at each step, is left out.
 """
 

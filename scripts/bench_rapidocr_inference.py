@@ -1,4 +1,4 @@
-"""RapidOCR 3.10's detector, recogniser and whole system as a process that `ocrexp bench what=[inference]` times.
+"""RapidOCR 3.10's detector, recognizer and whole system as a process that `ocrexp bench what=[inference]` times.
 
 Run by the Python of an environment that has `rapidocr` and `onnxruntime`; it reads requests from standard input (see
 ocrexp/bench/worker.py) and needs no network: models are .onnx files, or folders with inference.onnx.

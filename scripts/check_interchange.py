@@ -5,7 +5,7 @@
 
 The interpreters are those of environments with paddleocr 3.7, paddleocr 2.10 and rapidocr 3.10; each may be left out.
 The exports need the formats that are asked for: paddle (3.7), legacy (2.10), onnx (RapidOCR). Lines are read one at a
-time, because these clients pad a line to the widest of its batch, which a recogniser with recurrent layers sees; and
+time, because these clients pad a line to the widest of its batch, which a recognizer with recurrent layers sees; and
 they know no `width_step` (a model whose file states one is compared with it, for information, and without). Exit code 1
 where a text differs, or a box by more than a pixel (halves are rounded up by some and down by others) and beyond what
 their own filters change (see `as_they_filter`).
@@ -239,7 +239,7 @@ def checks(options: argparse.Namespace) -> Iterator[Check]:
                 read = tool_texts(python, rec, lines, settings["rec_image_shape"])
             else:
                 read = run_peer(python, script, {**base, **settings, "task": "rec", "rec": rec}, lines)
-            yield compare_texts(f"our recogniser by {client}, texts", lines, texts, read)
+            yield compare_texts(f"our recognizer by {client}, texts", lines, texts, read)
             if settings["width_step"] > 1:
                 stated = f"    with our widths in steps of {settings['width_step']}, texts"
                 texts = our_texts(rec, backend, lines, None)[0]
@@ -259,9 +259,9 @@ def checks(options: argparse.Namespace) -> Iterator[Check]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--det", help="an exported detector's folder")
-    parser.add_argument("--rec", help="an exported recogniser's folder")
+    parser.add_argument("--rec", help="an exported recognizer's folder")
     parser.add_argument("--pages", required=True, help="folder of images for the detectors")
-    parser.add_argument("--lines", required=True, help="folder of line images for the recognisers")
+    parser.add_argument("--lines", required=True, help="folder of line images for the recognizers")
     parser.add_argument("--count", type=int, default=20, help="images of each")
     parser.add_argument("--paddleocr3", metavar="PYTHON")
     parser.add_argument("--paddleocr", metavar="PYTHON")

@@ -112,8 +112,8 @@ class CopyPaste:
 def _paste(window: Image, source: Image, matrix: Matrix, outline: np.ndarray) -> None:
     """Write the inside of `outline` (window coordinates) from the source, led there by `matrix`, into the window."""
     height, width = window.shape[:2]
-    centres = compose(translation(0.5, 0.5), matrix, translation(-0.5, -0.5))
-    patch = cv2.warpAffine(source, centres, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    centers = compose(translation(0.5, 0.5), matrix, translation(-0.5, -0.5))
+    patch = cv2.warpAffine(source, centers, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     inside = np.zeros((height, width), np.uint8)
     cv2.fillPoly(inside, [np.round(outline - 0.5).astype(np.int32)], 1)
     np.copyto(window, patch, where=inside[..., None].astype(bool))

@@ -2,7 +2,7 @@
 
 Coordinates are continuous: pixel (i, j) covers the square from (j, i) to (j + 1, i + 1), so that scaling an image by s
 scales its polygons by s (PaddleOCR's convention, in training and when boxes are scaled back). OpenCV's matrices speak
-of pixel centres; `warp` converts.
+of pixel centers; `warp` converts.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def translation(x: float, y: float) -> Matrix:
 
 
 def flip_and_rotate(width: float, height: float, flip: bool, degrees: float) -> Matrix:
-    """Mirror left and right, if asked, then turn about the image's centre.
+    """Mirror left and right, if asked, then turn about the image's center.
 
     Positive degrees turn clockwise on screen.
     """
@@ -97,11 +97,11 @@ def warp(image: Image, matrix: Matrix, size: tuple[int, int], frame: tuple[int, 
     if left >= right or top >= bottom:
         result[:height, :width] = 0
         return result
-    centres = compose(translation(left + 0.5, top + 0.5), matrix, translation(-0.5, -0.5))
+    centers = compose(translation(left + 0.5, top + 0.5), matrix, translation(-0.5, -0.5))
     # OpenCV's warp takes half the time with a fourth channel; the pixels are the same, the conversions next to nothing.
     padded = cv2.cvtColor(image[top:bottom, left:right], cv2.COLOR_BGR2BGRA)
     cv2.cvtColor(
-        cv2.warpAffine(padded, centres, size, flags=cv2.INTER_LINEAR), cv2.COLOR_BGRA2BGR, dst=result[:height, :width]
+        cv2.warpAffine(padded, centers, size, flags=cv2.INTER_LINEAR), cv2.COLOR_BGRA2BGR, dst=result[:height, :width]
     )
     return result
 

@@ -1,4 +1,4 @@
-"""Colour changes of the image; polygons stay."""
+"""Color changes of the image; polygons stay."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _LUMA = np.array([0.114, 0.587, 0.299])
 class ColorJitter:
     """Random brightness, contrast, saturation and hue, each around the image's own.
 
-    The first three are factors drawn from [1 - value, 1 + value]; they compose into one colour matrix, applied in one
-    pass. `hue` is drawn from [-value, value], 1 being the whole circle. Grey is weighed as BGR: PaddleOCR weighs these
+    The first three are factors drawn from [1 - value, 1 + value]; they compose into one color matrix, applied in one
+    pass. `hue` is drawn from [-value, value], 1 being the whole circle. Gray is weighed as BGR: PaddleOCR weighs these
     BGR pixels as if they were RGB.
     """
 

@@ -24,7 +24,7 @@ PEERS = {"paddleocr3": "bench_paddleocr_inference.py", "rapidocr": "bench_rapido
 
 
 def measure_inference(config: DictConfig, data: Callable[[str, str], Path]) -> list[Row]:
-    """Milliseconds of the detector, the recogniser and both together, by stage, backend, threads and batch size.
+    """Milliseconds of the detector, the recognizer and both together, by stage, backend, threads and batch size.
 
     Args:
         config: of the bench.

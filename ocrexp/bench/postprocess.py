@@ -23,9 +23,9 @@ def drawn_map(boxes: int = 50, map_shape: tuple[int, int] = (736, 1280), seed: i
     cell_width, cell_height = width / columns, height / rows
     probability = np.zeros(map_shape, dtype=np.float32)
     for index in range(boxes):
-        centre = ((index % columns + 0.5) * cell_width, (index // columns + 0.5) * cell_height)
+        center = ((index % columns + 0.5) * cell_width, (index // columns + 0.5) * cell_height)
         size = (cell_width * rng.uniform(0.5, 0.75), cell_height * rng.uniform(0.2, 0.35))
-        bar = cv2.boxPoints((centre, size, float(rng.uniform(-8, 8))))
+        bar = cv2.boxPoints((center, size, float(rng.uniform(-8, 8))))
         cv2.fillPoly(probability, [bar.astype(np.int32)], float(rng.uniform(0.8, 0.98)))
     return cv2.GaussianBlur(probability, (5, 5), 0).astype(np.float32)
 

@@ -95,11 +95,11 @@ def time_training_step(
     device: str = "cpu",
     task: Task = "det",
 ) -> StepTiming:
-    """Times training steps of a detector or a recogniser in a fresh process.
+    """Times training steps of a detector or a recognizer in a fresh process.
 
     Args:
         model, loss: plain config nodes with `_target_`; None: DB with MobileNetV3 ×0.5 and FPN 256, DBLoss; of a
-            recogniser CRNN with MobileNetV3 ×0.5 and 36 characters, CTCLoss.
+            recognizer CRNN with MobileNetV3 ×0.5 and 36 characters, CTCLoss.
         batch_size: images a step.
         image_size: side of square images, or height and width; for a detector multiples of 32.
         steps: counted steps.

@@ -69,7 +69,7 @@ class CTCCodec(Codec):
 
     @staticmethod
     def steps_needed(positions: Sequence[int]) -> int:
-        """Steps that a model must emit for a text: a blank is needed between equal neighbours."""
+        """Steps that a model must emit for a text: a blank is needed between equal neighbors."""
         return len(positions) + sum(a == b for a, b in pairwise(positions))
 
 

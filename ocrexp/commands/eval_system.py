@@ -1,4 +1,4 @@
-"""`ocrexp eval-system det=DIR rec=DIR dataset.root=…`: end-to-end figures of two exported models on labelled images."""
+"""`ocrexp eval-system det=DIR rec=DIR dataset.root=…`: end-to-end figures of two exported models on labeled images."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _run(arguments: Sequence[str], held: ExitStack) -> int:
         if models.det is None or models.rec is None:
             raise ConfigError("eval-system needs both models: det=DIR rec=DIR (ocrexp eval measures one)")
         if OmegaConf.is_missing(config.dataset, "root"):
-            raise ConfigError("eval-system needs labelled images: dataset.root=DIR, the list is dataset.val_labels=…")
+            raise ConfigError("eval-system needs labeled images: dataset.root=DIR, the list is dataset.val_labels=…")
         check(config)
         limit_pixels(models.max_pixels)
         settings = settings_from(config, EvalSystemSettings)
@@ -106,7 +106,7 @@ def _run(arguments: Sequence[str], held: ExitStack) -> int:
             if line.startswith("val: "):
                 print(f"ocrexp: {printable(line)}", file=sys.stderr)
         if not any(record.polygons for record in records):
-            raise DataError("no labelled region in these images: eval-system needs detection lists with texts")
+            raise DataError("no labeled region in these images: eval-system needs detection lists with texts")
     started = time.perf_counter()
     results = _read_all(records, models)
     seconds = time.perf_counter() - started

@@ -215,9 +215,9 @@ def _to_folder(sources: list[Source], work: Work, count: int, folder: Prediction
             "code points; install a font of that script, or give font=FILE",
             file=sys.stderr,
         )
-    if folder.unlabelled:
-        first = printable(folder.unlabelled[0])
-        print(f"ocrexp: {len(folder.unlabelled)} not in {LABELS}, as {first}", file=sys.stderr)
+    if folder.unlabeled:
+        first = printable(folder.unlabeled[0])
+        print(f"ocrexp: {len(folder.unlabeled)} not in {LABELS}, as {first}", file=sys.stderr)
     print(f"written: {printable(str(folder.folder))}: {', '.join(folder.holds())}")
     if folder.labels_written:
         dataset = "rec_list" if folder.rec_only else "det_list"

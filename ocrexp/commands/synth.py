@@ -1,4 +1,4 @@
-"""`ocrexp synth out=DIR`: draw a labelled synthetic dataset into a new folder."""
+"""`ocrexp synth out=DIR`: draw a labeled synthetic dataset into a new folder."""
 
 from __future__ import annotations
 

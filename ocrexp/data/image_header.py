@@ -30,7 +30,7 @@ class ImageHeader:
         kind: `jpeg`, `png`, `tiff`, `webp`, `bmp`, `gif`, `avif`, `heic`, `jp2`, `pnm`, `pfm`, `ras`, `hdr`, `pdf`.
         height: in pixels as stored, before any turn; 0 where the header does not say it.
         width: as height.
-        plain: 8 bits of grey or color without transparency: the usual decoder gives the pixels as they are.
+        plain: 8 bits of gray or color without transparency: the usual decoder gives the pixels as they are.
         orientation: EXIF's 1 … 8 where OpenCV does not apply it to pixels with an alpha channel (PNG, WebP).
         largest: the value of white where it is below that of the container (12 bits in 16), None: not stated.
         clear: the gray value that is transparent, in the container's scale; the decoder does not apply it.

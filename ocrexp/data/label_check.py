@@ -89,7 +89,7 @@ def check_labels(
         if crowded.any():
             what = (
                 f"{crowded.sum()} {total} need more than the {emitted} steps that CTC emits at width {width} (one more "
-                "for each pair of equal neighbours) and are left out; "
+                "for each pair of equal neighbors) and are left out; "
                 + _wider(steps, width, emitted, int(labels.steps.max()))
             )
             add(what, crowded, labels.steps)

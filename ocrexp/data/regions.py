@@ -1,4 +1,4 @@
-"""Regions that cannot be learned or found as they are labelled: what is wrong, how many, and where the first one is.
+"""Regions that cannot be learned or found as they are labeled: what is wrong, how many, and where the first one is.
 
 Which ones cross themselves is known from the labels alone. Whether they lie on their image is known when it is read,
 and whether they are large enough when it is cropped: these are counted in the loader's processes, see
@@ -17,7 +17,7 @@ from ocrexp.data.sample_counts import SampleCount
 from ocrexp.types import Polygon, Record
 
 # Names of a sample's counts.
-LABELLED, OUTSIDE, MOSTLY_OUTSIDE = "regions labelled", "regions outside", "regions mostly outside"
+LABELLED, OUTSIDE, MOSTLY_OUTSIDE = "regions labeled", "regions outside", "regions mostly outside"
 LEGIBLE, SMALL, VANISHED = "regions in crops", "regions too small", "regions shrunk to nothing"
 
 _CHUNK = 1 << 16  # polygons looked at together

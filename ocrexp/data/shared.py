@@ -73,7 +73,7 @@ class SlotWriter:
         return offset
 
     def empty(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-        """An uninitialised array in the slot, or an ordinary one where the slot is full."""
+        """An uninitialized array in the slot, or an ordinary one where the slot is full."""
         size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
         offset = self._reserve(size)
         if offset is None:

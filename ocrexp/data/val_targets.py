@@ -13,7 +13,7 @@ class TargetsBeside:
     """Adds `targets` to an evaluation sample: what the task's target transform makes for the image as it was resized.
 
     Regions are brought into the resized image's coordinates for this; the sample itself keeps its raw ground truth,
-    which is what the metric reads. A sample from which nothing can be learnt gets the reason as `no_targets` instead.
+    which is what the metric reads. A sample from which nothing can be learned gets the reason as `no_targets` instead.
 
     Args:
         targets: the target transform of training. It must not be random.

@@ -1,4 +1,4 @@
-"""The characters of an exported recogniser, settled with the number of its network's classes."""
+"""The characters of an exported recognizer, settled with the number of its network's classes."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ def crop_quad(image: Image, quad: Polygon) -> Image:
         image: uint8 [H, W, 3].
         quad: [4, 2], clockwise from the top left of the text.
 
-    A crop at least 1.5 times as high as wide is turned by 90° anticlockwise, so that vertical lines lie. PaddleOCR
+    A crop at least 1.5 times as high as wide is turned by 90° counterclockwise, so that vertical lines lie. PaddleOCR
     returns the whole image for a quad thinner than a pixel; here it is a crop one pixel thin.
     """
     top_left, top_right, bottom_right, bottom_left = points = np.asarray(quad, dtype=np.float32)
@@ -75,7 +75,7 @@ def rectangle(polygon: Polygon) -> Polygon:
 
 
 def upright(image: Image) -> Image:
-    """A vertical line turned by 90° anticlockwise, any other as it is."""
+    """A vertical line turned by 90° counterclockwise, any other as it is."""
     height, width = image.shape[:2]
     return np.rot90(image) if height / width >= UPRIGHT_RATIO else image
 

@@ -51,7 +51,7 @@ class Description:
         task: det, rec or cls.
         model_name: by which PaddleX looks the model's kind up ("PP-OCRv5_mobile_det"); "" if nothing names it.
         resize: `{"kind": "DetResize" | "RecResize" | "SARResize", **arguments of that class}`.
-        mean: of pixels divided by 255, in the order of `channels`; one value: the network takes grey images.
+        mean: of pixels divided by 255, in the order of `channels`; one value: the network takes gray images.
         std: as `mean`.
         postprocess: `{"name": "DBPostProcess", **arguments}`, `{"name": "CTCLabelDecode"}` (`Attn`, `NRTR` …), or
             `{"name": "ClsPostProcess", "label_list": ["0", "180"]}`.
@@ -60,7 +60,7 @@ class Description:
         ocrexp: what only our exports state: `versions`, `charset` (its fingerprint, `lower`), `files` (name to
             SHA-256), `checkpoint`, `metric`, `outputs` (names, where the network has several) … None: another
             program's export.
-        channels: order of the colours that the network takes.
+        channels: order of the colors that the network takes.
     """
 
     task: TaskName

@@ -15,10 +15,10 @@ from ocrexp.deploy import fonts
 from ocrexp.deploy.crop import UPRIGHT_RATIO, rectangle
 from ocrexp.deploy.fonts import FontFinder
 from ocrexp.deploy.strips import cuts_between, folded, strip_count
-from ocrexp.drawing import BAND, INK, WRONG, Colour, Picture, draw_polygons
+from ocrexp.drawing import BAND, INK, WRONG, Color, Picture, draw_polygons
 from ocrexp.types import Image, Polygon
 
-INKS: tuple[Colour, ...] = (  # after Okabe and Ito; orange is for doubtful texts, and yellow is lost on paper
+INKS: tuple[Color, ...] = (  # after Okabe and Ito; orange is for doubtful texts, and yellow is lost on paper
     (0, 114, 178),
     (0, 158, 115),
     (170, 70, 130),
@@ -28,7 +28,7 @@ INKS: tuple[Colour, ...] = (  # after Okabe and Ito; orange is for doubtful text
 DOUBTFUL = 0.8  # texts with a lower score are printed in orange
 _LETTERS = 18  # pixels of height that a box needs for its text to be read
 _PAPER = (252, 252, 250)
-_TEXT: Colour = (25, 25, 30)
+_TEXT: Color = (25, 25, 30)
 _LABEL = 15  # pixels of the font in the band
 _DARK = 140  # mean of the pixels under an outline, of 255; below it the outline has a white border
 _LARGEST_LETTERS = 160  # pixels of the font that texts are drawn in, before they are fitted into their boxes
@@ -44,8 +44,8 @@ def draw_reading(
     note: str | None = None,
     finder: FontFinder | None = None,
     longest: int = 1600,
-    colours: Sequence[Colour] | None = None,
-    inks: Sequence[Colour] | None = None,
+    colors: Sequence[Color] | None = None,
+    inks: Sequence[Color] | None = None,
 ) -> Picture:
     """The image with outlines on the left, the texts at their places on the right, RGB uint8.
 
@@ -59,7 +59,7 @@ def draw_reading(
         finder: where fonts come from.
         longest: of a panel's sides in pixels. A small image is enlarged until its texts can be read; one that is much
             longer than wide (or wider than high) is cut between its lines into strips that stand side by side.
-        colours: of the outlines, one a polygon; by default neighbours differ.
+        colors: of the outlines, one a polygon; by default neighbors differ.
         inks: of the texts, one a polygon; by default black, and orange where the score is below DOUBTFUL.
     """
     finder = finder or FontFinder()
@@ -67,21 +67,21 @@ def draw_reading(
     scale = _scale(image, polygons, longest * strips)
     shown = np.ascontiguousarray(_resized(image, scale)[..., ::-1])
     cuts = cuts_between(shown, [np.asarray(polygon, np.float32) * scale for polygon in polygons], strips, longest)
-    colours = colours or [INKS[index % len(INKS)] for index in range(len(polygons))]
+    colors = colors or [INKS[index % len(INKS)] for index in range(len(polygons))]
     left = shown.copy()
-    for polygon, colour in zip(polygons, colours, strict=True):
+    for polygon, color in zip(polygons, colors, strict=True):
         thin = min(cv2.minAreaRect(np.asarray(polygon, np.float32))[1]) * scale < _LETTERS + 6
-        _outline(left, polygon, colour, scale, thickness=1 if thin else 2)
+        _outline(left, polygon, color, scale, thickness=1 if thin else 2)
     if texts is None:
-        for polygon, colour, score in zip(polygons, colours, scores, strict=True):
-            _paste_score(left, np.asarray(polygon, np.float32) * scale, score, colour, finder)
+        for polygon, color, score in zip(polygons, colors, scores, strict=True):
+            _paste_score(left, np.asarray(polygon, np.float32) * scale, score, color, finder)
         return _with_band(folded([left], cuts), title, _counted(polygons, "region") if note is None else note, finder)
     right = np.full_like(shown, 0)
     right[:] = _PAPER
     doubts = inks is None
     inks = inks or [WRONG if score < DOUBTFUL else _TEXT for score in scores]
-    for polygon, text, ink, colour in zip(polygons, texts, inks, colours, strict=True):
-        pale = tuple(int(255 - (255 - part) * 0.35) for part in colour)
+    for polygon, text, ink, color in zip(polygons, texts, inks, colors, strict=True):
+        pale = tuple(int(255 - (255 - part) * 0.35) for part in color)
         placed = np.asarray(polygon, np.float32) * scale
         _print_into(right, placed, text, ink, finder)
         draw_polygons(right, [placed], (pale[0], pale[1], pale[2]), 1.0, thickness=1)
@@ -102,7 +102,7 @@ def draw_line(image: Image, text: str, score: float, *, title: str = "", finder:
     return _with_band(np.vstack(parts), title, f"{score:.2f}", finder)
 
 
-def text_picture(text: str, size: int, ink: Colour, paper: Colour, finder: FontFinder) -> Picture:
+def text_picture(text: str, size: int, ink: Color, paper: Color, finder: FontFinder) -> Picture:
     """One line of text, RGB uint8, as wide as it needs and `size` × 1.36 high."""
     pieces = [(fonts.load(path, size), piece) for path, piece in finder.runs(text)]
     backwards = _right_to_left(text)
@@ -130,8 +130,8 @@ def _scale(image: Image, polygons: Sequence[Polygon], longest: int) -> float:
     return min(wanted, longest / max(image.shape[:2]))
 
 
-def _outline(panel: Picture, polygon: Polygon, colour: Colour, scale: float, thickness: int) -> None:
-    """An outline, in place, with a white border where the image is dark: the colours are made for paper."""
+def _outline(panel: Picture, polygon: Polygon, color: Color, scale: float, thickness: int) -> None:
+    """An outline, in place, with a white border where the image is dark: the colors are made for paper."""
     points = np.round(np.asarray(polygon) * scale).astype(np.int32)
     low = np.clip(points.min(axis=0), 0, [panel.shape[1] - 1, panel.shape[0] - 1])
     high = np.clip(points.max(axis=0), 0, [panel.shape[1] - 1, panel.shape[0] - 1])
@@ -140,7 +140,7 @@ def _outline(panel: Picture, polygon: Polygon, colour: Colour, scale: float, thi
     cv2.polylines(under, [points - low.astype(np.int32)], True, 1, 3)
     if under.any() and window[under > 0].mean() < _DARK:
         draw_polygons(panel, [polygon], (255, 255, 255), scale, 2 * thickness + 1)
-    draw_polygons(panel, [polygon], colour, scale, thickness)
+    draw_polygons(panel, [polygon], color, scale, thickness)
 
 
 def _resized(picture: Picture, scale: float) -> Picture:
@@ -152,7 +152,7 @@ def _resized(picture: Picture, scale: float) -> Picture:
     return np.asarray(cv2.resize(picture, size, interpolation=method), dtype=np.uint8)
 
 
-def _print_into(panel: Picture, polygon: Polygon, text: str, ink: Colour, finder: FontFinder) -> None:
+def _print_into(panel: Picture, polygon: Polygon, text: str, ink: Color, finder: FontFinder) -> None:
     """Prints a text into its box, in place: shrunk where it is too long, never stretched."""
     if not text:
         return
@@ -171,7 +171,7 @@ def _print_into(panel: Picture, polygon: Polygon, text: str, ink: Colour, finder
         size = int(np.clip(min(width, height / len(text)) / 1.36, 8, _LARGEST_LETTERS))
         rows = [text_picture(character, size, ink, _PAPER, finder) for character in text]
         across = max(row.shape[1] for row in rows)
-        line = np.vstack([_centred(row, across) for row in rows])
+        line = np.vstack([_centered(row, across) for row in rows])
         share = min(width / line.shape[1], height / line.shape[0])
         used_width, used_height = line.shape[1] * share, line.shape[0] * share
     else:
@@ -226,8 +226,8 @@ def _right_to_left(text: str) -> bool:
     return first != "L"
 
 
-def _paste_score(panel: Picture, polygon: Polygon, score: float, colour: Colour, finder: FontFinder) -> None:
-    plate = text_picture(f"{score:.2f}", 11, (255, 255, 255), colour, finder)
+def _paste_score(panel: Picture, polygon: Polygon, score: float, color: Color, finder: FontFinder) -> None:
+    plate = text_picture(f"{score:.2f}", 11, (255, 255, 255), color, finder)
     left, top = polygon.min(axis=0)
     height, width = (min(plate.shape[0], panel.shape[0]), min(plate.shape[1], panel.shape[1]))
     x = int(np.clip(left, 0, panel.shape[1] - width))
@@ -249,12 +249,12 @@ def _counted(polygons: Sequence[Polygon], noun: str) -> str:
     return f"{len(polygons)} {noun}{'' if len(polygons) == 1 else 's'}"
 
 
-def _widened(picture: Picture, width: int, colour: Colour) -> Picture:
-    fill = np.full((picture.shape[0], width - picture.shape[1], 3), colour, dtype=np.uint8)
+def _widened(picture: Picture, width: int, color: Color) -> Picture:
+    fill = np.full((picture.shape[0], width - picture.shape[1], 3), color, dtype=np.uint8)
     return np.hstack([picture, fill])
 
 
-def _centred(picture: Picture, width: int) -> Picture:
+def _centered(picture: Picture, width: int) -> Picture:
     left = (width - picture.shape[1]) // 2
     padded = _widened(picture, width - left, _PAPER)
     return np.hstack([np.full((picture.shape[0], left, 3), _PAPER, dtype=np.uint8), padded])

@@ -12,7 +12,7 @@ from ocrexp.errors import DeployError
 # Names without suffix, the first that is there counts; PaddleOCR 2.x takes `model` too.
 _STEMS = ("inference", "model")
 _PADDLE_SUFFIXES = (".json", ".pdmodel")
-TASK_NAMES = {"det": "a detector", "rec": "a recogniser", "cls": "a text direction classifier"}
+TASK_NAMES = {"det": "a detector", "rec": "a recognizer", "cls": "a text direction classifier"}
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from ocrexp.types import Image
 Planes = npt.NDArray[np.float32]
 
 _LARGEST_KEPT = 16 << 20  # values of a reused buffer: 64 MB
-_GREY = (0.114, 0.587, 0.299)  # of blue, green and red (ITU-R BT.601), as the models make images grey
+_GRAY = (0.114, 0.587, 0.299)  # of blue, green and red (ITU-R BT.601), as the models make images gray
 
 
 class Normalizer:
@@ -26,7 +26,7 @@ class Normalizer:
     cv2.dnn.blobFromImage (which knows one std for all planes) 2.5.
 
     Args:
-        mean: of each plane, in the order of `channels`; one value: images are made grey.
+        mean: of each plane, in the order of `channels`; one value: images are made gray.
         std: as `mean`.
         channels: order of the planes that the network takes.
 
@@ -40,9 +40,9 @@ class Normalizer:
             raise DeployError(f"the model takes images as {channels}: only BGR and RGB are known")
         values = np.arange(256, dtype=np.float64) / 255
         if len(mean) == 1:
-            # The sum of the three tables is the normalised grey, not rounded to 8 bits in between.
+            # The sum of the three tables is the normalized gray, not rounded to 8 bits in between.
             offsets = np.array([mean[0], 0.0, 0.0])
-            tables = [(values * weight - offset) / std[0] for weight, offset in zip(_GREY, offsets, strict=True)]
+            tables = [(values * weight - offset) / std[0] for weight, offset in zip(_GRAY, offsets, strict=True)]
         else:
             order = slice(None) if channels == "BGR" else slice(None, None, -1)
             tables = [(values - m) / s for m, s in list(zip(mean, std, strict=True))[order]]

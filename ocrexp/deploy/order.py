@@ -1,7 +1,7 @@
 """Reading order: lines from the top, each from the left.
 
 PaddleOCR's sorted_boxes takes boxes for one line if their top left corners differ by less than 10 pixels, whatever
-their height, and swaps neighbours only: a line that slopes comes out in pieces. Here a box continues the line whose
+their height, and swaps neighbors only: a line that slopes comes out in pieces. Here a box continues the line whose
 last box points at it, measured by their own heights and slopes.
 """
 

@@ -27,7 +27,7 @@ PAGES = "pages"
 class Reading:
     """What was found in an image: `polygons` (n, 2) in its pixels, `texts`, `scores` 0..1, as many each.
 
-    Without a recogniser `texts` is None and the scores are the detector's; without a detector `polygons` is None and
+    Without a recognizer `texts` is None and the scores are the detector's; without a detector `polygons` is None and
     there is one text, of the whole image. `timings`: seconds by stage. `note`: what the user should know of it.
     """
 
@@ -57,7 +57,7 @@ class ImageResult:
 def as_json(outcome: ImageResult) -> str:
     """The line of `predictions.jsonl`: path, size [width, height], boxes, texts, scores, seconds; or path and error.
 
-    Keys that the models do not fill (boxes without a detector, texts without a recogniser) are left out.
+    Keys that the models do not fill (boxes without a detector, texts without a recognizer) are left out.
     """
     row: dict[str, Any] = {"path": _utf8(outcome.source.name)}
     if outcome.size is not None:
@@ -79,7 +79,7 @@ def as_json(outcome: ImageResult) -> str:
 
 
 def det_label(name: str, reading: Reading) -> str:
-    """A line of PaddleOCR's detection label format; a region without a recognised text has an empty transcription."""
+    """A line of PaddleOCR's detection label format; a region without a recognized text has an empty transcription."""
     polygons = reading.polygons or []
     texts = reading.texts if reading.texts is not None else [""] * len(polygons)
     regions = [
@@ -134,7 +134,7 @@ class PredictionFolder:
     ) -> None:
         self.folder = folder
         self.rec_only = rec_only
-        self.unlabelled: list[str] = []  # names of images that are read but have no line in the labels, with the reason
+        self.unlabeled: list[str] = []  # names of images that are read but have no line in the labels, with the reason
         self.labels_written = 0
         self._names = _unique_names(sources)
         self._prepare(sources, overwrite)
@@ -165,11 +165,11 @@ class PredictionFolder:
             return
         name = os.path.relpath(_absolute(self._images[outcome.source]), self.root).replace(os.sep, "/")
         if any(character in name for character in "\t\n\r") or _utf8(name) != name:
-            self.unlabelled.append(f"{outcome.source.name!a} (its name cannot stand in a label list)")
+            self.unlabeled.append(f"{outcome.source.name!a} (its name cannot stand in a label list)")
             return
         line = (rec_label if self.rec_only else det_label)(name, outcome.reading)
         if line is None:
-            self.unlabelled.append(f"{outcome.source.name} (no text was read)")
+            self.unlabeled.append(f"{outcome.source.name} (no text was read)")
             return
         self._labels.write(line)
         self._labels.flush()

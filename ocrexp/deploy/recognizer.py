@@ -1,4 +1,4 @@
-"""The text of line images by an exported recogniser."""
+"""The text of line images by an exported recognizer."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class TextSystem:
 
     Args:
         det_dir: the exported detector.
-        rec_dir: the exported recogniser.
+        rec_dir: the exported recognizer.
         cls_dir: an exported text direction classifier, None: lines are taken to be the right way up.
         backend: `onnx`, `paddle`, `auto`, of all of them.
         options: see PageOptions, DetectorOptions, RecognizerOptions, ClassifierOptions and BackendOptions.

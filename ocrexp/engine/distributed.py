@@ -119,11 +119,11 @@ def wrap(model: paddle.nn.Layer, sync_bn: bool) -> paddle.nn.Layer:
     if world_size() == 1:
         return model
     if sync_bn and not paddle.device.get_device().startswith("gpu"):
-        raise ConfigError("trainer.sync_bn=true needs GPUs: paddle has no synchronised batch norm for a CPU")
+        raise ConfigError("trainer.sync_bn=true needs GPUs: paddle has no synchronized batch norm for a CPU")
     return paddle.DataParallel(model)
 
 
-def synchronise_norms(layer: paddle.nn.Layer) -> paddle.nn.Layer:
+def synchronize_norms(layer: paddle.nn.Layer) -> paddle.nn.Layer:
     """The layer with batch norms that take their statistics over all processes; frozen ones keep and use their own."""
     import paddle
 
@@ -133,7 +133,7 @@ def synchronise_norms(layer: paddle.nn.Layer) -> paddle.nn.Layer:
     if is_batch_norm(layer):
         return layer if is_frozen_norm(layer) else paddle.nn.SyncBatchNorm.convert_sync_batchnorm(layer)
     for name, child in layer.named_children():
-        layer.add_sublayer(name, synchronise_norms(child))
+        layer.add_sublayer(name, synchronize_norms(child))
     return layer
 
 

@@ -156,20 +156,20 @@ class Evaluator:
         known = {name: paddle.to_tensor(part[name]) for name in IMAGE_FACTS if name in part}
         targets = part.pop("targets", {}) if self.loss is not None else {}
         tensors = {name: paddle.to_tensor(value) for name, value in targets.items()}
-        learnt = None
+        learned = None
         with precision():
             images = paddle.to_tensor(part["image"])
             if tensors:
                 rows = part["target_rows"]
                 some = None if len(rows) == len(part["image"]) else paddle.to_tensor(rows)
-                outputs, learnt = model.evaluated(images, known, tensors, some)
+                outputs, learned = model.evaluated(images, known, tensors, some)
             else:
                 outputs = model(images, targets=known) if known else model(images)
         if self.loss is not None:
             losses.not_counted.update(part.get("no_targets", ()))
-            if learnt is not None:
-                learnt = {name: to_float32(value) for name, value in learnt.items()}
-                losses.add(self.loss(learnt, tensors), len(part["target_rows"]))
+            if learned is not None:
+                learned = {name: to_float32(value) for name, value in learned.items()}
+                losses.add(self.loss(learned, tensors), len(part["target_rows"]))
         arrays = {name: _array(value) for name, value in outputs.items()}
         return pool.submit(self.postprocess, arrays, part)
 

@@ -22,9 +22,9 @@ def check_space(model: paddle.nn.Layer, settings: TrainerSettings, plan: RunPlan
     Raises ConfigError where not even the first sets of `latest` and `best_accuracy` fit. What the run folder holds
     already is taken into account.
     """
-    learnt = sum(value.size for value in model.parameters() if not value.stop_gradient) * _BYTES
+    learned = sum(value.size for value in model.parameters() if not value.stop_gradient) * _BYTES
     weights = sum(value.size for value in model.state_dict().values()) * _BYTES
-    best = weights + learnt * _STATES_PER_WEIGHT
+    best = weights + learned * _STATES_PER_WEIGHT
     latest = best + (weights if settings.ema_decay else 0)
     kept = plan.total_epochs // settings.save_every_epochs if settings.save_every_epochs else 0
     needed = (settings.keep_sets + kept + 1) * latest + settings.keep_sets * best  # one more while it is written

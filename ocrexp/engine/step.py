@@ -70,7 +70,7 @@ class Stepper:
         self.optimizer = optimizer
         self.masters: dict[str, paddle.Tensor] = getattr(optimizer, "_master_weights", {})
         if settings.sync_bn and distributed.world_size() > 1:
-            model = distributed.synchronise_norms(model)
+            model = distributed.synchronize_norms(model)
         self._network = distributed.wrap(model, settings.sync_bn)
         self._loss = loss
         # Gets outputs (float32) and batch of each forward pass whose loss is finite.
@@ -92,7 +92,7 @@ class Stepper:
         self._copy_moving(undo=False)
         report = StepReport()
         used = 0
-        synchronised = False
+        synchronized = False
         for number in range(planned):
             batch = next(batches)
             report.batches += 1
@@ -103,14 +103,14 @@ class Stepper:
             last = number == planned - 1
             with contextlib.nullcontext() if last else self._no_sync():
                 parts = self._forward_backward(batch, 1 / planned, report)
-            synchronised = last
+            synchronized = last
             used += 1
             for name, value in parts.items():
                 value = value.detach()
                 report.parts[name] = report.parts[name] + value if name in report.parts else value
         if not used:
             return report
-        if not synchronised:
+        if not synchronized:
             distributed.average_gradients(self._parameters)
         if used < planned:
             self._scale_gradients(planned / used)

@@ -20,7 +20,7 @@ class TrainMetric:
     the labels of the batch say, so that joined or turned words count as what they are.
 
     Args:
-        postprocess: with `learnt(outputs, batch) -> (predictions, references)`.
+        postprocess: with `learned(outputs, batch) -> (predictions, references)`.
         metric: of the evaluation; a copy of it counts.
         steps: how many before each log line.
         log_every_steps: steps of a logging interval.
@@ -32,9 +32,9 @@ class TrainMetric:
         if not isinstance(postprocess, ReadsTraining):
             raise ConfigError(
                 f"trainer.metric_during_train: {type(postprocess).__name__} cannot tell right from wrong on training "
-                "batches, as recognisers can; set it to false"
+                "batches, as recognizers can; set it to false"
             )
-        self._read = postprocess.learnt
+        self._read = postprocess.learned
         self._metric = copy.deepcopy(metric)
         self._metric.reset()
         self._steps = steps

@@ -28,9 +28,9 @@ class InferenceNetwork(nn.Layer):
     """A trained model as it is deployed.
 
     Args:
-        model: it is changed: training-only branches are dropped, re-parameterised layers fused. Give a copy.
+        model: it is changed: training-only branches are dropped, re-parameterized layers fused. Give a copy.
 
-    `forward(x float32 [N, C, H, W], normalised)` gives the model's output: DB's probability map [N, 1, H, W], or
+    `forward(x float32 [N, C, H, W], normalized)` gives the model's output: DB's probability map [N, 1, H, W], or
     probabilities [N, T, classes] of a recognizer; all of them in the order of `OCRModel.outputs` where there are
     several. Raises ConfigError for a model that cannot be deployed like this.
     """
@@ -70,7 +70,7 @@ def input_shape(model: OCRModel, config: DictConfig, task: Task) -> list[int | N
 
 
 def channels(config: DictConfig) -> int:
-    """1 for a model that is made for grey images, else 3."""
+    """1 for a model that is made for gray images, else 3."""
     normalize = config.model.get("normalize")
     if normalize is None:
         raise ConfigError("the model has no model.normalize: nothing says how images are to be prepared for it")

@@ -1,6 +1,6 @@
-"""`python -m ocrexp.export.to_onnx MODEL WEIGHTS FILE OPSET`: paddle2onnx without its optimiser.
+"""`python -m ocrexp.export.to_onnx MODEL WEIGHTS FILE OPSET`: paddle2onnx without its optimizer.
 
-The optimiser of its command line installs packages by itself; its library function is asked for none.
+The optimizer of its command line installs packages by itself; its library function is asked for none.
 """
 
 from __future__ import annotations

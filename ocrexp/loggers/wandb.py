@@ -74,7 +74,7 @@ class WandbLogger(BaseLogger):
         self.init_timeout = init_timeout
         self._run: Any = None
         self._id = ""
-        self._summarised: set[str] = set()
+        self._summarized: set[str] = set()
 
     def start(self, run: RunInfo) -> None:
         try:
@@ -114,8 +114,8 @@ class WandbLogger(BaseLogger):
     def log_metrics(self, values: dict[str, float], step: int) -> None:
         if self._run is None:
             return
-        for name in values.keys() - self._summarised:
-            self._summarised.add(name)
+        for name in values.keys() - self._summarized:
+            self._summarized.add(name)
             if name.endswith(HIGHER_IS_BETTER):
                 self._run.define_metric(name, step_metric="step", summary="max")
         self._run.log({**values, "step": step})

@@ -112,7 +112,7 @@ class SARLoss:
 class ParseQLoss:
     """Cross entropy of PARSeq's head over all orders, the mean over everything that counts.
 
-    From the third order on the end does not count: it was learnt from the first two.
+    From the third order on the end does not count: it was learned from the first two.
 
     Calling it with outputs `parseq` (logits [orders, N, S, C]) and a batch with `label_parseq` [N, L] (begins with
     `[B]`) gives the scalar `loss`.

@@ -1,4 +1,4 @@
-"""Which characters a recogniser takes for which: counted over the alignment with the fewest edits."""
+"""Which characters a recognizer takes for which: counted over the alignment with the fewest edits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Accuracy and edit distance of recognised texts, on the raw ground truth.
+"""Accuracy and edit distance of recognized texts, on the raw ground truth.
 
 Nothing is done to a label but Unicode normalization (NFC, for the prediction too: the same text typed in two ways is
 one text; what else `charset.normalize` and `charset.invisible` ask for, the evaluation's loader has done), so that a

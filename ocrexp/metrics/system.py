@@ -1,7 +1,7 @@
 """End-to-end precision, recall and hmean: a region counts where its box and its text are right.
 
 Boxes are matched as DetMetric matches them (the ICDAR 2015 protocol); of a matched pair the texts must be equal. So
-end-to-end recall is the detector's recall times the recogniser's accuracy on what was found, and one sees which half
+end-to-end recall is the detector's recall times the recognizer's accuracy on what was found, and one sees which half
 fails.
 """
 

@@ -1,4 +1,4 @@
-"""Blocks of vision transformers (Dosovitskiy et al., arXiv 2010.11929) that several recognisers share.
+"""Blocks of vision transformers (Dosovitskiy et al., arXiv 2010.11929) that several recognizers share.
 
 Names and shapes of the parameters are those of PaddleOCR's SVTR and ViT blocks.
 """
@@ -178,7 +178,7 @@ class PatchEmbed(nn.Layer):
 
 
 def check_size(images: Tensor, size: tuple[int, ...]) -> None:
-    """Raises ConfigError if the images are not of the size that learnt positions are made for."""
+    """Raises ConfigError if the images are not of the size that learned positions are made for."""
     height, width = images.shape[2:]
     if (height, width) != size:
         raise ConfigError(

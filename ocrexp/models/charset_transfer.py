@@ -1,4 +1,4 @@
-"""Weights of a recogniser with other characters: what both know keeps its rows."""
+"""Weights of a recognizer with other characters: what both know keeps its rows."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def conv2d(
     """As `paddle.nn.functional.conv2d`, faster on a CPU; pairs are (height, width).
 
     1×1 convolutions are plain matrix products already and stay with paddle, which takes the images one by one; where
-    they are small (lines of text), one batched product is a third faster over a whole recogniser.
+    they are small (lines of text), one batched product is a third faster over a whole recognizer.
     """
     stride, padding = _pair(stride), _pair(padding)
     if cpu.applies(x):

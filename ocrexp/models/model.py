@@ -49,14 +49,14 @@ class OCRModel(Network):
             images must be multiples of its `size_multiple`, if it has one.
         head: called with `in_channels=`. A head whose `needs_targets` is true gets the targets.
         normalize: `{"mean": [b, g, r], "std": [b, g, r]}`: uint8 images become (x / 255 - mean) / std. The numbers
-            are no part of the state. With one value each the images are made grey first.
+            are no part of the state. With one value each the images are made gray first.
         transform: a built layer from images to images in front of the backbone (TPS), or None.
         auxiliary: called with `in_channels=`; a head on the backbone's output whose tensors training gives too. None:
             there is none. PaddleOCR's models have none: its parameters come on top of theirs.
 
-    `forward(images, targets=None)` takes uint8 [N, H, W, 3] images, normalised here on the device, or float32
+    `forward(images, targets=None)` takes uint8 [N, H, W, 3] images, normalized here on the device, or float32
     [N, 3, H, W] images that already are. Where `targets` holds `valid_width` [N], what is right of these columns of a
-    uint8 image becomes 0, mid-grey with a mean of 0.5 that no byte can say. It gives a dict of tensors, see the heads;
+    uint8 image becomes 0, mid-gray with a mean of 0.5 that no byte can say. It gives a dict of tensors, see the heads;
     it raises ConfigError for sizes that the neck cannot take.
     """
 
@@ -116,12 +116,12 @@ class OCRModel(Network):
             known = {name: value.index_select(rows) for name, value in known.items()}
         given = {**known, **targets}
         if rows is None and isinstance(self.head, CompletesOutputs):
-            learnt = self.head.completed(x, outputs)
+            learned = self.head.completed(x, outputs)
         else:
             with _as_in_training(self.head):
-                learnt = self._headed(x, given)
+                learned = self._headed(x, given)
         extra: dict[str, Tensor] = {} if self.auxiliary is None else self.auxiliary(maps)
-        return outputs, {**learnt, **extra}
+        return outputs, {**learned, **extra}
 
     def _features(self, images: Tensor, targets: Mapping[str, Tensor] | None) -> tuple[Any, Any]:
         """What the backbone gives, and what the head takes."""
@@ -169,7 +169,7 @@ class OCRModel(Network):
             )
 
     def prepare(self, images: Tensor, valid_width: Tensor | None = None) -> Tensor:
-        """uint8 [N, H, W, C] to normalised float32 [N, C, H, W], 0 from column `valid_width` [N] on; float images pass
+        """uint8 [N, H, W, C] to normalized float32 [N, C, H, W], 0 from column `valid_width` [N] on; float images pass
         as they are."""
         if images.dtype != paddle.uint8:
             return images
@@ -185,7 +185,7 @@ class OCRModel(Network):
         # Transposed while it is still one byte a value.
         x = images.transpose([0, 3, 1, 2]).astype("float32")
         if x.shape[1] == 3 and self._affine[0].shape[1] == 1:
-            x = (x * paddle.to_tensor(_GREY)).sum(axis=1, keepdim=True)
+            x = (x * paddle.to_tensor(_GRAY)).sum(axis=1, keepdim=True)
         place = str(images.place)
         if place not in self._affine_on:
             self._affine_on[place] = tuple(paddle.to_tensor(value, place=images.place) for value in self._affine)
@@ -230,8 +230,8 @@ def _of_rows(features: Any, rows: Tensor) -> Any:
     return [_of_rows(level, rows) for level in features]
 
 
-# Weights of blue, green and red in grey (ITU-R BT.601, as OpenCV).
-_GREY = np.array([0.114, 0.587, 0.299], dtype=np.float32).reshape(1, 3, 1, 1)
+# Weights of blue, green and red in gray (ITU-R BT.601, as OpenCV).
+_GRAY = np.array([0.114, 0.587, 0.299], dtype=np.float32).reshape(1, 3, 1, 1)
 
 
 def _affine(normalize: Mapping[str, Sequence[float]]) -> tuple[Array, Array]:

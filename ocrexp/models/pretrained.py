@@ -143,7 +143,7 @@ def freeze(model: nn.Layer, parts: Iterable[str]) -> None:
 
 
 def is_frozen_norm(layer: nn.Layer) -> bool:
-    """Whether `layer` is a batch norm that `freeze` has fixed (it must not become a synchronised one)."""
+    """Whether `layer` is a batch norm that `freeze` has fixed (it must not become a synchronized one)."""
     return is_batch_norm(layer) and bool(getattr(layer, "_use_global_stats", False))
 
 

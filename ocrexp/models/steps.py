@@ -1,4 +1,4 @@
-"""How many steps a recogniser emits."""
+"""How many steps a recognizer emits."""
 
 from __future__ import annotations
 

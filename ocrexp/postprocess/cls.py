@@ -37,7 +37,7 @@ class ClsPostProcess:
             for index, row in zip(best, probabilities, strict=True)
         ]
 
-    def learnt(self, outputs: dict[str, Floats], batch: Batch) -> tuple[list[ClsPrediction], list[ClsReference]]:
+    def learned(self, outputs: dict[str, Floats], batch: Batch) -> tuple[list[ClsPrediction], list[ClsReference]]:
         """What a training step's logits say, and what they were to say."""
         logits = outputs["cls"] - outputs["cls"].max(axis=-1, keepdims=True)
         shares = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)

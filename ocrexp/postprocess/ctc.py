@@ -45,9 +45,9 @@ class CTCGreedyDecoder:
             for row, score, keep in zip(ids, scores, kept, strict=True)
         ]
 
-    def learnt(self, outputs: dict[str, Floats], batch: Batch) -> tuple[list[RecPrediction], list[RecReference]]:
+    def learned(self, outputs: dict[str, Floats], batch: Batch) -> tuple[list[RecPrediction], list[RecReference]]:
         """What a training step's logits say, and what they were to."""
-        return self({"ctc": softmax(outputs["ctc"])}, batch), learnt_texts(self._charset, self._codec, batch)
+        return self({"ctc": softmax(outputs["ctc"])}, batch), learned_texts(self._charset, self._codec, batch)
 
 
 class CTCBeamDecoder:
@@ -81,9 +81,9 @@ class CTCBeamDecoder:
             results.append(prediction(self._charset, self._codec.position(ids), row[list(steps), ids]))
         return results
 
-    def learnt(self, outputs: dict[str, Floats], batch: Batch) -> tuple[list[RecPrediction], list[RecReference]]:
+    def learned(self, outputs: dict[str, Floats], batch: Batch) -> tuple[list[RecPrediction], list[RecReference]]:
         """What a training step's logits say, and what they were to."""
-        return self({"ctc": softmax(outputs["ctc"])}, batch), learnt_texts(self._charset, self._codec, batch)
+        return self({"ctc": softmax(outputs["ctc"])}, batch), learned_texts(self._charset, self._codec, batch)
 
 
 def softmax(logits: Floats) -> Floats:

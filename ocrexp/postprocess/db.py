@@ -1,6 +1,6 @@
 """From the maps of a Differentiable Binarization head to text regions (Liao et al., https://arxiv.org/abs/1911.08947).
 
-A map is binarised, its connected regions are outlined, each outline is scored by the mean probability inside and,
+A map is binarized, its connected regions are outlined, each outline is scored by the mean probability inside and,
 because the network learns shrunk regions, grown by distance = area · unclip_ratio / perimeter (Vatti's clipping).
 Boxes are those of PaddleOCR's DBPostProcess, in its order, and come with their scores.
 """

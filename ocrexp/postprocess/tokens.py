@@ -45,15 +45,15 @@ class TokenDecoder:
             check_classes(probabilities.shape[-1], self._codec, self._charset)
             ids, scores = probabilities.argmax(axis=-1), probabilities.max(axis=-1)
         if self._kind == "vitstr":
-            # The first step stands for the begin token and is not learnt.
+            # The first step stands for the begin token and is not learned.
             ids, scores = ids[:, 1:], scores[:, 1:]
         return [self._read(row, score) for row, score in zip(ids, scores, strict=True)]
 
-    def learnt(self, outputs: dict[str, Floats], batch: Batch) -> tuple[list[RecPrediction], list[RecReference]]:
+    def learned(self, outputs: dict[str, Floats], batch: Batch) -> tuple[list[RecPrediction], list[RecReference]]:
         """What a training step's logits say, given the label's characters before each, and what they were to."""
         logits = outputs[self._kind]
         # PARSeq: [orders, N, S, C], the first order is that of reading.
-        return self({self._kind: logits[0] if logits.ndim == 4 else logits}, batch), learnt_texts(
+        return self({self._kind: logits[0] if logits.ndim == 4 else logits}, batch), learned_texts(
             self._charset, self._codec, batch
         )
 
@@ -76,7 +76,7 @@ def prediction(charset: Charset, positions: Ids, scores: Floats) -> RecPredictio
     return RecPrediction(charset.decode(found), score, tuple(float(scores[place]) for place in charset.order(found)))
 
 
-def learnt_texts(charset: Charset, codec: Codec, batch: Batch) -> list[RecReference]:
+def learned_texts(charset: Charset, codec: Codec, batch: Batch) -> list[RecReference]:
     """The texts of a training batch's labels, as the charset writes them."""
     first = int(codec.start is not None)
     return [

@@ -13,7 +13,7 @@ from ocrexp.loggers.csv import STEP, read_rows
 from ocrexp.report.title import plain
 
 Series = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]  # steps, values
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MAIN_PARTS = ("hmean", "accuracy")  # drawn thick
 TRAINING = " on training batches"
 VALIDATION = "validation loss"
@@ -108,7 +108,7 @@ def _is_loss(name: str) -> bool:
 
 
 def smoothed(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Running mean over about a twentieth of the points, centred, shorter at the ends; NaN are left out."""
+    """Running mean over about a twentieth of the points, centered, shorter at the ends; NaN are left out."""
     half = len(values) // 40
     if half == 0:
         return values
@@ -140,25 +140,25 @@ def _figure(panels: int) -> tuple[Any, list[Any]]:
 
 
 def _draw(axes: Any, series: dict[str, Series], label: str, smooth: bool, share: bool) -> None:
-    for colour, (name, (steps, values)) in zip(_cycle(len(series)), series.items(), strict=True):
+    for color, (name, (steps, values)) in zip(_cycle(len(series)), series.items(), strict=True):
         thick = name in (*MAIN_PARTS, "loss", VALIDATION) or len(series) == 1
         evaluated = not smooth or name == VALIDATION
         marker = "o" if len(steps) <= 40 and evaluated else None
         smooth_this = (smooth and name != VALIDATION) or name.endswith(TRAINING)
         line = smoothed(values) if smooth_this else values
         if smooth_this and line is not values:
-            axes.plot(steps, values, color=colour, alpha=0.22, linewidth=0.8)
+            axes.plot(steps, values, color=color, alpha=0.22, linewidth=0.8)
         width = 2.2 if thick else 1.3
         best = f" (best {np.nanmax(values):.3f})" if share and np.isfinite(values).any() else ""
         shown = name + best if name == VALIDATION or label != "loss" else _of_training(name)
-        axes.plot(steps, line, color=colour, linewidth=width, marker=marker, markersize=4, label=plain(shown))
+        axes.plot(steps, line, color=color, linewidth=width, marker=marker, markersize=4, label=plain(shown))
         if share and name in MAIN_PARTS and best:
             at = int(np.nanargmax(values))
-            axes.plot(steps[at], values[at], marker="*", markersize=15, color=colour, markeredgecolor="white", zorder=5)
+            axes.plot(steps[at], values[at], marker="*", markersize=15, color=color, markeredgecolor="white", zorder=5)
             away = -16 if values[at] > _LOW else 10
             axes.annotate(
                 f"{values[at]:.3f} at step {int(steps[at])}", (steps[at], values[at]), xytext=(0, away),
-                textcoords="offset points", ha="right" if at > len(steps) / 2 else "left", fontsize=9, color=colour,
+                textcoords="offset points", ha="right" if at > len(steps) / 2 else "left", fontsize=9, color=color,
             )  # fmt: skip
     if share:
         axes.set_ylim(0, 1.05)
@@ -188,7 +188,7 @@ def _save(figure: Any, path: Path) -> Path:
 
 
 def _cycle(count: int) -> list[str]:
-    return [COLOURS[index % len(COLOURS)] for index in range(count)]
+    return [COLORS[index % len(COLORS)] for index in range(count)]
 
 
 def _number(text: str) -> float:

@@ -13,7 +13,7 @@ from ocrexp.drawing import (
     MISSED,
     RIGHT,
     WRONG,
-    Colour,
+    Color,
     Picture,
     captioned,
     draw_polygons,
@@ -30,7 +30,7 @@ MISSING_SIZE = (360, 480)  # of the panel that stands for an image that cannot b
 def draw_sample(sample: EvalSample, longest: int = 900, iou_threshold: float = 0.5) -> Picture:
     """Ground truth on the left, prediction on the right, RGB uint8; each panel at most `longest` pixels a side.
 
-    Green: found, or right. Pink, filled: missed. Orange, filled, with its score: matches nothing. Grey dashes: marked
+    Green: found, or right. Pink, filled: missed. Orange, filled, with its score: matches nothing. Gray dashes: marked
     "ignore", or a detection inside such a region. Polygons that cross themselves are drawn as ignored.
     """
     reference: DetReference = sample.reference
@@ -77,10 +77,10 @@ def _panel(
     good: list[int],
     bad: list[int],
     aside: list[int],
-    bad_colour: Colour,
+    bad_color: Color,
 ) -> Picture:
     panel = image.copy()
     draw_polygons(panel, [polygons[index] for index in aside], IGNORED, factor, 2, dashed=True)
     draw_polygons(panel, [polygons[index] for index in good], RIGHT, factor, 2)
-    draw_polygons(panel, [polygons[index] for index in bad], bad_colour, factor, 2, tint=0.3)
+    draw_polygons(panel, [polygons[index] for index in bad], bad_color, factor, 2, tint=0.3)
     return panel

@@ -1,4 +1,4 @@
-"""Pictures of recognised texts: sheets of crops with label and reading below each."""
+"""Pictures of recognized texts: sheets of crops with label and reading below each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from ocrexp.data.images import read_image
-from ocrexp.drawing import BAND, INK, MISSED, RIGHT, WRONG, Colour, Picture
+from ocrexp.drawing import BAND, INK, MISSED, RIGHT, WRONG, Color, Picture
 from ocrexp.report.text import Runs, joins, line_picture
 from ocrexp.types import EvalSample, RecPrediction, RecReference, UnusableSample
 
@@ -21,8 +21,8 @@ TEXT_SIZE = 16
 TAG_WIDTH = 58
 NAME_SIZE, MOST_LETTERS = 11, 64  # of a file name: pixels of the font, letters that are shown
 GAP = 8
-PAPER: Colour = (52, 55, 63)  # behind the cells
-FAINT: Colour = (150, 154, 165)
+PAPER: Color = (52, 55, 63)  # behind the cells
+FAINT: Color = (150, 154, 165)
 
 
 def draw_sheet(samples: Sequence[EvalSample], columns: int = 3, case: str = "keep") -> Picture:
@@ -52,7 +52,7 @@ def is_right(sample: EvalSample, case: str = "keep") -> bool:
 
 
 def compared(label: str, read: str, case: str = "keep") -> tuple[Runs, Runs]:
-    """The two texts in pieces, coloured by whether their characters agree."""
+    """The two texts in pieces, colored by whether their characters agree."""
     label, read = unicodedata.normalize("NFC", label), unicodedata.normalize("NFC", read)
     if in_case(label, case) == in_case(read, case):
         return [(label, INK)], [(read, RIGHT)]
@@ -60,8 +60,8 @@ def compared(label: str, read: str, case: str = "keep") -> tuple[Runs, Runs]:
         return [(label, INK)], [(read, WRONG)] if read else []
     from rapidfuzz.distance import Levenshtein
 
-    left: list[tuple[str, Colour]] = []
-    right: list[tuple[str, Colour]] = []
+    left: list[tuple[str, Color]] = []
+    right: list[tuple[str, Color]] = []
     for step in Levenshtein.opcodes(*(in_case(text, case, same_length=True) for text in (label, read))):
         ours, theirs = label[step.src_start : step.src_end], read[step.dest_start : step.dest_end]
         same = step.tag == "equal"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ocrexp import files
-from ocrexp.report.curves import COLOURS
+from ocrexp.report.curves import COLORS
 from ocrexp.report.title import plain
 
 PANELS_IN_ROW = 3
@@ -74,7 +74,7 @@ def _draw(axes: Any, rows: list[dict[str, Any]], key: str) -> None:
         place: _mean(v for p, v in zip(places, values, strict=True) if p == place) for place in sorted(set(places))
     }
     if numeric:
-        axes.plot(list(means), list(means.values()), color=COLOURS[0], alpha=0.45, linewidth=1.5, zorder=2)
+        axes.plot(list(means), list(means.values()), color=COLORS[0], alpha=0.45, linewidth=1.5, zorder=2)
     elif len(means) < len(places):
         for place, mean in means.items():
             axes.plot([place - 0.18, place + 0.18], [mean, mean], color=COLOURS[0], alpha=0.6, linewidth=2, zorder=2)
@@ -83,7 +83,7 @@ def _draw(axes: Any, rows: list[dict[str, Any]], key: str) -> None:
     axes.scatter(places[best], values[best], marker="*", s=190, color=COLOURS[1], edgecolor="white", zorder=4)
     axes.annotate(
         f"{values[best]:.3f}", (places[best], values[best]), xytext=(0, 9), textcoords="offset points",
-        ha="center", fontsize=9, color=COLOURS[1],
+        ha="center", fontsize=9, color=COLORS[1],
     )  # fmt: skip
     axes.margins(y=0.18)
     if not any(values):

@@ -1,4 +1,4 @@
-"""Pictures of what a detector and a recogniser got wrong together."""
+"""Pictures of what a detector and a recognizer got wrong together."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import numpy as np
 
 from ocrexp.deploy.draw import draw_reading, text_picture
 from ocrexp.deploy.fonts import FontFinder
-from ocrexp.drawing import BAND, IGNORED, INK, MISSED, RIGHT, WRONG, Colour, Picture
+from ocrexp.drawing import BAND, IGNORED, INK, MISSED, RIGHT, WRONG, Color, Picture
 from ocrexp.metrics.system import SystemMetric, SystemPrediction
 from ocrexp.types import DetReference, Image
 
 _LISTED = 14  # misread texts below a picture
 _SIZE = 16  # pixels of their font
-_BLACK: Colour = (25, 25, 30)
+_BLACK: Color = (25, 25, 30)
 
 
 def draw_system_sample(
@@ -27,19 +27,19 @@ def draw_system_sample(
 ) -> Picture:
     """The image with its boxes, the texts beside it, and a list of what was misread below; RGB uint8.
 
-    Green: box and text right. Orange: misread, or (grey text) a box that matches nothing. Pink: missed, with the text
-    of the label. Blue-grey: not counted.
+    Green: box and text right. Orange: misread, or (gray text) a box that matches nothing. Pink: missed, with the text
+    of the label. Blue-gray: not counted.
     """
     finder = finder or FontFinder()
     match = metric.match(prediction, reference)
-    colours: list[Colour] = [IGNORED] * len(prediction.polygons)
-    inks: list[Colour] = [IGNORED] * len(prediction.polygons)
+    colors: list[Color] = [IGNORED] * len(prediction.polygons)
+    inks: list[Color] = [IGNORED] * len(prediction.polygons)
     for _, column in match.right:
-        colours[column], inks[column] = RIGHT, _BLACK
+        colors[column], inks[column] = RIGHT, _BLACK
     for _, column in match.misread:
-        colours[column], inks[column] = WRONG, WRONG
+        colors[column], inks[column] = WRONG, WRONG
     for column in match.boxes.wrong:
-        colours[column] = WRONG
+        colors[column] = WRONG
     missed = match.boxes.missed
     panel = draw_reading(
         image,
@@ -50,7 +50,7 @@ def draw_system_sample(
         note=f"{len(match.right)} right, {len(match.misread)} misread, {len(missed)} missed, "
         f"{len(match.boxes.wrong)} boxes too many",
         finder=finder,
-        colours=[*colours, *(MISSED for _ in missed)],
+        colors=[*colors, *(MISSED for _ in missed)],
         inks=[*inks, *(MISSED for _ in missed)],
     )
     rows = [

@@ -9,13 +9,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ocrexp.drawing import INK, Colour, Picture, captioned, draw_polygons, side_by_side
+from ocrexp.drawing import INK, Color, Picture, captioned, draw_polygons, side_by_side
 from ocrexp.report.recognition import FAINT, cell, compared, file_name, sheet
 from ocrexp.report.text import Runs
 
-# Traffic lights, not the colours of right and wrong predictions: these say what is learnt.
-_LEGIBLE: Colour = (0, 220, 0)
-_IGNORED: Colour = (255, 60, 60)
+# Traffic lights, not the colors of right and wrong predictions: these say what is learned.
+_LEGIBLE: Color = (0, 220, 0)
+_IGNORED: Color = (255, 60, 60)
 
 
 def draw_texts(samples: Sequence[Mapping[str, Any]], read: Callable[[Any], dict[str, str]]) -> list[Picture]:
@@ -23,7 +23,7 @@ def draw_texts(samples: Sequence[Mapping[str, Any]], read: Callable[[Any], dict[
     return [sheet([text_cell(sample, read(sample)) for sample in samples], columns=3)] if samples else []
 
 
-def text_cell(sample: Mapping[str, Any], learnt: Mapping[str, str]) -> Picture:
+def text_cell(sample: Mapping[str, Any], learned: Mapping[str, str]) -> Picture:
     """One augmented text image over its text and what each label says; padding is drawn darker, and characters that a
     label lacks are pink."""
     image = np.ascontiguousarray(sample["image"][..., ::-1])
@@ -33,7 +33,7 @@ def text_cell(sample: Mapping[str, Any], learnt: Mapping[str, str]) -> Picture:
         image[:, valid : valid + 1] = _IGNORED
     text = sample["texts"][0]
     lines: list[tuple[str, Runs]] = [("text", [(text, INK)])]
-    for kind, said in learnt.items():
+    for kind, said in learned.items():
         whole, pieces = compared(text, said)
         lines[0] = ("text", whole)
         lines.append((kind[:5], [*pieces, (f"   {sample['length']} characters", FAINT)]))
@@ -43,7 +43,7 @@ def text_cell(sample: Mapping[str, Any], learnt: Mapping[str, str]) -> Picture:
 def draw_targets(sample: Mapping[str, Any]) -> Picture:
     """One transformed sample side by side: polygons, shrink map, threshold map, and its two masks.
 
-    Green polygons are learnt, red ones are left out of the loss. The maps lie over a darkened image: shrink map in
+    Green polygons are learned, red ones are left out of the loss. The maps lie over a darkened image: shrink map in
     green, with red where `shrink_mask` leaves pixels out; threshold map as heat inside `threshold_mask`. Maps that the
     sample does not have are not drawn.
 
@@ -63,20 +63,20 @@ def draw_targets(sample: Mapping[str, Any]) -> Picture:
 
 def _with_polygons(image: Picture, polygons: Any, ignored: Any) -> Picture:
     picture = image.copy()
-    for skip, colour in ((False, _LEGIBLE), (True, _IGNORED)):
+    for skip, color in ((False, _LEGIBLE), (True, _IGNORED)):
         chosen = [polygon for polygon, is_ignored in zip(polygons, ignored, strict=True) if bool(is_ignored) == skip]
-        draw_polygons(picture, chosen, colour)
+        draw_polygons(picture, chosen, color)
     return picture
 
 
-def _tint(picture: Picture, where: npt.NDArray[np.bool_], colour: Colour) -> Picture:
+def _tint(picture: Picture, where: npt.NDArray[np.bool_], color: Color) -> Picture:
     result = picture.copy()
-    result[where] = (0.4 * result[where] + 0.6 * np.array(colour)).astype(np.uint8)
+    result[where] = (0.4 * result[where] + 0.6 * np.array(color)).astype(np.uint8)
     return result
 
 
 def _heat(values: npt.NDArray[np.float32]) -> Picture:
-    """Values 0..1 in colours, black to yellow to white."""
+    """Values 0..1 in colors, black to yellow to white."""
     heat = cv2.applyColorMap((np.clip(values, 0, 1) * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
     return np.ascontiguousarray(heat[..., ::-1])
 

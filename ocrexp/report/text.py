@@ -11,38 +11,38 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ocrexp.data.synth.fonts import FontSet, bundled_fonts, can_draw
 from ocrexp.data.synth.shaping import has_raqm
-from ocrexp.drawing import BAND, Colour, Picture
+from ocrexp.drawing import BAND, Color, Picture
 
-Runs = Sequence[tuple[str, Colour]]  # pieces of a line, each in its colour
+Runs = Sequence[tuple[str, Color]]  # pieces of a line, each in its color
 
 _PAD = 3  # pixels above, below and at the ends of a line
 
 
-def line_picture(runs: Runs, size: int = 16, width: int | None = None, background: Colour = BAND) -> Picture:
+def line_picture(runs: Runs, size: int = 16, width: int | None = None, background: Color = BAND) -> Picture:
     """One line of text, RGB uint8; all lines of one size are equally high.
 
     Args:
-        runs: pieces of the line in their order and colours. Scripts that join or reorder their letters are best given
+        runs: pieces of the line in their order and colors. Scripts that join or reorder their letters are best given
             in one piece.
         size: of the font, in pixels.
         width: of the picture; a longer text is shrunk to half its width at most, then cut. None: as wide as needed.
-        background: colour behind it.
+        background: color behind it.
 
     A character that is invisible, or that no font of matplotlib or the system has, is written as its code point U+XXXX.
     """
-    pieces = [piece for text, colour in runs for piece in _pieces(text, colour)]
+    pieces = [piece for text, color in runs for piece in _pieces(text, color)]
     placed = []
     x = float(_PAD)
-    for path, text, colour in pieces:
+    for path, text, color in pieces:
         font = _font(path, size)
-        placed.append((x, text, colour, font))
+        placed.append((x, text, color, font))
         x += font.getlength(text)
     natural = int(np.ceil(x)) + _PAD
     height = size + size // 2 + 2 * _PAD
     canvas = Image.new("RGB", (max(natural, 1), height), background)
     pen = ImageDraw.Draw(canvas)
-    for left, text, colour, font in placed:
-        pen.text((left, _PAD + size), text, fill=colour, font=font, anchor="ls")
+    for left, text, color, font in placed:
+        pen.text((left, _PAD + size), text, fill=color, font=font, anchor="ls")
     if width is not None and natural > width:
         canvas = canvas.resize((max(width, natural // 2), height), Image.Resampling.LANCZOS)
     picture = np.asarray(canvas, dtype=np.uint8)
@@ -77,20 +77,20 @@ def _readable(point: str) -> str:
     return f"◌{point}" if unicodedata.combining(point) else point
 
 
-def _pieces(text: str, colour: Colour) -> list[tuple[str, str, Colour]]:
-    """(font, text, colour) of a piece: as few fonts as possible, in the order of the text."""
+def _pieces(text: str, color: Color) -> list[tuple[str, str, Color]]:
+    """(font, text, color) of a piece: as few fonts as possible, in the order of the text."""
     shown = "".join(_shown(point) for point in text)
     if path := _font_for(shown):
-        return [(path, shown, colour)]
-    pieces: list[tuple[str, str, Colour]] = []
+        return [(path, shown, color)]
+    pieces: list[tuple[str, str, Color]] = []
     for point in shown:
         path = _font_for(point)
         if path is None:
             path, point = _fonts()[0], f"U+{ord(point):04X}"
         if pieces and pieces[-1][0] == path:
-            pieces[-1] = (path, pieces[-1][1] + point, colour)
+            pieces[-1] = (path, pieces[-1][1] + point, color)
         else:
-            pieces.append((path, point, colour))
+            pieces.append((path, point, color))
     return pieces
 
 

@@ -1,4 +1,4 @@
-"""What an evaluation of recognised texts leaves: character confusions, the worst samples, accuracy by length."""
+"""What an evaluation of recognized texts leaves: character confusions, the worst samples, accuracy by length."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ocrexp.drawing import Colour, Picture
+from ocrexp.drawing import Color, Picture
 from ocrexp.metrics.confusions import Confusions
 from ocrexp.metrics.rec import RecCounts
 from ocrexp.report.files import write_bytes, write_picture
@@ -21,10 +21,10 @@ SHOWN_CONFUSIONS = 40  # in the picture; the table has all
 WORST = 24
 MOST_BARS = 40
 
-_WHITE: Colour = (255, 255, 255)
-_BLACK: Colour = (25, 25, 25)
-_GREY: Colour = (120, 120, 120)
-_BAR: Colour = (0, 114, 178)
+_WHITE: Color = (255, 255, 255)
+_BLACK: Color = (25, 25, 25)
+_GRAY: Color = (120, 120, 120)
+_BAR: Color = (0, 114, 178)
 _ROW = 32
 _COLUMN = 520
 
@@ -87,13 +87,13 @@ def draw_confusions(confusions: Confusions, limit: int = SHOWN_CONFUSIONS) -> Pi
 
 def _confusion_row(confusions: Confusions, label: str, predicted: str, count: int, most: int) -> Picture:
     row = np.full((_ROW, _COLUMN, 3), _WHITE, dtype=np.uint8)
-    names = line_picture([(visible(label), _BLACK), (" → ", _GREY), (visible(predicted), _BLACK)], 17, None, _WHITE)
+    names = line_picture([(visible(label), _BLACK), (" → ", _GRAY), (visible(predicted), _BLACK)], 17, None, _WHITE)
     width = min(names.shape[1], 150)
     row[: names.shape[0], 150 - width : 150] = names[:_ROW, :width]
     length = max(2, round(count / most * (_COLUMN - 330)))
     row[8 : _ROW - 8, 160 : 160 + length] = _BAR
     of = f"  of {confusions.characters[label]}" if label else ""
-    told = line_picture([(str(count), _BLACK), (of, _GREY)], 14, None, _WHITE)
+    told = line_picture([(str(count), _BLACK), (of, _GRAY)], 14, None, _WHITE)
     left = 166 + length
     shown = min(told.shape[1], _COLUMN - left)
     row[2 : 2 + told.shape[0], left : left + shown] = told[: _ROW - 2, :shown]
@@ -117,8 +117,8 @@ def draw_accuracy_by_length(counts: RecCounts) -> Picture:
     figure = Figure(figsize=(8.5, 4.8), dpi=110, layout="constrained")
     canvas = FigureCanvasAgg(figure)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
-    centres = starts + (step - 1) / 2
-    upper.bar(centres[present], (right[present] / totals[present]), width=0.8 * step, color="#0072B2")
+    centers = starts + (step - 1) / 2
+    upper.bar(centers[present], (right[present] / totals[present]), width=0.8 * step, color="#0072B2")
     overall = right.sum() / totals.sum()
     upper.axhline(overall, color="#D55E00", linewidth=1.2)
     upper.set_ylim(0, 1.05)
@@ -126,7 +126,7 @@ def draw_accuracy_by_length(counts: RecCounts) -> Picture:
     upper.set_title(
         f"accuracy by length of the label ({overall:.3f} over all {counts.samples})", fontsize=10, loc="left"
     )
-    lower.bar(centres, totals, width=0.8 * step, color="#999999")
+    lower.bar(centers, totals, width=0.8 * step, color="#999999")
     lower.set_ylabel("labels")
     lower.set_xlabel("characters of the label" + (f" (in steps of {step})" if step > 1 else ""))
     lower.xaxis.get_major_locator().set_params(integer=True)

@@ -1,4 +1,4 @@
-"""Colour jitter."""
+"""Color jitter."""
 
 import numpy as np
 import pytest
@@ -23,9 +23,9 @@ def test_brightness_is_a_factor():
         assert 0.79 < ratio.mean() < 1.21
 
 
-def test_saturation_keeps_grey_and_brightness():
-    grey = np.repeat(IMAGE[..., :1], 3, axis=2)
-    np.testing.assert_allclose(jitter(1, grey, saturation=0.5), grey, atol=1)
+def test_saturation_keeps_gray_and_brightness():
+    gray = np.repeat(IMAGE[..., :1], 3, axis=2)
+    np.testing.assert_allclose(jitter(1, gray, saturation=0.5), gray, atol=1)
     luma = np.array([0.114, 0.587, 0.299])
     changed = jitter(1, saturation=0.5)
     assert np.abs(changed.astype(int) - IMAGE).max() > 5

@@ -44,7 +44,7 @@ def test_labels_that_need_more_steps():
     """16 steps: 9 letters that need 17 with their pairs do not fit, 16 different ones do."""
     assert check("aaaaaaaaa", "abcdefghijklmnop", "abab") == [
         "train: 1 of 3 labels need more than the 16 steps that CTC emits at width 64 (one more for each pair of equal "
-        "neighbours) and are left out; images 72 wide (model.image_shape) keep them all: list.txt:1 'aaaaaaaaa' (17)"
+        "neighbors) and are left out; images 72 wide (model.image_shape) keep them all: list.txt:1 'aaaaaaaaa' (17)"
     ]
 
 
@@ -78,7 +78,7 @@ def test_characters_outside_the_charset():
     (line,) = check("ab", "ﬁn", unknown="map", unknown_map={"ﬁ": "fi"}, longest=3)
     assert "replaced as charset.unknown_map says, the first at list.txt:2" in line
     _, long = check("ab", "ﬁn", unknown="map", unknown_map={"ﬁ": "fi"}, longest=2)
-    assert long.endswith("targets.max_text_length=3 keeps them all: list.txt:2 'ﬁn' (3)")  # as it is learnt
+    assert long.endswith("targets.max_text_length=3 keeps them all: list.txt:2 'ﬁn' (3)")  # as it is learned
 
 
 def test_a_label_of_unknown_characters_only():

@@ -65,7 +65,7 @@ def test_line_labels_are_read_again_and_empty_ones_are_left_out(images, tmp_path
     labels = str(tmp_path / "out" / "labels.txt")
     (record,) = RecLists(folder.root, labels, labels).val_records()
     assert record.texts == ("a b",)
-    assert "b.png" in folder.unlabelled[0]
+    assert "b.png" in folder.unlabeled[0]
 
 
 def test_an_unreadable_image_keeps_its_line_and_has_no_label(images, tmp_path):
@@ -107,7 +107,7 @@ def test_a_name_that_a_label_list_cannot_hold_is_left_out_and_said(tmp_path):
     folder = PredictionFolder(tmp_path / "out", sources, rec_only=False)
     written(folder, [ImageResult(sources[0], (30, 20), Reading([], [], []))])
     assert (tmp_path / "out" / "labels.txt").read_text() == ""
-    assert "cannot stand in a label list" in folder.unlabelled[0]
+    assert "cannot stand in a label list" in folder.unlabeled[0]
 
 
 def test_an_existing_folder_is_replaced_only_when_asked_and_only_what_is_ours(images, tmp_path):

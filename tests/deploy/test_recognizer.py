@@ -1,4 +1,4 @@
-"""Exported recognisers: lines read alone and together, characters that fit the network or do not."""
+"""Exported recognizers: lines read alone and together, characters that fit the network or do not."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """One rank of a training; started by test_distributed.py through paddle.distributed.launch.
 
 python rank_run.py RUN_DIR MODE: of the stand-ins plain, nan (rank 1 meets one) or slow (long enough to be interrupted);
-rec: a recogniser on the words that are drawn in `words` beside RUN_DIR.
+rec: a recognizer on the words that are drawn in `words` beside RUN_DIR.
 """
 
 import sys
@@ -86,7 +86,7 @@ def _check_timeout() -> None:
     assert set_gloo_timeout(group, 7_200_000) == 2
 
 
-def recogniser_of(run_dir: Path) -> Any:
+def recognizer_of(run_dir: Path) -> Any:
     """An epoch of a CRNN in batches of several sizes, 8 images of the first; norms keep and use their statistics."""
     config = compose(
         "train",
@@ -111,8 +111,8 @@ def keep_gradients(trainer: Any) -> dict[str, np.ndarray]:
 
     def watched() -> None:
         if not first:
-            learnt = [(name, value) for name, value in trainer.model.named_parameters() if not value.stop_gradient]
-            first.update({name: value.grad.numpy().copy() for name, value in learnt})
+            learned = [(name, value) for name, value in trainer.model.named_parameters() if not value.stop_gradient]
+            first.update({name: value.grad.numpy().copy() for name, value in learned})
         update()
 
     trainer._stepper._update = watched
@@ -123,7 +123,7 @@ def main() -> int:
     run_dir, mode = Path(sys.argv[1]), sys.argv[2]
     distributed.set_device("cpu")
     try:
-        trainer = recogniser_of(run_dir) if mode == "rec" else trainer_of(run_dir, mode)
+        trainer = recognizer_of(run_dir) if mode == "rec" else trainer_of(run_dir, mode)
         first = keep_gradients(trainer)
         result = trainer.fit()
         np.savez(run_dir / f"gradients_{distributed.rank()}.npz", **first)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import paddle
 import pytest
-from rank_run import keep_gradients, recogniser_of, trainer_of
+from rank_run import keep_gradients, recognizer_of, trainer_of
 from rec_words import WORDS
 
 from ocrexp.engine.launch import launch_processes
@@ -54,11 +54,11 @@ def test_two_processes_train_as_one_with_the_same_images(tmp_path: Path) -> None
     assert not any("TOKEN" in path.read_text() for path in (tmp_path / "two").rglob("*.log"))
 
 
-def test_two_processes_train_a_recogniser_as_one_with_the_same_words(tmp_path: Path, draw_words) -> None:
+def test_two_processes_train_a_recognizer_as_one_with_the_same_words(tmp_path: Path, draw_words) -> None:
     """In batches of several sizes; CTC is a mean over samples."""
     draw_words(tmp_path / "words", WORDS)
     assert _launch(tmp_path / "two", "rec") == 0
-    one = recogniser_of(tmp_path / "one")
+    one = recognizer_of(tmp_path / "one")
     gradients = keep_gradients(one)
     one.fit()
     for rank in (0, 1):

@@ -24,7 +24,7 @@ class Reader:
     def __call__(self, outputs: dict[str, Any], batch: Batch) -> list[float]:
         return read_value(outputs, batch)
 
-    def learnt(self, outputs: dict[str, Any], batch: Batch) -> tuple[list[float], list[float]]:
+    def learned(self, outputs: dict[str, Any], batch: Batch) -> tuple[list[float], list[float]]:
         self.batches.append(np.asarray(batch["index"]).tolist())
         return outputs["value"][:, 0].tolist(), np.asarray(batch["target"]).tolist()
 

@@ -162,7 +162,7 @@ def test_training_logits_are_read_beside_what_they_were_to_say(kind: Any) -> Non
     if kind == "parseq":
         logits = np.stack([logits, -logits])
     decoder = CTCGreedyDecoder(charset) if kind == "ctc" else TokenDecoder(charset, kind)
-    predictions, references = decoder.learnt({kind: logits}, batch)
+    predictions, references = decoder.learned({kind: logits}, batch)
     assert [reference.text for reference in references] == texts
     assert [prediction.text for prediction in predictions] == texts
 
@@ -171,6 +171,6 @@ def test_beam_search_reads_training_logits_too() -> None:
     charset = from_characters("ab")
     logits = np.log(np.array([[[0.1, 0.8, 0.1], [0.8, 0.1, 0.1], [0.1, 0.1, 0.8]]])) + 3
     batch = {"label_ctc": np.array([[1, 2]]), "length": np.array([2])}
-    predictions, references = CTCBeamDecoder(charset).learnt({"ctc": logits}, batch)
+    predictions, references = CTCBeamDecoder(charset).learned({"ctc": logits}, batch)
     assert predictions[0].text == references[0].text == "ab"
     assert 0 < predictions[0].score <= 1

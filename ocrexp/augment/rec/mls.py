@@ -49,7 +49,7 @@ def warp(image: Image, steps: Sequence[ControlPoints]) -> Image:
     """The image after all steps, the first one first, resampled once: bilinear, its edges repeated beyond them."""
     height, width = image.shape[:2]
     cell = min(max(min(height, width) // _CELLS_A_SIDE, _FINEST_CELL), _COARSEST_CELL)
-    # Nodes at the centres of cells, one cell more on each side, so that every pixel lies between four of them.
+    # Nodes at the centers of cells, one cell more on each side, so that every pixel lies between four of them.
     rows, columns = -(-height // cell) + 2, -(-width // cell) + 2
     y = (np.arange(rows) - 0.5) * cell - 0.5
     x = (np.arange(columns) - 0.5) * cell - 0.5

@@ -1,7 +1,7 @@
-"""Augmentation of text images that moves no letter against another: crop, blur, colours, shift, noise, inversion.
+"""Augmentation of text images that moves no letter against another: crop, blur, colors, shift, noise, inversion.
 
 Three of PaddleOCR's have no visible effect there: its HSV change is a thousandth of the brightness, its jitter moves
-images below 100 pixels by nothing, its noise has a deviation of 0.16 grey levels. Here they do what they are named for.
+images below 100 pixels by nothing, its noise has a deviation of 0.16 gray levels. Here they do what they are named for.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Blur(ImageOp):
 
 
 class HSVJitter(ImageOp):
-    """Other colours: hue turned, saturation and brightness (value) multiplied.
+    """Other colors: hue turned, saturation and brightness (value) multiplied.
 
     Args:
         p: probability.
@@ -99,7 +99,7 @@ class Jitter(ImageOp):
 
 
 class Noise(ImageOp):
-    """Gaussian noise; `deviation` is a range of grey levels."""
+    """Gaussian noise; `deviation` is a range of gray levels."""
 
     def __init__(self, p: float = 0.4, deviation: Sequence[float] = (1.0, 8.0)) -> None:
         super().__init__(p)
@@ -110,7 +110,7 @@ class Noise(ImageOp):
 
 
 class Reverse(ImageOp):
-    """Inverts the colours: dark text on light becomes light on dark."""
+    """Inverts the colors: dark text on light becomes light on dark."""
 
     def __init__(self, p: float = 0.4) -> None:
         super().__init__(p)
@@ -147,7 +147,7 @@ def shift(image: Image, right: int, down: int) -> Image:
 
 
 def add_noise(image: Image, deviation: float, rng: np.random.Generator) -> Image:
-    """Gaussian noise of that deviation in grey levels."""
+    """Gaussian noise of that deviation in gray levels."""
     stored = _noise()
     if image.size > len(stored):
         return np.clip(image + rng.normal(0, deviation, image.shape), 0, 255).round().astype(np.uint8)

@@ -27,7 +27,7 @@ def _sign(rng: np.random.Generator) -> int:
 
 
 def _affine(image: Image, matrix: list[list[float]]) -> Image:
-    """By a matrix around the image's centre."""
+    """By a matrix around the image's center."""
     height, width = image.shape[:2]
     (a, b), (c, d) = matrix
     x, y = (width - 1) / 2, (height - 1) / 2

@@ -22,14 +22,14 @@ class RecAug:
     Args:
         tia_prob: of distort, stretch and perspective together.
         crop_prob: of rows cut off above or below.
-        reverse_prob: of inverted colours.
+        reverse_prob: of inverted colors.
         noise_prob: of Gaussian noise.
         jitter_prob: of a shift.
         blur_prob: of Gaussian blur.
-        hsv_aug_prob: of other colours.
+        hsv_aug_prob: of other colors.
         distort, stretch, perspective, segments: strengths of TIA.
         crop_pixels, crop_share: most rows cut off, and most as a share of the height.
-        noise_deviation: range of grey levels.
+        noise_deviation: range of gray levels.
         jitter_amount: greatest shift, a share of the shorter side.
         blur_sigma: range, in pixels.
         hue, saturation, value: greatest changes.

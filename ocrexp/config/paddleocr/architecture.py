@@ -138,13 +138,13 @@ def _recogniser(experiment: Experiment, root: Section, section: Section) -> Conv
     neck, head = section.section("Neck"), section.section("Head")
     transform_name, backbone_name, head_name = (node.text("name") for node in (transform, backbone, head))
     warp = find("transform", transform, transform_name, parts.TRANSFORMS) if transform_name else None
-    trunk = find("recogniser backbone", backbone, backbone_name, parts.REC_BACKBONES)
+    trunk = find("recognizer backbone", backbone, backbone_name, parts.REC_BACKBONES)
     trunk_option = _trunk_option(trunk, backbone, backbone_name)
     neck_part = _neck(neck)
     if head_name == "MultiHead":
         model, kind = _multi_head(experiment, head, _generation(root, backbone))
     else:
-        top = find("recogniser head", head, head_name, {**parts.REC_HEADS, "MultiHead": Part("multi")})
+        top = find("recognizer head", head, head_name, {**parts.REC_HEADS, "MultiHead": Part("multi")})
         kind = "vitstr" if backbone_name == "ViTSTR" and top.option == "ctc" else top.option
         model = _model_of(kind, backbone_name, trunk_option, neck_part, warp)
     experiment.choose("model", model)
@@ -188,7 +188,7 @@ def _neck(neck: Section) -> Part | None:
     name = neck.text("name")
     if not name:
         return None
-    find("recogniser neck", neck, name, {"SequenceEncoder": Part("")})
+    find("recognizer neck", neck, name, {"SequenceEncoder": Part("")})
     return find("encoder_type", neck, neck.text("encoder_type"), parts.REC_NECKS)
 
 

@@ -162,7 +162,7 @@ def convert_normalize(experiment: Experiment, keys: Section) -> None:
         default = [0.485, 0.456, 0.406] if name == "mean" else [0.229, 0.224, 0.225]
         value: Any = keys.get(name, default)
         if earlier is not None and earlier != value:
-            experiment.note("missing", keys, name, f"training and evaluation have one normalisation here, {earlier}")
+            experiment.note("missing", keys, name, f"training and evaluation have one normalization here, {earlier}")
         elif earlier is None:
             experiment.set(key, value, keys.key(name), implied=True)
 

@@ -1,4 +1,4 @@
-"""A recogniser's characters, loss, decoder and metric; `rec_data` has its lists and pictures."""
+"""A recognizer's characters, loss, decoder and metric; `rec_data` has its lists and pictures."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _DECODERS = {
 
 
 def convert_recognition(experiment: Experiment, root: Section, kind: str, max_text_length: int) -> None:
-    """Everything of a recogniser but its network, its optimizer and the section Global's general keys."""
+    """Everything of a recognizer but its network, its optimizer and the section Global's general keys."""
     _charset(experiment, root.section("Global"))
     experiment.choose("targets", _TARGETS.get(kind, kind))
     if kind == "attention":  # as many steps as PaddleOCR, which needs two of them for begin and end

@@ -1,4 +1,4 @@
-"""A recogniser's pictures: augmentation, resize, multi-scale batches."""
+"""A recognizer's pictures: augmentation, resize, multi-scale batches."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from ocrexp.errors import DataError
 from ocrexp.types import Image, UnusableSample
 
 _SUFFIXES = {".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".avif", ".jp2"}
-_GRAIN_LEVELS = (3.0, 6.0, 10.0, 16.0)  # standard deviations of the grain, in grey levels
+_GRAIN_LEVELS = (3.0, 6.0, 10.0, 16.0)  # standard deviations of the grain, in gray levels
 
 
 def photographs_in(folder: Path) -> list[Path]:
@@ -65,8 +65,8 @@ def photograph(path: Path, height: int, width: int, rng: np.random.Generator) ->
     return cv2.convertScaleAbs(np.ascontiguousarray(part), alpha=gain, beta=float(rng.uniform(0, 255 * (1 - gain))))
 
 
-def colour(rng: np.random.Generator, low: int = 0, high: int = 255, vivid: float = 0.5) -> npt.NDArray[np.float32]:
-    """A BGR colour whose luminance lies between `low` and `high`; `vivid` 0 gives greys."""
+def color(rng: np.random.Generator, low: int = 0, high: int = 255, vivid: float = 0.5) -> npt.NDArray[np.float32]:
+    """A BGR color whose luminance lies between `low` and `high`; `vivid` 0 gives grays."""
     tint = rng.uniform(-1, 1, 3) * 160 * vivid * rng.random()
     level = rng.uniform(low, high)
     return np.clip(level + tint - tint @ (0.114, 0.587, 0.299), 0, 255).astype(np.float32)
@@ -79,13 +79,13 @@ def clouds(height: int, width: int, cells: int, rng: np.random.Generator) -> npt
 
 
 def blend(dark: npt.NDArray[np.float32], light: npt.NDArray[np.float32], share: npt.NDArray[np.uint8]) -> Image:
-    """An image between two colours by a (height, width) share of 0..255."""
+    """An image between two colors by a (height, width) share of 0..255."""
     ramp = np.linspace(0, 1, 256, dtype=np.float32)[:, None] * (light - dark) + dark
     return cv2.LUT(cv2.merge([share, share, share]), np.clip(ramp + 0.5, 0, 255).astype(np.uint8).reshape(256, 1, 3))
 
 
 def plain(height: int, width: int, tone: npt.NDArray[np.float32]) -> Image:
-    """An image of one colour."""
+    """An image of one color."""
     image = np.empty((height, width, 3), np.uint8)
     cv2.rectangle(image, (0, 0), (width, height), np.floor(tone).tolist(), cv2.FILLED)
     return image
@@ -95,7 +95,7 @@ def surface(height: int, width: int, rng: np.random.Generator) -> Image:
     """A drawn background without text: one of the kinds that this module's first line names."""
     kind = int(rng.choice(6, p=(0.2, 0.22, 0.22, 0.12, 0.12, 0.12)))
     bright = rng.random() < 0.65
-    base = colour(rng, 150, 250) if bright else colour(rng, 10, 150)
+    base = color(rng, 150, 250) if bright else color(rng, 10, 150)
     other = np.clip(base + rng.uniform(-70, 70) + rng.uniform(-25, 25, 3), 0, 255).astype(np.float32)
     if kind == 0:
         return plain(height, width, base)

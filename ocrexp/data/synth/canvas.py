@@ -1,4 +1,4 @@
-"""The page being drawn: its image, where text already stands, and the labelled regions so far."""
+"""The page being drawn: its image, where text already stands, and the labeled regions so far."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ocrexp.data.synth.backgrounds import colour
+from ocrexp.data.synth.backgrounds import color
 from ocrexp.data.synth.sprites import Sprite, box_polygon, shift, through
 from ocrexp.types import Image, Polygon
 
@@ -39,7 +39,7 @@ class PageSettings:
 
 
 class Region(NamedTuple):
-    """One labelled outline in page pixels, clockwise from the text's top left."""
+    """One labeled outline in page pixels, clockwise from the text's top left."""
 
     polygon: Polygon
     text: str
@@ -47,19 +47,19 @@ class Region(NamedTuple):
 
 
 def ink(rng: np.random.Generator, luminance: float, least: float = 70.0) -> npt.NDArray[np.float32]:
-    """A BGR colour that differs by `least` grey levels or more from a luminance; of the two sides mostly the wider."""
+    """A BGR color that differs by `least` gray levels or more from a luminance; of the two sides mostly the wider."""
     room_below, room_above = luminance - least, 255 - luminance - least
     darker = room_below > room_above if rng.random() < 0.85 else room_below < room_above
     if (room_below if darker else room_above) < 0:
         darker = not darker
     low, high = (0, max(1.0, room_below)) if darker else (min(254.0, luminance + least), 255)
-    return colour(rng, int(low), math.ceil(high), vivid=0.8 if rng.random() < 0.5 else 0.0)
+    return color(rng, int(low), math.ceil(high), vivid=0.8 if rng.random() < 0.5 else 0.0)
 
 
 def blend(
     image: Image, mask: npt.NDArray[np.uint8], matrix: Matrix, tone: npt.NDArray[np.float32], alpha: float = 1.0
 ) -> None:
-    """Lay a mask on an image in a colour; `matrix` leads from the mask to the image."""
+    """Lay a mask on an image in a color; `matrix` leads from the mask to the image."""
     height, width = mask.shape
     corners = through(box_polygon(0, 0, width, height), matrix)
     limit = image.shape[1], image.shape[0]
@@ -67,7 +67,7 @@ def blend(
     right, bottom = (min(end, math.ceil(v) + 1) for end, v in zip(limit, corners.max(axis=0), strict=True))
     if right <= left or bottom <= top:
         return
-    # Outlines count pixel edges, OpenCV counts pixel centres: half a pixel lies between them.
+    # Outlines count pixel edges, OpenCV counts pixel centers: half a pixel lies between them.
     to_window = shift(-left - 0.5, -top - 0.5) @ matrix @ shift(0.5, 0.5)
     patch = cv2.warpPerspective(mask, to_window, (right - left, bottom - top), flags=cv2.INTER_LINEAR)
     share = patch.astype(np.float32)[:, :, None] * np.float32(alpha / 255)
@@ -142,17 +142,17 @@ class Canvas:
         right, bottom = np.clip(polygon.max(axis=0).astype(int) + 1, 1, (width, height))
         step = max(1, int(min(right - left, bottom - top)) // 12)
         part = self.image[top : max(bottom, top + 1) : step, left : max(right, left + 1) : step].astype(np.float32)
-        grey = part @ np.array([0.114, 0.587, 0.299], np.float32)
-        return float(grey.mean()), float(grey.std())
+        gray = part @ np.array([0.114, 0.587, 0.299], np.float32)
+        return float(gray.mean()), float(gray.std())
 
     def ink(self, luminance: float, least: float = 70.0) -> npt.NDArray[np.float32]:
-        """A colour that differs by `least` grey levels or more from what it is drawn on."""
+        """A color that differs by `least` gray levels or more from what it is drawn on."""
         return ink(self.rng, luminance, least)
 
     def blend(
         self, mask: npt.NDArray[np.uint8], matrix: Matrix, tone: npt.NDArray[np.float32], alpha: float = 1.0
     ) -> None:
-        """Lay a mask on the page in a colour; `matrix` leads from the mask to the sheet."""
+        """Lay a mask on the page in a color; `matrix` leads from the mask to the sheet."""
         blend(self.image, mask, self.view @ matrix, tone, alpha)
 
     def place(
@@ -169,7 +169,7 @@ class Canvas:
         Args:
             sprite: the line.
             matrix: from the sprite to the sheet.
-            tone: its colour.
+            tone: its color.
             alpha: its opacity.
             illegible: label the whole line as `###`.
             gap: where given, the line is left out if it comes nearer than this to another text.
@@ -197,8 +197,8 @@ class Canvas:
 
 
 def grow(polygon: npt.NDArray[np.floating], gap: float) -> npt.NDArray[np.float64]:
-    """An outline moved outwards from its centre by about `gap`, enough to keep a distance from others."""
-    centre = polygon.mean(axis=0)
-    away = polygon - centre
+    """An outline moved outwards from its center by about `gap`, enough to keep a distance from others."""
+    center = polygon.mean(axis=0)
+    away = polygon - center
     length = np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-6)
     return (polygon + away / length * gap * math.sqrt(2)).astype(np.float64)

@@ -70,8 +70,8 @@ class SynthDet(OfTask):
         perspective: largest move of the page's corners as a share of its size.
         curved: share of the single lines of scenes and posters that follow an arc.
         curve_points: points of a curved word's polygon, even, 8 to 14.
-        illegible: share of pages with tiny print labelled `###`.
-        degrade: strength of blur, grain, uneven light and JPEG artefacts; 0 none, 1 as in phone photographs.
+        illegible: share of pages with tiny print labeled `###`.
+        degrade: strength of blur, grain, uneven light and JPEG artifacts; 0 none, 1 as in phone photographs.
         backgrounds: a folder of photographs without text, or None.
         background_share: share of pages on such a photograph.
         fonts: a folder of fonts to use instead of those that matplotlib ships, or None.

@@ -10,7 +10,7 @@ from ocrexp.types import Image
 
 
 def degrade(image: Image, strength: float, rng: np.random.Generator, varied: bool = False) -> tuple[Image, int]:
-    """What cameras, scanners and storage do: uneven light, blur, grain, grey, loss of contrast, JPEG artefacts.
+    """What cameras, scanners and storage do: uneven light, blur, grain, gray, loss of contrast, JPEG artifacts.
 
     Args:
         image: (height, width, 3) uint8; not changed.

@@ -10,13 +10,13 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from ocrexp.data.synth.backgrounds import colour
+from ocrexp.data.synth.backgrounds import color
 from ocrexp.data.synth.pen import Pen, fitting, luminance, maybe_bent, paper, sheet_turn
 from ocrexp.data.synth.sprites import box_polygon, rotation, shift, through
 
 
 def sign(pen: Pen, size: int, lines: int, angle: float) -> bool:
-    """One to some centred lines at a random free place, sometimes on a plaque, outlined or with a shadow."""
+    """One to some centered lines at a random free place, sometimes on a plaque, outlined or with a shadow."""
     canvas, rng = pen.canvas, pen.rng
     font = pen.fonts.pick(rng)
     style = {
@@ -49,7 +49,7 @@ def sign(pen: Pen, size: int, lines: int, angle: float) -> bool:
     level, unrest = canvas.around(plate)
     plaque = rng.random() < 0.25 or unrest > 55
     if plaque:
-        tone = colour(rng, 0, 255, vivid=1.0)
+        tone = color(rng, 0, 255, vivid=1.0)
         canvas.fill(plate, tone)
         level = luminance(tone)
     tone = canvas.ink(level, least=float(rng.uniform(60, 110)) + min(unrest, 40.0) * (not plaque))
@@ -66,13 +66,13 @@ def sign(pen: Pen, size: int, lines: int, angle: float) -> bool:
             canvas.blend(halo, at @ shift(-edge, -edge), np.float32(255) - tone)
         elif effect > 0.9 and effect < 1:
             away = max(1.0, size * 0.06)
-            canvas.blend(sprite.mask, at @ shift(away, away), colour(rng, 0, 60, vivid=0.0), 0.5)
+            canvas.blend(sprite.mask, at @ shift(away, away), color(rng, 0, 60, vivid=0.0), 0.5)
         canvas.place(sprite, at, tone, alpha=float(rng.uniform(0.8, 1.0)))
     return True
 
 
 def scene(pen: Pen) -> None:
-    """Signs scattered over the page, each with its own font, size, colour and angle."""
+    """Signs scattered over the page, each with its own font, size, color and angle."""
     wanted = int(pen.rng.integers(4, 17))
     for _ in range(wanted):
         if pen.canvas.full:
@@ -82,7 +82,7 @@ def scene(pen: Pen) -> None:
 
 
 def poster(pen: Pen) -> None:
-    """Centred lines of different sizes, the large ones first, all at one angle."""
+    """Centered lines of different sizes, the large ones first, all at one angle."""
     canvas, rng = pen.canvas, pen.rng
     height, width = canvas.image.shape[:2]
     turn = sheet_turn(pen)
@@ -220,7 +220,7 @@ def table(pen: Pen) -> None:
 
 
 def illegible(pen: Pen) -> None:
-    """Small print that nobody can read: lines labelled `###`."""
+    """Small print that nobody can read: lines labeled `###`."""
     canvas, rng = pen.canvas, pen.rng
     height, width = canvas.image.shape[:2]
     size = int(rng.integers(5, 7))

@@ -1,4 +1,4 @@
-"""One labelled page from its numbers alone: the same (seed, split, page) gives the same page anywhere, in any order."""
+"""One labeled page from its numbers alone: the same (seed, split, page) gives the same page anywhere, in any order."""
 
 from __future__ import annotations
 

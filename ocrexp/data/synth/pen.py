@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ocrexp.data.synth.backgrounds import colour
+from ocrexp.data.synth.backgrounds import color
 from ocrexp.data.synth.canvas import Canvas, Matrix, grow
 from ocrexp.data.synth.fonts import FontSet, text_width
 from ocrexp.data.synth.sprites import Sprite, bend, box_polygon, draw_line, rotation, shift, through
@@ -61,7 +61,7 @@ def maybe_bent(pen: Pen, sprite: Sprite) -> Sprite:
 
 
 def luminance(tone: npt.NDArray[np.float32]) -> float:
-    """Brightness of a BGR colour, 0..255."""
+    """Brightness of a BGR color, 0..255."""
     return float(tone @ np.array([0.114, 0.587, 0.299], np.float32))
 
 
@@ -83,7 +83,7 @@ def paper(pen: Pen, turn: Matrix, width_share: float) -> tuple[float, float, flo
     area = through(grow(box_polygon(left, top, right, bottom), -2), turn)
     # Print on a photograph or a strong pattern needs paper under it.
     if width_share < 1 or pen.canvas.around(area)[1] > 18 or rng.random() < 0.4:
-        pen.canvas.fill(through(box_polygon(left, top, right, bottom), turn), colour(rng, 185, 255, vivid=0.35))
+        pen.canvas.fill(through(box_polygon(left, top, right, bottom), turn), color(rng, 185, 255, vivid=0.35))
     margin = max(6.0, width * float(rng.uniform(0.03, 0.08)))
     return left + margin, top + margin, right - margin, bottom - margin
 

@@ -1,4 +1,4 @@
-"""`dataset=synth_rec`: words and lines drawn with their texts, to train a recogniser without any data of one's own.
+"""`dataset=synth_rec`: words and lines drawn with their texts, to train a recognizer without any data of one's own.
 
 The images lie in a cache, in a folder named by a hash of all that shapes them, as a PaddleOCR recognition list
 (`path<TAB>text`) and JPEG files: `dataset=rec_list dataset.root=<folder>` and PaddleOCR itself read them too. With
@@ -66,9 +66,9 @@ class SynthRec(OfTask):
         effects: share of words with a rim, a shadow or fattened letters.
         strokes: share of words underlined, beside ruling, or crossed by a thin line.
         neighbours: share of words with the edge of another line beside them.
-        textured: share of drawn grounds that are not of one colour.
-        low_contrast: 0: ink differs from the ground by 110 grey levels at least; 1: by 40.
-        degrade: strength of blur, grain, uneven light and JPEG artefacts, 0..1.
+        textured: share of drawn grounds that are not of one color.
+        low_contrast: 0: ink differs from the ground by 110 gray levels at least; 1: by 40.
+        degrade: strength of blur, grain, uneven light and JPEG artifacts, 0..1.
         inverted: share of plain grounds that are dark.
         backgrounds: a folder of photographs without text, or None; of more than 256, 256 are used.
         background_share: share of words on such a photograph.

@@ -160,7 +160,7 @@ def _ground(
         image = _photograph(photographs[int(rng.integers(len(photographs)))], height, width, rng)
     elif rng.random() < settings.plain:
         dark = rng.random() < settings.inverted
-        tone = backgrounds.colour(rng, 0, 100) if dark else backgrounds.colour(rng, 150, 255)
+        tone = backgrounds.color(rng, 0, 100) if dark else backgrounds.color(rng, 150, 255)
         image = backgrounds.plain(height, width, tone)
     else:
         image = backgrounds.surface(height, width, rng)
@@ -204,7 +204,7 @@ def _lay(
     tone: npt.NDArray[np.float32],
     rng: np.random.Generator,
 ) -> None:
-    """The text with its outline or shadow, its neighbours' edges, and lines under and across it."""
+    """The text with its outline or shadow, its neighbors' edges, and lines under and across it."""
     if rng.random() < settings.neighbours:
         below = rng.random() < 0.5
         margin = float(margins[3 if below else 1])
@@ -221,7 +221,7 @@ def _lay(
         blend(image, halo, at @ shift(-edge, -edge), np.float32(255) - tone)
     elif effect < settings.effects:
         away = max(1.0, size * 0.06)
-        blend(image, sprite.mask, at @ shift(away, away), backgrounds.colour(rng, 0, 60, vivid=0.0), 0.5)
+        blend(image, sprite.mask, at @ shift(away, away), backgrounds.color(rng, 0, 60, vivid=0.0), 0.5)
     blend(image, sprite.mask, at, tone, float(rng.uniform(0.85, 1.0)))
 
 

@@ -138,7 +138,7 @@ def bend(sprite: Sprite, angle: float, points: int) -> Sprite:
     columns, rows = (int(v) for v in high - low)
     ys, xs = np.mgrid[0:rows, 0:columns].astype(np.float32)
     xs += np.float32(low[0] + 0.5)
-    ys = np.float32(radius) - np.float32(sign) * (ys + np.float32(low[1] + 0.5))  # from the centre, towards the arc
+    ys = np.float32(radius) - np.float32(sign) * (ys + np.float32(low[1] + 0.5))  # from the center, towards the arc
     flat_x = np.arctan2(xs, ys) * np.float32(radius) + np.float32(width / 2 - 0.5)
     flat_y = np.float32(sign) * (np.float32(radius) - np.hypot(xs, ys)) + np.float32(height / 2 - 0.5)
     mask = cv2.remap(sprite.mask, flat_x, flat_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)

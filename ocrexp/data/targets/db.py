@@ -119,7 +119,7 @@ class DBTargets:
         return None if abs(area_and_perimeter(polygon)[0]) < 1 else VANISHED
 
     def _kernels(self, inside: np.ndarray, ratio: float) -> list[np.ndarray]:
-        """What is left of a polygon in the shrink map; nothing for one that is too small to be learnt."""
+        """What is left of a polygon in the shrink map; nothing for one that is too small to be learned."""
         if (inside.max(axis=0) - inside.min(axis=0)).min() < self.min_text_size:
             return []
         area, perimeter = area_and_perimeter(inside)

@@ -47,7 +47,7 @@ def shrink_polygon(points: Points, area: float, perimeter: float, ratio: float) 
 
     Where one polygon does not stay one, twice the ratio is tried, three times and so on below 1, as in PaddleOCR, and
     the last result counts. PaddleOCR also means to try ratio 1, but never does. Neither do we: an unshrunk kernel
-    touches its neighbours and is grown to twice its size by the postprocess, where the pieces are at least in the
+    touches its neighbors and is grown to twice its size by the postprocess, where the pieces are at least in the
     right place.
     """
     offset = pyclipper.PyclipperOffset()

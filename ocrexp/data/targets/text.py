@@ -1,4 +1,4 @@
-"""What the losses of recognisers need of a label: classes in order, one label for each kind of head."""
+"""What the losses of recognizers need of a label: classes in order, one label for each kind of head."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ocrexp.types import Sample, UnusableSample
 class TextTargets:
     """Adds `label_KIND` (int64, padded to the kind's width) for each kind and `length` (characters) to a sample.
 
-    A label that cannot be learnt is rejected, and so counted with its reason: empty, a character outside the charset
+    A label that cannot be learned is rejected, and so counted with its reason: empty, a character outside the charset
     that its policy does not allow, longer than `max_text_length`, or more steps than CTC emits.
 
     Args:
@@ -91,7 +91,7 @@ class TextTargets:
         return sample
 
     def read(self, sample: Sample) -> dict[str, str]:
-        """What each label of a sample says, by its kind: for pictures of what is learnt."""
+        """What each label of a sample says, by its kind: for pictures of what is learned."""
         texts = {}
         for kind, codec in self._codecs.items():
             ids = sample[f"label_{kind}"]  # type: ignore[literal-required]

@@ -1,7 +1,7 @@
 """Resize of a text image to the network's height, by the rules of PaddleOCR's RecResizeImg and its kin.
 
-Images stay uint8: the model normalises on its device, and zeroes what lies right of `valid_width` afterwards, which is
-what PaddleOCR's padding with 0 after normalisation is.
+Images stay uint8: the model normalizes on its device, and zeroes what lies right of `valid_width` afterwards, which is
+what PaddleOCR's padding with 0 after normalization is.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 from ocrexp.types import Image, Sample, UnusableSample
 
-# Shown, and seen by a model that does not mask: the grey that normalises to about 0.
+# Shown, and seen by a model that does not mask: the gray that normalizes to about 0.
 PADDING = 127
 OPENCV = {
     "linear": cv2.INTER_LINEAR,
@@ -41,7 +41,7 @@ class RecResize:
         padding: keep the aspect; false: stretch.
         interpolation: linear, nearest, cubic, area, lanczos as OpenCV has them; pil_bilinear, pil_bicubic, pil_lanczos,
             pil_nearest as Pillow (PaddleOCR's `resize_type: PIL`).
-        gray: make the image grey first; it keeps three channels, all equal, which a model of one channel takes.
+        gray: make the image gray first; it keeps three channels, all equal, which a model of one channel takes.
         widen: an image longer than the shape widens the result to its own aspect (PaddleOCR's `eval_mode`).
         max_width: bound of a widened result, so that one long line cannot take all memory.
         width_step: a widened width is rounded up to a multiple, so that more images share a batch; 1: PaddleOCR's.
@@ -175,7 +175,7 @@ def resized(image: Image, height: int, width: int, interpolation: str = "linear"
 
 
 def padded(image: Image, width: int, value: int) -> Image:
-    """[H, width, 3]: the image at the left, `value` right of it; a grey one is repeated over the channels."""
+    """[H, width, 3]: the image at the left, `value` right of it; a gray one is repeated over the channels."""
     if image.ndim == 2:
         image = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
     height, own = image.shape[:2]

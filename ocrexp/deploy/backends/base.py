@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ocrexp.deploy.folder import ModelFolder
 
-Images = npt.NDArray[np.float32]  # (count, channels, height, width), normalised
+Images = npt.NDArray[np.float32]  # (count, channels, height, width), normalized
 Output = npt.NDArray[Any]
 Precision = Literal["fp32", "fp16", "bf16"]
 

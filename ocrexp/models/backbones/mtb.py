@@ -17,7 +17,7 @@ class MTB(nn.Layer):
 
     Args:
         img_height: height of the images; it decides the channels of the sequence.
-        in_channels: channels of the image (PaddleOCR: 1, grey).
+        in_channels: channels of the image (PaddleOCR: 1, gray).
 
     `forward(images [N, in_channels, img_height, W])` gives the sequence [N, W / 4, 64 · img_height / 4]: a column of
     the map is a step.

@@ -26,7 +26,7 @@ class RecMobileNetV3(nn.Layer):
         model_name: `large` or `small`.
         scale: width multiplier; channels are rounded to multiples of 8.
         large_stride: strides of the height of the four strided blocks of `large` (null: 1, 2, 2, 2).
-        small_stride: the same of `small` (null: 2, 2, 2, 2; PP-OCR's recognisers have 1, 2, 2, 2).
+        small_stride: the same of `small` (null: 2, 2, 2, 2; PP-OCR's recognizers have 1, 2, 2, 2).
         disable_se: leave out the squeeze-and-excite blocks.
         in_channels: channels of the image.
 
@@ -54,7 +54,7 @@ class RecMobileNetV3(nn.Layer):
         for index, block in enumerate(BLOCKS[model_name]):
             stride: Stride = (strides[index], 1) if index in strides else 1
             # PaddleOCR states the first stride of `large` as a number and all others as pairs, and gives a shortcut
-            # only to blocks whose stride is the number 1: its files hold what was learnt with just these shortcuts.
+            # only to blocks whose stride is the number 1: its files hold what was learned with just these shortcuts.
             if model_name == "large" and index == 0:
                 stride = strides[0]
             out_channels = make_divisible(scale * block.channels)

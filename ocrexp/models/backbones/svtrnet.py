@@ -80,7 +80,7 @@ class SVTRNet(nn.Layer):
     """SVTR's backbone of three stages.
 
     Args:
-        img_size: height and width of the images: positions are learnt, so no other size fits.
+        img_size: height and width of the images: positions are learned, so no other size fits.
         embed_dim: channels of the stages.
         depth: blocks of the stages.
         num_heads: heads of the stages.

@@ -37,7 +37,7 @@ class ViTParseQ(nn.Layer):
     """PARSeq's encoder (Bautista and Atienza, arXiv 2207.06966).
 
     Args:
-        img_size: height and width of the images: positions are learnt, so no other size fits.
+        img_size: height and width of the images: positions are learned, so no other size fits.
         patch_size: height and width of a patch.
         embed_dim: channels.
         depth: blocks.
@@ -92,7 +92,7 @@ class ViTSTR(nn.Layer):
     """ViTSTR's encoder (Atienza, arXiv 2105.08582): the first `seqlen` outputs of a ViT are the characters.
 
     Args:
-        img_size: height and width of the images: positions are learnt, so no other size fits.
+        img_size: height and width of the images: positions are learned, so no other size fits.
         scale: `tiny`, `small` or `base`.
         seqlen: steps given on: max_text_length + 2 (begin and end).
         patch_size: height and width of a patch.

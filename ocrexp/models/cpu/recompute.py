@@ -46,7 +46,7 @@ class _Recomputed(paddle.autograd.PyLayer):
 
 @contextmanager
 def _fixed_statistics(layers: Sequence[nn.Layer]) -> Iterator[None]:
-    """Batch norms keep their running statistics, though they normalise by the batch."""
+    """Batch norms keep their running statistics, though they normalize by the batch."""
     norms = [layer for layer in layers if isinstance(layer, nn.BatchNorm2D)]
     momenta = [norm._momentum for norm in norms]
     for norm in norms:

@@ -14,7 +14,7 @@ from ocrexp.models.necks.sequence import as_sequence
 class AuxiliaryCTC(nn.Layer):
     """CTC on the backbone's map itself, in training only (deep supervision: Lee et al., arXiv 1409.5185).
 
-    Two LSTM layers that have learnt nothing hide from a backbone what it does right: CRNN finds its first letters
+    Two LSTM layers that have learned nothing hide from a backbone what it does right: CRNN finds its first letters
     after thousands of steps, with this head after some hundred.
 
     Args:

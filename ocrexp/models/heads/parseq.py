@@ -100,7 +100,7 @@ class ParseQHead(nn.Layer):
         dec_num_heads: heads of the decoder's attentions.
         dec_mlp_ratio: hidden channels of its MLP over channels.
         dec_depth: its layers.
-        perm_num: orders learnt at each step.
+        perm_num: orders learned at each step.
         perm_forward: left to right is always one of them.
         perm_mirrored: each order comes with its reverse.
         dropout: everywhere in the decoder.

@@ -111,7 +111,7 @@ class TPS(nn.Layer):
 
     Args:
         num_fiducial: points, half of them along the top, half along the bottom.
-        loc_lr: share of the learning rate at which the points are learnt.
+        loc_lr: share of the learning rate at which the points are learned.
         model_name: `small` or `large` localization network.
         in_channels: channels of the image.
 

@@ -1,8 +1,8 @@
-"""Batch norms become synchronised ones, but for those that are frozen."""
+"""Batch norms become synchronized ones, but for those that are frozen."""
 
 from paddle import nn
 
-from ocrexp.engine.distributed import synchronise_norms
+from ocrexp.engine.distributed import synchronize_norms
 from ocrexp.models.pretrained import freeze
 
 
@@ -17,7 +17,7 @@ def test_frozen_norms_stay_frozen_and_others_keep_their_parameters() -> None:
     model = Pair()
     freeze(model, ["backbone"])
     before = dict(model.named_parameters())
-    assert synchronise_norms(model) is model
+    assert synchronize_norms(model) is model
     assert type(model.backbone[1][0]) is nn.BatchNorm2D
     assert model.backbone[1][0]._use_global_stats
     assert type(model.head[1]) is nn.SyncBatchNorm
