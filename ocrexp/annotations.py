@@ -53,7 +53,7 @@ def _sequence_fits(value: Any, origin: Any, arguments: tuple[Any, ...]) -> bool:
 
 
 def in_words(hint: Any) -> str:
-    """An annotation as a message names it."""
+    """An annotation in words, for messages: `a whole number or null`."""
     origin = get_origin(hint)
     if origin in (Union, types.UnionType):
         return " or ".join(in_words(option) for option in get_args(hint))
@@ -61,5 +61,5 @@ def in_words(hint: Any) -> str:
         return "one of " + ", ".join(map(str, get_args(hint)))
     if hint is type(None):
         return "null"
-    names = {bool: "true or false", int: "whole number", float: "number", str: "text"}
+    names = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
     return names.get(hint) or str(hint).replace("typing.", "").replace("collections.abc.", "")

@@ -1,4 +1,4 @@
-"""`ocrexp bench`: time the parts, medians of several runs, beside PaddleOCR where it is installed."""
+"""`ocrexp bench`: time the parts (medians of several runs), side by side with PaddleOCR if it is installed."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ PEERS = {"paddleocr": "PaddleOCR", "paddleocr3": "PaddleOCR 3", "rapidocr": "Rap
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Measure what `what` names, print the table, write JSON; returns 0."""
+    """Run the measurements in `what`, print the table, write JSON; returns 0."""
     config = compose("bench", arguments)
     chosen = [str(name) for name in config.what]
     for name in chosen:
         if name not in MEASURES:
-            raise ConfigError(f"what={name}: choose from {', '.join(MEASURES)}")
+            raise ConfigError(f"what: expected names of {', '.join(MEASURES)}, got {name}")
     rows: list[Row] = []
     for name in chosen:
         print(f"ocrexp: measuring {name} …", file=sys.stderr, flush=True)

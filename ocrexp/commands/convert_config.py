@@ -28,21 +28,21 @@ EXPERIMENTS = Path("conf") / "experiment"
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Convert, write, report; returns 0, or 1 where something that changes the result was left behind."""
+    """Convert, write, report; returns 0, or 1 if something that changes the result could not be converted."""
     from ocrexp.config.paddleocr import convert
 
     own, overrides = _split(list(arguments))
     if not any(item.startswith("config=") for item in own):
-        raise ConfigError("convert-config needs a PaddleOCR training file: config=FILE.yml")
+        raise ConfigError("config: is missing; add a PaddleOCR training file: config=FILE.yml")
     config = compose("convert-config", own)
     for key in ("strict", "overwrite"):
         if not fits(config[key], bool):
-            raise ConfigError(f"{key}={config[key]}: write true or false")
+            raise ConfigError(f"{key}: expected true or false, got {config[key]}")
     source = Path(str(config.config))
     if not source.is_file():
         raise ConfigError(f"config={source}: there is no such file; give the path of a training file of PaddleOCR")
     out = EXPERIMENTS / f"{_name(source)}.yaml" if config.out is None else _out(str(config.out))
-    exists = ConfigError(f"out={out} is there already: name another file, or add overwrite=true")
+    exists = ConfigError(f"out={out}: exists and is not overwritten; name another file, or add overwrite=true")
     if out.exists() and not config.overwrite:
         raise exists
     conversion = convert(source, out.stem, overrides)
@@ -50,7 +50,7 @@ def run(arguments: Sequence[str]) -> int:
         out.parent.mkdir(parents=True, exist_ok=True)
         if config.overwrite:
             write_text(out, conversion.text)
-        elif not write_new(out, conversion.text):  # another command was faster
+        elif not write_new(out, conversion.text):  # another command has created it since the check
             raise exists
     except OSError as error:
         raise ConfigError(f"out={out}: cannot be written ({error.strerror}); name another file") from error
@@ -68,29 +68,32 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
-    """Our own overrides, and those behind `-o`, which are PaddleOCR's."""
+    """Our own overrides, and those after `-o`, which are PaddleOCR's."""
     if "-o" not in arguments:
         return arguments, []
     at = arguments.index("-o")
     behind = [item for item in arguments[at + 1 :] if item != "-o"]
     if not behind:
-        raise ConfigError("-o: write Section.key=value behind it, as -o Global.epoch_num=5")
+        raise ConfigError(
+            "-o: the value is missing; write Section.key=value after it, for example -o Global.epoch_num=5"
+        )
     return arguments[:at], behind
 
 
 def _out(given: str) -> Path:
-    """The file to write; Hydra finds files that end in .yaml alone, so that .yml becomes .yaml."""
+    """The file to write; Hydra finds only files that end in .yaml, so .yml becomes .yaml."""
     out = Path(given).expanduser()
     if out.suffix not in (".yaml", ".yml"):
         raise ConfigError(f"out={given}: expected a file that ends in .yaml")
     if _name(out) != out.stem:
         raise ConfigError(
-            f"out={given}: an experiment's name has ASCII letters, digits, '_', '-' and '.' and begins with a letter; "
-            f"for example out={out.with_name(_name(out))}.yaml"
+            f"out={given}: expected a name that begins with a letter and has only ASCII letters, digits, '_', '-' and "
+            f"'.'; write for example out={out.with_name(_name(out))}.yaml"
         )
     if out.suffix == ".yml":
         print(
-            f"ocrexp: out={printable(given)}: written as {out.stem}.yaml, as experiments end in .yaml", file=sys.stderr
+            f"ocrexp: out={printable(given)}: written as {out.stem}.yaml, because experiments end in .yaml",
+            file=sys.stderr,
         )
     return out.with_suffix(".yaml")
 
@@ -103,7 +106,7 @@ def _name(path: Path) -> str:
 
 
 def _command(out: Path) -> str:
-    """What to type to train with the file, from the folder one is in."""
+    """The command that trains with the file, from the current folder."""
     run = f"python -m ocrexp experiment={out.stem}"
     if out.parent.resolve() == EXPERIMENTS.resolve():
         return run

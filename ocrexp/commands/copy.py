@@ -30,7 +30,7 @@ def run(arguments: Sequence[str]) -> int:
     option = find(group, name)
     target = _target(group, name, to)
     if shipped_conf().resolve() in (target.parent / "x").resolve().parents:
-        raise ConfigError(f"{target}: is in the shipped configuration; run the command in a folder of your own")
+        raise ConfigError(f"{target}: is in the shipped configuration; run the command in another folder")
     content = option.path.read_bytes()
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -39,7 +39,7 @@ def run(arguments: Sequence[str]) -> int:
             file.write(content)
     except FileExistsError:
         raise ConfigError(
-            f"{printable(str(target))}: exists and is not overwritten; choose another name: to=NAME"
+            f"{printable(str(target))}: exists and is not overwritten; choose another name with to=NAME"
         ) from None
     print(f"copied: {printable(str(target))}")
     if target.parent == Path("conf") / group:
@@ -70,7 +70,7 @@ def _read(arguments: Sequence[str]) -> tuple[str, str | None]:
 
 
 def _target(group: str, name: str, to: str | None) -> Path:
-    """Where the copy goes: a name in ./conf, or a path."""
+    """The path of the copy, from a name in ./conf or a path."""
     if to is None:
         return Path("conf") / group / f"{name}.yaml"
     path = Path(to).expanduser()

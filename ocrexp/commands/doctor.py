@@ -1,4 +1,4 @@
-"""`ocrexp doctor`: what this machine has to train with, as a table with advice."""
+"""`ocrexp doctor`: what this machine offers for training, as a table with advice."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _WIDTH = 100
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Print the table; returns 0 where training can run, 1 where it cannot."""
+    """Print the table; returns 0 if training can run, otherwise 1."""
     if arguments:
-        raise ConfigError(f"{arguments[0]}: doctor takes no keys and flags; write: python -m ocrexp doctor")
+        raise ConfigError(f"{arguments[0]}: doctor takes no arguments; write: python -m ocrexp doctor")
     findings = diagnose()
     for line in table(findings):
         print(line)
@@ -38,7 +38,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def table(findings: Sequence[Finding]) -> list[str]:
-    """State, name and value in columns; advice is below its line."""
+    """Format state, name and value in columns; advice is below its line."""
     name_width = max(len(finding.what) for finding in findings)
     indent = " " * (name_width + 8)
     lines = []

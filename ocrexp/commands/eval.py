@@ -60,7 +60,7 @@ def run(arguments: Sequence[str]) -> int:
     verb = compose("eval", own)
     config = frozen_or_composed(verb, changes, trusted=trusted_of(verb, own))
     if any(key_of(item).partition(".")[0] == "dataset" for item in changes):
-        OmegaConf.update(config, "overfit", False, force_add=True)  # of other data all is evaluated, not one batch
+        OmegaConf.update(config, "overfit", False, force_add=True)  # other data is evaluated completely, not one batch
     check_early(config)
     prepare_process(config)
     check_parts(config)
@@ -72,11 +72,13 @@ def run(arguments: Sequence[str]) -> int:
     weights = weights_of(verb)
     report_unfinished(verb)
     output = file_to_write(Path(verb.output) if verb.output else _folder(verb) / "eval.json", "output")
-    folder = _folder(verb) if writable(_folder(verb)) else output.parent  # of a run that can only be read
+    folder = _folder(verb) if writable(_folder(verb)) else output.parent  # the run folder may be read-only
     started = time.perf_counter()
     set_device(str(config.trainer.device))
     parts = assemble(config, weights=weights)
-    data = validation_fingerprint(parts.source)  # before the work: what is wrong with the list is reported at once
+    data = validation_fingerprint(
+        parts.source
+    )  # before the evaluation, so that problems of the list are reported at once
     result = evaluate(parts, pictures=pictures)
     if line := result.noted.line(result.images):
         print(f"ocrexp: {printable(line)}", file=sys.stderr)
@@ -105,26 +107,26 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def pictures_of(verb: DictConfig) -> int:
-    """How many images `pictures` asks for; false and null: none. Raises ConfigError for what is no number."""
+    """The number of images that `pictures` asks for; false and null: none. Raises ConfigError for other values."""
     value = verb.pictures
     if value is None or value is False:
         return 0
     if not fits(value, int) or value < 0:
-        raise ConfigError(f"pictures: expected a whole number from 0 on, got {value!r}")
+        raise ConfigError(f"pictures: expected a whole number, 0 or more, got {value!r}")
     return int(value)
 
 
 def report_unfinished(verb: DictConfig) -> None:
-    """Print the state of a run that is not done: its checkpoint is not the one that it would end with."""
+    """Print the state of a run that is not finished: its checkpoint is not the final one."""
     if verb.run_dir is not None and (line := not_finished(Path(verb.run_dir))) is not None:
         print(f"ocrexp: {printable(line)}", file=sys.stderr)
 
 
 def put_report(path: Path, report: dict[str, Any]) -> Path:
-    """Write the report to `path`, or, where that holds another evaluation, to `eval_2.json`, `eval_3.json`, …
+    """Write the report to `path`, or, if that contains another evaluation, to `eval_2.json`, `eval_3.json`, …
 
-    The same evaluation again (weights, data, overrides, metrics) takes its own file's place. Evaluations that end at
-    once write a file each. Returns the file.
+    The same evaluation (weights, data, overrides, metrics) overwrites its own file. Evaluations that end at the same
+    time write one file each. Returns the file.
     """
     number, candidate = 1, path
     while not files.write_new(candidate, files.as_json(report)):
@@ -149,7 +151,7 @@ def _same_evaluation(path: Path, report: dict[str, Any]) -> bool:
 def frozen_or_composed(
     verb: DictConfig, changes: list[str], name: str = "eval", trusted: Sequence[str] = ()
 ) -> DictConfig:
-    """The run's frozen configuration with the changes, or a fresh one where there is no run."""
+    """The run's frozen configuration with the changes, or a new one if there is no run."""
     if verb.run_dir is not None:
         config = read_frozen(Path(verb.run_dir), trusted)
         given = dict(item.partition("=")[::2] for item in changes)
@@ -158,24 +160,26 @@ def frozen_or_composed(
             changes = [
                 "dataset.val_split=null",
                 *changes,
-            ]  # other data, in place of the run's share of its training data
+            ]  # other data, instead of the run's split of its training data
         return apply_overrides(config, changes, replaceable=REPLACEABLE)
     if verb.checkpoint in ("best", "latest"):
-        raise ConfigError(f"{name} needs run_dir=outputs/NAME/DATE_TIME, or checkpoint=FILE.pdparams and a model=…")
+        raise ConfigError(
+            f"{name}: expected a run or a file; add run_dir=outputs/NAME/DATE_TIME, or checkpoint=FILE and model=…"
+        )
     if not any(item.startswith(("model=", "experiment=")) for item in changes):
-        raise ConfigError(f"{name} of a file needs its model: model={'|'.join(options_of('model'))}")
+        raise ConfigError(f"{name}: missing the model of the file; add model={'|'.join(options_of('model'))}")
     return compose("train", changes)
 
 
 def weights_of(verb: DictConfig) -> Path:
-    """The .pdparams file that `checkpoint` names; raises CheckpointError where there is none."""
+    """The .pdparams file that `checkpoint` names; raises CheckpointError if it does not exist."""
     from ocrexp.engine.checkpoint import find_weights
 
     return find_weights(Path(verb.run_dir) if verb.run_dir else None, str(verb.checkpoint))
 
 
 def evaluate(parts: Parts, *, pictures: int = 0) -> EvalResult:
-    """Evaluate the weights of the parts on their validation lists, and keep images for so many pictures."""
+    """Evaluate the weights of the parts on their validation lists, and keep images for `pictures` pictures."""
     from ocrexp.data.source import validation_report
     from ocrexp.report.evaluation import SHEET
 
@@ -194,7 +198,7 @@ def evaluate(parts: Parts, *, pictures: int = 0) -> EvalResult:
 
 
 def write_pictures(task: Task, result: EvalResult, limit: int, folder: Path, draw: Any = None) -> None:
-    """Draw kept samples, ground truth beside prediction, and what else the evaluation has to show.
+    """Draw kept samples, ground truth beside prediction, and the other pictures of the evaluation.
 
     `draw(sample)` is that of `callbacks.pictures`; None draws as the task does.
     """
@@ -214,7 +218,7 @@ def write_pictures(task: Task, result: EvalResult, limit: int, folder: Path, dra
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write a JSON file whole or not at all; its folder is made."""
+    """Write a JSON file atomically; creates its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     files.write_json(path, content)
 

@@ -68,12 +68,12 @@ class EvalSystemSettings:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """One image: what was read, or the `problem` why nothing was."""
+    """One image: its reading, or the `problem` that prevented it."""
 
     record: Record
     prediction: SystemPrediction
     problem: str = ""
-    note: str = ""  # what the user should know of the image
+    note: str = ""  # a warning about the image for the user
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -89,14 +89,21 @@ def _run(arguments: Sequence[str], held: ExitStack) -> int:
         config = compose("eval-system", quoted(arguments, _TYPED_AS_THEY_ARE))
         models = settings_from(config, RuntimeSettings).checked()
         if models.det is None or models.rec is None:
-            raise ConfigError("eval-system needs both models: det=DIR rec=DIR (ocrexp eval measures one)")
+            raise ConfigError(
+                "det, rec: eval-system needs both models; add det=DIR rec=DIR (ocrexp eval measures one model)"
+            )
         if OmegaConf.is_missing(config.dataset, "root"):
-            raise ConfigError("eval-system needs labeled images: dataset.root=DIR, the list is dataset.val_labels=…")
+            raise ConfigError(
+                "dataset.root: is missing; add the folder of labeled images: dataset.root=DIR dataset.val_labels=LIST"
+            )
         check(config)
         limit_pixels(models.max_pixels)
         settings = settings_from(config, EvalSystemSettings)
         if settings.pictures < 0 or (settings.limit is not None and settings.limit < 1):
-            raise ConfigError(f"pictures={settings.pictures}, limit={settings.limit}: at least 0 and 1, or limit=null")
+            raise ConfigError(
+                f"pictures, limit: expected pictures of 0 or more, and limit of 1 or more or null, got "
+                f"pictures={settings.pictures}, limit={settings.limit}"
+            )
         folder = held.enter_context(_output(settings))
 
         metric = build(config.metric)
@@ -106,7 +113,7 @@ def _run(arguments: Sequence[str], held: ExitStack) -> int:
             if line.startswith("val: "):
                 print(f"ocrexp: {printable(line)}", file=sys.stderr)
         if not any(record.polygons for record in records):
-            raise DataError("no labeled region in these images: eval-system needs detection lists with texts")
+            raise DataError("dataset.val_labels: contains no labeled region; use a detection list with texts")
     started = time.perf_counter()
     results = _read_all(records, models)
     seconds = time.perf_counter() - started
@@ -134,15 +141,17 @@ def _run(arguments: Sequence[str], held: ExitStack) -> int:
     try:
         _write(folder, content, results, metric, settings.pictures)
     except OSError as error:
-        raise DataError(f"output={folder}: cannot be written ({error.strerror or error})") from error
+        raise DataError(
+            f"output={folder}: cannot be written ({error.strerror or error}); name another folder"
+        ) from error
     if unreadable:
-        print(f"ocrexp: {len(unreadable)} images could not be read and count as nothing found", file=sys.stderr)
+        print(f"ocrexp: {len(unreadable)} images could not be read; their regions count as not found", file=sys.stderr)
     print(f"written: {printable(str(folder))}")
     return 0
 
 
 def build_validation(node: DictConfig) -> DataSource:
-    """The dataset, whose training lists are not needed here and need not exist."""
+    """The dataset; its training lists are not needed and need not exist."""
     if "train_labels" in node and "val_labels" in node and node.get("val_split") is None:
         node.train_labels, node.ratios = node.val_labels, None
     return build_source(node)
@@ -184,13 +193,13 @@ def _read_all(records: Sequence[Record], models: RuntimeSettings) -> list[Read]:
 def _write(
     folder: Path, content: dict[str, object], results: Sequence[Read], metric: SystemMetric, pictures: int
 ) -> None:
-    """`eval_system.json`, and the images that are most wrong, worst first."""
+    """The content of `eval_system.json`, and the images with the most errors, worst first."""
     from ocrexp.data.images import read_image
     from ocrexp.deploy.fonts import FontFinder
     from ocrexp.report.files import write_picture
     from ocrexp.report.system import draw_missing, draw_system_sample
 
-    for old in (folder / "worst").glob("*.jpg"):  # of an evaluation that is replaced
+    for old in (folder / "worst").glob("*.jpg"):  # from the evaluation that is replaced
         old.unlink()
     write_json(folder / REPORT, content)
     faults = {id(read): metric.severity(read.prediction, reference_of(read.record)) for read in results}
@@ -209,14 +218,14 @@ def _write(
 
 @contextmanager
 def _output(settings: EvalSystemSettings) -> Iterator[Path]:
-    """The folder to write into, which no other process uses meanwhile; a new one is removed where nothing is written.
+    """The folder to write into, locked for this process; a new folder is removed if nothing is written.
 
-    An evaluation that it holds is replaced only where that is asked for.
+    An evaluation in the folder is replaced only if the user asks for it.
     """
     given = settings.output is not None
     folder = Path(settings.output or f"outputs/eval-system/{datetime.now():%Y-%m-%d_%H-%M-%S}").expanduser()
     if given and folder.exists() and not folder.is_dir():
-        raise ConfigError(f"output={folder} is a file: name a folder")
+        raise ConfigError(f"output={folder}: is a file; name a folder")
     with ExitStack() as held:
         try:
             if given:
@@ -230,12 +239,10 @@ def _output(settings: EvalSystemSettings) -> Iterator[Path]:
         except OSError as error:
             raise ConfigError(f"output={folder}: cannot be written ({error.strerror}); name another folder") from None
         if (folder / REPORT).exists() and not settings.overwrite:
-            raise ConfigError(
-                f"output={folder} holds an evaluation already: name another folder, or add overwrite=true"
-            )
+            raise ConfigError(f"output={folder}: contains an evaluation; name another folder, or add overwrite=true")
         yield folder
 
 
 def _remove_empty(folder: Path) -> None:
-    with suppress(OSError):  # it holds something
+    with suppress(OSError):  # it is not empty
         folder.rmdir()

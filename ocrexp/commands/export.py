@@ -1,4 +1,4 @@
-"""`ocrexp export`: a trained run as a folder that is deployed, checked against the trained model."""
+"""`ocrexp export`: write a trained run as a folder for deployment, compared with the trained model."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ log = logging.getLogger(__name__)
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Export; returns 0, or 1 where the export does not do what the trained model does."""
+    """Export; returns 0, or 1 if the export does not give the results of the trained model."""
     setup_hydra()
     show_notices()
     verb_keys = [str(key) for key in compose("export", [])]
@@ -58,7 +58,7 @@ def run(arguments: Sequence[str]) -> int:
     formats = parse_formats(_plain(verb.export.format))
     _check_parity(verb.export.parity)
     config = frozen_or_composed(verb, changes, "export", trusted_of(verb, own))
-    OmegaConf.update(config, "overfit", False, force_add=True)  # its data are not the validation list
+    OmegaConf.update(config, "overfit", False, force_add=True)  # the validation list belongs to other data
     target = ExportFolder(_folder(verb))
     check_early(config)
     prepare_process(config)
@@ -70,7 +70,7 @@ def run(arguments: Sequence[str]) -> int:
         print(printable(line))
     if outcome.failures:
         raise ExportError(
-            f"the export does not do what the trained model does, see {target.failed / PARITY}: {outcome.failures[0]}"
+            f"the export differs from the trained model: {outcome.failures[0]}; see {target.failed / PARITY}"
         )
     print(f"written: {printable(str(target.path))}")
     return 0
@@ -82,11 +82,11 @@ def export(
     """Write the formats and their description, pass them through the gate, and put them in their place.
 
     Args:
-        config: the run's.
+        config: the configuration of the run.
         weights: a .pdparams file.
-        target: where the export goes; a failed one is set aside beside it.
+        target: the folder of the export; a failed export is kept beside it.
         formats: see `parse_formats`.
-        settings: node `export` of the verb.
+        settings: the node `export` of the configuration.
     """
     import paddle
 
@@ -122,7 +122,7 @@ def export(
 
 
 def write_formats(trained: Trained, description: Description, folders: dict[str, Path]) -> None:
-    """The files of each format in its folder."""
+    """Write the files of each format into its folder."""
     from ocrexp.export.describe import metadata
     from ocrexp.export.formats import write_legacy, write_onnx, write_paddle
     from ocrexp.export.network import InferenceNetwork, input_shape, trace
@@ -169,11 +169,11 @@ def compare(trained: Trained, folders: dict[str, Path], settings: DictConfig) ->
 def _check_parity(parity: DictConfig) -> None:
     images = parity.images
     if images is not None and (not isinstance(images, int) or isinstance(images, bool) or images < 1):
-        raise ConfigError(f"export.parity.images={images}: give a number from 1 on, or null for all")
+        raise ConfigError(f"export.parity.images: expected 1 or more, or null for all, got {images}")
     for name in ("tolerance", "box_iou", "metric"):
         value = parity[name]
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
-            raise ConfigError(f"export.parity.{name}={value}: give a number from 0 to below 1")
+            raise ConfigError(f"export.parity.{name}: expected a number from 0 to below 1, got {value}")
 
 
 def _folder(verb: DictConfig) -> Path:

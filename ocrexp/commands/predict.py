@@ -48,9 +48,9 @@ image is one line of text. Writes predictions.jsonl (one object per image, in or
 reported, the others are read, and the exit code is 1."""
 
 
-LINES_AT_ONCE = 32  # line images that are read together, so that those of like width share a batch
+LINES_AT_ONCE = 32  # line images that are read together, so that lines of similar width share a batch
 NOTES_SHOWN = 3  # notes about images that are printed; the others are counted
-AHEAD = 2  # threads besides the workers: they load and draw while the models run
+AHEAD = 2  # additional threads, which load and draw while the models run
 _TYPED_AS_THEY_ARE = ("images", "det", "rec", "cls", "output", "font", "rec_char_dict_path")
 
 
@@ -75,9 +75,9 @@ class ReadingCounts:
 
     images: int = 0
     broken: int = 0
-    blank: list[str] = field(default_factory=list)  # names of those that are all black or all white
+    blank: list[str] = field(default_factory=list)  # names of images that are all black or all white
     found: int = 0
-    noted: int = 0  # images with a note
+    noted: int = 0  # number of images with a note
     seconds: Counter[str] = field(default_factory=Counter)
 
     def add(self, outcome: ImageResult) -> None:
@@ -98,13 +98,16 @@ def run(arguments: Sequence[str]) -> int:
     show_notices()
     refuse_paddleocr_names(arguments)
     if not any(item.startswith("images=") for item in arguments):
-        raise ConfigError("predict needs images: images=FILE, FOLDER, 'PATTERN' or -")
+        raise ConfigError("images: is missing; add images=FILE, images=FOLDER, images='PATTERN' or images=-")
     with nothing_done():
         config = compose("predict", quoted(arguments, _TYPED_AS_THEY_ARE))
         settings = settings_from(config, PredictSettings)
         models = settings_from(config, RuntimeSettings).checked()
         if settings.dpi < 1 or settings.picture_side < 64:
-            raise ConfigError(f"dpi={settings.dpi}, picture_side={settings.picture_side}: at least 1 and 64 pixels")
+            raise ConfigError(
+                f"dpi, picture_side: expected dpi of 1 or more and picture_side of 64 pixels or more, got "
+                f"dpi={settings.dpi}, picture_side={settings.picture_side}"
+            )
         skipped = Skipped()
         sources = find_sources(settings.images, settings.recursive, sys.stdin, skipped)
         if skipped.counts:
@@ -112,7 +115,7 @@ def run(arguments: Sequence[str]) -> int:
         limit_pixels(models.max_pixels)
         output = _output(settings)
         if output is not None and settings.output is not None:
-            is_taken(output, settings.overwrite)  # said before the models are loaded
+            is_taken(output, settings.overwrite)  # printed before the models are loaded
         finder = FontFinder(settings.font)
         count = models.worker_count(len(sources))
         reader = EnginePool(models, count)
@@ -128,7 +131,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 class Work:
-    """What is done for images in one of several threads: load, read, draw."""
+    """The work for images in one of several threads: load, read, draw."""
 
     def __init__(
         self,
@@ -164,7 +167,7 @@ class Work:
         return outcomes
 
     def _read(self, images: list[Image]) -> list[Reading | OcrexpError]:
-        """Readings, or why there is none: images that fail together are tried one by one."""
+        """Readings, or the reasons why there is none: images that fail together are tried one by one."""
         if not images:
             return []
         try:
@@ -211,13 +214,13 @@ def _to_folder(sources: list[Source], work: Work, count: int, folder: Prediction
     if work.finder.missing:
         some = "".join(sorted(work.finder.missing)[:20])
         print(
-            f"ocrexp: no font here has {len(work.finder.missing)} of the characters read ({some}): pictures show their "
-            "code points; install a font of that script, or give font=FILE",
+            f"ocrexp: no font contains {len(work.finder.missing)} of the characters ({some}), so pictures show their "
+            "code points; install a font for this script, or set font=FILE",
             file=sys.stderr,
         )
     if folder.unlabeled:
         first = printable(folder.unlabeled[0])
-        print(f"ocrexp: {len(folder.unlabeled)} not in {LABELS}, as {first}", file=sys.stderr)
+        print(f"ocrexp: {len(folder.unlabeled)} images are not in {LABELS}, for example {first}", file=sys.stderr)
     print(f"written: {printable(str(folder.folder))}: {', '.join(folder.holds())}")
     if folder.labels_written:
         dataset = "rec_list" if folder.rec_only else "det_list"
@@ -253,7 +256,7 @@ def _predict(
     at_once = LINES_AT_ONCE if work.lines else 1
     chunks = [sources[start : start + at_once] for start in range(0, len(sources), at_once)]
     started = time.perf_counter()
-    with StopSignals("finishing the images under way") as stop, Progress(len(sources), "reading") as bar:
+    with StopSignals("finishing the current images") as stop, Progress(len(sources), "reading") as bar:
         results = in_order(chunks, work, count + AHEAD)
         with closing(results):
             for outcome in (outcome for outcomes in results for outcome in outcomes):
@@ -270,9 +273,12 @@ def _predict(
     if tally.blank:
         count, first = len(tally.blank), printable(tally.blank[0])
         what = "image is" if count == 1 else "images are"
-        print(f"ocrexp: {count} {what} all black or all white, the first is {first}; look at the file", file=sys.stderr)
+        print(f"ocrexp: {count} {what} all black or all white, the first is {first}; check the file", file=sys.stderr)
     if tally.noted > NOTES_SHOWN:
-        print(f"ocrexp: {tally.noted} of {tally.images} images like the {NOTES_SHOWN} above", file=sys.stderr)
+        print(
+            f"ocrexp: {tally.noted} of {tally.images} images have such a note; the first {NOTES_SHOWN} are shown",
+            file=sys.stderr,
+        )
     if stop.received is not None:
         print(f"ocrexp: interrupted after {tally.images} of {len(sources)} images", file=sys.stderr)
         return 128 + stop.received
@@ -301,8 +307,10 @@ def _output(settings: PredictSettings) -> Path | None:
 
 
 def _claimed(folder: Path) -> Path:
-    """The default folder, for this process alone: of commands that start within one second, each has its own."""
+    """A new default folder; commands that start within one second get different ones."""
     try:
         return claim_folder(folder)
     except OSError as error:
-        raise ConfigError(f"output={folder}: cannot be written ({error.strerror}); add output=DIR") from None
+        raise ConfigError(
+            f"output={folder}: cannot be written ({error.strerror}); choose another folder with output=DIR"
+        ) from None

@@ -32,9 +32,9 @@ influence training (intervals, loader.num_workers, logger, callbacks) and the le
 schedule is fitted to the new length). Every other key is refused with the reason."""
 
 
-SHOWN = 5  # runs that are offered where none is named
+SHOWN = 5  # number of runs to show if none is named
 
-# What may change without making the continued training another one.
+# Keys that may change, because they do not influence the result of training.
 FREE = (
     "name", "logger", "callbacks", "loader.num_workers", "loader.prefetch", "loader.eval_batch_size", "dataset.root",
     "dataset.cache_dir", "trainer.max_epochs", "trainer.max_steps", "trainer.device", "trainer.log_every_steps",
@@ -42,7 +42,7 @@ FREE = (
     "trainer.val_loss",
 )  # fmt: skip
 REPLACEABLE = ("logger", "callbacks")
-# Nodes that keep the values that the run had, also those that they take from keys which may change, such as the number
+# Nodes that keep the values of the run, including values that they take from keys that may change, such as the number
 # of epochs over which a shrink ratio grows.
 PINNED = ("targets", "augment", "loss", "charset")
 REASONS = {
@@ -79,7 +79,7 @@ def run(arguments: Sequence[str]) -> int:
         prepare_process(config)
         check_parts(config)
         if not has_checkpoint(run_dir):
-            raise CheckpointError(f"run_dir={run_dir}: no checkpoint to resume from in {run_dir}; start a new run")
+            raise CheckpointError(f"run_dir={run_dir}: contains no checkpoint; start a new run")
         print(f"ocrexp: {printable(f'run_dir={run_dir}: {state}')}; resuming", file=sys.stderr)
         for line in _moved(before, config):
             print(f"ocrexp: {printable(line)}", file=sys.stderr)
@@ -88,20 +88,20 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _which_run(outputs: Path) -> ConfigError:
-    """Show the latest runs that can be resumed; returns the error to raise."""
+    """Print the latest runs that can be resumed; returns the error to raise."""
     found = resumable(outputs, SHOWN)
     for run_dir, state in found:
         name = run_dir.relative_to(outputs)
         print(f"{printable(str(name))}: {state}\n    {command('resume', {'run_dir': run_dir})}", file=sys.stderr)
-    where = f"one of these {len(found)}, the latest first" if found else f"none was found in ./{outputs}"
-    return ConfigError(f"run_dir: the run to resume is missing ({where}); add run_dir={outputs}/NAME/DATE_TIME")
+    where = f"choose one of these {len(found)} runs, the latest first" if found else f"no run was found in ./{outputs}"
+    return ConfigError(f"run_dir: is missing ({where}); add run_dir={outputs}/NAME/DATE_TIME")
 
 
 def _moved(before: DictConfig, config: DictConfig) -> list[str]:
-    """What a changed length moves, one line a key."""
+    """The consequences of a changed length, one line per key."""
     return [
-        f"trainer.{key}: {before.trainer[key]}, now {config.trainer[key]}; the changed length moves the schedule of"
-        " the learning rate: steps from here on differ from those first planned"
+        f"trainer.{key}: was {before.trainer[key]}, is now {config.trainer[key]}; the schedule of the learning rate is"
+        " fitted to the new length, so the following steps differ from the first plan"
         for key in ("max_epochs", "max_steps")
         if before.trainer[key] != config.trainer[key]
     ]
@@ -113,13 +113,13 @@ def pin(config: DictConfig) -> None:
         if isinstance(config.get(name), DictConfig):
             try:
                 values = OmegaConf.to_container(config[name], resolve=True)
-            except OmegaConfBaseException:  # it takes a value that has to be set yet; what may be set is free
+            except OmegaConfBaseException:  # it reads a value that is not set yet
                 continue
             OmegaConf.update(config, name, values, merge=False)
 
 
 def reason_to_refuse(key: str) -> str | None:
-    """Why a key may not change when a run goes on; None if it is one of those that may."""
+    """The reason why a key may not change when a run is resumed; None if it may."""
     dotted = key.replace("/", ".")  # `model/backbone` is an option of the node model.backbone
     for free in FREE:
         if dotted == free or dotted.startswith((f"{free}.", free if free.endswith("_") else f"{free}.")):
@@ -128,6 +128,6 @@ def reason_to_refuse(key: str) -> str | None:
         if dotted == prefix or dotted.startswith(f"{prefix}."):
             return f"{REASONS[prefix]}; a new run can start from its weights with model.pretrained"
     return (
-        "it is part of what makes this run comparable with itself; start a new run to change it (resume takes "
+        "it may change the result of training; start a new run to change it (resume accepts "
         f"{', '.join(name + ('…' if name.endswith('_') else '') for name in FREE)})"
     )

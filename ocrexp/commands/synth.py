@@ -1,4 +1,4 @@
-"""`ocrexp synth out=DIR`: draw a labeled synthetic dataset into a new folder."""
+"""`ocrexp synth out=DIR`: draw a labeled synthetic data set into a new folder."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ detector, words for a recognizer or a classifier."""
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Draw the images and say where they are; returns 0."""
+    """Draw the images and print their folder; returns 0."""
     from ocrexp.config.build import build
     from ocrexp.data.synth.dataset import write_dataset
     from ocrexp.data.synth.rec_dataset import SynthRec
 
     show_notices()
     if not any(item.startswith("out=") for item in arguments):
-        raise ConfigError("synth needs the folder to draw into: out=DIR")
+        raise ConfigError("out: is missing; add the folder to draw into: out=DIR")
     config = compose("synth", arguments)
     check(config)
     out = Path(config.out)
     if out.exists() and any(out.iterdir()):
-        raise ConfigError(f"out={out} exists and is not overwritten: choose a new folder")
+        raise ConfigError(f"out={out}: exists and is not overwritten; choose a new folder")
     source = build(config.dataset)
     write_dataset(out, source)
     for line in source.report():

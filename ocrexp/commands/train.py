@@ -1,7 +1,8 @@
 """`ocrexp train`: compose, check, train, evaluate at the end. With -m: a sweep of such runs.
 
-Hydra composes and names the folders. A single run on one device trains in this process; the jobs of a sweep, and runs
-on several devices, train in processes of their own from the folder's `config_resolved.yaml`; see `ocrexp.runs.fit`.
+Hydra composes the configuration and names the folders. A single run on one device trains in this process. The jobs of a
+sweep, and runs on several devices, train in processes of their own from the folder's `config_resolved.yaml`; see
+`ocrexp.runs.fit`.
 """
 
 from __future__ import annotations
@@ -74,7 +75,10 @@ def run(arguments: Sequence[str]) -> int:
     overrides = with_default_model(inherited)
     if len(overrides) > len(inherited):
         taken = next(item for item in overrides if item not in inherited)
-        print(f"ocrexp: {printable(taken)} is taken, as the data set is one of its task", file=sys.stderr)
+        print(
+            f"ocrexp: {printable(taken)} is selected, because it is the default model for the task of this data set",
+            file=sys.stderr,
+        )
     overrides = with_callbacks(overrides)
     sys.argv = ["ocrexp", *overrides]
     try:

@@ -1,7 +1,7 @@
-"""The command line as people type it, as the list of arguments that Hydra reads.
+"""Converts the command line as people type it to the arguments that Hydra reads.
 
-Flags may stand between overrides, `--key=value` is taken as `key=value`, and the value of a key that takes a path or a
-text is that text: `dataset.root=/data/发票 (1)`, `name=2024`. Everything that cannot be read is refused in one line.
+Flags and overrides may be mixed, `--key=value` means `key=value`, and the value of a key that takes a path or a text is
+not parsed: `dataset.root=/data/发票 (1)`, `name=2024`. Anything that cannot be read is refused in one line.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ ALONE = ("--run", "--multirun", "--resolve", "--shell-completion", "--hydra-help
 FLAGS = (*TAKES_VALUE, *ALONE, "--help", "--version")
 ONE_OF = ("--run", "--multirun", "--cfg", "--info", "--shell-completion")
 REFUSED = {
-    "--config-name": "training has one primary config; put {value} into conf/experiment/ for experiment=NAME",
-    "--config-path": "files of your own belong into ./conf, or name their folder with --config-dir",
+    "--config-name": "training has one primary config; move {value} to conf/experiment/ and add experiment=NAME",
+    "--config-path": "put your own files into ./conf, or name their folder with --config-dir",
     "--experimental-rerun": "continue a run with `python -m ocrexp resume run_dir=DIR`",
 }
 _NOTHING = ("experiment=null", "debug=null")  # what the configuration says already
@@ -52,11 +52,11 @@ class _Typed:
 
 
 def arrange(verb: str, arguments: Sequence[str]) -> list[str]:
-    """Flags first, then the overrides with their texts in quotes where Hydra needs them.
+    """The flags, then the overrides, whose texts are quoted where Hydra needs it.
 
-    Raises ConfigError, in one line, for a flag that this verb does not have or a word that is no override.
+    Raises ConfigError, in one line, for a flag that this verb does not have or a word that is not an override.
     """
-    if verb == "convert-config" and "-o" in arguments:  # PaddleOCR's own overrides stand behind it
+    if verb == "convert-config" and "-o" in arguments:  # PaddleOCR's overrides follow it
         at = list(arguments).index("-o")
         return [*arrange(verb, arguments[:at]), *arguments[at:]]
     typed = _split(verb, joined(arguments))
@@ -65,7 +65,7 @@ def arrange(verb: str, arguments: Sequence[str]) -> list[str]:
     for override in typed.overrides:
         _check_key(override)
         if override.endswith("=") and is_path(verb, key_of(override)):
-            raise ConfigError(f"{override}: expected a path, or {override}null; the value is missing")
+            raise ConfigError(f"{override}: the value is missing; write a path, or {override}null")
     _check_whole_nodes(typed.overrides)
     if "--shell-completion" in typed.flags and not any(map(_COMPLETION.fullmatch, typed.overrides)):
         raise ConfigError("--shell-completion: expected install=SHELL or uninstall=SHELL (bash, fish or zsh) behind it")
@@ -77,7 +77,7 @@ def arrange(verb: str, arguments: Sequence[str]) -> list[str]:
 
 
 def split_flags(arranged: Sequence[str]) -> tuple[list[str], list[str]]:
-    """What `arrange` gives, as flags with their values and overrides."""
+    """The result of `arrange`, split into flags with their values and overrides."""
     at = 0
     while at < len(arranged) and arranged[at].startswith("--"):
         at += 2 if arranged[at] in (*TAKES_VALUE, "--info") else 1
@@ -85,9 +85,9 @@ def split_flags(arranged: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def joined(words: Sequence[str]) -> list[str]:
-    """The words of a command line where quotes have stayed in them, as with `$line` or in cmd.exe, put together again.
+    """Joins words whose quotes were not processed by the shell, as with `$line` or in cmd.exe.
 
-    `dataset.root='my`, `data'` is one word, and the quotes around a whole `'dataset.root=my data'` are taken off.
+    `dataset.root='my`, `data'` become one word, and quotes around a whole `'dataset.root=my data'` are removed.
     """
     rest, result = list(words), []
     while rest:
@@ -138,13 +138,13 @@ def _flag_value(verb: str, name: str, flag: str, value: str | None, arguments: l
             value = arguments.pop(0)
         if not value:
             choices = f"one of {', '.join(VALUES[flag])}" if flag in VALUES else "a value"
-            raise ConfigError(f"{name}: expected {choices} behind it")
+            raise ConfigError(f"{name}: the value is missing; write {choices} after it")
         if flag == "--cfg" and value.lower().endswith((".yml", ".yaml")):
             raise _paddleocr_file(verb, f"{name} {value}", value)
     elif value is not None:
-        raise ConfigError(f"{name}={value}: {name} takes no value; write {name}")
+        raise ConfigError(f"{name}={value}: expected no value; write {name}")
     if flag in VALUES and value not in VALUES[flag]:
-        raise ConfigError(f"{name}: expected one of {', '.join(VALUES[flag])}; got '{value}'")
+        raise ConfigError(f"{name}: expected one of {', '.join(VALUES[flag])}, got '{value}'")
     return value
 
 
@@ -194,7 +194,7 @@ def _override(word: str, following: list[str], before: str) -> str:
     key, _, start = before.partition("=")
     example = f'{key}="{start} {word}"' if before else 'key="VALUE"'
     raise ConfigError(
-        f"'{word}': expected key=value, as optim.lr=1e-4; quote values with spaces in the shell: {example}"
+        f"'{word}': expected key=value, such as optim.lr=1e-4; quote values that contain spaces: {example}"
     )
 
 
@@ -203,13 +203,15 @@ def _check_key(override: str) -> None:
     key, equals, value = override.partition("=")
     bare = key.lstrip("+~").partition("@")[0]
     if not re.fullmatch(r"[A-Za-z_$][\w$-]*(?:[./:][\w$-]+|\[[^\]]*\])*", bare, re.ASCII):
-        raise ConfigError(f"unknown key {bare}: a key is names of ASCII letters with one dot between them, as optim.lr")
+        raise ConfigError(
+            f"unknown key {bare}: expected names of ASCII letters with one dot between them, such as optim.lr"
+        )
     if equals and not value and bare in groups():
         raise ConfigError(f"{override}: expected an option; options: {', '.join(options_of(bare))}")
 
 
 def _check_whole_nodes(overrides: Sequence[str]) -> None:
-    """Refuse `model.backbone=x model.backbone.scale=1`: a value in the place of a node whose keys are set as well."""
+    """Refuse `model.backbone=x model.backbone.scale=1`: one replaces a node, the other sets a key of it."""
     keys = [key_of(item) for item in overrides]
     for override, key in zip(overrides, keys, strict=True):
         value = override.partition("=")[2]
@@ -220,15 +222,17 @@ def _check_whole_nodes(overrides: Sequence[str]) -> None:
 
         if key in PARTS and value != "null":
             raise part_expected(key, PARTS[key], value)
-        raise ConfigError(f"{override}: sets the whole of {key}, so that {below} cannot be set; remove one of the two")
+        raise ConfigError(f"{override}: replaces {key} as a whole, so {below} cannot be set; remove one of the two")
 
 
 def _check_flags(verb: str, flags: dict[str, str | None]) -> None:
     if verb != "train" and flags:
         flag = next(iter(flags))
         if flag == "--multirun":
-            raise ConfigError(f"{flag}: sweeps are for training: python -m ocrexp -m key=a,b; run {verb} once a value")
-        raise ConfigError(f"{flag}: {verb} does not have this flag, only training has; see python -m ocrexp {verb} -h")
+            raise ConfigError(
+                f"{flag}: only training supports sweeps (python -m ocrexp -m key=a,b); run {verb} once per value"
+            )
+        raise ConfigError(f"{flag}: only training has this flag, not {verb}; see python -m ocrexp {verb} -h")
     for flag, reason in REFUSED.items():
         if flag in flags:
             raise ConfigError(f"{flag} {flags[flag]}: not supported here; {reason.format(value=flags[flag])}")
@@ -241,16 +245,16 @@ def _check_flags(verb: str, flags: dict[str, str | None]) -> None:
     folder = flags.pop("--config-dir", None)
     if folder is not None:
         if not Path(folder).expanduser().is_dir():
-            raise ConfigError(f"--config-dir {folder}: there is no such folder")
+            raise ConfigError(f"--config-dir {folder}: folder not found; correct the path")
         add_folder(Path(folder).expanduser())
 
 
 def as_text(verb: str, override: str, sweep: bool = False) -> str:
-    """The override with quotes around what must stay text.
+    """The override, quoted so that texts stay texts.
 
-    A key that takes a text or a path has the typed text as its value, a path with the home folder for `~`; quotes that
-    the user typed, `null` and an interpolation `${…}` keep their meaning, and with `sweep` a comma separates values.
-    The value of any other key is left as it is if Hydra can read it.
+    A key that takes a text or a path gets the typed text as its value; in a path, `~` becomes the home folder. Quotes
+    typed by the user, `null` and an interpolation `${…}` keep their meaning, and with `sweep` a comma separates values.
+    The value of any other key is not changed if Hydra can read it.
     """
     typed_key, equals, value = override.partition("=")
     if not equals or value in ("", "null"):
@@ -278,7 +282,7 @@ def _quoted_list(value: str, home: bool = False) -> str:
 
 
 def _mapping(value: str) -> str:
-    """`{é:e,’:"'"}`, which Hydra's grammar cannot read, as an interpolation that gives this mapping."""
+    """Converts `{é:e,’:"'"}`, which Hydra's grammar cannot read, to an interpolation that gives this mapping."""
     pairs = {}
     for item in split_list(value[1:-1]):
         key, colon, text = item.strip().partition(":")
@@ -296,7 +300,7 @@ def _bare(text: str) -> str:
 
 
 def _fallback(value: str, sweep: bool) -> str:
-    """A value that Hydra cannot read, as text; a list of them item by item; a broken structure as it is."""
+    """Quotes a value that Hydra cannot read, a list item by item; a broken structure is not changed."""
     if value[0] == "[" and value[-1] == "]":
         return "[" + ",".join(_quoted(item.strip(), keep=True) for item in split_list(value[1:-1])) + "]"
     if value[0] in "[{\"'" or re.match(r"\w+\(", value):
@@ -306,7 +310,7 @@ def _fallback(value: str, sweep: bool) -> str:
 
 
 def split_list(text: str) -> list[str]:
-    """The text cut at commas that stand outside quotes and brackets."""
+    """Splits the text at commas outside of quotes and brackets."""
     items, item, quote, depth = [], "", "", 0
     for position, character in enumerate(text):
         if quote:
@@ -326,16 +330,16 @@ def split_list(text: str) -> list[str]:
 
 
 def _quoted(text: str, keep: bool = False, home: bool = False) -> str:
-    """A text as Hydra reads it; quoted only where it must be.
+    """A text as Hydra reads it; quoted only if necessary.
 
-    `keep`: whatever Hydra can read stays what it is; `home`: `~` at the beginning is the home folder.
+    `keep`: a value that Hydra can read keeps its type; `home`: `~` at the beginning is the home folder.
     """
     if home and text[:1] == "~":
         text = os.path.expanduser(text)  # noqa: PTH111 - `~nobody` stays as it is
     if text == "null" or (keep and _parses(f"key={text}")):
         return text
     if text[:1] in "\"'" and text[-1:] == text[:1] and len(text) > 1 and _parses(f"key={text}"):
-        return text  # the user's own quotes
+        return text  # quotes typed by the user
     plain = _value(f"key={text}") if re.fullmatch(r"[\w./:@%+$ -]*", text, re.ASCII) else None
     if isinstance(plain, str) and plain == text and "${" not in text:
         return text
@@ -347,7 +351,7 @@ def _parses(override: str) -> bool:
 
 
 def _value(override: str) -> object:
-    """What Hydra reads as the value; None where it cannot, or where it is a sweep."""
+    """The value as Hydra reads it; None if Hydra cannot read it, or if it is a sweep."""
     parsed = _read(override)
     return None if parsed is None or parsed.is_sweep_override() else parsed.value()
 

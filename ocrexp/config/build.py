@@ -1,4 +1,4 @@
-"""From configuration to objects: the only place that instantiates."""
+"""Builds objects from configuration; the only module that calls `instantiate`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ocrexp.located import address
 
 
 def build(node: Any, **extra: Any) -> Any:
-    """Build one node that names a `_target_`; `extra` are arguments that only the program knows.
+    """Build one node that has a `_target_`; `extra` are arguments that only the program knows.
 
     Raises the part's own one-line errors, and ConfigError with the key for anything else that its constructor raises.
     """
@@ -75,7 +75,7 @@ def _class_of(target: str) -> Any:
 
 
 def named(node: DictConfig | None) -> dict[str, Any]:
-    """Build a dict of named nodes in their order; a name set to null is switched off."""
+    """Build a dict of named nodes in their order; a name that is null is disabled."""
     if node is None:
         return {}
     return {str(name): build(part) for name, part in node.items() if part is not None}

@@ -1,4 +1,4 @@
-"""`hydra.job.chdir=true`: a run works in its own folder, while its paths mean what they meant in the start folder."""
+"""`hydra.job.chdir=true`: a run works in its own folder, but its paths stay relative to the start folder."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-# Keys of a run that hold paths relative to the start folder; those of lists are relative to dataset.root.
+# Keys with paths relative to the start folder; paths of lists are relative to dataset.root.
 KEYS = (
     "dataset.root", "dataset.cache_dir", "dataset.backgrounds", "dataset.fonts", "dataset.words", "dataset.dictionary",
     "charset.path", "model.pretrained", "model.pretrained_charset", "callbacks.pictures.font",
@@ -14,7 +14,7 @@ KEYS = (
 
 
 def anchor(config: DictConfig, start: Path) -> None:
-    """Make the relative paths of a run absolute; those of which nothing is in the start folder stay as they are."""
+    """Make the relative paths of a run absolute; paths that do not exist in the start folder are not changed."""
     for key in KEYS:
         node, _, name = key.rpartition(".")
         holder = OmegaConf.select(config, node)

@@ -1,6 +1,6 @@
-"""Every `_target_` against its signature, before any data is loaded.
+"""Checks every `_target_` against its signature before any data is loaded.
 
-After torchtune's idea of binding each component's signature: unknown and missing arguments and plainly wrong types are
+It follows torchtune's idea of binding each component's signature: unknown and missing arguments and wrong types are
 reported with the config key and the nearest name, without building anything.
 """
 
@@ -42,9 +42,8 @@ BUILDER_KEYS = {
 def check(config: DictConfig) -> None:
     """Check the closed nodes' keys and all nodes that name a `_target_`.
 
-    Raises ConfigError with a line for each that does not fit: a key that `+` forced into a closed node, a target that
-    cannot be imported, an argument that it does not take or that is missing, a value of the wrong type, a mandatory
-    value without a value.
+    Raises ConfigError with one line for each fault: a key that `+` added to a closed node, a target that cannot be
+    imported, an unexpected or missing argument, a value of the wrong type, a mandatory key without a value.
     """
     early: list[ConfigError] = []
     try:
@@ -67,24 +66,24 @@ def check_parts(config: DictConfig) -> None:
 
 
 def check_early(config: DictConfig) -> None:
-    """The part of `check` that imports nothing heavy: values that are missing, closed nodes, what is not a part.
+    """The part of `check` that imports nothing heavy: missing values, closed nodes, nodes that are not parts.
 
-    So are arguments of parts whose source states them plainly.
+    It also checks the arguments of parts whose source states them explicitly.
 
-    Raises ConfigError with a line for each that does not fit.
+    Raises ConfigError with one line for each fault.
     """
     errors = list(node_errors(config))
-    errors += (ConfigError(f"{key} has no value: add {key}=…") for key in sorted(OmegaConf.missing_keys(config)))
+    errors += (ConfigError(f"{key}: has no value; add {key}=…") for key in sorted(OmegaConf.missing_keys(config)))
     try:
         container = OmegaConf.to_container(config, resolve=True)
     except InterpolationResolutionError as error:
-        if not errors:  # else it may come from one of these
+        if not errors:  # otherwise one of these may be the cause
             errors.append(ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}"))
         _raise_all(errors)
     assert isinstance(container, dict)
     errors += _closed_node_errors(container)
     if not fits(container.get("seed", 0), int):
-        errors.append(ConfigError(f"seed: {container['seed']!r} is no whole number"))
+        errors.append(ConfigError(f"seed: expected a whole number, got {container['seed']!r}"))
     try:
         check_task(container)
     except ConfigError as error:
@@ -101,7 +100,7 @@ def _part_errors(container: Any) -> Iterator[ConfigError]:
 
 
 def _raise_all(errors: Iterable[ConfigError]) -> None:
-    """Raise what there is, each line once."""
+    """Raise the errors, each line once."""
     different = list({str(error): error for error in errors}.values())
     if different:
         raise different[0] if len(different) == 1 else SeveralConfigErrors(different)
@@ -111,14 +110,14 @@ def _closed_node_errors(container: dict[Any, Any]) -> Iterator[ConfigError]:
     for name, schema in schemas().items():
         if not isinstance(container.get(name) or {}, dict):
             yield ConfigError(
-                f"{name}: expected a node of values, got {container[name]!r}; set single keys: {name}.KEY=…"
+                f"{name}: expected a node of values, got {container[name]!r}; set single keys with {name}.KEY=…"
             )
             continue
         known = [field.name for field in dataclasses.fields(schema)]
         for key in container.get(name) or {}:
             if key not in known:
-                hint = did_you_mean(str(key), known) or f"; it has: {', '.join(known)}"
-                yield ConfigError(f"unknown key {name}.{key}: there is no '{key}' in {name}{hint}")
+                hint = did_you_mean(str(key), known) or f"; known keys: {', '.join(known)}"
+                yield ConfigError(f"unknown key {name}.{key}: '{key}' does not exist in {name}{hint}")
 
 
 def _targets(node: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
@@ -140,7 +139,7 @@ def _node_errors(path: str, node: dict[str, Any]) -> Iterator[ConfigError]:
         return
     try:
         parameters = inspect.signature(target).parameters
-    except ValueError:  # a few compiled callables have none
+    except ValueError:  # a few compiled callables have no signature
         return
     named = {
         name: p
@@ -153,7 +152,7 @@ def _node_errors(path: str, node: dict[str, Any]) -> Iterator[ConfigError]:
 
 
 def _argument_errors(path: str, node: dict[str, Any], takes: Signature) -> Iterator[ConfigError]:
-    """Hold the keys of a node against what its target takes."""
+    """Compare the keys of a node with the arguments of its target."""
     for key, value in node.items():
         if key in RESERVED or key in BUILDER_KEYS.get(path, ()):
             continue
@@ -162,11 +161,11 @@ def _argument_errors(path: str, node: dict[str, Any], takes: Signature) -> Itera
             if takes.takes_any:
                 continue
             short = str(node["_target_"]).rpartition(".")[2]
-            hint = did_you_mean(str(key), takes.required) or f"; it takes: {', '.join(takes.required)}"
-            yield ConfigError(f"unknown key {full}: {short} takes no '{key}'{hint}")
+            hint = did_you_mean(str(key), takes.required) or f"; arguments: {', '.join(takes.required)}"
+            yield ConfigError(f"unknown key {full}: {short} has no argument '{key}'{hint}")
         elif value != "???" and key in takes.hints and not fits(value, takes.hints[key]):
-            yield ConfigError(f"{full}: {value!r} is no {in_words(takes.hints[key])}")
+            yield ConfigError(f"{full}: expected {in_words(takes.hints[key])}, got {value!r}")
     if not node.get("_partial_") and not node.get("_args_"):
         missing = [name for name, required in takes.required.items() if required and name not in node]
         if missing:
-            yield ConfigError(f"{path} lacks {', '.join(missing)}: add {path}.{missing[0]}=…")
+            yield ConfigError(f"{path}: missing {', '.join(missing)}; add {path}.{missing[0]}=…")

@@ -1,4 +1,4 @@
-"""Composition: Hydra set up with our search path and schemas, for every verb alike."""
+"""Composition: sets up Hydra with our search path and schemas, in the same way for every verb."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def setup_hydra() -> None:
-    """Tell Hydra what it must know to compose: schemas, and the user's `./conf` in front of the shipped one."""
+    """Register schemas, and the user's `./conf` before the shipped one, with Hydra."""
     from hydra.core.plugins import Plugins
     from hydra.plugins.search_path_plugin import SearchPathPlugin
 
@@ -35,7 +35,7 @@ def setup_hydra() -> None:
 
 
 def register_resolvers() -> None:
-    """`${first:a,b}`: the first value that is not null; `${mapping:JSON}`: a mapping with any characters."""
+    """Register `${first:a,b}`, the first value that is not null, and `${mapping:JSON}`, a mapping with any keys."""
     import json
 
     from omegaconf import OmegaConf
@@ -49,7 +49,7 @@ def register_resolvers() -> None:
 def compose(verb: str, overrides: Sequence[str], *, with_hydra: bool = False) -> DictConfig:
     """Compose `conf/<verb>.yaml` with overrides.
 
-    Raises ConfigError, in one line, for anything that does not compose.
+    Raises ConfigError, in one line, if the configuration does not compose.
     """
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
@@ -73,7 +73,7 @@ def compose(verb: str, overrides: Sequence[str], *, with_hydra: bool = False) ->
 
 
 def _refuse_additions(config: DictConfig, known: DictConfig, path: str = "") -> None:
-    """Refuse keys that a `+` has added to a verb's own keys, which nothing reads; a part has its signature."""
+    """Refuse keys that `+` has added to a verb's own keys, because nothing reads them."""
     from omegaconf import DictConfig as Node
 
     from ocrexp.config.explain import unknown_key

@@ -1,4 +1,4 @@
-"""Hydra's and OmegaConf's exceptions, retold in one line: what is wrong, where, and the mend."""
+"""Rewrites exceptions of Hydra and OmegaConf in one line: where, what is wrong, what to do."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from ocrexp.nearest import did_you_mean
 
 
 def unknown_key(key: str, config: DictConfig, example: str = "") -> ConfigError:
-    """One line for a key that the configuration does not have, with the nearest one that it has."""
+    """One line for an unknown key, with the nearest known key."""
     parent, _, leaf = key.rpartition(".")
     try:
         node = OmegaConf.select(config, parent) if parent else config
-    except OmegaConfBaseException:  # a parent that is no node, or an interpolation that has nothing to read
+    except OmegaConfBaseException:  # a parent that is not a node, or an interpolation without a value
         node = None
     if isinstance(node, DictConfig):
         options = (
@@ -35,8 +35,8 @@ def unknown_key(key: str, config: DictConfig, example: str = "") -> ConfigError:
         if not hint:
             hint = _elsewhere(key, config)
         if not hint:
-            hint = f"; it has: {', '.join(siblings[:14])}" + (", …" if len(siblings) > 14 else "")
-        return ConfigError(f"unknown key {key}: there is no '{leaf}' {where}{hint}")
+            hint = f"; known keys: {', '.join(siblings[:14])}" + (", …" if len(siblings) > 14 else "")
+        return ConfigError(f"unknown key {key}: '{leaf}' does not exist {where}{hint}")
     if parent and not parent.startswith("hydra"):
         if switched_off := _is_null(parent, config):
             return ConfigError(f"{example or key}: {parent} is null here; {switched_off}")
@@ -45,7 +45,7 @@ def unknown_key(key: str, config: DictConfig, example: str = "") -> ConfigError:
 
 
 def _not_chosen(parent: str, leaf: str) -> str:
-    """Advice for a named part that another option of its group brings: `logger.wandb` without logger=wandb."""
+    """Advice for a named part that another option of its group contains: `logger.wandb` without logger=wandb."""
     from ocrexp.config.nodes import NAMED, options_with
 
     options = options_with(parent, leaf) if parent in NAMED else []
@@ -53,7 +53,7 @@ def _not_chosen(parent: str, leaf: str) -> str:
 
 
 def _is_null(parent: str, config: DictConfig) -> str:
-    """What to do about a node that is null and so has no keys to set; the empty string if it is not there."""
+    """Advice for a node that is null, so that it has no keys to set; the empty string if it does not exist."""
     from ocrexp.config.nodes import NAMED, PARTS, options_with
 
     holder_path, _, name = parent.rpartition(".")
@@ -73,7 +73,7 @@ def _is_null(parent: str, config: DictConfig) -> str:
 
 
 def _elsewhere(typed: str, config: DictConfig) -> str:
-    """`lr` typed without its node: name the full keys that end so."""
+    """Suggest full keys for a key typed without its node: `lr`."""
     leaf = typed.rpartition(".")[2]
     found = [key for key in _all_keys(config) if key.rpartition(".")[2] == leaf and key != typed]
     return f"; did you mean {found[0]}?" if found else ""
@@ -91,7 +91,7 @@ def _all_keys(config: DictConfig, prefix: str = "") -> list[str]:
 
 
 def as_config_error(error: BaseException, verb: str, overrides: Sequence[str]) -> ConfigError | None:
-    """Retell an exception of the configuration machinery; None if it is none of its exceptions."""
+    """Rewrite an exception of Hydra or OmegaConf; None for any other exception."""
     from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 
     chain = _chain(error)
@@ -107,20 +107,22 @@ def as_config_error(error: BaseException, verb: str, overrides: Sequence[str]) -
         if found is not None:
             return found
     if isinstance(error, AttributeError) and (match := re.search(r"'NoneType'.*\n\s*full_key: (\S+)", text)):
-        key = match[1]  # a mapping for a typed node that is null, on which OmegaConf stumbles
+        key = match[1]  # a mapping for a typed node that is null, which OmegaConf cannot handle
         why = _is_null(key, _without(verb, overrides, key)) or f"set {key} as a whole"
         return ConfigError(f"{key} is null here; {why}, and set its keys: {key}.KEY=…")
     if isinstance(error, HydraException):
         return _hydra_error(text, verb, overrides)
     if isinstance(error, AssertionError) and text.startswith("Unexpected type for root"):
         chosen = set(groups())
-        for item in overrides:  # the first one that sets a key below a node that is null or a value
+        for item in overrides:  # the first override that sets a key below null or below a value
             key = key_of(item)
             if "." in key and key not in chosen:
                 told = unknown_key(key, _without(verb, overrides, key))
                 if " is null here" in str(told):
                     return told
-        return ConfigError("an override sets a key below a value that is null or not a node; choose its group first")
+        return ConfigError(
+            "an override sets a key below a value that is null or not a node; choose an option of its group first"
+        )
     if isinstance(error, ValueError) and text.startswith("Config group override must be"):
         return _no_choice(overrides)
     if any(isinstance(cause, RecursionError) for cause in chain):
@@ -132,7 +134,7 @@ def as_config_error(error: BaseException, verb: str, overrides: Sequence[str]) -
 
 
 def _unreadable(override: str, text: str) -> ConfigError:
-    """An override that Hydra's grammar does not take, with the command line that it takes."""
+    """One line for an override that Hydra cannot parse, with the spelling that it can."""
     key, _, value = override.partition("=")
     what = text.splitlines()[0].partition(": ")[2].strip() or text.splitlines()[0]
     if "no viable alternative" in what or what == override or not what:
@@ -141,17 +143,17 @@ def _unreadable(override: str, text: str) -> ConfigError:
         what = "a closing bracket is missing"
     quoted = value.replace("\\", "\\\\").replace('"', '\\"')
     shell = f"'{key}=\"{quoted}\"'".replace("\n", " ") if "'" not in value else f"{key}=QUOTED TEXT"
-    return ConfigError(f"cannot read the override {override!r}: {what}; as a text it is written {shell}")
+    return ConfigError(f"{override!r}: cannot read this override ({what}); to pass it as a text, write {shell}")
 
 
 def _no_choice(overrides: Sequence[str]) -> ConfigError:
-    """`logger=null`: a group needs an option, and some have one that is called none."""
+    """One line for `logger=null`: a group needs an option; some groups have an option named none."""
     known = groups()
     at_fault = next((item for item in overrides if key_of(item) in known and item.endswith("=null")), "")
     group = key_of(at_fault)
     options = options_of(group)
     hint = f"; did you mean {group}=none?" if "none" in options else ""
-    return ConfigError(f"{at_fault}: a group takes one of its options{hint or ';'} options: {', '.join(options)}")
+    return ConfigError(f"{at_fault}: expected an option of the group{hint or ';'} options: {', '.join(options)}")
 
 
 def _chain(error: BaseException) -> list[BaseException]:
@@ -162,7 +164,7 @@ def _chain(error: BaseException) -> list[BaseException]:
     return chain
 
 
-# Options of Hydra's own groups that a package brings.
+# Options of Hydra's own groups, and the package that contains each.
 PLUGINS = {
     "hydra/launcher": {
         "joblib": "ocrexp[parallel]", "submitit_local": "hydra-submitit-launcher",
@@ -183,25 +185,25 @@ def _missing_plugin(group: str, option: str) -> ConfigError:
     there = sorted({name.removesuffix(".yaml") for name in ConfigStore.instance().list(group)} | set(options_of(group)))
     packages = PLUGINS[group]
     if option in packages:
-        hint = f"; install its package: pip install '{packages[option]}';"
+        hint = f"; run: pip install '{packages[option]}';"
     else:
         known = [*there, *packages]
-        hint = did_you_mean(option, known) or "; install the package that brings it;"
-    return ConfigError(f"{group} has no option '{option}'{hint} installed options: {', '.join(there)}")
+        hint = did_you_mean(option, known) or "; install the package that contains it;"
+    return ConfigError(f"{group}={option}: unknown option{hint} installed options: {', '.join(there)}")
 
 
 def _wrong_file(group: str, option: str) -> ConfigError | None:
-    """A file of the user that is nearly the option: another suffix, a folder in its place."""
+    """One line if a user's file nearly matches the option: another suffix, or a folder of that name."""
     for folder in own_folders():
         path = folder / group / option
         for suffix in (".yml", ".YAML", ".YML", ".yaml.txt", ".json"):
             other = path.with_name(path.name + suffix)
             if other.is_file():
-                return ConfigError(f"{other}: only files that end in .yaml are options; rename it to {option}.yaml")
+                return ConfigError(f"{other}: an option must end in .yaml; rename it to {option}.yaml")
         if (path.with_name(f"{option}.yaml")).is_dir():
             return ConfigError(f"{path}.yaml: expected a file, got a folder; rename it")
         if option.endswith(".yml") and path.is_file():
-            return ConfigError(f"{group}={option}: options are named without the suffix; rename the file to .yaml")
+            return ConfigError(f"{group}={option}: expected an option without a suffix; rename the file to .yaml")
     return None
 
 
@@ -217,9 +219,9 @@ def _missing_config(error: Exception, text: str) -> ConfigError:
             return wrong
         if options:
             hint = did_you_mean(option, options)
-            return ConfigError(f"{group} has no option '{option}'{hint or ';'} options: {', '.join(options)}")
+            return ConfigError(f"{group}={option}: unknown option{hint or ';'} options: {', '.join(options)}")
         if group != ".":
-            return ConfigError(f"there is no config group '{group}'{did_you_mean(group, groups())}")
+            return ConfigError(f"{group}: unknown config group{did_you_mean(group, groups())}")
     return ConfigError(text.splitlines()[0])
 
 
@@ -237,12 +239,14 @@ def _omegaconf_error(error: BaseException, verb: str, overrides: Sequence[str]) 
         first,
     )
     if match:
-        return ConfigError(f"{key}: {match['value']!r} is no {_plain_type(match['want'])}")
+        return ConfigError(f"{key}: expected {_plain_type(match['want'])}, got {match['value']!r}")
     return ConfigError(f"{key}: {first}" if key else first)
 
 
 def _plain_type(name: str) -> str:
-    return {"Integer": "whole number", "Float": "number", "Boolean": "true or false", "String": "text"}.get(name, name)
+    return {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false", "String": "a text"}.get(
+        name, name
+    )
 
 
 def _hydra_error(text: str, verb: str, overrides: Sequence[str]) -> ConfigError:
@@ -251,7 +255,7 @@ def _hydra_error(text: str, verb: str, overrides: Sequence[str]) -> ConfigError:
     if could_not:
         key = key_of(could_not["key"])
         if "already" in text or first.startswith("Could not append"):
-            return ConfigError(f"{key} is there already: write {key}=… without the leading '+'")
+            return ConfigError(f"{key}: exists already; write {key}=… without the leading '+'")
         return unknown_key(key, _without(verb, overrides, key))
     requires = re.search(r"'(?P<override>[^']+)' requires --multirun", text)
     if requires or "requires --multirun" in text or "Ambiguous value" in first:
@@ -259,13 +263,13 @@ def _hydra_error(text: str, verb: str, overrides: Sequence[str]) -> ConfigError:
         key, _, value = swept.partition("=")
         if key.lstrip("+") == "trainer.device" and (cards := cards_in(value)):
             return ConfigError(
-                f"{swept}: a run on several cards is trainer.devices=[{cards}], or trainer.devices="
-                f"{cards.count(',') + 1} for the first ones; add -m to run one job after the other on each"
+                f"{swept}: has several values; to train on these GPUs, write trainer.devices=[{cards}], or "
+                f"trainer.devices={cards.count(',') + 1} for the first ones; to run one job per GPU, add -m"
             )
         if re.match(r"\w+\(", value):
-            return ConfigError(f"{swept} names several values; add -m to run them as a sweep, one job per value")
+            return ConfigError(f"{swept}: has several values; add -m to run a sweep with one job per value")
         return ConfigError(
-            f"{swept} names several values: add -m to run them as a sweep, or quote them as one list: {key}=[{value}]"
+            f"{swept}: has several values; add -m to run them as a sweep, or write one list: {key}=[{value}]"
         )
     return ConfigError(" ".join(text.split()))
 
@@ -281,7 +285,7 @@ def _is_swept(override: str) -> bool:
 
 
 def _without(verb: str, overrides: Sequence[str], key: str) -> DictConfig:
-    """The config that the overrides give without the one that failed, to look for the nearest key in."""
+    """The configuration without the override that failed, in which the nearest key is searched."""
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
 
@@ -293,5 +297,5 @@ def _without(verb: str, overrides: Sequence[str], key: str) -> DictConfig:
     with initialize_config_dir(str(shipped_conf()), version_base="1.3"):
         try:
             return compose(verb, overrides=choices)
-        except Exception:  # the choices themselves are at fault: fall back to the defaults, whose keys are sound
+        except Exception:  # the choices are wrong: use the defaults, whose keys are valid
             return compose(verb)

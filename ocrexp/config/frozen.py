@@ -1,4 +1,4 @@
-"""An earlier run's configuration: written when it starts, read and changed by the verbs that work on a run folder."""
+"""The frozen configuration of a run: written at its start, read and changed by verbs that use a run folder."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ JOB = Path(".hydra") / "job.json"
 
 @dataclass(frozen=True)
 class JobInfo:
-    """What a run is called and which sweep it belongs to."""
+    """The names of a run and of its sweep."""
 
     name: str
     group: str | None = None
@@ -40,7 +40,7 @@ class JobInfo:
     overrides: list[str] = field(default_factory=list)
 
 
-# What every run's configuration has; one that was cut lacks the last ones.
+# Keys of every run's configuration; in a truncated file the last ones are missing.
 _NODES = (
     "trainer", "loader", "optim", "dataset", "targets", "preprocess", "model", "loss", "postprocess", "metric",
 )  # fmt: skip
@@ -50,7 +50,7 @@ _VALUES = ("task", "name", "run_dir", "seed", "overfit")
 def write_job(run_dir: Path, config: DictConfig, info: JobInfo) -> None:
     """Write what a process needs to train this folder: the resolved config and the job's names.
 
-    The texts are signed as this user's own (see trust.py): call it with what was composed here or was admitted.
+    The texts are signed as this user's own (see trust.py), so `config` must be composed here or admitted.
     """
     write_config(run_dir, config, run_dir)
     files.write_json(run_dir / JOB, asdict(info), sync=True)
@@ -69,9 +69,9 @@ def write_config(run_dir: Path, config: DictConfig, folder: Path) -> None:
 
 
 def read_job(run_dir: Path) -> JobInfo:
-    """The names that `write_job` left; names made of the folder, with a warning, where the file is missing or damaged.
+    """The names that `write_job` wrote; if the file is missing or damaged, names made from the folder, with a warning.
 
-    They are for people and loggers only, so a run can be resumed without them.
+    Only people and loggers use them, so a run can be resumed without them.
     """
     path = run_dir / JOB
     try:
@@ -83,7 +83,7 @@ def read_job(run_dir: Path) -> JobInfo:
             raise ValueError("values of other types")
     except (OSError, ValueError, TypeError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0][:80]
-        log.warning("%s: is missing or damaged (%s); the run is called %s", path, reason, run_dir.name)
+        log.warning("%s: missing or damaged (%s); the run gets the name %s", path, reason, run_dir.name)
         return JobInfo(name=run_dir.resolve().name)
     return job
 
@@ -94,15 +94,15 @@ def read_resolved(run_dir: Path, name: str | Path = RESOLVED) -> DictConfig:
 
 
 def read_frozen(run_dir: Path, trusted: Sequence[str] | str | None = None) -> DictConfig:
-    """The composed config of a run with its interpolations alive, closed against unknown keys.
+    """The composed config of a run with its interpolations, closed against unknown keys.
 
-    `trusted` are packages that a configuration which was not composed by this user may name, besides OCREXP_TRUSTED.
-    Raises ConfigError where the folder is no run folder, its configuration is damaged, or may not be used.
+    `trusted` are packages, besides OCREXP_TRUSTED, that a configuration of another user may name. Raises ConfigError if
+    the folder is not a run folder, or if its configuration is damaged or may not be used.
     """
     from ocrexp.config.schema import schemas
 
     config = _load(run_dir, FROZEN, trusted)
-    for name, schema in schemas().items():  # a YAML file keeps no types: give the closed nodes theirs again
+    for name, schema in schemas().items():  # YAML contains no types: restore the types of the closed nodes
         try:
             config[name] = OmegaConf.merge(OmegaConf.structured(schema), config[name])
         except (OmegaConfBaseException, TypeError, ValueError) as error:
@@ -122,14 +122,14 @@ def _run_below(folder: Path) -> Path | None:
 
 
 def _load(run_dir: Path, name: str | Path, trusted: Sequence[str] | str | None = None) -> DictConfig:
-    """Read a configuration file of a run folder, and admit of it what it may name."""
+    """Read a configuration file of a run folder, and check what it may name."""
     path = run_dir / name
     if not run_dir.is_dir():
-        raise ConfigError(f"run_dir={run_dir}: there is no such folder")
+        raise ConfigError(f"run_dir={run_dir}: folder not found; correct the path")
     if not path.is_file():
         if (run_dir / "inference.yml").is_file():
             raise ConfigError(
-                f"run_dir={run_dir} is an exported model; give the run folder that it was exported from, or read "
+                f"run_dir={run_dir}: is an exported model; give the run folder that it was exported from, or read "
                 f"images with it: python -m ocrexp predict images=… {typed('predict', exported_task(run_dir), run_dir)}"
             )
         meant = f"; did you mean {typed('eval', 'run_dir', below)}?" if (below := _run_below(run_dir)) else ""
@@ -157,7 +157,7 @@ def _load(run_dir: Path, name: str | Path, trusted: Sequence[str] | str | None =
 
 
 def _check_whole(config: Any) -> None:
-    """Raises ValueError for a mapping that is not the whole of a run's configuration."""
+    """Raises ValueError if a mapping is not a complete configuration of a run."""
     missing = [key for key in (*_NODES, *_VALUES) if key not in config]
     if missing:
         raise ValueError(f"is truncated: {missing[0]} is missing")
@@ -165,28 +165,28 @@ def _check_whole(config: Any) -> None:
     if wrong:
         raise ValueError(f"{wrong[0]}: expected a mapping, got {config[wrong[0]]!r}"[:100])
     if type(config["overfit"]) is not bool:
-        raise ValueError("is truncated in its last line, or overfit is not true or false")
+        raise ValueError("is truncated in its last line, or overfit is neither true nor false")
 
 
 def exported_task(folder: Path) -> str:
-    """The task of an exported model: the key under which `predict` takes it."""
+    """The task of an exported model, which is the key under which `predict` takes it."""
     from ocrexp.deploy.description import FILE_NAME, Description
     from ocrexp.errors import DeployError
 
     try:
         return Description.read(folder / FILE_NAME).task
-    except DeployError:  # its file is damaged: both keys are named
+    except DeployError:  # its file is damaged: show both keys
         return "det|rec"
 
 
 def split_overrides(verb_config: Sequence[str], overrides: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Overrides of the verb's own keys, and those of the run's configuration."""
+    """Split overrides into those of the verb's own keys and those of the run's configuration."""
     own = [item for item in overrides if key_of(item) in verb_config]
     return own, [item for item in overrides if key_of(item) not in verb_config]
 
 
 def trusted_of(verb: DictConfig, own: Sequence[str]) -> list[str]:
-    """The packages that `trusted=…` names on the command line. A `conf/` of a received folder does not count."""
+    """The packages in `trusted=…` on the command line. A `conf/` in the folder of another user is not read."""
     if not any(key_of(item) == "trusted" for item in own) or verb.trusted is None:
         return []
     return [verb.trusted] if isinstance(verb.trusted, str) else [str(name) for name in verb.trusted]
@@ -201,10 +201,10 @@ def apply_overrides(
 ) -> DictConfig:
     """Change a frozen configuration.
 
-    `refuse(key)` gives the reason why a key may not change, or None. `replaceable` are the groups whose option may be
-    chosen anew (`dataset=icdar2015`, `logger=[csv,visualdl]`), before any value is set, wherever it stands; for any
-    other group that is an error: the node would become a string.
-    Raises ConfigError in one line: unknown key, refused key, wrong type, unknown option.
+    `refuse(key)` gives the reason why a key may not change, or None. `replaceable` are the groups for which another
+    option may be chosen (`dataset=icdar2015`, `logger=[csv,visualdl]`); options are applied before values, in any
+    order. For any other group that is an error, because the node would become a string.
+    Raises ConfigError, in one line, for an unknown key, a refused key, a wrong type, an unknown option.
     """
     known = groups()
     parsed = _parse(overrides)
@@ -212,10 +212,10 @@ def apply_overrides(
         _choose_named_part(config, override, replaceable)
         key, text = override.key_or_group, override.input_line or ""
         if refuse and key not in known and not override.is_add() and not override.is_force_add():
-            _known_or_raise(config, key)  # a misspelt key is told as such
+            _known_or_raise(config, key)  # report a misspelled key as such
         reason = refuse(key) if refuse else None
         if reason:
-            raise ConfigError(f"{key} may not change here: {reason}")
+            raise ConfigError(f"{key}: may not change here: {reason}")
         if key in known and not override.is_delete():
             _replace_group(config, key, override.value(), replaceable)
             continue
@@ -240,13 +240,13 @@ def _parse(overrides: Sequence[str]) -> list[Override]:
         raise explained from error
     for override in parsed:
         if override.is_sweep_override():
-            raise ConfigError(f"{override.input_line}: sweeps are for `train -m`; quote the value to pass a list")
+            raise ConfigError(f"{override.input_line}: only `train -m` supports sweeps; write key=[a,b] to pass a list")
     return parsed
 
 
 def _set_value(config: DictConfig, key: str, override: Override, text: str) -> None:
     if override.is_delete():
-        raise ConfigError(f"{text}: deleting a key of a finished run's configuration is not possible")
+        raise ConfigError(f"{text}: keys of a run's configuration cannot be deleted; remove this override")
     force = override.is_add() or override.is_force_add()
     if not force and not is_there(config, key):
         raise unknown_key(key, config)
@@ -257,7 +257,7 @@ def _set_value(config: DictConfig, key: str, override: Override, text: str) -> N
 
 
 def _choose_named_part(config: DictConfig, override: Override, replaceable: Sequence[str]) -> None:
-    """`callbacks.early_stopping.patience=5` where the run has none: take the part from the group's option first."""
+    """For `callbacks.early_stopping.patience=5` in a run without this callback, add it from its group first."""
     from ocrexp.config.compose import compose
     from ocrexp.config.nodes import NAMED, options_with
 
@@ -274,7 +274,7 @@ def _choose_named_part(config: DictConfig, override: Override, replaceable: Sequ
 
 
 def is_there(config: DictConfig, key: str) -> bool:
-    """Whether a configuration has the key, whatever its value is: `???` and null are values that can be set."""
+    """Whether a configuration has the key, whatever its value: also `???` and null can be set."""
     if key.rpartition(".")[2].isdecimal():  # an element of a list
         return OmegaConf.select(config, key, throw_on_missing=False) is not None
     node: Any = config
@@ -292,10 +292,12 @@ def _replace_group(config: DictConfig, group: str, choice: Any, replaceable: Seq
     options = [str(option) for option in (choice if isinstance(choice, list) else [choice])]
     if group not in replaceable:
         node = {"optimizer": "optim", "scheduler": "optim.schedule"}.get(group, group.replace("/", "."))
-        raise ConfigError(f"{group}={choice}: the run's {group} is fixed; it may be changed key by key ({node}.KEY=…)")
+        raise ConfigError(
+            f"{group}={choice}: the {group} of a run cannot be replaced; change single keys with {node}.KEY=…"
+        )
     for option in options:
         if option not in options_of(group):
-            raise ConfigError(f"{group} has no option '{option}'; options: {', '.join(options_of(group))}")
+            raise ConfigError(f"{group}={option}: unknown option; options: {', '.join(options_of(group))}")
     from ocrexp.config.compose import compose
 
     fresh = compose("train", [f"{group}=[{','.join(options)}]"])

@@ -1,7 +1,7 @@
-"""`model.pretrained=RUN_FOLDER`: the run's architecture and characters come with its weights.
+"""`model.pretrained=RUN_FOLDER`: uses the run's architecture and characters with its weights.
 
-The run's model, and what belongs to it, become options of the config groups, which the command line then chooses: what
-`--cfg job` shows, a sweep's jobs and the frozen configuration all have them, and single values are set as always.
+The run's model, and the nodes that belong to it, become options of the config groups, and the command line chooses
+them. So `--cfg job`, the jobs of a sweep and the frozen configuration contain them, and single values can be set.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from ocrexp.config.frozen import FROZEN, RESOLVED, read_frozen, read_resolved
 from ocrexp.errors import CheckpointError, ConfigError
 
 KEY = "model.pretrained"
-# Keys of the node `model` that say where weights come from and what of them learns: those of a new run.
+# Keys of the node `model` about initial weights and freezing, which belong to the new run.
 _OWN: dict[str, Any] = {"pretrained": None, "pretrained_min_coverage": 0.5, "pretrained_charset": None, "freeze": []}
-# Groups that have to fit the model: their options come with it, unless the command line chooses others.
+# Groups that have to fit the model: their options are taken from the run, unless the command line chooses others.
 _FITTING = ("loss", "targets", "postprocess", "preprocess")
 _CHOOSE = ("model", "experiment", "task")
 _WEIGHTS = ("checkpoints/best_accuracy.pdparams", "checkpoints/latest.pdparams")
 
 
 def with_model_of_run(arguments: Sequence[str]) -> list[str]:
-    """The arguments with `model=…`, behind the flags, for the model of the run folder that `model.pretrained` names.
+    """The arguments with an added `model=…`, after the flags, for the run folder in `model.pretrained`.
 
-    Where it names a file, or nothing, they stay as they are. Single values (`model.head.k=40`) change the run's model;
-    `model=…` may repeat it, and so may an experiment, which keeps its own characters. Raises ConfigError where the
-    arguments choose another model, or where the folder's configuration cannot be used.
+    If it is a file or null, the arguments are not changed. Single values (`model.head.k=40`) change the run's model;
+    `model=…` may repeat it, and so may an experiment, which keeps its own characters. Raises ConfigError if the
+    arguments choose another model, or if the folder's configuration cannot be used.
     """
     flags, overrides = split_flags(arguments)
     sweep = "--multirun" in flags
@@ -46,17 +46,17 @@ def with_model_of_run(arguments: Sequence[str]) -> list[str]:
     first, *others = folders
     for other in others:
         if found := _difference(parts[first], parts[other]):
-            raise ConfigError(f"{KEY}: {first} and {other} have different models ({found}); sweep over one of them")
+            raise ConfigError(f"{KEY}: {first} and {other} have different models ({found}); use one of them in a sweep")
     if chosen := [item for item in overrides if key_of(item) in _CHOOSE or key_of(item).startswith("model/")]:
         _same_model(overrides, chosen, first, parts[first], sweep)
         if any(not key_of(item).startswith("model") for item in chosen):
-            return list(arguments)  # an experiment has characters, targets and more of its own
+            return list(arguments)  # an experiment has its own characters, targets and more
         overrides = [item for item in overrides if item not in chosen]
     return [*flags, f"model={_store(first)}", *overrides]
 
 
 def _folders(override: str, sweep: bool) -> list[Path]:
-    """The run folders that `model.pretrained=…` names; none where one of the values is no run folder."""
+    """The run folders in `model.pretrained=…`; none if one of the values is not a run folder."""
     value = override.partition("=")[2]
     texts = [item.strip().strip("'\"") for item in (split_list(value) if sweep else [value])]
     folders = [Path(text).expanduser() for text in texts if text and text != "null"]
@@ -67,7 +67,7 @@ def _folders(override: str, sweep: bool) -> list[Path]:
 def _same_model(
     overrides: Sequence[str], chosen: Sequence[str], folder: Path, theirs: dict[str, Any], sweep: bool
 ) -> None:
-    """Raises ConfigError where the overrides choose another model than that of the run."""
+    """Raises ConfigError if the overrides choose another model than the run's."""
     from ocrexp.config.compose import compose
 
     if sweep and any(len(split_list(item.partition("=")[2])) > 1 for item in chosen):
@@ -78,21 +78,20 @@ def _same_model(
     if found:
         weights = next((folder / name for name in _WEIGHTS if (folder / name).is_file()), folder / _WEIGHTS[0])
         raise ConfigError(
-            f"{typed('train', KEY, folder)}: the run has its own model, which {chosen[0]} contradicts ({found}); "
-            f"remove {chosen[0]} to take the run's model, or take the weights that fit another one with "
-            f"{typed('train', KEY, weights)}"
+            f"{typed('train', KEY, folder)}: the run's model differs from {chosen[0]} ({found}); remove {chosen[0]} to "
+            f"use the run's model, or load the weights that fit another model with {typed('train', KEY, weights)}"
         )
 
 
 def _parts(config: DictConfig) -> dict[str, Any]:
-    """The parts of a run's model (backbone, neck, head, …), plain values."""
+    """The parts of a run's model (backbone, neck, head, …) as plain values."""
     node = OmegaConf.to_container(config.model, resolve=True)
     assert isinstance(node, dict)
     return {str(key): value for key, value in node.items() if isinstance(value, dict) and "_target_" in value}
 
 
 def _difference(theirs: Any, ours: Any, path: str = "model") -> str:
-    """`model.backbone.scale: 0.35 in the run, 0.5 here`: the first difference; empty where there is none."""
+    """The first difference, as in `model.backbone.scale: 0.35 in the run, 0.5 here`; empty if there is none."""
     if isinstance(theirs, dict) and isinstance(ours, dict):
         for key in dict.fromkeys([*theirs, *ours]):
             if found := _difference(theirs.get(key), ours.get(key), f"{path}.{key}"):
@@ -112,7 +111,7 @@ def _shown(value: Any) -> str:
 
 
 def _store(folder: Path) -> str:
-    """Make options of the run's model and of what has to fit it; returns their name."""
+    """Register the run's model, and the nodes that have to fit it, as options; returns their name."""
     from hydra.core.config_store import ConfigStore
 
     frozen, resolved = read_frozen(folder), read_resolved(folder)
@@ -136,7 +135,7 @@ def _store(folder: Path) -> str:
 
 
 def _alive(group: str, frozen: DictConfig, resolved: DictConfig) -> dict[str, Any] | None:
-    """A node of the run, its interpolations alive where every run has what they name."""
+    """A node of the run; interpolations to keys that every run has are kept."""
     from ocrexp.config.nodes import known_nodes
 
     node = OmegaConf.select(resolved, group)
@@ -148,7 +147,7 @@ def _alive(group: str, frozen: DictConfig, resolved: DictConfig) -> dict[str, An
 
 
 def _charset(folder: Path, config: DictConfig) -> dict[str, Any] | None:
-    """The node of the run's characters; those that its checkpoint carries where they cannot be read again."""
+    """The node of the run's characters; taken from its checkpoint if their source cannot be read again."""
     node = OmegaConf.select(config, "charset")
     if not isinstance(node, DictConfig):
         return None
@@ -169,7 +168,7 @@ def _charset(folder: Path, config: DictConfig) -> dict[str, Any] | None:
 
 
 def _saved_characters(folder: Path) -> dict[str, Any] | None:
-    """What the states beside the run's weights say of its characters; None where they say nothing."""
+    """The characters in the states beside the run's weights; None if they contain none."""
     from ocrexp.engine.sealed import read_states
 
     for name in _WEIGHTS:

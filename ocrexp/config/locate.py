@@ -1,4 +1,4 @@
-"""What a `_target_` names."""
+"""Imports the object that a `_target_` names."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from ocrexp.nearest import did_you_mean
 
 
 def locate(target: str, path: str) -> Callable[..., Any]:
-    """Import what a `_target_` names; `path` is the config key, for the message."""
+    """Import the object that a `_target_` names; `path` is the config key, for the message."""
     tell(target, path)
     target = current(target)
     module_name, _, attribute = target.rpartition(".")
     if not module_name:
-        raise ConfigError(f"{path}._target_: {target!r} is no importable path: write module.Class")
+        raise ConfigError(f"{path}._target_: expected module.Class, got {target!r}")
     try:
         found = getattr(importlib.import_module(module_name), attribute)
     except ModuleNotFoundError as error:
         if error.name and not module_name.startswith(error.name):
-            raise  # the module is there, something that it needs is not
+            raise  # the module exists, but one of its imports is missing
         raise ConfigError(
-            f"{path}._target_: there is no module {module_name} among the installed packages, nor in the start folder "
-            f"{Path.cwd()}; start from the folder that holds your package, or correct the name"
+            f"{path}._target_: module {module_name} is neither installed nor in the start folder {Path.cwd()}; start "
+            "in the folder that contains your package, or correct the name"
         ) from error
     except AttributeError as error:
         names = vars(importlib.import_module(module_name))
@@ -34,5 +34,5 @@ def locate(target: str, path: str) -> Callable[..., Any]:
             f"{path}._target_: {module_name} has no {attribute}{did_you_mean(attribute, names)}"
         ) from error
     if not callable(found):
-        raise ConfigError(f"{path}._target_: {target} is not callable")
+        raise ConfigError(f"{path}._target_: expected a class or function, got {target}, which is not callable")
     return found

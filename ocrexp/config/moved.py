@@ -1,4 +1,4 @@
-"""Parts that have another place than in earlier versions: runs and configurations of then still name the old one."""
+"""Parts that have moved since earlier versions; earlier runs and configurations still have the old names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from omegaconf import DictConfig, ListConfig, flag_override
 
 log = logging.getLogger(__name__)
 
-# Old places, modules or single names, and the new ones.
+# Old modules or single names, and the new ones.
 MOVED = {
     "ocrexp.data.charset": "ocrexp.charset.sources",
     "ocrexp.config.hooks": "ocrexp.runs.hooks",
@@ -19,7 +19,7 @@ _told: set[str] = set()
 
 
 def current(target: str) -> str:
-    """The name of a `_target_` today."""
+    """The present name of a `_target_`."""
     for old, new in MOVED.items():
         if target == old or target.startswith(f"{old}."):
             return new + target.removeprefix(old)
@@ -27,14 +27,14 @@ def current(target: str) -> str:
 
 
 def tell(target: str, path: str) -> None:
-    """One line, once, for a `_target_` (at a config key) that has another name today."""
+    """Log one line, once, for a `_target_` (at a config key) that has a new name."""
     if (name := current(target)) != target and target not in _told:
         _told.add(target)
         log.warning("%s._target_: %s is now %s", path, target, name)
 
 
 def with_current_names(node: Any) -> Any:
-    """The node with every `_target_` in it under its name of today; the same object where none has moved."""
+    """The node with the present name of every `_target_`; the same object if none has moved."""
     if not isinstance(node, DictConfig) or not any(True for _ in _old_targets(node)):
         return node
     changed = copy.deepcopy(node)
@@ -45,7 +45,7 @@ def with_current_names(node: Any) -> Any:
 
 
 def _old_targets(node: Any) -> Any:
-    """The nodes below (or at) one that name an old place."""
+    """The nodes at or below this one that have an old name."""
     if isinstance(node, DictConfig) and not node._is_none() and not node._is_missing():
         if "_target_" in node and current(str(node["_target_"])) != str(node["_target_"]):
             yield node

@@ -1,6 +1,6 @@
 """The shape of a composed configuration, checked before anything heavy is imported.
 
-Every node at the top is one that a part reads, and what stands for a part names its class with `_target_`.
+Every top-level node must be one that a part reads, and every part must name its class with `_target_`.
 """
 
 from __future__ import annotations
@@ -37,18 +37,19 @@ PARTS = {
     "optim.optimizer": "optimizer",
     "optim.schedule": "scheduler",
 }
-# Nodes of named parts; a name that is set to null is switched off.
+# Nodes of named parts; a name that is null is disabled.
 NAMED = ("augment", "preprocess", "callbacks", "logger")
 # Nodes of values.
 VALUES = ("trainer", "loader", "optim")
 
 
 def node_errors(config: DictConfig) -> Iterator[ConfigError]:
-    """What is wrong with the nodes at the top and with parts, one line each.
+    """The faults of the top-level nodes and of parts, one line each.
 
-    A node that no part reads, a part given as a text or without `_target_`, a named part whose group was not chosen.
+They are: a node that no part reads, a part that is a text or has no `_target_`, a named part whose group was not
+chosen.
     """
-    if "trainer" in config and "model" in config:  # of a run; the other verbs' keys are closed by `compose`
+    if "trainer" in config and "model" in config:  # of a run; `compose` checks the keys of the other verbs
         yield from _top_errors(config)
     checks = [partial(_check_part, config, path, group) for path, group in PARTS.items()]
     checks += [partial(_check_named, config, name) for name in NAMED]
@@ -60,9 +61,9 @@ def node_errors(config: DictConfig) -> Iterator[ConfigError]:
 
 
 def known_nodes() -> list[str]:
-    """The nodes that may stand at the top of a training configuration."""
+    """The nodes that may be at the top level of a training configuration."""
     shipped = shipped_conf()
-    own: dict[str, None] = {}  # in order; a task's files may add values that only this task reads
+    own: dict[str, None] = {}  # in order; the files of a task may add values that only this task reads
     for path in (shipped / "train.yaml", *sorted((shipped / "task").glob("*.yaml"))):
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
         own |= dict.fromkeys(str(key) for key in content if key != "defaults")
@@ -81,16 +82,16 @@ def _top_errors(config: DictConfig) -> Iterator[ConfigError]:
         where = _file_that_sets(key)
         if key in groups():
             yield ConfigError(
-                f"{where}unknown key {key}: the values of a file in conf/{key}/ go to this node, which no part reads;"
+                f"{where}unknown key {key}: the values of a file in conf/{key}/ go into this node, which no part reads;"
                 " write '# @package _global_' (or the package of its part) as the first line of the file"
             )
             continue
-        hint = did_you_mean(key, known) or f"; it has: {', '.join(known)}"
+        hint = did_you_mean(key, known) or f"; known keys: {', '.join(known)}"
         yield ConfigError(f"{where}unknown key {key}: no part reads '{key}' at the top level{hint}")
 
 
 def _referenced(config: DictConfig) -> set[str]:
-    """Nodes at the top that interpolations name: `${my.width}` reads `my`, and so does oc.select."""
+    """Top-level nodes that interpolations read: `${my.width}` or oc.select read `my`."""
     inside = (body for text in _texts(OmegaConf.to_container(config)) for body in re.findall(r"\$\{([^}]*)", text))
     return {name for body in inside for name in re.findall(r"\w+", body)}
 
@@ -107,7 +108,7 @@ def _texts(node: Any) -> Iterator[str]:
 
 
 def _file_that_sets(key: str) -> str:
-    """`conf/experiment/x.yaml:4: ` where a file of the user has the key at its top, else the empty string."""
+    """`conf/experiment/x.yaml:4: ` if a file of the user has this top-level key, otherwise the empty string."""
     for folder in own_folders():
         for path in sorted(folder.rglob("*.yaml")):
             try:
@@ -140,13 +141,15 @@ def _check_part(config: DictConfig, path: str, group: str) -> None:
 
 
 def part_expected(path: str, group: str, text: str) -> ConfigError:
-    """One line for a part that is given as a text, with the override that chooses it."""
+    """One line for a part that is a text, with the override that chooses it."""
     options = options_of(group)
     if text in options:
-        return ConfigError(f"{path}: expected a part, got {text!r}; choose it with {group}={text}")
+        return ConfigError(f"{path}: expected a node with _target_, got {text!r}; choose it with {group}={text}")
     near = did_you_mean(text, options).replace("did you mean ", f"did you mean {group}=")
     listed = ", ".join(options)
-    return ConfigError(f"{path}: expected a part, got {text!r}{near or f'; choose one with {group}=NAME: {listed}'}")
+    return ConfigError(
+        f"{path}: expected a node with _target_, got {text!r}{near or f'; choose one with {group}=NAME: {listed}'}"
+    )
 
 
 def _check_named(config: DictConfig, name: str) -> None:
@@ -170,25 +173,25 @@ def _check_named(config: DictConfig, name: str) -> None:
 
 def _why_no_part(part: Any) -> str:
     if isinstance(part, DictConfig):
-        return "the part is not chosen, so that nothing reads its values (it has no _target_)"
+        return "this part is not chosen (it has no _target_), so nothing reads its values"
     return f"expected a part with _target_, got {str(part)!r}"
 
 
 def _advice(group: str, key: str, part: Any, names: list[str]) -> str:
     options = options_with(group, key)
     if isinstance(part, bool) and not options:
-        return f"remove it, or write {group}.{key}=null to switch it off"
+        return f"remove it, or write {group}.{key}=null to disable it"
     if options:
         shown = f"choose it with {group}={options[0]}"
         in_file = f" (in a file: 'override /{group}: {options[0]}' in its defaults)"
         return shown + in_file
     known = [name for name in {*names, *_all_names(group)} if name != key]
     hint = did_you_mean(key, known)
-    return hint.removeprefix("; ") if hint else f"give it its class: {group}.{key}._target_=module.Class"
+    return hint.removeprefix("; ") if hint else f"add its class: {group}.{key}._target_=module.Class"
 
 
 def options_with(group: str, name: str) -> list[str]:
-    """The options of a group whose files hold a part of this name, the plainest first."""
+    """The options of a group whose files contain a part of this name, the simplest first."""
     found = []
     for option in options_of(group):
         if name in _names_in(group, option):

@@ -1,4 +1,4 @@
-"""The options of config groups as their files describe them: name, file, the line at the top."""
+"""The options of config groups: name, file, and the first comment of the file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HIDDEN = ("hydra", "runtime")  # not chosen for training
 
 @dataclass(frozen=True)
 class Option:
-    """One option of a group: `own` where its file is the user's."""
+    """One option of a group; `own`: the file is the user's."""
 
     name: str
     path: Path
@@ -33,14 +33,14 @@ class Option:
 
 
 def of_group(group: str) -> list[Option]:
-    """The options of a group, sorted; the user's file wins over a shipped one of the same name.
+    """The options of a group, sorted; a user's file replaces a shipped one of the same name.
 
-    Raises ConfigError for a group that does not exist, with the nearest one.
+    Raises ConfigError for an unknown group, with the nearest name.
     """
     known = listed_groups()
     if group not in known:
         hint = did_you_mean(group, known) or f"; groups: {', '.join(known)}"
-        raise ConfigError(f"{group}: is not a config group{hint}")
+        raise ConfigError(f"{group}: unknown config group{hint}")
     found = []
     for name in options_of(group):
         for folder in (*own_folders(), shipped_conf()):
@@ -52,18 +52,18 @@ def of_group(group: str) -> list[Option]:
 
 
 def find(group: str, name: str) -> Option:
-    """One option. Raises ConfigError with the nearest name for one that does not exist."""
+    """One option. Raises ConfigError for an unknown option, with the nearest name."""
     options = of_group(group)
     for option in options:
         if option.name == name:
             return option
     names = [option.name for option in options]
     hint = did_you_mean(name, names) or f"; options: {', '.join(names)}"
-    raise ConfigError(f"{group}={name}: is not an option of {group}{hint}")
+    raise ConfigError(f"{group}={name}: unknown option of {group}{hint}")
 
 
 def listed_groups() -> list[str]:
-    """The groups that a user chooses from."""
+    """The groups from which a user can choose."""
     return [group for group in groups() if group not in HIDDEN and options_of(group)]
 
 

@@ -1,4 +1,4 @@
-"""Where configuration lives: the shipped `conf/` and the user's own `./conf`."""
+"""The folders of configuration: the shipped `conf/` and the user's own `./conf`."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from pathlib import Path
 
 
 def shipped_conf() -> Path:
-    """Folder of the shipped configuration: inside the package in a wheel, beside it in a checkout."""
+    """The folder of the shipped configuration: inside the package in a wheel, beside it in a checkout."""
     package = Path(__file__).resolve().parents[1]
     inside = package / "conf"
     return inside if inside.is_dir() else package.parent / "conf"
 
 
-_added: list[Path] = []  # folders that --config-dir names
+_added: list[Path] = []  # folders given by --config-dir
 
 
 def add_folder(folder: Path) -> None:
-    """Let a folder of configuration files stand in front of ./conf, as --config-dir asks."""
+    """Search a folder of configuration files before ./conf, for --config-dir."""
     if folder.absolute() not in _added:
         _added.append(folder.absolute())
 
 
 def user_conf() -> Path | None:
-    """The user's `./conf` if there is one and it is not the shipped folder itself."""
+    """The user's `./conf` if it exists and is not the shipped folder itself."""
     own = Path.cwd() / "conf"
     if not own.is_dir() or own.resolve() == shipped_conf().resolve():
         return None
@@ -30,12 +30,12 @@ def user_conf() -> Path | None:
 
 
 def own_folders() -> list[Path]:
-    """The folders of the user's configuration, the one that wins first."""
+    """The folders of the user's configuration, in order of priority."""
     return [*reversed(_added), *([own] if (own := user_conf()) else [])]
 
 
 def shadowed() -> list[str]:
-    """Config files of the user that stand in place of shipped ones, relative and sorted."""
+    """Config files of the user that replace shipped ones, as sorted relative paths."""
     shipped = shipped_conf()
     names = {path.relative_to(own) for own in own_folders() for path in own.rglob("*.yaml")}
     return sorted(str(name) for name in names if (shipped / name).is_file())
@@ -49,7 +49,7 @@ def options_of(group: str) -> list[str]:
 
 
 def groups() -> list[str]:
-    """All config groups (folders that hold YAML files), as `model` or `model/backbone`."""
+    """All config groups (folders that contain YAML files), such as `model` or `model/backbone`."""
     found = {
         str(path.parent.relative_to(folder))
         for folder in [shipped_conf(), *own_folders()]

@@ -1,4 +1,4 @@
-"""Places to write to, tried before the work: one line with the key to set where nothing can be written."""
+"""Checks output paths before the work starts, and reports in one line which key to set."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from pathlib import Path
 from ocrexp.errors import ConfigError, printable
 from ocrexp.files import check_replaceable, temporary_name
 
-_PROBE = b"\0" * 4096  # a block: on a full disk an empty file can still be made
+_PROBE = b"\0" * 4096  # one block, because an empty file can be created even on a full disk
 
 
 @contextmanager
 def refused(path: Path, key: str) -> Iterator[None]:
-    """Within this block an OSError is a ConfigError that names `key`: a name that is too long, a folder of others."""
+    """Converts an OSError in this block (name too long, no permission) to a ConfigError that names `key`."""
     try:
         yield
     except OSError as error:
         why = error.strerror or str(error)
         raise ConfigError(
-            f"{key}={printable(str(path))}: cannot be written ({why}); set {key} to a place that can be written"
+            f"{key}={printable(str(path))}: cannot be written ({why}); set {key} to a writable path"
         ) from error
 
 
 def folder_to_write(path: Path, key: str) -> Path:
-    """Make the folder, and see that a file can be written into it. Raises ConfigError naming `key`."""
+    """Create the folder, and check that it is writable. Raises ConfigError naming `key`."""
     with refused(path, key):
         path.mkdir(parents=True, exist_ok=True)
         _probe(path / "probe")
@@ -34,7 +34,7 @@ def folder_to_write(path: Path, key: str) -> Path:
 
 
 def file_to_write(path: Path, key: str) -> Path:
-    """Make the folder of a file, and see that the file can be written there. Raises ConfigError naming `key`."""
+    """Create the folder of a file, and check that the file can be written. Raises ConfigError naming `key`."""
     with refused(path, key):
         if path.is_dir():
             place = printable(str(path / "FILE"))

@@ -21,8 +21,8 @@ def container(config: DictConfig) -> dict[str, Any]:
 
 
 def label_digest(config: DictConfig) -> str:
-    """SHA-256 of all settings that change what is learned of a label: characters and what is done with unknown ones,
-    targets, and the data set's options (its lists have fingerprints of their own, its place does not matter)."""
+    """SHA-256 of all settings that change what is learned from a label: characters, handling of unknown characters,
+    targets, and options of the data set (except its path; its lists have their own fingerprints)."""
     nodes = {name: container(config).get(name) for name in ("task", "charset", "targets", "dataset")}
     if isinstance(nodes["dataset"], dict):
         nodes["dataset"] = {
@@ -32,7 +32,7 @@ def label_digest(config: DictConfig) -> str:
 
 
 def trainer_settings(config: DictConfig) -> TrainerSettings:
-    """The node `trainer` as its dataclass; raises ConfigError for values that cannot be."""
+    """The node `trainer` as its dataclass; raises ConfigError for invalid values."""
     from ocrexp.engine.settings import TrainerSettings
 
     return TrainerSettings(**dict(OmegaConf.to_container(config.trainer, resolve=True)))  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Options of config groups that have a new name: the old name is accepted, and one line gives the new one."""
+"""Options of config groups that have a new name: the old name is accepted, and one line prints the new one."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ _reported: set[str] = set()
 
 
 class RenamedOptions(ConfigSource):
-    """Hydra's source of the old names, searched after all folders; each one includes the option of the new name."""
+    """A config source of Hydra for the old names, searched after all folders; each includes the renamed option."""
 
     @staticmethod
     def scheme() -> str:
-        """As in `renamed://ocrexp`, which the search path names."""
+        """The scheme of `renamed://ocrexp` in the search path."""
         return "renamed"
 
     def load_config(self, config_path: str) -> ConfigResult:
-        """An option that includes the one of the new name; its first use prints a line."""
+        """An option that includes the renamed one; its first use prints a line."""
         old = config_path.removesuffix(".yaml")
         if old not in OPTIONS:
             raise ConfigLoadError(f"Config not found : {config_path}")
         if old not in _reported:
             _reported.add(old)
             group, _, name = old.rpartition("/")
-            print(f"ocrexp: {group}={name}: this option has a new name; write {group}={OPTIONS[old]}", file=sys.stderr)
+            print(f"ocrexp: {group}={name}: this option was renamed; write {group}={OPTIONS[old]}", file=sys.stderr)
         return ConfigResult(
             config=OmegaConf.create({"defaults": [OPTIONS[old]]}),
             path=f"{self.scheme()}://{self.path}",
@@ -37,11 +37,11 @@ class RenamedOptions(ConfigSource):
         )
 
     def available(self) -> bool:
-        """Always: the names are in this module."""
+        """Always true: the names are in this module."""
         return True
 
     def is_group(self, config_path: str) -> bool:
-        """Whether a path has old names below it."""
+        """Whether there are old names below a path."""
         return any(name.startswith(f"{config_path}/") for name in OPTIONS)
 
     def is_config(self, config_path: str) -> bool:
@@ -49,5 +49,5 @@ class RenamedOptions(ConfigSource):
         return config_path.removesuffix(".yaml") in OPTIONS
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:  # noqa: ARG002
-        """Nothing: old names are accepted and not offered."""
+        """Nothing: old names are accepted, but not listed."""
         return []

@@ -30,7 +30,9 @@ class LoaderSchema:
     shuffle: bool = True
     drop_last: bool = False
     multi_scale: MultiScaleSchema | None = None
-    max_pixels: int = 178_956_970  # as ocrexp.data.images.MAX_PIXELS, which is not imported here: it needs OpenCV
+    max_pixels: int = (
+        178_956_970  # equal to ocrexp.data.images.MAX_PIXELS, which is not imported here because it needs OpenCV
+    )
 
 
 @dataclass
@@ -57,9 +59,9 @@ def schemas() -> dict[str, type]:
 
 
 def register_schemas() -> None:
-    """Put the schemas where `defaults: [_schema, _self_]` of the shipped files finds them."""
+    """Register the schemas for `defaults: [_schema, _self_]` of the shipped files."""
     from hydra.core.config_store import ConfigStore
 
-    groups = {"optim": "optimizer"}  # the group whose files fill a node, where it has another name
+    groups = {"optim": "optimizer"}  # the group that fills a node, if it has another name
     for node, schema in schemas().items():
         ConfigStore.instance().store(group=groups.get(node, node), name="_schema", node=schema, package=node)

@@ -1,7 +1,7 @@
-"""The arguments of a class or function as its source says them: nothing is imported, so that errors come at once.
+"""Reads the arguments of a class or function from its source without importing it, so that errors are reported fast.
 
-What the source does not say plainly (decorators, metaclasses, names that are made at run time) is unknown here; it is
-checked when the part has been imported.
+Arguments that the source does not state explicitly (decorators, metaclasses, names made at run time) are unknown here;
+they are checked after the part has been imported.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _NAMES: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Signature:
-    """Named arguments: whether each is required, and its type where it is plain; `takes_any`: others are taken too."""
+    """Named arguments: whether each is required, and its type if it is simple; `takes_any`: accepts any others."""
 
     required: dict[str, bool]
     hints: dict[str, Any]
@@ -33,7 +33,7 @@ class Signature:
 
 
 class _Unknown(Exception):
-    """The source does not say it plainly."""
+    """The source does not state it explicitly."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class _Module:
 
 
 def read_signature(target: str) -> Signature | None:
-    """The arguments of `module.Class` or `module.function`; None where its source does not say them plainly."""
+    """The arguments of `module.Class` or `module.function`; None if its source does not state them explicitly."""
     module, _, name = target.rpartition(".")
     try:
         where, node = _find(module, name, 0)
@@ -55,7 +55,7 @@ def read_signature(target: str) -> Signature | None:
 
 
 def read_constant(target: str, name: str, base: str) -> tuple[bool, Any]:
-    """(True, value) of a class's own or inherited constant, where the class descends from the one called `base`."""
+    """(True, value) of a class's own or inherited constant, if the class descends from the class named `base`."""
     module, _, of_class = target.rpartition(".")
     try:
         return True, _constant(*_find(module, of_class, 0), name, base, 0)
@@ -90,10 +90,10 @@ def _constant(where: _Module, node: ast.stmt, name: str, base: str, depth: int) 
 
 @cache
 def _module(name: str) -> _Module:
-    """The definitions at the top of a module. Raises _Unknown where its source is not found or cannot be read."""
+    """The top-level definitions of a module. Raises _Unknown if its source is not found or cannot be read."""
     first, *rest = name.split(".")
     try:
-        spec = importlib.util.find_spec(first)  # of a name without dots nothing is imported
+        spec = importlib.util.find_spec(first)  # a name without dots imports nothing
     except (ImportError, ValueError):
         raise _Unknown from None
     if spec is None:

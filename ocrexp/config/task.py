@@ -1,4 +1,4 @@
-"""Model and data are of one task: the data's task chooses the model where none is named, and others do not mix."""
+"""Keeps model and data to one task: the data set's task chooses the default model, and mixing tasks is refused."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _CHOOSE_A_MODEL = ("model", "experiment", "task")
 
 
 def with_default_model(arguments: Sequence[str]) -> list[str]:
-    """The arguments with the default model of the task of `dataset=…`, behind the flags, where they choose no model.
+    """The arguments; if they choose no model, with the default model for the task of `dataset=…` after the flags.
 
-    `dataset=rec_list` alone then trains a recognizer. The default configuration's own task needs no addition.
+    So `dataset=rec_list` alone trains a recognizer. The task of the default configuration needs no addition.
     """
     flags, overrides = split_flags(arguments)
     keys = {key_of(item): item for item in overrides if "=" in item}
@@ -36,10 +36,10 @@ def with_default_model(arguments: Sequence[str]) -> list[str]:
 
 
 def with_callbacks(arguments: Sequence[str]) -> list[str]:
-    """The arguments with `callbacks=…`, behind the flags, for a callback that is switched off and whose keys they set.
+    """The arguments with `callbacks=…`, after the flags, for a disabled callback whose keys they set.
 
-    `callbacks.early_stopping.patience=5` alone then stops early. Where the arguments, an experiment or the user's own
-    `train.yaml` choose the callbacks, nothing is added.
+    So `callbacks.early_stopping.patience=5` alone enables early stopping. Nothing is added if the arguments, an
+    experiment or the user's own `train.yaml` choose the callbacks.
     """
     from ocrexp.config.nodes import options_with
 
@@ -60,7 +60,7 @@ def with_callbacks(arguments: Sequence[str]) -> list[str]:
 
 
 def task_of_option(option: str) -> str | None:
-    """The task of an option of the group `dataset`; None where its class does not tell, or there is none."""
+    """The task of an option of the group `dataset`; None if its class states none, or if it does not exist."""
     for folder in (user_conf(), shipped_conf()):
         path = folder / "dataset" / f"{option}.yaml" if folder else None
         if path is None or not path.is_file():
@@ -70,13 +70,13 @@ def task_of_option(option: str) -> str | None:
         except (OSError, ValueError):  # composing names what is wrong with it
             return None
         target = loaded.get("_target_") if isinstance(loaded, dict) else None
-        # A user's own module may import paddle, for which this process is not prepared yet: its class is not asked.
+        # A user's own module may import paddle, for which this process is not prepared yet, so it is not imported.
         return task_of_source(loaded) if str(target).startswith("ocrexp.data.") else None
     return None
 
 
 def task_of_source(node: Mapping[Any, Any]) -> str | None:
-    """The task of a dataset node by its class; None where that does not tell."""
+    """The task of a dataset node by its class; None if the class states none."""
     from ocrexp.config.signature import read_constant
 
     plain, task = read_constant(str(node.get("_target_")), "task", "OfTask")
@@ -87,13 +87,13 @@ def task_of_source(node: Mapping[Any, Any]) -> str | None:
 
     try:
         found = locate(str(node.get("_target_")), "dataset")
-    except (ConfigError, ImportError):  # the check of all targets names it
+    except (ConfigError, ImportError):  # the check of all targets reports it
         return None
     return found.task if isinstance(found, type) and issubclass(found, OfTask) else None
 
 
 def check_task(config: Mapping[Any, Any]) -> None:
-    """Raises ConfigError where the data is of another task than the model."""
+    """Raises ConfigError if the data set has another task than the model."""
     task, dataset = config.get("task"), config.get("dataset")
     if not isinstance(dataset, dict) or task not in MODELS:
         return

@@ -1,13 +1,13 @@
-"""Whose a run folder's configuration is, and what it may name.
+"""Decides whether a run folder's configuration was composed by this user, and what it may name.
 
-A configuration that was composed here, from the shipped `conf/` and the user's own `./conf`, may name any `_target_`.
-One that was received may not: it would call whatever it names. So a run folder carries a signature of the texts of its
-configuration, made with a key in the user's cache that never leaves it. A text with a valid signature is the user's
-own, wherever the folder is moved. Any other is a stranger's; it may name the classes of ocrexp's part folders,
-paddle's optimizers and schedules, and what those packages define that the user has named by OCREXP_TRUSTED or
+A configuration composed here, from the shipped `conf/` and the user's own `./conf`, may name any `_target_`. A
+configuration received from someone else may not, because it would call whatever it names. So a run folder contains a
+signature of the texts of its configuration, made with a secret key in the user's cache. A text with a valid signature
+is the user's own, even if the folder is moved. Any other text may only name the classes of ocrexp's part folders,
+paddle's optimizers and schedules, and definitions of the packages that the user has named in OCREXP_TRUSTED or
 `trusted=`.
 
-Nothing is imported to find that out: the sources are looked at.
+Nothing is imported for this check: it reads source files.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ log = logging.getLogger(__name__)
 
 VARIABLE = "OCREXP_TRUSTED"
 SIGNATURES = Path(".hydra") / "signatures.json"
-_COMPOSED = "OCREXP_COMPOSED"  # digest of the resolved text that this process's parent has composed
+_COMPOSED = "OCREXP_COMPOSED"  # digest of the resolved text that the parent process has composed
 _KEY = "trust.key"
 _KEPT_SIGNATURES = 16
 
-# Where ocrexp's parts are: modules, or packages where a name ends with a dot.
+# Modules with ocrexp's parts; a name that ends with a dot is a package.
 _PART_MODULES = (
     "models.model", "models.backbones.", "models.necks.", "models.heads.", "models.transforms.", "losses.", "augment.",
     "postprocess.", "metrics.", "optim.", "loggers.", "engine.callbacks.", "data.lists", "data.rec_lists",
@@ -63,14 +63,14 @@ _PADDLE = frozenset(
     {f"paddle.optimizer.{name}" for name in _PADDLE_OPTIMIZERS}
     | {f"paddle.optimizer.lr.{name}" for name in _PADDLE_SCHEDULES}
 )
-_RESOLVERS = frozenset({"first", "mapping", "oc.select"})  # they look at other keys only, or at their own text
+_RESOLVERS = frozenset({"first", "mapping", "oc.select"})  # these resolvers read only other keys or their own text
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", re.ASCII)
 
 
 def trusted_packages(given: Sequence[str] | str | None = None) -> tuple[str, ...]:
-    """The packages that the user has named: `trusted=[mypkg]` of a verb, and OCREXP_TRUSTED=mypkg,other.
+    """The packages that the user trusts: `trusted=[mypkg]` of a verb, and OCREXP_TRUSTED=mypkg,other.
 
-    Raises ConfigError for what is no package's name, and for Python's and ocrexp's own packages.
+    Raises ConfigError for names that are not package names, and for Python's and ocrexp's own packages.
     """
     keys = [given] if isinstance(given, str) else list(given or ())
     named = [("trusted", str(name)) for name in keys]
@@ -96,11 +96,11 @@ def _can_be_named(package: str) -> bool:
 
 
 def sign(run_dir: Path, *texts: str) -> None:
-    """Note that this user composed the texts, before they are written into the folder.
+    """Record that this user composed the texts, before they are written into the folder.
 
-    Without a cache that can be written the run is as usable as any other; `resume` asks for the packages then.
+    Without a writable cache the run still works; `resume` then asks for the trusted packages.
     """
-    os.environ[_COMPOSED] = _digest(texts[-1])  # ranks and sweep jobs, which need no cache
+    os.environ[_COMPOSED] = _digest(texts[-1])  # for ranks and sweep jobs, which need no cache
     try:
         key = _key(create=True)
         if key is None:
@@ -112,7 +112,7 @@ def sign(run_dir: Path, *texts: str) -> None:
 
 
 def is_own(run_dir: Path, text: str) -> bool:
-    """Whether this user composed the text, here or in the process that started this one."""
+    """Whether this user composed the text, in this process or in its parent."""
     if os.environ.get(_COMPOSED) == _digest(text):
         return True
     try:
@@ -142,17 +142,17 @@ def _signatures(run_dir: Path) -> list[str]:
 
 
 def _key(create: bool) -> bytes | None:
-    """This user's secret; None where it is not there, or where others could have read or written it."""
+    """This user's secret; None if it does not exist, or if others can read or write it."""
     path = files.cache_folder() / _KEY
     if create and not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = files.temporary_name(path)
-        temporary.unlink(missing_ok=True)  # of a process that was killed and had this one's id
+        temporary.unlink(missing_ok=True)  # from a killed process that had the same id
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(secrets.token_bytes(32))
-            with contextlib.suppress(FileExistsError):  # another run was faster: its key counts
+            with contextlib.suppress(FileExistsError):  # another run has created the key first: use that one
                 os.link(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
@@ -165,14 +165,14 @@ def _key(create: bool) -> bytes | None:
     return key if len(key) == 32 else None
 
 
-# What a stranger's configuration may name.
+# What a configuration of someone else may name.
 
 
 def admit(config: dict[Any, Any], path: Path, run_dir: Path, packages: Sequence[str]) -> None:
-    """Take what is harmless of a stranger's configuration, in place.
+    """Reduce a configuration of someone else to harmless values, in place.
 
-    Values that ask for the environment or other resolvers become `???`, and `trainer.launch_args`, which names
-    programs, becomes empty; each with a warning. Raises ConfigError for a `_target_` that is not allowed.
+    Values that use the environment or other resolvers become `???`, and `trainer.launch_args`, which names programs,
+    becomes empty; each with a warning. Raises ConfigError for a `_target_` that is not allowed.
     """
     for node, key, where in _values(config, ""):
         value = node[key]
@@ -180,17 +180,21 @@ def admit(config: dict[Any, Any], path: Path, run_dir: Path, packages: Sequence[
             _admit_target(value, f"{path}: {where}", run_dir, packages)
         elif isinstance(value, str) and "${" in value and (resolver := _refused_resolver(value)):
             log.warning(
-                "%s: %s uses the resolver %s, which is not run for others; set %s=…", path, where, resolver, where
+                "%s: %s uses the resolver %s, which is not run for a configuration of someone else; set %s=…",
+                path,
+                where,
+                resolver,
+                where,
             )
             node[key] = "???"
     trainer = config.get("trainer")
     if isinstance(trainer, dict) and trainer.get("launch_args"):
-        log.warning("%s: trainer.launch_args is ignored; set it on the command line where you need it", path)
+        log.warning("%s: trainer.launch_args is ignored; set it on the command line if you need it", path)
         trainer["launch_args"] = []
 
 
 def _values(node: Any, where: str) -> Iterator[tuple[Any, Any, str]]:
-    """Every entry of a tree of dicts and lists as (container, key, dotted key)."""
+    """Every entry of a tree of dicts and lists, as (container, key, dotted key)."""
     if isinstance(node, dict):
         for key in list(node):
             full = f"{where}.{key}" if where else str(key)
@@ -203,7 +207,7 @@ def _values(node: Any, where: str) -> Iterator[tuple[Any, Any, str]]:
 
 
 def _refused_resolver(text: str) -> str | None:
-    """The name of the first resolver in an interpolation that is not allowed; None if there is none."""
+    """The name of the first forbidden resolver in an interpolation; None if there is none."""
     from omegaconf.errors import GrammarParseError
     from omegaconf.grammar_parser import OmegaConfGrammarParser, parse
 
@@ -239,8 +243,8 @@ def _admit_target(target: Any, where: str, run_dir: Path, packages: Sequence[str
         if _defines(module, member, packages, run_dir):
             return
         raise ConfigError(
-            f"{where}: {shown} is not a class or function that {named[0]} defines in its own files outside of the run "
-            "folder; name the module that defines it"
+            f"{where}: expected a class or function that {named[0]} defines in its own files outside of the run "
+            f"folder, got {shown}; name the module that defines it"
         )
     top = module.partition(".")[0]
     advice = (
@@ -249,20 +253,20 @@ def _admit_target(target: Any, where: str, run_dir: Path, packages: Sequence[str
         else "do not use this run folder"
     )
     raise ConfigError(
-        f"{where}: {shown} is not a part of ocrexp, and this configuration was not composed by you here; {advice}"
+        f"{where}: {shown} is not a part of ocrexp, and you did not compose this configuration here; {advice}"
     )
 
 
 def _defines(
     module: str, member: str, packages: Sequence[str], run_dir: Path, *, classes_only: bool = False, depth: int = 0
 ) -> bool:
-    """Whether a module's source defines a class or function, or imports it from one of the packages that does."""
+    """Whether a module's source defines a class or function, or imports it from a given package that defines it."""
     source = _source(module, run_dir)
     if source is None or depth > 8:
         return False
     kinds: tuple[type, ...] = (ast.ClassDef,) if classes_only else (ast.ClassDef, ast.FunctionDef)
     found = False
-    for statement in _statements(source):  # the last one that binds the name counts
+    for statement in _statements(source):  # the last binding of the name counts
         if isinstance(statement, kinds) and statement.name == member:  # type: ignore[attr-defined]  # they have names
             found = True
         elif isinstance(statement, ast.ImportFrom):
@@ -276,7 +280,7 @@ def _defines(
     return found
 
 
-@functools.lru_cache(maxsize=256)  # a configuration names several parts of one file
+@functools.lru_cache(maxsize=256)  # a configuration often names several parts of one file
 def _statements(source: Path) -> list[ast.stmt]:
     try:
         return ast.parse(source.read_bytes()).body
@@ -301,7 +305,7 @@ def _bound(statement: ast.stmt) -> set[str]:
 
 
 def _source(module: str, run_dir: Path) -> Path | None:
-    """The file of a module, found without importing anything; None if it has none, or if the run folder contains it."""
+    """The file of a module, found without importing it; None if it has none, or if it is in the run folder."""
     top, *rest = module.split(".")
     try:
         spec = importlib.util.find_spec(top)

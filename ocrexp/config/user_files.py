@@ -1,4 +1,4 @@
-"""The user's own configuration files, read strictly: whatever is wrong with one is told with its file and line."""
+"""Reads the user's own configuration files strictly: every fault is reported with file and line."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _PACKAGES = ("_global_", "_group_", "_name_", "_here_")
 
 
 class UserFiles(FileConfigSource):
-    """Hydra's source of files with one-line errors, a byte order mark taken, and the header found among comments."""
+    """Hydra's config source of files, with one-line errors; accepts a byte order mark, and a header among comments."""
 
     @staticmethod
     def scheme() -> str:
-        """As in `ocrexp://FOLDER`, which the search path names."""
+        """The scheme of `ocrexp://FOLDER` in the search path."""
         return "ocrexp"
 
     def load_config(self, config_path: str) -> ConfigResult:
-        """The content of a file. Raises ConfigError for a file that cannot be what it is meant to be."""
+        """The content of a file. Raises ConfigError for an invalid file."""
         name = self._normalize_file_name(config_path)
         path = (Path(self.path) / name).resolve()
         if not path.exists():
@@ -58,7 +58,7 @@ def _decoded(path: Path, shown: str) -> str:
     try:
         content = read_file(path, MOST_TEXT)
     except OSError as error:
-        raise ConfigError(f"{shown}: cannot be read ({error.strerror})") from error
+        raise ConfigError(f"{shown}: cannot be read ({error.strerror}); check its permissions") from error
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise ConfigError(f"{shown}:1: expected UTF-8, got UTF-16; save the file as UTF-8")
     try:
@@ -86,7 +86,7 @@ def _parsed(text: str, shown: str) -> dict[Any, Any]:
     except yaml_text.ERRORS as error:
         raise ConfigError(f"{shown}: {yaml_text.reason(error)}; correct or quote the value") from error
     if content is None:
-        raise ConfigError(f"{shown}: the file is empty; write its values, or {{}} where it is to set none")
+        raise ConfigError(f"{shown}: the file is empty; write its values, or {{}} if it sets none")
     if not isinstance(content, dict):
         kind = "a list" if isinstance(content, list) else f"only {printable(str(content)[:40])!r}"
         raise ConfigError(f"{shown}:{_first_line(text)}: expected lines of 'key: value', got {kind}")
@@ -133,9 +133,9 @@ def _first_line(text: str) -> int:
 
 
 def _package(text: str, shown: str, group: str) -> str | None:
-    """What the header line asks for; None without one.
+    """The package in the header line; None without a header.
 
-    Raises ConfigError for a header that is misspelt or missing where the values would go to a node that no part reads.
+    Raises ConfigError for a misspelled header, or if the header is missing and no part would read the values.
     """
     lines = text.splitlines()
     first = _first_line(text)
@@ -145,9 +145,7 @@ def _package(text: str, shown: str, group: str) -> str | None:
             continue
         if header := _HEADER.match(comment):
             if number > first:
-                raise ConfigError(
-                    f"{shown}:{number}: '{comment}' counts at the top of the file only; move it to line 1"
-                )
+                raise ConfigError(f"{shown}:{number}: '{comment}' has no effect here; move it to line 1")
             near = nearest(header[1], _PACKAGES)
             if header[1].startswith("_") and near and near != header[1]:
                 raise ConfigError(f"{shown}:{number}: unknown package {header[1]}; did you mean {near}?")
@@ -157,7 +155,7 @@ def _package(text: str, shown: str, group: str) -> str | None:
             raise ConfigError(f"{shown}:{number}: unknown header '{comment}'; write '# @package {word[2]}'")
     if group in GLOBAL_GROUPS:
         raise ConfigError(
-            f"{shown}:1: its values would go to '{group}', which no part reads; write '# @package _global_' as its"
+            f"{shown}:1: the values would go into '{group}', which no part reads; write '# @package _global_' as its"
             " first line"
         )
     return None

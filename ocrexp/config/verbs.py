@@ -1,6 +1,6 @@
 """The verbs of the command line, in the order of the help page.
 
-`ocrexp/commands/` has a file for each, with its summary and its usage.
+`ocrexp/commands/` contains one file per verb, with its summary and its usage.
 """
 
 from __future__ import annotations

@@ -64,13 +64,13 @@ def stack_training(samples: Sequence[Sample], empty: Empty, one_size: str) -> Ba
     return batch
 
 
-def _require_one_size(samples: Sequence[Sample], mend: str) -> None:
+def _require_one_size(samples: Sequence[Sample], advice: str) -> None:
     shapes = {sample["image"].shape[:2] for sample in samples}
     if len(shapes) > 1:
         first, second = sorted(shapes)[:2]
         raise DataError(
             f"training samples of one batch have different sizes ({first[0]}x{first[1]} and {second[0]}x{second[1]}): "
-            f"{mend}, or set loader.batch_size=1"
+            f"{advice}, or set loader.batch_size=1"
         )
 
 

@@ -152,7 +152,7 @@ def _check(file: LabelFile, chunk: Offsets, strange: list[int]) -> tuple[Checked
             strange.append(index)
             continue
         except BadLine as bad:
-            dropped = [LabelProblem(file.path, int(packed.numbers[index]), bad.what, bad.mend)]
+            dropped = [LabelProblem(file.path, int(packed.numbers[index]), bad.what, bad.advice)]
         accented = accented or not packed[index].isascii()
         for problem in dropped:
             file.add(problem)
@@ -186,15 +186,15 @@ def _not_utf8(file: LabelFile, strange: Sequence[int], accented: bool) -> None:
     """Add the faults of lines that are not UTF-8, with the encoding that all of them are in."""
     numbers = file.packed.numbers[strange]
     guess = guess_encoding(SomeLines(file.packed, strange))
-    mend = conversion(file.path, guess, (int(numbers[0]), int(numbers[-1])) if accented else None)
+    advice = conversion(file.path, guess, (int(numbers[0]), int(numbers[-1])) if accented else None)
     for index, number in zip(strange, numbers.tolist(), strict=True):
         raw = file.packed[index]
         try:
             raw.decode("utf-8")
         except UnicodeDecodeError as error:
             what = f"byte 0x{raw[error.start]:02x} at column {error.start + 1} is not UTF-8"
-            file.add(LabelProblem(file.path, number, what, mend))
-            mend = f"as for line {numbers[0]}"
+            file.add(LabelProblem(file.path, number, what, advice))
+            advice = f"as for line {numbers[0]}"
 
 
 def _split(raw: bytes) -> tuple[tuple[str, ...], str]:

@@ -27,11 +27,11 @@ class LabelProblem:
     file: Path
     line: int
     what: str
-    mend: str
+    advice: str
     fatal: bool = True
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.what}: {self.mend}"
+        return f"{self.file}:{self.line}: {self.what}: {self.advice}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +51,10 @@ class LabelLine:
 class BadLine(Exception):
     """A line that cannot be used: what is wrong with it, and how to correct it."""
 
-    def __init__(self, what: str, mend: str) -> None:
+    def __init__(self, what: str, advice: str) -> None:
         super().__init__(what)
         self.what = what
-        self.mend = mend
+        self.advice = advice
 
 
 @dataclass(slots=True)

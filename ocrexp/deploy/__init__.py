@@ -1,4 +1,4 @@
-"""Exported models at work: detection, recognition, and both together, without paddle unless it is the backend."""
+"""The runtime for exported models: detection, recognition, and both together. Needs paddle only as a backend."""
 
 from ocrexp.deploy.classifier import TextClassifier
 from ocrexp.deploy.description import Description

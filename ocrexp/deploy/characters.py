@@ -1,4 +1,4 @@
-"""The characters of an exported recognizer, settled with the number of its network's classes."""
+"""The characters of an exported recognizer, matched with the number of classes of its network."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ocrexp.types import RecPrediction
 
 log = logging.getLogger(__name__)
 
-# PaddleOCR's names of what comes after a network.
+# PaddleOCR's names of postprocessing classes.
 KINDS: dict[str, Kind] = {
     "CTCLabelDecode": "ctc",
     "AttnLabelDecode": "attention",
@@ -33,7 +33,7 @@ KINDS: dict[str, Kind] = {
     "ParseQLabelDecode": "parseq",
     "ViTSTRLabelDecode": "vitstr",
 }
-METADATA_KEY = "character"  # of RapidOCR's .onnx files: a character a line
+METADATA_KEY = "character"  # in RapidOCR's .onnx files: one character per line
 
 Outputs = list[npt.NDArray[Any]]
 Decoder = Callable[[Outputs], list[RecPrediction]]
@@ -46,14 +46,15 @@ def decoder_of(
     dictionary: str | Path | None = None,
     use_space_char: bool | None = None,
 ) -> Decoder:
-    """From the network's outputs to texts.
+    """Decodes the network's outputs to texts.
 
-    The characters are, the first that is there: the dictionary's, the description's, those in the .onnx file. Where the
-    network tells its classes they are compared now, otherwise at the first output. Raises DeployError.
+    The characters come from the dictionary, else from the description, else from the .onnx file. Their number is
+    compared with the network's classes at once if the file states these, otherwise at the first output. Raises
+    DeployError.
     """
     name = str(description.postprocess.get("name"))
     if name not in KINDS:
-        raise DeployError(f"{folder.path}: output of kind {name!r} cannot be read; known: {', '.join(KINDS)}")
+        raise DeployError(f"{folder.path}: PostProcess.name: expected one of {', '.join(KINDS)}, got {name!r}")
     kind = KINDS[name]
     characters: Sequence[str]
     if dictionary is not None:
@@ -65,11 +66,13 @@ def decoder_of(
     elif METADATA_KEY in backend.metadata:
         characters, source = entries_of(backend.metadata[METADATA_KEY]), f"{folder.path}'s metadata"
     else:
-        raise DeployError(f"{folder.path}: nothing says the model's characters; give rec_char_dict_path=DICTIONARY.txt")
+        raise DeployError(f"{folder.path}: the model's characters are unknown; set rec_char_dict_path=DICTIONARY.txt")
     own = (description.ocrexp or {}).get("charset") if dictionary is None else None
     if own:
         direction: Direction = "rtl" if own.get("direction") == "rtl" else "ltr"
-    elif kind == "ctc":  # PaddleOCR turns the texts of its Arabic models, by their dictionary and after CTC alone
+    elif (
+        kind == "ctc"
+    ):  # PaddleOCR reverses the texts of its Arabic models: it goes by the dictionary's name, and only for CTC
         direction = resolved("auto", characters, str(dictionary or description.model_name))
     else:
         direction = "ltr"
@@ -88,7 +91,7 @@ def decoder_of(
 
 
 def read_dictionary(path: str | Path) -> list[str]:
-    """A PaddleOCR dictionary: UTF-8, a character a line. Raises DeployError."""
+    """Read a PaddleOCR dictionary: UTF-8, one character per line. Raises DeployError."""
     try:
         return read_lines(Path(path).expanduser())
     except OSError as error:
@@ -98,7 +101,7 @@ def read_dictionary(path: str | Path) -> list[str]:
 
 
 class _LazyDecoder:
-    """Waits for the number of classes, which decides whether the list's blank was left out."""
+    """Waits for the number of classes, which decides whether the list is missing its last entry, the space."""
 
     def __init__(
         self,
@@ -130,7 +133,9 @@ class _LazyDecoder:
             return self._decode({"nrtr_ids": ids, "nrtr_scores": scores}, {})
         first = outputs[0]
         if first.ndim != 3:
-            raise DeployError(f"{self._folder.path}: the network gives {list(first.shape)}, not [N, T, classes]")
+            raise DeployError(
+                f"{self._folder.path}: the network's output: expected [N, T, classes], got {list(first.shape)}"
+            )
         if self._decode is None or first.shape[-1] != self._classes:
             self.settle(first.shape[-1])
         assert self._decode is not None
@@ -141,19 +146,19 @@ class _LazyDecoder:
         stated = self._stated.get("fingerprint")
         if stated is not None and self._charset(self._characters).fingerprint != stated:
             raise DeployError(
-                f"{self._source}: its characters are not those of the export (their fingerprint differs); copy the "
+                f"{self._source}: the characters are not those of the export (fingerprint mismatch); copy the "
                 "folder again or export again"
             )
 
     def settle(self, classes: int) -> None:
-        """The decoder for so many classes. Raises DeployError if the characters cannot be theirs."""
-        with_blank = (*self._characters, " ")
+        """The decoder for this number of classes. Raises DeployError if the characters do not fit it."""
+        with_space = (*self._characters, " ")
         if self._use_space_char is None:
-            choices = [self._characters, with_blank]
+            choices = [self._characters, with_space]
         else:
-            choices = [with_blank if self._use_space_char else self._characters]
+            choices = [with_space if self._use_space_char else self._characters]
             if self._use_space_char and self._characters[-1:] == (" ",):
-                choices.append(self._characters)  # the blank asked for is there, as in our exports
+                choices.append(self._characters)  # the requested space is in the list already, as in our exports
         for characters in choices:
             charset = self._charset(characters)
             try:
@@ -163,17 +168,17 @@ class _LazyDecoder:
             self._decode, self._classes = self._built(charset), classes
             return
         needed = self._charset(choices[0]).codec(self._kind).classes
-        blank = " (one more with a blank behind them)" if len(choices) > 1 else ""
+        space = " (one more with a space at the end)" if len(choices) > 1 else ""
         raise DeployError(
-            f"{self._folder.path}: the network has {classes} classes, the {len(choices[0])} characters of "
-            f"{self._source} need {needed}{blank}; give the model's own dictionary"
+            f"{self._folder.path}: the network has {classes} classes, but the {len(choices[0])} characters of "
+            f"{self._source} need {needed}{space}; use the model's own dictionary"
         )
 
     def _built(self, charset: Charset) -> CTCGreedyDecoder | TokenDecoder:
         return CTCGreedyDecoder(charset) if self._kind == "ctc" else TokenDecoder(charset, cast(Any, self._kind))
 
     def _charset(self, characters: tuple[str, ...]) -> Charset:
-        # A file says what its classes are, doubled ones too.
+        # A file defines its classes, even if it lists a character twice.
         try:
             return Charset(
                 characters,

@@ -1,4 +1,4 @@
-"""Which way up a line image is, by an exported classifier (PaddleOCR's ch_ppocr_mobile_v2.0_cls and its kin)."""
+"""Text direction of line images by an exported classifier (such as PaddleOCR's ch_ppocr_mobile_v2.0_cls)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class TextClassifier:
-    """Turns lines that stand on their heads.
+    """Turns line images that are upside down.
 
     Args:
         model_dir: the exported folder, or an .onnx file. PaddleOCR's calls work too: `cls_model_dir=DIR`, a dict
@@ -63,11 +63,12 @@ class TextClassifier:
         self.backend = open_backend(folder, backend, run.device, run.threads, run.precision, run.tensorrt, streams)
         if self.backend.classes not in (None, len(self.labels)):
             raise DeployError(
-                f"{folder.path}: the network has {self.backend.classes} classes for labels {', '.join(self.labels)}"
+                f"{folder.path}: the network has {self.backend.classes} classes, but inference.yml "
+                f"{len(self.labels)} labels: {', '.join(self.labels)}"
             )
 
     def __call__(self, images: Sequence[AnyImage]) -> tuple[list[Image], list[tuple[str, float]], float]:
-        """The lines the right way up, (label, score) of each, and the seconds that it took."""
+        """The upright lines, the (label, score) of each, and the seconds that it took."""
         start = time.perf_counter()
         lines = [
             to_bgr(image, f"image {number} of the call", self.max_pixels)
@@ -89,8 +90,8 @@ class TextClassifier:
             probabilities = self.backend.run(batch)
             if probabilities.shape != (len(indices), len(self.labels)):
                 raise DeployError(
-                    f"the network gives {list(probabilities.shape)}, expected [{len(indices)}, {len(self.labels)}] for "
-                    f"its {len(self.labels)} labels; give the model that inference.yml describes"
+                    f"the network's output: expected [{len(indices)}, {len(self.labels)}], got "
+                    f"{list(probabilities.shape)}; use the model that inference.yml describes"
                 )
             best = probabilities.argmax(axis=-1)
             for index, row, choice in zip(indices, probabilities, best, strict=True):

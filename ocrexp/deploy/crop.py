@@ -1,4 +1,4 @@
-"""The text of a region as an upright image."""
+"""Crops a text region as an upright image."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import numpy.typing as npt
 
 from ocrexp.types import Image, Polygon
 
-_LARGEST_WARPED = 32766  # pixels of a side that OpenCV 4's transform takes and gives
-UPRIGHT_RATIO = 1.5  # a crop that is higher than this many widths holds a vertical line, and is turned
+_LARGEST_WARPED = 32766  # maximum side in pixels of the input and output of OpenCV 4's transforms
+UPRIGHT_RATIO = 1.5  # ratio of height to width from which a crop is a vertical line, and is rotated
 
 
 def crop_quad(image: Image, quad: Polygon) -> Image:
-    """The quad's content, its sides' larger lengths wide and high (PaddleOCR's get_rotate_crop_image).
+    """The content of a quad; its longer sides give the width and height (PaddleOCR's get_rotate_crop_image).
 
     Args:
         image: uint8 [H, W, 3].
         quad: [4, 2], clockwise from the top left of the text.
 
-    A crop at least 1.5 times as high as wide is turned by 90° counterclockwise, so that vertical lines lie. PaddleOCR
-    returns the whole image for a quad thinner than a pixel; here it is a crop one pixel thin.
+    A crop at least 1.5 times as high as wide is rotated by 90° counterclockwise, so that vertical lines become
+    horizontal. For a quad thinner than a pixel PaddleOCR returns the whole image; this returns a crop of one pixel.
     """
     top_left, top_right, bottom_right, bottom_left = points = np.asarray(quad, dtype=np.float32)
     width = max(_length(top_left, top_right), _length(bottom_right, bottom_left), 1)
@@ -48,7 +48,7 @@ def crop_polygon(image: Image, polygon: Polygon) -> Image:
 
 
 def crop(image: Image, polygon: Polygon, margin: float = 0.0) -> Image:
-    """Of a quad its content, of any other polygon that of its smallest rectangle, with a margin: see `widened`."""
+    """The content of a quad, or of another polygon's smallest rectangle, with a margin: see `widened`."""
     quad = polygon if len(polygon) == 4 else rectangle(polygon)
     return crop_quad(image, widened(quad, margin) if margin else quad)
 
@@ -75,13 +75,13 @@ def rectangle(polygon: Polygon) -> Polygon:
 
 
 def upright(image: Image) -> Image:
-    """A vertical line turned by 90° counterclockwise, any other as it is."""
+    """Rotate a vertical line by 90° counterclockwise; return any other crop unchanged."""
     height, width = image.shape[:2]
     return np.rot90(image) if height / width >= UPRIGHT_RATIO else image
 
 
 def _aligned(image: Image, points: npt.NDArray[np.float32], width: int, height: int) -> Image | None:
-    """The crop of an unturned box of whole pixels inside the image, which the transform would only copy."""
+    """The crop of an axis-aligned box with integer coordinates, for which the transform would only copy pixels."""
     (left, top), (right, bottom) = points[0].tolist(), points[2].tolist()
     box = [[left, top], [right, top], [right, bottom], [left, bottom]]
     if points.tolist() != box or right - left != width or bottom - top != height:
@@ -94,7 +94,7 @@ def _aligned(image: Image, points: npt.NDArray[np.float32], width: int, height: 
 
 
 def _warpable(image: Image, points: npt.NDArray[np.float32]) -> tuple[Image, npt.NDArray[np.float32]]:
-    """Of an image too large for OpenCV the part around the points, shrunk where that is too large as well."""
+    """The part of the image around the points if the image is too large for OpenCV; shrunk if still too large."""
     if max(image.shape[:2]) <= _LARGEST_WARPED:
         return image, points
     edge = np.array([image.shape[1], image.shape[0]])

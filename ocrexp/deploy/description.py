@@ -1,7 +1,8 @@
-"""What an exported model's `inference.yml` says: how images are prepared for it, and what its output means.
+"""The content of `inference.yml`: how images are prepared for an exported model, and what its output means.
 
-PaddleOCR's layout (its `dump_infer_config`, and PaddleX, which reads it) is kept, so that its clients run our models
-and ours runs theirs. It cannot say all: section `Ocrexp`, which other clients ignore, holds the rest.
+The file has PaddleOCR's layout (written by its `dump_infer_config`, read by PaddleX), so that its clients run our
+models and our runtime runs theirs. What this layout cannot express is in the section `Ocrexp`, which other clients
+ignore.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ _LAST_BLANK = "last_blank_left_out"
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 HALF = (0.5, 0.5, 0.5)
-MAX_SIDE = 4000  # bounds a resized page, as PaddleX's max_side_limit
-# Models for which PaddleX takes `resize_long` (or 960) for the greatest side; for all others for the least (or 736).
+MAX_SIDE = 4000  # limit of a resized page's longer side, as PaddleX's max_side_limit
+# Models for which PaddleX uses `resize_long` (or 960) as the longest side; for all others as the shortest (or 736).
 _LIMITED_BY_LONGER = ("PP-OCRv3_", "PP-OCRv4_server_det", "PP-OCRv4_mobile_det", "PP-OCRv5_", "PP-OCRv6_")
 
 _DB_ARGUMENTS = (
@@ -49,18 +50,18 @@ class Description:
 
     Args:
         task: det, rec or cls.
-        model_name: by which PaddleX looks the model's kind up ("PP-OCRv5_mobile_det"); "" if nothing names it.
+        model_name: the name by which PaddleX finds the model ("PP-OCRv5_mobile_det"); "" if it has no name.
         resize: `{"kind": "DetResize" | "RecResize" | "SARResize", **arguments of that class}`.
-        mean: of pixels divided by 255, in the order of `channels`; one value: the network takes gray images.
-        std: as `mean`.
+        mean: mean of pixels divided by 255, in the order of `channels`; one value: the network takes gray images.
+        std: standard deviation, as `mean`.
         postprocess: `{"name": "DBPostProcess", **arguments}`, `{"name": "CTCLabelDecode"}` (`Attn`, `NRTR` …), or
             `{"name": "ClsPostProcess", "label_list": ["0", "180"]}`.
-        characters: of rec in class order, without special classes. None: nothing says them. A foreign file leaves a
-            last blank out of its list, or not: `ocrexp.deploy.recognizer` decides by the network's classes.
-        ocrexp: what only our exports state: `versions`, `charset` (its fingerprint, `lower`), `files` (name to
-            SHA-256), `checkpoint`, `metric`, `outputs` (names, where the network has several) … None: another
-            program's export.
-        channels: order of the colors that the network takes.
+        characters: of rec in class order, without special classes; None: unknown. A file of another program may omit a
+            final space from its list: `ocrexp.deploy.characters` decides by the number of the network's classes.
+        ocrexp: information that only our exports contain: `versions`, `charset` (its fingerprint, `lower`), `files`
+            (name to SHA-256), `checkpoint`, `metric`, `outputs` (names, if the network has several) … None: an export
+            of another program.
+        channels: order of the color channels that the network takes.
     """
 
     task: TaskName
@@ -75,12 +76,12 @@ class Description:
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """Names of the network's outputs in their order, where it has several; empty: its first one is what counts."""
+        """Names of the network's outputs in their order if it has several; empty: only the first output is used."""
         return tuple((self.ocrexp or {}).get("outputs", ()))
 
     @staticmethod
     def default(task: TaskName) -> Description:
-        """What PaddleOCR 2.x's inference takes a model of that task for that comes without a description."""
+        """The defaults of PaddleOCR 2.x's inference for a model of this task that has no description."""
         if task == "det":
             resize = {"kind": "DetResize", "limit_side_len": 960, "limit_type": "max", "max_side": MAX_SIDE}
             thresholds = {"thresh": 0.3, "box_thresh": 0.6, "unclip_ratio": 1.5}
@@ -92,7 +93,7 @@ class Description:
 
     @staticmethod
     def read(path: Path | str) -> Description:
-        """From an `inference.yml`, ours or PaddleOCR's (2.10, 3.x). Raises DeployError."""
+        """Read an `inference.yml`, ours or PaddleOCR's (2.10, 3.x). Raises DeployError."""
         path = Path(path)
         try:
             if path.exists() and not path.is_file():
@@ -103,14 +104,12 @@ class Description:
         except ValueError as error:
             raise DeployError(f"{path}: {printable(str(error))}; export again") from None
         if not isinstance(content, dict) or not isinstance(content.get("PostProcess"), dict):
-            raise DeployError(f"{path}: no section PostProcess; it describes no exported text model")
+            raise DeployError(f"{path}: missing section PostProcess; give the inference.yml of an exported text model")
         try:
             described = _read_own(content, path) if SECTION in content else _read_foreign(content, path)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             reason = printable(str(error))[:100]
-            raise DeployError(
-                f"{path}: cannot be understood ({type(error).__name__}: {reason}); export again"
-            ) from None
+            raise DeployError(f"{path}: invalid content ({type(error).__name__}: {reason}); export again") from None
         try:
             check_description(described)
         except ValueError as error:
@@ -118,7 +117,7 @@ class Description:
         return described
 
     def write(self, path: Path | str) -> None:
-        """In PaddleOCR's layout, with section `Ocrexp`; `read` gives an equal description."""
+        """The content of the file in PaddleOCR's layout, with section `Ocrexp`; `read` returns an equal description."""
         own: dict[str, Any] = {
             "task": self.task,
             "resize": _plain(self.resize),
@@ -130,8 +129,8 @@ class Description:
         }
         postprocess = _plain(self.postprocess)
         if self.characters is not None:
-            # Other clients append a blank to the list. A last one is left to them; where there is none, theirs stands
-            # for a class that the network does not have.
+            # Other clients append a space to the list, so a final space is omitted here. If the list has no final
+            # space, theirs gets a class that the network does not have.
             own[_LAST_BLANK] = bool(self.characters) and self.characters[-1] == " "
             postprocess["character_dict"] = list(self.characters[:-1] if own[_LAST_BLANK] else self.characters)
         content = {
@@ -145,11 +144,11 @@ class Description:
         Path(path).write_text(text, encoding="utf-8", newline="\n")
 
     def with_characters(self, characters: Sequence[str]) -> Description:
-        """The same model with other characters (a dictionary beside a model that states none)."""
+        """The same model with other characters (a dictionary for a model that states none)."""
         return replace(self, characters=tuple(characters))
 
     def _transform_ops(self) -> list[dict[str, Any]]:
-        """The operators by PaddleOCR's names, as far as its layout can say them."""
+        """The operators by PaddleOCR's names, as far as its layout can express them."""
         ops: list[dict[str, Any]] = [{"DecodeImage": {"channel_first": False, "img_mode": self.channels}}]
         resize = _plain(self.resize)
         normalize = {"mean": list(self.mean), "std": list(self.std), "scale": "1./255.", "order": "hwc"}
@@ -159,7 +158,7 @@ class Description:
             height, width = resize["image_shape"]
             ops += [{"ResizeImage": {"size": [width, height]}}, {"NormalizeImage": normalize}, {"ToCHWImage": None}]
         else:
-            # PaddleX knows no NormalizeImage here: text images are always taken to [-1, 1].
+            # PaddleX has no NormalizeImage here: text images are always scaled to [-1, 1].
             ops.append(_rec_resize_op(resize, len(self.mean)))
         ops.append({"KeepKeys": {"keep_keys": ["image", "shape"] if self.task == "det" else ["image"]}})
         return ops
@@ -169,11 +168,11 @@ def _read_own(content: dict[str, Any], path: Path) -> Description:
     own = dict(content[SECTION])
     task = own["task"]
     if task not in _TASKS:
-        raise DeployError(f"{path}: {SECTION}.task is {task!r}, not one of {', '.join(_TASKS)}")
+        raise DeployError(f"{path}: {SECTION}.task: expected one of {', '.join(_TASKS)}, got {task!r}")
     characters = content["PostProcess"].get("character_dict")
     if characters is not None:
         if not isinstance(characters, list):
-            raise ValueError(f"PostProcess.character_dict is a {type(characters).__name__}, expected a list")
+            raise ValueError(f"PostProcess.character_dict: expected a list, got {type(characters).__name__}")
         characters = tuple(characters) + ((" ",) if own.get(_LAST_BLANK) else ())
     facts = {key: value for key, value in own.items() if key not in (*_OWN_KEYS, _LAST_BLANK)}
     return Description(
@@ -208,13 +207,11 @@ def _read_foreign(content: dict[str, Any], path: Path) -> Description:
         mean, std = mean or IMAGENET_MEAN, std or IMAGENET_STD
         return Description("det", name, resize, mean, std, {"name": kind, **arguments}, channels=channels)
     if not kind.endswith("LabelDecode"):
-        raise DeployError(
-            f"{path}: PostProcess.name is {kind!r}: only DBPostProcess, …LabelDecode and Topk can run here"
-        )
-    # Lists of files that were written by hand hold bare 0 … 9, which YAML takes for numbers.
+        raise DeployError(f"{path}: PostProcess.name: expected DBPostProcess, …LabelDecode or Topk, got {kind!r}")
+    # Files written by hand may contain unquoted 0 … 9, which YAML reads as numbers.
     listed = postprocess.get("character_dict")
     if listed is not None and not isinstance(listed, list):
-        raise ValueError(f"PostProcess.character_dict is a {type(listed).__name__}, expected a list")
+        raise ValueError(f"PostProcess.character_dict: expected a list, got {type(listed).__name__}")
     characters = None if listed is None else tuple(str(character) for character in listed)
     resize = _foreign_rec_resize(ops, path)
     return Description("rec", name, resize, mean or HALF, std or HALF, {"name": kind}, characters, channels=channels)
@@ -255,7 +252,7 @@ def _foreign_rec_resize(ops: Mapping[str, Mapping[str, Any]], path: Path) -> dic
             "min_side": 1,
         }
     if any(op.endswith("ResizeImg") for op in ops):
-        raise DeployError(f"{path}: resize by {next(op for op in ops if op.endswith('ResizeImg'))} is not known here")
+        raise DeployError(f"{path}: unknown resize operator {next(op for op in ops if op.endswith('ResizeImg'))}")
     return _rec_resize([48, 320])
 
 
@@ -286,7 +283,7 @@ def _det_resize_op(resize: Mapping[str, Any]) -> dict[str, Any]:
     if resize.get("resize_long") is not None:
         return {"resize_long": resize["resize_long"]}
     limit, kind = resize.get("limit_side_len", 736), resize.get("limit_type", "min")
-    # PaddleX reads neither key of a limit: `resize_long` is where it looks for it, and it knows the type by the name.
+    # PaddleX reads neither key of the limit: it reads `resize_long`, and it knows the type by the model's name.
     return {"limit_side_len": limit, "limit_type": kind, "resize_long": limit}
 
 
@@ -310,7 +307,7 @@ def _model_name(content: Mapping[str, Any]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Tuples as lists, mappings as dicts: what YAML writes without tags."""
+    """Tuples as lists, mappings as dicts, which YAML writes without tags."""
     if isinstance(value, Mapping):
         return {str(key): _plain(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):

@@ -1,4 +1,4 @@
-"""The values of an `inference.yml` within what a deployed model can mean: types, finite numbers, sizes."""
+"""Checks the values of an `inference.yml`: types, finite numbers, sizes."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from ocrexp.errors import printable
 if TYPE_CHECKING:
     from ocrexp.deploy.description import Description
 
-MAX_SIDE = 20_000  # pixels of a network's input
-_MOST_PIXELS = 25_000_000  # of an input of a fixed size
+MAX_SIDE = 20_000  # maximum side of a network's input in pixels
+_MOST_PIXELS = 25_000_000  # maximum number of pixels of an input of fixed size
 _LONGEST_LABEL = 100
 _LARGEST_MEAN, _LEAST_STD = 1e4, 1e-6
 _KINDS = {"det": ("DetResize",), "rec": ("RecResize", "SARResize"), "cls": ("RecResize", "SARResize")}
@@ -25,7 +25,7 @@ _TEXTS = ("kind", "limit_type", "interpolation", "name", "score_mode", "box_type
 
 
 def check_description(description: Description) -> None:
-    """Raises ValueError, `key: expected …, got …`, for the first value that cannot be meant."""
+    """Raises ValueError, `key: expected …, got …`, for the first invalid value."""
     for name, values in (("mean", description.mean), ("std", description.std)):
         if len(values) not in (1, 3) or not all(abs(value) <= _LARGEST_MEAN for value in values):  # not NaN
             raise _wrong(name, f"one or three numbers from -{_LARGEST_MEAN:g} to {_LARGEST_MEAN:g}", list(values))
@@ -77,7 +77,7 @@ def _check_values(where: str, values: Mapping[str, Any]) -> None:
 
 
 def _check_area(resize: Mapping[str, Any]) -> None:
-    """A fixed size, or a text image at its widest, that one input fits into any machine's memory."""
+    """Check that one input of a fixed size, or the widest text image, fits into the memory of any machine."""
     height, width = resize.get("image_shape") or (0, 0)
     if height * width > _MOST_PIXELS:
         raise _wrong("resize.image_shape", f"up to {_MOST_PIXELS} pixels", [height, width])
@@ -87,7 +87,7 @@ def _check_area(resize: Mapping[str, Any]) -> None:
 
 def _check_characters(characters: tuple[Any, ...] | None) -> None:
     for number, character in enumerate(characters or ()):
-        if not isinstance(character, str):  # an empty one is a class too, as an empty line of a dictionary
+        if not isinstance(character, str):  # an empty string is a class too, as an empty line of a dictionary
             raise _wrong(f"PostProcess.character_dict[{number}]", "a character", character)
     if characters is not None and not any(map(str.strip, characters)):
         raise _wrong("PostProcess.character_dict", "characters", list(characters))

@@ -1,4 +1,4 @@
-"""Text regions of an image by an exported detector."""
+"""Finds the text regions of an image with an exported detector."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_NO_CHANCE = np.random.default_rng(0)  # transforms take one; a resize does not use it
+_NO_CHANCE = np.random.default_rng(0)  # transforms take a generator; a resize does not use it
 
 Probabilities = npt.NDArray[np.float32]
 
 
 class DetectorPostprocess(Protocol):
-    """The postprocess of a detector of several outputs: all of them by name, and `shape` as in evaluation."""
+    """The postprocess of a detector with several outputs; gets all outputs by name, and `shape` as in evaluation."""
 
     box_type: str
 
@@ -47,9 +47,9 @@ _OTHERS: dict[str, Callable[..., DetectorPostprocess]] = {}
 
 
 def register_postprocess(name: str, make: Callable[..., DetectorPostprocess]) -> None:
-    """Make a postprocess of your own known to the runtime, by the name that its class has in the run.
+    """Register your own postprocess with the runtime, under the name of its class in the run.
 
-    Only exports of several outputs need it. A description names classes, and never imports any.
+    Only exports with several outputs need this. A description contains class names, and is never used to import them.
     """
     _OTHERS[name] = make
 
@@ -63,8 +63,8 @@ class TextDetector:
         backend: `onnx`, `paddle`, `auto`.
         options: see DetectorOptions and BackendOptions.
 
-    Calls may come from several threads. A page that is shrunk by more than half is reported, by a warning of this
-    module's logger. Raises DeployError: see `open_backend`, and for values that contradict.
+    May be called from several threads. If a page is shrunk by more than half, this module's logger warns. Raises
+    DeployError: see `open_backend`, and for contradictory values.
     """
 
     @takes_paddleocr_arguments(det_model_dir="model_dir")
@@ -104,19 +104,19 @@ class TextDetector:
         self._tiler = Tiler(self.resize, self.backend.batch) if own.tile else None
 
     def _registered(self, arguments: dict[str, Any]) -> DetectorPostprocess | None:
-        """The postprocess of a detector of several outputs; None for one of one map."""
+        """The postprocess of a detector with several outputs; None for a detector with one map."""
         if len(self.description.outputs) < 2:
             return None
         name = str(self.description.postprocess.get("name"))
         if name not in _OTHERS:
             raise ConfigError(
-                f"postprocess.name: '{name}' of a network with the outputs {', '.join(self.description.outputs)} is "
-                "not known here; import the module that calls register_postprocess for it"
+                f"postprocess.name: '{name}' for a network with the outputs {', '.join(self.description.outputs)} is "
+                "not registered; import the module that calls register_postprocess for it"
             )
         return _OTHERS[name](**arguments)
 
     def __call__(self, image: AnyImage) -> tuple[npt.NDArray[np.float32] | list[Polygon], float]:
-        """Regions and the seconds that it took: float32 [n, 4, 2], or with `poly` a list of (k, 2)."""
+        """Regions, float32 [n, 4, 2] or with `poly` a list of (k, 2), and the seconds that it took."""
         start = time.perf_counter()
         polygons = self.detect(image).polygons
         seconds = time.perf_counter() - start
@@ -125,7 +125,7 @@ class TextDetector:
         return np.array(polygons, dtype=np.float32).reshape(-1, 4, 2), seconds
 
     def detect(self, image: AnyImage) -> DetPrediction:
-        """Regions in the image's pixels and their scores. Raises DeployError for what is no image."""
+        """Regions in the image's pixels and their scores. Raises DeployError if `image` is not an image."""
         page = to_bgr(image, max_pixels=self.max_pixels)
         self.warn(page, image)
         return self.find(page)
@@ -138,14 +138,16 @@ class TextDetector:
             if self._several is not None:
                 values = self.backend.run_all(prepared)
                 if len(values) != len(self.description.outputs):
-                    raise DeployError(f"the network has {len(values)} outputs, not {self.description.outputs}")
+                    raise DeployError(
+                        f"the network's outputs: expected {self.description.outputs}, got {len(values)} outputs"
+                    )
                 outputs = dict(zip(self.description.outputs, values, strict=True))
                 return self._several(outputs, {"shape": shape[None]})[0]
             return self.regions(self.infer(prepared), shape)
         return self._find_in_tiles(page, tiling)
 
     def shrunk(self, page: Image, tile: str = "tile=True") -> str:
-        """What is lost where a page is shrunk by more than half, and what to set (`tile`); "" where it is not."""
+        """A warning with advice (`tile`) if a page is shrunk by more than half; otherwise ""."""
         shrunk = None if self._tiler else self.resize.shrunk(*page.shape[:2])
         if shrunk is None:
             return ""
@@ -153,12 +155,12 @@ class TextDetector:
         return f"{shrunk.describe()}; set {tile}{larger}"
 
     def warn(self, page: Image, image: AnyImage) -> None:
-        """Report a page that is shrunk by more than half; `image` is what it was read from."""
+        """Log a warning if a page is shrunk by more than half; `image` is its source."""
         if note := self.shrunk(page):
             log.warning("%s: %s", fspath(image) if isinstance(image, str | PathLike) else "the image", note)
 
     def prepare(self, image: Image) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
-        """The network's input [1, C, H, W] (this thread's next call may take its memory again) and what leads back:
+        """The network's input [1, C, H, W] (this thread's next call may reuse its memory) and what maps regions back:
         source height, source width, ratio_h, ratio_w."""
         height, width = image.shape[:2]
         if height + width >= 64 and self.resize.size(height, width) == (height, width):
@@ -171,12 +173,12 @@ class TextDetector:
         return batch, shape
 
     def infer(self, prepared: npt.NDArray[np.float32]) -> Probabilities:
-        """Probability maps [N, 1, H, W] of inputs [N, C, H, W]. Raises DeployError if they are none."""
+        """Probability maps [N, 1, H, W] of inputs [N, C, H, W]. Raises DeployError if the output is not a map."""
         maps = self.backend.run(prepared)
         if maps.ndim != 4 or maps.shape[2:] != prepared.shape[2:]:
             raise DeployError(
-                f"the network gives {list(maps.shape)} for {list(prepared.shape)}, not a map of the image's size: it "
-                "is no DB detector"
+                f"the network's output: expected a map of the size of its input {list(prepared.shape)}, got "
+                f"{list(maps.shape)}; give the folder of a DB detector"
             )
         return maps
 

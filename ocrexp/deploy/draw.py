@@ -1,4 +1,4 @@
-"""A picture of what was read: the image with its boxes, and beside it the texts, each at its place."""
+"""Draws a result: the image with its boxes, and beside it the texts, each in its place."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ocrexp.deploy.strips import cuts_between, folded, strip_count
 from ocrexp.drawing import BAND, INK, WRONG, Color, Picture, draw_polygons
 from ocrexp.types import Image, Polygon
 
-INKS: tuple[Color, ...] = (  # after Okabe and Ito; orange is for doubtful texts, and yellow is lost on paper
+INKS: tuple[Color, ...] = (  # after Okabe and Ito; orange marks doubtful texts, and yellow is not visible on paper
     (0, 114, 178),
     (0, 158, 115),
     (170, 70, 130),
@@ -26,12 +26,12 @@ INKS: tuple[Color, ...] = (  # after Okabe and Ito; orange is for doubtful texts
     (130, 120, 0),
 )
 DOUBTFUL = 0.8  # texts with a lower score are printed in orange
-_LETTERS = 18  # pixels of height that a box needs for its text to be read
+_LETTERS = 18  # pixels of height that a box needs so that its text is readable
 _PAPER = (252, 252, 250)
 _TEXT: Color = (25, 25, 30)
-_LABEL = 15  # pixels of the font in the band
+_LABEL = 15  # font size in the band, in pixels
 _DARK = 140  # mean of the pixels under an outline, of 255; below it the outline has a white border
-_LARGEST_LETTERS = 160  # pixels of the font that texts are drawn in, before they are fitted into their boxes
+_LARGEST_LETTERS = 160  # font size in pixels in which texts are drawn before they are fitted into their boxes
 
 
 def draw_reading(
@@ -52,14 +52,14 @@ def draw_reading(
     Args:
         image: uint8 (height, width, 3) BGR.
         polygons: (n, 2) each, in pixels of the image; quadrilaterals begin at the text's upper left.
-        texts: one a polygon; None: there is only the left panel, with the scores.
-        scores: one a polygon, 0..1.
-        title: stands in the band above.
-        note: stands behind it; None: the number of boxes.
-        finder: where fonts come from.
-        longest: of a panel's sides in pixels. A small image is enlarged until its texts can be read; one that is much
-            longer than wide (or wider than high) is cut between its lines into strips that stand side by side.
-        colors: of the outlines, one a polygon; by default neighbors differ.
+        texts: one per polygon; None: only the left panel is drawn, with the scores.
+        scores: one per polygon, 0..1.
+        title: text in the band above.
+        note: text after the title; None: the number of boxes.
+        finder: finds the fonts.
+        longest: longest side of a panel in pixels. A small image is enlarged until its texts are readable. An elongated
+            image is cut between its lines into strips, which are placed side by side.
+        colors: of the outlines, one per polygon; by default, neighbors have different colors.
         inks: of the texts, one a polygon; by default black, and orange where the score is below DOUBTFUL.
     """
     finder = finder or FontFinder()
@@ -91,7 +91,7 @@ def draw_reading(
 
 
 def draw_line(image: Image, text: str, score: float, *, title: str = "", finder: FontFinder | None = None) -> Picture:
-    """A line crop above what was read from it, RGB uint8."""
+    """A line crop with its text below it, RGB uint8."""
     finder = finder or FontFinder()
     scale = min(max(1.0, 48 / image.shape[0]), max(1.0, 1600 / image.shape[1]))
     scale = min(scale, 1600 / max(image.shape[:2]))
@@ -108,7 +108,7 @@ def text_picture(text: str, size: int, ink: Color, paper: Color, finder: FontFin
     backwards = _right_to_left(text)
     if backwards:
         pieces.reverse()
-    # Each piece runs as the whole text does; without raqm Pillow knows no directions.
+    # Each piece has the direction of the whole text; without raqm, Pillow does not support directions.
     direction = ("rtl" if backwards else "ltr") if fonts.has_raqm() else None
     lengths = [font.getlength(piece, direction=direction) for font, piece in pieces]
     pad = max(1, size // 10)
@@ -122,7 +122,7 @@ def text_picture(text: str, size: int, ink: Color, paper: Color, finder: FontFin
 
 
 def _scale(image: Image, polygons: Sequence[Polygon], longest: int) -> float:
-    """Factor that makes the middle box's letters readable, as far as `longest` allows."""
+    """The factor that makes the letters of the median box readable, limited by `longest`."""
     wanted = 1.0
     if len(polygons):
         sides = [min(cv2.minAreaRect(np.asarray(polygon, np.float32))[1]) for polygon in polygons]
@@ -153,7 +153,7 @@ def _resized(picture: Picture, scale: float) -> Picture:
 
 
 def _print_into(panel: Picture, polygon: Polygon, text: str, ink: Color, finder: FontFinder) -> None:
-    """Prints a text into its box, in place: shrunk where it is too long, never stretched."""
+    """Prints a text into its box, in place; a text that is too long is shrunk, a short one is not stretched."""
     if not text:
         return
     corners = _corners(polygon)
@@ -164,7 +164,7 @@ def _print_into(panel: Picture, polygon: Polygon, text: str, ink: Color, finder:
     stacked = False
     if height >= UPRIGHT_RATIO * width:
         stacked = len(text) == 1 or (_is_ideographic(text) and len(text) > 1)
-        if not stacked:  # the reader saw it turned: its line runs down, or up
+        if not stacked:  # the recognizer got it rotated: its line runs down, or up
             corners = corners[[1, 2, 3, 0]]
             width, height = height, width
     if stacked:
@@ -187,7 +187,7 @@ def _print_into(panel: Picture, polygon: Polygon, text: str, ink: Color, finder:
 
 
 def _paste(panel: Picture, line: Picture, target: npt.NDArray[np.float32]) -> None:
-    """Sets a picture into the parallelogram of its upper left, upper right and lower left corner, in place."""
+    """Pastes a picture into the parallelogram given by upper left, upper right and lower left corner, in place."""
     fourth = target[1] + target[2] - target[0]
     outline = np.vstack([target, fourth])
     low = np.maximum(np.floor(outline.min(axis=0)), 0).astype(int)
@@ -195,7 +195,7 @@ def _paste(panel: Picture, line: Picture, target: npt.NDArray[np.float32]) -> No
     if (high <= low).any():
         return
     height, width = line.shape[:2]
-    # Shrinking by an affine warp alone would skip pixels.
+    # Shrinking with an affine warp alone would skip pixels.
     shrink = min(1.0, float(np.linalg.norm(target[1] - target[0])) / width)
     drop = min(1.0, float(np.linalg.norm(target[2] - target[0])) / height)
     if shrink < 1 or drop < 1:
@@ -207,11 +207,11 @@ def _paste(panel: Picture, line: Picture, target: npt.NDArray[np.float32]) -> No
     extent = (int(high[0] - low[0]), int(high[1] - low[1]))
     window = panel[low[1] : high[1], low[0] : high[0]]
     warped = cv2.warpAffine(line, matrix, extent, flags=cv2.INTER_LINEAR, borderValue=_PAPER)
-    np.minimum(window, warped, out=window)  # ink on paper: boxes that overlap keep both texts
+    np.minimum(window, warped, out=window)  # the darker pixel wins: overlapping boxes keep both texts
 
 
 def _corners(polygon: Polygon) -> npt.NDArray[np.float32]:
-    """Four corners from the upper left clockwise: the quadrilateral itself, or the smallest box around a polygon."""
+    """Four corners, clockwise from the upper left: the quadrilateral itself, or the smallest box around a polygon."""
     return np.asarray(polygon if len(polygon) == 4 else rectangle(polygon), dtype=np.float32)
 
 

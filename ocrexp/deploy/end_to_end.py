@@ -1,4 +1,4 @@
-"""Models by their settings, and many images through them at once: what `predict` and `eval-system` share."""
+"""Opens models by their settings and runs many images through them; shared by `predict` and `eval-system`."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# PaddleOCR's names of what is called otherwise here.
+# PaddleOCR's names of keys that have another name here.
 PADDLEOCR_NAMES = {
     "image_dir": "images",
     "det_model_dir": "det",
@@ -73,11 +73,11 @@ class RuntimeSettings(PageOptions, DetectorOptions, RecognizerOptions, Classifie
 
     @property
     def rec_only(self) -> bool:
-        """Whether images are lines of text."""
+        """Whether each image is one line of text."""
         return self.det is None
 
     def worker_count(self, images: int) -> int:
-        """How many models run side by side."""
+        """The number of models that run concurrently."""
         if self.workers == "auto":
             folders = [ModelFolder.open(path) for path in (self.det, self.rec, self.cls) if path is not None]
             one = self.device != "cpu" or any(chosen(folder, self.backend) == "paddle" for folder in folders)
@@ -85,22 +85,28 @@ class RuntimeSettings(PageOptions, DetectorOptions, RecognizerOptions, Classifie
         return min(int(self.workers), max(images, 1))
 
     def checked(self) -> RuntimeSettings:
-        """With the models' folders resolved. Raises ConfigError for what cannot be."""
+        """The settings with the models' folders resolved. Raises ConfigError for invalid settings."""
         if self.det is None and self.rec is None:
-            raise ConfigError("no model is given: det=DIR finds text, rec=DIR reads lines, both read whole pages")
+            raise ConfigError(
+                "det, rec: no model is given; add det=DIR to find text, rec=DIR to read lines, or both for pages"
+            )
         if self.cls is not None and self.rec is None:
             raise ConfigError("cls=… turns crops for a recogniser: give rec=DIR too")
         for model, kind in OF_MODELS.items():
             given = [field.name for field in dataclasses.fields(kind) if getattr(self, field.name) is not None]
             given = [name for name in given if kind.__dataclass_fields__[name].default is None]
             if getattr(self, model) is None and given:
-                raise ConfigError(f"{given[0]}={getattr(self, given[0])} is for {model}=…, which is not given")
+                raise ConfigError(
+                    f"{given[0]}={getattr(self, given[0])}: belongs to {model}, which is not given; add {model}=DIR"
+                )
         if self.tile and self.det is None:
-            raise ConfigError("tile=true is for det=…, which is not given; set tile=false, lines are read whole")
+            raise ConfigError(
+                "tile=true: belongs to det, which is not given; set tile=false (lines are never cut into tiles)"
+            )
         for key in SHARES:
             share = getattr(self, key)
             if share is not None and not 0 <= share <= 1:
-                raise ConfigError(f"{key}={share}: give a number from 0 to 1")
+                raise ConfigError(f"{key}: expected a number from 0 to 1, got {share}")
         for key in ("det_mean", "det_std", "rec_mean", "rec_std", "cls_mean", "cls_std"):
             values = getattr(self, key)
             if values is not None and (
@@ -109,9 +115,9 @@ class RuntimeSettings(PageOptions, DetectorOptions, RecognizerOptions, Classifie
                 bound = " above 0" if key.endswith("std") else ""
                 raise ConfigError(f"{key}: expected one number or three{bound}, got {list(values)}")
         if self.workers != "auto" and (not fits(self.workers, int) or int(self.workers) < 1):
-            raise ConfigError(f"workers={self.workers}: give a number from 1 on, or auto")
+            raise ConfigError(f"workers: expected 1 or more, or auto, got {self.workers}")
         if self.threads is not None and self.threads < 1:
-            raise ConfigError(f"threads={self.threads}: give a number from 1 on, or null")
+            raise ConfigError(f"threads: expected 1 or more, or null, got {self.threads}")
         if self.max_pixels < 1:
             raise ConfigError(f"max_pixels: expected 1 or more, got {self.max_pixels}")
         folders = {key: model_folder(key, getattr(self, key)) for key in ("det", "rec", "cls")}
@@ -121,28 +127,28 @@ class RuntimeSettings(PageOptions, DetectorOptions, RecognizerOptions, Classifie
 
 
 def model_folder(key: str, value: str | None) -> str | None:
-    """The folder (or file) of a model; a run's folder stands for its export. Raises ConfigError where it is missing."""
+    """The folder (or file) of a model; a run folder means its export. Raises ConfigError if it is missing."""
     if value is None:
         return None
     path = Path(value).expanduser()
     if not path.exists():
-        raise ConfigError(f"{key}={value}: there is no such folder; export a run: python -m ocrexp export run_dir=RUN")
+        raise ConfigError(f"{key}={value}: folder not found; export a run: python -m ocrexp export run_dir=RUN")
     if (path / "inference").is_dir():
         return str(path / "inference")
     if (path / "checkpoints").is_dir():
-        raise ConfigError(f"{key}={value}: this run is not exported yet: {command('export', {'run_dir': value})}")
+        raise ConfigError(f"{key}={value}: this run is not exported yet; run: {command('export', {'run_dir': value})}")
     return str(path)
 
 
 def _check_model_task(key: str, folder: str | None) -> None:
-    """Raises ConfigError for an export of another task than its key says; one that says no task is left to its user."""
+    """Raises ConfigError if the export's task is not that of its key; an export that states no task is accepted."""
     if folder is None:
         return
     description = ModelFolder.open(folder).description
     if description is not None and description.task != key:
         raise ConfigError(
-            f"{key}={folder}: the model is {TASK_NAMES[description.task]}, expected {TASK_NAMES[key]}; "
-            f"give it as {description.task}={folder}"
+            f"{key}={folder}: expected {TASK_NAMES[key]}, got {TASK_NAMES[description.task]}; "
+            f"write {description.task}={folder}"
         )
 
 
@@ -150,7 +156,7 @@ Settings = TypeVar("Settings")
 
 
 def settings_from(config: Mapping[Any, Any], kind: type[Settings]) -> Settings:
-    """The dataclass `kind` of the keys that a composed configuration has. Raises ConfigError for a wrong type."""
+    """The dataclass `kind` filled from a composed configuration. Raises ConfigError for a wrong type."""
     from omegaconf import OmegaConf
 
     hints = typing.get_type_hints(kind)
@@ -160,21 +166,21 @@ def settings_from(config: Mapping[Any, Any], kind: type[Settings]) -> Settings:
         if OmegaConf.is_config(value):
             value = OmegaConf.to_container(value, resolve=True)
         if not fits(value, hints[field.name]):
-            raise ConfigError(f"{field.name}={value}: is no {_named(hints[field.name])}")
+            raise ConfigError(f"{field.name}: expected {_named(hints[field.name])}, got {value}")
         values[field.name] = value
     return kind(**values)
 
 
 def refuse_paddleocr_names(arguments: Sequence[str]) -> None:
-    """Raises ConfigError for PaddleOCR's name of a key that has another one here."""
+    """Raises ConfigError for PaddleOCR's name of a key that has another name here."""
     for argument in arguments:
         key = argument.partition("=")[0].lstrip("+-")
         if key in PADDLEOCR_NAMES:
-            raise ConfigError(f"unknown key {key}: here it is {PADDLEOCR_NAMES[key]}=…")
+            raise ConfigError(f"{key}: unknown key (a name of PaddleOCR); use {PADDLEOCR_NAMES[key]}=…")
 
 
 def quoted(arguments: Sequence[str], keys: Sequence[str]) -> list[str]:
-    """The overrides with the values of `keys` in quotes, so that any file name can be typed as it is."""
+    """The overrides with the values of `keys` quoted, so that users can type any file name without quotes."""
     result = []
     for argument in arguments:
         key, equals, value = argument.partition("=")
@@ -187,13 +193,13 @@ def quoted(arguments: Sequence[str], keys: Sequence[str]) -> list[str]:
 
 
 class Engine:
-    """The models that the settings ask for, behind one call: BGR images in, their readings out; one thread at a time.
+    """The requested models behind one call: takes BGR images, returns their readings; one thread at a time.
 
     Lines without a detector are read in batches; pages one by one.
 
     Args:
         settings: as `RuntimeSettings.checked` gives them.
-        threads: of the backend, where the settings leave them open.
+        threads: threads of the backend if the settings do not state them.
     """
 
     def __init__(self, settings: RuntimeSettings, threads: int) -> None:
@@ -264,9 +270,9 @@ class Engine:
 
 
 class EnginePool:
-    """Engines that are lent to one thread at a time.
+    """A pool of engines; each is used by one thread at a time.
 
-    What an image does to OpenCV or to the memory is a DeployError of that image.
+    Errors of OpenCV and of memory become a DeployError of the image that caused them.
     """
 
     def __init__(self, settings: RuntimeSettings, count: int) -> None:
@@ -286,9 +292,9 @@ class EnginePool:
 
 
 def in_order(items: Iterable[Item], work: Callable[[Item], Result], threads: int) -> Generator[Result, None, None]:
-    """`work(item)` in so many threads, the results in the order of the items; few items are ahead of the one given.
+    """`work(item)` in several threads; yields results in the order of the items, and works only a few items ahead.
 
-    Leaving the loop cancels what has not begun and waits for what has.
+    Leaving the loop cancels the items that have not begun and waits for the others.
     """
     waiting: deque[Future[Result]] = deque()
     rest = iter(items)
@@ -305,6 +311,6 @@ def in_order(items: Iterable[Item], work: Callable[[Item], Result], threads: int
 
 
 def _named(hint: Any) -> str:
-    names = {bool: "true or false", int: "whole number", float: "number", str: "text", type(None): "null"}
+    names = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", type(None): "null"}
     options = typing.get_args(hint) if not typing.get_origin(hint) or hint not in names else ()
-    return " or ".join(names.get(option, "list") for option in options) or names.get(hint, str(hint))
+    return " or ".join(names.get(option, "a list") for option in options) or names.get(hint, str(hint))

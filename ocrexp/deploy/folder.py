@@ -1,4 +1,4 @@
-"""The files of an exported model: which there are, that they are whole, and what describes them."""
+"""The files of an exported model: finds them, verifies them, and reads their description."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from ocrexp.deploy.description import FILE_NAME, Description, TaskName
 from ocrexp.errors import DeployError
 
-# Names without suffix, the first that is there counts; PaddleOCR 2.x takes `model` too.
+# Names without suffix; the first existing one is used. PaddleOCR 2.x accepts `model` too.
 _STEMS = ("inference", "model")
 _PADDLE_SUFFIXES = (".json", ".pdmodel")
 TASK_NAMES = {"det": "a detector", "rec": "a recognizer", "cls": "a text direction classifier"}
@@ -17,7 +17,7 @@ TASK_NAMES = {"det": "a detector", "rec": "a recognizer", "cls": "a text directi
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """An export: `onnx` file, `paddle` (program, parameters) files, and its description, None if it has none."""
+    """An export: `onnx` file, `paddle` (program, parameters) files, and the description (None if missing)."""
 
     path: Path
     onnx: Path | None
@@ -33,11 +33,11 @@ class ModelFolder:
         path = Path(path).expanduser()
         if path.is_file():
             if path.suffix != ".onnx":
-                raise DeployError(f"{path}: no folder and no .onnx file; give the folder that holds the exported model")
+                raise DeployError(f"{path}: neither a folder nor an .onnx file; give the folder of the exported model")
             beside = path.with_suffix(".yml")
             return ModelFolder(path, path, None, Description.read(beside) if beside.is_file() else None)
         if not path.is_dir():
-            raise DeployError(f"{path}: there is no such folder; export a run (python -m ocrexp export run_dir=RUN)")
+            raise DeployError(f"{path}: folder not found; export a run: python -m ocrexp export run_dir=RUN")
         described = path / FILE_NAME
         description = Description.read(described) if described.is_file() else None
         folder = ModelFolder(path, _onnx_in(path), _paddle_in(path), description)
@@ -46,20 +46,20 @@ class ModelFolder:
         return folder
 
     def describe(self, task: TaskName) -> Description:
-        """What the model says of itself, or PaddleOCR's defaults. Raises DeployError if it is one of another task."""
+        """The model's description, or PaddleOCR's defaults. Raises DeployError if the model has another task."""
         if self.description is None:
             return Description.default(task)
         if self.description.task != task:
             raise DeployError(
-                f"{self.path}: the model is {TASK_NAMES[self.description.task]}, {TASK_NAMES[task]} was expected; "
+                f"{self.path}: expected {TASK_NAMES[task]}, got {TASK_NAMES[self.description.task]}; "
                 "give the other folder"
             )
         return self.description
 
     def check(self, *files: Path) -> None:
-        """Raises DeployError unless the files are those that the export wrote, by their SHA-256.
+        """Raises DeployError if the files differ from those that the export wrote, by SHA-256.
 
-        Other programs' exports state none: their files need only hold something.
+        Exports of other programs state no SHA-256: their files must only not be empty.
         """
         stated = (self.description.ocrexp or {}).get("files", {}) if self.description else {}
         for file in files:
@@ -69,11 +69,11 @@ class ModelFolder:
             except OSError as error:
                 raise DeployError(f"{file}: cannot be read ({error.strerror})") from None
             if size == 0:
-                raise DeployError(f"{file}: is empty (0 bytes); export again or fetch it again")
+                raise DeployError(f"{file}: empty (0 bytes); export the model or copy the file again")
             if content and hashlib.sha256(content).hexdigest() != stated[file.name]:
                 raise DeployError(
-                    f"{file}: is not the file that was exported: its SHA-256 differs from that in {FILE_NAME} "
-                    f"({size} bytes are here); copy the folder again or export again"
+                    f"{file}: not the exported file (its SHA-256 differs from that in {FILE_NAME}, "
+                    f"size {size} bytes); copy the folder again or export again"
                 )
 
 
@@ -100,11 +100,11 @@ def _explain_absence(path: Path) -> None:
         programs = [name for suffix in _PADDLE_SUFFIXES if (path / (name := f"{stem}{suffix}")).is_file()]
         parameters = (path / f"{stem}.pdiparams").is_file()
         if programs and not parameters:
-            raise DeployError(f"{path}: {programs[0]} is there, {stem}.pdiparams is missing; copy both")
+            raise DeployError(f"{path}: {stem}.pdiparams is missing beside {programs[0]}; copy both files")
         if parameters and not programs:
-            raise DeployError(f"{path}: {stem}.pdiparams is there, {stem}.json (or .pdmodel) is missing; copy both")
+            raise DeployError(f"{path}: {stem}.json (or .pdmodel) is missing beside {stem}.pdiparams; copy both files")
     if len(list(path.glob("*.onnx"))) > 1:
-        raise DeployError(f"{path}: several .onnx files; give one of them in place of the folder")
+        raise DeployError(f"{path}: contains several .onnx files; give one of them instead of the folder")
     raise DeployError(
         f"{path}: no exported model (inference.onnx, or inference.json or .pdmodel with inference.pdiparams); "
         "export a run: python -m ocrexp export run_dir=RUN"

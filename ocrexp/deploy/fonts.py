@@ -1,4 +1,4 @@
-"""A font for every character: those that matplotlib ships first, then whatever the system has, found by coverage."""
+"""Finds a font for every character: first matplotlib's fonts, then those of the system, by coverage."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ocrexp.data.synth.shaping import has_raqm
 from ocrexp.errors import ConfigError
 
 _PLAIN_LAST = ("bold", "italic", "oblique", "black", "light", "thin", "mono", "condensed", "serif", "math")
-_NO_TEXT = ("lastresort", "emoji", "blank")  # fonts that show code points or pictures in place of letters
+_NO_TEXT = ("lastresort", "emoji", "blank")  # fonts that show code points or pictures instead of letters
 
 
 class FontFinder:
@@ -26,7 +26,7 @@ class FontFinder:
     Args:
         font: a font file to try first, or None.
 
-    `missing` holds the characters for which no font was found so far. Raises ConfigError where `font` cannot be read.
+    `missing` contains the characters for which no font was found. Raises ConfigError if `font` cannot be read.
     """
 
     def __init__(self, font: str | None = None) -> None:
@@ -35,17 +35,17 @@ class FontFinder:
         self._known = [str(path) for path in bundled_fonts() if path.stem == "DejaVuSans"]
         if font is not None:
             try:
-                if not Path(font).is_file():  # a named pipe would be waited for
+                if not Path(font).is_file():  # opening a named pipe would block
                     raise FileNotFoundError(font)
                 ImageFont.truetype(font, 16)
             except OSError:
-                raise ConfigError(f"font={font}: not a font that can be read; give a .ttf, .otf or .ttc file") from None
+                raise ConfigError(f"font={font}: not a readable font; give a .ttf, .otf or .ttc file") from None
             self._known.insert(0, font)
 
     def runs(self, text: str) -> list[tuple[str, str]]:
-        """(font file, piece of the text), in order: one piece where one font has it all.
+        """(font file, piece of the text), in order: a single piece if one font contains all characters.
 
-        A character that shows nothing, or that no font has, becomes its code point, U+XXXX, in the first font.
+        An invisible character, or one that is in no font, is shown as its code point, U+XXXX, in the first font.
         """
         shown = "".join(_shown(character) for character in text)
         with self._lock:
@@ -57,7 +57,7 @@ class FontFinder:
                 if path is None:
                     self.missing.add(character)
                     path, character = self._known[0], f"U+{ord(character):04X}"
-                # Marks stay with the letter that they are set on, where its font has them.
+                # Combining marks stay with their letter if its font contains them.
                 if pieces and (pieces[-1][0] == path or _covers(pieces[-1][0], character)):
                     pieces[-1] = (pieces[-1][0], pieces[-1][1] + character)
                 else:
@@ -65,7 +65,7 @@ class FontFinder:
             return pieces
 
     def _one_for(self, text: str) -> str | None:
-        """A font that has all of the text; looks through the system's where no known one does."""
+        """A font that contains the whole text; searches the system's fonts if no known font does."""
         for path in self._known:
             if _covers(path, text):
                 return path
@@ -86,7 +86,7 @@ def load(path: str, size: int) -> ImageFont.FreeTypeFont:
 
 
 def _shown(character: str) -> str:
-    # Joiners and direction marks (Cf) are part of how letters are drawn.
+    # Joiners and direction marks (Cf) control how letters are drawn.
     unseen = unicodedata.category(character) in ("Cc", "Cn", "Co", "Cs")
     return f"U+{ord(character):04X}" if unseen else character
 
@@ -98,7 +98,7 @@ def _covers(path: str, text: str) -> bool:
 
 @functools.lru_cache(maxsize=1024)
 def _system_fonts(character: str) -> tuple[str, ...]:
-    """The system's font files that have a character, plain upright ones first."""
+    """The system's font files that contain a character, plain upright ones first."""
     if tool := shutil.which("fc-list"):
         listed = subprocess.run(
             [tool, f":charset={ord(character):x}", "file"], capture_output=True, text=True, check=False

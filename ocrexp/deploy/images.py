@@ -1,4 +1,4 @@
-"""Whatever holds an image, as 8-bit BGR pixels."""
+"""Converts images of all kinds (arrays, paths, bytes, PIL) to 8-bit BGR pixels."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def to_bgr(image: AnyImage, name: str = "the image", max_pixels: int = MAX_PIXEL
 
     Args:
         image: an array [H, W], [H, W, 1 (gray), 2 (gray, alpha), 3 (BGR) or 4 (BGR, alpha)]; a file's path; a file's
-            bytes; a PIL image. It is turned upright where EXIF says so, transparency is laid on white (on black where
-            the letters are light), and of floats, values up to 1 are shares of white, larger ones 0 … 255. 16 bits are
-            cut to their upper 8 where all of them are used, else stretched (12 bits of a scan).
-        name: what messages call it, where it has no path.
-        max_pixels: files and PIL images that have more are refused before they are decoded.
+            bytes; a PIL image. EXIF orientation is applied. Transparent pixels become white (black if the letters are
+            light). Floats up to 1 are shares of white, larger ones 0 … 255. Of 16 bits, the upper 8 are kept if all 16
+            are used; otherwise values are stretched (12 bits of a scan).
+        name: its name in messages if it has no path.
+        max_pixels: larger files and PIL images are refused before they are decoded.
 
-    Raises DeployError in one line for anything that holds no pixels.
+    Raises DeployError, in one line, if `image` is not an image.
     """
     if isinstance(image, np.ndarray):
         return _from_array(image, name)
@@ -47,7 +47,7 @@ def to_bgr(image: AnyImage, name: str = "the image", max_pixels: int = MAX_PIXEL
         return _decoded(Path(name), data, name, max_pixels)
     if hasattr(image, "getexif") and hasattr(image, "convert"):
         return _from_pillow(image, name, max_pixels)
-    raise DeployError(f"{name} is a {type(image).__name__}: give an array (BGR), a path, bytes or a PIL image")
+    raise DeployError(f"{name}: expected an array (BGR), a path, bytes or a PIL image, got {type(image).__name__}")
 
 
 def _decoded(path: Path, data: bytes | None, name: str, max_pixels: int) -> Image:
@@ -60,19 +60,21 @@ def _decoded(path: Path, data: bytes | None, name: str, max_pixels: int) -> Imag
 def _from_array(array: npt.NDArray[Any], name: str, largest: int | None = None) -> Image:
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 2, 3, 4)):
         raise DeployError(
-            f"{name} is an array of {list(array.shape)}: give [height, width] or [height, width, channels]"
+            f"{name}: expected an array [height, width] or [height, width, channels], got {list(array.shape)}"
         )
     if array.shape[0] == 0 or array.shape[1] == 0:
-        raise DeployError(f"{name} has no pixels ({array.shape[0]}×{array.shape[1]})")
+        raise DeployError(f"{name}: has no pixels ({array.shape[0]}×{array.shape[1]})")
     kind = array.dtype
     if kind.kind == "f" and not np.isfinite(array).all():
-        raise DeployError(f"{name} holds values that are not finite")
+        raise DeployError(f"{name}: contains values that are not finite")
     if kind.kind in "iu" and kind not in (np.uint8, np.uint16):
         if array.min() < 0 or array.max() > 255:
-            raise DeployError(f"{name} is {kind} with values outside 0 … 255: give uint8 or uint16")
+            raise DeployError(
+                f"{name}: expected values from 0 to 255, got {kind} values outside; convert it to uint8 or uint16"
+            )
         array = array.astype(np.uint8)
     if array.dtype.kind not in "fiub":
-        raise DeployError(f"{name} is an array of {kind}: give uint8, uint16 or floats")
+        raise DeployError(f"{name}: expected an array of uint8, uint16 or floats, got {kind}")
     return to_bgr8(array, largest)
 
 
@@ -84,8 +86,8 @@ def _from_pillow(image: Any, name: str, max_pixels: int) -> Image:
         check_header(ImageHeader("Pillow", image.height, image.width), max_pixels)
         tags = getattr(image, "tag_v2", {})
         image = ImageOps.exif_transpose(image)
-        if image.mode.startswith(("I", "F")):  # 16 and 32 bits, which Pillow's own conversion would cut off at 255
-            # A TIFF says the value of white by its MaxSampleValue or its bits.
+        if image.mode.startswith(("I", "F")):  # 16 and 32 bits, which Pillow's own conversion would clip at 255
+            # A TIFF states the value of white by its MaxSampleValue or its number of bits.
             largest = _first(tags.get(281)) or (1 << (_first(tags.get(258)) or 16)) - 1
             array = np.asarray(image)
             if image.mode == "I" and array.size and array.min() >= 0 and array.max() <= 0xFFFF:
@@ -105,5 +107,5 @@ def _from_pillow(image: Any, name: str, max_pixels: int) -> Image:
 
 
 def _first(value: Any) -> int | None:
-    """A tag's value, or the first of several (one a channel)."""
+    """The value of a tag, or the first of several (one per channel)."""
     return int(value[0]) if isinstance(value, tuple) and value else value

@@ -1,8 +1,8 @@
 """Reading order: lines from the top, each from the left.
 
-PaddleOCR's sorted_boxes takes boxes for one line if their top left corners differ by less than 10 pixels, whatever
-their height, and swaps neighbors only: a line that slopes comes out in pieces. Here a box continues the line whose
-last box points at it, measured by their own heights and slopes.
+PaddleOCR's sorted_boxes assigns boxes to one line if their top left corners differ by less than 10 pixels, whatever
+their height, and only swaps neighbors: it breaks sloping lines into pieces. Here a box continues the line whose last
+box points at it, measured by the heights and slopes of the boxes.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import numpy as np
 from ocrexp.deploy.crop import UPRIGHT_RATIO, rectangle
 from ocrexp.types import Polygon
 
-_ELONGATED = 2.0  # widths per height from which a box's own slope is to be trusted
+_ELONGATED = 2.0  # width divided by height from which a box's own slope is reliable
 _SAME_LINE = 0.5  # of the taller box's height: how far a box may lie beside the line that points at it
-_STEPS = 3  # from box to box within lines, from which the page's slope is to be trusted
-_OVERLAP = 0.5  # of the narrower box's width: how far boxes of a line may lie over each other
+_STEPS = 3  # number of steps between boxes of lines from which the page's slope is reliable
+_OVERLAP = 0.5  # of the narrower box's width: how far boxes of a line may overlap
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class _Box:
     left: tuple[float, float]  # middle of the left edge
     right: tuple[float, float]
     height: float
-    slope: float | None  # None: too short to tell, or not turned at all, which tells nothing of the page
+    slope: float | None  # None: the box is too short, or axis-aligned, which tells nothing about the page
 
     @property
     def middle(self) -> tuple[float, float]:
@@ -38,14 +38,14 @@ class _Box:
 def reading_order(polygons: Sequence[Polygon]) -> list[int]:
     """Indices of regions (n, 2) in reading order.
 
-    Right-to-left and vertical writing have no order of their own: columns of vertical text are read from the left.
+    There is no special order for right-to-left and vertical writing: columns of vertical text are read from the left.
     """
     boxes = [_measure(index, polygon) for index, polygon in enumerate(polygons)]
     boxes.sort(key=lambda box: (box.left[0], box.left[1]))
     known = [box.slope for box in boxes if box.slope is not None]
     page_slope = float(np.median(known)) if known else 0.0
     lines = _lines(boxes, page_slope)
-    if not known:  # unturned boxes: how the page lies shows in their lines
+    if not known:  # axis-aligned boxes: the page's slope follows from their lines
         page_slope = _slope_of(lines)
         lines = _lines(boxes, page_slope)
     lines.sort(key=lambda line: _level(line, page_slope))
@@ -53,7 +53,7 @@ def reading_order(polygons: Sequence[Polygon]) -> list[int]:
 
 
 def _lines(boxes: Sequence[_Box], page_slope: float) -> list[list[_Box]]:
-    """Boxes, which come from left to right, in lines."""
+    """Group boxes, which are sorted from left to right, into lines."""
     lines: list[list[_Box]] = []
     for box in boxes:
         offsets = [_offset(line[-1], box, page_slope) for line in lines]
@@ -66,7 +66,7 @@ def _lines(boxes: Sequence[_Box], page_slope: float) -> list[list[_Box]]:
 
 
 def _slope_of(lines: Sequence[Sequence[_Box]]) -> float:
-    """The median slope from a box to the next one in its line, 0 where there are too few to tell."""
+    """The median slope from a box to the next one in its line; 0 if there are too few."""
     steps = [(a.middle, b.middle) for line in lines for a, b in pairwise(line)]
     slopes = [(y1 - y0) / (x1 - x0) for (x0, y0), (x1, y1) in steps if x1 > x0]
     return float(np.median(slopes)) if len(slopes) >= _STEPS else 0.0
@@ -92,7 +92,7 @@ def _measure(index: int, polygon: Polygon) -> _Box:
 
 
 def _offset(last: _Box, box: _Box, page_slope: float) -> float:
-    """How far a box lies beside the line that ends with `last`, in heights; infinite if it cannot follow it."""
+    """Distance of a box from the line that ends with `last`, in heights; infinite if it cannot follow it."""
     overlap = last.right[0] - box.left[0]
     if overlap > _OVERLAP * min(last.right[0] - last.left[0], box.right[0] - box.left[0]):
         return float("inf")
@@ -103,5 +103,5 @@ def _offset(last: _Box, box: _Box, page_slope: float) -> float:
 
 
 def _level(line: list[_Box], page_slope: float) -> float:
-    """Where a line stands on the page, from the top, the page's slope taken out."""
+    """The vertical position of a line on the page, corrected by the page's slope."""
     return float(np.mean([(y - page_slope * x) for box in line for x, y in (box.left, box.right)]))

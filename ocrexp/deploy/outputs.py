@@ -1,4 +1,4 @@
-"""What a prediction leaves behind: JSON lines, labels that PPOCRLabel and the trainer read, pictures."""
+"""The files of a prediction: JSON lines, labels that PPOCRLabel and the trainer read, pictures."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ PAGES = "pages"
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What was found in an image: `polygons` (n, 2) in its pixels, `texts`, `scores` 0..1, as many each.
+    """The result for one image: `polygons` (n, 2) in its pixels, `texts`, `scores` 0..1, of equal length.
 
     Without a recognizer `texts` is None and the scores are the detector's; without a detector `polygons` is None and
-    there is one text, of the whole image. `timings`: seconds by stage. `note`: what the user should know of it.
+    there is one text, of the whole image. `timings`: seconds by stage. `note`: a warning for the user.
     """
 
     polygons: list[Polygon] | None
@@ -57,7 +57,7 @@ class ImageResult:
 def as_json(outcome: ImageResult) -> str:
     """The line of `predictions.jsonl`: path, size [width, height], boxes, texts, scores, seconds; or path and error.
 
-    Keys that the models do not fill (boxes without a detector, texts without a recognizer) are left out.
+    Keys that the models do not fill (boxes without a detector, texts without a recognizer) are omitted.
     """
     row: dict[str, Any] = {"path": _utf8(outcome.source.name)}
     if outcome.size is not None:
@@ -74,7 +74,7 @@ def as_json(outcome: ImageResult) -> str:
     if outcome.picture is not None:
         row["picture"] = outcome.picture
     text = json.dumps(row, ensure_ascii=False)
-    # A terminal would obey what JSON itself leaves as it is (U+009B); the escapes mean the same name.
+    # JSON does not escape U+009B, which a terminal would obey; the escape stands for the same name.
     return text if printable(text) == text else "".join(c if printable(c) == c else json.dumps(c)[1:-1] for c in text)
 
 
@@ -89,7 +89,7 @@ def det_label(name: str, reading: Reading) -> str:
 
 
 def rec_label(name: str, reading: Reading) -> str | None:
-    """A line of PaddleOCR's recognition label format; None where nothing was read, for a label has a text."""
+    """A line of PaddleOCR's recognition label format; None if nothing was read, as a label needs a text."""
     text = reading.texts[0].replace("\n", " ").replace("\r", " ") if reading.texts else ""
     return f"{name}\t{text}\n" if text.strip() else None
 
@@ -97,8 +97,8 @@ def rec_label(name: str, reading: Reading) -> str | None:
 def label_root(paths: Sequence[Path]) -> Path:
     """The folder that label paths are relative to, for images at `paths`.
 
-    Of images in one folder it is that folder's parent, so that paths read `folder/image`, as PPOCRLabel writes them;
-    else it is the deepest folder that holds them all.
+    If all images are in one folder, it is that folder's parent, so that paths are `folder/image`, as PPOCRLabel writes
+    them; otherwise it is the deepest folder that contains them all.
     """
     folders = {_absolute(path).parent for path in paths}
     common = Path(os.path.commonpath(folders))
@@ -106,27 +106,27 @@ def label_root(paths: Sequence[Path]) -> Path:
 
 
 def is_taken(folder: Path, overwrite: bool) -> bool:
-    """Whether there is something in the folder. Raises ConfigError where that may not be replaced, or it is a file."""
+    """Whether the folder has content. Raises ConfigError if that may not be replaced, or if `folder` is a file."""
     if folder.exists() and not folder.is_dir():
-        raise ConfigError(f"output={folder} is a file: name a folder")
+        raise ConfigError(f"output={folder}: is a file; name a folder")
     taken = folder.is_dir() and any(folder.iterdir())
     if taken and not overwrite:
-        raise ConfigError(f"output={folder} exists and is not overwritten: name another folder, or add overwrite=true")
+        raise ConfigError(f"output={folder}: exists and is not overwritten; name another folder, or add overwrite=true")
     return taken
 
 
 class PredictionFolder:
-    """Writes the results of a run, in the order given; every line is flushed, so that an interrupt loses none.
+    """Writes the results of a run in order; every line is flushed, so that an interrupt loses none.
 
     Args:
-        folder: where to write; made if it is not there.
-        sources: all images of the run: picture names and the labels' root follow from them.
-        rec_only: whether images are lines, and labels `path<TAB>text`.
-        overwrite: whether what an earlier run left in the folder is replaced; other files are left alone.
-        labels: whether labels, and the pages that they name, are written.
+        folder: where to write; created if it does not exist.
+        sources: all images of the run; they determine the names of the pictures and the root of the labels.
+        rec_only: whether images are lines and labels are `path<TAB>text`.
+        overwrite: whether to replace the results of an earlier run in the folder; other files are not touched.
+        labels: whether to write labels and the pages that they name.
 
-    `root` is what label paths are relative to. A page of a PDF or TIFF is saved as an image of its own, which its
-    label names. Raises ConfigError for a folder that exists and is not empty, or that cannot be written.
+    Label paths are relative to `root`. A page of a PDF or TIFF is saved as an image file, which its label names. Raises
+    ConfigError for a folder that exists and is not empty, or that cannot be written.
     """
 
     def __init__(
@@ -134,7 +134,7 @@ class PredictionFolder:
     ) -> None:
         self.folder = folder
         self.rec_only = rec_only
-        self.unlabeled: list[str] = []  # names of images that are read but have no line in the labels, with the reason
+        self.unlabeled: list[str] = []  # names of images that were read but have no line in the labels, with the reason
         self.labels_written = 0
         self._names = _unique_names(sources)
         self._prepare(sources, overwrite)
@@ -144,12 +144,12 @@ class PredictionFolder:
         self._labels = self._open(LABELS) if labels else None
 
     def picture_path(self, source: Source) -> str:
-        """Where the picture of an image goes, relative to the folder. Raises OSError."""
+        """Save the picture of an image; returns its path relative to the folder. Raises OSError."""
         (self.folder / PICTURES).mkdir(exist_ok=True)
         return f"{PICTURES}/{self._names[source]}.jpg"
 
     def save_page(self, source: Source, image: Image) -> None:
-        """Save a page as an image file of its own, if it is one. Safe in any thread. Raises OSError."""
+        """Save a page of a PDF or TIFF as an image file. Safe in any thread. Raises OSError."""
         if source.page is not None:
             (self.folder / PAGES).mkdir(exist_ok=True)
             done, data = cv2.imencode(".png", image)
@@ -165,7 +165,7 @@ class PredictionFolder:
             return
         name = os.path.relpath(_absolute(self._images[outcome.source]), self.root).replace(os.sep, "/")
         if any(character in name for character in "\t\n\r") or _utf8(name) != name:
-            self.unlabeled.append(f"{outcome.source.name!a} (its name cannot stand in a label list)")
+            self.unlabeled.append(f"{outcome.source.name!a} (a label list cannot contain its name)")
             return
         line = (rec_label if self.rec_only else det_label)(name, outcome.reading)
         if line is None:
@@ -176,7 +176,7 @@ class PredictionFolder:
         self.labels_written += 1
 
     def holds(self) -> list[str]:
-        """Names of what is in the folder."""
+        """Names of the files in the folder."""
         return [name for name in (PREDICTIONS, LABELS, PICTURES, PAGES) if (self.folder / name).exists()]
 
     def close(self) -> None:
@@ -195,12 +195,15 @@ class PredictionFolder:
             ) from None
 
     def _clear(self, sources: Sequence[Source]) -> None:
-        """Removes what an earlier run has written, and nothing else."""
+        """Removes the results of an earlier run, and nothing else."""
         for name in (PICTURES, PAGES):
             place = self.folder / name
             inside = [source for source in sources if place.resolve() in source.path.resolve().parents]
             if inside:
-                raise ConfigError(f"output={self.folder}: {inside[0].name} lies in {name}, which would be overwritten")
+                raise ConfigError(
+                    f"output={self.folder}: {inside[0].name} is in {name}, which would be overwritten; name another"
+                    " folder"
+                )
             if place.is_dir() and (self.folder / PREDICTIONS).exists():
                 shutil.rmtree(place)
         for name in (PREDICTIONS, LABELS):
@@ -208,8 +211,8 @@ class PredictionFolder:
 
     def _open(self, name: str) -> TextIO:
         try:
-            return (self.folder / name).open("x", encoding="utf-8", newline="\n")  # making it is the check
-        except FileExistsError:  # another process has come here since the look at the folder
+            return (self.folder / name).open("x", encoding="utf-8", newline="\n")  # creating it is the check
+        except FileExistsError:  # another process has created it since the check
             raise ConfigError(f"output={self.folder}: exists and is not overwritten; name another folder") from None
         except OSError as error:
             raise ConfigError(
@@ -221,13 +224,13 @@ class PredictionFolder:
 
 
 def _unique_names(sources: Sequence[Source]) -> dict[Source, str]:
-    """A file name, without suffix, for each image: its own, with the page, and a number where two are alike."""
+    """A file name without suffix for each image: its own name with the page, and a number if two are equal."""
     names: dict[Source, str] = {}
     taken: set[str] = set()
     for source in sources:
         stem = shortened(_utf8(source.path.stem)) + ("" if source.page is None else f"_{source.page:04d}")
         name, number = stem, 2
-        while name.lower() in taken:  # some file systems do not tell upper and lower case apart
+        while name.lower() in taken:  # some file systems do not distinguish upper and lower case
             name, number = f"{stem}_{number}", number + 1
         taken.add(name.lower())
         names[source] = name
@@ -235,15 +238,15 @@ def _unique_names(sources: Sequence[Source]) -> dict[Source, str]:
 
 
 def _points(polygon: Polygon) -> list[list[int | float]]:
-    """[[x, y], ...]; whole numbers where they are whole, else one digit."""
+    """[[x, y], ...]: integers where they are whole, otherwise one decimal."""
     return [[int(v) if float(v).is_integer() else round(float(v), 1) for v in point] for point in polygon]
 
 
 def _absolute(path: Path) -> Path:
-    # Not resolve(): a link is an image of the folder that it lies in.
+    # Not resolve(): a link belongs to the folder that contains it.
     return Path(os.path.abspath(path))  # noqa: PTH100
 
 
 def _utf8(name: str) -> str:
-    """A file name as text; bytes of it that are no UTF-8 are replaced."""
+    """A file name as text; bytes that are not UTF-8 are replaced."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

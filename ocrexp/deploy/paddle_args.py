@@ -1,4 +1,4 @@
-"""PaddleOCR's way to make a model: from a dict, a namespace, or its own names of arguments."""
+"""Accepts PaddleOCR's way to create a model: a dict, a namespace, or its names of arguments."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Init = TypeVar("Init", bound=Callable[..., None])
 
 # Its names -> ours, for every part.
 _SAME = {"cpu_threads": "threads", "det_db_use_dilation": "use_dilation"}
-# What a namespace of PaddleOCR's `parse_args` holds for other parts, or for what is done otherwise here.
+# Keys of PaddleOCR's `parse_args` that belong to other parts, or to something that is done differently here.
 _OTHERS = (
     "det_", "rec_", "cls_", "e2e_", "sr_", "table_", "layout_", "kie_", "ser_", "re_", "save_", "vis_", "draw_", "use_",
     "page_", "crop_", "image_", "max_", "gpu_", "ir_", "min_", "enable_", "warmup", "benchmark", "show_", "total_",
@@ -24,7 +24,7 @@ _OTHERS = (
     "onnx_", "fourier_", "binarize", "mode", "recovery", "structure_", "formula_", "label_", "merge_", "scales",
     "beta", "alpha", "help", "ch_",
 )  # fmt: skip
-# Those of other algorithms, which a namespace holds beside DB's; any other key of the part's own is a misspelt one.
+# Keys of other algorithms in a namespace; any other unknown key of the part itself is a misspelled one.
 _OF_OTHER_ALGORITHMS = (
     "det_east_",
     "det_sast_",
@@ -35,15 +35,15 @@ _OF_OTHER_ALGORITHMS = (
     "rec_algorithm",
 )
 _ALGORITHMS = {"det_algorithm": ("DB", "DB++")}
-_DEFAULT_DICTIONARY = "ppocr_keys_v1.txt"  # what its namespaces name, whether it exists or not
+_DEFAULT_DICTIONARY = "ppocr_keys_v1.txt"  # in all of its namespaces, whether the file exists or not
 
 
 def takes_paddleocr_arguments(**names: str) -> Callable[[Init], Init]:
     """Lets `__init__` also take PaddleOCR's arguments: `TextDetector(args)`, `TextDetector({"det_model_dir": …})`,
     `TextDetector(det_model_dir=…)`. `names` are its names of folders -> ours.
 
-    Of a dict or a namespace, what is for other parts is ignored, and so are None and empty texts; a key that neither
-    PaddleOCR nor the part knows is refused. Raises DeployError.
+    In a dict or a namespace, keys of other parts, None and empty strings are ignored; a key that neither PaddleOCR nor
+    the part knows is refused. Raises DeployError.
     """
 
     def wrap(init: Init) -> Init:
@@ -102,5 +102,5 @@ def _is_unknown(key: str, names: Mapping[str, str]) -> bool:
 
 
 def _no_dictionary(key: str, value: Any) -> bool:
-    """Whether a namespace only repeats PaddleOCR's default dictionary, which lies in its own repository."""
+    """Whether a namespace only repeats PaddleOCR's default dictionary, which is a file of its repository."""
     return key == "rec_char_dict_path" and Path(str(value)).name == _DEFAULT_DICTIONARY and not Path(value).is_file()

@@ -1,4 +1,4 @@
-"""A progress bar on the error stream, in a terminal only, and lines that do not tear it."""
+"""A progress bar on standard error, in a terminal only, and lines that do not break it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ocrexp.errors import printable
 
 
 class Progress:
-    """A bar of `total` images while the block lasts; where there is no terminal, only `say` shows anything."""
+    """Shows a bar of `total` images during the block; without a terminal, only `say` prints."""
 
     def __init__(self, total: int, what: str) -> None:
         self._total = total
@@ -39,14 +39,14 @@ class Progress:
             self._bar = None
 
     def advance(self, note: str = "") -> None:
-        """One image is done; `note` stands behind the bar."""
+        """Count one finished image; `note` is shown after the bar."""
         if self._bar is not None:
             from rich.markup import escape
 
             self._bar.update(self._task, advance=1, note=escape(printable(note)))
 
     def say(self, line: str) -> None:
-        """A line of its own, above the bar; control codes in it are shown as escapes."""
+        """Print a line above the bar; control characters in it are shown as escapes."""
         line = printable(line)
         if self._bar is not None:
             self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)

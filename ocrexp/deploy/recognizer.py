@@ -1,4 +1,4 @@
-"""The text of line images by an exported recognizer."""
+"""Reads line images with an exported recognizer."""
 
 from __future__ import annotations
 
@@ -29,14 +29,15 @@ if TYPE_CHECKING:
 BATCH = 6  # lines, at most
 MOST_STREAMS = 8
 WIDTHS_KEPT = 400  # of lines: small ones, unlike pages
-_NO_CHANCE = np.random.default_rng(0)  # transforms take one; a resize does not use it
+_NO_CHANCE = np.random.default_rng(0)  # transforms take a generator; a resize does not use it
 
 
 class TextRecognizer:
     """An exported recogniser. Options that are None have the value of the export's inference.yml.
 
-    Each line is resized by the model's own rule, whatever else is in the call, and lines of equal width share a batch.
-    On a CPU batches run side by side on one thread each, which takes less time than one after the other on all.
+    Each line is resized by the model's own rule, independent of the other lines of the call; lines of equal width share
+    a batch. On a CPU, batches run concurrently on one thread each, which is faster than one after the other on all
+    threads.
 
     Args:
         model_dir: the exported folder, or an .onnx file. PaddleOCR's calls work too: `rec_model_dir=DIR`, a dict
@@ -44,8 +45,8 @@ class TextRecognizer:
         backend: `onnx`, `paddle`, `auto`.
         options: see RecognizerOptions and BackendOptions.
 
-    Calls may come from several threads. Raises DeployError: see `open_backend`, and for characters that are not those
-    of the network.
+    May be called from several threads. Raises DeployError: see `open_backend`, and for characters that do not fit the
+    network.
     """
 
     @takes_paddleocr_arguments(rec_model_dir="model_dir")
@@ -74,13 +75,13 @@ class TextRecognizer:
         self._decoder = decoder_of(folder, self.description, self.backend, own.rec_char_dict_path, own.use_space_char)
 
     def __call__(self, images: Sequence[AnyImage]) -> tuple[list[tuple[str, float]], float]:
-        """(text, score) of each line, and the seconds that it took. No text has score 0."""
+        """(text, score) of each line, and the seconds that it took. An empty text has score 0."""
         start = time.perf_counter()
         results = [(read.text, read.score) for read in self.recognize(images)]
         return results, time.perf_counter() - start
 
     def recognize(self, images: Sequence[AnyImage]) -> list[RecPrediction]:
-        """Texts with the scores of their characters. Raises DeployError for what is no image."""
+        """Texts with the scores of their characters. Raises DeployError if an item is not an image."""
         lines = [
             to_bgr(image, f"image {number} of the call", self.max_pixels)
             for number, image in enumerate(as_list(images))
@@ -104,7 +105,7 @@ def as_list(images: Any) -> list[Any]:
 
 
 def batches(widths: Sequence[int], size: int, streams: int) -> list[list[int]]:
-    """Indices of lines of equal width, at most `size` together, no stream without work; the widest first."""
+    """Batches of indices of lines of equal width, up to `size` each, at least one per stream; the widest first."""
     groups: dict[int, list[int]] = {}
     for index, width in enumerate(widths):
         groups.setdefault(width, []).append(index)
@@ -129,7 +130,7 @@ def line_resize(description: Description, image_shape: Sequence[int] | None = No
 
 
 def line_width(resize: RecResize | SARResize, height: int, width: int) -> int:
-    """Width of the network's input for a line of that size."""
+    """Width of the network's input for a line of this size."""
     shape_height, shape_width = resize.image_shape
     if isinstance(resize, SARResize) or not resize.widen:
         return shape_width
@@ -140,7 +141,7 @@ def line_width(resize: RecResize | SARResize, height: int, width: int) -> int:
 
 
 def prepare_lines(lines: Sequence[Image], resize: RecResize | SARResize, normalize: Normalizer) -> Any:
-    """The network's input [N, C, H, W] of lines that become equally wide."""
+    """The network's input [N, C, H, W] for lines that get the same width."""
     batch = None
     for position, line in enumerate(lines):
         sample: Sample = resize({"image": line}, _NO_CHANCE)
@@ -158,5 +159,7 @@ def _line_shape(shape: str | Sequence[int] | None) -> tuple[int, int] | None:
         values = [int(value) for value in (shape.split(",") if isinstance(shape, str) else shape)]
         height, width = values[-2:]
     except (ValueError, TypeError):
-        raise DeployError(f"rec_image_shape={shape}: write channels, height and width as '3, 48, 320'") from None
+        raise DeployError(
+            f"rec_image_shape: expected channels, height and width such as '3, 48, 320', got {shape}"
+        ) from None
     return height, width

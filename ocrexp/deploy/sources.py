@@ -1,4 +1,4 @@
-"""Where images come from: files, folders, patterns, PDF and TIFF pages, paths on standard input."""
+"""Sources of images: files, folders, patterns, PDF and TIFF pages, paths on standard input."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ SUFFIXES = frozenset(
 )
 HEIC = frozenset((".heic", ".heif", ".hif"))
 _POINTS_PER_INCH = 72  # unit of a PDF's page
-_LARGEST_PAGE = 20_000  # pixels of a rendered page's longer side
+_LARGEST_PAGE = 20_000  # maximum of a rendered page's longer side in pixels
 _MAGIC = re.compile(r"[*?\[]")
 
-# pdfium has state of its own and may be in one thread at a time only.
+# pdfium has global state: only one thread may use it at a time.
 _pdf_lock = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """An image to read: a file, or a page (from 1) of a file of several.
+    """An image to read: a file, or a page (from 1) of a file with several pages.
 
-    `problem` says why there is nothing to read, of a file that could not be opened to count its pages.
+    `problem` is the reason why a file could not be opened to count its pages.
     """
 
     path: Path
@@ -55,12 +55,12 @@ class Source:
 
     @property
     def name(self) -> str:
-        """The path as it was given, and the page: `scan.pdf#2`."""
+        """The path as the user gave it, and the page: `scan.pdf#2`."""
         return str(self.path) if self.page is None else f"{self.path}#{self.page}"
 
 
 class Skipped:
-    """The files of folders that are not taken for images, by suffix."""
+    """The files of folders that are not read as images, counted by suffix."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
@@ -74,7 +74,7 @@ class Skipped:
             self.counts["broken link" if path.is_symlink() else "pipe or device"] += 1
 
     def describe(self) -> str:
-        """One line, or "" if all files were taken."""
+        """One line, or "" if no file was skipped."""
         if not self.counts:
             return ""
         total = self.counts.total()
@@ -97,15 +97,15 @@ def find_sources(
     """The images that `images` names, each once, in the order given; within a folder or a pattern in natural order.
 
     Args:
-        images: files, folders, patterns (`scans/*.jpg`, `**` for any depth), PDFs, or "-": the files and folders, one
-            a line, of `stdin`. A file that is named is taken whatever its suffix; of a folder, images and PDFs are, by
-            their suffix, or where they have none by their first bytes.
-        recursive: whether folders are searched with all that lies in them.
+        images: files, folders, patterns (`scans/*.jpg`, `**` for any depth), PDFs, or "-": the files and folders
+            in `stdin`, one per line. A named file is read whatever its suffix; in a folder, images and PDFs are
+            recognized by their suffix, or without a suffix by their first bytes.
+        recursive: whether subfolders are searched too.
         stdin: lines for "-".
-        skipped: counts what folders hold besides.
+        skipped: counts the other files of folders.
 
-    Raises DataError where a path (but one of stdin) does not exist, a pattern matches nothing, a folder holds no image,
-    or there is a PDF and no pypdfium2.
+    Raises DataError if a path (except one of stdin) does not exist, a pattern matches nothing, a folder contains no
+    image, or pypdfium2 is missing for a PDF.
     """
     found: dict[Path, Path] = {}
     for given in [images] if isinstance(images, str) else images:
@@ -130,7 +130,7 @@ def _paths(given: str, recursive: bool, stdin: Iterable[str] | None, skipped: Sk
         lines = [line.rstrip("\r\n") for line in stdin or ()]
         named = [path for line in lines if line.strip() for path in _listed(line, recursive, skipped)]
         if not named:
-            raise DataError("images=-: standard input holds no path: give one a line")
+            raise DataError("images=-: standard input contains no path; write one path per line")
         return named
     path = Path(given).expanduser()
     try:
@@ -141,21 +141,21 @@ def _paths(given: str, recursive: bool, stdin: Iterable[str] | None, skipped: Sk
     except (OSError, ValueError) as error:  # a name that is too long, a NUL byte
         raise DataError(f"images={given}: cannot be opened ({getattr(error, 'strerror', None) or error})") from None
     if _MAGIC.search(given):
-        # glob, not Path.glob: the pattern may be absolute, and "**" must not follow what begins with a dot.
+        # glob, not Path.glob: the pattern may be absolute, and "**" must not enter hidden folders.
         matches = sorted(glob.glob(str(path), recursive=True), key=_natural)  # noqa: PTH207
         named = [Path(match) for match in matches if Path(match).is_file()]
         if not named:
-            raise DataError(f"images={given}: nothing matches this pattern")
+            raise DataError(f"images={given}: no file matches this pattern; correct it")
         return named
-    raise DataError(f"images={given}: there is no such file or folder")
+    raise DataError(f"images={given}: file or folder not found; correct the path")
 
 
 def _listed(line: str, recursive: bool, skipped: Skipped) -> list[Path]:
-    """What a line of standard input names. A list may be out of date: a file that is gone is one broken image."""
+    """The images that a line of standard input names. A list may be outdated: a missing file is one broken image."""
     path = Path(line).expanduser()
     try:
         return _in_folder(path, recursive, skipped) if path.is_dir() else [path]
-    except (OSError, ValueError):  # no name of a file: the image will say so
+    except (OSError, ValueError):  # not a valid file name: reading the image reports it
         return [path]
 
 
@@ -172,12 +172,12 @@ def _in_folder(folder: Path, recursive: bool, skipped: Skipped) -> list[Path]:
         deeper = not recursive and any(path.is_dir() for path in folder.iterdir())
         advice = "; add recursive=true to search its subfolders" if deeper else ""
         others = f" ({skipped.describe()})" if skipped.counts else ""
-        raise DataError(f"images={folder}: no image or PDF in this folder{others}{advice}")
+        raise DataError(f"images={folder}: this folder contains no image or PDF{others}{advice}")
     return sorted(wanted, key=lambda path: _natural(str(path)))
 
 
 def _is_image(path: Path) -> bool:
-    """Whether a file of a folder is an image or a PDF: by its suffix, without one by its first bytes."""
+    """Whether a file of a folder is an image or a PDF: by its suffix, or without a suffix by its first bytes."""
     if not path.is_file():
         return False
     if path.suffix:
@@ -186,7 +186,7 @@ def _is_image(path: Path) -> bool:
 
 
 def _kind(path: Path) -> str | None:
-    """The format by the first bytes; None for what cannot be read, too."""
+    """The format by the first bytes; None if it is unknown or the file cannot be read."""
     try:
         check_file(path)
         with path.open("rb") as file:
@@ -196,7 +196,7 @@ def _kind(path: Path) -> str | None:
 
 
 def _natural(name: str) -> list[tuple[int, int, str]]:
-    """A key that puts page2 before page10."""
+    """A sort key that puts page2 before page10."""
     return [
         (0, int(part), "") if part.isdecimal() and part.isascii() else (1, 0, part)
         for part in re.split(r"([0-9]+)", name)
@@ -227,7 +227,7 @@ def _is_pdf(path: Path) -> bool:
 
 
 def _tiff_pages(path: Path) -> int:
-    read_bytes(path)  # says what is wrong with the file; OpenCV would only count no page
+    read_bytes(path)  # reports what is wrong with the file; OpenCV would only count 0 pages
     with quiet():
         return max(1, cv2.imcount(str(path)))
 
@@ -256,19 +256,19 @@ def _pdfium() -> Any:
     try:
         import pypdfium2
     except ImportError:
-        raise DataError("PDFs are read by pypdfium2, which is not installed: pip install 'ocrexp[pdf]'") from None
+        raise DataError("PDFs need pypdfium2, which is not installed; run: pip install 'ocrexp[pdf]'") from None
     return pypdfium2
 
 
 def _open_pdf(path: Path) -> pypdfium2.PdfDocument:
-    """Open a document; call it with the lock held."""
+    """Open a document; the caller must hold the lock."""
     pdfium = _pdfium()
     if not path.is_file() or path.stat().st_size == 0:
-        read_bytes(path)  # says what is the matter
+        read_bytes(path)  # reports the reason
     try:
-        return pdfium.PdfDocument(path)  # not its bytes: each page is drawn anew
+        return pdfium.PdfDocument(path)  # not its bytes: the document is opened again for each page
     except pdfium.PdfiumError as error:
-        reason = "it asks for a password" if "assword" in str(error) else "damaged, or no PDF"
+        reason = "it needs a password" if "assword" in str(error) else "damaged, or not a PDF"
         raise UnusableSample(f"PDF cannot be opened ({reason})") from None
 
 
@@ -280,7 +280,7 @@ def _pdf_pages(path: Path) -> int:
         finally:
             document.close()
     if pages == 0:
-        raise UnusableSample("PDF has no page")
+        raise UnusableSample("the PDF has no pages")
     return pages
 
 
@@ -295,9 +295,9 @@ def _draw_page(path: Path, number: int, dpi: int) -> Image:
             scale = min(dpi / _POINTS_PER_INCH, _LARGEST_PAGE / max(width, height), most)
             pixels = page.render(scale=scale, rev_byteorder=False).to_numpy()
         except pdfium.PdfiumError:
-            raise UnusableSample("page of the PDF cannot be drawn") from None
+            raise UnusableSample("page of the PDF cannot be rendered") from None
         finally:
             document.close()
     if pixels.ndim == 2 or pixels.shape[2] == 1:
         return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR), dtype=np.uint8)
-    return np.array(pixels[..., :3], dtype=np.uint8)  # a copy: the buffer is pdfium's
+    return np.array(pixels[..., :3], dtype=np.uint8)  # a copy: pdfium owns the buffer

@@ -1,4 +1,4 @@
-"""Pictures of elongated pages, such as a screenshot of a chat: strips side by side, so that they can be read."""
+"""Cuts pictures of elongated pages, such as a screenshot of a chat, into strips side by side."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import numpy as np
 from ocrexp.drawing import BAND, Picture, side_by_side
 from ocrexp.types import Polygon
 
-ELONGATED = 4  # longer side ÷ shorter side, from which on a picture is cut
+ELONGATED = 4  # longer side ÷ shorter side from which a picture is cut
 MOST_STRIPS = 12
 GAP = 24  # pixels between strips
 
 
 def strip_count(height: int, width: int) -> int:
-    """Into how many strips an elongated image is cut, so that together they are about as high as wide."""
+    """The number of strips that makes an elongated image about as high as wide."""
     longer, shorter = max(height, width), min(height, width)
     return min(math.ceil(math.sqrt(longer / shorter)), MOST_STRIPS) if longer > ELONGATED * shorter else 1
 
 
 def cuts_between(shown: Picture, polygons: Sequence[Polygon], strips: int, longest: int) -> list[int]:
-    """Where strips begin and end along the longer side, the ends of the picture included; not inside a polygon, if
-    there is such a place near."""
+    """Positions of the cuts along the longer side, including both ends; outside of polygons if such a place is
+    near."""
     axis = 0 if shown.shape[0] >= shown.shape[1] else 1
     length = shown.shape[axis]
     strips = min(strips, math.ceil(length / longest))
@@ -42,7 +42,7 @@ def cuts_between(shown: Picture, polygons: Sequence[Polygon], strips: int, longe
 
 
 def folded(panels: Sequence[Picture], cuts: Sequence[int]) -> Picture:
-    """Panels of one size side by side, strip for strip; of a wide picture one above the other."""
+    """Panels of equal size side by side, strip by strip; for a wide picture one above the other."""
     high = panels[0].shape[0] >= panels[0].shape[1]
     if len(cuts) == 2:
         return side_by_side(panels)

@@ -1,4 +1,4 @@
-"""Detection, then recognition of what was found."""
+"""Detection and recognition of whole pages."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Line = tuple[Polygon, tuple[str, float]]
 
 
 class TextSystem:
-    """Regions of a page in reading order, each with its text.
+    """Finds the regions of a page and reads their texts, in reading order.
 
     Args:
         det_dir: the exported detector.
@@ -43,7 +43,7 @@ class TextSystem:
         backend: `onnx`, `paddle`, `auto`, of all of them.
         options: see PageOptions, DetectorOptions, RecognizerOptions, ClassifierOptions and BackendOptions.
 
-    `timings` holds the seconds of the last call by stage: `det`, `crop` (with the order), `cls` if there is one, `rec`.
+    `timings` contains the seconds of the last call by stage: `det`, `crop` (with the order), `cls` if used, `rec`.
     Raises DeployError: see the parts.
     """
 
@@ -77,9 +77,9 @@ class TextSystem:
         return self.read(page, started)
 
     def read(self, page: Image, started: float | None = None) -> list[Line]:
-        """As a call, of a page in memory, uint8 [H, W, 3] BGR; one that is shrunk by more than half is not reported.
+        """As `__call__` for a page in memory, uint8 [H, W, 3] BGR, without the warning about shrunk pages.
 
-        `started` is when the detection began, by `time.perf_counter`; None: now.
+        `started` is the time at which the detection began, by `time.perf_counter`; None: now.
         """
         timings: dict[str, float] = {}
         start = time.perf_counter() if started is None else started

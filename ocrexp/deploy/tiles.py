@@ -1,8 +1,8 @@
-"""Pages that are too large for one pass through a network with maps of its input's size, such as a detector.
+"""Runs a detector on pages that are too large for one pass.
 
-The page is cut into overlapping tiles, and the tiles' maps are put together to one map of the whole page: each seam
-lies in the middle of an overlap, where both tiles have seen the surroundings. Regions are then found in the whole map,
-so that a line that crosses a seam, or is longer than a tile, is one region.
+The page is cut into overlapping tiles, and the maps of the tiles are joined to one map of the whole page. Each seam is
+in the middle of an overlap, where both tiles have seen the surroundings. Regions are then found in the whole map, so
+that a line that crosses a seam, or is longer than a tile, is one region.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from ocrexp.types import Image
 Map = npt.NDArray[np.float32]
 
 SMALLEST, LARGEST = 640, 1536  # sides of a tile in pixels
-_USUAL = 960  # side of a tile where the resize only enlarges
-_AT_ONCE = 1_000_000  # pixels of the tiles that go through the network together; more take memory and save no time
+_USUAL = 960  # side of a tile if the resize only enlarges
+_AT_ONCE = 1_000_000  # maximum pixels of the tiles of one batch; more would need memory and save no time
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,13 @@ class Tiling:
 
     @property
     def shape(self) -> npt.NDArray[np.float64]:
-        """Source height, source width, ratio_h, ratio_w: what leads regions of the map back to the page."""
+        """Source height, source width, ratio_h, ratio_w, which map regions back to the page."""
         ratios = [new / old for new, old in zip(self.size, self.source, strict=True)]
         return np.array([*self.source, *ratios], dtype=np.float64)
 
     @property
     def at_once(self) -> int:
-        """How many tiles go through the network together."""
+        """The number of tiles in a batch."""
         return max(1, min(len(self), _AT_ONCE // (self.tile[0] * self.tile[1])))
 
     def tiles(self) -> Iterator[tuple[int, int]]:
@@ -63,7 +63,7 @@ class Tiling:
         return ((row, column) for row in range(len(self.tops)) for column in range(len(self.lefts)))
 
     def cut(self, page: Image, row: int, column: int) -> Image:
-        """The pixels of a tile, uint8 [*tile, 3]; what lies outside of the page repeats its last pixels."""
+        """The pixels of a tile, uint8 [*tile, 3]; outside of the page, its last pixels are repeated."""
         down = _Axis.of(self.tops[row], self.tile[0], self.size[0], self.source[0])
         across = _Axis.of(self.lefts[column], self.tile[1], self.size[1], self.source[1])
         window = page[down.low : down.high, across.low : across.high]
@@ -75,12 +75,12 @@ class Tiling:
         matrix = np.array([[across.scale, 0, across.start], [0, down.scale, down.start]])
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         extent = (self.tile[1], self.tile[0])
-        # Tile by tile, as a resized copy of the whole page would take as much memory as the page.
+        # Tile by tile: a resized copy of the whole page would need as much memory as the page.
         resized = cv2.warpAffine(window, matrix, extent, flags=flags, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(resized, np.uint8)
 
     def paste(self, whole: Map, tile: Map, row: int, column: int) -> None:
-        """Write the part of a tile's map that counts into the map of the page, in place."""
+        """Write the valid part of a tile's map into the map of the page, in place."""
         top, left = self.tops[row], self.lefts[column]
         first, last = _between_seams(self.tops, row, self.tile[0], self.size[0])
         start, end = _between_seams(self.lefts, column, self.tile[1], self.size[1])
@@ -88,12 +88,12 @@ class Tiling:
 
 
 class Tiler:
-    """Decides which pages are cut, and puts the maps of the tiles together.
+    """Decides which pages are cut, and joins the maps of the tiles.
 
     Args:
-        resize: what brings a page to the network's size without tiles. A page that it would shrink is read at its own
-            size, in tiles; the side of a tile is what the resize brings a page to, from 640 to 1536 pixels.
-        batch: a number of images at a time that the network is fixed to; None: any.
+        resize: the resize to the network's size that is used without tiles. A page that it would shrink is read at its
+            own size, in tiles; the side of a tile is the size that the resize gives a page, from 640 to 1536 pixels.
+        batch: the network's fixed batch size; None: any.
     """
 
     def __init__(self, resize: DetResize, batch: int | None = None) -> None:
@@ -112,7 +112,7 @@ class Tiler:
             self._largest = (side, side)
 
     def tiling(self, height: int, width: int) -> Tiling | None:
-        """How a page of this size is cut; None: it is not shrunk and not large, and is read as without tiles."""
+        """How a page of this size is cut; None: it is neither shrunk nor large, and needs no tiles."""
         size = self._resize.unshrunk_size(height, width)
         if size == self._resize.size(height, width) and max(size) <= 2 * max(self._largest):
             return None
@@ -133,7 +133,7 @@ class Tiler:
             page: uint8 [height, width, 3].
             tiling: of a page of this size.
             planes: images of equal size -> the network's input [N, C, H, W].
-            run: that input -> maps [N, C, H, W], of which channel 0 counts.
+            run: that input -> maps [N, C, H, W], of which channel 0 is used.
         """
         whole = np.empty(tiling.size, np.float32)
         places = tiling.tiles()
@@ -148,7 +148,7 @@ class Tiler:
 
 @dataclass(frozen=True)
 class _Axis:
-    """Where the pixels of a tile come from along one axis: source pixels `low` to `high` (exclusive), and source
+    """The source of a tile's pixels along one axis: source pixels `low` to `high` (exclusive), and the source
     position of the tile's pixel i in that window, start + scale · i."""
 
     low: int
@@ -167,9 +167,9 @@ class _Axis:
 
 
 def _spread(size: int, largest: int, fixed: bool) -> tuple[int, tuple[int, ...]]:
-    """Side of the tiles along an axis of `size` pixels, and where they begin; neighbors share about a quarter.
+    """Side and start positions of the tiles along an axis of `size` pixels; neighbors share about a quarter.
 
-    All tiles have one side, so that a network meets one size; unless `fixed`, it is as small as their number allows.
+    All tiles have the same side, so that the network gets one size; unless `fixed`, it is as small as possible.
     """
     if size <= largest:
         return largest if fixed else size, (0,)
@@ -182,7 +182,7 @@ def _spread(size: int, largest: int, fixed: bool) -> tuple[int, tuple[int, ...]]
 
 
 def _between_seams(starts: tuple[int, ...], index: int, side: int, size: int) -> tuple[int, int]:
-    """The rows (or columns) of the page's map that a tile fills: up to the middle of what it shares with neighbors."""
+    """The rows (or columns) of the page's map that a tile fills: up to the middle of its overlap with neighbors."""
     first = 0 if index == 0 else (starts[index] + starts[index - 1] + side) // 2
     last = size if index == len(starts) - 1 else (starts[index + 1] + starts[index] + side) // 2
     return first, last

@@ -114,7 +114,7 @@ class CheckpointStore:
     def load_for_resume(self) -> CheckpointSet:
         """The newest good set that a run can go on from: `latest`, else the newest `iter_epoch_N`.
 
-        Raises CheckpointError with the mend when there is none.
+        Raises CheckpointError with the advice when there is none.
         """
         names = [LATEST]
         names += sorted(

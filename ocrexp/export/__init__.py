@@ -1,1 +1,1 @@
-"""From a trained run to a folder that runs without the training code: network, formats, description, parity gate."""
+"""Exports a trained run to a folder that runs without the training code, and compares both (the parity gate)."""

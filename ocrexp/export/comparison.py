@@ -1,7 +1,7 @@
 """Counts of a comparison between a trained model and an exported one.
 
-Numbers agree where the greatest absolute difference of any probability is at most the tolerance, metrics where they are
-equal to within the difference that is asked for. What makes two predictions the same is the task's affair.
+Numbers agree if the greatest absolute difference of any probability is at most the tolerance; metrics agree if they
+differ by at most the given limit. The task decides when two predictions are equal.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class ComparisonCounts:
     """Counts over images of one comparison."""
 
     rules: Rules
-    items: int = 0  # boxes of both sides, or texts
+    items: int = 0  # boxes of both models, or texts
     equal: int = 0
     different: int = 0
     max_difference: float | None = None
@@ -30,7 +30,7 @@ class ComparisonCounts:
     examples: list[str] = field(default_factory=list)
 
     def add_numbers(self, expected: npt.NDArray[Any], got: npt.NDArray[Any]) -> None:
-        """Compare outputs; arrays of other shapes, or numbers that are none, differ infinitely."""
+        """Compare outputs; arrays of different shapes and NaN differ infinitely."""
         difference = float("inf")
         if expected.shape == got.shape and np.isfinite(expected).all() and np.isfinite(got).all():
             difference = float(np.abs(expected - got).max(initial=0.0))
@@ -46,7 +46,7 @@ class ComparisonCounts:
             self.examples.append(f"{path}: {compared.what}")
 
     def failures(self) -> list[str]:
-        """What does not hold, one line each."""
+        """The failures, one line each."""
         lines = []
         if self.max_difference is not None and not self.max_difference <= self.rules.tolerance:
             lines.append(f"numbers differ by {self.max_difference:.2g} (tolerance {self.rules.tolerance:g})")
@@ -57,7 +57,7 @@ class ComparisonCounts:
         return lines
 
     def report(self) -> dict[str, Any]:
-        """For `parity.json`."""
+        """The content of `parity.json`."""
         numbers = {} if self.max_difference is None else {"max_abs_difference": self.max_difference}
         return {
             **numbers,
@@ -72,7 +72,7 @@ class ComparisonCounts:
 def metric_failures(expected: dict[str, float], got: dict[str, float], limit: float) -> list[str]:
     """Metrics that differ by more than the limit, one line each."""
     return [
-        f"{name} is {got[name]:.4f}, of the trained model {value:.4f}"
+        f"{name} is {got[name]:.4f}, but {value:.4f} for the trained model"
         for name, value in expected.items()
         if "/" not in name and not abs(got[name] - value) <= limit
     ]

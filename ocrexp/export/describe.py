@@ -1,4 +1,4 @@
-"""What `inference.yml` says of a run: preprocessing, postprocessing and characters as its evaluation has them."""
+"""Makes the `inference.yml` of a run: preprocessing, postprocessing and characters of its evaluation."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _RESIZES = ("DetResize", "RecResize", "SARResize")
 
 
 def describe(trained: Trained, outputs: Sequence[str], model_name: str | None = None) -> Description:
-    """The description of an export, without the files' sums.
+    """The description of an export, without the checksums of the files.
 
     Args:
-        source: what is exported.
+        source: the run that is exported.
         outputs: names of the network's outputs, see `OCRModel.outputs`.
-        model_name: for PaddleOCR's client; None: see `Task.client_name`.
+        model_name: the name for PaddleOCR's client; None: see `Task.client_name`.
 
-    Raises ConfigError where the evaluation does something that a description cannot say.
+    Raises ConfigError if the description cannot express something that the evaluation does.
     """
     config, kind = trained.config, outputs[0]
     resize = _resize(config)
@@ -50,20 +50,21 @@ def describe(trained: Trained, outputs: Sequence[str], model_name: str | None = 
 
 
 def metadata(characters: Sequence[str] | None) -> dict[str, str]:
-    """What RapidOCR looks for in an .onnx file: the characters, one a line.
+    """The properties that RapidOCR reads from an .onnx file: the characters, one per line.
 
-    It splits them where Python's `splitlines` does, which is at U+2028 and its like too: such a list would move all
-    classes behind it, and is left out, so that RapidOCR can be given a dictionary (`inference.yml` holds any).
+    It splits them with Python's `splitlines`, which also splits at characters such as U+2028. That would shift all
+    classes after such a character. In this case the list is omitted, so that RapidOCR needs a dictionary
+    (`inference.yml` can contain any character).
     """
     if characters is None:
         return {}
     ends = [character for character in characters if character and character.splitlines() != [character]]
     if not ends:
-        last = "" if characters[-1] else "\n"  # an empty character is an empty line, also where it is the last one
+        last = "" if characters[-1] else "\n"  # an empty character is an empty line, even if it is the last one
         return {"character": "\n".join(characters) + last}
     log.warning(
-        "inference.onnx does not hold its characters, as RapidOCR would take %s for the end of a line: give it the "
-        "dictionary by rec_keys_path",
+        "inference.onnx does not contain its characters, because RapidOCR would read %s as the end of a line; set "
+        "RapidOCR's rec_keys_path to the dictionary",
         ", ".join("".join(f"U+{ord(code):04X}" for code in character) for character in ends),
     )
     return {}
@@ -78,11 +79,11 @@ def sums(folder: Path) -> dict[str, str]:
 def _resize(config: Any) -> dict[str, Any]:
     steps = {name: node for name, node in (config.get("preprocess") or {}).items() if node is not None}
     if set(steps) != {"resize"}:
-        raise ConfigError(f"export knows one step of preprocessing, `resize`; the run has {', '.join(steps) or 'none'}")
+        raise ConfigError(f"preprocess: export supports one step, `resize`, got {', '.join(steps) or 'none'}")
     plain: dict[str, Any] = OmegaConf.to_container(steps["resize"], resolve=True)  # type: ignore[assignment]
     kind = str(plain.pop("_target_")).rpartition(".")[2]
     if kind not in _RESIZES:
-        raise ConfigError(f"preprocess.resize is {kind}: a description can say {', '.join(_RESIZES)}")
+        raise ConfigError(f"preprocess.resize: export supports {', '.join(_RESIZES)}, got {kind}")
     return {"kind": kind, **plain}
 
 
@@ -109,7 +110,7 @@ def _facts(trained: Trained) -> dict[str, Any]:
 
 
 def charset_facts(charset: Charset) -> dict[str, Any]:
-    """What the deployed decoder has to know of a charset beside its characters."""
+    """Properties of a charset, besides its characters, that the deployed decoder needs."""
     return {
         "fingerprint": charset.fingerprint,
         "characters": len(charset),

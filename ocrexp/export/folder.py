@@ -1,4 +1,4 @@
-"""The folder of an export: written beside its place, put there whole when it holds, set aside when it does not."""
+"""The folder of an export: written beside its place, moved there if it passes the gate, kept apart otherwise."""
 
 from __future__ import annotations
 
@@ -24,35 +24,37 @@ class ExportFolder:
     """The place of an export.
 
     Args:
-        path: where it shall be.
+        path: the folder to write.
 
-    Raises ConfigError where another thing than an export stands there, or nothing can be written.
+    Raises ConfigError if the path is something other than an export, or if it cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path = Path(os.path.abspath(path))  # noqa: PTH100 - "." has a name then; links stay
         if not path.name:
-            raise ConfigError(f"export.dir={path}: is no folder of its own: choose another")
+            raise ConfigError(f"export.dir={path}: not a folder that can be replaced; choose another")
         self.failed = path.with_name(f"{path.name}.failed")
         for place in (path, self.failed):
             if recover_folder(place):
-                log.warning("%s is the earlier export: the last one was killed while it was put there", place)
+                log.warning("%s is the earlier export: the latest export was killed while it was moved there", place)
             if place.exists() and not _is_export(place):
                 raise ConfigError(
-                    f"export.dir={place}: it is there and is no export (it has no {FILE_NAME}): choose another folder"
+                    f"export.dir={place}: exists and is not an export (it has no {FILE_NAME}); choose another folder"
                 )
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ConfigError(f"export.dir={path}: cannot be made ({error.strerror})") from None
+            raise ConfigError(
+                f"export.dir={path}: cannot be created ({error.strerror}); choose another folder"
+            ) from None
         if not os.access(path.parent, os.W_OK | os.X_OK):
-            raise ConfigError(f"export.dir={path}: {path.parent} is not writable; choose another with export.dir=DIR")
+            raise ConfigError(f"export.dir={path}: {path.parent} is not writable; choose another folder")
 
     @contextmanager
     def writing(self) -> Iterator[Path]:
-        """A new folder beside the place; it is gone afterwards unless `publish` or `set_aside` has moved it.
+        """A new folder beside the final place; it is deleted at the end unless `publish` or `set_aside` has moved it.
 
-        Raises ConfigError where another process exports to the same place, or nothing can be written.
+        Raises ConfigError if another process exports to the same place, or if nothing can be written.
         """
         try:
             with holding(beside(self.path), f"export.dir={self.path}"), new_folder(self.path) as temporary:
@@ -64,17 +66,17 @@ class ExportFolder:
             ) from error
 
     def publish(self, written: Path) -> None:
-        """Put the new export in the place of an earlier one; an earlier failed one goes too."""
+        """Move the new export to its place; an earlier export, and an earlier failed one, are deleted."""
         put_folder(written, self.path)
         remove_folder(self.failed)
 
     def set_aside(self, written: Path) -> None:
-        """Keep a failed export under another name; an earlier good one stays where it is."""
+        """Keep a failed export under another name; an earlier good export is not touched."""
         put_folder(written, self.failed)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Numbers that JSON has no word for (an infinite difference) become null."""
+    """Replace numbers that JSON cannot express (infinity, NaN) by null."""
     path.write_text(json.dumps(_finite(content), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

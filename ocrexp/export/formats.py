@@ -1,7 +1,7 @@
 """The files of an exported network: Paddle 3's format, the one before it, and ONNX.
 
-What must not share this process with paddle as it runs here does its work in one of its own: the older format, because
-paddle decides by an environment variable when it is imported, and paddle2onnx, which prints and can end its process.
+Two writers run in a process of their own: the older format, because paddle selects it by an environment variable at
+import, and paddle2onnx, which prints and can end its process.
 """
 
 from __future__ import annotations
@@ -28,35 +28,35 @@ FILES = {
     "legacy": (f"{STEM}.pdmodel", f"{STEM}.pdiparams", f"{STEM}.pdiparams.info"),
     "onnx": (f"{STEM}.onnx",),
 }
-# Runs in onnxruntime from 1.12 on; the first with LayerNormalization as one operator, GridSample (TPS) is older.
+# Runs in onnxruntime 1.12 or newer; the first opset with LayerNormalization; GridSample (TPS) is older.
 OPSET = 17
 
 
 class ExportError(OcrexpError):
-    """A format could not be written, or what was written does not do what the trained model does."""
+    """A format could not be written, or the written network differs from the trained model."""
 
 
 def parse_formats(value: str | Sequence[str]) -> list[str]:
-    """Formats in the order in which they are written; `all` are all. Raises ConfigError for unknown ones."""
+    """Formats in the order in which they are written; `all` selects all. Raises ConfigError for unknown ones."""
     named = [value] if isinstance(value, str) else [str(item) for item in value]
     if "all" in named:
         named = [*named, *FORMATS]
     for name in named:
         if name not in (*FORMATS, "all"):
             hint = did_you_mean(name, FORMATS) or f"; formats: {', '.join(FORMATS)}, all"
-            raise ConfigError(f"export.format={name}: there is no such format{hint}")
+            raise ConfigError(f"export.format={name}: unknown format{hint}")
     chosen = [name for name in FORMATS if name in named]
     if not chosen:
-        raise ConfigError(f"export.format is empty: choose of {', '.join(FORMATS)}, all")
+        raise ConfigError(f"export.format: expected one or more of {', '.join(FORMATS)}, all, got nothing")
     if "onnx" in chosen:
         for module in ("paddle2onnx", "onnx", "onnxruntime"):
             if importlib.util.find_spec(module) is None:
-                raise ConfigError(f"export.format=onnx needs {module}: pip install 'ocrexp[export,onnx]'")
+                raise ConfigError(f"export.format=onnx needs {module}; run: pip install 'ocrexp[export,onnx]'")
     return chosen
 
 
 def folder_of(folder: Path, name: str, formats: Sequence[str]) -> Path:
-    """Where a format's files stand: the older Paddle format shares a file's name with the newer one, and gives way."""
+    """The folder of a format's files: the older Paddle format gets a subfolder, because it shares a file name."""
     return folder / "legacy" if name == "legacy" and "paddle" in formats else folder
 
 
@@ -92,10 +92,10 @@ def write_onnx(paddle_folder: Path, folder: Path, metadata: Mapping[str, str], a
     """`inference.onnx` from the files of `write_paddle`.
 
     Args:
-        paddle_folder: where those are.
+        paddle_folder: the folder of these files.
         folder: where to write.
-        metadata: of the model's properties; RapidOCR reads the dictionary from `character`.
-        axes: names (or sizes) of the input's axes, which the file states.
+        metadata: properties of the model; RapidOCR reads the dictionary from `character`.
+        axes: names (or sizes) of the input's axes, written into the file.
     """
     import onnx
 
@@ -120,7 +120,7 @@ def write_onnx(paddle_folder: Path, folder: Path, metadata: Mapping[str, str], a
 
 
 def _in_child(module: str, arguments: list[str], name: str, environment: Mapping[str, str]) -> None:
-    """Run a module of ours in a process of its own. Raises ExportError with the last thing that it said."""
+    """Run a module of this package in a new process. Raises ExportError with the last line that it printed."""
     from ocrexp.environment import untouched
 
     done = subprocess.run(

@@ -40,7 +40,7 @@ def main(job: Path, folder: Path) -> None:
 
 
 def _fill_empty_buffers(network: Any) -> None:
-    """An LSTM keeps a state of its dropout that nothing has written yet; paddle cannot trace what has no memory."""
+    """Initialize the dropout state of LSTMs: paddle cannot trace a tensor without memory."""
     import paddle
 
     for layer in network.sublayers(include_self=True):
@@ -50,7 +50,7 @@ def _fill_empty_buffers(network: Any) -> None:
 
 
 def _write_as_old_operators(*names: str) -> None:
-    """paddle 3.3 has functions of one operator that no longer know Paddle 2's graphs; these put it there themselves."""
+    """Replace functions of paddle 3.3 that no longer support the graphs of Paddle 2: these append the operator."""
     from paddle.base.layer_helper import LayerHelper
     from paddle.nn import functional
 

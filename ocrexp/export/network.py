@@ -1,4 +1,4 @@
-"""The network that is exported: the trained model without what only training needs, from one tensor to one."""
+"""The exported network: the trained model without the parts that only training needs."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from ocrexp.models.model import OCRModel
     from ocrexp.tasks.base import Task
 
-# What an evaluation must know of an image beside its pixels; an exported network is given pixels alone.
-_NEEDS_MORE = {"sar": "the share of each image that is no padding (its attention leaves the padding out)"}
+# Information about an image that a head needs besides its pixels; an exported network gets only pixels.
+_NEEDS_MORE = {"sar": "the share of each image that is not padding (its attention ignores the padding)"}
 
 
 class InferenceNetwork(nn.Layer):
-    """A trained model as it is deployed.
+    """A trained model in the form in which it is deployed.
 
     Args:
-        model: it is changed: training-only branches are dropped, re-parameterized layers fused. Give a copy.
+        model: will be changed (training-only branches dropped, re-parameterized layers fused), so give a copy.
 
     `forward(x float32 [N, C, H, W], normalized)` gives the model's output: DB's probability map [N, 1, H, W], or
-    probabilities [N, T, classes] of a recognizer; all of them in the order of `OCRModel.outputs` where there are
-    several. Raises ConfigError for a model that cannot be deployed like this.
+    probabilities [N, T, classes] of a recognizer; several outputs come in the order of `OCRModel.outputs`. Raises
+    ConfigError for a model that cannot be deployed.
     """
 
     def __init__(self, model: OCRModel) -> None:
@@ -40,8 +40,8 @@ class InferenceNetwork(nn.Layer):
         kind = model.output
         if kind in _NEEDS_MORE:
             raise ConfigError(
-                f"a model with head {type(model.head).__name__} cannot be exported: it needs {_NEEDS_MORE[kind]}, and "
-                "an exported network is given pixels alone"
+                f"model.head: {type(model.head).__name__} cannot be exported: it needs {_NEEDS_MORE[kind]}, but "
+                "an exported network gets only pixels; choose another head"
             )
         self.model = for_inference(model)
         self._outputs = model.outputs
@@ -53,7 +53,7 @@ class InferenceNetwork(nn.Layer):
 
 
 def for_inference(model: OCRModel) -> OCRModel:
-    """The same model with the same results in evaluation, smaller and faster; it cannot be trained any more."""
+    """The model with the same results in evaluation, smaller and faster; it cannot be trained any more."""
     model.eval()
     model.auxiliary = None
     for layer in model.sublayers(include_self=True):
@@ -65,35 +65,39 @@ def for_inference(model: OCRModel) -> OCRModel:
 
 
 def input_shape(model: OCRModel, config: DictConfig, task: Task) -> list[int | None]:
-    """[N, C, H, W] that the network takes; None: any (of a detector, multiples of the neck's stride)."""
+    """The input's [N, C, H, W]; None: any size (for a detector, multiples of the neck's stride)."""
     return [None, channels(config), *task.input_size(model, config.model.get("image_shape"))]
 
 
 def channels(config: DictConfig) -> int:
-    """1 for a model that is made for gray images, else 3."""
+    """1 for a model of gray images, otherwise 3."""
     normalize = config.model.get("normalize")
     if normalize is None:
-        raise ConfigError("the model has no model.normalize: nothing says how images are to be prepared for it")
+        raise ConfigError(
+            "model.normalize: is null, so the export cannot describe how images are prepared; set its mean and std"
+        )
     return len(normalize.mean)
 
 
 def trace(network: InferenceNetwork, shape: list[int | None]) -> Any:
-    """The network as a static graph. Raises ConfigError where paddle cannot make one of it."""
-    spec = paddle.static.InputSpec(list(shape), "float32", name="x")  # it changes its list
+    """The network as a static graph. Raises ConfigError if paddle cannot convert it."""
+    spec = paddle.static.InputSpec(list(shape), "float32", name="x")  # paddle changes the list
     static = paddle.jit.to_static(network, input_spec=[spec], full_graph=True)
     try:
         with _quiet():
             static.forward.concrete_program  # noqa: B018 - builds the graph
-    except Exception as error:  # whatever the network's own code or paddle raises
+    except Exception as error:  # any error of the network's own code or of paddle
         head = type(network.model.head).__name__
         line = next((line for line in reversed(str(error).splitlines()) if line.strip()), type(error).__name__)
-        raise ConfigError(f"the network with {head} cannot be made a static graph: {line.strip()[:300]}") from error
+        raise ConfigError(
+            f"model.head: the network with {head} cannot be converted to a static graph ({line.strip()[:300]})"
+        ) from error
     return static
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """paddle's own code makes paddle warn of it while it builds a graph; errors come as exceptions all the same."""
+    """Hide warnings about paddle's own code while it builds a graph; errors are still raised."""
     sys.stderr.flush()
     said, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)

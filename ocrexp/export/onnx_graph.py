@@ -1,4 +1,4 @@
-"""What a converted ONNX graph is rid of: constants and identities as nodes, and what nothing reads.
+"""Removes constant and identity nodes, and unused nodes, from a converted ONNX graph.
 
 onnxruntime does the same each time it loads a file; other readers may not, and show weights as nodes.
 """
@@ -9,14 +9,14 @@ from typing import Any
 
 
 def tidy(model: Any) -> None:
-    """Changes an onnx ModelProto in place; its results stay the same. A graph with inner graphs is left as it is."""
+    """Change an onnx ModelProto in place; its results stay the same. A graph with inner graphs is not changed."""
     graph = model.graph
     if any(attribute.g.node or attribute.graphs for node in graph.node for attribute in node.attribute):
         return
     outputs = {each.name for each in graph.output}
     renamed: dict[str, str] = {}
     kept = []
-    for node in graph.node:  # in the order of computation: what a node reads has its name by now
+    for node in graph.node:  # in the order of computation: the inputs of a node already have their new names
         for place, name in enumerate(node.input):
             node.input[place] = renamed.get(name, name)
         tensor = next((each for each in node.attribute if each.name == "value"), None)
@@ -32,13 +32,13 @@ def tidy(model: Any) -> None:
     del graph.node[:]
     graph.node.extend(alive)
     used = {name for node in alive for name in node.input} | outputs
-    weights = [each for each in graph.initializer if each.name in used]  # onnxruntime warns of every other one
+    weights = [each for each in graph.initializer if each.name in used]  # onnxruntime warns about every other one
     del graph.initializer[:]
     graph.initializer.extend(weights)
 
 
 def _alive(nodes: list[Any], read: set[str]) -> list[Any]:
-    """The nodes of which something is read, in their order."""
+    """The nodes whose outputs are used, in their order."""
     alive = []
     for node in reversed(nodes):
         if read.intersection(node.output):

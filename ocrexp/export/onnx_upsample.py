@@ -1,7 +1,8 @@
 """Nearest upsampling as one operator of an ONNX graph.
 
-The networks write it as reshape, expand, reshape, because paddle's own operator does not run under oneDNN. onnxruntime
-copies such an expansion value by value: to double 96×88×160 took 40 ms on a core, by `Resize` 1.8 ms, equal results.
+The networks contain it as reshape, expand, reshape, because paddle's operator does not run under oneDNN. onnxruntime
+copies such an expansion value by value: doubling 96×88×160 took 40 ms on a core, and 1.8 ms with `Resize`, with equal
+results.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ _PASSED_ON = ("Unsqueeze", "Squeeze", "Cast")  # of a shape's parts
 
 
 def restore_upsampling(model: Any) -> int:
-    """Changes an onnx ModelProto (tidied: constants are initializers) in place; returns how many it found.
+    """Change an onnx ModelProto (tidied: constants are initializers) in place; returns the number of replacements.
 
-    [N, C, H, W] → [N, C, H, 1, W, 1] → [N, C, H, f, W, f] → [N, C, H·f, W·f], of which nobody reads what is between.
-    What they leave unread stays in the graph: tidy it again.
+    It replaces [N, C, H, W] → [N, C, H, 1, W, 1] → [N, C, H, f, W, f] → [N, C, H·f, W·f] if nothing else reads the
+    values in between. The unused nodes stay in the graph: tidy it again.
     """
     graph = _Graph(model.graph)
     found = 0
@@ -47,7 +48,7 @@ class _Graph:
         }
 
     def factor(self, last: Any) -> int | None:
-        """By what the last node of the three enlarges; None if it is not one."""
+        """The factor by which the last of the three nodes enlarges; None if it is another kind of node."""
         expand = self._made_by(last.input[0], "Expand") if last.op_type == "Reshape" else None
         first = self._made_by(expand.input[0], "Reshape") if expand is not None else None
         if expand is None or first is None or self._read(expand) != 1:
@@ -66,13 +67,13 @@ class _Graph:
         return self.readers.get(node.output[0], 0)
 
     def _shape(self, name: str) -> list[int | None]:
-        """The sizes of a shape; None where they depend on the input. Empty if it is not put together from parts."""
+        """The sizes of a shape, None for those that depend on the input; empty if it is not concatenated from parts."""
         if name in self.constants:
             return [int(value) for value in self.constants[name]]
         node = self.producer.get(name)
         if node is None:
             return []
-        if node.op_type == "Max":  # of what there is and what is wanted, as paddle2onnx writes an expansion
+        if node.op_type == "Max":  # of the present and the wanted size, as paddle2onnx writes an expansion
             shapes = [shape for each in node.input if (shape := self._shape(each))]
             return shapes[0] if len(shapes) == 1 else []
         if node.op_type in _PASSED_ON:

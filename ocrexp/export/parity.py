@@ -1,9 +1,9 @@
-"""The parity gate: an export that does not do what the trained model does is no export.
+"""The parity gate: an export succeeds only if it gives the results of the trained model.
 
-Twice the same images are compared with the trained model as its evaluation runs it. First the networks: the images that
-the evaluation prepared go through each exported format, and their outputs through the evaluation's postprocess. Then
-the deployment: the files themselves go through the runtime that users deploy, which knows only what the export's own
-`inference.yml` says; another mean, size or dictionary than the training's shows here.
+The same images are compared twice with the trained model as its evaluation runs it. First the networks: images prepared
+by the evaluation go through each exported format, and the outputs through the evaluation's postprocess. Then the
+deployment: the image files go through the runtime that users deploy, which knows only the export's `inference.yml`.
+This detects another mean, size or dictionary than in training.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class ParityResult:
     """The gate's result.
 
     Args:
-        failures: what does not hold, one line each; empty: the export is good.
-        lines: a summary, one line a format.
-        report: for `parity.json`.
+        failures: one line each; empty: the export is good.
+        lines: a summary, one line per format.
+        report: the content of `parity.json`.
     """
 
     failures: list[str] = field(default_factory=list)
@@ -66,7 +66,7 @@ class Gate:
 
     Args:
         trained: the trained model.
-        folders: by format name, each with its files and its `inference.yml`.
+        folders: folders by format name, each with its files and its `inference.yml`.
         samples: the images.
         rules: the tolerances.
     """
@@ -106,7 +106,7 @@ class Gate:
             for side in self._sides:
                 self._compare_network(side, part, outputs, predictions)
         for side in self._sides:
-            side.network = None  # a predictor holds memory
+            side.network = None  # a predictor occupies memory
             gc.collect()
             self._compare_files(side, expected)
         return self._outcome(images)
@@ -131,7 +131,7 @@ class Gate:
             side.networks.add_numbers(outputs[name], got[name])
         found = self._postprocess(got, part) if all(np.isfinite(value).all() for value in got.values()) else None
         if found is None:
-            return  # counted as an infinite difference
+            return  # counts as an infinite difference
         side.network_metric.update(found, part["references"])
         for path, one, other in zip(part["paths"], predictions, found, strict=True):
             side.networks.add(self._task.compare(one, other, self._rules), path)
@@ -148,7 +148,9 @@ class Gate:
         measured = None if self._samples.drawn else _values(self._metric.compute())
         outcome.report = {
             "images": images,
-            "of": "drawn images, as the validation list cannot be had" if self._samples.drawn else "validation list",
+            "of": "drawn images, because the validation list is not available"
+            if self._samples.drawn
+            else "validation list",
             **({"why_drawn": self._samples.why} if self._samples.drawn else {}),
             "tolerance": vars(self._rules),
             "input_channels": channels(config),
@@ -172,7 +174,7 @@ class Gate:
             outcome.report["formats"][side.name] = {"holds": not failures, **reports}
             outcome.lines.append(self._line(side, measured, not failures))
         if images == 0:
-            outcome.failures.append("no image could be compared")
+            outcome.failures.append("no image could be compared; check the validation list")
         outcome.report = {"holds": not outcome.failures, "failures": outcome.failures, **outcome.report}
         return outcome
 

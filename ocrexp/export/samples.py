@@ -1,4 +1,4 @@
-"""The images of the parity gate: the first ones of the run's validation list, or drawn ones where that is gone."""
+"""The images of the parity gate: the first images of the run's validation list, or drawn ones if it is missing."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _DRAWN = 8
 
 @dataclass
 class Samples:
-    """Evaluation records, as many as are asked for.
+    """The requested number of evaluation records.
 
     Args:
         records: in list order.
-        drawn: they are drawn ones without ground truth: no metric can be had of them.
-        why: why they are drawn; "" otherwise.
+        drawn: whether they are drawn images without ground truth, for which there is no metric.
+        why: the reason why images are drawn; otherwise "".
     """
 
     records: list[Record]
@@ -31,7 +31,7 @@ class Samples:
     why: str = ""
 
     def batches(self, parts: Parts) -> Iterator[Batch]:
-        """As the run's evaluation prepares them, in this process; images that cannot be used are skipped."""
+        """Samples as the run's evaluation prepares them, in this process; unusable images are skipped."""
         loader = parts.eval_loader_of(_Listed(self.records), num_workers=0)
         try:
             for batch in loader.epoch(0):
@@ -60,12 +60,12 @@ class _Listed:
 
 
 def validation_samples(parts: Parts, count: int | None, folder: Path) -> Samples:
-    """The first `count` validation images that can be read; drawn into `folder` where there are none.
+    """The first `count` readable validation images; if there are none, images are drawn into `folder`.
 
     Args:
-        parts: of the run.
+        parts: the parts of the run.
         count: None: all.
-        folder: for drawn images; must outlive the samples.
+        folder: for drawn images; it must exist as long as the samples.
     """
     from ocrexp.data.images import read_image
     from ocrexp.types import UnusableSample

@@ -1,6 +1,6 @@
 """`python -m ocrexp.export.to_onnx MODEL WEIGHTS FILE OPSET`: paddle2onnx without its optimizer.
 
-The optimizer of its command line installs packages by itself; its library function is asked for none.
+The optimizer of its command line installs packages automatically; the library function is called without it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import sys
 
 
 def main(model: str, weights: str, target: str, opset: int) -> None:
-    """Convert; the opset is kept, not raised in silence where an operator wants a newer one."""
+    """Convert; the opset is kept, and not raised silently if an operator needs a newer one."""
     import paddle2onnx
 
     paddle2onnx.export(

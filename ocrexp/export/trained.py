@@ -1,4 +1,4 @@
-"""The trained model that is exported: its parts, and what its checkpoint states."""
+"""The trained model that is exported: its parts, and the information in its checkpoint."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Trained:
-    """What is exported.
+    """The run to export.
 
     Args:
-        parts: of the run, all overrides applied, with the weights of a checkpoint.
+        parts: the parts of the run, with all overrides applied and with the weights of a checkpoint.
     """
 
     parts: Parts
@@ -32,7 +32,7 @@ class Trained:
 
     @property
     def weights(self) -> Path:
-        """The .pdparams file, its states beside it if it has any."""
+        """The .pdparams file; its states, if any, are beside it."""
         assert self.parts.weights is not None
         return self.parts.weights
 
@@ -43,20 +43,20 @@ class Trained:
 
     @property
     def task(self) -> Task:
-        """What knows how its predictions are described, run and compared."""
+        """The task, which describes, runs and compares predictions."""
         return self.parts.task
 
     def model(self) -> OCRModel:
-        """A new copy of the network that is deployed, with the weights that the run evaluated, in evaluation mode.
+        """A new copy of the network with the weights that the run evaluated, in evaluation mode.
 
-        Raises CheckpointError where the file does not fit.
+        Raises CheckpointError if the file does not fit.
         """
         model = self.parts.deployed_of(self.parts.new_model())
         model.eval()
         return model
 
     def states(self) -> dict[str, Any]:
-        """What the checkpoint states beside its weights; empty for a bare file."""
+        """The states of the checkpoint; empty for a file without states."""
         from ocrexp.engine.weights import states_beside
 
         return states_beside(self.weights)
@@ -65,7 +65,7 @@ class Trained:
         """Name, progress and kind of the weights, for the description and the log."""
         states = self.states()
         averaged = states.get("average") is not None or states.get("weights") == "average"
-        # A set of a run is published under its name; the file itself may be one of its numbered ones.
+        # A checkpoint of a run is published under its name; the file itself may be a numbered one.
         name = self.weights.name.split(".")[0]
         known: dict[str, Any] = {"name": name, "weights": "average" if averaged else "raw"}
         known |= {key: states[key] for key in ("epoch", "global_step") if key in states}

@@ -158,14 +158,14 @@ class OCRModel(Network):
         multiple = self._multiple
         height, width = x.shape[2:]
         if height % multiple or width % multiple:
-            mend = (
+            advice = (
                 "augment.warp.size=[width,height] (or the size of the crop that augment has in its place)"
                 if self.training
                 else "preprocess.resize.image_shape=[height,width]"
             )
             raise ConfigError(
                 f"the model got images of {width} × {height} pixels (width × height), its neck needs multiples of "
-                f"{multiple}: set {mend} to such"
+                f"{multiple}: set {advice} to such"
             )
 
     def prepare(self, images: Tensor, valid_width: Tensor | None = None) -> Tensor:

@@ -38,7 +38,7 @@ def test_a_written_file_is_not_overwritten_unasked(folder, capsys):
     write(folder, detector())
     (folder / "a.yaml").write_text("mine")
     assert main(["convert-config", "config=source.yml", "out=a.yaml"]) == 2
-    assert "out=a.yaml is there already: name another file, or add overwrite=true" in capsys.readouterr().err
+    assert "out=a.yaml: exists and is not overwritten; " in capsys.readouterr().err
     assert (folder / "a.yaml").read_text() == "mine"
     assert main(["convert-config", "config=source.yml", "out=a.yaml", "overwrite=true"]) == 0
     printed = capsys.readouterr().out
@@ -57,7 +57,7 @@ def test_a_file_that_another_command_writes_meanwhile_is_kept(folder, capsys, mo
     write(folder, detector())
     monkeypatch.setattr(paddleocr, "convert", slow)
     assert main(["convert-config", "config=source.yml", "out=a.yaml"]) == 2
-    assert "out=a.yaml is there already" in capsys.readouterr().err
+    assert "out=a.yaml: exists and is not overwritten" in capsys.readouterr().err
     assert (folder / "a.yaml").read_text() == "another command's"
 
 
@@ -105,16 +105,16 @@ def test_what_is_left_behind_makes_the_exit_code_1(folder, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "convert-config needs a PaddleOCR training file: config=FILE.yml"),
-        (["config=none.yml"], "config=none.yml: there is no such file"),
-        (["config=."], "config=.: there is no such file"),
-        (["confg=source.yml"], "convert-config needs a PaddleOCR training file"),
+        ([], "config: is missing; add a PaddleOCR training file: config=FILE.yml"),
+        (["config=none.yml"], "config=none.yml: file not found"),
+        (["config=."], "config=.: file not found"),
+        (["confg=source.yml"], "add a PaddleOCR training file"),
         (["config=source.yml", "ouut=a.yaml"], "unknown key ouut"),
         (["config=source.yml", "out=a.txt"], "out=a.txt: expected a file that ends in .yaml"),
         (["config=source.yml", "out='a b.yaml'"], "an experiment's name has ASCII letters"),
         (["config=source.yml", "out=null.yaml"], "an experiment's name has ASCII letters"),
-        (["config=source.yml", "strict=perhaps"], "strict=perhaps: write true or false"),
-        (["config=source.yml", "-o"], "-o: write Section.key=value behind it"),
+        (["config=source.yml", "strict=perhaps"], "strict: expected true or false, got perhaps"),
+        (["config=source.yml", "-o"], "-o: the value is missing; write Section.key=value"),
         (["config=source.yml", "-o", "Global.epoch_num"], "-o Global.epoch_num: write Section.key=value"),
         (["config=source.yml", "-o", "Globl.epoch_num=1"], "the file has no Globl; did you mean Global?"),
         (["config=bad.yml"], "bad.yml:3: no YAML: "),

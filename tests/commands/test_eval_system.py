@@ -119,7 +119,7 @@ def test_an_evaluation_that_fails_leaves_no_folder_and_the_earlier_pictures(argu
         ({"rec=": None}, "needs both models"),
         ({"dataset.root=": None}, "dataset.root=DIR"),
         ({"dataset.root=": "dataset.root=nowhere"}, "nowhere"),
-        ({"det=": "det=nowhere"}, "there is no such folder"),
+        ({"det=": "det=nowhere"}, "folder not found"),
         ({"output=": "metric.caze=keep"}, "did you mean"),
         ({"output=": "limit=-2"}, "limit=-2: at least"),
         ({"output=": "pictures=-1"}, "pictures=-1"),

@@ -150,16 +150,16 @@ def test_without_a_name_every_run_has_a_folder_of_its_own(models, scans, tmp_pat
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["det=MODEL"], "predict needs images"),
+        (["det=MODEL"], "images: is missing; add images="),
         (["images=SCANS"], "no model is given"),
-        (["images=SCANS", "det=nowhere"], "det=nowhere: there is no such folder"),
-        (["images=SCANS", "det=MODEL", "cls=MODEL"], "give rec=DIR too"),
-        (["images=SCANS", "rec=MODEL", "det_db_thresh=0.2"], "det_db_thresh=0.2 is for det=…, which is not given"),
-        (["images=SCANS", "det=MODEL", "rec_batch_num=2"], "rec_batch_num=2 is for rec=…, which is not given"),
-        (["image_dir=SCANS", "det=MODEL"], "here it is images="),
-        (["images=SCANS", "det_model_dir=MODEL"], "here it is det="),
+        (["images=SCANS", "det=nowhere"], "det=nowhere: folder not found"),
+        (["images=SCANS", "det=MODEL", "cls=MODEL"], "add rec=DIR"),
+        (["images=SCANS", "rec=MODEL", "det_db_thresh=0.2"], "det_db_thresh=0.2: belongs to det, which is not given"),
+        (["images=SCANS", "det=MODEL", "rec_batch_num=2"], "rec_batch_num=2: belongs to rec, which is not given"),
+        (["image_dir=SCANS", "det=MODEL"], "use images="),
+        (["images=SCANS", "det_model_dir=MODEL"], "use det="),
         (["images=SCANS", "det=MODEL", "workers=0"], "workers=0"),
-        (["images=SCANS", "det=MODEL", "threads=two"], "threads=two: is no whole number or null"),
+        (["images=SCANS", "det=MODEL", "threads=two"], "threads: expected a whole number or null, got two"),
         (["images=SCANS", "det=MODEL", "det_db_tresh=0.3"], "did you mean det_db_thresh"),
         (["images=SCANS", "det=MODEL", "font=nowhere.ttf"], "font=nowhere.ttf"),
         (["images=SCANS", "det=RUN"], "is not exported yet: python -m ocrexp export run_dir="),
@@ -241,7 +241,7 @@ def test_an_image_that_opencv_gives_up_is_one_line_and_the_others_are_done(
 
 def test_shares_lie_between_0_and_1(models, scans, tmp_path, capsys):
     assert main(["predict", f"images={scans}", f"output={tmp_path / 'out'}", *models, "drop_score=7"]) == 2
-    assert "drop_score=7: give a number from 0 to 1" in capsys.readouterr().err
+    assert "drop_score: expected a number from 0 to 1, got 7" in capsys.readouterr().err
 
 
 def test_control_codes_in_names_are_shown_as_escapes_and_kept_in_json(models, tmp_path, capsys):

@@ -83,7 +83,7 @@ def test_eval_takes_other_thresholds_and_refuses_unknown_keys(finished, tmp_path
     code, _, err = ocrexp("eval", f"run_dir={finished}", "postprocess.box_tresh=0.1", cwd=tmp_path)
     assert code == 2
     assert err == [
-        "ocrexp: unknown key postprocess.box_tresh: there is no 'box_tresh' in postprocess; did you mean box_thresh?"
+        "ocrexp: unknown key postprocess.box_tresh: 'box_tresh' does not exist in postprocess; did you mean box_thresh?"
     ]
 
 
@@ -158,7 +158,7 @@ def test_verbs_on_no_run_folder(tmp_path, capsys):
     assert main(["resume", f"run_dir={tmp_path}"]) == 2
     assert "is not a run folder" in capsys.readouterr().err
     assert main(["eval", f"run_dir={tmp_path / 'none'}"]) == 2
-    assert "there is no such folder" in capsys.readouterr().err
+    assert "folder not found" in capsys.readouterr().err
     assert main(["resume"]) == 2
     assert "run_dir=" in capsys.readouterr().err
 

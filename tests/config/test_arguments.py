@@ -92,7 +92,7 @@ def test_flags_and_dashes_anywhere(typed, arranged):
         ("train", ["--seed", "--cfg", "job"], ["seed=VALUE"]),
         ("train", ["seed=1", "eval"], ["python -m ocrexp eval"]),
         ("eval", ["--cfg", "job"], ["eval"]),
-        ("predict", ["-m", "images=x"], ["sweeps are for training"]),
+        ("predict", ["-m", "images=x"], ["only training supports sweeps"]),
     ],
 )
 def test_what_cannot_be_read_is_refused_with_the_fix(verb, typed, words):

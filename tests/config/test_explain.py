@@ -1,4 +1,4 @@
-"""Config errors: one line, the mend in it, exit code 2, and no heavy import before them."""
+"""Config errors: one line, the advice in it, exit code 2, and no heavy import before them."""
 
 import os
 import subprocess
@@ -16,20 +16,20 @@ from ocrexp.errors import ConfigError
     [
         (["optim.lrr=1"], ["optim.lrr", "did you mean lr?"]),
         (["lr=1e-4"], ["unknown key lr", "did you mean optim.lr?"]),
-        (["optimizer=adamm"], ["optimizer has no option 'adamm'", "did you mean adam", "adamw", "momentum"]),
-        (["model=db_mbv4"], ["model has no option", "did you mean db_mbv3?", "db_r18"]),
-        (["model/backbone=resnet19_vd"], ["model/backbone has no option", "resnet18_vd"]),
+        (["optimizer=adamm"], ["optimizer=adamm: unknown option", "did you mean adam", "adamw", "momentum"]),
+        (["model=db_mbv4"], ["model=db_mbv4: unknown option", "did you mean db_mbv3?", "db_r18"]),
+        (["model/backbone=resnet19_vd"], ["model/backbone=resnet19_vd: unknown option", "resnet18_vd"]),
         (["modell=db_r18"], ["modell", "did you mean model?"]),
-        (["optim.lr=high"], ["optim.lr", "'high' is no number"]),
+        (["optim.lr=high"], ["optim.lr: expected a number, got 'high'"]),
         (["trainer.max_epochs=2.5"], ["trainer.max_epochs", "2.5", "whole number"]),
         (["trainer.max_epoch=2"], ["trainer.max_epoch", "did you mean max_epochs?"]),
         (["loader.batchsize=2"], ["loader.batchsize", "did you mean batch_size?"]),
         (["+optim.lr=1"], ["optim.lr", "without the leading '+'"]),
         (["trainer.max_epochs=1,2"], ["several values", "-m"]),
-        (["dataset.cache_dir='a,b'", "model.freeze=[a,b]", "optim.lr=1,5"], ["optim.lr=1,5 names several values"]),
+        (["dataset.cache_dir='a,b'", "model.freeze=[a,b]", "optim.lr=1,5"], ["optim.lr=1,5: has several values"]),
         (["optim.lr=1e-3", "logger=null"], ["logger=null", "did you mean logger=none?", "csv"]),
         (["scheduler=null"], ["scheduler=null", "options: constant, cosine"]),
-        (["optim.lr=[1,2"], ["cannot read the override", 'optim.lr="[1,2"']),
+        (["optim.lr=[1,2"], ["cannot read this override", 'optim.lr="[1,2"']),
         (["trainer.device=gpu:0,1"], ["trainer.devices=[0,1]"]),
         (["seed=range(3)"], ["seed=range(3)", "-m"]),
         (["loader.multi_scale={sizes:[[32,100]]}"], ["loader.multi_scale is null", "loader=multi_scale"]),
@@ -90,7 +90,7 @@ def test_command_line_answers_before_paddle_is_imported(arguments, word, tmp_pat
 def test_unknown_key_of_a_part_is_refused_before_data_is_loaded(tmp_path):
     done, lines, _, _ = run("+model.backbone.scal=0.5", "dataset=det_list", "dataset.root=/nowhere", cwd=tmp_path)
     assert done.returncode == 2
-    assert lines == ["ocrexp: unknown key model.backbone.scal: MobileNetV3 takes no 'scal'; did you mean scale?"]
+    assert lines == ["ocrexp: unknown key model.backbone.scal: MobileNetV3 has no argument 'scal'; did you mean scale?"]
     assert not (tmp_path / "outputs").exists()
 
 

@@ -62,10 +62,10 @@ def test_a_folder_of_runs_is_answered_with_its_latest_run(tmp_path):
 @pytest.mark.parametrize(
     ("override", "words"),
     [
-        ("logger=null", "logger has no option 'None'; options: csv, none"),
+        ("logger=null", "logger=None: unknown option; options: csv, none"),
         ("logger=wandbb", "options: csv, none, visualdl, wandb"),
-        ("optimizer=adamw", "is fixed; it may be changed key by key (optim.KEY=…)"),
-        ("loader.batch_size=many", "'many' is no whole number"),
+        ("optimizer=adamw", "the optimizer of a run cannot be replaced; change single keys with optim.KEY=…"),
+        ("loader.batch_size=many", "loader.batch_size: expected a whole number, got 'many'"),
         ("postprocess.box_thresh=0.1,0.2", "sweeps are for"),
         ("~callbacks.pictures", "deleting a key"),
     ],

@@ -91,7 +91,7 @@ def test_every_key_is_carried_over_or_reported(tmp_path):
         "Global.learning_ratee", "PostProcess.box_tresh",
         "Train.dataset.transforms[5].MakeShrinkMap.shrink_ration", "Extra",
     }  # fmt: skip
-    assert missing["PostProcess.box_tresh"].mend == "did you mean box_thresh?"
+    assert missing["PostProcess.box_tresh"].advice == "did you mean box_thresh?"
     assert not conversion.complete
     assert all("\n" not in line for line in conversion.lines())
     for line in conversion.lines():
@@ -235,7 +235,7 @@ def test_overrides_are_read_as_yaml_and_may_hold_an_equals_sign(tmp_path):
         ({"Train.dataset.name": "PGDataSet"}, "Train.dataset.name: there is no PGDataSet dataset here; known: Simple"),
         ({"Train.loader": 3}, "Train.loader: 3 is no section with keys of its own"),
         ({"Train.dataset.transforms": [{"a": 1, "b": 2}]}, "is not one part with its keys"),
-        ({"Loss.alpha": "much"}, "what the file says does not fit together here: loss.alpha: 'much' is no number"),
+        ({"Loss.alpha": "much"}, "the converted values do not fit together: loss.alpha: expected a number, got 'much'"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_said_in_one_line(tmp_path, changes, message):
@@ -515,7 +515,7 @@ def test_real_files_convert():
         except ConfigError as error:
             results[path.name] = False
             assert "\n" not in str(error), path
-            assert "does not fit together" not in str(error), path
+            assert "do not fit together" not in str(error), path
     assert any(results.values())
     for name in (
         "rec_mv3_none_bilstm_ctc.yml", "rec_r34_vd_none_bilstm_ctc.yml", "rec_svtrnet.yml", "en_PP-OCRv3_rec.yml",

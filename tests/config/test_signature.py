@@ -148,7 +148,7 @@ def test_a_constant_is_read_where_the_class_has_the_base(package):
     [
         ("+model.head.kk=1", ["model.head.kk", "did you mean k?"]),
         ("model.head.k=many", ["model.head.k", "'many'"]),
-        ("+dataset.folder=x", ["dataset.folder", "SynthDet takes no 'folder'"]),
+        ("+dataset.folder=x", ["dataset.folder", "SynthDet has no argument 'folder'"]),
         ("+optim.optimizer.beta=1", ["optim.optimizer.beta", "did you mean beta2?"]),
     ],
 )

@@ -1,4 +1,4 @@
-"""Label files: both formats, and every fault named with its line and a mend."""
+"""Label files: both formats, and every fault named with its line and a advice."""
 
 import json
 
@@ -79,7 +79,7 @@ NAN = '[{"transcription": "a", "points": [[0, NaN], [1, 0], [1, 1]]}]'
 
 
 @pytest.mark.parametrize(
-    ("line", "what", "mend"),
+    ("line", "what", "advice"),
     [
         ('a.jpg\t[{"transcription": "a", "points"', "broken JSON at column 33", "escaped"),
         ('a.jpg [{"transcription": "a"}]', "no tab", "tab"),
@@ -101,7 +101,7 @@ NAN = '[{"transcription": "a", "points": [[0, NaN], [1, 0], [1, 1]]}]'
         ('a.jpg\t{"transcription": "a"}', "not a list", "transcription"),
     ],
 )
-def test_a_bad_line_is_named_and_the_others_are_kept(tmp_path, line, what, mend):
+def test_a_bad_line_is_named_and_the_others_are_kept(tmp_path, line, what, advice):
     path = write(tmp_path, json_line(region(), name="good.jpg"), line, json_line(region(), name="fine.jpg"))
     file = read_label_file(path)
     assert [good.names[0] for good in file.lines] == ["good.jpg", "fine.jpg"]
@@ -113,7 +113,7 @@ def test_a_bad_line_is_named_and_the_others_are_kept(tmp_path, line, what, mend)
     import re
 
     assert re.search(what, problem.what)
-    assert re.search(mend, problem.mend)
+    assert re.search(advice, problem.advice)
 
 
 def test_a_number_as_transcription_is_its_text(tmp_path):

@@ -77,8 +77,8 @@ def test_a_bad_byte_loses_its_line_only_and_the_others_are_not_converted(tmp_pat
     file = read_rec_label_file(write(tmp_path, data))
     assert [line.texts[0] for line in file] == ["é", "ü"]
     assert [problem.line for problem in file.problems] == [2, 3, 4]
-    assert "sed -n '2,4p'" in file.problems[0].mend
-    assert "iconv -f gb18030 -t utf-8" in file.problems[0].mend
+    assert "sed -n '2,4p'" in file.problems[0].advice
+    assert "iconv -f gb18030 -t utf-8" in file.problems[0].advice
 
 
 @pytest.mark.parametrize("read", [read_rec_label_file, read_label_file])

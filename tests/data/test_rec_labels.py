@@ -1,4 +1,4 @@
-"""Recognition lists: texts kept to the letter, and every fault named with its line and a mend."""
+"""Recognition lists: texts kept to the letter, and every fault named with its line and a advice."""
 
 import re
 
@@ -53,7 +53,7 @@ def test_several_images_of_one_text(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("line", "what", "mend"),
+    ("line", "what", "advice"),
     [
         ("a.jpg\t", "the label of 'a.jpg' is empty", "write the text behind the tab"),
         ("a.jpg\t  ", "the label of 'a.jpg' is empty", "write the text behind the tab"),
@@ -62,13 +62,13 @@ def test_several_images_of_one_text(tmp_path):
         ("a.jpg\tone\rb.jpg\ttwo", "a carriage return within the label", "tr '\\\\r' '\\\\n'"),
     ],
 )
-def test_a_bad_line_is_named_and_the_others_are_kept(tmp_path, line, what, mend):
+def test_a_bad_line_is_named_and_the_others_are_kept(tmp_path, line, what, advice):
     path = write(tmp_path, "good.jpg\tx", line, "fine.jpg\ty")
     file = read_rec_label_file(path)
     assert [good.names[0] for good in file.lines] == ["good.jpg", "fine.jpg"]
     (problem,) = file.problems
     assert str(problem).startswith(f"{path}:2: {what}")
-    assert re.search(mend, problem.mend)
+    assert re.search(advice, problem.advice)
     assert "\n" not in str(problem)
 
 
@@ -78,7 +78,7 @@ def test_a_line_that_is_not_utf8(tmp_path):
     file = read_rec_label_file(path)
     assert len(file.lines) == 1
     assert str(file.problems[0]).startswith(f"{path}:2: byte 0xe9 at column 10 is not UTF-8: ")
-    assert f"iconv -f cp1252 -t utf-8 {path} " in file.problems[0].mend
+    assert f"iconv -f cp1252 -t utf-8 {path} " in file.problems[0].advice
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le"])

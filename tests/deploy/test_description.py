@@ -140,9 +140,9 @@ PostProcess: {Topk: {topk: 1, label_list: [0_degree, 180_degree]}}
     ("content", "message"),
     [
         ("a: [", "is not valid YAML"),
-        ("just words", "no section PostProcess"),
+        ("just words", "missing section PostProcess"),
         ("PostProcess: {name: LaTeXOCRDecode}", "can run here"),
-        ("PostProcess: {name: DBPostProcess}\nOcrexp: {task: det}", "cannot be understood"),
+        ("PostProcess: {name: DBPostProcess}\nOcrexp: {task: det}", "invalid content"),
     ],
 )
 def test_what_is_no_description_is_one_line(content: str, message: str, tmp_path: Path) -> None:

@@ -55,9 +55,9 @@ def test_a_name_with_brackets_is_a_file_before_it_is_a_pattern(folder):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("nowhere.jpg", "there is no such file or folder"),
-        ("*.webp", "nothing matches this pattern"),
-        ("sub/empty", "no image or PDF in this folder$"),
+        ("nowhere.jpg", "file or folder not found"),
+        ("*.webp", "no file matches this pattern"),
+        ("sub/empty", "this folder contains no image or PDF$"),
         ("outer", "add recursive=true"),
     ],
 )
@@ -69,7 +69,7 @@ def test_what_names_no_image_is_said_in_one_line(folder, given, message):
 
 
 def test_standard_input_without_a_path():
-    with pytest.raises(DataError, match="standard input holds no path"):
+    with pytest.raises(DataError, match="standard input contains no path"):
         find_sources("-", stdin=["\n"])
 
 
@@ -144,7 +144,7 @@ def test_files_of_a_folder_are_told_by_suffix_or_first_bytes_and_the_others_coun
 
 def test_a_folder_without_an_image_says_what_is_in_it(tmp_path):
     (tmp_path / "IMG_1.HEIC").write_text("")
-    with pytest.raises(DataError, match=r"no image or PDF in this folder .*1 \.heic.*convert"):
+    with pytest.raises(DataError, match=r"this folder contains no image or PDF .*1 \.heic.*convert"):
         find_sources(str(tmp_path))
 
 

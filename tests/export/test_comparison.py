@@ -76,7 +76,9 @@ def test_numbers_that_are_none_or_of_another_shape_fail():
 
 def test_metrics_must_agree():
     assert metric_failures({"hmean": 0.8, "a/b": 1.0}, {"hmean": 0.8005, "a/b": 0.0}, 1e-3) == []
-    assert metric_failures({"hmean": 0.8}, {"hmean": 0.79}, 1e-3) == ["hmean is 0.7900, of the trained model 0.8000"]
+    assert metric_failures({"hmean": 0.8}, {"hmean": 0.79}, 1e-3) == [
+        "hmean is 0.7900, but 0.8000 for the trained model"
+    ]
 
 
 def test_what_follows_the_end_of_a_text_is_not_compared():

@@ -47,7 +47,7 @@ def test_an_interrupted_one_leaves_nothing(tmp_path):
 def test_a_folder_of_other_things_is_not_replaced(tmp_path):
     (tmp_path / "inference").mkdir()
     (tmp_path / "inference" / "thesis.tex").write_text("")
-    with pytest.raises(ConfigError, match=r"is there and is no export \(it has no inference.yml\)"):
+    with pytest.raises(ConfigError, match=r"exists and is not an export \(it has no inference.yml\)"):
         ExportFolder(tmp_path / "inference")
 
 

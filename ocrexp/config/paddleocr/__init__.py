@@ -116,6 +116,6 @@ def _check(experiment: Experiment, composed: DictConfig) -> None:
             composed.merge_with(experiment.nested())
         check(composed)
     except OmegaConfBaseException as error:
-        raise ConfigError(f"what the file says does not fit together here: {str(error).splitlines()[0]}") from error
+        raise ConfigError(f"the converted values do not fit together: {str(error).splitlines()[0]}") from error
     except ConfigError as error:
-        raise ConfigError(f"what the file says does not fit together here: {error}") from error
+        raise ConfigError(f"the converted values do not fit together: {error}") from error

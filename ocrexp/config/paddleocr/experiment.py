@@ -35,12 +35,12 @@ class Note:
     key: str
     value: Any
     why: str
-    mend: str = ""
+    advice: str = ""
 
     def line(self) -> str:
         """`key: value: why; what to do`, in one line."""
-        mend = f"; {self.mend}" if self.mend else ""
-        return f"{self.key}: {inline(self.value)}: {self.why}{mend}"
+        advice = f"; {self.advice}" if self.advice else ""
+        return f"{self.key}: {inline(self.value)}: {self.why}{advice}"
 
 
 @dataclass
@@ -84,29 +84,29 @@ class Experiment:
             return default
         return None
 
-    def note(self, kind: Kind, section: Section, name: str, why: str, mend: str = "") -> None:
+    def note(self, kind: Kind, section: Section, name: str, why: str, advice: str = "") -> None:
         """Say what becomes of `section.name`, which the file has."""
-        self.notes.append(Note(kind, section.key(name), section.get(name), why, mend))
+        self.notes.append(Note(kind, section.key(name), section.get(name), why, advice))
 
-    def report(self, kind: Kind, key: str, value: Any, why: str, mend: str = "") -> None:
+    def report(self, kind: Kind, key: str, value: Any, why: str, advice: str = "") -> None:
         """Say what becomes of something that is more, or less, than one key."""
-        self.notes.append(Note(kind, key, value, why, mend))
+        self.notes.append(Note(kind, key, value, why, advice))
 
-    def assume(self, key: str, value: Any, why: str, mend: str = "") -> None:
+    def assume(self, key: str, value: Any, why: str, advice: str = "") -> None:
         """Report what the file does not have and what is taken in its place."""
-        self.notes.append(Note("assumed", key, value, why, mend))
+        self.notes.append(Note("assumed", key, value, why, advice))
 
-    def drop(self, section: Section, names: dict[str, str], mend: str = "") -> None:
+    def drop(self, section: Section, names: dict[str, str], advice: str = "") -> None:
         """Drop those of the keys that the file has, each with its reason."""
         for name, why in names.items():
             if name in section:
-                self.note("dropped", section, name, why, mend)
+                self.note("dropped", section, name, why, advice)
 
-    def only(self, section: Section, name: str, accepted: Any, why: str, mend: str = "") -> None:
+    def only(self, section: Section, name: str, accepted: Any, why: str, advice: str = "") -> None:
         """A key that has one value here: anything else than `accepted` (a value or a tuple of them) is missing."""
         values = accepted if isinstance(accepted, tuple) else (accepted,)
         if name in section and section.get(name) not in values:
-            self.note("missing", section, name, why, mend)
+            self.note("missing", section, name, why, advice)
 
     def keys(self) -> list[str]:
         """The keys that have a value."""

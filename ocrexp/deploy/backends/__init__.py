@@ -1,4 +1,4 @@
-"""The libraries that run exported networks; each is imported when it is the one that is asked for."""
+"""The libraries that run exported networks; a library is imported only if it is used."""
 
 from ocrexp.deploy.backends.base import Backend
 from ocrexp.deploy.backends.opening import open_backend

@@ -1,4 +1,4 @@
-"""What runs an exported network, whichever library does it."""
+"""The interface of the backends: one loaded network, independent of the library that runs it."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ _Result = TypeVar("_Result")
 class Backend(ABC):
     """A loaded network.
 
-    `run` may be called from several threads; `streams` of them at once use the machine best (each then has its share
-    of `threads`). `classes` is the size of the output's last axis, `batch` and `channels` those of the input's first
-    and second, None where the file leaves them open. `metadata` is what the file says beside the network.
+    `run` may be called from several threads. `streams` is the number of concurrent calls that uses the machine best;
+    each call then gets its share of `threads`. `classes` is the size of the output's last axis; `batch` and `channels`
+    are the sizes of the input's first and second axis, None where the file does not fix them. `metadata` contains the
+    file's key-value properties.
     """
 
     name: str
@@ -52,7 +53,7 @@ class Backend(ABC):
         return self.run_all(images)[0]
 
     def map(self, function: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
-        """The function's results in order, `streams` calls at a time."""
+        """Apply `function` to all items, `streams` calls at a time; returns the results in order."""
         items = list(items)
         if self.streams == 1 or len(items) < 2:
             return [function(item) for item in items]
@@ -63,7 +64,7 @@ class Backend(ABC):
 
 
 def one_line(error: BaseException) -> str:
-    """A library's message without its line ends and stack, cut to a readable length."""
+    """A library's message on one line, without its stack trace, shortened to a readable length."""
     text = str(error)
     summary = text.partition("Error Message Summary:")[2]  # paddle's, below its C++ stack
     words = " ".join(line for line in (summary or text).split("\n") if line.strip(" -")).split()
@@ -72,7 +73,7 @@ def one_line(error: BaseException) -> str:
 
 
 def chosen(folder: ModelFolder, backend: str) -> str:
-    """`onnx` or `paddle`: what `auto` stands for with these files and packages."""
+    """The backend that `auto` selects for these files and installed packages: `onnx` or `paddle`."""
     if backend != "auto":
         return backend
     if folder.onnx is not None and importlib.util.find_spec("onnxruntime") is not None:

@@ -1,4 +1,4 @@
-"""From the files of an export to the backend that runs them."""
+"""Opens the files of an export with the backend that runs them."""
 
 from __future__ import annotations
 
@@ -27,27 +27,27 @@ def open_backend(
     """Load an exported network.
 
     Args:
-        folder: of the export, or a single .onnx file.
-        backend: `onnx` (onnxruntime), `paddle` (paddle.inference), `auto`: onnx where file and library are there.
+        folder: the folder of the export, or a single .onnx file.
+        backend: `onnx` (onnxruntime), `paddle` (paddle.inference), `auto`: onnx if file and library exist.
         device: `cpu`, `gpu` or `gpu:1`.
-        threads: of a CPU; None: the cores that this process may use.
-        precision: `fp32`; paddle also runs `fp16` (GPU) and `bf16` (a CPU that has it).
-        tensorrt: let TensorRT run what it can (GPU).
-        streams: how many runs are to go at once on a CPU; each has its part of the threads. At most `threads`; paddle
-            runs one at a time, on all of them.
-        sizes_kept: of the input: paddle on a CPU prepares its kernels for each anew, and keeps them for so many.
+        threads: CPU threads; None: the number of cores that this process may use.
+        precision: `fp32`; paddle also runs `fp16` (GPU) and `bf16` (CPUs that support it).
+        tensorrt: run the supported part of the network with TensorRT (GPU).
+        streams: number of concurrent runs on a CPU; each uses its share of the threads. At most `threads`; paddle has
+            one run at a time, which uses all threads.
+        sizes_kept: number of input sizes for which paddle keeps the kernels that it has prepared on a CPU.
 
-    Raises DeployError: no such backend or device, no model files for it, its library missing, a damaged file.
+    Raises DeployError if the backend or device is unknown or missing, or if the model files are missing or damaged.
     """
     if backend not in BACKENDS:
-        raise DeployError(f"backend={backend}: choose one of {', '.join(BACKENDS)}")
+        raise DeployError(f"backend: expected one of {', '.join(BACKENDS)}, got {backend}")
     if precision not in PRECISIONS:
-        raise DeployError(f"precision={precision}: choose one of {', '.join(PRECISIONS)}")
+        raise DeployError(f"precision: expected one of {', '.join(PRECISIONS)}, got {precision}")
     number = _gpu_number(device)
     if tensorrt and number is None:
-        raise DeployError(f"tensorrt=true needs a GPU, device is {device}: set device=gpu:0")
+        raise DeployError(f"tensorrt=true: needs a GPU, but device is {device}; set device=gpu:0")
     if threads is not None and threads < 1:
-        raise DeployError(f"threads={threads}: give 1 or more")
+        raise DeployError(f"threads: expected 1 or more, got {threads}")
     threads = threads or available_cores()
     streams = 1 if number is not None else max(1, min(streams, threads))
     if not isinstance(folder, ModelFolder):
@@ -55,7 +55,7 @@ def open_backend(
     backend = chosen(folder, backend)
     if backend == "onnx":
         if folder.onnx is None:
-            raise DeployError(f"{folder.path}: backend=onnx needs inference.onnx: export with export.format=onnx")
+            raise DeployError(f"{folder.path}: backend=onnx needs inference.onnx; export with export.format=onnx")
         _require("onnxruntime", "onnx")
         folder.check(folder.onnx)
         from ocrexp.deploy.backends.onnx import OnnxBackend
@@ -63,7 +63,7 @@ def open_backend(
         return OnnxBackend(folder.onnx, number, threads, precision, tensorrt, streams)
     if folder.paddle is None:
         raise DeployError(
-            f"{folder.path}: backend=paddle needs inference.json or .pdmodel, and inference.pdiparams: export with "
+            f"{folder.path}: backend=paddle needs inference.json or .pdmodel, and inference.pdiparams; export with "
             "export.format=paddle"
         )
     _require("paddle", "cpu" if number is None else "gpu")
@@ -75,7 +75,7 @@ def open_backend(
 
 def _require(module: str, extra: str) -> None:
     if importlib.util.find_spec(module) is None:
-        raise DeployError(f"{module} is not installed: pip install 'ocrexp[{extra}]'")
+        raise DeployError(f"{module} is not installed; run: pip install 'ocrexp[{extra}]'")
 
 
 def _gpu_number(device: str) -> int | None:
@@ -83,5 +83,5 @@ def _gpu_number(device: str) -> int | None:
         return None
     kind, _, number = device.partition(":")
     if kind != "gpu" or (number and not number.isdigit()):
-        raise DeployError(f"device={device}: use cpu, gpu or gpu:NUMBER")
+        raise DeployError(f"device: expected cpu, gpu or gpu:NUMBER, got {device}")
     return int(number or 0)

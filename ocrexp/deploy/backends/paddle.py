@@ -16,9 +16,9 @@ _TENSORRT_BATCH = 32
 
 
 class PaddleBackend(Backend):
-    """A predictor, and for each further thread a clone of it, which shares the parameters.
+    """A predictor, and a clone of it for each further thread; the clones share the parameters.
 
-    It has one stream: paddle holds Python's lock while it runs, so that a second thread would only wait.
+    It has one stream: paddle holds Python's global lock while it runs, so a second thread would only wait.
     """
 
     name = "paddle"
@@ -34,7 +34,8 @@ class PaddleBackend(Backend):
         sizes_kept: int,
     ) -> None:
         super().__init__("cpu" if gpu is None else f"gpu:{gpu}", threads, streams=1)
-        # Not `environment.prepare`: its threads wait asleep, and waking them takes longer than a small network does.
+        # Not `environment.prepare`: there, idle threads sleep, and waking them takes longer than running a small
+        # network.
         import_paddle()
         import paddle
         from paddle import inference
@@ -66,7 +67,7 @@ class PaddleBackend(Backend):
         self._first_taken = False
         output = self._predictor.get_output_names()
         if not output:
-            raise DeployError(f"{program}: has no output; export again")
+            raise DeployError(f"{program}: the network has no output; export it again")
 
     def run_all(self, images: Images) -> list[Output]:
         try:
@@ -82,7 +83,7 @@ class PaddleBackend(Backend):
             ) from None
 
     def _mine(self) -> Any:
-        """This thread's predictor: a predictor runs one input at a time."""
+        """The predictor of this thread; a predictor runs one input at a time."""
         predictor = getattr(self._local, "predictor", None)
         if predictor is None:
             with self._clone_lock:
@@ -94,7 +95,7 @@ class PaddleBackend(Backend):
     @staticmethod
     def _set_cpu(config: Any, precision: str, threads: int, sizes_kept: int) -> None:
         if precision == "fp16":
-            raise DeployError("precision=fp16 needs a GPU; on a CPU use bf16 or fp32")
+            raise DeployError("precision=fp16: needs a GPU; on a CPU use bf16 or fp32")
         config.disable_gpu()
         config.set_cpu_math_library_num_threads(threads)
         config.enable_mkldnn()
@@ -105,11 +106,13 @@ class PaddleBackend(Backend):
     @staticmethod
     def _set_gpu(config: Any, inference: Any, paddle: Any, gpu: int, precision: str, tensorrt: bool) -> None:
         if not paddle.is_compiled_with_cuda():
-            raise DeployError(f"device=gpu:{gpu}: the installed paddle has no CUDA: pip install 'ocrexp[gpu]'")
+            raise DeployError(f"device=gpu:{gpu}: the installed paddle has no CUDA; run: pip install 'ocrexp[gpu]'")
         if gpu >= paddle.device.cuda.device_count():
-            raise DeployError(f"device=gpu:{gpu}: there are {paddle.device.cuda.device_count()} GPUs, counted from 0")
+            raise DeployError(
+                f"device=gpu:{gpu}: this machine has {paddle.device.cuda.device_count()} GPUs, numbered from 0"
+            )
         if precision == "bf16":
-            raise DeployError("precision=bf16 is for a CPU; on a GPU use fp16 or fp32")
+            raise DeployError("precision=bf16: works on a CPU only; on a GPU use fp16 or fp32")
         kind = inference.PrecisionType.Half if precision == "fp16" else inference.PrecisionType.Float32
         config.enable_use_gpu(_GPU_POOL_MB, gpu, kind)
         if tensorrt:
@@ -118,5 +121,5 @@ class PaddleBackend(Backend):
             config.enable_tensorrt_engine(
                 workspace_size=_WORKSPACE, max_batch_size=_TENSORRT_BATCH, min_subgraph_size=20, precision_mode=kind
             )
-            # Sizes change from image to image: engines are built for the ranges met so far.
+            # Sizes change from image to image: engines are built for the ranges of sizes that were seen so far.
             config.enable_tuned_tensorrt_dynamic_shape()
