@@ -46,8 +46,8 @@ VALUES = ("trainer", "loader", "optim")
 def node_errors(config: DictConfig) -> Iterator[ConfigError]:
     """The faults of the top-level nodes and of parts, one line each.
 
-They are: a node that no part reads, a part that is a text or has no `_target_`, a named part whose group was not
-chosen.
+    They are: a node that no part reads, a part that is a text or has no `_target_`, a named part whose group was not
+    chosen.
     """
     if "trainer" in config and "model" in config:  # of a run; `compose` checks the keys of the other verbs
         yield from _top_errors(config)

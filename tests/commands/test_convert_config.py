@@ -95,9 +95,7 @@ def test_what_is_left_behind_makes_the_exit_code_1(folder, capsys):
     write(folder, put(detector(), "Loss.balance_los", 3))
     assert main(["convert-config", "config=source.yml"]) == 1
     printed = capsys.readouterr().out
-    assert re.search(
-        r"^missing  Loss\.balance_los: 3: .* not known here; .*; did you mean balance_loss\?$", printed, re.M
-    )
+    assert re.search(r"^missing  Loss\.balance_los: 3: unknown key; .*; did you mean balance_loss\?$", printed, re.M)
     assert (folder / "conf/experiment/source.yaml").exists()  # what could be carried over is there
     assert main(["convert-config", "config=source.yml", "overwrite=true", "strict=false"]) == 0
 
@@ -138,7 +136,7 @@ def test_it_needs_no_paddle_to_say_what_is_wrong(folder):
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert result.returncode == 2
-    assert "the algorithm EAST is not here" in result.stderr
+    assert "unsupported algorithm EAST" in result.stderr
 
 
 def test_help_lists_its_keys(capsys):

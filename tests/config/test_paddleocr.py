@@ -251,9 +251,9 @@ def test_what_cannot_be_is_said_in_one_line(tmp_path, changes, message):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("Global: [1,\nb: 2", ":2: no YAML: "),
-        ("just a text", "no configuration"),
-        ("Global: {epoch_num: 3}", "it has no section Architecture"),
+        ("Global: [1,\nb: 2", ":2: not valid YAML ("),
+        ("just a text", "expected a YAML file with sections"),
+        ("Global: {epoch_num: 3}", "missing section Architecture"),
         ("defaults: []\ntrainer: {}", "this is an ocrexp file"),
         ("Architecture: {function: 'a,b'}\nGlobal: {}", "a file of PaddleOCR 1.x"),
         ("Architecture: {model_type: det}", "it has no section Global, Optimizer, Train"),

@@ -40,8 +40,8 @@ def test_a_failure_in_a_stream_reaches_the_caller(make_det) -> None:
         ({"device": "tpu"}, "device: expected cpu, gpu or gpu:NUMBER, got tpu"),
         ({"precision": "int3"}, "precision: expected one of .*got int3"),
         ({"precision": "fp16", "backend": "onnx"}, "use backend=paddle or precision=fp32"),
-        ({"threads": 0}, "threads=0"),
-        ({"tensorrt": True}, "tensorrt=true needs a GPU"),
+        ({"threads": 0}, "threads: expected 1 or more, got 0"),
+        ({"tensorrt": True}, "tensorrt=true: needs a GPU"),
     ],
 )
 def test_what_cannot_be_is_one_line(make_det, arguments, message: str) -> None:

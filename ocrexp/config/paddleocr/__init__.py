@@ -1,7 +1,7 @@
-"""PaddleOCR 2.x training files as experiment files of ours.
+"""Converts PaddleOCR 2.x training files to experiment files.
 
-`convert` reads a file, chooses our parts, carries values over, and says of every key that it could not carry over what
-becomes of it. The result is composed and checked before anything is written.
+`convert` reads a file, chooses our parts and converts the values. It reports every key that it could not simply
+convert. The result is composed and checked before anything is written.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["Conversion", "convert"]
 
 @dataclass(frozen=True)
 class Conversion:
-    """The experiment file's text, and what became of the keys that are not simply carried over."""
+    """The text of the experiment file, and notes about the keys that could not simply be converted."""
 
     text: str
     notes: list[Note]
@@ -38,19 +38,19 @@ class Conversion:
 
     @property
     def complete(self) -> bool:
-        """Whether nothing that changes the result was left behind."""
+        """Whether everything that changes the result was converted."""
         return not any(note.kind == "missing" for note in self.notes)
 
     def lines(self) -> list[str]:
-        """The report: one line a key."""
+        """The report, one line per key."""
         return [f"{kind:8} {note.line()}" for kind in KINDS for note in self.notes if note.kind == kind]
 
 
 def convert(path: Path, name: str, overrides: Sequence[str] = ()) -> Conversion:
     """Convert a training file of PaddleOCR 2.x; `name` is the experiment's.
 
-    Raises ConfigError, in one line, for a file that is none, a task, an algorithm or a part that is not here, a value
-    that cannot be, and a result that does not compose.
+    Raises ConfigError, in one line, for an invalid file, an unsupported task, algorithm or part, an invalid value, and
+    a result that does not compose.
     """
     root, doubled = read(path, overrides)
     experiment = Experiment()
@@ -67,7 +67,7 @@ def convert(path: Path, name: str, overrides: Sequence[str] = ()) -> Conversion:
     _leftovers(experiment, root, doubled)
     experiment.order()
     prepare()
-    import_paddle()  # what follows imports what the nodes name; here without paddle's notices
+    import_paddle()  # the following code imports the parts, without the notices of paddle
     composed = _compose(experiment)
     experiment.without_implied(composed)
     _check(experiment, composed)
@@ -75,14 +75,14 @@ def convert(path: Path, name: str, overrides: Sequence[str] = ()) -> Conversion:
 
 
 def _leftovers(experiment: Experiment, root: Section, doubled: list[str]) -> None:
-    """Keys that nobody asked for: PaddleOCR takes them in silence, and so does a misspelt one."""
+    """Report keys that the conversion did not read: PaddleOCR accepts them silently, even misspelled ones."""
     for key, value, hint in root.unread():
         if value is None:
             continue
-        why = "this key is not known here; PaddleOCR accepts a misspelt one in silence"
+        why = "unknown key; PaddleOCR silently accepts a misspelled one"
         experiment.report("missing", key, value, why, hint.removeprefix("; "))
     for key in doubled:
-        experiment.report("changed", key, None, "the file has this key twice", "the last one counts, as in PaddleOCR")
+        experiment.report("changed", key, None, "duplicate key in the file", "the last one is used, as in PaddleOCR")
 
 
 def _head(path: Path, name: str, overrides: Sequence[str]) -> list[str]:
@@ -93,10 +93,10 @@ def _head(path: Path, name: str, overrides: Sequence[str]) -> list[str]:
 
 
 def _compose(experiment: Experiment) -> DictConfig:
-    """The configuration that the chosen parts compose to, still without the file's values."""
+    """The composed configuration of the chosen parts, without the file's values."""
     from ocrexp.config.compose import compose
 
-    name = "_conversion"  # no file of ours or the user's: an experiment of the same name may be there already
+    name = "_conversion"  # not a name of a real experiment: one with the given name may exist already
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "experiment").mkdir()
         choices = experiment.render([], values=False)
@@ -105,7 +105,7 @@ def _compose(experiment: Experiment) -> DictConfig:
 
 
 def _check(experiment: Experiment, composed: DictConfig) -> None:
-    """Lay the values over the chosen parts, as the experiment will, and hold the result against the code."""
+    """Merge the values into the chosen parts, as the experiment will, and check the result."""
     from omegaconf import flag_override
     from omegaconf.errors import OmegaConfBaseException
 

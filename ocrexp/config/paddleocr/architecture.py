@@ -1,4 +1,4 @@
-"""Section Architecture: which parts, and their values."""
+"""Section Architecture: chooses the parts and converts their values."""
 
 from __future__ import annotations
 
@@ -30,29 +30,31 @@ class ConvertedNetwork:
 def convert_architecture(experiment: Experiment, root: Section, max_text_length: int) -> ConvertedNetwork:
     """Choose the parts and carry their values over.
 
-    Raises ConfigError for a task, an algorithm or a part that is not here, with a list of those that are.
+    Raises ConfigError for an unsupported task, algorithm or part, with a list of the supported ones.
     """
     section = root.section("Architecture")
     if "Models" in section or section.text("name") == "DistillationModel":
         raise ConfigError(
-            f"{section.path}: a distillation of several models (Models) has no counterpart here: convert the file that"
-            " trains its student alone"
+            f"{section.path}: distillation of several models (Models) is not supported; convert the file that trains"
+            " the student alone"
         )
     task = section.text("model_type")
     if task not in ALGORITHMS:
-        raise ConfigError(f"{section.key('model_type')}: {task or 'nothing'}: here are det and rec")
+        raise ConfigError(f"{section.key('model_type')}: expected det or rec, got {task or 'nothing'}")
     algorithm = section.text("algorithm")
     if not algorithm:
-        experiment.assume(section.key("algorithm"), "DB" if task == "det" else None, "the parts say what it is")
+        experiment.assume(
+            section.key("algorithm"), "DB" if task == "det" else None, "the parts determine the algorithm"
+        )
     elif algorithm not in ALGORITHMS[task]:
         raise ConfigError(
-            f"{section.key('algorithm')}: the algorithm {algorithm} is not here"
-            f"{did_you_mean(algorithm, ALGORITHMS[task])}; known for {task}: {', '.join(ALGORITHMS[task])}"
+            f"{section.key('algorithm')}: unsupported algorithm {algorithm}"
+            f"{did_you_mean(algorithm, ALGORITHMS[task])}; supported for {task}: {', '.join(ALGORITHMS[task])}"
         )
     network = _detector(experiment, root, section) if task == "det" else _recogniser(experiment, root, section)
     if task == "rec":
         _text_length(experiment, max_text_length)
-        classes = dict.fromkeys(("out_channels", "out_channels_list"), "they follow from the characters")
+        classes = dict.fromkeys(("out_channels", "out_channels_list"), "determined by the characters")
         experiment.drop(section.section("Head"), classes)
     channels = section.number("in_channels", 3)
     own = {"mtb": 1, "vitstr_tiny": 1}.get(str(experiment.choices.get("model/backbone")), 3)
@@ -120,16 +122,19 @@ def _model_size(experiment: Experiment, backbone: Section) -> None:
 
 
 def _resnet_of_old(experiment: Experiment, root: Section, backbone: Section) -> None:
-    """`ResNet` of a detector was ResNet_vd in early releases of 2.x and is a plain ResNet since."""
+    """`ResNet` of a detector was ResNet_vd in early releases of 2.x, and is a plain ResNet in later ones."""
     pretrained = root.section("Global").text("pretrained_model")
     if "_vd" in pretrained:
         experiment.note(
-            "changed", backbone, "name", f"ResNet_vd, which it was in early releases, as the weights {pretrained} say"
+            "changed",
+            backbone,
+            "name",
+            f"ResNet_vd, as in early releases, because the weights {pretrained} are of ResNet_vd",
         )
     else:
         experiment.note(
-            "missing", backbone, "name", "a plain ResNet is not here",
-            "ResNet_vd stands in its place, which ResNet was in early releases of PaddleOCR 2.x",
+            "missing", backbone, "name", "a plain ResNet is not supported",
+            "ResNet_vd is used instead, which ResNet was in early releases of PaddleOCR 2.x",
         )  # fmt: skip
 
 
@@ -166,7 +171,7 @@ def _recogniser(experiment: Experiment, root: Section, section: Section) -> Conv
         carry(experiment, head, top, "model.head")
         if kind == "parseq":
             own = backbone.number("embed_dim", 768)
-            experiment.only(head, "embed_dim", own, f"the head is as wide as the backbone here ({own})")
+            experiment.only(head, "embed_dim", own, f"the head always has the width of the backbone ({own})")
         if kind == "attention":
             experiment.set(
                 "model.head.teacher_forcing", False,
@@ -193,7 +198,7 @@ def _neck(neck: Section) -> Part | None:
 
 
 def _model_of(kind: str, backbone: str, trunk_option: str, neck: Part | None, warp: Part | None) -> str:
-    """The model file that is nearest; whatever it has otherwise is chosen or set."""
+    """The nearest model file; differences are chosen or set afterwards."""
     if kind != "ctc":
         return {"attention": "rare_mbv3", "vitstr": "vitstr_tiny"}.get(kind, kind)
     if backbone == "SVTRNet":
@@ -207,7 +212,7 @@ def _model_of(kind: str, backbone: str, trunk_option: str, neck: Part | None, wa
 
 
 def _has(model: str, group: str) -> bool:
-    """Whether the model's file has this group among its defaults."""
+    """Whether the model's file has this group in its defaults."""
     import yaml
 
     from ocrexp.config.paths import shipped_conf
@@ -220,8 +225,8 @@ def _multi_head(experiment: Experiment, head: Section, generation: str) -> tuple
     entries = dict(head.entries("head_list"))
     if len(entries) != 2 or "CTCHead" not in entries:
         raise ConfigError(
-            f"{head.key('head_list')}: {', '.join(entries) or 'nothing'}: here a MultiHead is CTCHead with one of"
-            f" {', '.join(parts.GUIDES)}"
+            f"{head.key('head_list')}: expected CTCHead with one of {', '.join(parts.GUIDES)}, got"
+            f" {', '.join(entries) or 'nothing'}"
         )
     name = next(key for key in entries if key != "CTCHead")
     guide = find("guide of a MultiHead", entries[name], name, parts.GUIDES)
@@ -246,7 +251,7 @@ def _multi_head(experiment: Experiment, head: Section, generation: str) -> tuple
 
 
 def _text_length(experiment: Experiment, length: int) -> None:
-    """A head's own maximum is left out where it is that of the labels, which the model files refer to."""
+    """Omit a head's own maximum length if it equals that of the labels, which the model files use."""
     for key in ("model.head.max_text_length", "model.head.guide.max_text_length"):
         if experiment.get(key) == length:
             experiment.unset(key)

@@ -1,4 +1,4 @@
-"""Sections Train and Eval: lists, loaders, and what all tasks' transforms share."""
+"""Sections Train and Eval: lists, loaders, and the transforms that all tasks share."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from ocrexp.errors import ConfigError
 from ocrexp.nearest import did_you_mean
 
 LISTS = ("SimpleDataSet", "MultiScaleDataSet")
-LMDB = ("LMDBDataSet", "LMDBDateSet")  # the second is how early files of 2.0 spell it
-# Transforms without anything to carry over.
+LMDB = ("LMDBDataSet", "LMDBDateSet")  # early files of 2.0 have the second spelling
+# Transforms without values to convert.
 _PLAIN = {
     "ToCHWImage": {}, "DetLabelEncode": {},
-    "KeepKeys": {"keep_keys": "what a batch holds follows from the loss"},
+    "KeepKeys": {"keep_keys": "the content of a batch is determined by the loss"},
 }  # fmt: skip
 Transforms = list[tuple[str, Section]]
 
 
 def named(experiment: Experiment, section: Section, expected: str, defaults: dict[str, Any], why: str = "") -> str:
-    """The part that a section names, `expected` where the file does not say.
+    """The part that a section names; `expected` if the file names none.
 
-    Raises ConfigError for another one; `why` says what asks for this one.
+    Raises ConfigError for another one; `why` is the head that requires this one.
     """
     name = section.text("name")
     if not name:
@@ -37,7 +37,7 @@ def named(experiment: Experiment, section: Section, expected: str, defaults: dic
         )
         return expected
     if name != expected:
-        known = f"a head of kind {why} goes with {expected} here" if why else f"here is {expected}"
+        known = f"a head of kind {why} needs {expected}" if why else f"expected {expected}"
         raise ConfigError(f"{section.key('name')}: {name}: {known}{did_you_mean(name, [expected])}")
     return name
 
@@ -51,18 +51,18 @@ def convert_loaders(experiment: Experiment, root: Section) -> None:
     experiment.take(evaluation, "batch_size_per_card", "loader.eval_batch_size")
     experiment.drop(
         evaluation,
-        {"shuffle": "an evaluation goes through its list in order", "num_workers": "loader.num_workers is for both"},
+        {"shuffle": "an evaluation always reads its list in order", "num_workers": "loader.num_workers sets both"},
     )
     if evaluation.get("drop_last") is True:
-        experiment.note("changed", evaluation, "drop_last", "an evaluation leaves no image out")
+        experiment.note("changed", evaluation, "drop_last", "an evaluation never drops an image")
     for loader in (train, evaluation):
-        experiment.drop(loader, {"use_shared_memory": "workers hand batches over without /dev/shm"})
-        experiment.only(loader, "collate_fn", (None, ""), "batches are made by the task here")
-        experiment.drop(loader, {"pin_memory": "the device's copy decides"})
+        experiment.drop(loader, {"use_shared_memory": "workers pass batches without /dev/shm"})
+        experiment.only(loader, "collate_fn", (None, ""), "the task makes the batches")
+        experiment.drop(loader, {"pin_memory": "determined by the copy to the device"})
 
 
 def convert_lists(experiment: Experiment, root: Section, option: str, lmdb_option: str | None) -> None:
-    """Where images and labels come from; the dataset's option by its kind."""
+    """Sources of images and labels; chooses the option of the dataset by its kind."""
     train, evaluation = root.section("Train").section("dataset"), root.section("Eval").section("dataset")
     name = train.text("name", LISTS[0])
     if not train.text("name"):
@@ -70,17 +70,17 @@ def convert_lists(experiment: Experiment, root: Section, option: str, lmdb_optio
     is_lmdb = name in LMDB and lmdb_option is not None
     if name not in LISTS and not is_lmdb:
         known = [*LISTS, *(LMDB[:1] if lmdb_option else [])]
-        raise ConfigError(f"{train.key('name')}: there is no {name} dataset here; known: {', '.join(known)}")
+        raise ConfigError(f"{train.key('name')}: unsupported dataset {name}; supported: {', '.join(known)}")
     experiment.choose("dataset", lmdb_option if is_lmdb and lmdb_option else option)
     other = evaluation.text("name", name)
     if (other in LMDB) != is_lmdb or (other not in LISTS and other not in LMDB):
         experiment.note(
-            "missing", evaluation, "name", f"both lists are read alike here, as {name}", "convert one of them"
+            "missing", evaluation, "name", f"both lists are read in the same way, as {name}", "convert one of them"
         )
     for dataset in (train, evaluation):
-        experiment.only(dataset, "delimiter", ("\t", "\\t"), "a label stands behind a tab here", "rewrite the list")
+        experiment.only(dataset, "delimiter", ("\t", "\\t"), "the label always follows a tab", "rewrite the list")
         for key in ("ext_op_transform_idx", "need_reset", "seed", "mode"):
-            experiment.drop(dataset, {key: "the order of the steps says it"})
+            experiment.drop(dataset, {key: "determined by the order of the steps"})
         if not is_lmdb:
             dataset.get("data_dir")
     (_lmdb if is_lmdb else _label_files)(experiment, train, evaluation)
@@ -92,24 +92,24 @@ def _label_files(experiment: Experiment, train: Section, evaluation: Section) ->
     experiment.set("dataset.root", root, train.key("data_dir"))
     if evaluation.text("data_dir") and other != root:
         experiment.note(
-            "missing", evaluation, "data_dir", f"training and evaluation share one dataset.root here, {root}",
-            "give a folder above both, and lists with paths from there",
+            "missing", evaluation, "data_dir", f"training and evaluation share one dataset.root, {root}",
+            "use a folder above both, and lists with paths relative to it",
         )  # fmt: skip
     for key, dataset in (("train_labels", train), ("val_labels", evaluation)):
         files = dataset.get("label_file_list")
         files = [files] if isinstance(files, str) else files
         if not files:
-            raise ConfigError(f"{dataset.key('label_file_list')}: no label file is given")
+            raise ConfigError(f"{dataset.key('label_file_list')}: contains no label file; add one")
         names = [_below(str(file), root) for file in files]
         experiment.set(
             f"dataset.{key}", names[0] if len(names) == 1 else names,
-            f"{dataset.key('label_file_list')}: here from dataset.root on",
+            f"{dataset.key('label_file_list')}: relative to dataset.root",
         )  # fmt: skip
 
 
 def _below(path: str, root: str) -> str:
-    """A path, in PaddleOCR from the folder one starts in, as seen from `root`; absolute if it does not lie below an
-    absolute one."""
+    """Converts a path that is relative to PaddleOCR's start folder to one relative to `root`; absolute if it is not
+    below an absolute root."""
     if Path(root).is_absolute():
         absolute = os.path.normpath(Path.cwd() / path)
         seen = os.path.relpath(absolute, root)
@@ -131,18 +131,18 @@ def _ratios(experiment: Experiment, train: Section, evaluation: Section) -> None
         labels = experiment.get("dataset.train_labels")
         ratios = [float(ratios)] * (len(labels) if isinstance(labels, list) else 1)
     if ratios and any(ratio != 1 for ratio in ratios):
-        experiment.set("dataset.ratios", ratios, f"{train.key('ratio_list')}: drawn anew each epoch")
+        experiment.set("dataset.ratios", ratios, f"{train.key('ratio_list')}: drawn again for each epoch")
     own = evaluation.get("ratio_list")
     if own is not None and any(ratio != 1 for ratio in (own if isinstance(own, list) else [own])):
-        experiment.note("missing", evaluation, "ratio_list", "an evaluation takes its lists as they are")
+        experiment.note("missing", evaluation, "ratio_list", "an evaluation always uses its lists completely")
 
 
 def plain_transform(experiment: Experiment, name: str, keys: Section) -> bool:
-    """Handle a transform that every task has; False for any other."""
+    """Convert a transform that every task has; False for any other."""
     if name == "DecodeImage":
-        experiment.only(keys, "img_mode", "BGR", "images are BGR here", "model.normalize is then of the other order")
-        experiment.only(keys, "channel_first", False, "images are HWC up to the model")
-        experiment.only(keys, "ignore_orientation", (None, True), "EXIF's orientation is not looked at")
+        experiment.only(keys, "img_mode", "BGR", "images are always BGR", "model.normalize then has the other order")
+        experiment.only(keys, "channel_first", False, "images are HWC until the model")
+        experiment.only(keys, "ignore_orientation", (None, True), "EXIF orientation is ignored")
         return True
     if name not in _PLAIN:
         return False
@@ -151,25 +151,25 @@ def plain_transform(experiment: Experiment, name: str, keys: Section) -> bool:
 
 
 def convert_normalize(experiment: Experiment, keys: Section) -> None:
-    """`NormalizeImage`: it is the model's here."""
+    """Convert `NormalizeImage`, which is part of the model here."""
     scale = str(keys.get("scale", "1./255.")).replace(" ", "")
     if scale not in ("1./255.", "1.0/255.0", "1/255", "1/255.", "1./255", "1.0/255"):
-        experiment.note("missing", keys, "scale", "pixels are divided by 255 here")
-    experiment.drop(keys, {"order": "the model knows the order of its axes"})
+        experiment.note("missing", keys, "scale", "pixels are always divided by 255")
+    experiment.drop(keys, {"order": "determined by the model"})
     for name in ("mean", "std"):
         key = f"model.normalize.{name}"
         earlier = experiment.get(key)
         default = [0.485, 0.456, 0.406] if name == "mean" else [0.229, 0.224, 0.225]
         value: Any = keys.get(name, default)
         if earlier is not None and earlier != value:
-            experiment.note("missing", keys, name, f"training and evaluation have one normalization here, {earlier}")
+            experiment.note("missing", keys, name, f"training and evaluation share one normalization, {earlier}")
         elif earlier is None:
             experiment.set(key, value, keys.key(name), implied=True)
 
 
 def unknown_transform(experiment: Experiment, section: Section, name: str, keys: Section) -> None:
-    """Report a transform that is not here, with its keys."""
+    """Report an unsupported transform, with its keys."""
     values = {key: keys.get(key) for key in keys.names()}
     experiment.report(
-        "missing", f"{section.key('transforms')}: {name}", values or None, "there is no such transform here"
+        "missing", f"{section.key('transforms')}: {name}", values or None, "this transform is not supported"
     )

@@ -18,7 +18,7 @@ from ocrexp.config.paddleocr.experiment import Experiment
 from ocrexp.config.paddleocr.source import Section
 from ocrexp.errors import ConfigError
 
-# Augmenters of albumentations, which PaddleOCR 2.10 takes, by imgaug's names, which our list takes.
+# Augmenters of albumentations (PaddleOCR 2.10) by their names in imgaug (our list).
 _IMGAUG = {"HorizontalFlip": "Fliplr", "VerticalFlip": "Flipud"}
 # PaddleOCR's defaults.
 _LOSS = {
@@ -35,23 +35,23 @@ _MAPS: dict[str, dict[str, Any]] = {
     "MakeShrinkMap": {"shrink_ratio": 0.4, "min_text_size": 8},
 }
 _CROPS = ("RandomCrop", "RandomCropData", "RandomCropImgMask")  # besides EastRandomCropData
-# How the range of a RandomScale is called.
+# Names of the range of a RandomScale.
 _RANGES = ("scale_range", "ratio_range", "scales", "scale", "ratios", "ratio", "size")
 _MAIN_LOSSES = ("DiceLoss", "BCELoss", "MaskL1Loss", "DiceFocalLoss")
 
 
 def convert_detection(experiment: Experiment, root: Section) -> None:
-    """Everything of a detector but its network, its optimizer and the section Global."""
+    """Everything of a detector except its network, its optimizer and the section Global."""
     _loss(experiment, root.section("Loss"))
     _postprocess(experiment, root.section("PostProcess"))
     metric = root.section("Metric")
     named(experiment, metric, "DetMetric", {"main_indicator": "hmean"})
-    experiment.only(metric, "main_indicator", "hmean", "the best checkpoint is that of the highest hmean")
+    experiment.only(metric, "main_indicator", "hmean", "the best checkpoint is the one with the highest hmean")
     convert_lists(experiment, root, "det_list", None)
     convert_loaders(experiment, root)
     train, evaluation = root.section("Train"), root.section("Eval")
     if train.section("sampler").text("name"):
-        experiment.note("missing", train.section("sampler"), "name", "detection has no sampler of this kind")
+        experiment.note("missing", train.section("sampler"), "name", "detection has no such sampler")
     _train_transforms(experiment, train.section("dataset"))
     _eval_transforms(experiment, evaluation.section("dataset"))
 
@@ -114,7 +114,7 @@ def _train_transforms(experiment: Experiment, section: Section) -> None:
             _assume_step(experiment, section, name, _MAPS[name])
     if len(set(ratios.values())) > 1:
         experiment.report(
-            "missing", f"{section.key('transforms')}: shrink_ratio", ratios, "both maps have one shrink_ratio here"
+            "missing", f"{section.key('transforms')}: shrink_ratio", ratios, "both maps share one shrink_ratio"
         )
     if not steps:
         _augmentation(experiment, section, [*augmenters, *scales], crop)
@@ -122,36 +122,36 @@ def _train_transforms(experiment: Experiment, section: Section) -> None:
 
 
 def _assume_step(experiment: Experiment, section: Section, name: str, defaults: dict[str, Any]) -> None:
-    experiment.assume(
-        f"{section.key('transforms')}: {name}", defaults, "the list has no such step, and training needs it"
-    )
+    experiment.assume(f"{section.key('transforms')}: {name}", defaults, "missing in the list, but training needs it")
 
 
 def _plain_crop(experiment: Experiment, name: str, keys: Section) -> Section:
-    """A crop at any place as EastRandomCropData, whose keys it is given."""
+    """Convert a crop at any place to EastRandomCropData, with its keys."""
     size = keys.get("size", keys.get("crop_size"))
     height, width = keys.number("height"), keys.number("width")
     if size is None and height and width:
         size = [width, height]
     if isinstance(size, int) and not isinstance(size, bool):
         size = [size, size]
-    experiment.only(keys, "p", (1, 1.0, None), "every training image is cropped here")
-    experiment.drop(keys, dict.fromkeys(("main_key", "crop_keys"), "the crop cuts all that belongs to an image"))
+    experiment.only(keys, "p", (1, 1.0, None), "every training image is cropped")
+    experiment.drop(
+        keys, dict.fromkeys(("main_key", "crop_keys"), "the crop applies to everything that belongs to an image")
+    )
     values = {key: keys.get(key) for key in ("max_tries", "keep_ratio", "min_crop_side_ratio") if key in keys}
     experiment.report(
         "changed", keys.path, {"size": size} if size else None,
-        f"a {name} cuts through words; the crop here keeps them whole, as EastRandomCropData does",
+        f"{name} cuts through words; the crop here keeps words whole, as EastRandomCropData does",
     )  # fmt: skip
     return Section(keys.path, values | ({"size": size} if size else {}))
 
 
 def _random_scale(experiment: Experiment, keys: Section) -> dict[str, Any]:
-    """A RandomScale as the Resize of the augmenters."""
+    """Convert a RandomScale to the Resize of the augmenters."""
     name = next((name for name in _RANGES if name in keys), None)
     if name is None:
         if "scale_limit" in keys:
             return _albumentations_scale(experiment, keys.path, keys.get("scale_limit"))
-        experiment.assume(keys.path, {"size": [0.5, 3]}, "it gives no range of scales")
+        experiment.assume(keys.path, {"size": [0.5, 3]}, "it has no range of scales")
         return {"type": "Resize", "args": {"size": [0.5, 3]}}
     value = keys.get(name)
     values = value if isinstance(value, list) else [value, value]
@@ -160,7 +160,7 @@ def _random_scale(experiment: Experiment, keys: Section) -> dict[str, Any]:
     if min(values) <= 0 or max(values) > 20:
         raise ConfigError(f"{keys.key(name)}: expected factors between 0 and 20, got {value!r}")
     if len(values) > 2:
-        experiment.note("changed", keys, name, f"any scale from {min(values):g} to {max(values):g} is drawn here")
+        experiment.note("changed", keys, name, f"scales are drawn from {min(values):g} to {max(values):g}")
     return {"type": "Resize", "args": {"size": [min(values), max(values)]}}
 
 
@@ -174,14 +174,14 @@ def _targets(experiment: Experiment, keys: Section, name: str) -> float:
             experiment.take(keys, key, f"targets.{key}", _MAPS[name][key])
     if "total_epoch" in keys:
         experiment.note(
-            "dropped", keys, "total_epoch", "PaddleOCR 2.10 hands no epoch on, so that its ratio stays",
-            "targets=db_dynamic lets it grow, as it was meant",
+            "dropped", keys, "total_epoch", "PaddleOCR 2.10 does not pass the epoch, so its ratio never changes",
+            "targets=db_dynamic lets it grow, as intended",
         )  # fmt: skip
     return float(ratio)
 
 
 def _augmentation(experiment: Experiment, section: Section, augmenters: list[Any], crop: Section | None) -> None:
-    """One warp where it can do the list's work, else the list itself through imgaug."""
+    """Convert the list to one warp if possible, otherwise run the list with imgaug."""
     entries = [_entry(experiment, section, item) for item in augmenters]
     for entry in [entry for entry in entries if entry["type"] in _CROPS]:
         entries.remove(entry)
@@ -208,11 +208,13 @@ def _augmentation(experiment: Experiment, section: Section, augmenters: list[Any
 
 
 def _entry(experiment: Experiment, section: Section, item: Any) -> dict[str, Any]:
-    """An augmenter by imgaug's name and arguments."""
+    """An augmenter with imgaug's name and arguments."""
     if isinstance(item, list) and item and isinstance(item[0], str):
         return {"type": _IMGAUG.get(item[0], item[0]), "args": dict(item[1]) if len(item) > 1 else {}}
     if not isinstance(item, dict) or "type" not in item:
-        raise ConfigError(f"{section.key('transforms')}: IaaAugment: {item!r} is no augmenter with type and args")
+        raise ConfigError(
+            f"{section.key('transforms')}: IaaAugment: expected an augmenter with type and args, got {item!r}"
+        )
     name, args = str(item["type"]).strip(), dict(item.get("args") or {})
     if name == "RandomScale":
         where = f"{section.key('transforms')}: IaaAugment RandomScale"
@@ -223,18 +225,18 @@ def _entry(experiment: Experiment, section: Section, item: Any) -> dict[str, Any
 def _albumentations_scale(experiment: Experiment, where: str, limit: Any) -> dict[str, Any]:
     values = limit if isinstance(limit, list) else [limit]
     if not 1 <= len(values) <= 2 or any(not isinstance(v, int | float) or isinstance(v, bool) for v in values):
-        raise ConfigError(f"{where}: scale_limit: expected one number or two, got {limit!r}")
+        raise ConfigError(f"{where}: scale_limit: expected one or two numbers, got {limit!r}")
     low, high = values if len(values) == 2 else (-values[0], values[0])
     experiment.report(
         "changed", where, {"scale_limit": limit},
         f"albumentations scales by 1 + scale_limit: {1 + low:g} to {1 + high:g}",
-        "the files mean the scale itself, most likely: set it to scale_limit",
+        "most likely the file means the scale itself; set it to scale_limit",
     )  # fmt: skip
     return {"type": "Resize", "args": {"size": [1 + low, 1 + high]}}
 
 
 def _as_warp(entries: list[dict[str, Any]]) -> tuple[float, list[float], list[float]] | None:
-    """Flip, rotation and scale of a list that is nothing else, each once at most and in this order; else None."""
+    """Flip, rotation and scale of a list that has only these, each at most once and in this order; otherwise None."""
     order = ["Fliplr", "Affine", "Resize"]
     names = [entry["type"] for entry in entries]
     if [name for name in order if name in names] != names:
@@ -267,9 +269,7 @@ def _extras(experiment: Experiment, transforms: Transforms) -> None:
                 "augment.copy_paste", {"_target_": "ocrexp.augment.copy_paste.CopyPaste", **values}, keys.path
             )
             if "IaaAugment" in names and names.index("CopyPaste") > names.index("IaaAugment"):
-                experiment.report(
-                    "changed", keys.path, None, "words are pasted before the augmenters here, not behind them"
-                )
+                experiment.report("changed", keys.path, None, "words are pasted before the augmenters, not after them")
 
 
 def _eval_transforms(experiment: Experiment, section: Section) -> None:
@@ -286,12 +286,12 @@ def _eval_transforms(experiment: Experiment, section: Section) -> None:
         _resize(experiment, Section(f"{section.key('transforms')}: DetResizeForTest", {}))
         experiment.assume(
             f"{section.key('transforms')}: DetResizeForTest", {"limit_side_len": 736, "limit_type": "min"},
-            "the list has no such step, and evaluation images are always resized here", "preprocess.resize sets it",
+            "missing in the list, but evaluation images are always resized", "set preprocess.resize",
         )  # fmt: skip
 
 
 def _resize(experiment: Experiment, keys: Section) -> None:
-    """PaddleOCR takes the first of three ways that is given, whatever else stands there."""
+    """PaddleOCR uses the first given one of three ways, and ignores the others."""
     node = "preprocess.resize"
     if "image_shape" in keys:
         experiment.take(keys, "image_shape", f"{node}.image_shape")
@@ -299,17 +299,17 @@ def _resize(experiment: Experiment, keys: Section) -> None:
             experiment.take(keys, "keep_ratio", f"{node}.keep_ratio")
     elif "limit_side_len" in keys:
         experiment.take(keys, "limit_side_len", f"{node}.limit_side_len")
-        experiment.take(keys, "limit_type", f"{node}.limit_type", "min", remark="at most max_side pixels here")
+        experiment.take(keys, "limit_type", f"{node}.limit_type", "min", remark="limited to max_side pixels")
     elif "resize_long" in keys:
         experiment.take(keys, "resize_long", f"{node}.resize_long")
     else:
         experiment.set(f"{node}.limit_side_len", 736, f"PaddleOCR's default of {keys.path}")
-        experiment.set(f"{node}.limit_type", "min", "at most max_side pixels here")
+        experiment.set(f"{node}.limit_type", "min", "limited to max_side pixels")
     first = next((name for name in ("image_shape", "limit_side_len", "resize_long") if name in keys), "the default")
     experiment.drop(
         keys,
         {
-            name: f"PaddleOCR takes {first}"
+            name: f"PaddleOCR uses {first}"
             for name in ("limit_side_len", "limit_type", "resize_long")
             if not keys.was_read(name)
         },

@@ -1,4 +1,4 @@
-"""An experiment file in the making: choices, values with their source, and what is said about the rest."""
+"""An experiment file under construction: choices, values with their source, and notes."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _ORDER = (
     "name", "seed", "model", "charset", "dataset", "augment", "targets", "preprocess", "loss", "postprocess", "metric",
     "loader", "optim", "trainer", "logger",
 )  # fmt: skip
-# What a note's kind means, as the report and the head of the file say it.
+# Meaning of each kind of note, for the report and the head of the file.
 KINDS: dict[Kind, str] = {
     "missing": "changes the result and has no counterpart here",
-    "changed": "stands here in another form, or means something else",
-    "assumed": "is not in the file; PaddleOCR's default is taken",
+    "changed": "has another form or another meaning here",
+    "assumed": "is not in the file; PaddleOCR's default is used",
     "dropped": "has no effect on the result",
 }
 
 
 @dataclass(frozen=True)
 class Note:
-    """One key of the source that is not simply carried over."""
+    """A note about one key of the source that was not simply converted."""
 
     kind: Kind
     key: str
@@ -47,32 +47,32 @@ class Note:
 class _Value:
     value: Any
     comment: str
-    implied: bool  # PaddleOCR's default, not written in the source
+    implied: bool  # PaddleOCR's default, which the source does not contain
 
 
 @dataclass
 class Experiment:
-    """What the converted file will hold."""
+    """The content of the converted file."""
 
     choices: dict[str, str | list[str] | None] = field(default_factory=dict)
     notes: list[Note] = field(default_factory=list)
     _values: dict[str, _Value] = field(default_factory=dict)
 
     def choose(self, group: str, option: str | list[str] | None) -> None:
-        """`override /group: option` in the defaults."""
+        """Add `override /group: option` to the defaults."""
         self.choices[group] = option
 
     def set(self, key: str, value: Any, comment: str = "", implied: bool = False) -> None:
-        """A value; `implied` ones are left out where they are what the chosen parts have anyway."""
+        """Set a value; `implied` ones are omitted if the chosen parts have the same value anyway."""
         self._values[key] = _Value(value, comment, implied)
 
     def take(
         self, section: Section, name: str, key: str, default: Any = _ABSENT, remark: str = "", value: Any = _ABSENT
     ) -> Any:
-        """Carry `section.name` over to `key`; returns the value.
+        """Convert `section.name` to `key`; returns the value.
 
-        `default` is PaddleOCR's own where the file does not say; `value` stands in place of the file's where the
-        units differ; `remark` is said behind the key's name.
+        `default` is PaddleOCR's default if the file does not have the key; `value` replaces the file's value if the
+        units differ; `remark` is added to the comment.
         """
         comment = section.key(name) + (f": {remark}" if remark else "")
         if name in section:
@@ -85,25 +85,25 @@ class Experiment:
         return None
 
     def note(self, kind: Kind, section: Section, name: str, why: str, advice: str = "") -> None:
-        """Say what becomes of `section.name`, which the file has."""
+        """Add a note about `section.name`, which the file has."""
         self.notes.append(Note(kind, section.key(name), section.get(name), why, advice))
 
     def report(self, kind: Kind, key: str, value: Any, why: str, advice: str = "") -> None:
-        """Say what becomes of something that is more, or less, than one key."""
+        """Add a note about something other than a single key."""
         self.notes.append(Note(kind, key, value, why, advice))
 
     def assume(self, key: str, value: Any, why: str, advice: str = "") -> None:
-        """Report what the file does not have and what is taken in its place."""
+        """Add a note about a missing key and the value that is used instead."""
         self.notes.append(Note("assumed", key, value, why, advice))
 
     def drop(self, section: Section, names: dict[str, str], advice: str = "") -> None:
-        """Drop those of the keys that the file has, each with its reason."""
+        """Report those of the keys that the file has as dropped, each with its reason."""
         for name, why in names.items():
             if name in section:
                 self.note("dropped", section, name, why, advice)
 
     def only(self, section: Section, name: str, accepted: Any, why: str, advice: str = "") -> None:
-        """A key that has one value here: anything else than `accepted` (a value or a tuple of them) is missing."""
+        """Report a key whose value is fixed here, unless the file has an `accepted` value (one, or a tuple of them)."""
         values = accepted if isinstance(accepted, tuple) else (accepted,)
         if name in section and section.get(name) not in values:
             self.note("missing", section, name, why, advice)
@@ -113,16 +113,16 @@ class Experiment:
         return list(self._values)
 
     def get(self, key: str) -> Any:
-        """The value of a key, None where it has none."""
+        """The value of a key; None if it has none."""
         return self._values[key].value if key in self._values else None
 
     def unset(self, key: str) -> None:
-        """Leave a value out."""
+        """Remove a value."""
         del self._values[key]
 
     def without_implied(self, composed: DictConfig) -> None:
-        """Leave out implied values that the composed configuration of the chosen parts has already, or that are the
-        defaults of the classes that it names."""
+        """Remove implied values that the composed configuration of the chosen parts has already, or that are the
+        defaults of its classes."""
         plain = OmegaConf.to_container(composed)
         for key, entry in list(self._values.items()):
             if entry.implied and _present(plain, key) == entry.value:
@@ -140,8 +140,8 @@ class Experiment:
         return result
 
     def order(self) -> None:
-        """Put the choices into an order that composes (the model after what its task sets, its parts behind it), and
-        the values into one that reads well."""
+        """Sort the choices so that they compose (the model after its task, its parts after the model), and the values
+        so that they are easy to read."""
         self.choices = dict(
             sorted(self.choices.items(), key=lambda item: 1 if item[0] == "model" else 2 * ("/" in item[0]))
         )
@@ -183,7 +183,7 @@ def inline(value: Any) -> str:
 
 
 def _present(composed: Any, key: str) -> Any:
-    """What a key has in a composed configuration: its value, else the default of the class that its node names."""
+    """The value of a key in a composed configuration, else the default of the class of its node."""
     node: Any = composed
     *parents, last = key.split(".")
     for name in parents:

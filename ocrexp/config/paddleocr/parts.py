@@ -1,4 +1,4 @@
-"""The parts of networks that PaddleOCR and we both have: their names, keys, and PaddleOCR's defaults.
+"""Parts of networks that both PaddleOCR and ocrexp have: their names, keys, and PaddleOCR's defaults.
 
 Facts of PaddleOCR 2.10's constructors; PP-OCRv6's parts are of 3.7. A key that a part takes but that has one value here
 stands under `only`, with the values that are that one; a key that does nothing there stands under `idle`.
@@ -27,7 +27,7 @@ class Part:
 
 
 _LOCAL, _GLOBAL = ["Local"] * 6, ["Global"] * 6
-_SWALLOWED = "PaddleOCR's part takes this key and ignores it"
+_SWALLOWED = "PaddleOCR's part ignores this key"
 _SVTR_NECK = {
     "dims": 64, "depth": 2, "hidden_dims": 120, "use_guide": False, "num_heads": 8, "mlp_ratio": 2.0, "drop_rate": 0.1,
     "attn_drop_rate": 0.1, "drop_path": 0.0, "kernel_size": [3, 3],
@@ -125,7 +125,7 @@ DET_NECKS = {
 
 # Necks of SequenceEncoder, by `encoder_type`.
 REC_NECKS = {
-    "reshape": Part("reshape", {}, {}, {"hidden_size": "a reshaping neck has none"}),
+    "reshape": Part("reshape", {}, {}, {"hidden_size": "a reshaping neck has no hidden size"}),
     "fc": Part("fc", {"hidden_size": 48}),
     "rnn": Part("rnn", {"hidden_size": 48}),
     "svtr": Part("svtr", _SVTR_NECK, {"qkv_bias": True, "qk_scale": (None,)}),
@@ -178,20 +178,20 @@ GUIDES = {
 
 
 def find(kind: str, section: Section, name: str, known: Mapping[str, Part]) -> Part:
-    """The part of this name; raises ConfigError that names it and lists what is known."""
+    """The part of this name; raises ConfigError with a list of the supported ones if it is unknown."""
     if name not in known:
         raise ConfigError(
-            f"{section.path}: there is no {kind} {name or 'without a name'} here{did_you_mean(name, known)};"
-            f" known: {', '.join(known)}"
+            f"{section.path}: unsupported {kind} {name or 'without a name'}{did_you_mean(name, known)};"
+            f" supported: {', '.join(known)}"
         )
     return known[name]
 
 
 def carry(experiment: Experiment, section: Section, part: Part, target: str, skip: tuple[str, ...] = ()) -> None:
-    """Carry a part's keys over to the node `target`, and report those that have no counterpart."""
+    """Convert a part's keys to the node `target`, and report those that have no counterpart."""
     for name, default in part.keys.items():
         if name not in skip:
             experiment.take(section, name, f"{target}.{name}", default)
     for name, accepted in part.only.items():
-        experiment.only(section, name, accepted, "this part has no such choice here", "the part is built without it")
-    experiment.drop(section, {"in_channels": "it follows from what stands before", **part.idle})
+        experiment.only(section, name, accepted, "this part has no such option here", "this part never has it")
+    experiment.drop(section, {"in_channels": "determined by the preceding part", **part.idle})

@@ -1,4 +1,4 @@
-"""A recognizer's characters, loss, decoder and metric; `rec_data` has its lists and pictures."""
+"""A recognizer's characters, loss, decoder and metric; `rec_data` converts its lists and images."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _DECODERS = {
 
 
 def convert_recognition(experiment: Experiment, root: Section, kind: str, max_text_length: int) -> None:
-    """Everything of a recognizer but its network, its optimizer and the section Global's general keys."""
+    """Everything of a recognizer except its network, its optimizer and the general keys of the section Global."""
     _charset(experiment, root.section("Global"))
     experiment.choose("targets", _TARGETS.get(kind, kind))
-    if kind == "attention":  # as many steps as PaddleOCR, which needs two of them for begin and end
+    if kind == "attention":  # as many steps as in PaddleOCR, which uses two of them for begin and end
         experiment.set("targets.max_text_length", max_text_length - 2, "Global.max_text_length without begin and end")
         experiment.set("model.head.max_text_length", max_text_length, "Global.max_text_length: steps")
     else:
@@ -36,7 +36,7 @@ def convert_recognition(experiment: Experiment, root: Section, kind: str, max_te
     named(experiment, decoder, _DECODERS[kind], {}, kind)
     experiment.choose("postprocess", "ctc_greedy" if _DECODERS[kind] == "CTCLabelDecode" else kind)
     experiment.only(
-        decoder, "rm_symbol", False, "a decoder leaves its text as it is", "metric compares without symbols"
+        decoder, "rm_symbol", False, "a decoder never changes its text", "the metric compares without symbols"
     )
     experiment.drop(
         decoder, {"character_dict_path": "of the section Global", "use_space_char": "of the section Global"}
@@ -58,22 +58,22 @@ def _charset(experiment: Experiment, section: Section) -> None:
     path = section.text("character_dict_path")
     if path:
         experiment.choose("charset", "dictionary")
-        experiment.set("charset.path", path, f"{section.key('character_dict_path')}: from the folder you start in")
+        experiment.set("charset.path", path, f"{section.key('character_dict_path')}: relative to the start folder")
         if "arabic" in str(path).lower():
             experiment.set(
                 "charset.direction", "rtl",
-                "as PaddleOCR turns the texts of this dictionary; labels are in logical order (ltr: as drawn)",
+                "PaddleOCR reverses the texts of this dictionary; labels are in logical order (ltr: in visual order)",
             )  # fmt: skip
         experiment.take(section, "use_space_char", "charset.use_space_char", False)
     else:
         experiment.choose("charset", "en36")
         section.get("character_dict_path")
         if section.get("use_space_char") is True:
-            experiment.note("dropped", section, "use_space_char", "PaddleOCR reads it beside a dictionary only")
+            experiment.note("dropped", section, "use_space_char", "PaddleOCR uses it only together with a dictionary")
         section.get("use_space_char")
     experiment.set(
         "charset.unknown", "drop",
-        "as PaddleOCR leaves unknown characters out of labels; counted here, and never out of the ground truth",
+        "PaddleOCR drops unknown characters from labels; here they are counted, and the ground truth keeps them",
     )  # fmt: skip
 
 
@@ -86,12 +86,12 @@ def _loss(experiment: Experiment, section: Section, kind: str) -> None:
         experiment.take(section, "use_focal_loss", "loss.use_focal_loss", False)
     elif kind == "attention":
         experiment.set("loss.reduction", "sum", "PaddleOCR's")
-        experiment.set("loss.padding", True, "PaddleOCR's: steps behind the end count too")
+        experiment.set("loss.padding", True, "as in PaddleOCR: steps after the end count too")
     elif kind == "nrtr":
         _smoothing(experiment, section, "loss", smoothed)
     elif kind == "vitstr":
-        experiment.only(section, "smoothing", (None, False), "labels are not smoothed here")
-        experiment.drop(section, dict.fromkeys(("with_all", "ignore_index"), "as it must be for this head"))
+        experiment.only(section, "smoothing", (None, False), "label smoothing is not supported")
+        experiment.drop(section, dict.fromkeys(("with_all", "ignore_index"), "required by this head"))
     elif kind == "sar":
         _sar(experiment, section)
     elif kind.startswith("multi_"):
@@ -101,14 +101,17 @@ def _loss(experiment: Experiment, section: Section, kind: str) -> None:
 def _smoothing(experiment: Experiment, section: Section, node: str, default: bool) -> None:
     if experiment.take(section, "smoothing", f"{node}.smoothing", default) is False:
         experiment.report(
-            "changed", section.path, {"smoothing": False}, "padding never counts here; in PaddleOCR's CELoss it does"
+            "changed",
+            section.path,
+            {"smoothing": False},
+            "padding never counts here, but it does in PaddleOCR's CELoss",
         )
     experiment.drop(section, {"ignore_index": "padding never counts"})
 
 
 def _sar(experiment: Experiment, section: Section) -> None:
     if section.get("ignore_index") is not None:
-        experiment.note("dropped", section, "ignore_index", "the padding's class follows from the characters")
+        experiment.note("dropped", section, "ignore_index", "the class of the padding is determined by the characters")
 
 
 def _multi(experiment: Experiment, section: Section, kind: str) -> None:
@@ -116,11 +119,11 @@ def _multi(experiment: Experiment, section: Section, kind: str) -> None:
     entries = dict(section.entries("loss_config_list"))
     if not entries:
         entries = {name: section.section(f"loss_config_list.{name}") for name in ("CTCLoss", guide)}
-        experiment.assume(section.key("loss_config_list"), list(entries), "it follows from the head")
+        experiment.assume(section.key("loss_config_list"), list(entries), "determined by the head")
     if set(entries) != {"CTCLoss", guide}:
         raise ConfigError(
-            f"{section.key('loss_config_list')}: {', '.join(entries) or 'nothing'}: this head goes with CTCLoss and"
-            f" {guide}"
+            f"{section.key('loss_config_list')}: expected CTCLoss and {guide} for this head, got"
+            f" {', '.join(entries) or 'nothing'}"
         )
     experiment.take(entries["CTCLoss"], "use_focal_loss", "loss.ctc.use_focal_loss", False)
     if guide == "NRTRLoss":
@@ -138,7 +141,7 @@ def _metric(experiment: Experiment, section: Section) -> None:
     names = {"acc": "accuracy", "norm_edit_dis": "norm_edit_distance"}
     if main not in names:
         raise ConfigError(
-            f"{section.key('main_indicator')}: {main}: here are acc and norm_edit_dis{did_you_mean(main, names)}"
+            f"{section.key('main_indicator')}: expected acc or norm_edit_dis, got {main}{did_you_mean(main, names)}"
         )
     spaces = section.get("ignore_space", True)
     comment = f"{section.key('main_indicator')}, ignore_space {str(spaces).lower()}"
@@ -146,6 +149,8 @@ def _metric(experiment: Experiment, section: Section) -> None:
     if section.get("is_filter") is True:
         if main == "acc":
             value = "accuracy_ignore_case_punctuation"
-        experiment.note("changed", section, "is_filter", f"{value} decides; all figures are shown side by side")
+        experiment.note(
+            "changed", section, "is_filter", f"{value} decides which checkpoint is best; all metrics are shown"
+        )
     section.get("is_filter")
     experiment.set("metric.main", value, f"{comment}; on the raw labels: unknown characters count as wrong")

@@ -1,4 +1,4 @@
-"""A recognizer's pictures: augmentation, resize, multi-scale batches."""
+"""A recognizer's images: augmentation, resize, multi-scale batches."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PILLOW = {
 
 
 def convert_transforms(experiment: Experiment, root: Section, kind: str) -> None:
-    """Both lists of transforms; training and evaluation share one resize here."""
+    """Convert both lists of transforms; training and evaluation share one resize."""
     train, evaluation = root.section("Train").section("dataset"), root.section("Eval").section("dataset")
     augmenters: dict[str, Section] = {}
     resize: tuple[str, dict[str, Any]] | None = None
@@ -37,8 +37,8 @@ def convert_transforms(experiment: Experiment, root: Section, kind: str) -> None
                 found = _resize(keys, name, experiment)
                 if resize is not None and found != resize:
                     experiment.report(
-                        "missing", keys.path, found[1], "training and evaluation share one resize here",
-                        f"preprocess.resize is that of the evaluation: {resize[1]}",
+                        "missing", keys.path, found[1], "training and evaluation share one resize",
+                        f"preprocess.resize has the values of the evaluation: {resize[1]}",
                     )  # fmt: skip
                 resize, source = (resize, source) if resize else (found, keys.path)
             elif name in _AUGMENTERS and section is train:
@@ -52,8 +52,8 @@ def convert_transforms(experiment: Experiment, root: Section, kind: str) -> None
     if resize is None:
         experiment.assume(
             evaluation.key("transforms"), None,
-            f"none of {', '.join(_RESIZES)} gives the size of the images; the model's usual size is taken",
-            "model.image_shape=[height,width] sets it",
+            f"none of {', '.join(_RESIZES)} states the size of the images; the model's usual size is used",
+            "set model.image_shape=[height,width]",
         )  # fmt: skip
     else:
         option, values = resize
@@ -69,26 +69,28 @@ def _encoder(experiment: Experiment, section: Section, name: str, keys: Section,
             "missing",
             f"{section.key('transforms')}: {name}",
             None,
-            f"a head of kind {kind} goes with {_ENCODERS[kind]}",
+            f"a head of kind {kind} needs {_ENCODERS[kind]}",
         )
         return
     if kind in _GUIDES:
         guide = keys.text("gtc_encode", "SARLabelEncode")
         if guide != _GUIDES[kind]:
-            experiment.note("missing", keys, "gtc_encode", f"this guide goes with {_GUIDES[kind]}")
+            experiment.note("missing", keys, "gtc_encode", f"this guide needs {_GUIDES[kind]}")
     idle = ("max_text_length", "character_dict_path", "use_space_char")
-    experiment.drop(keys, {key: "the section Global's stands above it" for key in idle if key in keys})
+    experiment.drop(keys, {key: "the value of the section Global has priority" for key in idle if key in keys})
 
 
 def _resize(keys: Section, name: str, experiment: Experiment) -> tuple[str, dict[str, Any]]:
-    """Our option of `preprocess`, and values by their full keys."""
+    """Our option of `preprocess`, and values with their full keys."""
     shape = keys.get("image_shape")
     if not isinstance(shape, list) or not all(isinstance(side, int) for side in shape) or len(shape) < 2:
-        raise ConfigError(f"{keys.key('image_shape')}: {shape!r} is no shape")
+        raise ConfigError(f"{keys.key('image_shape')}: expected a shape, got {shape!r}")
     values: dict[str, Any] = {}
     if name == "SARRecResizeImg":
         if len(shape) != 4:
-            raise ConfigError(f"{keys.key('image_shape')}: {shape}: SAR has [channels, height, least, most width]")
+            raise ConfigError(
+                f"{keys.key('image_shape')}: expected [channels, height, min width, max width] for SAR, got {shape}"
+            )
         values["model.image_shape"] = [shape[1], shape[3]]
         values["preprocess.resize.min_width"] = shape[2]
         values["preprocess.resize.width_downsample_ratio"] = keys.number("width_downsample_ratio", 0.25)
@@ -96,7 +98,7 @@ def _resize(keys: Section, name: str, experiment: Experiment) -> tuple[str, dict
     if name == "GrayRecResizeImg":
         return "rec_gray", _gray(keys, shape, values)
     if len(shape) != 3 or shape[0] != 3:
-        raise ConfigError(f"{keys.key('image_shape')}: {shape}: here it is [3, height, width]")
+        raise ConfigError(f"{keys.key('image_shape')}: expected [3, height, width], got {shape}")
     padding = bool(keys.get("padding", True))
     values["model.image_shape"] = shape[1:]
     values["preprocess.resize.padding"] = padding
@@ -122,8 +124,8 @@ def _gray(keys: Section, shape: list[int], values: dict[str, Any]) -> dict[str, 
         values["preprocess.resize.interpolation"] = _PILLOW[resampling]
     else:
         raise ConfigError(
-            f"{keys.path}: resize_type {kind or 'nothing'}, inter_type {resampling}: here are OpenCV, and PIL with"
-            f" {', '.join(_PILLOW)}"
+            f"{keys.path}: expected resize_type OpenCV, or PIL with inter_type {', '.join(_PILLOW)}; got"
+            f" resize_type {kind or 'nothing'}, inter_type {resampling}"
         )
     return values | ({"model.normalize.mean": [0.50196], "model.normalize.std": [0.50196]} if scaled or padding
                      else {"model.normalize.mean": [0.0], "model.normalize.std": [1.0]})  # fmt: skip
@@ -155,10 +157,10 @@ def _augment(experiment: Experiment, section: Section, augmenters: dict[str, Sec
             "augment.rand_augment", {"_target_": "ocrexp.augment.rec.rand_augment.RecRandAugment", **values}, rand.path
         )
         experiment.report(
-            "changed", rand.path, values, "the operations are those that a text survives; PaddleOCR draws from more"
+            "changed", rand.path, values, "only operations that keep the text readable; PaddleOCR draws from more"
         )
     if warped is not None and base is not None:
-        experiment.report("missing", base.path, None, "RecAug does this work once; PaddleOCR does it twice")
+        experiment.report("missing", base.path, None, "applied once, by RecAug; PaddleOCR applies it twice")
 
 
 def _con_aug(experiment: Experiment, keys: Section) -> None:
@@ -167,7 +169,7 @@ def _con_aug(experiment: Experiment, keys: Section) -> None:
     experiment.take(keys, "ext_data_num", f"{node}.ext_data_num", 1)
     shape = keys.get("image_shape", [32, 320, 3])
     if not isinstance(shape, list) or len(shape) < 2:
-        raise ConfigError(f"{keys.key('image_shape')}: {shape!r}: RecConAug has [height, width, channels]")
+        raise ConfigError(f"{keys.key('image_shape')}: expected [height, width, channels] for RecConAug, got {shape!r}")
     if shape[:2] != experiment.get("model.image_shape"):
         experiment.set(f"{node}.image_shape", shape[:2], keys.key("image_shape"))
     length = keys.number("max_text_length", 25)
@@ -186,28 +188,30 @@ def _rec_aug(experiment: Experiment, keys: Section, tia: bool) -> None:
     else:
         experiment.take(keys, "tia_prob", f"{node}.tia_prob", 0.4)
     if keys.get("use_tia") is True:
-        experiment.note("dropped", keys, "use_tia", "tia_prob says it")
+        experiment.note("dropped", keys, "use_tia", "set by tia_prob")
 
 
 def convert_sampler(experiment: Experiment, root: Section) -> None:
-    """`MultiScaleSampler`: batches of several sizes, the batch size being that of the first."""
+    """Convert `MultiScaleSampler`: batches of several sizes, with the batch size of the first one."""
     train = root.section("Train")
     section, dataset = train.section("sampler"), train.section("dataset")
     by_ratio = dataset.get("ds_width") is True
     name = section.text("name")
     if not name:
         if by_ratio:
-            experiment.note("dropped", dataset, "ds_width", "a sampler's, and there is none")
+            experiment.note("dropped", dataset, "ds_width", "belongs to a sampler, which is missing")
         return
     if name != "MultiScaleSampler":
         raise ConfigError(
-            f"{section.key('name')}: there is no sampler {name} here{did_you_mean(name, ['MultiScaleSampler'])}; known:"
+            f"{section.key('name')}: unsupported sampler {name}{did_you_mean(name, ['MultiScaleSampler'])}; supported:"
             " MultiScaleSampler"
         )
     experiment.choose("loader", "multi_scale")
     scales, factors = section.get("scales"), section.get("divided_factor", [8, 16])
     if not isinstance(scales, list) or not scales or not isinstance(factors, list) or len(factors) != 2:
-        raise ConfigError(f"{section.path}: write scales as [[width, height], ...], divided_factor as [8, 16]")
+        raise ConfigError(
+            f"{section.path}: expected scales such as [[width, height], ...] and divided_factor such as [8, 16]"
+        )
     pairs = [scale if isinstance(scale, list) else [scale, scale] for scale in scales]
     sizes = [[side // factor * factor for side, factor in zip(pair, factors, strict=True)][::-1] for pair in pairs]
     node = "loader.multi_scale"
@@ -217,15 +221,15 @@ def convert_sampler(experiment: Experiment, root: Section) -> None:
     first = section.number("first_bs", 128)
     loader = train.section("loader")
     if "batch_size_per_card" in loader and loader.number("batch_size_per_card") != first:
-        experiment.note("dropped", loader, "batch_size_per_card", "the sampler's first_bs stands above it")
-    experiment.set("loader.batch_size", first, f"{section.key('first_bs')}: of the first size")
+        experiment.note("dropped", loader, "batch_size_per_card", "the sampler's first_bs has priority")
+    experiment.set("loader.batch_size", first, f"{section.key('first_bs')}: for the first size")
     if by_ratio:
         experiment.note(
-            "changed", dataset, "ds_width", "a batch is as wide as one of the sizes; PaddleOCR takes its images' mean",
+            "changed", dataset, "ds_width", "a batch has one of these widths; in PaddleOCR the mean width of images",
             "list more widths in loader.multi_scale.sizes",
         )  # fmt: skip
-        experiment.drop(section, dict.fromkeys(("ratio_wh", "max_w"), "the sizes bound the width"))
+        experiment.drop(section, dict.fromkeys(("ratio_wh", "max_w"), "the sizes limit the width"))
     experiment.only(section, "is_training", True, "evaluation images have one size")
-    experiment.drop(section, {"seed": "the run's seed says the order"})
-    idle = {key: "it acts with ds_width only" for key in ("ratio_wh", "max_w") if not section.was_read(key)}
+    experiment.drop(section, {"seed": "the run's seed determines the order"})
+    idle = {key: "it has an effect only with ds_width" for key in ("ratio_wh", "max_w") if not section.was_read(key)}
     experiment.drop(section, idle)

@@ -1,4 +1,4 @@
-"""Section Optimizer.lr: the learning rate over the steps. PaddleOCR counts in epochs, as we do."""
+"""Section Optimizer.lr: the learning rate over the steps. Both PaddleOCR and ocrexp count in epochs."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ NODE = "optim.schedule"
 
 
 def convert_schedule(experiment: Experiment, root: Section) -> None:
-    """The rate, its schedule, its warm-up. Raises ConfigError for a schedule that is not here."""
+    """Convert the rate, its schedule and warm-up. Raises ConfigError for an unsupported schedule."""
     section = root.section("Optimizer").section("lr")
     name = section.text("name", "Const")
     if name not in SCHEDULES:
         raise ConfigError(
-            f"{section.key('name')}: there is no schedule {name} here{did_you_mean(name, SCHEDULES)}; known:"
+            f"{section.key('name')}: unsupported schedule {name}{did_you_mean(name, SCHEDULES)}; supported:"
             f" {', '.join(SCHEDULES)}"
         )
     SCHEDULES[name](experiment, section)
-    experiment.drop(section, dict.fromkeys(("epochs", "step_each_epoch", "last_epoch"), "the run knows its own length"))
+    experiment.drop(
+        section, dict.fromkeys(("epochs", "step_each_epoch", "last_epoch"), "determined by the length of the run")
+    )
 
 
 def _rate(experiment: Experiment, section: Section) -> None:
     rate = section.number("learning_rate", 0.001)
     if rate <= 0:
-        raise ConfigError(f"{section.key('learning_rate')}: {rate!r}: a learning rate is greater than 0")
+        raise ConfigError(f"{section.key('learning_rate')}: expected a number above 0, got {rate!r}")
     experiment.take(
         section, "learning_rate", "optim.lr", 0.001,
-        remark="published rates belong to several cards: divide by them on one (optim.reference_batch, scale_lr)",
+        remark="published rates are for several GPUs; divide by their number on one (optim.reference_batch, scale_lr)",
     )  # fmt: skip
 
 
 def _warmup(experiment: Experiment, section: Section) -> None:
     if section.number("warmup_epoch", 0):
         experiment.take(section, "warmup_epoch", f"{NODE}.warmup_epochs")
-        experiment.set(
-            f"{NODE}.warmup_extends", True, "PaddleOCR's: the warm-up stands in front and moves the rest back"
-        )
-        experiment.set(f"{NODE}.warmup_start", 0.0, "PaddleOCR's: the first step has rate 0")
+        experiment.set(f"{NODE}.warmup_extends", True, "as in PaddleOCR: the warm-up comes first and delays the rest")
+        experiment.set(f"{NODE}.warmup_start", 0.0, "as in PaddleOCR: the first step has rate 0")
 
 
 def _simple(option: str, **keys: Any) -> Callable[[Experiment, Section], None]:
@@ -66,32 +66,32 @@ def _linear(experiment: Experiment, section: Section) -> None:
 def _piecewise(experiment: Experiment, section: Section) -> None:
     values, epochs = section.get("values"), section.get("decay_epochs")
     if not isinstance(values, list) or not isinstance(epochs, list) or len(values) != len(epochs) + 1 or not values[0]:
-        raise ConfigError(f"{section.path}: Piecewise has decay_epochs, and one value more than these")
+        raise ConfigError(f"{section.path}: Piecewise needs decay_epochs, and one more value than these")
     experiment.choose("scheduler", "piecewise")
-    experiment.set("optim.lr", values[0], f"{section.key('values')}: the first of them")
+    experiment.set("optim.lr", values[0], f"{section.key('values')}: the first one")
     experiment.take(section, "decay_epochs", f"{NODE}.decay_epochs")
     experiment.set(f"{NODE}.factors", [v / values[0] for v in values], f"{section.key('values')}: shares of optim.lr")
-    experiment.drop(section, {"learning_rate": "Piecewise takes its rates from values"})
+    experiment.drop(section, {"learning_rate": "Piecewise has its rates in values"})
     _warmup(experiment, section)
 
 
 def _warmup_cosine(experiment: Experiment, section: Section) -> None:
-    """`LinearWarmupCosine`, whose warm-up is in steps and stands in front as well."""
+    """Convert `LinearWarmupCosine`, whose warm-up is counted in steps and also comes first."""
     experiment.choose("scheduler", "cosine")
     _rate(experiment, section)
     rate = section.number("learning_rate", 0.001)
     steps = section.number("warmup_steps")
     if not isinstance(steps, int):
-        raise ConfigError(f"{section.key('warmup_steps')}: {steps!r}: give the number of steps")
+        raise ConfigError(f"{section.key('warmup_steps')}: expected a number of steps, got {steps!r}")
     experiment.take(section, "min_lr", f"{NODE}.end_lr", 1e-8)
     experiment.take(section, "warmup_steps", f"{NODE}.warmup_steps")
-    experiment.set(f"{NODE}.warmup_extends", True, "PaddleOCR's: the warm-up stands in front and moves the rest back")
+    experiment.set(f"{NODE}.warmup_extends", True, "as in PaddleOCR: the warm-up comes first and delays the rest")
     start = section.number("start_lr", 1e-5)
     experiment.set(f"{NODE}.warmup_start", start / rate, f"{section.key('start_lr')}: as a share of optim.lr")
 
 
 def _decaying(experiment: Experiment, section: Section) -> None:
-    """`DecayLearningRate`: it ends at 0 whatever its end_lr, and does not warm up."""
+    """Convert `DecayLearningRate`, which ends at 0 whatever its end_lr, and has no warm-up."""
     experiment.choose("scheduler", "polynomial")
     _rate(experiment, section)
     experiment.take(section, "factor", f"{NODE}.power", 0.9)
@@ -106,9 +106,13 @@ def _one_cycle(experiment: Experiment, section: Section) -> None:
         experiment.take(section, name, f"{NODE}.{name}", default)
     if section.number("warmup_epoch", 0):
         experiment.note(
-            "changed", section, "warmup_epoch", "OneCycle warms up by itself; PaddleOCR rises twice", "none is added"
+            "changed",
+            section,
+            "warmup_epoch",
+            "OneCycle contains a warm-up; in PaddleOCR the rate rises twice",
+            "none is added",
         )
-    experiment.drop(section, {"learning_rate": "OneCycle takes max_lr"})
+    experiment.drop(section, {"learning_rate": "OneCycle uses max_lr"})
 
 
 SCHEDULES: dict[str, Callable[[Experiment, Section], None]] = {

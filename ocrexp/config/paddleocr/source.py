@@ -1,6 +1,6 @@
-"""A PaddleOCR 2.x training file, read so that nothing in it can be overlooked.
+"""Reads a PaddleOCR 2.x training file so that no key can be overlooked.
 
-`Section` remembers which keys were asked for; what nobody asked for is listed at the end.
+`Section` remembers which keys were read; keys that were not read are listed at the end.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ocrexp.errors import ConfigError
 from ocrexp.files import read_text
 from ocrexp.nearest import did_you_mean
 
-# Numbers that YAML 1.1 takes for texts: 1e-4, 8.e-8.
+# Numbers that YAML 1.1 reads as texts: 1e-4, 8.e-8.
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
 
 
@@ -26,7 +26,7 @@ class Section:
 
     def __init__(self, path: str, values: Any) -> None:
         if values is not None and not isinstance(values, Mapping):
-            raise ConfigError(f"{path}: {values!r} is no section with keys of its own")
+            raise ConfigError(f"{path}: expected a section with keys, got {values!r}")
         self.path = path
         self._values: dict[str, Any] = {str(key): value for key, value in (values or {}).items()}
         self._read: set[str] = set()
@@ -42,7 +42,7 @@ class Section:
         return f"{self.path}.{name}" if self.path else name
 
     def get(self, name: str, default: Any = None) -> Any:
-        """The value of a key, marked as read; `default` where the file does not have it."""
+        """The value of a key, marked as read; `default` if the file does not have it."""
         self._asked.add(name)
         if name not in self._values:
             return default
@@ -50,7 +50,7 @@ class Section:
         return _plain(self._values[name])
 
     def text(self, name: str, default: str = "") -> str:
-        """The value of a key as a text without blanks around it; `default` where it is missing or empty."""
+        """The value of a key as a text without spaces around it; `default` if it is missing or empty."""
         value = self.get(name)
         return default if value is None else str(value).strip()
 
@@ -58,11 +58,11 @@ class Section:
         """The value of a key that must be a number."""
         value = self.get(name, default)
         if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
-            raise ConfigError(f"{self.key(name)}: {value!r} is no number")
+            raise ConfigError(f"{self.key(name)}: expected a number, got {value!r}")
         return value
 
     def section(self, name: str) -> Section:
-        """A mapping below this one; empty where the file does not have it."""
+        """A mapping below this one; empty if the file does not have it."""
         self._asked.add(name)
         self._read.add(name)
         if name not in self._children:
@@ -75,12 +75,12 @@ class Section:
         if value is None:
             return []
         if not isinstance(value, list):
-            raise ConfigError(f"{self.key(name)}: {value!r} is no list")
+            raise ConfigError(f"{self.key(name)}: expected a list, got {value!r}")
         found = []
         for position, entry in enumerate(value):
             entry = {entry: None} if isinstance(entry, str) else entry
             if not isinstance(entry, Mapping) or len(entry) != 1:
-                raise ConfigError(f"{self.key(name)}[{position}]: {entry!r} is not one part with its keys")
+                raise ConfigError(f"{self.key(name)}[{position}]: expected one part with its keys, got {entry!r}")
             ((part, keys),) = entry.items()
             own = f"{name}[{position}].{part}"
             if own not in self._children:
@@ -97,7 +97,7 @@ class Section:
         return name in self._read
 
     def unread(self) -> Iterator[tuple[str, Any, str]]:
-        """Every key that nobody read, with its value and ", did you mean X?" where one that is known is near."""
+        """Every key that was not read, with its value and ", did you mean X?" if a known key is similar."""
         for name, value in self._values.items():
             if name not in self._read:
                 known = self._asked - set(self._values)
@@ -106,7 +106,7 @@ class Section:
             yield from child.unread()
 
     def count(self) -> int:
-        """How many keys there are, those of deeper sections that were entered included."""
+        """The number of keys, including those of deeper sections that were read."""
         entered = {name.partition("[")[0] for name in self._children}
         own = sum(name not in entered for name in self._values)
         return own + sum(max(child.count(), "[" in name) for name, child in self._children.items())
@@ -121,14 +121,14 @@ def _plain(value: Any) -> Any:
 
 
 def read(path: Path, overrides: Sequence[str] = ()) -> tuple[Section, list[str]]:
-    """The file with overrides (`Global.epoch_num=5`) laid over it, and the keys that it gives twice.
+    """The file with overrides (`Global.epoch_num=5`) applied, and its duplicate keys.
 
-    Raises ConfigError for a file that is missing, no YAML, or no training file of PaddleOCR 2.x.
+    Raises ConfigError for a file that is missing, not YAML, or not a training file of PaddleOCR 2.x.
     """
     try:
         text = read_text(path)
     except FileNotFoundError as error:
-        raise ConfigError(f"config={path}: there is no such file") from error
+        raise ConfigError(f"config={path}: file not found; correct the path") from error
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         advice = "check its permissions" if isinstance(error, OSError) else "save the file as UTF-8"
@@ -148,7 +148,7 @@ def read(path: Path, overrides: Sequence[str] = ()) -> tuple[Section, list[str]]
     except ValueError as error:
         raise ConfigError(f"{path}: {error}; write the values out, without that alias or nesting") from error
     if not isinstance(values, dict):
-        raise ConfigError(f"{path}: no configuration: a YAML file with sections is expected")
+        raise ConfigError(f"{path}: expected a YAML file with sections; give a training file of PaddleOCR 2.x")
     for override in overrides:
         _override(values, override)
     _check_kind(path, values)
@@ -159,21 +159,21 @@ def _check_kind(path: Path, values: dict[str, Any]) -> None:
     architecture = values.get("Architecture")
     if not isinstance(architecture, dict):
         own = "; this is an ocrexp file" if "defaults" in values or "trainer" in values else ""
-        raise ConfigError(f"{path}: no PaddleOCR training file: it has no section Architecture{own}")
+        raise ConfigError(f"{path}: not a PaddleOCR training file (missing section Architecture){own}")
     if "function" in architecture or "reader_yml" in (values.get("Global") or {}):
         raise ConfigError(
-            f"{path}: a file of PaddleOCR 1.x (Architecture.function): take the file of the same name of release 2.x"
+            f"{path}: a file of PaddleOCR 1.x (Architecture.function); use the file of the same name of release 2.x"
         )
     missing = [name for name in ("Global", "Optimizer", "Train") if not isinstance(values.get(name), dict)]
     if missing:
-        raise ConfigError(f"{path}: no PaddleOCR training file: it has no section {', '.join(missing)}")
+        raise ConfigError(f"{path}: not a PaddleOCR training file (missing section {', '.join(missing)})")
 
 
 def _override(values: dict[str, Any], override: str) -> None:
-    """PaddleOCR's `-o Section.key=value`; the value is read as YAML, and may hold '='."""
+    """PaddleOCR's `-o Section.key=value`; the value is read as YAML, and may contain '='."""
     key, equals, text = override.partition("=")
     if not equals or not key:
-        raise ConfigError(f"-o {override}: write Section.key=value, as -o Global.epoch_num=5")
+        raise ConfigError(f"-o {override}: expected Section.key=value, such as -o Global.epoch_num=5")
     *sections, last = key.split(".")
     node: Any = values
     for name in sections:
@@ -184,7 +184,7 @@ def _override(values: dict[str, Any], override: str) -> None:
             known = list(node) if isinstance(node, dict) else []
             raise ConfigError(f"-o {override}: the file has no {name}{did_you_mean(name, known)}") from error
     if not isinstance(node, dict):
-        raise ConfigError(f"-o {override}: {'.'.join(sections)} is no section")
+        raise ConfigError(f"-o {override}: {'.'.join(sections)} is not a section")
     try:
         node[last] = yaml.safe_load(text)
     except yaml_text.ERRORS as error:
@@ -192,7 +192,7 @@ def _override(values: dict[str, Any], override: str) -> None:
 
 
 def _loader(doubled: list[str]) -> type[yaml.SafeLoader]:
-    """A loader that notes keys given twice: YAML keeps the last of them in silence."""
+    """A loader that records duplicate keys, of which YAML silently keeps the last one."""
 
     class Loader(yaml.SafeLoader):
         def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:

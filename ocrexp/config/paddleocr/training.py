@@ -1,4 +1,4 @@
-"""Sections Global and Optimizer: how long, how fast, what is kept."""
+"""Sections Global and Optimizer: length, learning rate, checkpoints."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _IDLE = {
     "infer_visual_type": "of inference, not of training",
     "save_res_path": "of inference, not of training",
     "load_static_weights": "PaddleOCR 2.10 does not read it",
-    "character_type": "PaddleOCR 2.10 does not read it: character_dict_path says it",
-    "loss_type": "PaddleOCR 2.x does not read it: the section Loss says it",
-    "vdl_log_dir": "VisualDL's files are in the run's folder",
+    "character_type": "PaddleOCR 2.10 does not read it, but character_dict_path",
+    "loss_type": "PaddleOCR 2.x does not read it, but the section Loss",
+    "vdl_log_dir": "VisualDL's files are in the run folder",
     "print_mem_info": "the peak memory is always shown",
-    "log_ranks": "the first process logs",
-    "uniform_output_enabled": "of PaddleX",
-    "find_unused_parameters": "of the data-parallel wrapper",
+    "log_ranks": "only the first process logs",
+    "uniform_output_enabled": "used by PaddleX",
+    "find_unused_parameters": "an option of the data-parallel wrapper",
     "scale_loss": "losses of float16 are scaled dynamically",
     "use_dynamic_loss_scaling": "losses of float16 are scaled dynamically",
-    "calc_epoch_interval": "of the metric on training batches",
-    "d2s_train_image_shape": "of training under to_static",
-    "to_static": "training is dynamic here",
+    "calc_epoch_interval": "an option of the metric on training batches",
+    "d2s_train_image_shape": "an option of training with to_static",
+    "to_static": "training is always dynamic",
     "use_mlu": "", "use_npu": "", "use_xpu": "", "use_gcu": "",
 }  # fmt: skip
 _ACCELERATORS = ("use_mlu", "use_npu", "use_xpu", "use_gcu")
@@ -48,7 +48,12 @@ def convert_global(experiment: Experiment, root: Section, task: str) -> None:
         if task == "rec":
             experiment.take(section, "cal_metric_during_train", "trainer.metric_during_train")
         else:
-            experiment.note("dropped", section, "cal_metric_during_train", "a detector's batches are not measured")
+            experiment.note(
+                "dropped",
+                section,
+                "cal_metric_during_train",
+                "the metric is not computed on a detector's training batches",
+            )
     _evaluation(experiment, section)
     _device(experiment, section)
     _weights(experiment, section)
@@ -62,14 +67,14 @@ def convert_global(experiment: Experiment, root: Section, task: str) -> None:
     experiment.only(section, "model_average", (None, False), "averaged weights", "trainer.ema_decay=0.999 is near it")
     _average(experiment, section)
     for name in _ACCELERATORS:
-        experiment.only(section, name, (None, False), "this runner trains on CPUs and CUDA GPUs")
+        experiment.only(section, name, (None, False), "training runs on CPUs and CUDA GPUs only")
     idle = {name: why or "off" for name, why in _IDLE.items() if section.get(name) not in (None, "")}
     experiment.drop(section, {name: why for name, why in idle.items() if why != "off"})
     for name in _IDLE:
-        section.get(name)  # an empty key says nothing
+        section.get(name)  # an empty key has no effect
     profiler = root.get("profiler_options")
     if profiler is not None:
-        experiment.note("dropped", root, "profiler_options", "the profiler's")
+        experiment.note("dropped", root, "profiler_options", "an option of the profiler")
 
 
 def _average(experiment: Experiment, section: Section) -> None:
@@ -89,16 +94,16 @@ def _evaluation(experiment: Experiment, section: Section) -> None:
     if every_epochs:
         experiment.take(section, "eval_batch_epoch", "trainer.eval_every_epochs")
         if interval is not None:
-            experiment.note("dropped", section, "eval_batch_step", "eval_batch_epoch stands above it")
+            experiment.note("dropped", section, "eval_batch_step", "eval_batch_epoch has priority")
         return
     if interval is None:
         return
     start, every = (interval[0], interval[1]) if isinstance(interval, list) and len(interval) > 1 else (0, interval)
     if isinstance(every, list) or not isinstance(every, int) or every < 1 or not isinstance(start, int):
-        raise ConfigError(f"{section.key('eval_batch_step')}: {interval!r}: write [first step, steps between]")
+        raise ConfigError(f"{section.key('eval_batch_step')}: expected [first step, steps between], got {interval!r}")
     key = section.key("eval_batch_step")
-    experiment.set("trainer.eval_every_steps", every, f"{key}; there is one at the end too")
-    experiment.set("trainer.eval_every_epochs", None, "steps say when")
+    experiment.set("trainer.eval_every_steps", every, f"{key}; there is also one at the end")
+    experiment.set("trainer.eval_every_epochs", None, "determined by steps")
     if start:
         experiment.set("trainer.eval_start_step", start, key)
         if start % every:
@@ -110,7 +115,9 @@ def _evaluation(experiment: Experiment, section: Section) -> None:
 
 def _device(experiment: Experiment, section: Section) -> None:
     if section.get("use_gpu") is True:
-        experiment.set("trainer.device", "auto", f"{section.key('use_gpu')}: a GPU if there is one, else the CPU")
+        experiment.set(
+            "trainer.device", "auto", f"{section.key('use_gpu')}: a GPU if one is available, otherwise the CPU"
+        )
     elif "use_gpu" in section:
         experiment.set("trainer.device", "cpu", section.key("use_gpu"))
     if section.get("distributed") is True:
@@ -121,7 +128,9 @@ def _device(experiment: Experiment, section: Section) -> None:
     level, dtype = section.text("amp_level", "O1"), section.text("amp_dtype", "float16")
     if section.get("use_amp") is True:
         if level not in ("O1", "O2") or dtype not in ("float16", "bfloat16"):
-            raise ConfigError(f"{section.path}: amp_level {level} with amp_dtype {dtype}: here are O1, O2 in two types")
+            raise ConfigError(
+                f"{section.path}: expected amp_level O1 or O2 with a supported amp_dtype, got {level} with {dtype}"
+            )
         experiment.set("trainer.precision", f"amp_{level.lower()}", f"{section.key('use_amp')}, amp_level")
         experiment.set("trainer.amp_dtype", dtype, section.key("amp_dtype"))
     if section.get("use_sync_bn") is True:
@@ -134,31 +143,31 @@ def _weights(experiment: Experiment, section: Section) -> None:
         path = pretrained if pretrained.endswith(".pdparams") else f"{pretrained}.pdparams"
         experiment.set(
             "model.pretrained", path,
-            f"{section.key('pretrained_model')}: the file must be there; null: random weights",
+            f"{section.key('pretrained_model')}: the file must exist; null: random weights",
         )  # fmt: skip
     checkpoints = section.text("checkpoints")
     if checkpoints:
         path = checkpoints if checkpoints.endswith(".pdparams") else f"{checkpoints}.pdparams"
-        experiment.set("model.pretrained", path, f"{section.key('checkpoints')}: its weights, in a new run")
+        experiment.set("model.pretrained", path, f"{section.key('checkpoints')}: only its weights, in a new run")
         experiment.note(
             "changed", section, "checkpoints",
-            "a new run starts from its weights; PaddleOCR's optimizer state and step are not taken over",
+            "a new run starts from these weights, without PaddleOCR's optimizer state and step",
             "a run of ocrexp is resumed by: python -m ocrexp resume run_dir=RUN",
         )  # fmt: skip
         if pretrained:
-            experiment.note("dropped", section, "pretrained_model", "PaddleOCR takes checkpoints where both are given")
+            experiment.note("dropped", section, "pretrained_model", "PaddleOCR uses checkpoints if both are given")
 
 
 def _accumulation(experiment: Experiment, root: Section) -> None:
-    """`accumulation_steps`, wherever the file has it."""
+    """Convert `accumulation_steps`, wherever the file has it."""
     train = root.section("Train")
     for section in (root.section("Global"), root.section("Optimizer"), train, train.section("loader")):
         if "accumulation_steps" not in section:
             continue
         steps = section.number("accumulation_steps", 1)
         if not isinstance(steps, int) or steps < 1:
-            raise ConfigError(f"{section.key('accumulation_steps')}: expected a whole number from 1 on, got {steps!r}")
-        experiment.take(section, "accumulation_steps", "trainer.accumulate", remark="batches for one step")
+            raise ConfigError(f"{section.key('accumulation_steps')}: expected a whole number, 1 or more, got {steps!r}")
+        experiment.take(section, "accumulation_steps", "trainer.accumulate", remark="batches per optimizer step")
 
 
 def _loggers(experiment: Experiment, root: Section, section: Section) -> None:
@@ -177,7 +186,7 @@ def _wandb(experiment: Experiment, root: Section) -> None:
     for name in ("project", "entity", "name"):
         if own.text(name):
             experiment.take(own, name, f"logger.wandb.{name}")
-    experiment.drop(own, {"save_dir": "W&B's files lie in the run's folder"})
+    experiment.drop(own, {"save_dir": "W&B's files are in the run folder"})
 
 
 OPTIMIZERS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -190,13 +199,13 @@ OPTIMIZERS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def convert_optimizer(experiment: Experiment, root: Section) -> None:
-    """Optimizer, decay, clipping."""
+    """Convert optimizer, weight decay and clipping."""
     section = root.section("Optimizer")
     name = section.text("name")
     if name not in OPTIMIZERS:
         raise ConfigError(
-            f"{section.key('name')}: there is no optimizer {name or 'without a name'} here"
-            f"{did_you_mean(name, OPTIMIZERS)}; known: {', '.join(OPTIMIZERS)}"
+            f"{section.key('name')}: unsupported optimizer {name or 'without a name'}"
+            f"{did_you_mean(name, OPTIMIZERS)}; supported: {', '.join(OPTIMIZERS)}"
         )
     option, values = OPTIMIZERS[name]
     experiment.choose("optimizer", option)
@@ -205,17 +214,17 @@ def convert_optimizer(experiment: Experiment, root: Section) -> None:
     _decay(experiment, section, decoupled=option == "adamw")
     if section.number("clip_norm_global"):
         experiment.take(section, "clip_norm_global", "optim.clip_norm")
-        experiment.only(section, "clip_norm", (None,), "clip_norm_global is set too: one limit is taken here")
+        experiment.only(section, "clip_norm", (None,), "clip_norm_global is also set; only one limit is supported")
     elif section.number("clip_norm"):
         experiment.take(section, "clip_norm", "optim.clip_norm")
-        experiment.set("optim.clip_scope", "tensor", "PaddleOCR's clip_norm clips each tensor by itself")
+        experiment.set("optim.clip_scope", "tensor", "PaddleOCR's clip_norm clips each tensor separately")
     names = section.text("no_weight_decay_name")
     if names:
         experiment.set("optim.no_decay_names", names.split(), section.key("no_weight_decay_name"))
     if section.get("one_dim_param_no_weight_decay") is True:
         experiment.take(section, "one_dim_param_no_weight_decay", "optim.no_decay_1d")
-    experiment.drop(section, {"multi_precision": "float32 masters are kept where they are needed", "lazy_mode": "off"})
-    experiment.only(section, "group_lr", (None, False), "learning rates by group are not here")
+    experiment.drop(section, {"multi_precision": "float32 master weights are kept if necessary", "lazy_mode": "off"})
+    experiment.only(section, "group_lr", (None, False), "learning rates per parameter group are not supported")
 
 
 def _decay(experiment: Experiment, section: Section, decoupled: bool) -> None:
@@ -227,12 +236,16 @@ def _decay(experiment: Experiment, section: Section, decoupled: bool) -> None:
         kind = regularizer.text("name")
         if kind != "L2" and factor:
             experiment.note(
-                "missing", regularizer, "name", "decay is L2 here", "the run has none; optim.weight_decay=… gives it L2"
+                "missing",
+                regularizer,
+                "name",
+                "weight decay is always L2",
+                "the run has no weight decay; optim.weight_decay=… sets L2",
             )
             return
     elif section.number("weight_decay") is not None:
         factor, key = section.number("weight_decay"), section.key("weight_decay")
     if decoupled:
         factor = 0.01 if factor is None else factor
-        key = f"{key or 'PaddleOCR’s default'}: decoupled, as AdamW has it"
+        key = f"{key or 'PaddleOCR’s default'}: decoupled, as in AdamW"
     experiment.set("optim.weight_decay", float(factor or 0.0), key, implied=not key)
