@@ -91,7 +91,7 @@ def split_verb(arguments: list[str]) -> tuple[str, list[str]]:
     verb = arguments[0]
     if verb not in VERBS:
         hint = did_you_mean(verb, VERBS) or f"; verbs: {', '.join(VERBS)}"
-        raise ConfigError(f"there is no verb '{verb}'{hint} (overrides are written key=value)")
+        raise ConfigError(f"unknown verb '{verb}'{hint} (overrides are written key=value)")
     return verb, arguments[1:]
 
 

@@ -97,7 +97,9 @@ def _python() -> Finding:
     value = f"{platform.python_version()} ({sys.executable})"
     if not _PYTHON[0] <= version <= _PYTHON[1]:
         first, last = (".".join(map(str, bound)) for bound in _PYTHON)
-        return Finding("fail", "Python", value, f"ocrexp needs Python {first} to {last}: make an environment with one")
+        return Finding(
+            "fail", "Python", value, f"ocrexp needs Python {first} to {last}; create an environment with one of them"
+        )
     return Finding("ok", "Python", value)
 
 
@@ -135,16 +137,18 @@ def _paddle(told: dict[str, Any]) -> list[Finding]:
     build = f"CUDA {told['built']}, cuDNN {told['cudnn']}" if told["cuda"] else "CPU build"
     value = f"{told['version']} ({build})"
     if not told["right"]:
-        return [Finding("fail", "paddle", f"{value}: computes wrong numbers", "install another version of paddle")]
+        return [
+            Finding("fail", "paddle", f"{value}, which computes wrong numbers", "install another version of paddle")
+        ]
     if len(both) > 1:
-        advice = "uninstall both, then install one: they overwrite each other's files"
+        advice = "uninstall both, then install one, because they overwrite each other's files"
         return [Finding("warn", "paddle", f"{value}; {' and '.join(both)} are both installed", advice)]
     return [Finding("ok", "paddle", value)]
 
 
 def _install_paddle() -> str:
     if shutil.which("nvidia-smi"):
-        return "pip install the paddlepaddle-gpu of your CUDA version, see docs/installation.md"
+        return "install the paddlepaddle-gpu of your CUDA version, see docs/installation.md"
     return "pip install 'ocrexp[cpu]'"
 
 
@@ -158,17 +162,17 @@ def _gpus(told: dict[str, Any]) -> list[Finding]:
         for number, (name, memory, capability) in enumerate(cards)
     ]
     if cards:
-        return [Finding("ok", "Driver", driver or "nvidia-smi is not here"), *findings]
+        return [Finding("ok", "Driver", driver or "nvidia-smi was not found"), *findings]
     if driver and "error" not in told and not told["cuda"]:
         advice = "to train on it, replace paddlepaddle by the paddlepaddle-gpu of your CUDA version"
         return [Finding("warn", "GPU", f"{driver}, but this paddle is the CPU build", advice)]
     if driver and told.get("cuda"):
         advice = "check CUDA_VISIBLE_DEVICES, and that the driver is as new as paddle's CUDA"
-        return [Finding("warn", "GPU", f"{driver}, but paddle sees none{hidden}", advice)]
+        return [Finding("warn", "GPU", f"{driver}, but paddle finds none{hidden}", advice)]
     if told.get("cuda"):
         advice = "in a container start with --gpus all; training works on the CPU"
-        return [Finding("warn", "GPU", f"none, though paddle is built for them{hidden}", advice)]
-    return [Finding("note", "GPU", "none: training runs on the CPU", driver)]
+        return [Finding("warn", "GPU", f"none, but paddle is built for GPUs{hidden}", advice)]
+    return [Finding("note", "GPU", "none, training runs on the CPU", driver)]
 
 
 def _nvidia_smi() -> str:
@@ -191,7 +195,7 @@ def _cores() -> Finding:
     if usable < all_cores:
         value += " (affinity or the quota of the control group)"
     if usable == 1:
-        return Finding("warn", "Cores", value, "one core loads the images and trains: give the container two or more")
+        return Finding("warn", "Cores", value, "one core loads the images and trains; give the container two or more")
     return Finding("ok", "Cores", value)
 
 
@@ -202,7 +206,7 @@ def _memory() -> Finding:
     if free is None:
         return Finding("note", "Memory", "cannot be read here")
     if free < 3 * _GB:
-        advice = "detection at 640 × 640 with batch 8 takes about 4 GB: lower loader.batch_size and augment.warp.size"
+        advice = "detection at 640 × 640 with batch 8 needs about 4 GB; lower loader.batch_size and augment.warp.size"
         return Finding("warn", "Memory", f"{free / _GB:.1f} GB free", advice)
     return Finding("ok", "Memory", f"{free / _GB:.1f} GB free")
 
@@ -223,9 +227,9 @@ def _shared_memory(gpus: int) -> Finding:
 
 def _disks() -> list[Finding]:
     places = (
-        ("Runs", Path.cwd(), "start from a folder that can be written, or give run_dir=…"),
-        ("Cache", cache_folder(), "set OCREXP_CACHE to a folder that can be written"),
-        ("Temporary", Path(tempfile.gettempdir()), "set TMPDIR to a folder that can be written"),
+        ("Runs", Path.cwd(), "start in a writable folder, or set run_dir=…"),
+        ("Cache", cache_folder(), "set OCREXP_CACHE to a writable folder"),
+        ("Temporary", Path(tempfile.gettempdir()), "set TMPDIR to a writable folder"),
     )
     findings = []
     for what, folder, advice in places:
@@ -235,9 +239,7 @@ def _disks() -> list[Finding]:
         if not os.access(there, os.W_OK | os.X_OK):
             findings.append(Finding("fail" if what == "Runs" else "warn", what, f"{folder}: not writable", advice))
         elif free < 2 * _GB:
-            more = (
-                "a run keeps several sets of weights, up to 1 GB for large models: free some space or use another disk"
-            )
+            more = "a run keeps several checkpoints, up to 1 GB for large models; free some space or use another disk"
             findings.append(Finding("warn", what, value, more))
         else:
             findings.append(Finding("ok", what, value))
@@ -258,11 +260,11 @@ def _fonts() -> Finding:
     missing = [script for script, character in _SCRIPTS.items() if character in finder.missing]
     found = ", ".join(script for script in _SCRIPTS if script not in missing)
     if missing:
-        advice = f"to draw {', '.join(missing)}: apt-get install fonts-noto-core fonts-noto-cjk, or give font=FILE"
+        advice = f"to draw {', '.join(missing)}, run: apt-get install fonts-noto-core fonts-noto-cjk, or set font=FILE"
         return Finding("note", "Fonts", found, advice)
     if not shaped:
         return Finding(
-            "note", "Fonts", found, "Pillow has no raqm: Arabic and Hindi letters are not joined in pictures"
+            "note", "Fonts", found, "Pillow has no raqm, so Arabic and Hindi letters are not joined in pictures"
         )
     return Finding("ok", "Fonts", found)
 
@@ -324,7 +326,7 @@ def _import_errors(modules: list[str]) -> dict[str, str]:
         errors |= {name: " ".join(error.split()) for name, error in told.items() if error and error != "?"}
         if ended is None:
             return errors
-        errors[ended] = f"its import ends the process: {why}"
+        errors[ended] = f"importing it ends the process ({why})"
         rest = rest[rest.index(ended) + 1 :]
     return errors
 

@@ -78,10 +78,10 @@ def explain_os_error(error: OSError) -> str | None:
     """`FILE: No space left on device; …`: where a place cannot be written, and what to do; None for anything else."""
     advice = {
         errno.ENOSPC: "free some space, or choose another folder",
-        errno.EDQUOT: "the quota is used up: free some space, or choose another folder",
-        errno.EROFS: "choose a folder that can be written",
-        errno.EACCES: "choose a folder that can be written, or change its permissions",
-        errno.EPERM: "choose a folder that can be written, or change its permissions",
+        errno.EDQUOT: "the quota is used up, free some space or choose another folder",
+        errno.EROFS: "choose a writable folder",
+        errno.EACCES: "choose a writable folder, or change its permissions",
+        errno.EPERM: "choose a writable folder, or change its permissions",
         errno.ENAMETOOLONG: "choose a shorter name",
         errno.EIO: "the disk or the terminal reports an error",
         errno.ESTALE: "the network file system has lost the file",

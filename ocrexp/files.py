@@ -37,7 +37,7 @@ def read_file(path: Path, most: int | None = None) -> bytes:
     if not stat.S_ISREG(status.st_mode):
         raise NotAFile(errno.EINVAL, f"is a {kind_of(status.st_mode)}, not a file", str(path))
     if most is not None and status.st_size > most:
-        raise NotAFile(errno.EFBIG, f"has {status.st_size} bytes, more than such a file can have", str(path))
+        raise NotAFile(errno.EFBIG, f"has {status.st_size} bytes, which is too many for such a file", str(path))
     return path.read_bytes()
 
 

@@ -261,7 +261,7 @@ def _is_alive(path: Path, owner: Owner, where: str) -> bool:
         renewed = path.stat().st_mtime
         if _now(path) - renewed > OLD_SECONDS:
             return False
-        line = f"{where}: waiting up to {SILENT_SECONDS:.0f} s for a sign of life of {owner}"
+        line = f"{where}: waiting up to {SILENT_SECONDS:.0f} s for a sign of life from {owner}"
         print(f"ocrexp: {printable(line)}", file=sys.stderr)
         deadline = time.monotonic() + SILENT_SECONDS
         while time.monotonic() < deadline:
@@ -331,7 +331,7 @@ def _renew(held: _Held) -> None:
             with suppress(OSError):  # a full or read-only disk; the run itself reports that
                 os.utime(held.path)
         elif owner.pid and owner.runs() is None and not held.stop.is_set():
-            line = f"ocrexp: {held.path.parent}: taken over by {owner} while this process was suspended; it ends here\n"
+            line = f"ocrexp: {held.path.parent}: taken over by {owner} while this process was suspended; it ends now\n"
             os.write(2, line.encode())
             os._exit(1)  # anything gentler would write into the folder
 

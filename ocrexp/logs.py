@@ -69,7 +69,9 @@ class LogFile(logging.Handler):
             if not self._failed:
                 self._failed = True  # before the line below, which comes here too
                 log.warning(
-                    "%s cannot be written (%s); lines are missing from it until it can", self.path, error.strerror
+                    "%s cannot be written (%s); lines are missing from it until it is writable",
+                    self.path,
+                    error.strerror,
                 )
         except Exception:  # a record that cannot be formatted, as logging itself treats it
             self.handleError(record)

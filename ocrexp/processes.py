@@ -141,6 +141,6 @@ def describe_signal(number: int) -> str:
     why = {
         signal.SIGKILL: "often the out-of-memory killer: see `dmesg`, lower loader.batch_size or loader.num_workers",
         signal.SIGBUS: "often a full /dev/shm or a data file that became shorter",
-        signal.SIGILL: "a paddle built for another CPU",
+        signal.SIGILL: "paddle was built for another CPU",
     }.get(number)  # type: ignore[call-overload]
     return f"{name} ({why})" if why else name

@@ -247,7 +247,7 @@ class Noted:
         """One line about all of them; "" if there are none."""
         if self.count < 2:
             return self.first
-        return f"{self.first} ({self.count} of {images} images like this, this is the first)"
+        return f"{self.first} ({self.count} of {images} images have this note, this is the first)"
 
 
 @dataclass(frozen=True, slots=True)

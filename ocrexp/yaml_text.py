@@ -45,7 +45,7 @@ def read_config(content: bytes) -> Any:
 def check_yaml(content: bytes) -> None:
     """Raises ValueError as `read_yaml` does, for a reader that builds the values itself."""
     if len(content) > MAX_BYTES:
-        raise ValueError(f"has {len(content)} bytes, expected {MAX_BYTES} at most")
+        raise ValueError(f"has {len(content)} bytes, expected up to {MAX_BYTES}")
     sizes: dict[str, int] = {}  # of anchored values, with what their aliases stand for
     open_values: list[tuple[str | None, int]] = []
     total = 0
@@ -71,7 +71,7 @@ def check_yaml(content: bytes) -> None:
             if len(open_values) > MAX_DEPTH:
                 raise ValueError(f"is nested more than {MAX_DEPTH} levels deep")
             if total > MAX_VALUES:
-                raise ValueError(f"holds more than {MAX_VALUES} values")
+                raise ValueError(f"contains more than {MAX_VALUES} values")
     except yaml.YAMLError as error:
         raise ValueError(reason(error)) from None
 

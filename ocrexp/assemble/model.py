@@ -47,7 +47,9 @@ def build_charset(config: DictConfig, source: Callable[[], DataSource] | None = 
     charset = build(node)
     if isinstance(charset, functools.partial):
         if source is None:
-            raise ConfigError("charset=from_labels needs the training labels; give charset=dictionary and its path")
+            raise ConfigError(
+                "charset=from_labels: needs the training labels; set charset=dictionary and charset.path=FILE instead"
+            )
         charset = charset(texts=all_texts(source().train_records()))
     return charset
 
@@ -76,14 +78,14 @@ def charset_of(weights: Path, config: DictConfig, source: Callable[[], DataSourc
             return build_charset(config, source)
         except DataError as error:
             raise CheckpointError(
-                f"{weights} does not say its characters, and the labels that they were read off are gone ({error}); "
-                "give them with charset=dictionary charset.path=FILE"
+                f"{weights}: contains no characters, and the labels that they were read from are missing ({error}); "
+                "set charset=dictionary charset.path=FILE"
             ) from error
     if saved is None:
         return configured
     if configured is not None and configured != saved:
         log.warning(
-            "charset: %s has %d characters that are not the %d of the configuration; those of the checkpoint are used",
+            "charset: %s has %d characters, which differ from the %d of the configuration; the checkpoint's are used",
             weights, len(saved), len(configured),
         )  # fmt: skip
     return saved
@@ -202,7 +204,9 @@ def _with_classes(head: Any, charset: Charset | None) -> Any:
     if kind is None:
         return head
     if charset is None:
-        raise ConfigError("a recognition head needs its characters: choose a charset, as charset=en94")
+        raise ConfigError(
+            "charset: is missing, but a recognition head needs its characters; choose one, for example charset=en94"
+        )
     classes = charset.class_counts()
     return functools.partial(head, out_channels=classes if kind == "multi" else classes[kind])
 
@@ -226,8 +230,8 @@ def _rearranged(config: DictConfig, model: OCRModel, charset: Charset, arrays: A
         known = [] if saved is None else [saved]
     if not known:
         log.info(
-            "pretrained: %s does not say its characters; where the number of classes is the same they are taken to be "
-            "the same, else model.pretrained_charset=DICTIONARY keeps the rows of those that both know",
+            "pretrained: %s contains no characters; if the number of classes is equal, the characters are assumed to "
+            "be equal, otherwise model.pretrained_charset=DICTIONARY keeps the rows of common characters",
             node.pretrained,
         )
         return arrays

@@ -258,7 +258,7 @@ class Parts:
 
         deployed = model.deployed() if isinstance(model, Network) else model
         if not isinstance(deployed, OCRModel):
-            raise ConfigError(f"model: what is deployed is a {type(deployed).__name__}; expected an OCRModel")
+            raise ConfigError(f"model: deployed() must return an OCRModel, got {type(deployed).__name__}")
         return deployed
 
     @cached_property
@@ -395,9 +395,9 @@ class Parts:
         """What the task lists for a metric that stays 0."""
         hints, model = [], self.config.model
         if not model.pretrained:
-            hints.append("model.pretrained is null: training from random weights takes many more steps")
+            hints.append("model.pretrained is null; training from random weights needs many more steps")
         if model.freeze:
-            hints.append(f"model.freeze={list(model.freeze)}: these parts do not learn")
+            hints.append(f"model.freeze={list(model.freeze)}: these parts are not trained")
         return self.task.zero_causes(dataclasses.replace(evidence, hints=hints), self.facts)
 
 

@@ -121,5 +121,5 @@ def import_imgaug() -> Any:
         try:
             import imgaug.augmenters as augmenters
         except ImportError as error:
-            raise ConfigError(f"augmenter_args needs imgaug ({error}): pip install 'ocrexp[imgaug]'") from None
+            raise ConfigError(f"augmenter_args: needs imgaug ({error}); run: pip install 'ocrexp[imgaug]'") from None
     return augmenters

@@ -69,31 +69,29 @@ class RandomWarpCrop:
         self.rotate = self._pair("rotate", rotate)
         self.scale = self._pair("scale", scale)
         if crop not in ("fit", "cut", "whole"):
-            raise ConfigError(f"{self._key}.crop is {crop!r}: choose fit, cut or whole")
+            raise ConfigError(f"{self._key}.crop: expected fit, cut or whole, got {crop!r}")
         if self.width < 1 or self.height < 1:
-            raise ConfigError(f"{self._key}.size is {list(size)}: both sides must be at least one pixel")
+            raise ConfigError(f"{self._key}.size: expected [width, height] of 1 pixel or more, got {list(size)}")
         if not 0 < self.scale[0] <= self.scale[1]:
-            raise ConfigError(f"{self._key}.scale is {list(scale)}: give the lower bound first, above 0")
+            raise ConfigError(f"{self._key}.scale: expected [low, high], above 0, got {list(scale)}")
         if self.rotate[0] > self.rotate[1]:
-            raise ConfigError(f"{self._key}.rotate is {list(rotate)}: give the lower bound first")
+            raise ConfigError(f"{self._key}.rotate: expected [low, high], got {list(rotate)}")
         if not 0 <= flip <= 1:
-            raise ConfigError(f"{self._key}.flip is {flip}: a probability lies in 0..1")
+            raise ConfigError(f"{self._key}.flip: expected a probability from 0 to 1, got {flip}")
         if crop != "cut" and reference_side is not None:
-            raise ConfigError(
-                f"{self._key}.reference_side acts with crop=cut only: set {self._key}.crop=cut or leave it out"
-            )
+            raise ConfigError(f"{self._key}.reference_side: only for crop=cut; set {self._key}.crop=cut or remove it")
         if crop == "cut" and not keep_ratio:
-            raise ConfigError(
-                f"{self._key}.keep_ratio=false acts with crop=fit only: set {self._key}.crop=fit or leave it out"
-            )
+            raise ConfigError(f"{self._key}.keep_ratio=false: only for crop=fit; set {self._key}.crop=fit or remove it")
         if crop != "fit" and min_crop_side_ratio is not None:
             raise ConfigError(
-                f"{self._key}.min_crop_side_ratio acts with crop=fit only: set {self._key}.crop=fit or leave it out"
+                f"{self._key}.min_crop_side_ratio: only for crop=fit; set {self._key}.crop=fit or remove it"
             )
         if min_crop_side_ratio is not None and not 0 <= min_crop_side_ratio <= 1:
-            raise ConfigError(f"{self._key}.min_crop_side_ratio is {min_crop_side_ratio}: a share lies in 0..1")
+            raise ConfigError(
+                f"{self._key}.min_crop_side_ratio: expected a share from 0 to 1, got {min_crop_side_ratio}"
+            )
         if max_tries < 1:
-            raise ConfigError(f"{self._key}.max_tries is {max_tries}: it must be at least 1")
+            raise ConfigError(f"{self._key}.max_tries: expected 1 or more, got {max_tries}")
         self.flip = flip
         self.crop = crop
         self.reference_side = reference_side
@@ -178,7 +176,7 @@ class RandomWarpCrop:
 
     def _pair(self, name: str, values: Sequence) -> tuple:
         if isinstance(values, str) or not isinstance(values, Sequence) or len(values) != 2:
-            raise ConfigError(f"{self._key}.{name} is {values!r}: give two numbers")
+            raise ConfigError(f"{self._key}.{name}: expected two numbers, got {values!r}")
         return values[0], values[1]
 
 

@@ -33,7 +33,7 @@ def measure_inference(config: DictConfig, data: Callable[[str, str], Path]) -> l
     Raises ConfigError where no model is named, OcrexpError when a model cannot run.
     """
     if not (config.det or config.rec):
-        raise ConfigError("inference is measured on exported models: give det=FOLDER, rec=FOLDER or both")
+        raise ConfigError("what=[inference]: needs exported models; add det=FOLDER, rec=FOLDER or both")
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder:
         if config.det:
@@ -95,7 +95,9 @@ def _arguments(node: DictConfig | None) -> Any:
 def _peer(key: str, name: str, python: str, request: dict[str, Any], first: Path) -> ToolProcess | None:
     script = SCRIPTS / PEERS[key]
     if not script.is_file():
-        raise ConfigError(f"{key}=…: {script.name} stands in scripts/ of a checkout, not in the installed package")
+        raise ConfigError(
+            f"{key}: needs scripts/{script.name} of a checkout, which the installed package does not contain"
+        )
     try:
         return ToolProcess(name, [python, "-W", "ignore", str(script)], request, first)
     except OcrexpError as error:
@@ -107,9 +109,9 @@ def _rows(
     task: str, images: int, batch: int | None, ours: dict[str, ToolProcess], peers: dict[str, ToolProcess]
 ) -> list[Row]:
     what = {
-        "det": "detection, an image",
-        "rec": f"recognition, a line, batches of {batch}",
-        "system": "detection and recognition, an image",
+        "det": "detection, per image",
+        "rec": f"recognition, per line, batches of {batch}",
+        "system": "detection and recognition, per image",
     }[task]
     plain = peers.get("paddleocr3 without oneDNN")
     beside = {name: peer.figures for name, peer in peers.items() if peer is not plain}

@@ -71,7 +71,7 @@ def _lists(config: DictConfig, key: str = "root", usual: str = "icdar2015_det") 
         return Path(config[key])
     if data := os.environ.get("OCREXP_DATA"):
         return Path(data) / usual
-    raise ConfigError(f"it is timed on real images: {key}=FOLDER, or OCREXP_DATA with {usual} in it")
+    raise ConfigError(f"it is timed on real images; add {key}=FOLDER, or set OCREXP_DATA to a folder with {usual}")
 
 
 def measure_step(config: DictConfig) -> list[Row]:
@@ -96,8 +96,8 @@ def measure_rec_step(config: DictConfig) -> list[Row]:
 
     if config.paddleocr and not config.paddleocr_source:
         print(
-            "ocrexp: rec_step is measured without PaddleOCR, whose networks its wheel does not hold: "
-            "paddleocr_source=FOLDER names a checkout of its 2.10.0",
+            "ocrexp: rec_step is measured without PaddleOCR, because its wheel does not contain the networks; "
+            "add paddleocr_source=FOLDER, a checkout of its release 2.10.0",
             file=sys.stderr,
         )
     rows = []
@@ -226,7 +226,9 @@ def _paddleocr(config: DictConfig, script: str, *arguments: str) -> dict[str, An
         return {}
     path = SCRIPTS / script
     if not path.is_file():
-        raise ConfigError(f"paddleocr=…: {script} stands in scripts/ of a checkout, not in the installed package")
+        raise ConfigError(
+            f"paddleocr: needs scripts/{script} of a checkout, which the installed package does not contain"
+        )
     done = subprocess.run(
         [str(config.paddleocr), "-W", "ignore", str(path), *arguments],
         env=environment.untouched(),  # what makes our processes faster is not to be lent to it

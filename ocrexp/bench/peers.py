@@ -137,7 +137,7 @@ def image_files(source: str | Path) -> list[Path]:
         return [source]
     found = sorted(path for path in source.glob("*") if path.suffix.lower() in _SUFFIXES) if source.is_dir() else []
     if not found:
-        raise DataError(f"images={source}: no images there; name a folder with images, or one image")
+        raise DataError(f"images={source}: contains no images; name a folder with images, or one image")
     return found
 
 

@@ -62,7 +62,7 @@ def serve(open_tool: Callable[[dict[str, Any]], Tool]) -> None:
 def _decoded(path: str) -> Image:
     image = cv2.imread(path)
     if image is None:
-        raise SystemExit(f"{path}: is no image")
+        raise SystemExit(f"{path}: is not an image")
     return image.astype(np.uint8, copy=False)
 
 

@@ -61,11 +61,13 @@ class Charset:
         normalization: Normalization = NFC,
     ) -> None:
         if unknown not in _POLICIES:
-            raise ConfigError(f"charset.unknown={unknown}: choose error, map or drop")
+            raise ConfigError(f"charset.unknown: expected error, map or drop, got {unknown}")
         if unknown_map and unknown != "map":
-            raise ConfigError(f"charset.unknown_map is given but charset.unknown={unknown}: set charset.unknown=map")
+            raise ConfigError(
+                f"charset.unknown_map: has no effect with charset.unknown={unknown}; set charset.unknown=map"
+            )
         if not any(characters):
-            raise ConfigError(f"{source}: no characters")
+            raise ConfigError(f"{source}: contains no characters")
         self._check_entries(characters, source, set(aliases))
         self.entries = tuple(characters)
         self.normalization = normalization
@@ -85,8 +87,8 @@ class Charset:
             strange = [c for c in self._split(replacement) if c not in self._index]
             if strange:
                 raise ConfigError(
-                    f"charset.unknown_map: {character!r} stands for {replacement!r}, of which {describe(strange[0])} "
-                    "is not in the charset either"
+                    f"charset.unknown_map: {replacement!r} replaces {character!r}, but {describe(strange[0])} "
+                    "is not in the charset either; choose another replacement"
                 )
 
     @staticmethod
@@ -144,7 +146,7 @@ class Charset:
     def codec(self, kind: Kind) -> Codec:
         """Classes of a kind of head: the characters and its special tokens."""
         if kind not in KINDS:
-            raise ConfigError(f"no tokens of kind {kind!r}: choose one of {', '.join(KINDS)}")
+            raise ConfigError(f"kind: expected one of {', '.join(KINDS)}, got {kind!r}")
         return KINDS[kind](len(self))
 
     def class_counts(self) -> dict[str, int]:

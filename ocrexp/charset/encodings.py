@@ -108,11 +108,11 @@ def conversion(path: Path, guess: Guess | None, part: tuple[int, int] | None = N
         which = f"sed -n '{part[0]},{part[1]}p' {name}"
         if guess is None:
             return (
-                "other lines are UTF-8: convert the lines that are not from the encoding in which they were saved "
+                "other lines are UTF-8; convert the lines that are not from the encoding in which they were saved "
                 f"(GBK on Chinese Windows: {which} | iconv -f gb18030 -t utf-8)"
             )
         return (
-            f"it is {guess.name} ('{guess.example}'), other lines are UTF-8: convert this part alone, "
+            f"it is {guess.name} ('{guess.example}'), other lines are UTF-8; convert only this part, "
             f"{which} | iconv -f {guess.iconv} -t utf-8"
         )
     if guess is None:
@@ -120,12 +120,12 @@ def conversion(path: Path, guess: Guess | None, part: tuple[int, int] | None = N
             "convert the file from the encoding in which it was saved (GBK on Chinese Windows: "
             f"{_whole('gb18030', name)})"
         )
-    return f"it is {guess.name} ('{guess.example}'): convert the file, {_whole(guess.iconv, name)}"
+    return f"it is {guess.name} ('{guess.example}'); convert the file, {_whole(guess.iconv, name)}"
 
 
 def convert_wide(path: Path, encoding: str) -> str:
     """What is wrong with a file in UTF-16 or UTF-32, and the command that converts it."""
-    return f"is in {encoding.upper()}: convert it, {_whole(encoding, shlex.quote(str(path)))}"
+    return f"is in {encoding.upper()}; convert it, {_whole(encoding, shlex.quote(str(path)))}"
 
 
 def _whole(iconv: str, name: str) -> str:

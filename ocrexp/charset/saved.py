@@ -19,5 +19,7 @@ def from_saved(saved: Mapping[str, Any], source: str) -> Charset:
     everywhere = range(len(characters))
     charset = Charset(characters, "drop", None, bool(saved["lower"]), source, everywhere, direction, of_facts(saved))
     if charset.fingerprint != saved["fingerprint"]:
-        raise CheckpointError(f"{source}: its characters do not have the fingerprint that it states; fetch it again")
+        raise CheckpointError(
+            f"{source}: the characters do not match their fingerprint; copy or download the file again"
+        )
     return charset

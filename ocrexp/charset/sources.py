@@ -57,7 +57,7 @@ def from_dictionary(
     aliases = [position for position, line in enumerate(lines) if not line]
     if aliases:
         shown = ", ".join(str(position + 1) for position in aliases[:5]) + (", …" if len(aliases) > 5 else "")
-        log.info("%s: empty on line %s: kept as a class that no label has, as PaddleOCR counts it", path, shown)
+        log.info("%s: empty on line %s; kept as a class that no label has, as in PaddleOCR", path, shown)
     if use_space_char:
         if " " in lines:
             aliases.append(len(lines))
@@ -143,5 +143,5 @@ def from_labels(
         counts.update(normal.lower() if lower else normal)
     characters = sorted(character for character, count in counts.items() if count >= min_count)
     if not characters:
-        raise ConfigError("charset=from_labels: the training labels contain no characters")
+        raise ConfigError("charset=from_labels: the training labels contain no characters; check dataset.train_labels")
     return Charset(characters, unknown, unknown_map, lower, "the training labels", (), direction, normalization)

@@ -106,11 +106,11 @@ def moved_advice(name: str, root: Path, labels: Path) -> str | None:
         if rest and not rest.startswith("/") and exists(root / rest):
             pattern = re.sub(r"([\\.*^$\[\]#])", r"\\\1", name[: at + 1])
             return (
-                f"the list has absolute paths of another machine, and {root / rest} exists: cut off what is in front, "
+                f"the list has absolute paths of another machine, but {root / rest} exists; remove what is before: "
                 f"sed -i {shlex.quote(f's#^{pattern}##')} {shlex.quote(str(labels))}"
             )
     what = "Windows" if _DRIVE.match(name) else "another machine"
-    return f"the list has absolute paths of {what}: write paths relative to dataset.root, with / between folders"
+    return f"the list has absolute paths of {what}; write paths relative to dataset.root, with / between folders"
 
 
 def _nfc(name: str) -> str:

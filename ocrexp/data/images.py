@@ -35,7 +35,7 @@ _END_OF_IMAGE = b"\xff\xd9"
 MAX_PIXELS = 178_956_970
 _MOST_BYTES = 8  # a pixel in a file that is not compressed: 4 channels of 16 bits
 _OTHER_BYTES = 1 << 26  # a file's metadata at most
-_HEIC = "HEIC images are not read; convert them to JPEG or PNG first, for example: heif-convert PHOTO.HEIC PHOTO.jpg"
+_HEIC = "HEIC images are not supported; convert them to JPEG or PNG, for example: heif-convert PHOTO.HEIC PHOTO.jpg"
 _limit = MAX_PIXELS
 
 
@@ -171,7 +171,9 @@ def _pixels(data: bytes, flags: int) -> npt.NDArray[Any]:
             pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:
         if "CV_IO_MAX_IMAGE" in error.err:
-            raise UnusableSample("image is too large to decode (OpenCV takes 2^30 pixels, 2^20 a side)") from None
+            raise UnusableSample(
+                "image is too large to decode (OpenCV's limits are 2^30 pixels and 2^20 per side)"
+            ) from None
         raise UnusableSample(f"image file cannot be decoded ({' '.join(error.err.split())})") from None
     if pixels is None:
         raise UnusableSample("image file cannot be decoded")

@@ -62,7 +62,7 @@ def check_labels(
     lines = []
     lines += _changed(records, charset)
     if coverage.unknown:
-        fate = "left out of the labels" if charset.unknown == "drop" else "replaced as charset.unknown_map says"
+        fate = "dropped from the labels" if charset.unknown == "drop" else "replaced by charset.unknown_map"
         why = next((f"; {line}" for c, _ in coverage.unknown.most_common() if (line := charset.explain(c))), "")
         lines.append(f"{coverage.describe()}; {fate}, the first at {_first(coverage)}{why}")
     total = f"of {len(records)} labels"
@@ -74,13 +74,15 @@ def check_labels(
         reasons.extend(counted(what, places, len(found)))
 
     empty = labels.characters == 0
-    what = f"{empty.sum()} {total} hold no character of the charset and are left out"
+    what = f"{empty.sum()} {total} contain no character of the charset and are skipped"
     add(what, empty, labels.characters)
 
     long = labels.characters > max_text_length
     if long.any():
         keeps = f"targets.max_text_length={labels.characters.max()} keeps them all"
-        what = f"{long.sum()} {total} are longer than targets.max_text_length={max_text_length} and left out; {keeps}"
+        what = (
+            f"{long.sum()} {total} are longer than targets.max_text_length={max_text_length} and are skipped; {keeps}"
+        )
         add(what, long, labels.characters)
 
     crowded = np.zeros(len(records), bool)
@@ -89,7 +91,7 @@ def check_labels(
         if crowded.any():
             what = (
                 f"{crowded.sum()} {total} need more than the {emitted} steps that CTC emits at width {width} (one more "
-                "for each pair of equal neighbors) and are left out; "
+                "for each pair of equal neighbors) and are skipped; "
                 + _wider(steps, width, emitted, int(labels.steps.max()))
             )
             add(what, crowded, labels.steps)
@@ -104,7 +106,9 @@ def check_val_labels(records: Sequence[Record], charset: Charset) -> list[str]:
     _, coverage = _read(records, from_saved(charset.saved(), charset.source))  # which refuses none
     lines = [f"val: {line}" for line in _changed(records, charset)]
     if coverage.unknown:
-        lines.append(f"val: {coverage.describe()}; these labels cannot be read right, the first at {_first(coverage)}")
+        lines.append(
+            f"val: {coverage.describe()}; the model cannot read these labels correctly, the first at {_first(coverage)}"
+        )
     return lines
 
 
@@ -194,4 +198,4 @@ def _wider(steps: Callable[[int], int | None], width: int, emitted: int, needed:
         if found >= needed:
             return f"images {tried} wide (model.image_shape) keep them all"
         tried += _WIDTH_STEP
-    return "the model does not take images wide enough to keep them all"
+    return "the model does not support images that are wide enough to keep them all"

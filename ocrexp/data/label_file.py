@@ -203,13 +203,16 @@ def _split(raw: bytes) -> tuple[tuple[str, ...], str]:
     if "\0" in text:
         raise BadLine(
             f"{text.count(chr(0))} NUL byte(s) (U+0000), the first at column {text.index(chr(0)) + 1}",
-            "the file is damaged, write the line again",
+            "the file is damaged; write this line again",
         )
     name, tab, label = text.partition("\t")
     if not tab:
-        raise BadLine(f"no tab between image path and label in {short(text)}", "put a tab character there, not spaces")
+        raise BadLine(
+            f"no tab between image path and label in {short(text)}",
+            "separate them with a tab character, not with spaces",
+        )
     if not name.strip():
-        raise BadLine("no image path in front of the tab", "write the path relative to dataset.root")
+        raise BadLine("no image path before the tab", "write the path relative to dataset.root")
     return split_names(name), label
 
 

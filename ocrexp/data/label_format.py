@@ -31,7 +31,7 @@ class LabelProblem:
     fatal: bool = True
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.what}: {self.advice}"
+        return f"{self.file}:{self.line}: {self.what}; {self.advice}"
 
 
 @dataclass(frozen=True, slots=True)

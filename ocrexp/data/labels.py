@@ -56,7 +56,7 @@ class _Regions(LabelFormat):
             if _area(polygon) == 0:
                 dropped.append(
                     LabelProblem(
-                        path, number, f"region {position} {short(transcription)} has no area, it is dropped",
+                        path, number, f"region {position} {short(transcription)} has no area and is dropped",
                         "correct its points or remove it", fatal=False,
                     )
                 )  # fmt: skip
@@ -177,13 +177,13 @@ def _json_regions(label: str) -> Iterator[tuple[Any, str]]:
         if not isinstance(region, dict) or "points" not in region or "transcription" not in region:
             raise BadLine(
                 f"region {position} has no points or no transcription: {short(json.dumps(region))}",
-                "give both, ### as transcription of a region to ignore",
+                "give both; write ### as the transcription of a region to ignore",
             )
         text = region["transcription"]
         if isinstance(text, bool) or not isinstance(text, (str, int, float)):
             raise BadLine(
-                f"the transcription of region {position} is no text: {short(json.dumps(text))}",
-                "write it in quotes, ### for a region to ignore",
+                f"the transcription of region {position} is not a text: {short(json.dumps(text))}",
+                "write it in quotes, or ### for a region to ignore",
             )
         text = str(text)
         try:
@@ -199,7 +199,7 @@ def _json_regions(label: str) -> Iterator[tuple[Any, str]]:
 def _legacy_regions(label: str) -> Iterator[tuple[Any, str]]:
     fields = [each for each in label.split("\t") if each.strip()]
     if not fields:
-        raise BadLine("no label behind the tab", "write [] for an image without text")
+        raise BadLine("no label after the tab", "write [] for an image without text")
     for position, each in enumerate(fields, start=1):
         parts = each.split(",", _LEGACY_NUMBERS)
         if len(parts) < _LEGACY_NUMBERS:
@@ -244,16 +244,18 @@ def _polygon(points: Any, position: int) -> Polygon:
         numbers = [(float(x), float(y)) for x, y in points]
     except (TypeError, ValueError, OverflowError):  # the last of a whole number with hundreds of digits
         raise BadLine(
-            f"a coordinate of region {position} is no number: {short(str(points))}", "write numbers"
+            f"a coordinate of region {position} is not a number: {short(str(points))}", "write numbers"
         ) from None
     with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite, and is named as such
         polygon = np.array(numbers, np.float32)
     if not np.isfinite(polygon).all():
-        raise BadLine(f"a coordinate of region {position} is NaN or infinite", "write pixels of the image")
+        raise BadLine(
+            f"a coordinate of region {position} is NaN or infinite", "write coordinates in pixels of the image"
+        )
     if np.abs(polygon).max() > _FARTHEST:
         raise BadLine(
             f"a coordinate of region {position} is beyond ±{_FARTHEST:,.0f}: {short(str(points))}",
-            "write pixels of the image",
+            "write coordinates in pixels of the image",
         )
     return polygon
 

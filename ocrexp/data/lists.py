@@ -134,7 +134,7 @@ class DetLists(LabelLists):
     """A data source of PaddleOCR detection lists; arguments, and what is left out, as LabelLists says."""
 
     task = "det"
-    missed = "counted as nothing found"
+    missed = "counted as images in which nothing was found"
 
     def read(self, path: Path) -> LabelFile:
         """Regions with polygons."""
@@ -146,10 +146,10 @@ def _refuse_empty(file: LabelFile) -> None:
     if len(file):
         return
     if not file.problems:
-        raise DataError(f"label file {file.path} is empty: write one line an image, path<TAB>label")
+        raise DataError(f"label file {file.path} is empty; write one line per image, path<TAB>label")
     raise DataError(
-        f"all {file.bad} lines of label file {file.path} are bad, the first: {file.problems[0]}"
-        + (f" ({len(file.kinds)} kinds of fault)" if len(file.kinds) > 1 else "")
+        f"all {file.bad} lines of label file {file.path} are invalid, the first: {file.problems[0]}"
+        + (f" ({len(file.kinds)} kinds of faults)" if len(file.kinds) > 1 else "")
     )
 
 

@@ -109,7 +109,7 @@ class _Database:
             line for kind, places in self.faults.items() for line in counted(f"{split}: {len(places)} {kind}", places)
         ]
         missing = [str(self.folder / _key(_IMAGE, i)) for i in self.labels if not self.has_image[i]]
-        fate = "left out" if split == "train" else "counted as nothing read"
+        fate = "skipped" if split == "train" else "counted as images in which nothing was read"
         return lines + counted(f"{split}: {len(missing)} missing image(s) {fate}", missing)
 
 
@@ -117,7 +117,7 @@ def _databases(folder: Path) -> list[Path]:
     """The folder if it is an LMDB, else those below it."""
     if (folder / DATA_FILE).is_file():
         return [folder]
-    give = f"give the folder that holds {DATA_FILE}"
+    give = f"give the folder that contains {DATA_FILE}"
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "does not exist"
         raise DataError(f"LMDB folder {folder} {what}; {give}, or set dataset.root")
@@ -126,12 +126,12 @@ def _databases(folder: Path) -> list[Path]:
     below = []
     for number, (name, _, files) in enumerate(os.walk(folder)):
         if number == _MOST_FOLDERS:  # such as dataset.root=/
-            raise DataError(f"{folder} has more than {_MOST_FOLDERS} folders to look through for {DATA_FILE}; {give}")
+            raise DataError(f"{folder} has more than {_MOST_FOLDERS} subfolders to search for {DATA_FILE}; {give}")
         if DATA_FILE in files and (Path(name) / DATA_FILE).is_file():
             below.append(Path(name))
     if not below:
-        lock = f" (lock.mdb is there without {DATA_FILE}: copy both)" if (folder / "lock.mdb").exists() else ""
-        raise DataError(f"{folder} is not an LMDB folder, nor is one below it{lock}; {give}")
+        lock = f" (it contains lock.mdb without {DATA_FILE}: copy both)" if (folder / "lock.mdb").exists() else ""
+        raise DataError(f"{folder} is not an LMDB folder and contains none{lock}; {give}")
     return sorted(below)
 
 
@@ -157,7 +157,7 @@ def _read_labels(folder: Path, file: LmdbFile) -> _Database:
     for number, value in _entries(file, _LABEL, values=True):
         size += len(value)
         if size > file.size:
-            raise LmdbDamaged("its labels take more place than it has")
+            raise LmdbDamaged("its labels are larger than the file")
         if number is None:
             fault("label key(s) without nine digits ignored", f"{folder}:{value[:40]!r}")
             continue
@@ -166,7 +166,7 @@ def _read_labels(folder: Path, file: LmdbFile) -> _Database:
             continue
         if len(value) > _MOST_LABEL_BYTES:
             has_label[number] = True
-            fault(f"label(s) of more than {_MOST_LABEL_BYTES} bytes left out", f"{folder}:{_key(_LABEL, number)}")
+            fault(f"label(s) of more than {_MOST_LABEL_BYTES} bytes skipped", f"{folder}:{_key(_LABEL, number)}")
             continue
         digest.update(b"%d\t%d\t%b" % (number, len(value), value))
         has_label[number] = True
@@ -174,10 +174,10 @@ def _read_labels(folder: Path, file: LmdbFile) -> _Database:
             text = value.decode("utf-8")
         except UnicodeDecodeError as error:
             where = f"{folder}:{_key(_LABEL, number)} (byte 0x{value[error.start]:02x})"
-            fault("label(s) that are not UTF-8 left out", where)
+            fault("label(s) that are not UTF-8 skipped", where)
             continue
         if not text.strip():
-            fault("empty label(s) left out", f"{folder}:{_key(_LABEL, number)}")
+            fault("empty label(s) skipped", f"{folder}:{_key(_LABEL, number)}")
             continue
         labels[number] = text
     # Small images lie beside their keys, so to look at all keys is to read half the file: count first.
@@ -190,7 +190,7 @@ def _read_labels(folder: Path, file: LmdbFile) -> _Database:
     absent = (np.flatnonzero(~has_label[1:]) + 1).tolist()
     if absent:
         last = int(np.flatnonzero(has_label)[-1]) if has_label.any() else 0
-        kind = f"entries without a label left out (num-samples is {count}, the last label {last})"
+        kind = f"entries without a label skipped (num-samples is {count}, the last label is {last})"
         faults[kind] = [f"{folder}:{_key(_LABEL, number)}" for number in absent]
     if beyond:
         faults[f"label(s) beyond num-samples={count} ignored"] = [str(folder)] * beyond
@@ -202,19 +202,21 @@ def _count(folder: Path, file: LmdbFile) -> int:
     entries = file.entries
     if raw is None:
         raise DataError(
-            f"{folder} has no key num-samples ({entries} other keys); write the number of samples there, or make it "
-            "again with deep-text-recognition's create_lmdb_dataset.py"
+            f"{folder} has no key num-samples ({entries} other keys); write the number of samples to it, or create the "
+            "database again with deep-text-recognition's create_lmdb_dataset.py"
         )
     try:
         count = int(raw) if len(raw) <= _MOST_DIGITS else -1
     except ValueError:
         count = -1
     if count < 1:
-        raise DataError(f"num-samples of {folder} is {raw[:20]!r}; write the number of samples there")
+        raise DataError(
+            f"num-samples of {folder}: expected a number, got {raw[:20]!r}; write the number of samples to it"
+        )
     if count > entries:  # tables of that length would be made
         raise DataError(
             f"num-samples of {folder} is {count}, but the database has {entries} keys, two for each sample; write the "
-            "number of samples there"
+            "number of samples to it"
         )
     return count
 

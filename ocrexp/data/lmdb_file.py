@@ -79,7 +79,9 @@ def check_pages(path: Path) -> None:
     page_size, last_page, _ = max(first, second, key=lambda meta: meta[2])  # written in turn
     needed = (last_page + 1) * page_size
     if status.st_size < needed:
-        raise DataError(f"{path}: truncated, it has {status.st_size} bytes and its header says {needed}; copy it again")
+        raise DataError(
+            f"{path}: truncated, it has {status.st_size} bytes and its header states {needed}; copy it again"
+        )
 
 
 def _meta(data: bytes) -> tuple[int, int, int] | None:

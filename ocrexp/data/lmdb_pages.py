@@ -124,7 +124,7 @@ class LmdbFile:
         if not 256 <= page_size <= 1 << 16 or page_size & (page_size - 1) or depth > _MOST_LEVELS:
             raise LmdbDamaged("its first pages are damaged")
         if flags:
-            raise LmdbDamaged("holds several values for a key, or keys in another order")
+            raise LmdbDamaged("contains several values for a key, or keys in another order")
         return page_size, entries, root
 
     def _read(self, size: int, at: int) -> bytes:
@@ -185,7 +185,7 @@ class LmdbFile:
         low, high, flags, _ = _node_head.unpack_from(page, at)
         size = low | high << 16
         if flags & ~_BIG:
-            raise LmdbDamaged("holds several values for a key, or named databases")
+            raise LmdbDamaged("contains several values for a key, or named databases")
         if not flags:
             if start + size > len(page):
                 raise LmdbDamaged("one of its pages is damaged")

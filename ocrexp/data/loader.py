@@ -73,7 +73,7 @@ class Loader:
     ) -> None:
         if num_workers < 0 or prefetch < 1:
             raise ConfigError(
-                f"loader.num_workers is {num_workers} and loader.prefetch {prefetch}: they must be at least 0 and 1"
+                f"loader.num_workers, loader.prefetch: expected at least 0 and 1, got {num_workers} and {prefetch}"
             )
         self.pipeline = pipeline
         self.sampler = sampler
@@ -140,7 +140,7 @@ class Loader:
 
     def _check_current(self, epoch: int, called: int) -> None:
         if called != self._current:
-            raise RuntimeError(f"the batches of epoch {epoch} were left: the loader was closed or began another epoch")
+            raise RuntimeError(f"the batches of epoch {epoch} are gone: the loader was closed or began another epoch")
 
     def _inline(self, epoch: int, plan: list[Planned], called: int) -> Generator[Any, None, None]:
         for planned in plan:
@@ -216,8 +216,8 @@ class Loader:
         if reply.overflowed and not self._warned_of_overflow:
             self._warned_of_overflow = True
             log.warning(
-                "a batch of the loader is larger than its shared memory of %.0f MiB (made for %d samples like the "
-                "first): the rest of it goes through a pipe, which is slower",
+                "a batch of the loader is larger than its shared memory of %.0f MiB (reserved for %d samples like the "
+                "first one); the rest goes through a pipe, which is slower",
                 self._slots.slot_bytes / 2**20,
                 self.batch_size * _SLOT_SLACK,
             )
@@ -263,7 +263,7 @@ class Loader:
         try:
             end = describe_end(os.waitpid(worker.pid, 0)[1])
         except ChildProcessError:  # someone else has waited for it
-            end = "has ended, its exit code is not known: set loader.num_workers=0 to see why"
+            end = "has ended with an unknown exit code; set loader.num_workers=0 to see why"
         number = self._workers.index(worker)
         worker.pid = 0
         self.close()

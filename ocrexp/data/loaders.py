@@ -35,7 +35,7 @@ def resolve_workers(num_workers: int | str, world_size: int = 1, most: int = _MO
         cores = available_cores() // world_size
         return min(max(cores - 1, 0), most)
     if isinstance(num_workers, bool) or not isinstance(num_workers, int):
-        raise ConfigError(f"loader.num_workers is {num_workers!r}: give a number, or auto")
+        raise ConfigError(f"loader.num_workers: expected a number or auto, got {num_workers!r}")
     return num_workers
 
 
@@ -69,7 +69,7 @@ def build_train_loader(
     else:
         if not several_sizes:
             raise ConfigError(
-                "loader.multi_scale is for recognition: the crops of detection have augment.warp.size; set it to null"
+                "loader.multi_scale: only for recognition (detection has augment.warp.size instead); set it to null"
             )
         by_ratio = multi_scale["by_ratio"]
         sampler = MultiScaleSampler(
@@ -119,10 +119,10 @@ def _limit_pixels(max_pixels: int) -> None:
 def _aspects(pipeline: TrainPipeline) -> npt.NDArray[np.float64]:
     if any_drawn(pipeline.records):
         raise ConfigError(
-            "loader.multi_scale.by_ratio=true needs images that stay the same, but they are drawn anew every epoch: "
+            "loader.multi_scale.by_ratio=true: needs fixed images, but they are drawn again in every epoch; "
             "set by_ratio=false or dataset.endless=false"
         )
     began = time.perf_counter()
     aspects = read_aspects(Images(pipeline.records))
-    log.info("sizes of %d images read from their headers in %.1f s", len(aspects), time.perf_counter() - began)
+    log.info("read the sizes of %d images from their headers in %.1f s", len(aspects), time.perf_counter() - began)
     return aspects

@@ -38,7 +38,7 @@ def slots_memory_warning(needed: int, available: int | None = None) -> str | Non
     if available is None or needed <= available / 2:
         return None
     return (
-        f"batches loaded ahead take {needed // _MEGABYTE} MB of the {available // _MEGABYTE} MB that are free: "
+        f"batches loaded in advance need {needed // _MEGABYTE} MB of the {available // _MEGABYTE} MB of free memory; "
         "lower loader.num_workers, loader.prefetch or loader.batch_size"
     )
 
@@ -54,13 +54,13 @@ def shared_memory_warning(world_size: int, path: str = "/dev/shm") -> str | None
         stat = os.statvfs(path)
     except OSError:
         return (
-            f"{path} is missing, and multi-GPU training exchanges data through it: mount it (docker run --shm-size=1g)"
+            f"{path} is missing, but multi-GPU training exchanges data through it; mount it (docker run --shm-size=1g)"
         )
     free = stat.f_bavail * stat.f_frsize
     needed = _SHM_BYTES_PER_RANK * world_size
     if free >= needed:
         return None
     return (
-        f"{path} has {free // _MEGABYTE} MB free, {world_size} GPU processes want {needed // _MEGABYTE} MB or more: "
+        f"{path} has {free // _MEGABYTE} MB free, {world_size} GPU processes need {needed // _MEGABYTE} MB or more; "
         "start the container with --shm-size=1g (or NCCL_SHM_DISABLE=1, slower)"
     )

@@ -164,8 +164,8 @@ class MultiScaleSampler:
 def _check_sizes(sizes: Sequence[Sequence[int]]) -> list[Size]:
     if not sizes or any(len(size) != 2 or min(size) < 1 for size in sizes):
         raise ConfigError(
-            f"loader.multi_scale.sizes is {[list(size) for size in sizes]}: write [[height, width], ...], as "
-            "[[48, 320], [32, 320]]"
+            "loader.multi_scale.sizes: expected [[height, width], ...], such as [[48, 320], [32, 320]], got "
+            f"{[list(size) for size in sizes]}"
         )
     return [(int(height), int(width)) for height, width in dict.fromkeys(map(tuple, sizes))]
 

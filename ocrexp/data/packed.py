@@ -114,7 +114,7 @@ def read_packed(path: Path) -> PackedLines:
     except FileNotFoundError:
         raise DataError(f"label file {path} does not exist; give the path of a text file") from None
     except OSError as error:
-        raise DataError(f"label file {path} cannot be read: {error.strerror}: give the path of a text file") from None
+        raise DataError(f"label file {path} cannot be read ({error.strerror}); give the path of a text file") from None
     except MemoryError:
         raise DataError(f"label file {path} does not fit into memory; split it into several lists") from None
     if encoding := wide_encoding(data[:4096]):

@@ -49,7 +49,7 @@ class _Texts(LabelFormat):
         text = self.text(label)
         if not text.strip():
             raise BadLine(
-                f"the label of {short(names[0])} is empty", "write the text behind the tab, or remove the line"
+                f"the label of {short(names[0])} is empty", "write the text after the tab, or remove the line"
             )
         if len(text) > _LONGEST:
             raise BadLine(
@@ -90,7 +90,7 @@ class _Texts(LabelFormat):
         for point, (count, place) in count_invisible(labels, places).items():
             notes.add(
                 f"contain {describe_point(point)}",
-                "no image shows it, remove it from the labels or set charset.invisible=clean",
+                "it is invisible in images, remove it from the labels or set charset.invisible=clean",
                 count,
                 f"{path}:{place}",
             )
@@ -102,7 +102,7 @@ class _Texts(LabelFormat):
             ]
             notes.add(
                 "begin or end with a space (U+0020)",
-                "no image shows it, remove it from the labels",
+                "it is invisible in images, remove it from the labels",
                 len(found),
                 f"{path}:{found[0]}" if found else "",
             )
@@ -119,12 +119,12 @@ def _note_columns(label: str, place: str, notes: Notes) -> None:
     columns = label.split("\t")
     at = next(i for i, column in enumerate(columns) if column.strip())
     if at:
-        notes.add(f"begin with {tab}", "the text is taken from behind it, write one tab after the path", 1, place)
+        notes.add(f"begin with {tab}", "the text begins after it, write only one tab after the path", 1, place)
     rest = [column for column in columns[at + 1 :] if column.strip()]
     if rest:
         notes.add(
             f"contain {tab}",
-            "is there a third column? The text is what is in front of it, as in PaddleOCR, the rest is ignored",
+            "is there a third column? The text is the second column, as in PaddleOCR, the rest is ignored",
             1,
             place,
         )

@@ -17,7 +17,7 @@ class RecLists(LabelLists):
     """
 
     task = "rec"
-    missed = "counted as nothing read"
+    missed = "counted as images in which nothing was read"
 
     def read(self, path: Path) -> LabelFile:
         """One text a line."""

@@ -21,7 +21,7 @@ LABELLED, OUTSIDE, MOSTLY_OUTSIDE = "regions labeled", "regions outside", "regio
 LEGIBLE, SMALL, VANISHED = "regions in crops", "regions too small", "regions shrunk to nothing"
 
 _CHUNK = 1 << 16  # polygons looked at together
-_ORDER = "write the points of each one in order around it"
+_ORDER = "write the points of each region in order around it"
 
 
 def beyond_image(polygons: Sequence[Polygon], height: int, width: int) -> dict[str, int]:
@@ -105,19 +105,19 @@ def _chunks(records: Sequence[Record], indices: Sequence[int]) -> Iterator[tuple
 def count_lines(split: str, counts: Mapping[str, SampleCount]) -> list[str]:
     """What the samples of a split have reported, a line for each reason."""
     lines = []
-    for name, where in ((OUTSIDE, "outside their image"), (MOSTLY_OUTSIDE, "by more than half outside their image")):
+    for name, where in ((OUTSIDE, "outside their image"), (MOSTLY_OUTSIDE, "more than half outside their image")):
         if name in counts:
             lines.append(
-                f"{split}: {counts[name].count} of {counts[LABELLED].count} regions lie {where}, the first in "
-                f"{counts[name].where}; are the labels those of the unturned image (EXIF), or of another size?"
+                f"{split}: {counts[name].count} of {counts[LABELLED].count} regions are {where}, the first in "
+                f"{counts[name].where}; do the labels belong to the image without EXIF rotation, or to another size?"
             )
     for name, what in (
         (SMALL, "are smaller than targets.min_text_size after augment"),
-        (VANISHED, "are nothing after they are shrunk (targets.shrink_ratio)"),
+        (VANISHED, "vanish when they are shrunk (targets.shrink_ratio)"),
     ):
         if name in counts:
             lines.append(
                 f"{split}: {counts[name].count} of {counts[LEGIBLE].count} regions {what} and were not learned, the "
-                f"first in {counts[name].where}; if they are many, enlarge the images in augment (size, scale)"
+                f"first in {counts[name].where}; if there are many, enlarge the images in augment (size, scale)"
             )
     return lines

@@ -30,11 +30,13 @@ def check_lists(list_sizes: Sequence[int], ratios: Sequence[float] | None, batch
     """How many records of each list an epoch takes. Raises ConfigError for values that cannot be."""
     ratios = [1.0] * len(list_sizes) if ratios is None else list(ratios)
     if len(ratios) != len(list_sizes):
-        raise ConfigError(f"dataset.ratios has {len(ratios)} values for {len(list_sizes)} training lists: one each")
+        raise ConfigError(
+            f"dataset.ratios: expected one value for each of the {len(list_sizes)} training lists, got {len(ratios)}"
+        )
     if any(ratio < 0 for ratio in ratios):
-        raise ConfigError(f"dataset.ratios is {ratios}: a share of a list cannot be negative")
+        raise ConfigError(f"dataset.ratios: expected shares of 0 or more, got {ratios}")
     if batch_size < 1:
-        raise ConfigError(f"loader.batch_size is {batch_size}: it must be at least 1")
+        raise ConfigError(f"loader.batch_size: expected 1 or more, got {batch_size}")
     return [round(ratio * size) for ratio, size in zip(ratios, list_sizes, strict=True)]
 
 
@@ -43,12 +45,12 @@ def check_epoch(batches: int, images: int, batch_size: int, world_size: int, dro
     if batches == 0:
         if images < world_size:
             raise DataError(
-                f"{images} training images an epoch cannot be shared by {world_size} processes: set "
+                f"{images} training images per epoch cannot be shared by {world_size} processes; set "
                 f"trainer.devices={max(images, 1)}, or add images"
             )
         least = batch_size * world_size if drop_last else world_size
         raise DataError(
-            f"{images} training images an epoch do not fill one batch of {least}: "
+            f"{images} training images per epoch do not fill one batch of {least}; "
             "lower loader.batch_size, set loader.drop_last=false, or add images"
         )
 
@@ -143,7 +145,7 @@ class EvalSampler:
 
     def __init__(self, size: int, batch_size: int, rank: int = 0, world_size: int = 1) -> None:
         if batch_size < 1:
-            raise ConfigError(f"loader.eval_batch_size is {batch_size}: it must be at least 1")
+            raise ConfigError(f"loader.eval_batch_size: expected 1 or more, got {batch_size}")
         self.batch_size = batch_size
         self._indices: Indices = np.array_split(np.arange(size, dtype=np.int64), world_size)[rank]
 

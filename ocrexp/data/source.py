@@ -126,8 +126,8 @@ class SplitSource(OfTask, ABC):
     def _val_parts(self, val: Names | None) -> list[str]:
         if val is None:
             raise ConfigError(
-                f"dataset.{self.val_key} is null: give a validation list, or dataset.val_split=0.1 to keep a tenth of "
-                "the training images for validation"
+                f"dataset.{self.val_key}: is null; give a validation list, or set dataset.val_split=0.1 to keep a "
+                "tenth of the training images for validation"
             )
         return _names(val)
 
@@ -172,5 +172,5 @@ def _cut(place: str) -> str:
 def _names(parts: Names) -> list[str]:
     names = [parts] if isinstance(parts, str | Path) else list(parts)
     if not names:
-        raise ConfigError("dataset: training and validation need one list at least, each")
+        raise ConfigError("dataset: expected at least one list each for training and validation")
     return [str(name) for name in names]

@@ -119,6 +119,6 @@ def common_line(train: Sequence[Record], val: Sequence[Record]) -> list[str]:
     first = val[common[0]]
     return [
         f"train and val: {len(common)} of {len(val)} validation images are training images too, the first at "
-        f"{first.source or first.image_path}; the metric then says nothing about new images: give another "
+        f"{first.source or first.image_path}; so the metric does not measure new images; give another "
         "validation list, or dataset.val_labels=null dataset.val_split=0.1"
     ]

@@ -201,7 +201,7 @@ def describe_end(status: int) -> str:
         name = signal.Signals(number).name
         if number == signal.SIGKILL:
             return (
-                f"was killed by {name} (out of memory?): lower loader.num_workers, loader.prefetch or loader.batch_size"
+                f"was killed by {name} (out of memory?); lower loader.num_workers, loader.prefetch or loader.batch_size"
             )
-        return f"died of {name}: set loader.num_workers=0 to see which image and which step end it"
-    return f"ended with exit code {os.WEXITSTATUS(status)}: set loader.num_workers=0 to see why"
+        return f"died of {name}; set loader.num_workers=0 to see which image and which step cause it"
+    return f"ended with exit code {os.WEXITSTATUS(status)}; set loader.num_workers=0 to see why"

@@ -101,7 +101,7 @@ class RuntimeSettings(PageOptions, DetectorOptions, RecognizerOptions, Classifie
                 )
         if self.tile and self.det is None:
             raise ConfigError(
-                "tile=true: belongs to det, which is not given; set tile=false (lines are never cut into tiles)"
+                "tile=true: belongs to det=DIR, which is not given; set tile=false (lines are never cut into tiles)"
             )
         for key in SHARES:
             share = getattr(self, key)

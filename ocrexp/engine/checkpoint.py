@@ -102,12 +102,14 @@ class CheckpointStore:
             reason = problem or _compare(stem, states)
             if reason is None:
                 if stem is not found[0][0]:
-                    logger.warning("using the previous good set of %s, saved at step %s", name, states["global_step"])
+                    logger.warning(
+                        "using the previous valid checkpoint of %s, saved at step %s", name, states["global_step"]
+                    )
                 return CheckpointSet(name, stem, states)
-            logger.warning("checkpoint %s is passed over: %s", _shown(stem), reason)
+            logger.warning("checkpoint %s is skipped: %s", _shown(stem), reason)
         if found:
             raise CheckpointError(
-                f"every set of {self.folder / name}.* is damaged (see the lines above): restore the files from a copy"
+                f"{self.folder / name}.*: all versions are damaged (see the lines above); restore the files from a copy"
             )
         return None
 
@@ -127,11 +129,11 @@ class CheckpointStore:
                 continue
             if found is not None:
                 if name != LATEST:
-                    logger.warning("going on from %s, saved at step %d", name, found.step)
+                    logger.warning("resuming from %s, saved at step %d", name, found.step)
                 return found
         best = _file(self.folder / BEST, "pdparams")
-        hint = f"; a new run can start from model.pretrained={best}" if best.exists() else ""
-        raise CheckpointError(f"{self.folder} has no good set of {LATEST}.* to go on from{hint}")
+        hint = f"; start a new run with model.pretrained={best}" if best.exists() else ""
+        raise CheckpointError(f"{self.folder}: contains no valid {LATEST}.* to resume from{hint}")
 
     def _candidates(self, name: str) -> list[tuple[Path, dict[str, Any], str | None]]:
         """Sets of a name as (stem, states, problem), newest first; damaged ones where their number puts them."""
@@ -188,12 +190,12 @@ def find_weights(run_dir: Path | None, which: str) -> Path:
     if path is None:
         folder = Path(which).expanduser().parent
         there = ", ".join(sorted(file.name for file in folder.glob("*.pdparams"))[:5]) or "no .pdparams file"
-        raise CheckpointError(f"checkpoint={which}: there is no such weights file; {folder} has {there}")
+        raise CheckpointError(f"checkpoint={which}: file not found; {folder} contains {there}")
     states = path.with_suffix(f".{STATES}")
     if states.exists():
         reason = _compare_file(path, read_states(states)["files"]["pdparams"])
         if reason is not None:
-            raise CheckpointError(f"{path} {reason}: restore it from a copy, or delete {states.name} to use it anyway")
+            raise CheckpointError(f"{path} {reason}; restore it from a copy, or delete {states.name} to use it anyway")
     return path
 
 
@@ -271,9 +273,9 @@ def _compare_file(path: Path, expected: dict[str, Any]) -> str | None:
         return "is missing"
     size = path.stat().st_size
     if size != expected["bytes"]:
-        return f"has {size} bytes, not the {expected['bytes']} that were saved"
+        return f"is truncated or corrupted ({size} bytes, expected {expected['bytes']})"
     with path.open("rb") as file:
-        return None if _sha256(file) == expected["sha256"] else "is altered (its sum does not agree)"
+        return None if _sha256(file) == expected["sha256"] else "is corrupted (checksum mismatch)"
 
 
 def _sha256(file: io.BufferedReader) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 AUTO = "auto"
-_EXPECTED = "a number from 1 on, auto, or a list of cards such as [0,2]"
+_EXPECTED = "1 or more, auto, or a list of GPUs such as [0,2]"
 
 
 def checked_devices(value: Any) -> int | str | list[int]:
@@ -29,7 +29,7 @@ def checked_devices(value: Any) -> int | str | list[int]:
         whole = all(isinstance(card, int) and not isinstance(card, bool) and card >= 0 for card in cards)
         if cards and whole and len(set(cards)) == len(cards):
             return cards
-        raise ConfigError(f"trainer.devices={cards}: expected different card numbers from 0 on, such as [0,2]")
+        raise ConfigError(f"trainer.devices={cards}: expected different GPU numbers, 0 or more, such as [0,2]")
     hint = f"; write trainer.devices=[{cards_in(value)}]" if isinstance(value, str) and cards_in(value) else ""
     raise ConfigError(f"trainer.devices={value}: expected {_EXPECTED}{hint}")
 
@@ -62,8 +62,8 @@ def settle_devices(config: DictConfig) -> None:
     if isinstance(devices, int):
         if devices > 1 and device.startswith("gpu:"):
             raise ConfigError(
-                f"trainer.device={device} with trainer.devices={devices}: one card for {devices} processes; "
-                f"choose the cards with trainer.devices=[0,1] and trainer.device=gpu"
+                f"trainer.device={device}: one GPU for trainer.devices={devices} processes; "
+                f"choose the GPUs with trainer.devices=[0,1] and trainer.device=gpu"
             )
         return
     with open_dict(config):
@@ -80,15 +80,15 @@ def settle_devices(config: DictConfig) -> None:
 def _check_cards(cards: list[int], device: str) -> None:
     shown = f"trainer.devices=[{','.join(map(str, cards))}]"
     if device == "cpu" or device.startswith("gpu:"):
-        raise ConfigError(f"{shown} chooses GPUs, but trainer.device={device}; use trainer.device=gpu or auto")
+        raise ConfigError(f"{shown}: chooses GPUs, but trainer.device is {device}; use trainer.device=gpu or auto")
     count = gpu_count()
     if not count:
         raise ConfigError(
-            f"{shown} chooses GPUs, but paddle sees none; use trainer.devices={len(cards)} for as many processes on "
-            "the CPU, or paddlepaddle-gpu"
+            f"{shown}: chooses GPUs, but paddle finds none; use trainer.devices={len(cards)} for as many processes on "
+            "the CPU, or install paddlepaddle-gpu"
         )
     if max(cards) >= count:
-        raise ConfigError(f"{shown}: there is no card {max(cards)}; this machine shows {count} GPUs, 0 to {count - 1}")
+        raise ConfigError(f"{shown}: GPU {max(cards)} does not exist; this machine has {count} GPUs, 0 to {count - 1}")
 
 
 def gpu_count() -> int:
@@ -107,7 +107,7 @@ def visible_devices(cards: list[int], count: int) -> str:
     A run that is resumed on a machine without these cards takes as many of those that are here.
     """
     if max(cards) >= count:
-        log.warning("trainer.devices=%s: this machine shows %d GPUs; the first %d are used", cards, count, len(cards))
+        log.warning("trainer.devices=%s: this machine has %d GPUs; the first %d are used", cards, count, len(cards))
         cards = list(range(len(cards)))
     now = [item.strip() for item in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if item.strip()]
     return ",".join(now[card] if now else str(card) for card in cards)

@@ -31,14 +31,16 @@ def set_device(device: str) -> str:
         device = "gpu" if count else "cpu"
     if device.startswith("gpu"):
         if not count:
-            why = "sees no GPU" if paddle.device.is_compiled_with_cuda() else "is the CPU build (paddlepaddle)"
-            raise ConfigError(f"trainer.device={device}: this paddle {why}; use trainer.device=cpu or paddlepaddle-gpu")
+            why = "finds no GPU" if paddle.device.is_compiled_with_cuda() else "is the CPU build (paddlepaddle)"
+            raise ConfigError(
+                f"trainer.device={device}: this paddle {why}; use trainer.device=cpu, or install paddlepaddle-gpu"
+            )
         if world_size() > 1 and device == "gpu":
             chosen = os.environ.get("FLAGS_selected_gpus", "0")  # noqa: SIM112 (paddle's own spelling)
             device = f"gpu:{int(chosen.split(',')[0])}"
         number = int(device.partition(":")[2] or 0)
         if number >= count and world_size() == 1:
-            raise ConfigError(f"trainer.device={device}: there are {count} GPUs, gpu:0 to gpu:{count - 1}")
+            raise ConfigError(f"trainer.device={device}: this machine has {count} GPUs; use gpu:0 to gpu:{count - 1}")
     return str(paddle.set_device(device))
 
 
@@ -74,7 +76,7 @@ def start_process_group(timeout_minutes: float = 120.0) -> None:
 
             if not set_gloo_timeout(group, int(timeout_minutes * 60_000)) and is_main():
                 logger.warning(
-                    "trainer.dist_timeout_minutes has no effect with paddle %s on a CPU: a process that is 30 seconds "
+                    "trainer.dist_timeout_minutes: has no effect with paddle %s on a CPU; a process that is 30 seconds "
                     "later than the others ends the run",
                     paddle.__version__,
                 )
@@ -119,7 +121,9 @@ def wrap(model: paddle.nn.Layer, sync_bn: bool) -> paddle.nn.Layer:
     if world_size() == 1:
         return model
     if sync_bn and not paddle.device.get_device().startswith("gpu"):
-        raise ConfigError("trainer.sync_bn=true needs GPUs: paddle has no synchronized batch norm for a CPU")
+        raise ConfigError(
+            "trainer.sync_bn=true: needs GPUs, because paddle has no synchronized batch norm on a CPU; set it to false"
+        )
     return paddle.DataParallel(model)
 
 

@@ -67,9 +67,9 @@ def weights_line(which: str | None, step: int, lr: float, run_dir: Path) -> str:
     """Which weights are not finite since when, and what to do; None: those of another process."""
     which = which or "the weights of another process are not finite"
     latest = run_dir / "checkpoints" / "latest.pdparams"
-    earlier = f", with model.pretrained={latest} if its weights are worth keeping" if latest.exists() else ""
+    earlier = f", with model.pretrained={latest} if its weights are still useful" if latest.exists() else ""
     return (
-        f"the training has diverged: {which} after step {step} with lr {lr:g}, so that nothing can be saved; start "
+        f"the training has diverged: {which} after step {step} with lr {lr:g}, so nothing can be saved; start "
         f"a new run with a lower optim.lr, a warm-up (optim.schedule.warmup_steps) or optim.clip_norm=5{earlier}"
     )
 
@@ -113,11 +113,11 @@ def nonfinite_line(parts: Mapping[str, Any], batch: Batch, step: int, lr: float,
 
 DIVERGED = (
     "the training has diverged; start a new run with a lower optim.lr, a warm-up (optim.schedule.warmup_steps) or "
-    "optim.clip_norm=5, and look at these images' labels"
+    "optim.clip_norm=5, and check the labels of these images"
 )
 WHAT_TO_TRY = (
-    "the weights are still those from before; try a lower optim.lr, a warm-up (optim.schedule.warmup_steps), "
-    "optim.clip_norm=5, or trainer.amp_dtype=bfloat16 where float16 overflowed, and look at these images' labels"
+    "the weights are those from before this step; try a lower optim.lr, a warm-up (optim.schedule.warmup_steps), "
+    "optim.clip_norm=5, or trainer.amp_dtype=bfloat16 if float16 overflowed, and check the labels of these images"
 )
 
 
@@ -149,9 +149,11 @@ def out_of_memory_error(step: int, batch_size: int, accumulate: int) -> Training
     """What to try when memory ran out."""
     if batch_size > 1:
         half = batch_size // 2
-        advice = f"try loader.batch_size={half} trainer.accumulate={accumulate * 2} (the same images a step)"
+        advice = (
+            f"try loader.batch_size={half} trainer.accumulate={accumulate * 2} (the same number of images per step)"
+        )
     else:
-        advice = "with one image a batch, try smaller training images, a smaller model or trainer.precision=amp_o1"
+        advice = "the batch has one image, so try smaller training images, a smaller model or trainer.precision=amp_o1"
     return TrainingError(f"out of memory at step {step + 1} with loader.batch_size={batch_size}: {advice}")
 
 
@@ -187,8 +189,8 @@ class LoaderWatch:
         wanted = min(math.ceil(max(workers, 1) / max(1 - share, 0.1)), cores) if workers else min(2, cores)
         now = f"the training waits for data {share:.0%} of the time with loader.num_workers={workers}"
         if wanted > workers:
-            return f"{now}: try loader.num_workers={wanted} (this machine has {cores} cores)"
-        return f"{now}, as many as this machine's {cores} cores carry: try smaller stored images or a lighter augment=…"
+            return f"{now}; try loader.num_workers={wanted} (this machine has {cores} cores)"
+        return f"{now}, the maximum for this machine's {cores} cores; try smaller stored images or a lighter augment=…"
 
 
 class EmptyTargets:

@@ -44,7 +44,7 @@ class StopSignals:
             leave_terminal()
         # print, not logging: a handler may run in the middle of a log call that holds its lock
         with contextlib.suppress(OSError):  # nobody can read it
-            print(f"ocrexp: {name}: {self._doing}; once more to stop at once", file=sys.stderr, flush=True)
+            print(f"ocrexp: {name}: {self._doing}; press again to stop immediately", file=sys.stderr, flush=True)
 
     def _restore(self) -> None:
         for number, handler in self._before.items():

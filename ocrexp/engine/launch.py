@@ -77,7 +77,7 @@ def _arguments(devices: int, settings: Any, logs: Path) -> list[str]:
         count = gpu_count()
         if count < devices:
             raise ConfigError(
-                f"trainer.devices={devices}: this machine shows {count} GPUs; use trainer.devices=auto for all of them"
+                f"trainer.devices={devices}: this machine has {count} GPUs; use trainer.devices=auto for all of them"
             )
     else:
         arguments += ["--backend", "gloo"]
@@ -189,7 +189,7 @@ def _why(logs: Path, code: int, run_dir: Path) -> str:
         lines = [line.strip() for line in path.read_text(errors="replace").splitlines() if line.strip()]
         if lines:
             return f"{path.name}: {lines[-1]} (exit code {code}; all output: {kept}){_resume_with(run_dir)}"
-    return f"paddle.distributed.launch ended with exit code {code} and without a word"
+    return f"paddle.distributed.launch ended with exit code {code} and without a message"
 
 
 def _resume_with(run_dir: Path) -> str:

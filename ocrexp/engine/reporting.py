@@ -168,7 +168,7 @@ class Reporter:
             self._told_of_loss = True
             reasons = ", ".join(f"{reason} ({count})" for reason, count in Counter(result.not_in_loss).most_common(3))
             self.say(
-                "val/loss: %d of %d images are not counted: %s; the metric counts all of them",
+                "val/loss: %d of %d images are not counted (%s); the metric counts all of them",
                 sum(result.not_in_loss.values()), result.images, reasons,
             )  # fmt: skip
         if not self._told_of_notes and (line := result.noted.line(result.images)):

@@ -105,7 +105,7 @@ class Saver:
             if states[key] != value:
                 was, now = _difference(states[key], value)
                 raise CheckpointError(
-                    f"{found.path('pdstates')} belongs to another run: {key} was {was}, is {now}; "
+                    f"{found.path('pdstates')}: belongs to another run ({key} was {was}, is {now}); "
                     f"start a new run with model.pretrained={found.path('pdparams')} instead"
                 )
         weights = found.path("pdparams")
@@ -197,7 +197,7 @@ def check_optimizer(model: paddle.nn.Layer, state: Mapping[str, Any], source: st
             )
         owner = max((name for name in shapes if key == name or key.startswith(f"{name}_")), key=len, default=None)
         if owner is None:
-            raise CheckpointError(f"{source}: {printable(key)} is of no parameter of the model; {advice}")
+            raise CheckpointError(f"{source}: unexpected parameter {printable(key)}; {advice}")
         if list(value.shape) != shapes[owner] and value.size != 1:
             raise CheckpointError(
                 f"{source}: {printable(key)} has shape {list(value.shape)}, expected {shapes[owner]}; {advice}"

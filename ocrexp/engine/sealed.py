@@ -85,7 +85,7 @@ def plain(value: Any, where: str) -> Any:
         return {_ARRAY: [value.dtype.str, list(value.shape), value.tobytes()]}
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    raise TypeError(f"{where} is a {type(value).__name__}: a checkpoint's states hold plain values and arrays only")
+    raise TypeError(f"{where}: expected a plain value or an array, got {type(value).__name__}")
 
 
 class _Unplain:

@@ -54,11 +54,11 @@ class TrainerSettings:
         for name in _POSITIVE:
             value = getattr(self, name)
             if value is not None and value < 1:
-                raise ConfigError(f"trainer.{name}={value}: give a whole number from 1 on")
+                raise ConfigError(f"trainer.{name}: expected a whole number, 1 or more, got {value}")
         self.devices = checked_devices(self.devices)
         if self.metric_during_train is not False and self.metric_during_train < 1:
             raise ConfigError(
-                f"trainer.metric_during_train={self.metric_during_train}: give false, true, or a number from 1 on"
+                f"trainer.metric_during_train: expected true, false or a number, got {self.metric_during_train}"
             )
         if not self.dist_timeout_minutes > 0:
             raise ConfigError(
@@ -66,20 +66,24 @@ class TrainerSettings:
             )
         for name in ("eval_start_step", "eval_start_epoch"):
             if getattr(self, name) < 0:
-                raise ConfigError(f"trainer.{name}={getattr(self, name)}: give a whole number from 0 on")
+                raise ConfigError(f"trainer.{name}: expected a whole number, 0 or more, got {getattr(self, name)}")
         for name, choices in (
             ("precision", PRECISIONS), ("amp_dtype", AMP_DTYPES), ("nonfinite", NONFINITE_POLICIES),
         ):  # fmt: skip
             if getattr(self, name) not in choices:
-                raise ConfigError(f"trainer.{name}={getattr(self, name)}: choose from {', '.join(choices)}")
+                raise ConfigError(f"trainer.{name}: expected one of {', '.join(choices)}, got {getattr(self, name)}")
         if self.max_epochs is None and self.max_steps is None:
-            raise ConfigError("trainer.max_epochs and trainer.max_steps are both null: set one, the run has no end")
+            raise ConfigError(
+                "trainer.max_epochs, trainer.max_steps: both are null, so the run would never end; set one of them"
+            )
         if self.ema_decay is not None and not 0 < self.ema_decay < 1:
-            raise ConfigError(f"trainer.ema_decay={self.ema_decay:g}: give a share between 0 and 1, such as 0.999")
+            raise ConfigError(
+                f"trainer.ema_decay: expected a share between 0 and 1, such as 0.999, got {self.ema_decay:g}"
+            )
         if self.device not in ("auto", "cpu", "gpu") and not self.device.removeprefix("gpu:").isdigit():
             cards = cards_in(self.device)
-            hint = f"; several cards are trainer.devices=[{cards}]" if "," in cards else ""
-            raise ConfigError(f"trainer.device={self.device}: choose auto, cpu, gpu or gpu:N{hint}")
+            hint = f"; for several GPUs write trainer.devices=[{cards}]" if "," in cards else ""
+            raise ConfigError(f"trainer.device: expected auto, cpu, gpu or gpu:N, got {self.device}{hint}")
 
 
 _POSITIVE = (
@@ -108,8 +112,8 @@ class RunPlan:
         """
         if batches < 1:
             raise ConfigError(
-                "the training list gives no batch an epoch: it is empty, or shorter than one batch "
-                "(lower loader.batch_size)"
+                "the training list gives no batch per epoch, because it is empty or shorter than one batch; "
+                "add images or lower loader.batch_size"
             )
         batches = min(batches, settings.limit_train_batches or batches)
         steps_per_epoch = math.ceil(batches / settings.accumulate)
@@ -133,6 +137,6 @@ class RunPlan:
         ):
             if value is not None and value > limit:
                 raise ConfigError(
-                    f"trainer.{key}={value} is longer than the run of {limit} {unit}: no evaluation would choose the "
+                    f"trainer.{key}={value}: is longer than the run of {limit} {unit}, so no evaluation would choose the "
                     f"best weights; lower it to {limit} or less"
                 )

@@ -32,7 +32,7 @@ def check_space(model: paddle.nn.Layer, settings: TrainerSettings, plan: RunPlan
     free = shutil.disk_usage(run_dir).free
     least = max(latest + best - held, latest)
     figures = (
-        f"{printable(str(run_dir))}: {_megabytes(free)} are free, and the checkpoints of this run take up to "
+        f"{printable(str(run_dir))}: {_megabytes(free)} are free, but the checkpoints of this run need up to "
         f"{_megabytes(max(needed - held, least))}"
     )
     if free < least:

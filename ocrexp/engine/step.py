@@ -59,7 +59,7 @@ class Stepper:
     ) -> None:
         precision = settings.precision
         if precision != "fp32" and not paddle.device.get_device().startswith("gpu"):
-            logger.warning("trainer.precision=%s needs a GPU: training in fp32 on this CPU", precision)
+            logger.warning("trainer.precision=%s needs a GPU; training in fp32 on this CPU", precision)
             precision = "fp32"
         self._level = {"fp32": "O0", "amp_o1": "O1", "amp_o2": "O2"}[precision]
         self._dtype = settings.amp_dtype

@@ -31,8 +31,8 @@ class TrainMetric:
     def __init__(self, postprocess: Postprocess, metric: Metric, steps: int, log_every_steps: int) -> None:
         if not isinstance(postprocess, ReadsTraining):
             raise ConfigError(
-                f"trainer.metric_during_train: {type(postprocess).__name__} cannot tell right from wrong on training "
-                "batches, as recognizers can; set it to false"
+                f"trainer.metric_during_train: {type(postprocess).__name__} cannot compute a metric on training "
+                "batches, only recognizers and classifiers can; set it to false"
             )
         self._read = postprocess.learned
         self._metric = copy.deepcopy(metric)

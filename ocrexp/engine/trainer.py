@@ -241,7 +241,7 @@ class Trainer:
             ended = DONE
         except _Interrupted:
             ended, code = INTERRUPTED, 128 + (self._signals.received or 2)
-            line = "stopped at step %d; resume with: %s"
+            line = "stopped at step %d; Resume with: %s"
             self._report.say(line, self.step, command("resume", {"run_dir": self.run_dir}))
         except KeyboardInterrupt:
             ended = INTERRUPTED
@@ -270,7 +270,7 @@ class Trainer:
     def _begin(self) -> None:
         self._report.start(self.state, self._logger_states)
         self._report.say(
-            "%d training images; %d steps of %d images (%d an epoch), from step %d on, on %s",
+            "%d training images; %d steps of %d images (%d per epoch), from step %d on, on %s",
             self.train_loader.dataset_size, self.total_steps,
             self.train_loader.batch_size * self.settings.accumulate * distributed.world_size(),
             self.plan.steps_per_epoch, self.step, paddle.device.get_device(),
@@ -366,7 +366,7 @@ class Trainer:
         self._report.rejected(self.epoch, rejected, self.train_loader.examples)
         if not updates and rejected:
             raise TrainingError(
-                f"no sample of epoch {self.epoch + 1} could be used ({', '.join(rejected)}): check labels and augment"
+                f"no sample of epoch {self.epoch + 1} could be used ({', '.join(rejected)}); check labels and augment"
             )
         self._call("on_epoch_end")
         self.state.epoch += 1
@@ -399,7 +399,7 @@ class Trainer:
         if found is None or self._unsaved_best or found.step != state.best_step:
             if (which := self._stepper.nonfinite_weight()) is not None:
                 raise TrainingError(health.weights_line(which, self.step, self._last_lr(), self.run_dir))
-            there = "there are none" if found is None else f"there are those of step {found.step}"
+            there = "no best weights exist" if found is None else f"only those of step {found.step} exist"
             raise CheckpointError(
                 f"{folder}: the best weights, of step {state.best_step}, are missing ({there}); "
                 f"see the warnings above, and use checkpoint={LATEST}, which is saved"
@@ -509,10 +509,12 @@ class Trainer:
         except OSError as error:
             line = f"checkpoint {name} could not be saved at step {self.step}: {error.strerror or error}"
             if final:
-                raise CheckpointError(f"{line}; the earlier sets are whole, free some space and resume") from error
+                raise CheckpointError(
+                    f"{line}; the earlier checkpoints are valid, free some space and resume"
+                ) from error
             self._failed_saves += 1
             if self._failed_saves.bit_count() == 1:  # 1, 2, 4, 8, …: a disk stays full for many steps
-                logger.warning("%s; the earlier sets are whole, training continues", line)
+                logger.warning("%s; the earlier checkpoints are valid, training continues", line)
             return False
 
     def _leave(self) -> NoReturn:
@@ -539,7 +541,7 @@ class Trainer:
             advice = f"; {health.DIVERGED if diverged else health.WHAT_TO_TRY}"
         self.state.skipped_in_row += 1
         if self.settings.nonfinite == "skip" and self.state.skipped_in_row < health.SKIPS_IN_ROW:
-            logger.warning("%s; this step is passed over", line)
+            logger.warning("%s; this step is skipped", line)
             self._report.passed_over()
             report = problem.report
             for _ in range(planned - report.batches):

@@ -58,9 +58,9 @@ class Validation:
         weights = {MAIN: 1.0} if best_by is None else {best_by: 1.0} if isinstance(best_by, str) else dict(best_by)
         for name, weight in weights.items():
             if name not in known:
-                raise ValueError(f"best_by: expected one of {', '.join(known)}; got {name!r}")
+                raise ValueError(f"best_by: expected one of {', '.join(known)}, got {name!r}")
             if isinstance(weight, bool) or not isinstance(weight, int | float) or not weight >= 0:
-                raise ValueError(f"best_by.{name}: expected a weight from 0 on, got {weight!r}")
+                raise ValueError(f"best_by.{name}: expected a weight of 0 or more, got {weight!r}")
         if not sum(weights.values()) > 0:
             raise ValueError("best_by: expected a weight above 0 for one of the sets")
         return {str(name): float(weight) for name, weight in weights.items()}

@@ -31,7 +31,7 @@ def states_beside(weights: Path) -> dict[str, Any]:
     try:
         return read_states(path)
     except CheckpointError as error:
-        logger.warning("%s is not used: PaddleOCR's, or damaged (%s)", path, error)
+        logger.warning("%s is not used, because it is PaddleOCR's or damaged (%s)", path, error)
         return {}
 
 
@@ -66,14 +66,14 @@ def fill(tensors: dict[str, paddle.Tensor], values: Mapping[str, Any], source: s
 def check_fit(tensors: Mapping[str, paddle.Tensor], values: Mapping[str, Any], source: str) -> None:
     """Raises CheckpointError, in one line, unless `values` are arrays that fit the tensors."""
     if not isinstance(values, Mapping) or not all(isinstance(value, np.ndarray) for value in values.values()):
-        raise CheckpointError(f"{source} does not fit the model: it contains no named arrays; use another checkpoint")
+        raise CheckpointError(f"{source}: does not fit the model (it contains no named arrays); use another checkpoint")
     missing, surplus = sorted(tensors.keys() - values.keys()), sorted(values.keys() - tensors.keys())
     both = sorted(tensors.keys() & values.keys())
     shapes = [name for name in both if list(values[name].shape) != list(tensors[name].shape)]
     kinds = [name for name in both if values[name].dtype.kind not in _kinds(tensors[name])]
     for names, what in (
-        (missing, "missing parameter"), (surplus, "unexpected parameter"), (shapes, "another shape of"),
-        (kinds, "another type of numbers in"),
+        (missing, "missing parameter"), (surplus, "unexpected parameter"), (shapes, "wrong shape of"),
+        (kinds, "wrong number type in"),
     ):  # fmt: skip
         if names:
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
@@ -83,7 +83,7 @@ def check_fit(tensors: Mapping[str, paddle.Tensor], values: Mapping[str, Any], s
             elif names is kinds:
                 found = f" ({values[name].dtype}, expected {str(tensors[name].dtype).rpartition('.')[2]})"
             raise CheckpointError(
-                f"{source} does not fit the model: {what} {printable(name)}{found}{more}; check model and its values, "
+                f"{source}: does not fit the model, {what} {printable(name)}{found}{more}; check model and its values, "
                 "or use another checkpoint"
             )
     if bad := first_nonfinite(values):

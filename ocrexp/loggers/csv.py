@@ -66,12 +66,14 @@ class CSVLogger(BaseLogger):
         except OSError as error:
             if not self._told:
                 why = error.strerror or error
-                log.warning("%s cannot be written (%s); its rows are kept until it can", self._path, why)
+                log.warning("%s cannot be written (%s); its rows are kept until it is writable", self._path, why)
             self._damaged = self._told = True
 
     def finish(self, state: str) -> None:  # noqa: ARG002 - the same however the run ended
         if self._waiting:
-            log.warning("%s lacks the last %d rows, which could not be written", self._path, len(self._waiting))
+            log.warning(
+                "%s: the last %d rows are missing, because they could not be written", self._path, len(self._waiting)
+            )
 
     def _log(self, values: dict[str, float], step: int) -> None:
         assert self._path is not None

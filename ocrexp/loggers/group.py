@@ -89,7 +89,9 @@ class LoggerGroup:
             call()
         except Exception as error:  # whatever a third party's client raises must not stop the training
             self._failed.add(name)
-            log.warning("logger %s failed in %s and is left out from here on: %s", name, what, one_line(error))
+            log.warning(
+                "logger %s failed in %s and is disabled for the rest of this run: %s", name, what, one_line(error)
+            )
             log.debug("logger %s failed", name, exc_info=error)
             return False
         return True
@@ -108,6 +110,8 @@ class LoggerGroup:
         thread.start()
         thread.join(self._finish_seconds)
         if thread.is_alive():
-            log.warning("logger %s has not finished after %.0f s and is left behind", name, self._finish_seconds)
+            log.warning(
+                "logger %s has not finished after %.0f s; the run does not wait for it", name, self._finish_seconds
+            )
         elif errors:
             log.warning("logger %s failed in finish: %s", name, one_line(errors[0]))

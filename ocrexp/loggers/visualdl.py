@@ -21,7 +21,7 @@ class VisualDLLogger(BaseLogger):
         try:
             from visualdl import LogWriter
         except ImportError:
-            log.warning("visualdl is not installed: nothing goes there (pip install 'ocrexp[visualdl]')")
+            log.warning("visualdl is not installed, so it logs nothing; run: pip install 'ocrexp[visualdl]'")
             return
         self._writer = LogWriter(logdir=str(run.run_dir / self.folder), display_name=run.name)
 

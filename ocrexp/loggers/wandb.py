@@ -80,24 +80,24 @@ class WandbLogger(BaseLogger):
         try:
             import wandb
         except ImportError:
-            log.warning("wandb is not installed: nothing goes to W&B (pip install 'ocrexp[wandb]')")
+            log.warning("wandb is not installed, so nothing is sent to W&B; run: pip install 'ocrexp[wandb]'")
             return
         if not hasattr(wandb, "init"):  # a folder called wandb/ beside the command is imported as a package
-            log.warning("wandb is not installed, a folder named wandb hides it: nothing goes to W&B")
+            log.warning("wandb is not installed, or a folder named wandb hides it, so nothing is sent to W&B")
             return
         self._id = (_earlier_id(run) if run.resumed else None) or _asked_id(run) or secrets.token_hex(4)
         _keep_id(run.run_dir, self._id)
         mode = os.environ.get("WANDB_MODE") or self.mode
         if mode == "online" and not _has_key(wandb):
             mode = "offline"
-            log.warning("no W&B account on this machine (wandb login, or WANDB_API_KEY): this run is written offline")
+            log.warning("no W&B account on this machine (wandb login, or WANDB_API_KEY); this run is written offline")
         try:
             self._run = self._init(wandb, run, mode)
         except Exception as error:  # wandb raises its own CommError, UsageError and, below them, anything of requests
             if mode != "online":
                 raise
             mode = "offline"
-            log.warning("W&B does not answer (%s): this run is written offline", one_line(error))
+            log.warning("W&B does not answer (%s); this run is written offline", one_line(error))
             wandb.teardown()  # what is left of the attempt holds the id
             self._run = self._init(wandb, run, mode)
         if mode != "disabled" and self._run.id != self._id:  # an agent's run: W&B ignores the id that it was given
@@ -191,7 +191,7 @@ def _has_key(wandb: Any) -> bool:
             if path.is_file() and netrc.netrc(path).authenticators(host):
                 return True
         except (netrc.NetrcParseError, OSError) as error:
-            log.warning("%s cannot be read for a W&B key: %s", path, one_line(error))
+            log.warning("%s cannot be read to find a W&B key: %s", path, one_line(error))
     return False
 
 
@@ -199,7 +199,7 @@ def _asked_id(run: RunInfo) -> str | None:
     """The id that the environment gives a new run; the jobs of a sweep are runs of their own and do not share it."""
     asked = os.environ.get("WANDB_RUN_ID")
     if asked and run.group is not None and not os.environ.get("WANDB_SWEEP_ID"):
-        log.warning("WANDB_RUN_ID=%s is ignored: each job of a sweep is a W&B run of its own", asked)
+        log.warning("WANDB_RUN_ID=%s is ignored, because each job of a sweep is a separate W&B run", asked)
         return None
     return asked or None
 
@@ -214,7 +214,7 @@ def _earlier_id(run: RunInfo) -> str | None:
     try:
         return str(json.loads(path.read_text(encoding="utf-8"))["id"])
     except (ValueError, KeyError, TypeError):
-        log.warning("%s cannot be read: this run starts a new W&B run", path)
+        log.warning("%s cannot be read; this run starts a new W&B run", path)
         return None
 
 

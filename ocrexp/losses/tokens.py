@@ -47,8 +47,8 @@ class AttentionLoss:
             steps, width = logits.shape[1], label.shape[1]
             if steps not in (width, width - 1):
                 raise ConfigError(
-                    f"the attention head gives {steps} steps for labels of {width}: "
-                    "model.head.max_text_length and targets.max_text_length must fit"
+                    f"model.head.max_text_length: the attention head gives {steps} steps for labels of {width}; "
+                    "make it equal to targets.max_text_length"
                 )
             target = label[:, width - steps :]
             if not self.padding:

@@ -53,7 +53,7 @@ class Attention(nn.Layer):
     ) -> None:
         super().__init__()
         if channels % num_heads:
-            raise ConfigError(f"attention of {channels} channels cannot have {num_heads} heads: give a divisor")
+            raise ConfigError(f"num_heads: expected a divisor of the {channels} channels, got {num_heads}")
         self._heads = num_heads
         self._head_channels = channels // num_heads
         self.qkv = nn.Linear(channels, channels * 3, bias_attr=None if qkv_bias else False)
@@ -149,7 +149,7 @@ class Block(nn.Layer):
                 window = (*size, local_mixer[0], local_mixer[1])
             self.mixer = Attention(channels, num_heads, qkv_bias, attn_drop, drop, window)
         else:
-            raise ConfigError(f"mixer {mixer!r}: choose Global, Local or Conv")
+            raise ConfigError(f"mixer: expected Global, Local or Conv, got {mixer!r}")
         self.drop_path = DropPath(drop_path)
         self.norm2 = nn.LayerNorm(channels, epsilon=epsilon)
         self.mlp = Mlp(channels, int(channels * mlp_ratio), activation, drop)
@@ -182,6 +182,6 @@ def check_size(images: Tensor, size: tuple[int, ...]) -> None:
     height, width = images.shape[2:]
     if (height, width) != size:
         raise ConfigError(
-            f"the backbone is made for images of {size[0]}x{size[1]} and got {height}x{width}: "
+            f"model.backbone: expected images of {size[0]}x{size[1]}, got {height}x{width}; "
             f"set model.backbone.img_size=[{height},{width}] or the image size of the data"
         )

@@ -29,8 +29,8 @@ class Transfer:
 
     def describe(self) -> str:
         """One line."""
-        parts = [f"{len(self.kept)} characters keep their rows of the head"]
-        for what, characters in (("begin anew", self.new), ("are left behind", self.lost)):
+        parts = [f"{len(self.kept)} characters keep their rows in the head"]
+        for what, characters in (("start from random values", self.new), ("are dropped", self.lost)):
             if characters:
                 shown = "".join(characters[:40]) + ("…" if len(characters) > 40 else "")
                 parts.append(f"{len(characters)} {what}: {shown}")
@@ -72,8 +72,8 @@ def transfer_classes(arrays: Mapping[str, npt.NDArray[Any]], model: nn.Layer, ol
         expected = along.offset + theirs.classes + surplus
         if there.shape[along.axis] != expected:
             raise CheckpointError(
-                f"{full} has {there.shape[along.axis]} classes in the file, the charset {old.source} makes {expected}: "
-                "give the charset that the file was trained with"
+                f"{full}: the file has {there.shape[along.axis]} classes, the charset {old.source} needs {expected}; "
+                "use the charset with which the file was trained"
             )
         pairs = np.array(_class_pairs(ours, theirs, new, old, surplus))
         target, source = along.offset + pairs.T

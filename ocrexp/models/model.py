@@ -159,13 +159,13 @@ class OCRModel(Network):
         height, width = x.shape[2:]
         if height % multiple or width % multiple:
             advice = (
-                "augment.warp.size=[width,height] (or the size of the crop that augment has in its place)"
+                "augment.warp.size=[width,height] (or the size of another crop in augment)"
                 if self.training
                 else "preprocess.resize.image_shape=[height,width]"
             )
             raise ConfigError(
-                f"the model got images of {width} × {height} pixels (width × height), its neck needs multiples of "
-                f"{multiple}: set {advice} to such"
+                f"the model got images of {width} × {height} pixels (width × height), but its neck needs multiples of "
+                f"{multiple}; set {advice} accordingly"
             )
 
     def prepare(self, images: Tensor, valid_width: Tensor | None = None) -> Tensor:
@@ -181,7 +181,7 @@ class OCRModel(Network):
 
     def _normalized(self, images: Tensor) -> Tensor:
         if self._affine is None:
-            raise ConfigError("the model got uint8 images but no model.normalize; give its mean and std")
+            raise ConfigError("model.normalize: is null, but the model got uint8 images; set its mean and std")
         # Transposed while it is still one byte a value.
         x = images.transpose([0, 3, 1, 2]).astype("float32")
         if x.shape[1] == 3 and self._affine[0].shape[1] == 1:

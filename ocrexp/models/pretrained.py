@@ -105,12 +105,10 @@ def load_pretrained(
     _report(file, how, coverage)
     backbone = coverage.parts.get("backbone")
     if backbone is not None and backbone.share < min_backbone_coverage:
-        hint = (
-            coverage.other_shape or [f"{coverage.unused[0]} is no name of it" if coverage.unused else "no tensors"]
-        )[0]
+        hint = (coverage.other_shape or [f"it has no {coverage.unused[0]}" if coverage.unused else "no tensors"])[0]
         raise CheckpointError(
-            f"{file}: holds {backbone.share:.0%} of this backbone's values, {min_backbone_coverage:.0%} are asked for "
-            f"({hint}); check model.backbone, or set model.pretrained_min_coverage=0 to take whatever fits"
+            f"{file}: contains {backbone.share:.0%} of this backbone's values, expected {min_backbone_coverage:.0%} "
+            f"({hint}); check model.backbone, or set model.pretrained_min_coverage=0 to load whatever fits"
         )
     return coverage
 
@@ -224,13 +222,13 @@ def _report(file: Path, how: str, coverage: Coverage) -> None:
         count = coverage.parts.get(part)
         if count is not None and count.values and not count.loaded_values:
             _log.warning(
-                "pretrained %s: 0%% of the %s was loaded, it starts from random values; check model.%s where the file "
+                "pretrained %s: 0%% of the %s was loaded, so it starts from random values; check model.%s if the file "
                 "is of the same kind of model", file, part, part,
             )  # fmt: skip
     for what, names in (
-        ("not in the file, stay as they are", coverage.missing),
-        ("of another shape, stay as they are", coverage.other_shape),
-        ("in the file only", coverage.unused),
+        ("missing in the file, not changed", coverage.missing),
+        ("another shape in the file, not changed", coverage.other_shape),
+        ("only in the file, ignored", coverage.unused),
     ):
         if names:
             more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""

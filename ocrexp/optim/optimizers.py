@@ -148,13 +148,13 @@ def build_optimizer(
 
     named = [(name, parameter) for name, parameter in model.named_parameters() if not parameter.stop_gradient]
     if not named:
-        raise ConfigError("no parameter is trainable: model.freeze covers the whole model")
+        raise ConfigError("model.freeze: covers the whole model, so no parameter is trainable; remove a part from it")
     if weight_decay < 0:
-        raise ConfigError(f"optim.weight_decay={weight_decay:g}: a decay is not negative")
+        raise ConfigError(f"optim.weight_decay: expected 0 or more, got {weight_decay:g}")
     for part in no_decay_names:
         if not any(part in name for name, _ in named):
             raise ConfigError(
-                f"optim.no_decay_names: no trainable parameter has {part!r} in its name (one is {named[0][0]!r})"
+                f"optim.no_decay_names: no trainable parameter has {part!r} in its name (such as {named[0][0]!r})"
             )
 
     def excluded(name: str, parameter: paddle.Tensor) -> bool:
@@ -178,11 +178,11 @@ def _clip(clip_norm: float | None, scope: str) -> Any:
     import paddle
 
     if scope not in ("global", "tensor"):
-        raise ConfigError(f"optim.clip_scope={scope}: choose global or tensor")
+        raise ConfigError(f"optim.clip_scope: expected global or tensor, got {scope}")
     if clip_norm is None:
         return None
     if clip_norm <= 0:
-        raise ConfigError(f"optim.clip_norm={clip_norm:g}: give a norm greater than 0, or null")
+        raise ConfigError(f"optim.clip_norm: expected a norm above 0, or null, got {clip_norm:g}")
     if scope == "tensor":
         return paddle.nn.ClipGradByNorm(clip_norm)
     return paddle.nn.ClipGradByGlobalNorm(clip_norm)
@@ -197,15 +197,17 @@ def resolve_lr(lr: float, batch: int, reference_batch: int | None, scale_lr: boo
     """
     if reference_batch is None:
         if scale_lr:
-            raise ConfigError("optim.scale_lr=true needs optim.reference_batch: the batch that optim.lr belongs to")
+            raise ConfigError(
+                "optim.scale_lr=true: needs optim.reference_batch; set it to the batch size for which optim.lr is meant"
+            )
         return lr
     scaled = lr * batch / reference_batch
     if scale_lr:
-        logger.info("learning rate %g for a batch of %d scaled to %g for %d", lr, reference_batch, scaled, batch)
+        logger.info("learning rate %g for a batch of %d is scaled to %g for %d", lr, reference_batch, scaled, batch)
         return scaled
     if batch != reference_batch:
         logger.info(
-            "optim.lr=%g belongs to a batch of %d, this run's is %d: optim.scale_lr=true would use %g",
+            "optim.lr=%g is meant for a batch of %d, but this run has %d; optim.scale_lr=true would use %g",
             lr, reference_batch, batch, scaled,
         )  # fmt: skip
     return lr

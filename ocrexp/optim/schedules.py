@@ -59,7 +59,7 @@ class WarmupSchedule:
 
     def __post_init__(self) -> None:
         if self.lr <= 0:
-            raise ConfigError(f"optim.lr={self.lr:g}: a learning rate is greater than 0")
+            raise ConfigError(f"optim.lr: expected a number above 0, got {self.lr:g}")
         if self.warmup_steps < 0 or self.warmup_epochs < 0:
             raise ValueError("warmup_steps and warmup_epochs cannot be negative")
         if self.warmup_steps and self.warmup_epochs:
@@ -67,7 +67,7 @@ class WarmupSchedule:
         if self.warmup and self.warmup >= self.total_steps:
             # Not refused: a first try of three steps is a fair use of a recipe with a long warm-up.
             logger.warning(
-                "the warm-up of %d steps is as long as the run of %d: the rate never gets to optim.lr=%g",
+                "the warm-up of %d steps is as long as the run of %d, so the rate never reaches optim.lr=%g",
                 self.warmup, self.total_steps, self.lr,
             )  # fmt: skip
 

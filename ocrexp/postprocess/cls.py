@@ -30,7 +30,7 @@ class ClsPostProcess:
         del batch
         probabilities = outputs["cls"]
         if probabilities.shape[-1] != len(self.labels):
-            raise ValueError(f"labels: expected {probabilities.shape[-1]} names, as many as the network has classes")
+            raise ValueError(f"labels: expected {probabilities.shape[-1]} names, one per class of the network")
         best = probabilities.argmax(axis=-1)
         return [
             ClsPrediction(self.labels[int(index)], float(row[index]))

@@ -26,18 +26,20 @@ def detection_causes(evidence: ZeroEvidence, hints: Sequence[str] = ()) -> list[
     lines = []
     if evidence.empty_share is not None and evidence.empty_share >= MANY_EMPTY:
         lines.append(
-            f"{evidence.empty_share:.0%} of the training samples looked at have empty targets: a crop that misses the "
-            "words, or labels in other coordinates than the images, do that"
+            f"{evidence.empty_share:.0%} of the inspected training samples have empty targets; causes are a crop that "
+            "misses the words, or labels in other coordinates than the images"
         )
     lines += hints
     if found := regions_found(evidence):
         lines.append(
-            f"{found} regions are found in the first {len(evidence.result.samples)} images and none of them overlaps a "
-            "label enough: compare both in plots/predictions; the labels may be in other coordinates than the images "
+            f"{found} regions are found in the first {len(evidence.result.samples)} images, but none overlaps a label "
+            "enough; compare both in plots/predictions; the labels may be in other coordinates than the images "
             "(debug=targets draws them), or the model needs more steps"
         )
         return lines
-    lines.append("no region passes the thresholds: an early model is unsure, postprocess.box_thresh=0.3 shows more")
+    lines.append(
+        "no region passes the thresholds; an early model has low scores, postprocess.box_thresh=0.3 shows more"
+    )
     lines.append("label coordinates and image size: debug=targets draws the first samples with their targets")
     return lines
 
@@ -51,7 +53,7 @@ def learning_rate_causes(lr: float, first: float | None, last: float | None) -> 
         last: mean loss of the last one; what a loss that is not finite means is stated elsewhere.
     """
     if lr == 0:
-        return ["the learning rate is 0 now: the weights do not change; check optim.lr and optim.schedule"]
+        return ["the learning rate is 0 now, so the weights do not change; check optim.lr and optim.schedule"]
     if first is None or last is None or not math.isfinite(first) or not math.isfinite(last):
         return []
     moved = f"the training loss went from {first:.4g} to {last:.4g} with a learning rate of {lr:g} now"
@@ -92,8 +94,8 @@ def recognition_causes(
         lines += _coverage(charset, labels())
     if head_share is not None and head_share < HEAD_LOADED:
         lines.append(
-            f"only {head_share:.0%} of the head came from model.pretrained, the rest began at random: is its charset "
-            "another? model.pretrained_charset=DICTIONARY keeps the characters that both know"
+            f"only {head_share:.0%} of the head was loaded from model.pretrained, the rest started from random values; "
+            "if its charset differs, model.pretrained_charset=DICTIONARY keeps the common characters"
         )
     lines += hints
     for sample in evidence.result.samples[:SHOWN_SAMPLES]:
@@ -109,24 +111,24 @@ def _outputs(evidence: ZeroEvidence, counts: RecCounts) -> list[str]:
     metrics = evidence.result.metrics
     if counts.empty == counts.samples:
         lines.append(
-            f"all {counts.samples} outputs are empty, only blanks: every CTC model begins so; if it lasts, try a lower "
+            f"all {counts.samples} outputs are empty, only blanks; every CTC model begins so; if it lasts, try a lower "
             "or warmed-up optim.lr, shorter texts first, and check that images and labels belong together "
             "(debug=targets)"
         )
     elif counts.empty > counts.samples / 2:
         lines.append(
-            f"{counts.empty} of {counts.samples} outputs are empty: it is leaving the blank, give it more steps"
+            f"{counts.empty} of {counts.samples} outputs are empty; the model begins to predict text, train longer"
         )
     if len(counts.predicted) == 1:
         (character,) = counts.predicted
         lines.append(
-            f"the only character of all outputs is {character!r}: the model does not look at the images; optim.lr may "
-            "be too high, or the images hold nothing to read (debug=targets draws them)"
+            f"the only character of all outputs is {character!r}, so the model ignores the images; optim.lr may "
+            "be too high, or the images contain no text (debug=targets draws them)"
         )
     elif len({sample.prediction.text for sample in evidence.result.samples}) == 1 and len(evidence.result.samples) > 1:
         text = evidence.result.samples[0].prediction.text
         if text:
-            lines.append(f"the first {len(evidence.result.samples)} images are all read as {text!r}: see optim.lr")
+            lines.append(f"the first {len(evidence.result.samples)} images are all read as {text!r}; check optim.lr")
     lines += [
         f"{name} is {metrics[name]:.3f}, so {what}"
         for name, what in _NEARLY.items()
@@ -134,16 +136,16 @@ def _outputs(evidence: ZeroEvidence, counts: RecCounts) -> list[str]:
     ]
     if metrics.get("norm_edit_distance", 0.0) > NEAR:
         lines.append(
-            f"norm_edit_distance is {metrics['norm_edit_distance']:.3f}: characters are being read, whole texts not "
-            "yet; give it more steps"
+            f"norm_edit_distance is {metrics['norm_edit_distance']:.3f}; characters are read, but whole texts not "
+            "yet; train longer"
         )
     return lines
 
 
 _NEARLY = {
-    "accuracy_no_spaces": "blanks are what is wrong: does the charset hold one? charset.use_space_char=true",
-    "accuracy_ignore_case": "case is what is wrong: metric.case=upper or lower compares so, if the labels keep no case",
-    "accuracy_ignore_case_punctuation": "punctuation, blanks or case are what is wrong",
+    "accuracy_no_spaces": "the errors are spaces; charset.use_space_char=true adds the space to the charset",
+    "accuracy_ignore_case": "the errors are upper and lower case; metric.case=upper or lower ignores case",
+    "accuracy_ignore_case_punctuation": "the errors are punctuation, spaces or case",
 }
 
 
@@ -151,8 +153,8 @@ def _losses(evidence: ZeroEvidence) -> list[str]:
     lines = []
     if evidence.passed_over:
         lines.append(
-            f"{evidence.passed_over} steps were left out because their loss was not finite: with CTC that is a label "
-            "longer than the steps of the model (trainer.nonfinite=stop names the image)"
+            f"{evidence.passed_over} steps were skipped because their loss was not finite; with CTC the cause is a "
+            "label longer than the steps of the model (trainer.nonfinite=stop names the image)"
         )
     name = next((name for name in ("train/loss_ctc", "train/loss") if name in evidence.losses), None)
     if name is None:
@@ -160,17 +162,17 @@ def _losses(evidence: ZeroEvidence) -> list[str]:
     loss = evidence.losses[name]
     if not math.isfinite(loss):
         lines.append(
-            f"{name} is {loss}: a label longer than the model's steps, or numbers out of range; lower optim.lr"
+            f"{name} is {loss}; a label is longer than the model's steps, or numbers are out of range; lower optim.lr"
         )
     elif loss == 0:
-        lines.append(f"{name} is exactly 0: there is nothing in the labels to learn; see targets and charset.unknown")
+        lines.append(f"{name} is exactly 0, so the labels contain nothing to learn; check targets and charset.unknown")
     elif loss < LOW_LOSS:
         lines.append(
-            f"{name} is {loss:.3g}, the training texts are known: do the evaluation's images look as the training's? "
-            "compare preprocess with augment (debug=targets), or the labels of the two lists"
+            f"{name} is {loss:.3g}, so the training texts are learned; if the evaluation images differ from the "
+            "training images, compare preprocess with augment (debug=targets), or the labels of the two lists"
         )
     if evidence.empty_share:
-        lines.append(f"{evidence.empty_share:.0%} of the training samples looked at have no character to learn")
+        lines.append(f"{evidence.empty_share:.0%} of the inspected training samples have no character to learn")
     return lines
 
 
@@ -182,10 +184,10 @@ def _coverage(charset: Charset, labels: Iterable[tuple[str, str]]) -> list[str]:
     lines = []
     if counted.unknown:
         share = counted.incomplete / counted.texts
-        lines.append(f"{share:.0%} of the evaluation's labels cannot be written: {counted.describe()}")
+        lines.append(f"the charset cannot write {share:.0%} of the evaluation's labels: {counted.describe()}")
     if charset.lower and (upper := sum(text != text.lower() for text, _ in texts)):
         lines.append(
-            f"the charset lower-cases, {upper} of {len(texts)} evaluation labels have upper case: metric.case=lower "
-            "compares without"
+            f"the charset is lower-case, but {upper} of {len(texts)} evaluation labels have upper case; "
+            "metric.case=lower ignores case"
         )
     return lines

@@ -39,7 +39,7 @@ def claim_run(folder: Path, *, given: bool, shared: str | None = None) -> Path:
             folder.parent.mkdir(parents=True, exist_ok=True)
             if not claimed(folder):
                 if folder.is_file():
-                    raise ConfigError(f"{key} is a file: choose another folder")
+                    raise ConfigError(f"{key}: is a file; choose another folder")
                 if shared is None and _filled(folder):
                     raise _exists(folder)
         try:
@@ -116,5 +116,5 @@ def _exists(folder: Path) -> ConfigError:
         advice = f"resume it with `{command('resume', {'run_dir': folder})}`, or choose another run_dir"
     owner = lock.read_owner(folder / LOCK)
     if owner is not None and lock.is_held(folder / LOCK):
-        advice = f"{owner} trains there; choose another run_dir"
-    return ConfigError(f"run_dir={folder}: this run folder exists and is not overwritten; {advice}")
+        advice = f"{owner} is using it; choose another run_dir"
+    return ConfigError(f"run_dir={folder}: exists and is not overwritten; {advice}")

@@ -37,8 +37,7 @@ def check_grid(
         first = False
         if (found := difference(run_dir, compose_job(overrides))) is not None:
             raise ConfigError(
-                f"sweep_dir={sweep_dir}: this folder holds another sweep: job {number} has {found}; choose another"
-                " sweep_dir"
+                f"sweep_dir={sweep_dir}: contains another sweep (job {number} has {found}); choose another sweep_dir"
             )
 
 

@@ -50,7 +50,7 @@ class RunGuard(Callback):
         job = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
         with _ends_the_program():
             if taken := [node for node in NEEDED if node not in job]:
-                raise ConfigError(f"~{taken[0]}: a run needs its {taken[0]}; choose another option, or set single keys")
+                raise ConfigError(f"~{taken[0]}: a run needs this node; choose another option, or set single keys")
             check_early(job)
             prepare_process(job)
             check_parts(job)
@@ -66,7 +66,7 @@ class RunGuard(Callback):
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ARG002 - Hydra's signature
         with _ends_the_program():
             if config.run_dir is not None:
-                raise ConfigError("run_dir fixes the folder of one run; a sweep's folder is fixed by sweep_dir=…")
+                raise ConfigError("run_dir: sets the folder of a single run; for a sweep, use sweep_dir=…")
             grid = "BasicSweeper" in str(config.hydra.sweeper._target_)
             overrides = [str(item) for item in config.hydra.overrides.task]
             fixed = config.hydra.sweeper.get("params") or {}
@@ -115,7 +115,7 @@ def each_value_once(overrides: list[str], grid: bool) -> list[list[str]]:
         if override.is_interval_sweep():
             if grid:
                 raise ConfigError(
-                    f"{override.input_line}: the grid sweeper takes lists, not intervals: write key=1e-4,5e-4,1e-3, or"
+                    f"{override.input_line}: the grid sweeper needs lists, not intervals; write key=1e-4,5e-4,1e-3, or"
                     " choose a sweeper that draws from intervals (hydra/sweeper=optuna, package hydra-optuna-sweeper)"
                 )
         elif override.is_sweep_override():

@@ -48,7 +48,7 @@ def run_sweep_job(config: DictConfig, run_dir: Path, hydra: DictConfig) -> float
         with locked(run_dir):
             return _train(config, run_dir, hydra, info, state, label)
     except LockedError as error:
-        print(f"ocrexp: {label} is not run: {printable(str(error))}", file=sys.stderr, flush=True)
+        print(f"ocrexp: {label} is skipped: {printable(str(error))}", file=sys.stderr, flush=True)
         return None
 
 
@@ -60,7 +60,7 @@ def _train(
     if state.state != NOT_RUN:
         _same_configuration(run_dir, config, label)
         if state.state == DONE:
-            print(f"ocrexp: {label} is done, not run again", flush=True)
+            print(f"ocrexp: {label} is finished and is not run again", flush=True)
             return objective(state.values.get("best_value"), hydra.get("sweeper"))
         resumable = has_checkpoint(run_dir)
     withdraw(run_dir)  # what a killed resume of this job alone wanted to change
@@ -75,7 +75,7 @@ def _train(
         print(f"ocrexp: {label} {status['state']}{printable(why)}", file=sys.stderr, flush=True)
     if stop is not None:
         fix = f"the same command with {typed('train', 'sweep_dir', hydra.sweep.dir)} resumes it"
-        print(f"ocrexp: the sweep stops here: {fix}", file=sys.stderr, flush=True)
+        print(f"ocrexp: the sweep stops here; {fix}", file=sys.stderr, flush=True)
         sys.exit(128 + stop)
     return objective(None if code else status.get("best_value"), hydra.get("sweeper"))
 
@@ -189,6 +189,5 @@ def _same_configuration(run_dir: Path, config: DictConfig, label: str) -> None:
     """Refuse to mix two experiments in one folder."""
     if (found := difference(run_dir, config)) is not None:
         raise ConfigError(
-            f"{label}: {run_dir} holds another configuration ({found}):"
-            " run this sweep in a folder of its own (another sweep_dir)"
+            f"{label}: {run_dir} contains another configuration ({found}); choose another sweep_dir for this sweep"
         )

@@ -84,7 +84,7 @@ def not_finished(run_dir: Path) -> str | None:
     if state.state in (DONE, NOT_RUN):
         return None
     advice = f"; resume it with `{command('resume', {'run_dir': run_dir})}`" if state.state != RUNNING else ""
-    return f"run_dir={run_dir}: this run is not done: {state}{advice}"
+    return f"run_dir={run_dir}: this run is not finished ({state}){advice}"
 
 
 def _run_folders(outputs: Path) -> Iterator[Path]:

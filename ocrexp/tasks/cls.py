@@ -87,11 +87,11 @@ class ClsTask(Task):
             if counts and len(unknown) == len(counts):
                 label = unknown[0]
                 raise DataError(
-                    f"{first[label]}: none of the labels is among labels={labels}, the first is '{label[:40]}'; "
+                    f"{first[label]}: no label of the list is in labels={labels}, the first is '{label[:40]}'; "
                     "set labels=[…] to those of the list"
                 )
             lines += [
-                f"{first[label]}: label '{label[:40]}' is not among labels={labels}, {counts[label]} times in the "
+                f"{first[label]}: label '{label[:40]}' is not in labels={labels}, {counts[label]} times in the "
                 f"{split} list; these images are {'skipped' if split == 'train' else 'counted as wrong'}"
                 for label in unknown[:_SHOWN]
             ]
@@ -104,7 +104,7 @@ class ClsTask(Task):
         said = Counter(sample.prediction.label for sample in evidence.result.samples)
         truth = Counter(sample.reference.label for sample in evidence.result.samples)
         return [
-            f"every label is wrong: the model says {dict(said)} where the list has {dict(truth)}; "
+            f"every label is wrong: the model predicts {dict(said)}, but the list has {dict(truth)}; "
             "compare labels with both lists (debug=targets draws the training samples)",
             *evidence.hints,
         ]

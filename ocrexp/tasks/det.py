@@ -80,7 +80,7 @@ class DetTask(Task):
         hints = list(evidence.hints)
         thresh = facts.config["postprocess"].get("box_thresh")
         if thresh is not None and not regions_found(evidence):
-            hints.append(f"postprocess.box_thresh={thresh} drops every region that scores less")
+            hints.append(f"postprocess.box_thresh={thresh} drops every region with a lower score")
         return detection_causes(evidence, hints)
 
     def draw_samples(self, result: EvalResult, limit: int) -> list[Captioned]:

@@ -34,8 +34,8 @@ def find_task(name: str) -> Task:
         task = importlib.import_module(f"ocrexp.tasks.{name}").TASK
     else:
         near = nearest(name, task_names())
-        hint = f"did you mean {near}?" if near else "a task of your own is written MODULE.OBJECT"
-        raise ConfigError(f"task: expected one of {', '.join(task_names())}; got '{name}'; {hint}")
+        hint = f"did you mean {near}?" if near else "for your own task, write MODULE.OBJECT"
+        raise ConfigError(f"task: expected one of {', '.join(task_names())}, got '{name}'; {hint}")
     if not isinstance(task, Task):
-        raise ConfigError(f"task: {name} is a {type(task).__name__}; expected a subclass of ocrexp.tasks.base.Task")
+        raise ConfigError(f"task: expected a subclass of ocrexp.tasks.base.Task, got {name}, a {type(task).__name__}")
     return task

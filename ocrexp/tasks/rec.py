@@ -40,8 +40,8 @@ _DECODERS = {
 }
 
 _ONE_SIZE = (
-    "with preprocess.resize.widen=true add loader=multi_scale loader.multi_scale.by_ratio=true, or set it in eval "
-    "alone; otherwise end augment with resize: ${preprocess.resize}"
+    "with preprocess.resize.widen=true add loader=multi_scale loader.multi_scale.by_ratio=true, or set it only in "
+    "eval; otherwise end augment with resize: ${preprocess.resize}"
 )
 
 
@@ -146,7 +146,7 @@ class RecTask(Task):
         """Under PaddleOCR's name of the decoder."""
         if name == "CTCBeamDecoder":
             log.warning(
-                "postprocess=ctc_beam is not deployed; exported recognizers take the most probable class of each step"
+                "postprocess=ctc_beam is not exported; exported recognizers use the most probable class of each step"
             )
         return {"name": _DECODERS[output], **{key: value for key, value in arguments.items() if key != "kind"}}
 

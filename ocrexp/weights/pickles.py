@@ -102,7 +102,7 @@ class _Finish:
     def value(self, value: Any, depth: int) -> Any:
         self._count += 1
         if self._count > MAX_ITEMS:
-            raise NotPlain(f"it holds more than {MAX_ITEMS} values")
+            raise NotPlain(f"it contains more than {MAX_ITEMS} values")
         if depth > MAX_DEPTH:
             raise NotPlain(f"it is nested more than {MAX_DEPTH} levels deep")
         if value is None or type(value) in (bool, int, float, str, bytes, np.ndarray):
@@ -115,7 +115,7 @@ class _Finish:
             return tuple(self.value(item, depth + 1) for item in value)
         if type(value) is _Array and value.value is not None:
             return value.value
-        raise NotPlain(f"it holds {_shown(value)}, expected plain values and arrays")
+        raise NotPlain(f"it contains {_shown(value)}, expected plain values and arrays")
 
 
 class _Machine:
@@ -141,9 +141,9 @@ class _Machine:
             step = table.get(code)
             if step is None:
                 raise NotPlain(
-                    f"it holds the pickle instruction {_REFUSED[code]}, which weights do not need"
+                    f"it contains the pickle instruction {_REFUSED[code]}, which weights do not need"
                     if code in _REFUSED
-                    else "it is corrupted, or no pickle"
+                    else "it is corrupted, or not a pickle"
                 )
             step(self)
         raise NotPlain(f"it has more than {MAX_INSTRUCTIONS} instructions")
@@ -175,7 +175,7 @@ class _Machine:
     def check_protocol(self) -> None:
         number = self.number("<B")
         if number > 5:
-            raise NotPlain(f"it is written in pickle protocol {number}, expected 5 at most")
+            raise NotPlain(f"it is written in pickle protocol {number}, expected up to 5")
 
     def charge(self, count: int) -> None:
         """Count bytes that are made of others, so that a few of the file do not become many by repetition."""
@@ -263,12 +263,12 @@ class _Machine:
             self.push(text == b"01")
             return
         if len(text) > 40:
-            raise NotPlain("it holds a whole number of too many digits")
+            raise NotPlain("it contains an integer with too many digits")
         self.push(int(text.rstrip(b"L")))
 
     def long(self, count: int) -> None:
         if not 0 <= count <= _NUMBER_BYTES:
-            raise NotPlain("it holds a whole number of too many digits")
+            raise NotPlain("it contains an integer with too many digits")
         self.push(int.from_bytes(self.take(count), "little", signed=True))
 
     # What stands for calls in NumPy's and paddle's files.

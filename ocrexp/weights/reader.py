@@ -84,13 +84,13 @@ def _read_dict(file: Path, what: str) -> dict[Any, Any]:
     try:
         content = read_pickle(read_content(file))
         if not isinstance(content, dict):
-            raise NotPlain(f"it holds a {type(content).__name__}, expected a dict of {what}")
+            raise NotPlain(f"it contains a {type(content).__name__}, expected a dict of {what}")
         content.pop(_NAMES, None)
         return _joined(content)
     except NotPlain as error:
         reason = printable(str(error))
-        advice = "" if "; " in reason else "; fetch it or save it again"
-        raise CheckpointError(f"{file}: is not a file of {what}, or is damaged: {reason}{advice}") from None
+        advice = "" if "; " in reason else "; download it or save it again"
+        raise CheckpointError(f"{file}: not a file of {what}, or damaged ({reason}){advice}") from None
 
 
 def _joined(content: dict[Any, Any]) -> dict[Any, Any]:

@@ -106,9 +106,9 @@ def test_polygons_may_leave_the_image():
         ([{"type": "Affine", "args": {"rotat": 3}}], "Affine does not take .*rotat"),
         ([{"args": {}}], "type and args"),
         ([{"type": "Affine", "arg": {}}], "type and args"),
-        (["Fliplr"], "is no augmenter"),
+        (["Fliplr"], "expected {type: Name"),
         ({"type": "Fliplr"}, "give a list"),
-        ([{"type": "Resize", "args": {"size": "big"}}], "Resize does not take"),
+        ([{"type": "Resize", "args": {"size": "big"}}], "Resize does not accept"),
     ],
 )
 def test_mistakes_are_named(entries, said):

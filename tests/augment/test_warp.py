@@ -285,9 +285,9 @@ def test_same_generator_same_sample():
         ({"size": [0, 64]}, "at least one pixel"),
         ({"crop": "cut", "min_crop_side_ratio": 0.1}, "min_crop_side_ratio acts with crop=fit"),
         ({"crop": "whole", "min_crop_side_ratio": 0.1}, "min_crop_side_ratio acts with crop=fit"),
-        ({"min_crop_side_ratio": 1.5}, "a share lies in 0..1"),
-        ({"min_crop_side_ratio": -0.1}, "a share lies in 0..1"),
-        ({"max_tries": 0}, "max_tries is 0: it must be at least 1"),
+        ({"min_crop_side_ratio": 1.5}, "expected a share from 0 to 1, got 1.5"),
+        ({"min_crop_side_ratio": -0.1}, "expected a share from 0 to 1, got -0.1"),
+        ({"max_tries": 0}, "max_tries: expected 1 or more, got 0"),
     ],
 )
 def test_wrong_values_are_refused(options, said):

@@ -32,7 +32,7 @@ def test_a_recogniser_is_timed_on_lines_of_text() -> None:
 
 def test_a_step_that_fails_says_why_in_one_line() -> None:
     with pytest.raises(
-        TrainingError, match=r"training step failed: .*out_channels=18: must be a multiple of 4"
+        TrainingError, match=r"training step failed: .*out_channels: expected a multiple of 4, got 18"
     ) as error:
         time_training_step({**small(), "neck": {**DB_MBV3["neck"], "out_channels": 18}}, image_size=32)
     assert "\n" not in str(error.value)

@@ -151,7 +151,7 @@ def test_unknown_characters_follow_the_policy() -> None:
     with pytest.raises(UnknownCharacter):
         mapped.encode("€")
     for arguments, message in [
-        ({"unknown": "ignore"}, r"charset\.unknown=ignore: choose error, map or drop"),
+        ({"unknown": "ignore"}, r"charset\.unknown: expected error, map or drop, got ignore"),
         ({"unknown_map": {"x": "a"}}, r"set charset\.unknown=map"),
         ({"unknown": "map", "unknown_map": {"x": "y"}}, r"'x' stands for 'y', of which 'y' \(U\+0079\) is not"),
     ]:

@@ -96,7 +96,7 @@ def test_lines_are_counted_as_paddleocr_does(tmp_path: Path, content: bytes, lin
     [
         (b"a\nb\na\n", "dict.txt:3: duplicate character 'a' (U+0061), first on line 1; delete"),
         (b"a\n\0\nb\nc\nd\ne\nf\ng\nh\n", "dict.txt:2: contains a NUL character; delete it"),
-        ("a\nb\n".encode("utf-16"), "dict.txt:1: is in UTF-16: convert it, iconv -f utf-16 -t utf-8"),
+        ("a\nb\n".encode("utf-16"), "dict.txt:1: is in UTF-16; convert it, iconv -f utf-16 -t utf-8"),
         ("a\nb\n".encode("utf-16-le"), "iconv -f utf-16le -t utf-8"),
         ("a\n中\n".encode("gbk"), "dict.txt:2: not UTF-8; "),
         ("a\né\n".encode("cp1252"), "dict.txt:2: not UTF-8; "),

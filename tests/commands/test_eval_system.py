@@ -121,7 +121,7 @@ def test_an_evaluation_that_fails_leaves_no_folder_and_the_earlier_pictures(argu
         ({"dataset.root=": "dataset.root=nowhere"}, "nowhere"),
         ({"det=": "det=nowhere"}, "folder not found"),
         ({"output=": "metric.caze=keep"}, "did you mean"),
-        ({"output=": "limit=-2"}, "limit=-2: at least"),
+        ({"output=": "limit=-2"}, "limit=-2"),
         ({"output=": "pictures=-1"}, "pictures=-1"),
     ],
 )

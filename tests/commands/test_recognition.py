@@ -90,7 +90,7 @@ def test_other_characters_keep_the_rows_of_those_that_both_know(finished, draw_w
         [*TINY, f"dataset.root={more}", f"model.pretrained={weights}", f"run_dir={run_dir}", "trainer.max_steps=1"]
     )
     assert code == 0
-    said = "pretrained: 5 characters keep their rows of the head; 2 begin anew: z€"
+    said = "pretrained: 5 characters keep their rows in the head; 2 start from random values: z€"
     assert said in capsys.readouterr().err.splitlines()
     assert said in (run_dir / "train.log").read_text()
 

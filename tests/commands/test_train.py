@@ -61,7 +61,7 @@ def test_existing_run_folder_is_not_overwritten(finished, tiny_run, tmp_path):
 def test_a_run_that_fails_says_why_in_one_line(tiny_run, tmp_path):
     code, _, err = ocrexp("run_dir=run", *tiny_run, "model.freeze=bakbone", cwd=tmp_path)
     assert code == 2
-    assert err == ["ocrexp: model.freeze: the model has no part 'bakbone'; did you mean backbone?"]
+    assert err == ["ocrexp: model.freeze: unknown part 'bakbone'; did you mean backbone?"]
     assert json.loads((tmp_path / "run" / "status.json").read_text())["state"] == "failed"
 
 
@@ -190,7 +190,7 @@ def test_sweep_runs_all_jobs_ranks_them_and_does_nothing_twice(tiny_run, tmp_pat
     stamp = (tmp_path / "sweep" / "0" / "metrics.csv").stat().st_mtime_ns
     code, out, _ = ocrexp(*sweep, *grid, cwd=tmp_path, fresh=True)
     assert code == 1
-    assert sum("is done, not run again" in line for line in out) == 2
+    assert sum("is finished and is not run again" in line for line in out) == 2
     assert (tmp_path / "sweep" / "0" / "metrics.csv").stat().st_mtime_ns == stamp
 
 

@@ -74,7 +74,7 @@ def run(*arguments, cwd=None):
         (["trane"], "did you mean train?"),
         (["-m", "optim.lrr=1,2"], "did you mean lr?"),
         (["-m", "model=glob(*)", "seed=0,1", "optim.lrr=1"], "did you mean lr?"),
-        (["~trainer"], "~trainer: a run needs its trainer"),
+        (["~trainer"], "~trainer: a run needs this node"),
     ],
     ids=["key", "option", "type", "interval", "verb", "sweep", "glob", "deleted node"],
 )

@@ -35,8 +35,8 @@ def test_nothing_to_say():
 
 def test_labels_that_are_too_long():
     assert check("abcdef", "abc", "abcdefg", longest=5) == [
-        "train: 2 of 3 labels are longer than targets.max_text_length=5 and left out; targets.max_text_length=7 keeps "
-        "them all: list.txt:1 'abcdef' (6); list.txt:3 'abcdefg' (7)"
+        "train: 2 of 3 labels are longer than targets.max_text_length=5 and are skipped; targets.max_text_length=7 "
+        "keeps them all: list.txt:1 'abcdef' (6); list.txt:3 'abcdefg' (7)"
     ]
 
 
@@ -44,7 +44,7 @@ def test_labels_that_need_more_steps():
     """16 steps: 9 letters that need 17 with their pairs do not fit, 16 different ones do."""
     assert check("aaaaaaaaa", "abcdefghijklmnop", "abab") == [
         "train: 1 of 3 labels need more than the 16 steps that CTC emits at width 64 (one more for each pair of equal "
-        "neighbors) and are left out; images 72 wide (model.image_shape) keep them all: list.txt:1 'aaaaaaaaa' (17)"
+        "neighbors) and are skipped; images 72 wide (model.image_shape) keep them all: list.txt:1 'aaaaaaaaa' (17)"
     ]
 
 
@@ -63,7 +63,7 @@ def test_the_width_is_one_that_the_model_is_asked_about():
 
 def test_a_model_of_one_width():
     (line,) = check("aaaaaaaaa", "b", steps=lambda width: 16 if width == 64 else None)
-    assert "the model does not take images wide enough" in line
+    assert "the model does not support images that are wide enough" in line
 
 
 def test_characters_outside_the_charset():
@@ -72,18 +72,18 @@ def test_characters_outside_the_charset():
     ):
         check("abc", "café", "thé")
     assert check("abc", "café", "thé", unknown="drop") == [
-        "train: 1 character outside the charset, 2 times in 2 of 3 labels: 'é' (U+00E9) 2×; left out of the labels, "
+        "train: 1 character outside the charset, 2 times in 2 of 3 labels: 'é' (U+00E9) 2×; dropped from the labels, "
         "the first at list.txt:2"
     ]
     (line,) = check("ab", "ﬁn", unknown="map", unknown_map={"ﬁ": "fi"}, longest=3)
-    assert "replaced as charset.unknown_map says, the first at list.txt:2" in line
+    assert "replaced by charset.unknown_map, the first at list.txt:2" in line
     _, long = check("ab", "ﬁn", unknown="map", unknown_map={"ﬁ": "fi"}, longest=2)
     assert long.endswith("targets.max_text_length=3 keeps them all: list.txt:2 'ﬁn' (3)")  # as it is learned
 
 
 def test_a_label_of_unknown_characters_only():
     lines = check("abc", "éé", unknown="drop")
-    assert lines[1] == "train: 1 of 2 labels hold no character of the charset and are left out: list.txt:2 'éé' (0)"
+    assert lines[1] == "train: 1 of 2 labels contain no character of the charset and are skipped: list.txt:2 'éé' (0)"
 
 
 def test_nothing_left():

@@ -67,7 +67,7 @@ def test_bad_lines_and_missing_images_are_counted(root):
     assert bad.startswith(f"train: 4 bad label line(s) skipped: {root / 'train.txt'}:4: no tab")
     assert bad.endswith("(and 1 more)")
     assert missing == (f"train: 1 missing image(s) skipped: {root / 'images' / 'gone.png'} ({root / 'train.txt'}:2)")
-    assert missing_val.startswith("val: 1 missing image(s) counted as nothing found")
+    assert missing_val.startswith("val: 1 missing image(s) counted as images in which nothing was found")
     assert len(source.problems()) == 4
 
 

@@ -95,13 +95,16 @@ def test_what_is_left_out_is_counted(root):
     assert [record.texts[0] for record in source.val_records()] == ["good", "no image", "fine"]
     train = [line for line in source.report() if line.startswith("train: ")]
     assert train == [
-        f"train: 2 empty label(s) left out: {folder}:label-000000003; {folder}:label-000000004",
-        f"train: 1 label(s) that are not UTF-8 left out: {folder}:label-000000005 (byte 0xe9)",
-        "train: 3 entries without a label left out (num-samples is 9, the last label 7): "
+        f"train: 2 empty label(s) skipped: {folder}:label-000000003; {folder}:label-000000004",
+        f"train: 1 label(s) that are not UTF-8 skipped: {folder}:label-000000005 (byte 0xe9)",
+        "train: 3 entries without a label skipped (num-samples is 9, the last label is 7): "
         f"{folder}:label-000000002; {folder}:label-000000008; {folder}:label-000000009",
         f"train: 1 missing image(s) left out: {folder}/image-000000006",
     ]
-    assert f"val: 1 missing image(s) counted as nothing read: {folder}/image-000000006" in source.report()
+    assert (
+        f"val: 1 missing image(s) counted as images in which nothing was read: {folder}/image-000000006"
+        in source.report()
+    )
 
 
 def test_entries_beyond_num_samples_are_not_read(root):
@@ -117,7 +120,7 @@ def test_entries_beyond_num_samples_are_not_read(root):
         (
             ["a"],
             "none",
-            r"x has no key num-samples \(2 other keys\); write the number of samples there, or make it again",
+            r"x has no key num-samples \(2 other keys\); write the number of samples to it, or create the",
         ),
         (["a"], "many", r"num-samples of .*x is b'many'; write the number"),
         (["a"], 0, r"num-samples of .*x is b'0'; write the number"),
@@ -140,10 +143,12 @@ def test_all_images_missing(root):
 def test_no_lmdb_folder(root):
     (root / "empty").mkdir()
     with pytest.raises(
-        DataError, match=r"empty is not an LMDB folder, nor is one below it; give the folder that holds"
+        DataError, match=r"empty is not an LMDB folder and contains none; give the folder that contains"
     ):
         RecLmdb(root, "empty", "validation").train_records()
-    with pytest.raises(DataError, match=r"none does not exist; give the folder that holds data\.mdb, or set dataset"):
+    with pytest.raises(
+        DataError, match=r"none does not exist; give the folder that contains data\.mdb, or set dataset"
+    ):
         RecLmdb(root, "none", "validation").train_records()
     with pytest.raises(DataError, match=r"data\.mdb is a file; give the folder"):
         RecLmdb(root, "validation/data.mdb", "validation").train_records()

@@ -110,7 +110,7 @@ def test_a_file_that_is_damaged_within_ends_no_process(tmp_path):
 def test_num_samples_that_cannot_be(tmp_path, count):
     folder = make(tmp_path / "db", [(b"num-samples", count)])
     began = time.perf_counter()
-    with pytest.raises(DataError, match=r"num-samples of .*db is .*write the number of samples there") as raised:
+    with pytest.raises(DataError, match=r"num-samples of .*db.*write the number of samples to it") as raised:
         records(folder)
     assert time.perf_counter() - began < 1
     assert len(str(raised.value)) < 400

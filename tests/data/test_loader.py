@@ -370,7 +370,7 @@ def test_training_loader_draws_by_list(images):
 def test_several_sizes_are_refused_for_detection(images):
     pipeline = TrainPipeline(images, [], 0)
     several = {"sizes": [[32, 64]], "by_ratio": False, "fix_batch": False}
-    with pytest.raises(ConfigError, match=r"loader\.multi_scale is for recognition"):
+    with pytest.raises(ConfigError, match=r"loader\.multi_scale: only for recognition"):
         build_train_loader(pipeline, **TRAIN, ratios=None, multi_scale=several, **NODE)
 
 

@@ -12,7 +12,7 @@ def test_available_memory_is_known_here():
 def test_slots_that_take_too_much():
     assert slots_memory_warning(100 << 20, available=1 << 30) is None
     line = slots_memory_warning(800 << 20, available=1 << 30)
-    assert line.startswith("batches loaded ahead take 800 MB of the 1024 MB")
+    assert line.startswith("batches loaded in advance need 800 MB of the 1024 MB")
     assert "loader.num_workers" in line
 
 
@@ -24,6 +24,6 @@ def test_shared_memory_of_a_container(monkeypatch, tmp_path):
 
     monkeypatch.setattr(os, "statvfs", lambda _: Small)
     assert "--shm-size=1g" in shared_memory_warning(2)
-    assert "64 MB free, 4 GPU processes want 256 MB" in shared_memory_warning(4)
+    assert "64 MB free, 4 GPU processes need 256 MB" in shared_memory_warning(4)
     monkeypatch.undo()
     assert "missing" in shared_memory_warning(2, str(tmp_path / "no"))

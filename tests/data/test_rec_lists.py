@@ -64,7 +64,8 @@ def test_what_is_left_out_is_counted(root):
         f"train: 1 missing image(s) skipped: {root / 'gone.png'} ({root / 'train.txt'}:3)",
         f"val: 1 bad label line(s) skipped: {root / 'val.txt'}:3: the label of 'images/c.png' is empty: write the "
         "text behind the tab, or remove the line",
-        f"val: 1 missing image(s) counted as nothing read: {root / 'gone.png'} ({root / 'val.txt'}:2)",
+        "val: 1 missing image(s) counted as images in which nothing was read: "
+        f"{root / 'gone.png'} ({root / 'val.txt'}:2)",
     ]
 
 
@@ -72,7 +73,7 @@ def test_a_list_whose_images_are_all_missing(root):
     write(root / "train.txt", "pictures/x.png\tone", "pictures/y.png\ttwo")
     with pytest.raises(
         DataError,
-        match=r"none of the images of .*train\.txt exists, the first tried was .*x\.png: set dataset\.root to the",
+        match=r"none of the images of .*train\.txt exists, the first tried was .*x\.png; set dataset\.root to the",
     ):
         RecLists(root, "train.txt", "val.txt").train_records()
 

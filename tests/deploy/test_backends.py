@@ -85,7 +85,7 @@ def test_missing_and_damaged_files_are_one_line(make_det, tmp_path: Path) -> Non
     folder = make_det()
     content = (folder / "inference.onnx").read_bytes()
     (folder / "inference.onnx").write_bytes(content[: len(content) // 2])
-    says(folder, "not the file that was exported: its SHA-256 differs")
+    says(folder, "not the exported file .*SHA-256 differs")
     (folder / "inference.onnx").write_bytes(b"")
     says(folder, r"empty \(0 bytes\)")
     (folder / "inference.yml").unlink()  # another program's: no checksums

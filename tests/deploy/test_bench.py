@@ -58,7 +58,7 @@ def test_detection_by_stage_beside_another_tool(make_det, pages, peer, tmp_path,
     arguments = [f"det={make_det()}", f"images={pages}", "backends=[onnx]", "repeats=1", f"rapidocr={peer}"]
     assert main(["bench", "what=[inference]", *arguments, f"output={output}"]) == 0
     rows = {row["what"].strip(): row for row in json.loads(output.read_text())["rows"]}
-    total = rows["detection, an image, onnx, all threads"]
+    total = rows["detection, per image, onnx, all threads"]
     assert total["unit"] == "ms" and total["ocrexp"] > 0 and total["rapidocr"] >= 0 and total["paddleocr"] is None
     assert {"decode", "prepare", "network", "postprocess"} <= set(rows)
     assert rows["memory"]["ocrexp"] > 10 and rows["memory"]["rapidocr"] > 10
@@ -74,9 +74,9 @@ def test_lines_and_both_together(make_det, make_rec, pages, tmp_path, monkeypatc
     settings = ["backends=[onnx]", "repeats=1", "batch_sizes=[1,2]", "drop_score=0"]
     assert main(["bench", "what=[inference]", *arguments, *settings, f"output={output}"]) == 0
     names = [row["what"].strip() for row in json.loads(output.read_text())["rows"]]
-    assert "recognition, a line, batches of 1, onnx, all threads" in names
-    assert "recognition, a line, batches of 2, onnx, all threads" in names
-    assert "detection and recognition, an image, onnx, all threads" in names
+    assert "recognition, per line, batches of 1, onnx, all threads" in names
+    assert "recognition, per line, batches of 2, onnx, all threads" in names
+    assert "detection and recognition, per image, onnx, all threads" in names
     assert names.count("det") == names.count("crop") == names.count("rec") == 1
 
 

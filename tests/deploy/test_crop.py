@@ -81,7 +81,7 @@ def test_normalised_as_in_training() -> None:
 
 @pytest.mark.parametrize(("mean", "std"), [([0.5], [0.5] * 3), ([0.5] * 2, [0.5] * 2), ([0.5] * 3, [0.5, 0, 0.5])])
 def test_values_that_do_not_fit_are_refused(mean: list, std: list) -> None:
-    with pytest.raises(DeployError, match="give one value each or three"):
+    with pytest.raises(DeployError, match="mean, std: expected one or three values each"):
         Normalizer(mean, std)
     with pytest.raises(DeployError, match="only BGR and RGB"):
         Normalizer([0.5], [0.5], "YUV")

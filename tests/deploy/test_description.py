@@ -141,7 +141,7 @@ PostProcess: {Topk: {topk: 1, label_list: [0_degree, 180_degree]}}
     [
         ("a: [", "is not valid YAML"),
         ("just words", "missing section PostProcess"),
-        ("PostProcess: {name: LaTeXOCRDecode}", "can run here"),
+        ("PostProcess: {name: LaTeXOCRDecode}", r"PostProcess\.name: expected .*got 'LaTeX"),
         ("PostProcess: {name: DBPostProcess}\nOcrexp: {task: det}", "invalid content"),
     ],
 )

@@ -83,7 +83,7 @@ def test_an_image_without_text_has_no_regions(make_det) -> None:
 def test_what_is_no_detector_says_so(make_det, make_rec) -> None:
     folder = make_rec("rec")
     (folder / "inference.yml").unlink()
-    with pytest.raises(DeployError, match="no DB detector") as error:
+    with pytest.raises(DeployError, match="give the folder of a DB detector") as error:
         TextDetector(folder)(page())
     assert "\n" not in str(error.value)
 

@@ -102,7 +102,7 @@ def test_a_font_of_the_user_comes_first_and_must_be_one(tmp_path):
     serif = path.replace("DejaVuSans.ttf", "DejaVuSerif.ttf")
     assert FontFinder(serif).runs("abc") == [(serif, "abc")]
     (tmp_path / "no.ttf").write_text("no font")
-    with pytest.raises(ConfigError, match=r"font=.*not a font"):
+    with pytest.raises(ConfigError, match=r"font=.*not a readable font"):
         FontFinder(str(tmp_path / "no.ttf"))
 
 

@@ -84,7 +84,7 @@ def test_a_damaged_model_is_one_line(onnx_models, pages, tmp_path, capsys):
     assert main(["predict", f"images={pages}", f"output={tmp_path / 'out'}", *onnx_models]) == 2
     said = capsys.readouterr().err
     assert len(said.strip().splitlines()) == 1
-    assert "is empty" in said
+    assert "empty (0 bytes)" in said
     assert not (tmp_path / "out").exists()
 
 

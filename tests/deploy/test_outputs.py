@@ -107,7 +107,7 @@ def test_a_name_that_a_label_list_cannot_hold_is_left_out_and_said(tmp_path):
     folder = PredictionFolder(tmp_path / "out", sources, rec_only=False)
     written(folder, [ImageResult(sources[0], (30, 20), Reading([], [], []))])
     assert (tmp_path / "out" / "labels.txt").read_text() == ""
-    assert "cannot stand in a label list" in folder.unlabeled[0]
+    assert "a label list cannot contain its name" in folder.unlabeled[0]
 
 
 def test_an_existing_folder_is_replaced_only_when_asked_and_only_what_is_ours(images, tmp_path):

@@ -116,7 +116,7 @@ def test_characters_that_are_not_the_networks_are_refused(make_rec, tmp_path: Pa
     content = yaml.safe_load(yml.read_text())
     content["PostProcess"]["character_dict"] = ["b", "a"]
     yml.write_text(yaml.safe_dump(content))
-    with pytest.raises(DeployError, match="fingerprint differs"):
+    with pytest.raises(DeployError, match="fingerprint mismatch"):
         TextRecognizer(folder)
 
 

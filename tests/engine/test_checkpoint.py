@@ -118,7 +118,7 @@ def test_a_damaged_copy_has_its_twin(store: CheckpointStore, suffix: str, caplog
     _save(store, 2)
     _replace(store.folder / f"latest.{suffix}")
     assert _saved_value(store) == 2
-    assert "passed over" in caplog.text
+    assert "skipped" in caplog.text
 
 
 def test_when_all_are_damaged_it_is_an_error(store: CheckpointStore) -> None:
@@ -143,7 +143,7 @@ def test_resume_falls_back_to_a_kept_epoch(store: CheckpointStore, caplog: pytes
         path.write_bytes(b"gone")
     (store.folder / "latest.pdopt").unlink()
     assert store.load_for_resume().name == "iter_epoch_10"
-    assert "going on from iter_epoch_10, saved at step 2" in caplog.text
+    assert "resuming from iter_epoch_10, saved at step 2" in caplog.text
 
 
 @pytest.mark.parametrize("call", range(14))
@@ -227,7 +227,7 @@ def test_weights_are_found_by_name_and_by_file(store: CheckpointStore) -> None:
     with pytest.raises(CheckpointError, match=r"best_accuracy\.pdparams, latest\.pdparams"):
         find_weights(None, str(store.folder / "best"))
     _truncate(store.folder / "best_accuracy.pdparams")
-    with pytest.raises(CheckpointError, match="bytes, not the"):
+    with pytest.raises(CheckpointError, match="truncated or corrupted .*bytes, expected"):
         find_weights(None, str(store.folder / "best_accuracy.pdparams"))
 
 
@@ -251,7 +251,7 @@ def test_a_checkpoint_is_found_without_its_suffix_and_by_its_folder(
     (store.folder / "latest").mkdir()  # a folder here with the name of a checkpoint of the run
     assert find_weights(run_dir, "latest") == latest
     _truncate(latest)
-    with pytest.raises(CheckpointError, match="bytes, not the"):
+    with pytest.raises(CheckpointError, match="truncated or corrupted .*bytes, expected"):
         find_weights(None, str(store.folder / "latest.pdopt"))
 
 
@@ -260,7 +260,7 @@ def test_weights_have_to_fit(tmp_path: Path) -> None:
     path = tmp_path / "w.pdparams"
     for content, words in (
         ({"weight": paddle.ones([3, 2])}, "missing parameter bias"),
-        ({"weight": paddle.ones([3, 3]), "bias": paddle.ones([2])}, "another shape of weight"),
+        ({"weight": paddle.ones([3, 3]), "bias": paddle.ones([2])}, "wrong shape of weight"),
         ({**model.state_dict(), "extra": paddle.ones([1])}, "unexpected parameter extra"),
     ):
         paddle.save(content, str(path))

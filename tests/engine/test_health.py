@@ -20,7 +20,7 @@ def test_a_starving_loader_is_named_once(monkeypatch: pytest.MonkeyPatch, caplog
     for _ in range(5):
         watch.add(10, 50.0, 60.0)
     assert len(caplog.records) == 1
-    assert "loader.num_workers=2: try loader.num_workers=" in caplog.text
+    assert "loader.num_workers=2; try loader.num_workers=" in caplog.text
     assert "16 cores" in caplog.text
 
 
@@ -28,7 +28,7 @@ def test_advice_never_exceeds_the_cores(monkeypatch: pytest.MonkeyPatch, caplog:
     watch = _watch(4, 4, monkeypatch)
     for _ in range(4):
         watch.add(10, 9.0, 10.0)
-    assert "as many as this machine's 4 cores carry" in caplog.text
+    assert "the maximum for this machine's 4 cores" in caplog.text
 
 
 def test_a_loader_that_keeps_up_is_left_alone(

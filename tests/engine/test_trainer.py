@@ -354,7 +354,7 @@ def test_skip_passes_over_the_step_and_goes_on(tmp_path: Path, caplog: pytest.Lo
     result = make_trainer(tmp_path, loader=FakeLoader(spoil=_poison(7)), nonfinite="skip").fit()
     assert result.state == "done"
     assert result.step == 11  # of twelve: a step is an update
-    assert "passed over" in caplog.text
+    assert "skipped" in caplog.text
     always = FakeLoader(80, spoil=lambda batch, *_: {**batch, "target": batch["target"] * np.nan})
     with pytest.raises(TrainingError, match="not finite at step 1:"):
         make_trainer(tmp_path / "always", loader=always, nonfinite="skip").fit()

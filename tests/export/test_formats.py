@@ -26,7 +26,7 @@ def test_an_unknown_format_has_a_suggestion():
 
 def test_onnx_without_its_converter_says_what_to_install(monkeypatch):
     monkeypatch.setattr(formats.importlib.util, "find_spec", lambda name: None if name == "paddle2onnx" else object())
-    with pytest.raises(ConfigError, match=r"needs paddle2onnx: pip install 'ocrexp\[export,onnx\]'"):
+    with pytest.raises(ConfigError, match=r"needs paddle2onnx; run: pip install 'ocrexp\[export,onnx\]'"):
         parse_formats("onnx")
     assert parse_formats("paddle") == ["paddle"]
 
@@ -59,4 +59,4 @@ def test_characters_that_rapidocr_would_split_at_stay_out_of_the_file(caplog):
     assert metadata(None) == {}
     assert not caplog.records
     assert metadata(["a", "\u2028", "b", "\x85"]) == {}
-    assert "would take U+2028, U+0085 for the end of a line" in caplog.text
+    assert "would read U+2028, U+0085 as the end of a line" in caplog.text

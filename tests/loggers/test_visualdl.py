@@ -29,5 +29,5 @@ def test_without_the_package_it_names_the_extra(
     logger.log_metrics({"train/loss": 1.0}, 1)
     logger.finish("done")
     assert [record.getMessage() for record in caplog.records] == [
-        "visualdl is not installed: nothing goes there (pip install 'ocrexp[visualdl]')"
+        "visualdl is not installed, so it logs nothing; run: pip install 'ocrexp[visualdl]'"
     ]

@@ -149,7 +149,7 @@ def test_without_the_package_it_names_the_extra(
     logger.log_artifact(tmp_path, "c", "model")
     logger.finish("done")
     assert [record.getMessage() for record in caplog.records] == [
-        "wandb is not installed: nothing goes to W&B (pip install 'ocrexp[wandb]')"
+        "wandb is not installed, so nothing is sent to W&B; run: pip install 'ocrexp[wandb]'"
     ]
 
 

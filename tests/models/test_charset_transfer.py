@@ -53,7 +53,9 @@ def test_rows_follow_their_characters_and_special_tokens_stay(kind: str) -> None
         np.testing.assert_array_equal(array[:first], theirs[:first])
         np.testing.assert_array_equal(array[first + 3 :], theirs[first + 3 :])
     assert moved.arrays["backbone.weight"] is file["backbone.weight"]
-    assert moved.describe() == "2 characters keep their rows of the head; 1 begin anew: x; 1 are left behind: a"
+    assert (
+        moved.describe() == "2 characters keep their rows in the head; 1 start from random values: x; 1 are dropped: a"
+    )
 
 
 def test_characters_can_be_added() -> None:
@@ -66,7 +68,7 @@ def test_characters_can_be_added() -> None:
 
 def test_a_file_of_another_charset_is_refused() -> None:
     file = {name: value.numpy() for name, value in model("ctc", 5).state_dict().items()}
-    with pytest.raises(CheckpointError, match=r"head\.fc\.weight has 6 classes in the file, the charset .* makes 4"):
+    with pytest.raises(CheckpointError, match=r"head\.fc\.weight: the file has 6 classes, the charset .* needs 4"):
         transfer_classes(file, model("ctc", 3), OLD, NEW)
 
 

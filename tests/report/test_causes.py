@@ -50,7 +50,7 @@ def test_what_alone_is_wrong() -> None:
     [
         ({"train/loss": 0.0}, "train/loss is exactly 0"),
         ({"train/loss": float("inf")}, "train/loss is inf"),
-        ({"train/loss": 3.0, "train/loss_ctc": 0.01}, "train/loss_ctc is 0.01, the training texts are known"),
+        ({"train/loss": 3.0, "train/loss_ctc": 0.01}, "train/loss_ctc is 0.01, so the training texts are learned"),
     ],
 )
 def test_losses(losses: dict[str, float], line: str) -> None:
@@ -59,22 +59,22 @@ def test_losses(losses: dict[str, float], line: str) -> None:
 
 
 def test_steps_whose_loss_was_not_finite() -> None:
-    assert "7 steps were left out" in causes([""] * 6, passed_over=7)
+    assert "7 steps were skipped" in causes([""] * 6, passed_over=7)
 
 
 def test_labels_that_the_charset_cannot_write() -> None:
     places = [(text, f"val.txt:{line}") for line, text in enumerate(LABELS, 1)]
     text = causes([""] * 6, charset=Charset("0123456789"), labels=lambda: places)
-    assert "83% of the evaluation's labels cannot be written" in text
+    assert "the charset cannot write 83% of the evaluation's labels" in text
     assert "characters outside the charset" in text
     lower = Charset("0123456789abcdefghijklmnopqrstuvwxyz ", lower=True)
     text = causes([""] * 6, charset=lower, labels=lambda: places)
-    assert "2 of 6 evaluation labels have upper case: metric.case=lower" in text
+    assert "2 of 6 evaluation labels have upper case; metric.case=lower" in text
     assert "cannot be written" not in text
 
 
 def test_a_head_that_was_not_loaded_and_hints() -> None:
-    text = causes([""] * 6, head_share=0.1, hints=["model.freeze=['backbone']: these parts do not learn"])
+    text = causes([""] * 6, head_share=0.1, hints=["model.freeze=['backbone']: these parts are not trained"])
     assert "only 10% of the head came from model.pretrained" in text
     assert "model.freeze" in text
     assert "head" not in causes([""] * 6, head_share=1.0)
@@ -88,7 +88,7 @@ def test_the_first_five_texts_stand_beside_their_labels() -> None:
 
 def test_detection_speaks_of_regions() -> None:
     lines = detection_causes(ZeroEvidence(EvalResult({"hmean": 0.0}, [], 0, 1.0), {}, 0.5), hints=["hint"])
-    assert lines[0].startswith("50% of the training samples looked at have empty targets")
+    assert lines[0].startswith("50% of the inspected training samples have empty targets")
     assert "hint" in lines
     assert any("postprocess.box_thresh" in line for line in lines)
 

@@ -22,7 +22,7 @@ def photographs_in(folder: Path) -> list[Path]:
     """Image files of a folder and its subfolders, sorted. Raises DataError where there is none."""
     found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES and path.is_file())
     if not found:
-        raise DataError(f"dataset.backgrounds={folder}: no image there; give a folder of photographs without text")
+        raise DataError(f"dataset.backgrounds={folder}: contains no image; give a folder of photographs without text")
     return found
 
 

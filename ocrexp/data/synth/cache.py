@@ -102,7 +102,7 @@ def obtain(cache: Path, name: str, pages: dict[Split, int], settings: dict[str, 
                 return folder
             remove_leftovers(cache)
             if folder.exists():
-                logging.getLogger(__name__).warning("%s is damaged: its images are drawn again", folder)
+                logging.getLogger(__name__).warning("%s is damaged; its images are drawn again", folder)
                 shutil.rmtree(folder)
             try:
                 _draw_and_rename(folder, pages, settings, draw, workers)
@@ -119,7 +119,7 @@ def write(folder: Path, pages: dict[Split, int], settings: dict[str, Any], draw:
         with holding(beside(folder), f"out={folder}"):
             if folder.exists():
                 if not folder.is_dir() or any(folder.iterdir()):
-                    raise DataError(f"{folder} exists and is not overwritten: choose a new folder")
+                    raise DataError(f"{folder}: exists and is not overwritten; choose a new folder")
                 folder.rmdir()
             remove_leftovers(folder.parent, folder.name)
             _draw_and_rename(folder, pages, settings, draw, workers)
@@ -131,8 +131,8 @@ def _told(place: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise DataError(
-            f"cannot write synthetic images to {place}: {error.strerror or error}; free some room, or set "
-            "dataset.cache_dir or OCREXP_CACHE to a folder that can be written"
+            f"cannot write synthetic images to {place} ({error.strerror or error}); free some space, or set "
+            "dataset.cache_dir or OCREXP_CACHE to a writable folder"
         ) from error
 
 
@@ -150,7 +150,7 @@ def _locked(path: Path, progress: _DrawingProgress) -> Iterator[None]:
                 break
             except BlockingIOError:
                 if not waited:
-                    logging.getLogger(__name__).info("another process is drawing these images: waiting for it")
+                    logging.getLogger(__name__).info("another process is drawing these images; waiting for it")
                 waited = True
             progress.show(sum(1 for _ in path.parent.glob(f"{path.stem}.*.part/images/*")))
             time.sleep(_LOOK)
@@ -211,7 +211,7 @@ def _draw_all(
                 process.join()
         if len(lines) < len(jobs):
             codes = sorted({process.exitcode for process in processes if process.exitcode})
-            raise DataError(f"a process that draws images died (exit codes {codes}); try dataset.workers=1")
+            raise DataError(f"a process that draws images has died (exit codes {codes}); try dataset.workers=1")
     progress.end(len(lines))
     return lines
 
@@ -253,7 +253,7 @@ def encode(drawn: Drawn, name: str) -> npt.NDArray[np.uint8]:
     """A drawn image as the bytes of a JPEG file; `name` is for the message. Raises DataError where OpenCV cannot."""
     encoded, data = cv2.imencode(".jpg", drawn.image, [cv2.IMWRITE_JPEG_QUALITY, drawn.quality])
     if not encoded:
-        raise DataError(f"{name} could not be encoded as JPEG: the installed OpenCV lacks it")
+        raise DataError(f"{name} could not be encoded as JPEG: the installed OpenCV does not support it")
     return data
 
 
@@ -285,7 +285,9 @@ class _DrawingProgress:
             return
         self._last = now
         rate = max(count, 1) / (now - self._start)
-        line = f"drawing images: {count}/{self._total}, {rate:.0f} a second, {(self._total - count) / rate:.0f} s left"
+        line = (
+            f"drawing images: {count}/{self._total}, {rate:.0f} per second, {(self._total - count) / rate:.0f} s left"
+        )
         if self._terminal:
             print(f"\r{line} ", end="", file=sys.stderr, flush=True)
         else:
@@ -298,4 +300,4 @@ class _DrawingProgress:
     def end(self, count: int) -> None:
         self.clear()
         seconds = time.monotonic() - self._start
-        self._log.info("drew %d images in %.1f s (%.0f a second): %s", count, seconds, count / seconds, self._folder)
+        self._log.info("drew %d images in %.1f s (%.0f per second): %s", count, seconds, count / seconds, self._folder)

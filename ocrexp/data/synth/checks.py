@@ -11,7 +11,7 @@ from ocrexp.errors import ConfigError
 def require(fine: bool, key: str, value: object, allowed: str) -> None:
     """Raise ConfigError, naming `dataset.<key>`, its value and what is allowed, unless `fine`."""
     if not fine:
-        raise ConfigError(f"dataset.{key}={value} cannot be used: give {allowed}")
+        raise ConfigError(f"dataset.{key}: expected {allowed}, got {value}")
 
 
 def existing_folder(key: str, value: str | None) -> Path | None:
@@ -20,7 +20,7 @@ def existing_folder(key: str, value: str | None) -> Path | None:
         return None
     path = Path(value).expanduser()
     if not path.is_dir():
-        raise ConfigError(f"dataset.{key}={value}: no such folder; give an existing one or null")
+        raise ConfigError(f"dataset.{key}={value}: folder not found; give an existing folder or null")
     return path
 
 

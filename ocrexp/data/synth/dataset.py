@@ -127,7 +127,7 @@ class SynthDet(OfTask):
         shares = {"curved": curved, "illegible": illegible, "degrade": degrade, "background_share": background_share}
         for key, value in shares.items():
             require(0 <= value <= 1, key, value, "0 to 1")
-        require(workers is None or workers >= 1, "workers", workers, "at least 1, or null for one a core")
+        require(workers is None or workers >= 1, "workers", workers, "at least 1, or null for one per core")
         self.page_settings = PageSettings(
             height=int(height),
             width=int(width),
@@ -173,11 +173,15 @@ class SynthDet(OfTask):
             if not words:
                 refuse_missing_script("".join(listed), (), f"dataset.words={self._words}")
             if len(words) < len(listed):
-                report.append(f"{len(listed) - len(words)} of {len(listed)} words of {self._words}: no font draws them")
+                report.append(
+                    f"{len(listed) - len(words)} of {len(listed)} words of {self._words} dropped: no font has them"
+                )
         texts = {split: WordMaker(split, self._scripts, words) for split in SPLITS}
         for split, maker in texts.items():
             if words is not None and not maker.count:
-                raise DataError(f"dataset.words={self._words}: no font draws its {split} words; set dataset.fonts")
+                raise DataError(
+                    f"dataset.words={self._words}: no font has the characters of its {split} words; set dataset.fonts"
+                )
         photographs = backgrounds.photographs_in(self._backgrounds) if self._backgrounds else []
         settings = {
             "generator": GENERATOR_VERSION,

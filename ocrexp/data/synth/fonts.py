@@ -108,7 +108,9 @@ def bundled_fonts() -> list[Path]:
     """The text fonts inside matplotlib (DejaVu, STIX, Computer Modern), without importing it. Raises DataError."""
     spec = importlib.util.find_spec("matplotlib")
     if spec is None or not spec.submodule_search_locations:
-        raise DataError("no fonts to draw pages with: matplotlib, which ships them, is missing; pip install matplotlib")
+        raise DataError(
+            "no fonts to draw pages with: matplotlib, which contains them, is missing; run: pip install matplotlib"
+        )
     folder = Path(next(iter(spec.submodule_search_locations))) / "mpl-data" / "fonts" / "ttf"
     found = [path for name in _BUNDLED if (path := folder / f"{name}.ttf").is_file()]
     if not found:
@@ -145,7 +147,9 @@ class FontSet:
         else:
             paths = fonts_in(folder)
             if not paths:
-                raise DataError(f"dataset.fonts={folder}: no readable .ttf, .otf or .ttc file there")
+                raise DataError(
+                    f"dataset.fonts={folder}: contains no readable .ttf, .otf or .ttc file; give another folder"
+                )
         if system:
             for place in SYSTEM_FOLDERS:
                 paths += [path for path in fonts_in(place) if any(can_draw(str(path), pair) for pair in _LETTERS)]

@@ -139,7 +139,7 @@ class SynthRec(OfTask):
         require(0 <= perspective <= 0.4, "perspective", perspective, "0 to 0.4")
         fine = len(margin) == 2 and 0 <= margin[0] <= margin[1] <= 2
         require(fine, "margin", list(margin), "[least, largest], 0 to 2")
-        require(workers is None or workers >= 1, "workers", workers, "at least 1, or null for one a core")
+        require(workers is None or workers >= 1, "workers", workers, "at least 1, or null for one per core")
         if dictionary is not None:
             self.characters = dictionary_characters(dictionary, use_space_char)
         else:

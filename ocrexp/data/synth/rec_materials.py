@@ -40,7 +40,9 @@ class Materials:
             font = self.fonts.for_text(self.fonts.pick(rng), text.replace(" ", ""), rng)
             if font is not None:
                 return text, font
-        raise DataError(f"no font has all characters of a text, as of {text!r}: set dataset.fonts to fonts that do")
+        raise DataError(
+            f"no font has all characters of a text, for example {text!r}; set dataset.fonts to fonts that do"
+        )
 
 
 def gather(
@@ -69,7 +71,7 @@ def gather(
     drawable = [c for c in characters if fonts.for_text(fonts.paths[0], c, rng) is not None]
     if all(c.isspace() or c in JOINERS for c in drawable):
         refuse_missing_script(characters, drawable, "dataset.characters")
-        raise DataError("no font draws any of dataset.characters: set dataset.fonts to a folder of fonts that do")
+        raise DataError("no font has any of dataset.characters; set dataset.fonts to a folder of fonts that do")
     require_raqm(drawable)
     refuse_missing_script(characters, drawable, "dataset.characters")
     if missing := [c for c in characters if c not in drawable]:
@@ -81,10 +83,12 @@ def gather(
     makers = {split: WordMaker(split, scripts, listed) for split in SPLITS}
     for split, maker in makers.items():
         if listed is not None and not maker.count:
-            raise DataError(f"dataset.words={words}: none of its {split} words can be written with dataset.characters")
+            raise DataError(
+                f"dataset.words={words}: dataset.characters can write none of its {split} words; change one of them"
+            )
     texts = {split: TextMaker(makers[split], drawable, **text_settings) for split in SPLITS}
     if left_out := [kind for kind in texts["train"].left_out if kind != "phrase" or " " in drawable]:
-        report.append(f"dataset.texts: {', '.join(left_out)} left out, dataset.characters cannot write them")
+        report.append(f"dataset.texts: {', '.join(left_out)} skipped, because dataset.characters cannot write them")
     found = backgrounds.photographs_in(photographs) if photographs else []
     if len(found) > _MOST_PHOTOGRAPHS:
         step = len(found) / _MOST_PHOTOGRAPHS
@@ -103,19 +107,21 @@ def _written(path: Path, drawable: list[str], report: list[str]) -> list[str]:
     allowed = frozenset(drawable) | {c.swapcase() for c in drawable}
     words = [word for word in listed if allowed.issuperset(word)]
     if len(words) < len(listed):
-        said = "their characters are not in dataset.characters, or no font draws them"
-        report.append(f"{len(listed) - len(words)} of {len(listed)} words of {path}: {said}")
+        said = "their characters are not in dataset.characters, or no font has them"
+        report.append(f"{len(listed) - len(words)} of {len(listed)} words of {path} dropped: {said}")
     return words
 
 
 def checked_characters(entries: str | Sequence[str]) -> str:
     """The entries of one code point. Raises ConfigError for repeated and for invisible ones."""
     characters = "".join(entry for entry in entries if len(entry) == 1)
-    require(any(not c.isspace() for c in characters), "characters", repr(characters), "at least one that is no blank")
+    require(
+        any(not c.isspace() for c in characters), "characters", repr(characters), "at least one that is not a space"
+    )
     twice = sorted({c for c in characters if characters.count(c) > 1})
     require(not twice, "characters", f"…{''.join(twice)}…", "each character once")
     odd = [c for c in characters if c not in (" ", *JOINERS) and (c.isspace() or not c.isprintable())]
-    require(not odd, "characters", repr("".join(odd)), "printable characters, of blanks only the space")
+    require(not odd, "characters", repr("".join(odd)), "printable characters, and no space characters but U+0020")
     return characters
 
 

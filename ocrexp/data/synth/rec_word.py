@@ -71,7 +71,7 @@ def draw_word(settings: WordSettings, text: str, font: str, photographs: list[Pa
     stroke = 1 if size >= 26 and rng.random() < settings.effects * 0.4 else 0
     sprite = draw_line(text.split(" "), font, size, space=space, tracking=tracking, stroke=stroke)
     if sprite is None:
-        raise DataError(f"{text!r} drawn with {font} shows nothing: remove the font, or the characters")
+        raise DataError(f"{text!r} drawn with {font} is invisible; remove the font, or the characters")
     outline = _room(sprite, text, font, size)
     if rng.random() < settings.curved:
         sprite, outline = _bent(sprite, outline, rng)

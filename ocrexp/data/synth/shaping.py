@@ -74,7 +74,7 @@ def require_raqm(text: Iterable[str]) -> None:
     for character in text:
         if needs_shaping(character):
             raise DataError(
-                f"dataset: to draw {script_of(character)} ({character!r}) Pillow needs raqm; pip install --upgrade "
+                f"dataset: to draw {script_of(character)} ({character!r}) Pillow needs raqm: pip install --upgrade "
                 "Pillow, and apt-get install libfribidi0"
             )
 

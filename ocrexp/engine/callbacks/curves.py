@@ -24,7 +24,7 @@ class Curves(Callback):
 
     def on_fit_end(self, run: RunView, state: str) -> None:  # noqa: ARG002 (curves of a failed run are wanted most)
         if not self._draw(run):
-            log.info("no curves: %s has no values (the csv logger writes it)", run.run_dir / self.filename)
+            log.info("no curves: %s has no values; add logger=csv, which writes it", run.run_dir / self.filename)
 
     def _draw(self, run: RunView) -> bool:
         try:

@@ -41,7 +41,7 @@ class FirstSamples(Callback):
             try:
                 sample = pipeline.sample(index, 0)
             except UnusableSample as reason:
-                log.warning("not drawn, the sample cannot be used: %s: %s", pipeline.describe(index), reason)
+                log.warning("not drawn, because the sample cannot be used: %s: %s", pipeline.describe(index), reason)
                 continue
             samples.append(sample)
         if self.draw is not None:

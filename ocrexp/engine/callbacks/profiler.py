@@ -22,7 +22,7 @@ class Profiler(Callback):
 
     def __init__(self, steps: int = 5, warmup: int = 3, stop: bool = True) -> None:
         if steps < 1 or warmup < 0:
-            raise ValueError(f"steps must be at least 1 and warmup at least 0, got {steps} and {warmup}")
+            raise ValueError(f"steps, warmup: expected at least 1 and 0, got {steps} and {warmup}")
         self.steps = steps
         self.warmup = warmup
         self.stop = stop

@@ -117,5 +117,5 @@ def _kernels(
     try:
         return onednn.Convolution(library, x, weight, stride, padding, groups, parity)
     except onednn.OneDNNError as error:
-        _log.debug("convolution of %s by %s stays with paddle: %s", x, weight, error)
+        _log.debug("convolution of %s by %s uses paddle's kernel: %s", x, weight, error)
         return None

@@ -80,7 +80,7 @@ class Library:
         self._c.dnnl_memory_desc_get_size.restype = ctypes.c_size_t
         version = self._c.dnnl_version().contents
         if version.major != 3:
-            raise OneDNNError(f"version {version.major}.{version.minor}, 3 is needed")
+            raise OneDNNError(f"version {version.major}.{version.minor}, expected 3")
         self.engine = self.create("engine", "engine_create", _CPU, ctypes.c_size_t(0))
         self.stream = self.create("stream", "stream_create", self.engine, _DEFAULT_STREAM)
         # Left to the library, scratch memory belongs to the thread that made the kernel: in another one it crashes.

@@ -154,7 +154,7 @@ class NRTRHead(nn.Layer):
     ) -> None:
         super().__init__()
         if in_channels % nhead:
-            raise ConfigError(f"NRTRHead: {in_channels} channels cannot have nhead={nhead} heads: give a divisor")
+            raise ConfigError(f"nhead: expected a divisor of the {in_channels} channels of NRTRHead, got {nhead}")
         self.out_channels = out_channels + 1
         d_model = in_channels
         drop = residual_dropout_rate

@@ -21,8 +21,8 @@ def as_sequence(x: Tensor) -> Tensor:
     """[N, C, 1, W] to [N, W, C]; raises ConfigError if the map is higher than 1."""
     if x.shape[2] != 1:
         raise ConfigError(
-            f"the backbone gives maps of height {x.shape[2]}, a sequence needs 1: use the image height that it is made "
-            "for (32; 48 for PP-OCRv3 and v4)"
+            f"the backbone gives maps of height {x.shape[2]}, but a sequence needs 1; use its standard image "
+            "height (32; 48 for PP-OCRv3 and v4)"
         )
     return x.squeeze(2).transpose([0, 2, 1])
 

@@ -175,7 +175,7 @@ def test_words_of_a_file_are_drawn_and_what_cannot_be_is_counted(tmp_path):
     keys = {"words": str(words), "texts": {"word": 1}, "punctuation": 0, "cases": {"lower": 1}}
     source = _source(tmp_path, **keys)
     assert source.report() == [
-        f"2 of 83 words of {words}: their characters are not in dataset.characters, or no font draws them"
+        f"2 of 83 words of {words} dropped: their characters are not in dataset.characters, or no font has them"
     ]
     assert {source.text("train", index) for index in range(200)} <= set(listed)
     blank = _source(tmp_path, **{**keys, "characters": PRINTABLE + " "})

@@ -105,11 +105,11 @@ def test_marks_are_drawable_where_the_font_has_them() -> None:
 @raqm
 def test_a_script_without_a_font_is_one_line(tmp_path) -> None:
     data = SynthRec(str(tmp_path), 2, 2, characters="abकख\u093f")
-    with pytest.raises(DataError, match=r"no font draws Devanagari \('क'\); apt-get install .*dataset\.system_fonts"):
+    with pytest.raises(DataError, match=r"no font has Devanagari \('क'\); apt-get install .*dataset\.system_fonts"):
         data.text("train", 0)
     words = tmp_path / "words.txt"
     words.write_text("กำ\nขา\n" * 3, encoding="utf-8")
-    with pytest.raises(DataError, match="no font draws Thai"):
+    with pytest.raises(DataError, match="no font has Thai"):
         SynthRec(str(tmp_path), 2, 2, characters="กขาำ", words=str(words)).text("train", 0)
 
 
