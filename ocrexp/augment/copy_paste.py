@@ -47,11 +47,11 @@ class CopyPaste:
         max_tries: int = 50,
     ) -> None:
         if not 0 < objects_paste_ratio <= 1:
-            raise ValueError(f"objects_paste_ratio is {objects_paste_ratio}: a share lies in 0..1, above 0")
+            raise ValueError(f"objects_paste_ratio: expected above 0 and up to 1, got {objects_paste_ratio}")
         if not 0 <= p <= 1:
-            raise ValueError(f"p is {p}: a probability lies in 0..1")
+            raise ValueError(f"p: expected a probability from 0 to 1, got {p}")
         if not 0 < scale[0] <= scale[1]:
-            raise ValueError(f"scale is {list(scale)}: give the lower bound first, above 0")
+            raise ValueError(f"scale: expected [low, high], above 0, got {list(scale)}")
         self.objects_paste_ratio = objects_paste_ratio
         self.limit_paste = limit_paste
         self.p = p

@@ -31,7 +31,7 @@ class ImgaugList:
     def __init__(self, augmenter_args: Sequence[Any] | None = None) -> None:
         entries = _DEFAULT if augmenter_args is None else augmenter_args
         if isinstance(entries, str | Mapping) or not isinstance(entries, Sequence):
-            raise ValueError(f"augmenter_args is {entries!r}: give a list of {{type: Name, args: {{...}}}}")
+            raise ValueError(f"augmenter_args: expected a list of {{type: Name, args: {{...}}}}, got {entries!r}")
         self._iaa = import_imgaug()
         self._augmenter = self._iaa.Sequential([self._build(entry) for entry in entries])
 
@@ -50,12 +50,12 @@ class ImgaugList:
         if isinstance(entry, Mapping):
             unknown = set(entry) - {"type", "args"}
             if "type" not in entry or unknown:
-                raise ValueError(f"augmenter_args: {dict(entry)!r} must have the keys type and args")
+                raise ValueError(f"augmenter_args: expected the keys type and args, got {dict(entry)!r}")
             return self._make(str(entry["type"]), (), entry.get("args") or {})
         if _is_older_form(entry):
             name, *values = entry
             return self._make(name, values, {})
-        raise ValueError(f"augmenter_args: {entry!r} is no augmenter: write {{type: Name, args: {{...}}}}")
+        raise ValueError(f"augmenter_args: expected {{type: Name, args: {{...}}}}, got {entry!r}")
 
     def _make(self, name: str, values: Sequence[Any], named: Mapping[str, Any]) -> Any:
         augmenter = getattr(self._iaa, name, None)
@@ -71,7 +71,7 @@ class ImgaugList:
         except ConfigError:
             raise
         except Exception as error:  # imgaug's own complaint about a value; any type
-            raise ValueError(f"augmenter_args: {name} does not take {dict(named) or values}: {error}") from error
+            raise ValueError(f"augmenter_args: {name} does not accept {dict(named) or values} ({error})") from error
 
     def _argument(self, value: Any) -> Any:
         if isinstance(value, Mapping):

@@ -25,7 +25,7 @@ class ColorJitter:
         for name, value in values.items():
             highest = 0.5 if name == "hue" else 1.0
             if not 0 <= value <= highest:
-                raise ValueError(f"{name} is {value}: it must lie in 0..{highest:g}")
+                raise ValueError(f"{name}: expected 0 to {highest:g}, got {value}")
         self.brightness = brightness
         self.contrast = contrast
         self.saturation = saturation

@@ -20,9 +20,9 @@ class RandomScale:
 
     def __init__(self, scale: Sequence[float] = (0.5, 3.0), p: float = 1.0) -> None:
         if len(scale) != 2 or not 0 < scale[0] <= scale[1]:
-            raise ValueError(f"scale is {list(scale)}: give the lower bound first, above 0")
+            raise ValueError(f"scale: expected [low, high], above 0, got {list(scale)}")
         if not 0 <= p <= 1:
-            raise ValueError(f"p is {p}: a probability lies in 0..1")
+            raise ValueError(f"p: expected a probability from 0 to 1, got {p}")
         self.scale = (float(scale[0]), float(scale[1]))
         self.p = p
 

@@ -79,7 +79,7 @@ def run(arguments: Sequence[str]) -> int:
 def export(
     config: DictConfig, weights: Path, target: ExportFolder, formats: Sequence[str], settings: DictConfig
 ) -> ParityResult:
-    """Write the formats and their description, pass them through the gate, and put them in their place.
+    """Write the formats and their description, check them with the parity gate, and move them to their place.
 
     Args:
         config: the configuration of the run.
@@ -147,7 +147,7 @@ def write_formats(trained: Trained, description: Description, folders: dict[str,
 
 
 def compare(trained: Trained, folders: dict[str, Path], settings: DictConfig) -> ParityResult:
-    """The parity gate over the formats in their folders."""
+    """Run the parity gate on the formats in their folders."""
     from ocrexp.export.parity import Gate
     from ocrexp.export.samples import validation_samples
     from ocrexp.tasks.gate import Rules

@@ -71,7 +71,7 @@ class PredictSettings:
 
 @dataclass
 class ReadingCounts:
-    """What a run has done so far."""
+    """The counts of a run so far."""
 
     images: int = 0
     broken: int = 0
@@ -251,7 +251,7 @@ def _to_stdout(sources: list[Source], work: Work, count: int) -> int:
 def _predict(
     sources: list[Source], work: Work, count: int, write: Callable[[ImageResult], None], summary: TextIO
 ) -> int:
-    """All images through the models; what is done is written, whatever comes. Returns the exit code."""
+    """Run all images through the models; finished results are always written. Returns the exit code."""
     tally = ReadingCounts()
     at_once = LINES_AT_ONCE if work.lines else 1
     chunks = [sources[start : start + at_once] for start in range(0, len(sources), at_once)]

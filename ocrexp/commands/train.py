@@ -70,7 +70,7 @@ def run(arguments: Sequence[str]) -> int:
     if names := shadowed():
         print(f"ocrexp: your ./conf replaces the shipped {printable(', '.join(names))}", file=sys.stderr)
     outcome = _JobResult()
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come to us as they are, not as Hydra's printed summary
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra passes exceptions on instead of printing a summary
     inherited = with_model_of_run(arguments)
     overrides = with_default_model(inherited)
     if len(overrides) > len(inherited):
@@ -97,7 +97,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 class _JobResult:
-    """Collects the exit code of Hydra's job, which Hydra itself drops, and its error, to which Hydra adds lines."""
+    """Collects the exit code of Hydra's job, which Hydra drops, and its error, to which Hydra adds lines."""
 
     def __init__(self) -> None:
         self.exit_code = 0

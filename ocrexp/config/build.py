@@ -32,7 +32,7 @@ def build(node: Any, **extra: Any) -> Any:
             raise cause from error
         if isinstance(cause, ValueError | TypeError | LookupError | ArithmeticError | AttributeError):
             target = str(OmegaConf.select(node, "_target_", default="?"))
-            inner = re.search(r"^full_key: (\S+)$", str(error), re.MULTILINE)  # of the part of this node that raised
+            inner = re.search(r"^full_key: (\S+)$", str(error), re.MULTILINE)  # the key of the part that raised
             key = inner[1] if inner else node._get_full_key("") or target
             part = OmegaConf.select(node._get_root(), f"{key}._target_", default=None) or target
             raise ConfigError(address(key, _class_of(str(part)), _reason(cause))) from error

@@ -9,4 +9,4 @@ VERBS = (
     "train", "resume", "eval", "predict", "eval-system", "export", "list", "copy", "fetch", "synth", "convert-config",
     "doctor", "bench",
 )  # fmt: skip
-WITHOUT_CONFIG = ("list", "copy", "fetch")  # read their arguments themselves; nothing is composed
+WITHOUT_CONFIG = ("list", "copy", "fetch")  # these read their arguments themselves; nothing is composed

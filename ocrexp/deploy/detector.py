@@ -100,7 +100,9 @@ class TextDetector:
         )
         self.backend = open_backend(folder, backend, run.device, run.threads, run.precision, run.tensorrt)
         if own.tile and self._several:
-            raise DeployError(f"{folder.path}: tile=true is for detectors of one map; this one has several outputs")
+            raise DeployError(
+                f"{folder.path}: tile=true needs a detector with one output map, this one has several; set tile=false"
+            )
         self._tiler = Tiler(self.resize, self.backend.batch) if own.tile else None
 
     def _registered(self, arguments: dict[str, Any]) -> DetectorPostprocess | None:

@@ -91,7 +91,7 @@ class RuntimeSettings(PageOptions, DetectorOptions, RecognizerOptions, Classifie
                 "det, rec: no model is given; add det=DIR to find text, rec=DIR to read lines, or both for pages"
             )
         if self.cls is not None and self.rec is None:
-            raise ConfigError("cls=… turns crops for a recogniser: give rec=DIR too")
+            raise ConfigError("cls: rotates lines for a recognizer; add rec=DIR")
         for model, kind in OF_MODELS.items():
             given = [field.name for field in dataclasses.fields(kind) if getattr(self, field.name) is not None]
             given = [name for name in given if kind.__dataclass_fields__[name].default is None]

@@ -54,7 +54,7 @@ class DetectorOptions:
         det_box_type: `quad` or `poly`.
         use_dilation: dilate the binary map by one pixel.
         det_mean: of pixels / 255 in BGR order, for models whose files do not contain it.
-        det_std: as `det_mean`.
+        det_std: standard deviation, as `det_mean`.
         tile: read pages that would be shrunk at their own size, in overlapping tiles.
     """
 
@@ -81,7 +81,7 @@ class RecognizerOptions:
         rec_char_dict_path: a dictionary, for models whose files do not contain their characters.
         use_space_char: whether the space follows the dictionary; None: by the number of the network's classes.
         rec_mean: of pixels / 255 in BGR order, for models whose files do not contain it.
-        rec_std: as `rec_mean`.
+        rec_std: standard deviation, as `rec_mean`.
     """
 
     rec_batch_num: int | None = None
@@ -101,7 +101,7 @@ class ClassifierOptions:
         cls_batch_num: largest number of lines per batch.
         cls_image_shape: [height, width] of the network's input; None: the value of the export, else 48 × 192.
         cls_mean: of pixels / 255 in BGR order, for models whose files do not contain it.
-        cls_std: as `cls_mean`.
+        cls_std: standard deviation, as `cls_mean`.
     """
 
     cls_thresh: float = 0.9

@@ -40,7 +40,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class ImageResult:
-    """One image of a run: its reading, or the `error` why there is none. `size`: width, height.
+    """One image of a run: its reading, or the `error` that prevented it. `size`: width, height.
 
     `overhead`: seconds spent around the models (`load`, `draw`).
     """

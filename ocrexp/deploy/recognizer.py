@@ -33,7 +33,7 @@ _NO_CHANCE = np.random.default_rng(0)  # transforms take a generator; a resize d
 
 
 class TextRecognizer:
-    """An exported recogniser. Options that are None have the value of the export's inference.yml.
+    """An exported recognizer. Options that are None have the value of the export's inference.yml.
 
     Each line is resized by the model's own rule, independent of the other lines of the call; lines of equal width share
     a batch. On a CPU, batches run concurrently on one thread each, which is faster than one after the other on all
@@ -117,7 +117,7 @@ def batches(widths: Sequence[int], size: int, streams: int) -> list[list[int]]:
 
 
 def line_resize(description: Description, image_shape: Sequence[int] | None = None) -> RecResize | SARResize:
-    """The description's resize; any line is read, however small."""
+    """The resize of the description; lines of any size are read, however small."""
     kinds: dict[str, Callable[..., RecResize | SARResize]] = {"RecResize": RecResize, "SARResize": SARResize}
     arguments = {key: value for key, value in description.resize.items() if key != "kind"}
     arguments["min_side"] = 1
@@ -126,7 +126,9 @@ def line_resize(description: Description, image_shape: Sequence[int] | None = No
     try:
         return kinds[description.resize["kind"]](**arguments)
     except (ConfigError, ValueError, TypeError, KeyError) as error:
-        raise DeployError(f"the model's resize {description.resize} cannot be used ({error})") from None
+        raise DeployError(
+            f"the model's resize {description.resize} is invalid ({error}); export the model again"
+        ) from None
 
 
 def line_width(resize: RecResize | SARResize, height: int, width: int) -> int:

@@ -39,8 +39,8 @@ class TextSystem:
     Args:
         det_dir: the exported detector.
         rec_dir: the exported recognizer.
-        cls_dir: an exported text direction classifier, None: lines are taken to be the right way up.
-        backend: `onnx`, `paddle`, `auto`, of all of them.
+        cls_dir: an exported text direction classifier; None: all lines are assumed to be upright.
+        backend: `onnx`, `paddle`, `auto`, for all models.
         options: see PageOptions, DetectorOptions, RecognizerOptions, ClassifierOptions and BackendOptions.
 
     `timings` contains the seconds of the last call by stage: `det`, `crop` (with the order), `cls` if used, `rec`.

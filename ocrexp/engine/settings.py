@@ -137,6 +137,6 @@ class RunPlan:
         ):
             if value is not None and value > limit:
                 raise ConfigError(
-                    f"trainer.{key}={value}: is longer than the run of {limit} {unit}, so no evaluation would choose the "
+                    f"trainer.{key}={value}: longer than the run of {limit} {unit}, so no evaluation would choose the "
                     f"best weights; lower it to {limit} or less"
                 )

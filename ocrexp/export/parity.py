@@ -96,7 +96,7 @@ class Gate:
         ]
 
     def run(self) -> ParityResult:
-        """Both comparisons."""
+        """Run both comparisons."""
         images = 0
         expected: list[tuple[str, Any, Any]] = []
         for part, outputs, predictions in self._trained():

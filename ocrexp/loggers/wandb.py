@@ -60,9 +60,9 @@ class WandbLogger(BaseLogger):
         init_timeout: float = 30.0,
     ) -> None:
         if mode not in MODES:
-            raise ValueError(f"mode is {mode!r}: use one of {', '.join(MODES)}")
+            raise ValueError(f"mode: expected one of {', '.join(MODES)}, got {mode!r}")
         if init_timeout <= 0:
-            raise ValueError(f"init_timeout is {init_timeout}: use a positive number of seconds")
+            raise ValueError(f"init_timeout: expected a positive number of seconds, got {init_timeout}")
         self.project = project
         self.entity = entity
         self.name = name

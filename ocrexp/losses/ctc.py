@@ -28,7 +28,7 @@ class CTCLoss:
 
     def __init__(self, use_focal_loss: bool = False, auxiliary_weight: float = 1.0) -> None:
         if auxiliary_weight < 0:
-            raise ValueError(f"auxiliary_weight={auxiliary_weight}: give 0 or more")
+            raise ValueError(f"auxiliary_weight: expected 0 or more, got {auxiliary_weight}")
         self.use_focal_loss = use_focal_loss
         self.auxiliary_weight = auxiliary_weight
 

@@ -83,17 +83,17 @@ class DBLoss:
         aux_weights: Mapping[str, float] | None = None,
     ) -> None:
         if main_loss_type not in MAIN_LOSSES:
-            raise ValueError(f"main_loss_type={main_loss_type}: choose one of {', '.join(MAIN_LOSSES)}")
+            raise ValueError(f"main_loss_type: expected one of {', '.join(MAIN_LOSSES)}, got {main_loss_type}")
         if binary_loss_type not in BINARY_LOSSES:
-            raise ValueError(f"binary_loss_type={binary_loss_type}: choose one of {', '.join(BINARY_LOSSES)}")
+            raise ValueError(f"binary_loss_type: expected one of {', '.join(BINARY_LOSSES)}, got {binary_loss_type}")
         if ohem_ratio <= 0:
-            raise ValueError(f"ohem_ratio={ohem_ratio}: must be above 0")
+            raise ValueError(f"ohem_ratio: expected a number above 0, got {ohem_ratio}")
         weights = dict(aux_weights or {})
         for level, weight in weights.items():
             if level not in AUX_LEVELS:
-                raise ValueError(f"aux_weights.{level}: there is no such level; choose from {', '.join(AUX_LEVELS)}")
+                raise ValueError(f"aux_weights: expected names of {', '.join(AUX_LEVELS)}, got {level}")
             if weight < 0:
-                raise ValueError(f"aux_weights.{level}={weight}: must be 0 or more")
+                raise ValueError(f"aux_weights.{level}: expected 0 or more, got {weight}")
         self.balance_loss = balance_loss
         self.main_loss_type = main_loss_type
         self.binary_loss_type = binary_loss_type

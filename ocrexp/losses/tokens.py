@@ -36,7 +36,7 @@ class AttentionLoss:
 
     def __init__(self, reduction: Literal["mean", "sum"] = "mean", padding: bool = False) -> None:
         if reduction not in ("mean", "sum"):
-            raise ValueError(f"reduction={reduction}: choose mean or sum")
+            raise ValueError(f"reduction: expected mean or sum, got {reduction}")
         self.reduction = reduction
         self.padding = padding
 
@@ -71,7 +71,7 @@ class NRTRLoss:
 
     def __init__(self, smoothing: bool = True, eps: float = 0.1) -> None:
         if not 0 <= eps < 1:
-            raise ValueError(f"eps={eps}: give a share from 0 to below 1")
+            raise ValueError(f"eps: expected a share from 0 to below 1, got {eps}")
         self.eps = eps if smoothing else 0.0
 
     def __call__(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -77,7 +77,7 @@ class DetMetric:
     def __init__(self, iou_threshold: float = 0.5, ignored_overlap: float = 0.5) -> None:
         for key, value in (("iou_threshold", iou_threshold), ("ignored_overlap", ignored_overlap)):
             if not 0 <= value < 1:
-                raise ValueError(f"{key} is {value}: use a value from 0 to below 1")
+                raise ValueError(f"{key}: expected a value from 0 to below 1, got {value}")
         self.iou_threshold = iou_threshold
         self.ignored_overlap = ignored_overlap
         self.reset()

@@ -84,12 +84,12 @@ class RecMetric:
         length_buckets: Sequence[int] = (5, 10, 15, 20),
     ) -> None:
         if main not in VALUES:
-            raise ValueError(f"main={main}: choose from {', '.join(VALUES)}")
+            raise ValueError(f"main: expected one of {', '.join(VALUES)}, got {main}")
         if case not in CASES:
-            raise ValueError(f"case={case}: choose from {', '.join(CASES)}")
+            raise ValueError(f"case: expected one of {', '.join(CASES)}, got {case}")
         buckets = list(length_buckets)
         if any(low >= high for low, high in zip([0, *buckets], buckets, strict=False)):
-            raise ValueError(f"length_buckets={buckets}: give rising lengths from 1 on, or []")
+            raise ValueError(f"length_buckets: expected rising lengths of 1 or more, or [], got {buckets}")
         self.main = main
         self.case = case
         self.length_buckets = buckets

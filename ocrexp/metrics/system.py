@@ -69,7 +69,7 @@ class SystemMetric:
         ignore_space: bool = False,
     ) -> None:
         if case not in CASES:
-            raise ValueError(f"case={case}: choose from {', '.join(CASES)}")
+            raise ValueError(f"case: expected one of {', '.join(CASES)}, got {case}")
         self._detection = DetMetric(iou_threshold, ignored_overlap)
         self.case = case
         self.ignore_space = ignore_space

@@ -237,10 +237,10 @@ _GRAY = np.array([0.114, 0.587, 0.299], dtype=np.float32).reshape(1, 3, 1, 1)
 def _affine(normalize: Mapping[str, Sequence[float]]) -> tuple[Array, Array]:
     """(x / 255 - mean) / std as x * scale + shift, each [1, C, 1, 1]."""
     if set(normalize) != {"mean", "std"}:
-        raise ValueError(f"normalize has the keys {sorted(normalize)}; it takes mean and std")
+        raise ValueError(f"normalize: expected the keys mean and std, got {sorted(normalize)}")
     mean, std = (np.asarray(normalize[key], dtype=np.float64).reshape(1, -1, 1, 1) for key in ("mean", "std"))
     if mean.shape != std.shape or not (std > 0).all():
-        raise ValueError("normalize: mean and std need as many values as the image has channels, std above 0")
+        raise ValueError("normalize: expected one value per image channel in mean and std, std above 0")
     scale = (1 / (255 * std)).astype(np.float32)
     shift = (-mean / std).astype(np.float32)
     return scale, shift

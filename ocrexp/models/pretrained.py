@@ -71,7 +71,7 @@ def load_pretrained(
         CheckpointError: no such file, damaged, or less of the backbone than asked for.
     """
     if not 0 <= min_backbone_coverage <= 1:
-        raise ValueError(f"pretrained_min_coverage={min_backbone_coverage}: give a share from 0 to 1")
+        raise ValueError(f"pretrained_min_coverage: expected a share from 0 to 1, got {min_backbone_coverage}")
     if arrays is None:
         file = find_pretrained(path)
         arrays = read_parameters(file)
@@ -131,7 +131,7 @@ def freeze(model: nn.Layer, parts: Iterable[str]) -> None:
             near = nearest(part, layers)
             top = ", ".join(name for name, _ in model.named_children())
             hint = f"did you mean {near}?" if near else f"its parts are {top}"
-            raise ValueError(f"freeze: the model has no part {part!r}; {hint}")
+            raise ValueError(f"freeze: unknown part {part!r}; {hint}")
         for parameter in layer.parameters():
             parameter.stop_gradient = True
         for sublayer in [layer, *layer.sublayers()]:
@@ -166,7 +166,7 @@ def find_pretrained(path: str | os.PathLike[str]) -> Path:
         return with_extension
     near = did_you_mean(str(path), REGISTRY)
     raise CheckpointError(
-        f"model.pretrained={path}: no such file, nor {with_extension.name} beside it"
+        f"model.pretrained={path}: file not found, nor {with_extension.name} beside it; correct the path"
         f"{near or '; give a file, or a name of: python -m ocrexp list pretrained'}"
     )
 

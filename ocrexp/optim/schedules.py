@@ -61,9 +61,9 @@ class WarmupSchedule:
         if self.lr <= 0:
             raise ConfigError(f"optim.lr: expected a number above 0, got {self.lr:g}")
         if self.warmup_steps < 0 or self.warmup_epochs < 0:
-            raise ValueError("warmup_steps and warmup_epochs cannot be negative")
+            raise ValueError("warmup_steps, warmup_epochs: expected 0 or more")
         if self.warmup_steps and self.warmup_epochs:
-            raise ValueError("warmup_steps and warmup_epochs are both given: set one of them to 0")
+            raise ValueError("warmup_steps, warmup_epochs: both are set; set one of them to 0")
         if self.warmup and self.warmup >= self.total_steps:
             # Not refused: a first try of three steps is a fair use of a recipe with a long warm-up.
             logger.warning(
@@ -152,7 +152,7 @@ class Step(_ByEpoch):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.step_size <= 0:
-            raise ValueError(f"step_size={self.step_size:g}: give a number of epochs greater than 0")
+            raise ValueError(f"step_size: expected a number of epochs above 0, got {self.step_size:g}")
 
     def rate(self, step: int, total: int) -> float:  # noqa: ARG002
         return self.lr * self.gamma ** (step // (self.step_size * self.steps_per_epoch))
@@ -207,7 +207,7 @@ class CyclicalCosine(_ByEpoch):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.cycle <= 0:
-            raise ValueError(f"cycle={self.cycle:g}: give a number of epochs greater than 0")
+            raise ValueError(f"cycle: expected a number of epochs above 0, got {self.cycle:g}")
 
     def rate(self, step: int, total: int) -> float:  # noqa: ARG002
         cycle_steps = max(1, round(self.cycle * self.steps_per_epoch))
@@ -235,9 +235,9 @@ class OneCycle:
 
     def __post_init__(self) -> None:
         if self.anneal_strategy not in ("cos", "linear"):
-            raise ValueError(f"anneal_strategy={self.anneal_strategy}: choose cos or linear")
+            raise ValueError(f"anneal_strategy: expected cos or linear, got {self.anneal_strategy}")
         if not 0 < self.phase_pct < (0.5 if self.three_phase else 1):
-            raise ValueError(f"phase_pct={self.phase_pct:g}: the rising share is within 0 and 1 (0.5)")
+            raise ValueError(f"phase_pct: expected a share between 0 and 1, such as 0.5, got {self.phase_pct:g}")
 
     def __call__(self, step: int) -> float:
         start = self.lr / self.divide_factor
@@ -260,4 +260,4 @@ class OneCycle:
 
 def _check_increasing(name: str, epochs: Sequence[float]) -> None:
     if not epochs or any(b <= a for a, b in pairwise(epochs)):
-        raise ValueError(f"{name}={list(epochs)}: list epochs in increasing order")
+        raise ValueError(f"{name}: expected epochs in increasing order, got {list(epochs)}")

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ocrexp.charset.charset import Charset
-from ocrexp.postprocess.tokens import check_classes, learnt_texts, prediction
+from ocrexp.postprocess.tokens import check_classes, learned_texts, prediction
 from ocrexp.types import Batch, RecPrediction, RecReference
 
 Floats = npt.NDArray[Any]
@@ -65,7 +65,7 @@ class CTCBeamDecoder:
 
     def __init__(self, charset: Charset, beam_width: int = 10) -> None:
         if beam_width < 1:
-            raise ValueError(f"beam_width={beam_width}: give at least 1")
+            raise ValueError(f"beam_width: expected 1 or more, got {beam_width}")
         self._charset = charset
         self._codec = charset.codec("ctc")
         self._width = beam_width

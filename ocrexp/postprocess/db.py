@@ -66,13 +66,13 @@ class DBPostProcess:
         skip_holes: bool = False,
     ) -> None:
         if score_mode not in ("fast", "slow"):
-            raise ValueError(f"score_mode is {score_mode!r}: use fast or slow")
+            raise ValueError(f"score_mode: expected fast or slow, got {score_mode!r}")
         if box_type not in ("quad", "poly"):
-            raise ValueError(f"box_type is {box_type!r}: use quad or poly")
+            raise ValueError(f"box_type: expected quad or poly, got {box_type!r}")
         if max_candidates < 1:
-            raise ValueError(f"max_candidates is {max_candidates}: it must be at least 1")
+            raise ValueError(f"max_candidates: expected 1 or more, got {max_candidates}")
         if unclip_ratio < 0:
-            raise ValueError(f"unclip_ratio is {unclip_ratio}: it cannot be negative")
+            raise ValueError(f"unclip_ratio: expected 0 or more, got {unclip_ratio}")
         self.thresh = thresh
         self.box_thresh = box_thresh
         self.unclip_ratio = unclip_ratio

@@ -31,7 +31,7 @@ class TokenDecoder:
 
     def __init__(self, charset: Charset, kind: Literal["attention", "nrtr", "sar", "parseq", "vitstr"]) -> None:
         if kind == "ctc":
-            raise ValueError("kind=ctc: use postprocess=ctc_greedy or ctc_beam")
+            raise ValueError("kind=ctc: is not supported here; use postprocess=ctc_greedy or ctc_beam")
         self._charset = charset
         self._codec = charset.codec(kind)
         self._kind = kind

@@ -95,7 +95,7 @@ def _pieces(text: str, color: Color) -> list[tuple[str, str, Color]]:
 
 
 def _shown(point: str) -> str:
-    # Joiners and direction marks (Cf) are part of how letters are drawn.
+    # Joiners and direction marks (Cf) control how letters are drawn.
     return f"U+{ord(point):04X}" if unicodedata.category(point) in ("Cc", "Cn", "Co", "Cs") else point
 
 

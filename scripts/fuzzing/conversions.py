@@ -25,7 +25,7 @@ class Conversions(Target):
         from ocrexp.config.compose import setup_hydra
 
         setup_hydra()
-        made = paddleocr_files.detector(), paddleocr_files.recogniser()
+        made = paddleocr_files.detector(), paddleocr_files.recognizer()
         self.seeds = [yaml.safe_dump(tree, sort_keys=False).encode() for tree in made]
 
     def example(self, rng: Random) -> Input:

@@ -103,7 +103,7 @@ def test_polygons_may_leave_the_image():
     ("entries", "said"),
     [
         ([{"type": "Afine", "args": {}}], r"no augmenter 'Afine'; did you mean Affine\?"),
-        ([{"type": "Affine", "args": {"rotat": 3}}], "Affine does not take .*rotat"),
+        ([{"type": "Affine", "args": {"rotat": 3}}], "Affine does not accept .*rotat"),
         ([{"args": {}}], "type and args"),
         ([{"type": "Affine", "arg": {}}], "type and args"),
         (["Fliplr"], "expected {type: Name"),

@@ -227,7 +227,7 @@ def test_weights_are_found_by_name_and_by_file(store: CheckpointStore) -> None:
     with pytest.raises(CheckpointError, match=r"best_accuracy\.pdparams, latest\.pdparams"):
         find_weights(None, str(store.folder / "best"))
     _truncate(store.folder / "best_accuracy.pdparams")
-    with pytest.raises(CheckpointError, match="truncated or corrupted .*bytes, expected"):
+    with pytest.raises(CheckpointError, match=r"truncated or corrupted .*bytes, expected"):
         find_weights(None, str(store.folder / "best_accuracy.pdparams"))
 
 
@@ -251,7 +251,7 @@ def test_a_checkpoint_is_found_without_its_suffix_and_by_its_folder(
     (store.folder / "latest").mkdir()  # a folder here with the name of a checkpoint of the run
     assert find_weights(run_dir, "latest") == latest
     _truncate(latest)
-    with pytest.raises(CheckpointError, match="truncated or corrupted .*bytes, expected"):
+    with pytest.raises(CheckpointError, match=r"truncated or corrupted .*bytes, expected"):
         find_weights(None, str(store.folder / "latest.pdopt"))
 
 

@@ -29,17 +29,17 @@ class ImageOp:
 def check_probability(name: str, value: float) -> None:
     """Raises ValueError for what is no probability."""
     if not 0 <= value <= 1:
-        raise ValueError(f"{name} is {value}: a probability lies in 0..1")
+        raise ValueError(f"{name}: expected a probability from 0 to 1, got {value}")
 
 
 def check_share(name: str, value: float, highest: float = 1.0) -> None:
     """Raises ValueError for a value outside of 0..highest."""
     if not 0 <= value <= highest:
-        raise ValueError(f"{name} is {value}: it must lie in 0..{highest:g}")
+        raise ValueError(f"{name}: expected 0 to {highest:g}, got {value}")
 
 
 def as_range(name: str, values: Sequence[float], lowest: float) -> tuple[float, float]:
     """The pair as floats. Raises ValueError if it is none, is in disorder or begins below `lowest`."""
     if len(values) != 2 or not lowest <= values[0] <= values[1]:
-        raise ValueError(f"{name} is {list(values)}: give the lower bound first, {lowest:g} at least")
+        raise ValueError(f"{name}: expected [low, high], {lowest:g} or more, got {list(values)}")
     return float(values[0]), float(values[1])

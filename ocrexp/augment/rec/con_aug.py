@@ -40,13 +40,13 @@ class RecConAug:
     ) -> None:
         check_probability("prob", prob)
         if ext_data_num < 1:
-            raise ValueError(f"ext_data_num is {ext_data_num}: give 1 or more (prob=0: off)")
+            raise ValueError(f"ext_data_num: expected 1 or more, got {ext_data_num}; prob=0 disables it")
         if len(image_shape) not in (2, 3) or min(image_shape) < 1:
-            raise ValueError(f"image_shape is {list(image_shape)}: use [height,width], both positive")
+            raise ValueError(f"image_shape: expected [height,width], both positive, got {list(image_shape)}")
         if max_text_length < 1:
-            raise ValueError(f"max_text_length is {max_text_length}: it must be 1 or more")
+            raise ValueError(f"max_text_length: expected 1 or more, got {max_text_length}")
         if max_wh_ratio is not None and max_wh_ratio <= 0:
-            raise ValueError(f"max_wh_ratio is {max_wh_ratio}: it must be above 0")
+            raise ValueError(f"max_wh_ratio: expected a number above 0, got {max_wh_ratio}")
         self.prob = prob
         self.ext_data_num = ext_data_num
         self.image_shape = (int(image_shape[0]), int(image_shape[1]))

@@ -34,7 +34,7 @@ class Crop(ImageOp):
         super().__init__(p)
         check_share("share", share, 0.5)
         if pixels < 1:
-            raise ValueError(f"pixels is {pixels}: it must be 1 or more (p=0 leaves the crop out)")
+            raise ValueError(f"pixels: expected 1 or more, got {pixels}; p=0 disables the crop")
         self.pixels = pixels
         self.share = share
 

@@ -146,11 +146,11 @@ class RecRandAugment:
         self.ops = tuple(CHANGES) if ops is None else tuple(ops)
         for name in self.ops:
             if name not in CHANGES:
-                raise ValueError(f"ops: {name!r} is unknown, choose from {', '.join(CHANGES)}")
+                raise ValueError(f"ops: expected names of {', '.join(CHANGES)}, got {name!r}")
         if not 1 <= num_ops <= len(self.ops):
-            raise ValueError(f"num_ops is {num_ops}: it must lie in 1..{len(self.ops)}")
+            raise ValueError(f"num_ops: expected 1 to {len(self.ops)}, got {num_ops}")
         if not 0 <= magnitude <= _HIGHEST:
-            raise ValueError(f"magnitude is {magnitude}: it must lie in 0..{_HIGHEST:g}")
+            raise ValueError(f"magnitude: expected 0 to {_HIGHEST:g}, got {magnitude}")
         self.prob = prob
         self.num_ops = num_ops
         self.level = magnitude / _HIGHEST

@@ -20,7 +20,7 @@ _SVTR_SIZES = {64: "svtr_tiny", 96: "svtr_small", 128: "svtr_base", 192: "svtr_l
 
 @dataclass(frozen=True)
 class ConvertedNetwork:
-    """What the rest of the conversion must know of the network; `kind` is the head's: `db`, `ctc`, `multi_sar`, …"""
+    """Properties of the network for the rest of the conversion; `kind` is the head's: `db`, `ctc`, `multi_sar`, …"""
 
     task: str
     kind: str

@@ -25,9 +25,11 @@ class LinearShrinkRatio:
 
     def __init__(self, start: float = 0.4, end: float = 0.6, total_epochs: int = 500) -> None:
         if not (0 < start < 1 and 0 < end < 1):
-            raise ValueError(f"shrink_ratio: start {start} and end {end} must lie between 0 and 1")
+            raise ValueError(f"shrink_ratio: expected start and end between 0 and 1, got {start} and {end}")
         if not isinstance(total_epochs, int) or total_epochs < 1:
-            raise ValueError(f"shrink_ratio.total_epochs is {total_epochs}: give a number, or set trainer.max_epochs")
+            raise ValueError(
+                f"shrink_ratio.total_epochs: expected a number, got {total_epochs}; set it or trainer.max_epochs"
+            )
         self.start = start
         self.end = end
         self.total_epochs = total_epochs
@@ -61,9 +63,9 @@ class DBTargets:
         thresh_max: float = 0.7,
     ) -> None:
         if not callable(shrink_ratio) and not 0 < shrink_ratio < 1:
-            raise ValueError(f"shrink_ratio is {shrink_ratio}: it must lie between 0 and 1 (the paper's is 0.4)")
+            raise ValueError(f"shrink_ratio: expected a number between 0 and 1 (the paper has 0.4), got {shrink_ratio}")
         if not 0 <= thresh_min < thresh_max <= 1:
-            raise ValueError(f"thresh_min {thresh_min} must be less than thresh_max {thresh_max}, both in 0..1")
+            raise ValueError(f"expected thresh_min below thresh_max, both in 0..1, got {thresh_min} and {thresh_max}")
         self.shrink_ratio = shrink_ratio
         self.min_text_size = min_text_size
         self.thresh_min = thresh_min

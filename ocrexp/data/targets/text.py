@@ -35,9 +35,9 @@ class TextTargets:
     ) -> None:
         unknown = [kind for kind in kinds if kind not in KINDS]
         if unknown or not kinds:
-            raise ValueError(f"kinds={list(kinds)}: choose from {', '.join(KINDS)}")
+            raise ValueError(f"kinds: expected names of {', '.join(KINDS)}, got {list(kinds)}")
         if max_text_length < 1:
-            raise ValueError(f"max_text_length={max_text_length}: give at least 1")
+            raise ValueError(f"max_text_length: expected 1 or more, got {max_text_length}")
         self._charset = charset
         self.max_text_length = max_text_length
         self._codecs = {kind: KINDS[kind](len(charset)) for kind in kinds}

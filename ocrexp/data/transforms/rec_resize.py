@@ -64,13 +64,15 @@ class RecResize:
     ) -> None:
         self.image_shape = _shape(image_shape)
         if interpolation not in OPENCV and interpolation not in PILLOW:
-            raise ValueError(f"interpolation is {interpolation!r}: use one of {', '.join([*OPENCV, *PILLOW])}")
+            raise ValueError(f"interpolation: expected one of {', '.join([*OPENCV, *PILLOW])}, got {interpolation!r}")
         if widen and not padding:
-            raise ValueError("widen keeps the aspect, resize.padding=false does not: set one of them otherwise")
+            raise ValueError(
+                "widen, resize.padding: widen=true keeps the aspect ratio, padding=false does not; change one of them"
+            )
         if widen and max_width < self.image_shape[1]:
-            raise ValueError(f"max_width is {max_width}: it cannot be below image_shape's {self.image_shape[1]}")
+            raise ValueError(f"max_width: expected at least image_shape's {self.image_shape[1]}, got {max_width}")
         if width_step < 1 or min_side < 1:
-            raise ValueError("width_step and resize.min_side must be 1 or more")
+            raise ValueError("width_step, resize.min_side: expected 1 or more")
         self.padding = padding
         self.interpolation = interpolation
         self.gray = gray
@@ -137,11 +139,11 @@ class SARResize:
     ) -> None:
         self.image_shape = _shape(image_shape)
         if not 1 <= min_width <= self.image_shape[1]:
-            raise ValueError(f"min_width is {min_width}: it must lie in 1..{self.image_shape[1]}")
+            raise ValueError(f"min_width: expected 1 to {self.image_shape[1]}, got {min_width}")
         if not 0 < width_downsample_ratio <= 1:
-            raise ValueError(f"width_downsample_ratio is {width_downsample_ratio}: it lies in 0..1, above 0")
+            raise ValueError(f"width_downsample_ratio: expected above 0 and up to 1, got {width_downsample_ratio}")
         if min_side < 1:
-            raise ValueError("min_side must be 1 or more")
+            raise ValueError("min_side: expected 1 or more")
         self.min_width = min_width
         self.width_divisor = int(1 / width_downsample_ratio)
         self.min_side = min_side
@@ -199,6 +201,6 @@ def _check(image: Image, min_side: int) -> tuple[int, int]:
 def _shape(image_shape: Sequence[int]) -> tuple[int, int]:
     if len(image_shape) != 2 or min(image_shape) < 1:
         raise ValueError(
-            f"image_shape is {list(image_shape)}: use [height,width], both positive (set model.image_shape)"
+            f"image_shape: expected [height,width], both positive, got {list(image_shape)}; set model.image_shape"
         )
     return int(image_shape[0]), int(image_shape[1])

@@ -52,17 +52,17 @@ class DetResize:
         max_side: int | None = None,
     ) -> None:
         if limit_type not in LIMIT_TYPES:
-            raise ValueError(f"limit_type is {limit_type!r}: use one of {', '.join(LIMIT_TYPES)}")
+            raise ValueError(f"limit_type: expected one of {', '.join(LIMIT_TYPES)}, got {limit_type!r}")
         if image_shape is not None and resize_long is not None:
-            raise ValueError("image_shape and resize.resize_long exclude each other: set one of them to null")
+            raise ValueError("image_shape, resize_long: exclude each other; set one of them to null")
         if keep_ratio and image_shape is None:
-            raise ValueError("keep_ratio belongs to resize.image_shape: set image_shape=[height,width] too")
+            raise ValueError("keep_ratio: needs image_shape; set image_shape=[height,width] too")
         if image_shape is not None and (len(image_shape) != 2 or min(image_shape) < 1):
-            raise ValueError(f"image_shape is {list(image_shape)}: use [height,width], both positive")
+            raise ValueError(f"image_shape: expected [height,width], both positive, got {list(image_shape)}")
         if limit_side_len < 1 or (resize_long is not None and resize_long < 1):
-            raise ValueError("limit_side_len and resize.resize_long must be positive")
+            raise ValueError("limit_side_len, resize_long: expected positive numbers")
         if max_side is not None and max_side < STRIDE:
-            raise ValueError(f"max_side is {max_side}: it cannot be below the network's stride of {STRIDE}")
+            raise ValueError(f"max_side: expected at least {STRIDE}, the network's stride, got {max_side}")
         self.limit_side_len = limit_side_len
         self.limit_type = limit_type
         self.image_shape = (int(image_shape[0]), int(image_shape[1])) if image_shape is not None else None

@@ -16,9 +16,9 @@ class EarlyStopping(Callback):
 
     def __init__(self, patience: int = 10, min_delta: float = 0.0) -> None:
         if patience < 1:
-            raise ValueError(f"patience={patience}: give a number of evaluations from 1 on")
+            raise ValueError(f"patience: expected 1 or more evaluations, got {patience}")
         if min_delta < 0:
-            raise ValueError(f"min_delta={min_delta:g}: give 0 or more")
+            raise ValueError(f"min_delta: expected 0 or more, got {min_delta:g}")
         self.patience = patience
         self.min_delta = min_delta
         self._best: float | None = None

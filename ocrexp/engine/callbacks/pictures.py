@@ -36,7 +36,7 @@ class PredictionPictures(Callback):
     ) -> None:
         for key, value in (("every_evaluations", every_evaluations), ("limit", limit), ("keep", keep)):
             if value < 1:
-                raise ValueError(f"{key} is {value}: it must be at least 1")
+                raise ValueError(f"{key}: expected 1 or more, got {value}")
         self.draw = draw
         self.every_evaluations = every_evaluations
         self.limit = limit

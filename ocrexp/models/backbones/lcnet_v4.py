@@ -233,7 +233,7 @@ class PPLCNetV4(nn.Layer):
         super().__init__()
         sizes = DET_SIZES if det else REC_SIZES
         if model_size not in sizes:
-            raise ValueError(f"model_size must be one of {', '.join(sizes)}, got {model_size!r}")
+            raise ValueError(f"model_size: expected one of {', '.join(sizes)}, got {model_size!r}")
         size = sizes[model_size]
         self._det, self._names = det, [stage.name for stage in size.stages]
         channels = size.stem[1]

@@ -103,9 +103,9 @@ class MobileNetV1Enhance(nn.Layer):
     ) -> None:
         super().__init__()
         if last_pool_type not in ("avg", "max"):
-            raise ValueError(f"last_pool_type={last_pool_type}: choose avg or max")
+            raise ValueError(f"last_pool_type: expected avg or max, got {last_pool_type}")
         if len(last_conv_stride) != 2 or len(last_pool_kernel_size) != 2:
-            raise ValueError("last_conv_stride and last_pool_kernel_size take two numbers, as [1,2]")
+            raise ValueError("last_conv_stride, last_pool_kernel_size: expected two numbers, such as [1,2]")
         last = Row(1024, 1024, 5, (last_conv_stride[0], last_conv_stride[1]), squeeze_excite=True)
         self.conv1 = ConvBN(in_channels, int(32 * scale), 3, stride=2)
         self.block_list = nn.Sequential(

@@ -138,9 +138,9 @@ class MobileNetV3(nn.Layer):
     ) -> None:
         super().__init__()
         if model_name not in BLOCKS:
-            raise ValueError(f"model_name={model_name}: choose large or small")
+            raise ValueError(f"model_name: expected large or small, got {model_name}")
         if scale <= 0:
-            raise ValueError(f"scale={scale}: must be above 0")
+            raise ValueError(f"scale: expected a number above 0, got {scale}")
         channels = make_divisible(STEM_CHANNELS * scale)
         self.conv = ConvBN(in_channels, channels, 3, stride=2, activation="hardswish")
         self.out_channels: list[int] = []

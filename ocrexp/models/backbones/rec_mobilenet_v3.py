@@ -44,9 +44,9 @@ class RecMobileNetV3(nn.Layer):
     ) -> None:
         super().__init__()
         if model_name not in BLOCKS:
-            raise ValueError(f"model_name={model_name}: choose large or small")
+            raise ValueError(f"model_name: expected large or small, got {model_name}")
         if scale <= 0:
-            raise ValueError(f"scale={scale}: must be above 0")
+            raise ValueError(f"scale: expected a number above 0, got {scale}")
         strides = dict(zip(_STRIDED[model_name], self._strides(model_name, large_stride, small_stride), strict=True))
         channels = make_divisible(STEM_CHANNELS * scale)
         self.conv1 = ConvBN(in_channels, channels, 3, stride=2, activation="hardswish")
@@ -78,10 +78,10 @@ class RecMobileNetV3(nn.Layer):
         given = large if model_name == "large" else small
         other = small if model_name == "large" else large
         if other is not None:
-            raise ValueError(f"model_name={model_name} takes {model_name}_stride, not the other one")
+            raise ValueError(f"model_name={model_name} reads only {model_name}_stride; remove the other one")
         strides = _STRIDES[model_name] if given is None else given
         if len(strides) != 4:
-            raise ValueError(f"{model_name}_stride={list(strides)}: give four strides, as [1,2,2,2]")
+            raise ValueError(f"{model_name}_stride: expected four strides, such as [1,2,2,2], got {list(strides)}")
         return strides
 
     def forward(self, x: Tensor) -> Tensor:

@@ -91,7 +91,7 @@ class ResNetVd(nn.Layer):
     def __init__(self, layers: int = 50, in_channels: int = 3) -> None:
         super().__init__()
         if layers not in DEPTHS:
-            raise ValueError(f"layers={layers}: choose one of {', '.join(map(str, DEPTHS))}")
+            raise ValueError(f"layers: expected one of {', '.join(map(str, DEPTHS))}, got {layers}")
         block = Bottleneck if layers >= 50 else BasicBlock
         self.conv1_1 = ConvBN(in_channels, 32, 3, stride=2, relu=True)
         self.conv1_2 = ConvBN(32, 32, 3, relu=True)

@@ -129,13 +129,14 @@ class SVTRNet(nn.Layer):
     ) -> None:
         super().__init__()
         if len(mixer) != sum(depth):
-            raise ValueError(f"mixer names {len(mixer)} mixers for {sum(depth)} blocks of depth")
+            raise ValueError(f"mixer: expected {sum(depth)} mixers, one per block of depth, got {len(mixer)}")
         if patch_merging not in ("Conv", "Pool", None):
-            raise ValueError(f"patch_merging={patch_merging}: choose Conv, Pool or null")
+            raise ValueError(f"patch_merging: expected Conv, Pool or null, got {patch_merging}")
         factor = 2**sub_num * (4 if patch_merging else 1)
         if img_size[0] % factor or img_size[1] % 2**sub_num:
             raise ValueError(
-                f"img_size={list(img_size)}: the height must be a multiple of {factor}, the width of {2**sub_num}"
+                f"img_size: expected a height that is a multiple of {factor}, and a width of {2**sub_num}, "
+                f"got {list(img_size)}"
             )
         self.image_size = (int(img_size[0]), int(img_size[1]))
         self.patch_embed = OverlappingPatches(in_channels, embed_dim[0], sub_num)

@@ -119,14 +119,14 @@ class ViTSTR(nn.Layer):
     ) -> None:
         super().__init__()
         if scale not in _VITSTR:
-            raise ValueError(f"scale={scale}: choose {', '.join(_VITSTR)}")
+            raise ValueError(f"scale: expected one of {', '.join(_VITSTR)}, got {scale}")
         channels, num_heads = _VITSTR[scale]
         draw = nn.initializer.TruncatedNormal(std=0.02)
         self.image_size = (int(img_size[0]), int(img_size[1]))
         self.patch_embed = PatchEmbed(img_size, patch_size, in_channels, channels)
         patches = self.patch_embed.num_patches
         if seqlen > patches + 1:
-            raise ValueError(f"seqlen={seqlen}: the image has {patches} patches, at most one more fits")
+            raise ValueError(f"seqlen: expected up to {patches + 1} for an image of {patches} patches, got {seqlen}")
         self.pos_embed = self.create_parameter([1, patches + 1, channels], default_initializer=draw)
         self.cls_token = self.create_parameter([1, 1, channels], default_initializer=draw)
         self.pos_drop = nn.Dropout(drop_rate)

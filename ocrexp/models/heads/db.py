@@ -132,7 +132,7 @@ class DBHead(nn.Layer):
     ) -> None:
         super().__init__()
         if len(kernel_list) != 3:
-            raise ValueError(f"kernel_list={list(kernel_list)}: give three sizes, as [3,2,2]")
+            raise ValueError(f"kernel_list: expected three sizes, such as [3,2,2], got {list(kernel_list)}")
         self.k = float(k)
         self._kernel_size = kernel_list[0]
         self.binarize = MapBranch(in_channels, kernel_list, fused)

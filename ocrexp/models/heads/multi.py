@@ -57,7 +57,7 @@ class MultiHead(nn.Layer):
             with located("guide", guide):
                 self.gtc_head = guide(in_channels=nrtr_dim, out_channels=out_channels["nrtr"])
         else:
-            raise ValueError("guide: give SARHead or NRTRHead")
+            raise ValueError("guide: expected SARHead or NRTRHead")
         self.out_channels = dict(out_channels)
 
     def forward(self, x: Tensor, targets: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:

@@ -134,7 +134,9 @@ class ParseQHead(nn.Layer):
     ) -> None:
         super().__init__()
         if perm_num < 1 or (perm_mirrored and perm_num % 2):
-            raise ValueError(f"perm_num={perm_num}: give an even number with perm_mirrored, else at least 1")
+            raise ValueError(
+                f"perm_num: expected an even number with perm_mirrored, otherwise 1 or more, got {perm_num}"
+            )
         self._begin, self._padding = out_channels - 2, out_channels - 1
         self._length = max_text_length
         self._perm_num, self._perm_forward, self._perm_mirrored = perm_num, perm_forward, perm_mirrored

@@ -21,7 +21,7 @@ def check_channels(name: str, in_channels: Sequence[int], out_channels: int) -> 
     if len(in_channels) != 4:
         raise ValueError(f"{name} joins 4 feature maps, the backbone gives {len(in_channels)}; choose another")
     if out_channels % 4 or out_channels <= 0:
-        raise ValueError(f"out_channels={out_channels}: must be a multiple of 4")
+        raise ValueError(f"out_channels: expected a multiple of 4, got {out_channels}")
 
 
 class DBFPN(nn.Layer):

@@ -37,7 +37,7 @@ class DilatedReparamBlock(nn.Layer):
     def __init__(self, channels: int, kernel_size: int, fused: bool = False) -> None:
         super().__init__()
         if kernel_size not in BRANCHES:
-            raise ValueError(f"dilated_kernel_size must be one of {', '.join(map(str, BRANCHES))}, got {kernel_size}")
+            raise ValueError(f"dilated_kernel_size: expected one of {', '.join(map(str, BRANCHES))}, got {kernel_size}")
         self._spec = (channels, kernel_size)
         self._branches = () if fused else BRANCHES[kernel_size]
         self.lk_origin = self._depthwise(kernel_size, bias=fused)
@@ -215,7 +215,7 @@ class RepLKPAN(nn.Layer):
         super().__init__()
         check_channels(type(self).__name__, in_channels, out_channels)
         if intracl and out_channels % 8:
-            raise ValueError(f"out_channels must be a multiple of 8 with intracl, got {out_channels}")
+            raise ValueError(f"out_channels: expected a multiple of 8 with intracl, got {out_channels}")
         self.out_channels, share = out_channels, out_channels // 4
         self.ins_conv = nn.LayerList([_pointwise(c, out_channels) for c in in_channels])
         self.inp_conv = nn.LayerList([DilatedReparamConv(out_channels, share, 9, fused) for _ in in_channels])

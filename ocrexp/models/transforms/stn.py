@@ -96,11 +96,11 @@ class STNOn(nn.Layer):
     ) -> None:
         super().__init__()
         if stn_activation not in ("none", "sigmoid"):
-            raise ValueError(f"stn_activation={stn_activation}: choose none or sigmoid")
+            raise ValueError(f"stn_activation: expected none or sigmoid, got {stn_activation}")
         if any(side % 32 or side < 32 for side in tps_inputsize):
-            raise ValueError(f"tps_inputsize={list(tps_inputsize)}: give multiples of 32")
+            raise ValueError(f"tps_inputsize: expected multiples of 32, got {list(tps_inputsize)}")
         if num_control_points < 4 or num_control_points % 2:
-            raise ValueError(f"num_control_points={num_control_points}: give an even number from 4 on")
+            raise ValueError(f"num_control_points: expected an even number, 4 or more, got {num_control_points}")
         self.stn_head = STN(in_channels, num_control_points, tps_inputsize, stn_activation)
         self._input_size = list(tps_inputsize)
         self._output_size = list(tps_outputsize)

@@ -127,9 +127,9 @@ class TPS(nn.Layer):
     ) -> None:
         super().__init__()
         if model_name not in _SIZES:
-            raise ValueError(f"model_name={model_name}: choose small or large")
+            raise ValueError(f"model_name: expected small or large, got {model_name}")
         if num_fiducial < 4 or num_fiducial % 2:
-            raise ValueError(f"num_fiducial={num_fiducial}: give an even number, at least 4")
+            raise ValueError(f"num_fiducial: expected an even number, 4 or more, got {num_fiducial}")
         self.loc_net = LocalizationNetwork(in_channels, num_fiducial, loc_lr, model_name)
         self.grid_generator = GridGenerator(num_fiducial)
         self.out_channels = in_channels
