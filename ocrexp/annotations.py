@@ -22,7 +22,7 @@ def fits(value: Any, hint: Any) -> bool:
     """Whether a plain config value can be what an annotation asks for; unknown annotations fit everything."""
     origin = get_origin(hint)
     if isinstance(value, dict) and "_target_" in value:
-        return True  # it is built first; its own signature is checked by itself
+        return True  # it is built first; its signature is checked separately
     if origin in (Union, types.UnionType):
         return any(fits(value, option) for option in get_args(hint))
     if origin is Literal:

@@ -83,7 +83,7 @@ def prepare(enabled: bool = True, threads: int | None = None) -> list[str]:
     - `MKL_DEBUG_CPU_TYPE=5` on AMD: its matrix library otherwise takes a path without AVX2 there (2 to 3 times slower).
     - `KMP_BLOCKTIME=0`, `OMP_WAIT_POLICY=PASSIVE`: paddle brings two thread pools; the one that waits must not spin on
       the cores of the one that works.
-    - glibc keeps freed memory: otherwise each large tensor is mapped anew and its pages are zeroed by the kernel.
+    - glibc keeps freed memory: otherwise each large tensor is mapped again and its pages are zeroed by the kernel.
 
     Args:
         enabled: False switches the tuning off, as `OCREXP_CPU_TUNING=0` does.

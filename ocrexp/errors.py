@@ -11,7 +11,7 @@ _LONGEST, _BEGINNING = 1000, 700  # characters of a message
 
 
 class OcrexpError(Exception):
-    """A failure whose message is complete by itself; the command line prints it without a traceback.
+    """A failure whose message is complete; the command line prints it without a traceback.
 
     Messages quote values, and a file of a stranger may hold a value of a million characters: the middle of a message
     that is longer than a screen is left out, so that its beginning (where) and its end (what to do) stay.

@@ -28,7 +28,7 @@ _NAME_BYTES = 200  # of 255 that file systems allow: room for what a temporary n
 def read_file(path: Path, most: int | None = None) -> bytes:
     """A file's content.
 
-    Raises OSError; NotAFile for a named pipe, whose opening would wait for ever, a device, which may have no end, a
+    Raises OSError; NotAFile for a named pipe, whose opening would block forever, a device, which may have no end, a
     socket, and a file of more than `most` bytes.
     """
     status = path.stat()

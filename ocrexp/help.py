@@ -1,4 +1,4 @@
-"""The page that `--help` prints: what the verb does, how to write overrides, what there is to choose from."""
+"""The page that `--help` prints: the purpose of the verb, the form of overrides, the options of groups."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from typing import Any
 
 @contextmanager
 def located(where: str, part: Callable[..., Any]) -> Iterator[None]:
-    """A ValueError of the block is one of `part`, which stands at `where`: it is raised again with that address.
+    """A ValueError of the block is one of `part`, whose config key is `where`: it is raised again with that address.
 
     `scale must be above 0` of a part with a parameter `scale` becomes `WHERE.scale must be above 0`, anything else
     `WHERE: …`.

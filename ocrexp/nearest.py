@@ -1,4 +1,4 @@
-"""The nearest known word to a misspelt one."""
+"""The nearest known word to a misspelled one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 def nearest(word: str, known: Iterable[object], cutoff: float = 0.6) -> str | None:
-    """The known word that a misspelt one is likely to mean; None where none is similar enough."""
+    """The known word that a misspelled one is likely to mean; None if none is similar enough."""
     near = difflib.get_close_matches(word, [str(name) for name in known], n=1, cutoff=cutoff)
     return near[0] if near else None
 

@@ -20,7 +20,7 @@ IMAGE_FACTS = ("valid_width", "valid_ratio")
 
 
 class UnusableSample(Exception):
-    """A sample that cannot be used, with a short reason; it is counted, never replaced in silence."""
+    """A sample that cannot be used, with a short reason; it is counted, never replaced silently."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class Sample(TypedDict, total=False):
     record: Record
     index: int
     epoch: int
-    encoded: Encoded  # the file behind `image`, for a transform that decodes by itself
+    encoded: Encoded  # the file behind `image`, for a transform that decodes itself
     others: Callable[[np.random.Generator], Sample]  # another record's sample, decoded, drawn at random
     unreadable: str  # why there is no `image` (evaluation only)
     image: npt.NDArray[Any]
@@ -153,7 +153,7 @@ class AsksForSteps(Protocol):
 
 @runtime_checkable
 class ReadsEncoded(Protocol):
-    """A first transform that decodes by itself what it needs of the file under `encoded`, where this is true."""
+    """A first transform that decodes the file under `encoded` itself if this is true."""
 
     reads_encoded: bool
 

@@ -1,4 +1,4 @@
-"""Times PaddleOCR's own recognition data pipeline on a label list and prints JSON, to stand beside `ocrexp bench`.
+"""Times PaddleOCR's own recognition data pipeline on a label list and prints JSON, for comparison with `ocrexp bench`.
 
 Needs a Python of its own with the wheel `paddleocr==2.10.0`, `paddlepaddle` and numpy 2.3; nothing of ocrexp is
 imported.
@@ -42,7 +42,7 @@ def main() -> int:
     parser.add_argument("--labels", default="train_list.txt", help="label list, relative to the root")
     parser.add_argument("--shape", type=int, nargs=2, default=(32, 320), metavar=("HEIGHT", "WIDTH"))
     parser.add_argument("--passes", type=int, default=5, help="timed passes over the list; their median counts")
-    parser.add_argument("--threads", type=int, default=1, help="OpenCV's threads; 0: as many as it takes by itself")
+    parser.add_argument("--threads", type=int, default=1, help="OpenCV's threads; 0: OpenCV's default")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
 

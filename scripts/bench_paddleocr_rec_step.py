@@ -1,4 +1,4 @@
-"""Times training steps of PaddleOCR's own CRNN and prints JSON, to stand beside `ocrexp bench what=[rec_step]`.
+"""Times training steps of PaddleOCR's own CRNN and prints JSON, for comparison with `ocrexp bench what=[rec_step]`.
 
 Needs a Python of its own with `paddlepaddle`, and a checkout of PaddleOCR 2.10.0, whose networks and losses its wheel
 does not hold; nothing of ocrexp is imported.

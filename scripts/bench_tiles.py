@@ -40,7 +40,7 @@ def main() -> int:
     parser.add_argument("--backend", default="auto")
     parser.add_argument("--height", type=int, default=12000)
     parser.add_argument("--width", type=int, default=800)
-    parser.add_argument("--every", type=int, default=100, help="a line every so many pixels")
+    parser.add_argument("--every", type=int, default=100, help="pixels from line to line")
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
     logging.getLogger("ocrexp").setLevel(logging.ERROR)  # that the page is shrunk is what is measured

@@ -129,7 +129,7 @@ def _cut_off(run_dir: Path, generation: int, operation: int, shadow: Path) -> tu
         return entries, True
     if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
         return entries, False
-    raise RuntimeError(f"the save failed by itself, before operation {operation}")
+    raise RuntimeError(f"the save failed on its own, before operation {operation}")
 
 
 def _note_operations(run_dir: Path, last: int, shadow: Path, note: int) -> None:

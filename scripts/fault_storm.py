@@ -227,7 +227,7 @@ class Storm:
         self.failures: list[str] = []
 
     def run(self, name: str, kind: Kind, kills: int) -> None:
-        """Kill and take up again until there were so many kills, and once more to the end."""
+        """Kill and resume until the number of kills is reached, and once more to the end."""
         command = kind.command()
         began = time.monotonic()
         if code := start(command, kind.folder).wait():
@@ -273,7 +273,7 @@ class Storm:
         code = process.wait()
         if not victims:
             if code:
-                self.failures.append(f"{name}: exit code {code} by itself")
+                self.failures.append(f"{name}: exit code {code} on its own")
             return True
         self.kills += 1
         if self.kills % 10 == 0:

@@ -44,7 +44,7 @@ from ocrexp.types import UnusableSample  # noqa: E402
 SECONDS_AN_INPUT = 5.0  # of the processor
 SECONDS_TO_DIE = 60.0  # of a call that does not come back to Python
 MEGABYTES_AN_INPUT = 300
-SECONDS_TO_GROW, MEGABYTES_TO_GROW = 60, 50  # from a tenth of a search of at least so many seconds to its end
+SECONDS_TO_GROW, MEGABYTES_TO_GROW = 60, 50  # from a tenth of a search of at least this many seconds to its end
 LONGEST_MESSAGE = 1010
 _CURRENT, _RESULT = "current", "result.json"
 

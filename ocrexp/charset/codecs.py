@@ -31,7 +31,7 @@ class Codec:
         self.padding = 0
 
     def width(self, max_text_length: int) -> int:
-        """Width of the label of texts of up to so many characters."""
+        """Width of the label of texts of up to `max_text_length` characters."""
         return max_text_length + (self.start is not None) + (self.end is not None)
 
     def label(self, positions: Sequence[int], max_text_length: int) -> Ids:

@@ -111,7 +111,7 @@ class TrainPipeline(_Pipeline):
 
 
 def _open(sample: Sample) -> EncodedImage:
-    """The record's image; where it is drawn anew every epoch, `record` and `texts` become those of the sample's."""
+    """The record's image; if it is drawn in every epoch, the sample's `record` and `texts` are replaced."""
     record = sample["record"]
     if record.draw is None:
         return EncodedImage(record.image_path)

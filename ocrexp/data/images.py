@@ -73,7 +73,7 @@ def _read_file(path: Path) -> bytes:
 def check_file(path: Path, limit: int | None = None) -> None:
     """Raises UnusableSample for what is not a file of a size that an image can have, OSError where there is none.
 
-    Opening a named pipe would wait for ever, and a device may have no end.
+    Opening a named pipe would block forever, and a device may have no end.
     """
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
@@ -183,7 +183,7 @@ def _pixels(data: bytes, flags: int) -> npt.NDArray[Any]:
 def _has_all_pixels(data: bytes, header: JpegHeader) -> bool:
     """Whether a JPEG without its end marker has lost nothing else.
 
-    The decoder does not tell (it goes on with zeros), but what is missing it takes from whatever follows: the pixels
+    The decoder does not report it (it continues with zeros), but it reads missing bytes from what follows: the pixels
     then depend on that. Of a progressive file later scans may be missing as a whole, so its scans must also bring
     every coefficient to its last bit.
     """

@@ -187,7 +187,7 @@ def _first(coverage: CharsetCoverage) -> str:
 
 
 def _wider(steps: Callable[[int], int | None], width: int, emitted: int, needed: int) -> str:
-    """What would keep the labels: about the least width at which CTC emits so many steps."""
+    """Advice that would keep the labels: about the smallest width at which CTC emits the needed steps."""
     tried = -(-width * needed // (emitted * _WIDTH_STEP)) * _WIDTH_STEP
     if tried > _WIDEST:
         return f"to keep them all, images would have to be about {tried} wide"

@@ -35,7 +35,7 @@ def read_label_file(path: Path) -> LabelFile:
     """Read a whole detection label file, good lines and problems apart.
 
     Raises what `read_lines` raises. What counts as a bad line: not UTF-8, no tab, broken JSON, no list of regions, a
-    region without points or text (`null` is no text, a number is taken as it is written), fewer than three points,
+    region without points or text (`null` is invalid, a number is used as it is written), fewer than three points,
     coordinates that are no finite numbers or beyond any image, more points or regions than any image has. A polygon
     without area loses its region only: nothing of the image is missing then.
     """

@@ -35,7 +35,7 @@ class LabelLists(SplitSource):
     Args:
         root: folder that the lists and the image paths in them are relative to.
         train_labels, val_labels: one list or several.
-        ratios: one number a training list: the share of it used in an epoch, drawn anew each time.
+        ratios: one number per training list: the share of it used in an epoch, drawn again for each epoch.
         val_split: the share of the training images that is kept for validation, where there is no validation list.
         val_split_by: what stays together: "image", "folder", or a regular expression; see `ocrexp.data.split`.
         val_split_seed: another one takes other images.

@@ -38,7 +38,7 @@ class RecLmdb(SplitSource):
     Args:
         root: folder that the others are relative to.
         train, val: one folder or several.
-        ratios: one number a training folder: the share of it used in an epoch, drawn anew each time.
+        ratios: one number per training folder: the share of it used in an epoch, drawn again for each epoch.
         val_split: the share of the training entries that is kept for validation, where there is no database for it.
         val_split_by: what stays together: "image", "folder" (a database), or a regular expression; see
             `ocrexp.data.split`.

@@ -66,7 +66,7 @@ def check_pages(path: Path) -> None:
     """Raises DataError for a database file that is shorter than its meta pages say, or has none."""
     try:
         status = path.stat()
-        if not stat.S_ISREG(status.st_mode):  # to open a named pipe would wait for ever
+        if not stat.S_ISREG(status.st_mode):  # opening a named pipe would block
             raise DataError(f"{path}: is not a file; give the folder of an LMDB database")
         with path.open("rb") as file:
             first = _meta(file.read(_META.size))

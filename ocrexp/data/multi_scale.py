@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ocrexp.data.sampler import ORDER_STREAM, Indices, Planned, Size, check_epoch, check_lists, draw
 from ocrexp.errors import ConfigError
 
-# A global batch is a multiple of this where it is large enough, so that its parts are equal for so many ranks.
+# A global batch is a multiple of this if it is large enough, so that up to 8 ranks get equal parts.
 _QUANTUM = 8
 
 

@@ -19,7 +19,7 @@ def refuse_other_task(path: Path, task: str) -> None:
     A list that cannot be read is left to its reader.
     """
     try:
-        if not path.is_file():  # to open a named pipe would wait for ever
+        if not path.is_file():  # opening a named pipe would block
             return
         with path.open("rb") as file:
             data = file.read(_BYTES)

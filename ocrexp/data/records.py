@@ -224,5 +224,5 @@ def list_sizes(records: Sequence[Record], lists: int) -> list[int]:
 
 
 def any_drawn(records: Sequence[Record]) -> bool:
-    """Whether any image is drawn anew in each epoch."""
+    """Whether any image is drawn again in each epoch."""
     return not isinstance(records, ListRecords) and any(record.draw is not None for record in records)

@@ -17,7 +17,7 @@ from ocrexp.data.sample_counts import SampleCount
 from ocrexp.types import Polygon, Record
 
 # Names of a sample's counts.
-LABELLED, OUTSIDE, MOSTLY_OUTSIDE = "regions labeled", "regions outside", "regions mostly outside"
+LABELED, OUTSIDE, MOSTLY_OUTSIDE = "regions labeled", "regions outside", "regions mostly outside"
 LEGIBLE, SMALL, VANISHED = "regions in crops", "regions too small", "regions shrunk to nothing"
 
 _CHUNK = 1 << 16  # polygons looked at together
@@ -31,7 +31,7 @@ def beyond_image(polygons: Sequence[Polygon], height: int, width: int) -> dict[s
     """
     if not polygons:
         return {}
-    counts = {LABELLED: len(polygons)}
+    counts = {LABELED: len(polygons)}
     starts = np.cumsum([0] + [len(polygon) for polygon in polygons[:-1]])
     points = np.concatenate(polygons)
     low, high = np.minimum.reduceat(points, starts), np.maximum.reduceat(points, starts)
@@ -108,7 +108,7 @@ def count_lines(split: str, counts: Mapping[str, SampleCount]) -> list[str]:
     for name, where in ((OUTSIDE, "outside their image"), (MOSTLY_OUTSIDE, "more than half outside their image")):
         if name in counts:
             lines.append(
-                f"{split}: {counts[name].count} of {counts[LABELLED].count} regions are {where}, the first in "
+                f"{split}: {counts[name].count} of {counts[LABELED].count} regions are {where}, the first in "
                 f"{counts[name].where}; do the labels belong to the image without EXIF rotation, or to another size?"
             )
     for name, what in (

@@ -56,7 +56,7 @@ def check_epoch(batches: int, images: int, batch_size: int, world_size: int, dro
 
 
 def draw(groups: Sequence[Indices], shares: Sequence[int], records: int, rng: np.random.Generator) -> list[Indices]:
-    """So many of each group's indices, without replacement; beyond all of them, all again as repetitions.
+    """A number of indices of each group, without replacement; beyond all of them, all again as repetitions.
 
     Repetition r of record i is i + r * records.
     """
@@ -72,7 +72,7 @@ def draw(groups: Sequence[Indices], shares: Sequence[int], records: int, rng: np
 class EpochSampler:
     """Batches of training indices; a function of (seed, epoch) alone, so an epoch can be entered anywhere.
 
-    From list i (its records stand one after the other) `ratios[i]` of the records are drawn anew for every epoch,
+    From list i (its records are consecutive) `ratios[i]` of the records are drawn again for every epoch,
     without replacement; a ratio of 2.5 takes all of them twice and half of them a third time. An index says which time
     it is: repetition r of record i is i + r * records, which `TrainPipeline` takes apart again. A global batch is a
     slice of the epoch's order; each rank takes its own contiguous part of it, so 2 ranks with batch 4 see together

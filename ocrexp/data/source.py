@@ -44,7 +44,7 @@ class SplitSource(OfTask, ABC):
     Args:
         root: folder that the parts are relative to.
         train, val: the parts' names.
-        ratios: one number a training part: the share of it used in an epoch, drawn anew each time.
+        ratios: one number per training part: the share of it used in an epoch, drawn again for each epoch.
         val_split: the share of the training images that is kept for validation, in place of `val`.
         val_split_by, val_split_seed: see `ocrexp.data.split.ValSplit`.
     """

@@ -129,7 +129,7 @@ def start_workers(count: int, pipeline: Pipeline, collate: Collate, slots: Share
     workers = []
     parent = os.getpid()
     in_main_thread = threading.current_thread() is threading.main_thread()  # see end_with_parent
-    # A child forked beside OpenCV's pool has the pool without its threads, and may wait for them for ever: end the pool
+    # A child forked beside OpenCV's pool has the pool without its threads, and may wait for them forever: end the pool
     # first. The children keep one thread each; here the number is set back below.
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)

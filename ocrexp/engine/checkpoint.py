@@ -95,7 +95,7 @@ class CheckpointStore:
     def load(self, name: str) -> CheckpointSet | None:
         """The newest set of a name whose sums agree, None if there never was one.
 
-        Says which damaged ones it passed over. Raises CheckpointError when all are damaged.
+        Logs which damaged ones it skipped. Raises CheckpointError if all are damaged.
         """
         found = self._candidates(name)
         for stem, states, problem in found:
@@ -114,7 +114,7 @@ class CheckpointStore:
         return None
 
     def load_for_resume(self) -> CheckpointSet:
-        """The newest good set that a run can go on from: `latest`, else the newest `iter_epoch_N`.
+        """The newest valid checkpoint from which a run can resume: `latest`, else the newest `iter_epoch_N`.
 
         Raises CheckpointError with the advice when there is none.
         """
@@ -171,7 +171,7 @@ def find_weights(run_dir: Path | None, which: str) -> Path:
 
     The suffix may be left out. A run folder, or a folder of checkpoints, stands for its best weights, or the latest.
 
-    Raises CheckpointError naming what there is. A damaged set of a run falls back to the previous good one.
+    Raises CheckpointError naming the existing ones. Instead of a damaged checkpoint the previous valid one is used.
     """
     named = "/" not in which and not which.endswith(".pdparams") and not Path(which).is_file()
     if run_dir is not None and named:

@@ -55,7 +55,7 @@ class Evaluator:
     Args:
         loader: gives batches as lists of `{"image", "shape", "references", "index", "paths"}`. Images that could not be
             read come with `image` None: they count as "nothing found" and are reported.
-        limit_batches: look at so many batches only.
+        limit_batches: use only the first N batches.
         keep_samples: how many images to keep with prediction and reference, for pictures.
         keep_worst: how many of the most wrong ones to keep beside them, of a metric that has `severity`.
         nothing: what stands for "nothing found" in one image.

@@ -33,7 +33,7 @@ class FiniteCheck:
     """Whether a loss is finite and not huge, known before the weights are updated and without holding up a GPU.
 
     On a GPU the flag is copied to the host behind the forward pass and an event marks the copy; `passed`, asked after
-    the backward pass has been queued, waits for that event only, while the GPU goes on with the backward pass. With
+    the backward pass has been queued, waits only for that event, while the GPU continues with the backward pass. With
     several processes all get the same answer, so that they stop at the same step.
     """
 
@@ -168,7 +168,7 @@ class LoaderWatch:
         self._told = False
 
     def add(self, steps: int, waited: float, seconds: float) -> None:
-        """So many steps took so many seconds, of which the training waited for data."""
+        """Record the seconds of some steps, and the share in which the training waited for data."""
         if self._told:
             return
         if self._steps == 0 and steps > 0:

@@ -64,7 +64,7 @@ class Reporter:
         self._empty = health.EmptyTargets(learnable)
 
     def start(self, state: TrainState, logger_states: dict[str, Any] | None) -> None:
-        """Open everything; `logger_states` are those of the checkpoint that the run goes on from."""
+        """Open everything; `logger_states` are those of the checkpoint from which the run resumes."""
         if not self._speaks:
             return
         self._run.run_dir.mkdir(parents=True, exist_ok=True)

@@ -84,7 +84,7 @@ class Stepper:
     def run(self, batches: Iterator[Batch], planned: int, lr: float, stop: Callable[[], bool]) -> StepReport:
         """Take `planned` batches and update the weights once with the mean of their gradients.
 
-        A batch `{}` (all of its samples were rejected) is passed over by all processes together; if all of a step's
+        A batch `{}` (all of its samples were rejected) is skipped by all processes together; if all of a step's
         batches are empty there is no update. `stop` is agreed upon by all processes and reported, not acted on. Raises
         NonFiniteLoss with weights and running statistics as they were.
         """

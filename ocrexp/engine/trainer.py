@@ -103,7 +103,7 @@ class Trainer:
         task: how samples and results are looked at; None: nothing is drawn.
         causes: what to check when the metric stays 0, of the task; see `ocrexp.report.causes`.
 
-    `fit()` trains to the end. To go on with an earlier run call `restore(store.load_for_resume())` before it.
+    `fit()` trains to the end. To resume an earlier run, call `restore(store.load_for_resume())` before it.
     """
 
     def __init__(
@@ -218,7 +218,7 @@ class Trainer:
     # The run.
 
     def restore(self, found: CheckpointSet) -> None:
-        """Go on from a saved set. Raises CheckpointError where this run is not the one that saved it."""
+        """Resume from a checkpoint. Raises CheckpointError if another run has saved it."""
         self.state, self._logger_states = self._saver.restore(found)
 
     def fit(self) -> FitResult:
@@ -317,7 +317,7 @@ class Trainer:
             source.close()
 
     def _step(self, batches: Iterator[Batch], planned: int) -> StepReport:
-        """One step, counted, timed, averaged; a loss that is not finite stops the run or is passed over."""
+        """One step, counted, timed, averaged; a loss that is not finite stops the run or is skipped."""
         began, waited = time.perf_counter(), self.train_loader.wait_seconds
         self._check_weights()
         seed_step(self._seed, self.state.step, distributed.rank())

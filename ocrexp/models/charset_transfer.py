@@ -20,7 +20,7 @@ Arrays = dict[str, npt.NDArray[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """Arrays that fit the model, and the characters that keep their rows, begin anew, and are left behind."""
+    """Arrays that fit the model, and the characters that keep their rows, start from random values, or are dropped."""
 
     arrays: Arrays
     kept: tuple[str, ...]

@@ -111,7 +111,7 @@ def take(model: nn.Layer, items: Sequence[Item], images: Tensor, source: str, hi
 
 @paddle.no_grad()
 def calibrate(model: nn.Layer, folded: Sequence[Folded], batches: Iterable[Callable[[], object]]) -> int:
-    """Gives batch norms that were folded the statistics of training batches, so that training can go on from there.
+    """Gives batch norms that were folded the statistics of training batches, so that training can continue from there.
 
     The scale becomes sqrt(variance + epsilon) and the bias the deployed one plus the mean: the outputs in evaluation
     stay what they are, and those in training follow the batch's own statistics.
@@ -339,7 +339,7 @@ def _match(
     rest = [item for item in queue[at:] if item.kind != "lab" or item.arrays["bias"].any()]
     if rest:
         raise CheckpointError(
-            f"{source}: the model ends after {len(matched)} layers, the file goes on with {rest[0].describe()}; choose "
+            f"{source}: the model ends after {len(matched)} layers, the file has more, {rest[0].describe()}; choose "
             "the model that the file was made from"
         )
     return matched

@@ -35,7 +35,7 @@ class StatesOutputs(Protocol):
 
 @runtime_checkable
 class CompletesOutputs(Protocol):
-    """A head that makes training's outputs from its input and evaluation's outputs, at less cost than anew."""
+    """A head that computes training's outputs from its input and evaluation's outputs, cheaper than from scratch."""
 
     def completed(self, x: Any, outputs: Mapping[str, Tensor]) -> dict[str, Tensor]: ...
 

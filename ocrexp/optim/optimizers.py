@@ -141,7 +141,7 @@ def build_optimizer(
 
     `no_decay_names` excludes parameters by a part of their name in `model.state_dict()`; `no_decay_1d` excludes those
     of one dimension (norms and biases). `clip_norm` limits the norm of all gradients together (`clip_scope: global`)
-    or of each tensor by itself (`tensor`, which is what PaddleOCR's `clip_norm` does; its `clip_norm_global` is ours).
+    or of each tensor separately (`tensor`, as PaddleOCR's `clip_norm`; its `clip_norm_global` is ours).
     Raises ConfigError when nothing is trainable, or when a name excludes nothing.
     """
     import paddle

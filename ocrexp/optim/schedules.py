@@ -4,7 +4,7 @@ A schedule is built with `lr`, `total_steps` and `steps_per_epoch` (optimizer st
 already made: `schedule(0)` is the rate of the first step. Nothing is kept from call to call, so a resumed run needs no
 state of it.
 
-Warm-up, common to all but `OneCycle` (which rises by itself):
+Warm-up, common to all except `OneCycle` (which contains a warm-up):
 
 - `warmup_steps` or `warmup_epochs` (fractions allowed) rise in a straight line to the schedule's own first rate.
 - `warmup_start` is the share of that rate at the first step. `null` starts at one stair, 1 / warm-up steps, so that no

@@ -114,7 +114,7 @@ def beam_search(probabilities: Floats, width: int) -> list[tuple[tuple[int, ...]
         last = np.array([prefix[-1] if prefix else _BLANK for prefix in prefixes])
         stay_blank = total + log[_BLANK]
         stay_class = np.where(last == _BLANK, -np.inf, ends_class + log[last])
-        # A class equal to the last one begins anew only after a blank.
+        # A class equal to the last one is a new character only after a blank.
         grown = total[:, None] + log
         grown[np.arange(count), last] = ends_blank + log[last]
         grown[:, _BLANK] = -np.inf

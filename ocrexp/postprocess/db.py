@@ -33,7 +33,7 @@ class DBPostProcess:
         thresh: a pixel belongs to a region if its probability is above it.
         box_thresh: a region is kept if its score is at least this.
         unclip_ratio: how far regions are grown; 1.5 undoes a shrink ratio of 0.4.
-        max_candidates: at most so many outlines of an image are looked at.
+        max_candidates: maximum number of outlines per image.
         use_dilation: grow the binary map by one pixel to the right and downwards first.
         score_mode: `fast` takes the mean inside the outline's rectangle (polygon: the simplified outline), `slow`
             that inside the outline itself.
@@ -102,7 +102,7 @@ class DBPostProcess:
         return DetPrediction(polygons=_to_source(outlines, binary.shape, shape), scores=scores)
 
     def of_pages(self, count: int) -> DBPostProcess:
-        """The same for maps that are as large as `count` ordinary ones: so many times as many candidates."""
+        """The same for maps as large as `count` ordinary ones, with `count` times as many candidates."""
         larger = copy.copy(self)
         larger.max_candidates *= count
         return larger

@@ -1,6 +1,6 @@
 """What has become of a run: the one place that everything which shows or continues a run asks.
 
-`status.json` holds what the run itself wrote last, and a run that is killed writes nothing: it says `running` for ever.
+`status.json` contains the last state that the run itself wrote; a killed run writes nothing, so it stays `running`.
 The run folder's lock tells whether its process still runs.
 """
 

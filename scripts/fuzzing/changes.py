@@ -74,7 +74,7 @@ def nested(depth: int) -> list[Any]:
 
 
 class Raw:
-    """A text that stands in a written tree as it is, without quotes."""
+    """A text that a written tree contains as it is, without quotes."""
 
     def __init__(self, text: str) -> None:
         self.text = text

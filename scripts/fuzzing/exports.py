@@ -79,7 +79,7 @@ class Descriptions(Target):
 
 
 class _StandIn:
-    """An exported network that runs nothing: maps of noise, and logits of so many classes."""
+    """An exported network that runs nothing: maps of noise, and logits of a number of classes."""
 
     classes_of = 10
     labels = 0  # of a classifier

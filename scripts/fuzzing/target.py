@@ -60,7 +60,7 @@ def changed_yaml(rng: Random, seeds: Sequence[bytes]) -> bytes:
 
 
 def check_lines(lines: Sequence[str]) -> None:
-    """What commands print of data that they go on with."""
+    """What commands print about data that they continue to use."""
     for line in lines:
         if "\n" in line or len(line) > 3000:
             raise ValueError(f"a line of {len(line)} characters in a report: {line[:200]!r}")

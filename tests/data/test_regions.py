@@ -11,7 +11,7 @@ from ocrexp.data.dataset import EvalPipeline, TrainPipeline
 from ocrexp.data.loader import Loader
 from ocrexp.data.loaders import build_eval_loader
 from ocrexp.data.regions import (
-    LABELLED,
+    LABELED,
     LEGIBLE,
     MOSTLY_OUTSIDE,
     OUTSIDE,
@@ -100,7 +100,7 @@ def test_many_regions_take_little_time():
 )
 def test_regions_beyond_their_image(region, outside, mostly):
     counts = beyond_image([GOOD, region], HEIGHT, WIDTH)
-    assert counts[LABELLED] == 2
+    assert counts[LABELED] == 2
     assert (counts.get(OUTSIDE, 0), counts.get(MOSTLY_OUTSIDE, 0)) == (outside, mostly)
     assert beyond_image([], HEIGHT, WIDTH) == {}
 
@@ -139,7 +139,7 @@ def test_counts_come_from_the_workers(records, workers):
             assert sum(len(batch["index"]) for batch in loader.epoch(epoch)) == 8
             found = {name: (count.count, count.where.partition(" ")[2]) for name, count in loader.counts.items()}
             assert found == {
-                LABELLED: (12, "(l.txt:1)"),
+                LABELED: (12, "(l.txt:1)"),
                 OUTSIDE: (2, "(l.txt:3)"),
                 MOSTLY_OUTSIDE: (1, "(l.txt:4)"),
                 LEGIBLE: (10, "(l.txt:1)"),
@@ -163,7 +163,7 @@ def test_evaluation_counts_too_and_not_what_is_lost_in_crops(records, workers):
     try:
         batches = list(loader.epoch(0))
         assert {name: count.count for name, count in loader.counts.items()} == {
-            LABELLED: 12,
+            LABELED: 12,
             OUTSIDE: 2,
             MOSTLY_OUTSIDE: 1,
         }

@@ -29,7 +29,7 @@ from standins import (
     weights,
 )
 
-from ocrexp.data.regions import LABELLED, OUTSIDE
+from ocrexp.data.regions import LABELED, OUTSIDE
 from ocrexp.data.sample_counts import SampleCount, add_counts
 from ocrexp.engine import space
 from ocrexp.engine.callbacks.base import Callback
@@ -401,12 +401,12 @@ def test_what_samples_report_is_told_once(tmp_path: Path, caplog: pytest.LogCapt
     loader, val = FakeLoader(), FakeEvalLoader()
 
     def spoil(batch: Any, epoch: int, number: int) -> Any:
-        counts = {OUTSIDE: SampleCount(1, 9 - number, f"list.txt:{9 - number}"), LABELLED: SampleCount(2, 0, "")}
+        counts = {OUTSIDE: SampleCount(1, 9 - number, f"list.txt:{9 - number}"), LABELED: SampleCount(2, 0, "")}
         add_counts(loader.counts, counts)
         return batch
 
     loader._spoil = spoil
-    val.counts = {OUTSIDE: SampleCount(1, 4, "val.txt:4"), LABELLED: SampleCount(6, 0, "")}
+    val.counts = {OUTSIDE: SampleCount(1, 4, "val.txt:4"), LABELED: SampleCount(6, 0, "")}
     evaluator = Evaluator(val, read_value, Closeness())
     trainer = make_trainer(tmp_path, loader=loader, evaluator=evaluator, task=find_task("det"), **settings)
     trainer.fit()

@@ -26,7 +26,7 @@ class Crop(ImageOp):
 
     Args:
         p: probability.
-        pixels: at most so many.
+        pixels: maximum shift.
         share: at most this share of the height; PaddleOCR knows no such bound and cuts 8 of 20 rows.
     """
 
@@ -159,6 +159,6 @@ def add_noise(image: Image, deviation: float, rng: np.random.Generator) -> Image
 
 @cache
 def _noise() -> npt.NDArray[np.uint8]:
-    """Normal numbers around 128. To draw them anew for every image would take longer than all the rest."""
+    """Normal numbers around 128. Drawing new ones for every image would take longer than everything else."""
     values = np.random.default_rng(0).normal(128, _NOISE_DEVIATION, _NOISE_LENGTH)
     return np.clip(values.round(), 0, 255).astype(np.uint8)

@@ -127,7 +127,7 @@ CHANGES: dict[str, Change] = {
 
 
 class RecRandAugment:
-    """Applies `num_ops` different changes, drawn anew for each image, at one strength.
+    """Applies `num_ops` different changes, drawn for each image, at one strength.
 
     Args:
         prob: probability that a sample gets any.

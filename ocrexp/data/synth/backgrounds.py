@@ -144,7 +144,7 @@ def _grain(height: int, width: int) -> list[tuple[Image, Image]]:
 
 
 def add_grain(image: Image, level: int, rng: np.random.Generator, varied: bool = False) -> Image:
-    """Add grain of a level 0..3; which part of one fixed field of noise is random, for drawing it anew is slow.
+    """Add grain of a level 0..3; uses a random part of one fixed field of noise, because drawing noise is slow.
 
     Images of one size have a field for this size; with `varied` sizes the fields are those of the next powers of two.
     """

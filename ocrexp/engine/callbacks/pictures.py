@@ -22,9 +22,9 @@ class PredictionPictures(Callback):
     Args:
         draw: `draw(sample)` gives an RGB uint8 picture of one sample; null draws as the task does: each image with its
             regions, or one sheet of crops with the texts read.
-        every_evaluations: draw after the first of so many evaluations; the best so far is always drawn.
-        limit: at most so many images each time; a sheet holds its own number.
-        keep: keep the pictures of so many evaluations, the latest; older ones are deleted.
+        every_evaluations: draw after every N-th evaluation; the best so far is always drawn.
+        limit: maximum number of images each time; a sheet has its own number.
+        keep: number of latest evaluations whose pictures are kept; older ones are deleted.
     """
 
     def __init__(

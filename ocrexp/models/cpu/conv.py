@@ -42,7 +42,7 @@ def conv2d(
 def conv2x2_by_parity(x: Tensor, weights: list[Tensor]) -> Tensor | None:
     """Four 2×2 convolutions of [N, C, H, W] that fill a map [N, O, 2H, 2W], one each for even and odd rows and columns.
 
-    `weights` [O, C, 2, 2] stand in the order (row, column) = (even, even), (even, odd), (odd, even), (odd, odd). The
+    `weights` [O, C, 2, 2] are in the order (row, column) = (even, even), (even, odd), (odd, even), (odd, odd). The
     windows of even rows (columns) reach one up (left), those of odd ones one down (right), over zeros at the border.
     None where oneDNN has no kernel for it.
     """

@@ -195,7 +195,7 @@ class _Slot:
 
 
 class _Kernel:
-    """A primitive and the scratch memory that it gets anew for each call."""
+    """A primitive and its scratch memory, which is allocated for each call."""
 
     def __init__(self, lib: Library, desc: Handle) -> None:
         self._lib = lib

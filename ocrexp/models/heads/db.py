@@ -57,7 +57,7 @@ class MapBranch(nn.Layer):
 
     @paddle.no_grad()
     def fuse(self) -> None:
-        """Puts the batch norm behind the first transposed convolution into it, which no runtime does by itself; the
+        """Fuses the batch norm into the first transposed convolution before it, which no runtime does; the
         same results in evaluation mode."""
         norm = self.conv_bn2
         if not isinstance(norm, nn.BatchNorm2D):
