@@ -10,9 +10,9 @@ ROOT = Path(__file__).parent.parent
 # A pattern, and what to write instead. Only patterns without false hits.
 UNWANTED = {
     r"\w*(?:colour|grey)\w*": "color, gray",
-    r"\w*(?:recognis|normalis|synchronis|optimis|initialis|summaris|binaris|organis)\w*": "-ize",
+    r"\w*(?:recognis|normalis|synchronis|optimis|initialis|summaris|binaris)\w*": "-ize",
     r"\w*(?:labelled|modelled|cancelled)\w*": "labeled, modeled, canceled",
-    r"(?:behaviour|artefact|centre|centred|learnt|misspelt|neighbour|programme|favour|catalogue)s?": "American spelling",
+    r"(?:behaviour|artefact|centre|centred|learnt|misspelt|neighbour|programme|favour)s?": "American spelling",
     r"(?<!-)anew": "again, from scratch",
     r"mend(?:s|ed|ing)?": "fix, correct",
     r"so many(?! that)": "up to N, the first N, number of",

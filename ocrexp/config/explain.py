@@ -30,7 +30,7 @@ def unknown_key(key: str, config: DictConfig, example: str = "") -> ConfigError:
         siblings = [name for name in dict.fromkeys([*map(str, node), *options]) if name != leaf]
         where = f"in {parent}" if parent else "at the top level"
         if advice := _not_chosen(parent, leaf):
-            return ConfigError(f"unknown key {example or key}: there is no '{leaf}' {where}; {advice}")
+            return ConfigError(f"unknown key {example or key}: '{leaf}' does not exist {where}; {advice}")
         hint = did_you_mean(leaf, siblings)
         if not hint:
             hint = _elsewhere(key, config)

@@ -67,7 +67,7 @@ def task_of_option(option: str) -> str | None:
             continue
         try:
             loaded = read_yaml(read_text(path).encode())
-        except (OSError, ValueError):  # composing names what is wrong with it
+        except (OSError, ValueError):  # composing reports what is wrong with it
             return None
         target = loaded.get("_target_") if isinstance(loaded, dict) else None
         # A user's own module may import paddle, for which this process is not prepared yet, so it is not imported.

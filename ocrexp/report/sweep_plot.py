@@ -77,10 +77,10 @@ def _draw(axes: Any, rows: list[dict[str, Any]], key: str) -> None:
         axes.plot(list(means), list(means.values()), color=COLORS[0], alpha=0.45, linewidth=1.5, zorder=2)
     elif len(means) < len(places):
         for place, mean in means.items():
-            axes.plot([place - 0.18, place + 0.18], [mean, mean], color=COLOURS[0], alpha=0.6, linewidth=2, zorder=2)
-    axes.scatter(places, values, color=COLOURS[0], s=30, zorder=3)
+            axes.plot([place - 0.18, place + 0.18], [mean, mean], color=COLORS[0], alpha=0.6, linewidth=2, zorder=2)
+    axes.scatter(places, values, color=COLORS[0], s=30, zorder=3)
     best = 0  # the rows come best first
-    axes.scatter(places[best], values[best], marker="*", s=190, color=COLOURS[1], edgecolor="white", zorder=4)
+    axes.scatter(places[best], values[best], marker="*", s=190, color=COLORS[1], edgecolor="white", zorder=4)
     axes.annotate(
         f"{values[best]:.3f}", (places[best], values[best]), xytext=(0, 9), textcoords="offset points",
         ha="center", fontsize=9, color=COLORS[1],

@@ -51,7 +51,7 @@ def convert_architecture(experiment: Experiment, root: Section, max_text_length:
             f"{section.key('algorithm')}: unsupported algorithm {algorithm}"
             f"{did_you_mean(algorithm, ALGORITHMS[task])}; supported for {task}: {', '.join(ALGORITHMS[task])}"
         )
-    network = _detector(experiment, root, section) if task == "det" else _recogniser(experiment, root, section)
+    network = _detector(experiment, root, section) if task == "det" else _recognizer(experiment, root, section)
     if task == "rec":
         _text_length(experiment, max_text_length)
         classes = dict.fromkeys(("out_channels", "out_channels_list"), "determined by the characters")
@@ -138,7 +138,7 @@ def _resnet_of_old(experiment: Experiment, root: Section, backbone: Section) -> 
         )  # fmt: skip
 
 
-def _recogniser(experiment: Experiment, root: Section, section: Section) -> ConvertedNetwork:
+def _recognizer(experiment: Experiment, root: Section, section: Section) -> ConvertedNetwork:
     transform, backbone = section.section("Transform"), section.section("Backbone")
     neck, head = section.section("Neck"), section.section("Head")
     transform_name, backbone_name, head_name = (node.text("name") for node in (transform, backbone, head))
@@ -245,8 +245,8 @@ def _multi_head(experiment: Experiment, head: Section, generation: str) -> tuple
         source = f"follows from {entries[name].key('nrtr_dim')}"
         experiment.set("model.head.guide.nhead", dim // 32, source, implied=True)
         experiment.set("model.head.guide.dim_feedforward", dim * 4, source, implied=True)
-    experiment.only(head, "use_pool", False, "a MultiHead that pools the backbone's map is not here")
-    experiment.only(head, "use_pos", False, "a MultiHead with position embedding is not here")
+    experiment.only(head, "use_pool", False, "a MultiHead that pools the backbone's map is not supported")
+    experiment.only(head, "use_pos", False, "a MultiHead with position embedding is not supported")
     return ("svtr_lcnet" if guide.option == "multi_sar" else f"{generation}_rec"), guide.option
 
 

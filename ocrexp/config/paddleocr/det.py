@@ -60,7 +60,7 @@ def _loss(experiment: Experiment, section: Section) -> None:
     named(experiment, section, "DBLoss", _LOSS)
     main = section.text("main_loss_type", "DiceLoss")
     if main not in _MAIN_LOSSES:
-        raise ConfigError(f"{section.key('main_loss_type')}: {main}: here are {', '.join(_MAIN_LOSSES)}")
+        raise ConfigError(f"{section.key('main_loss_type')}: expected one of {', '.join(_MAIN_LOSSES)}, got {main}")
     focal = main == "DiceFocalLoss"
     experiment.choose("loss", "db_focal" if focal else "db")
     for name, default in (_LOSS | (_FOCAL_LOSS if focal else {})).items():

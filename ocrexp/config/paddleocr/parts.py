@@ -170,7 +170,7 @@ REC_HEADS = {
 # Our option of a MultiHead by the encoder of its CTC branch, for an NRTR guide.
 NRTR_MULTI_HEADS = {"svtr": "multi_nrtr", "lightsvtr": "multi_nrtr_light", "reshape": "multi_nrtr_plain"}
 
-# Heads that guide a MultiHead in training, by our option of the MultiHead.
+# Heads that guide a MultiHead in training, and our option of the MultiHead for each.
 GUIDES = {
     "SARHead": Part("multi_sar", _SAR_HEAD.keys, _SAR_HEAD.only),
     "NRTRHead": Part("multi_nrtr", {"max_text_length": 25, "num_decoder_layers": 4}),

@@ -140,7 +140,7 @@ def read(path: Path, overrides: Sequence[str] = ()) -> tuple[Section, list[str]]
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise ConfigError(f"{where}: no YAML: {problem}") from error
+        raise ConfigError(f"{where}: not valid YAML ({problem}); correct the file") from error
     except yaml_text.ERRORS as error:
         raise ConfigError(f"{path}: {yaml_text.reason(error)}; correct or quote the value") from error
     try:
@@ -188,7 +188,7 @@ def _override(values: dict[str, Any], override: str) -> None:
     try:
         node[last] = yaml.safe_load(text)
     except yaml_text.ERRORS as error:
-        raise ConfigError(f"-o {override}: the value is no YAML") from error
+        raise ConfigError(f"-o {override}: the value is not valid YAML") from error
 
 
 def _loader(doubled: list[str]) -> type[yaml.SafeLoader]:

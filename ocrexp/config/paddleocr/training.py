@@ -11,14 +11,14 @@ from ocrexp.nearest import did_you_mean
 
 _IDLE = {
     "model_name": "of exported models",
-    "debug": "the checks of the data run always",
-    "log_smooth_window": "what is logged are means since the line before",
-    "save_model_dir": "a run's folder is outputs/<name>/<date>_<time>; run_dir=… fixes it",
-    "save_inference_dir": "exporting is a step of its own",
-    "infer_img": "of inference, not of training",
-    "infer_mode": "of inference, not of training",
-    "infer_visual_type": "of inference, not of training",
-    "save_res_path": "of inference, not of training",
+    "debug": "the data is always checked",
+    "log_smooth_window": "logged values are means since the previous line",
+    "save_model_dir": "the run folder is outputs/<name>/<date>_<time>; run_dir=… sets another one",
+    "save_inference_dir": "exporting is a separate command",
+    "infer_img": "used for inference, not for training",
+    "infer_mode": "used for inference, not for training",
+    "infer_visual_type": "used for inference, not for training",
+    "save_res_path": "used for inference, not for training",
     "load_static_weights": "PaddleOCR 2.10 does not read it",
     "character_type": "PaddleOCR 2.10 does not read it, but character_dict_path",
     "loss_type": "PaddleOCR 2.x does not read it, but the section Loss",
@@ -63,8 +63,8 @@ def convert_global(experiment: Experiment, root: Section, task: str) -> None:
         experiment.note("changed", section, "seed", "the same number gives other random numbers here")
         experiment.set("seed", section.get("seed"), section.key("seed"))
     for name in ("amp_custom_black_list", "amp_custom_white_list"):
-        experiment.only(section, name, (None, []), "lists of operators for mixed precision are not here")
-    experiment.only(section, "model_average", (None, False), "averaged weights", "trainer.ema_decay=0.999 is near it")
+        experiment.only(section, name, (None, []), "lists of operators for mixed precision are not supported")
+    experiment.only(section, "model_average", (None, False), "averaged weights", "trainer.ema_decay=0.999 is similar")
     _average(experiment, section)
     for name in _ACCELERATORS:
         experiment.only(section, name, (None, False), "training runs on CPUs and CUDA GPUs only")
