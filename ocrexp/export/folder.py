@@ -32,7 +32,7 @@ class ExportFolder:
     def __init__(self, path: Path) -> None:
         self.path = path = Path(os.path.abspath(path))  # noqa: PTH100 - "." has a name then; links stay
         if not path.name:
-            raise ConfigError(f"export.dir={path}: not a folder that can be replaced; choose another")
+            raise ConfigError(f"export.dir={path}: not a folder that can be replaced; choose another folder")
         self.failed = path.with_name(f"{path.name}.failed")
         for place in (path, self.failed):
             if recover_folder(place):

@@ -91,7 +91,7 @@ class DBLoss:
         weights = dict(aux_weights or {})
         for level, weight in weights.items():
             if level not in AUX_LEVELS:
-                raise ValueError(f"aux_weights: expected names of {', '.join(AUX_LEVELS)}, got {level}")
+                raise ValueError(f"aux_weights.{level}: unknown level; expected {', '.join(AUX_LEVELS)}")
             if weight < 0:
                 raise ValueError(f"aux_weights.{level}: expected 0 or more, got {weight}")
         self.balance_loss = balance_loss

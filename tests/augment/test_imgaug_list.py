@@ -107,7 +107,7 @@ def test_polygons_may_leave_the_image():
         ([{"args": {}}], "type and args"),
         ([{"type": "Affine", "arg": {}}], "type and args"),
         (["Fliplr"], "expected {type: Name"),
-        ({"type": "Fliplr"}, "give a list"),
+        ({"type": "Fliplr"}, "expected a list of"),
         ([{"type": "Resize", "args": {"size": "big"}}], "Resize does not accept"),
     ],
 )

@@ -153,7 +153,7 @@ def test_unknown_characters_follow_the_policy() -> None:
     for arguments, message in [
         ({"unknown": "ignore"}, r"charset\.unknown: expected error, map or drop, got ignore"),
         ({"unknown_map": {"x": "a"}}, r"set charset\.unknown=map"),
-        ({"unknown": "map", "unknown_map": {"x": "y"}}, r"'x' stands for 'y', of which 'y' \(U\+0079\) is not"),
+        ({"unknown": "map", "unknown_map": {"x": "y"}}, r"'y' replaces 'x', but 'y' \(U\+0079\) is not"),
     ]:
         with pytest.raises(ConfigError, match=message):
             from_characters("abc", **arguments)  # type: ignore[arg-type]

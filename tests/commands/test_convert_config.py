@@ -109,13 +109,13 @@ def test_what_is_left_behind_makes_the_exit_code_1(folder, capsys):
         (["confg=source.yml"], "add a PaddleOCR training file"),
         (["config=source.yml", "ouut=a.yaml"], "unknown key ouut"),
         (["config=source.yml", "out=a.txt"], "out=a.txt: expected a file that ends in .yaml"),
-        (["config=source.yml", "out='a b.yaml'"], "an experiment's name has ASCII letters"),
-        (["config=source.yml", "out=null.yaml"], "an experiment's name has ASCII letters"),
+        (["config=source.yml", "out='a b.yaml'"], "expected a name that begins with a letter"),
+        (["config=source.yml", "out=null.yaml"], "expected a name that begins with a letter"),
         (["config=source.yml", "strict=perhaps"], "strict: expected true or false, got perhaps"),
         (["config=source.yml", "-o"], "-o: the value is missing; write Section.key=value"),
-        (["config=source.yml", "-o", "Global.epoch_num"], "-o Global.epoch_num: write Section.key=value"),
+        (["config=source.yml", "-o", "Global.epoch_num"], "-o Global.epoch_num: expected Section.key=value"),
         (["config=source.yml", "-o", "Globl.epoch_num=1"], "the file has no Globl; did you mean Global?"),
-        (["config=bad.yml"], "bad.yml:3: no YAML: "),
+        (["config=bad.yml"], "bad.yml:3: not valid YAML ("),
     ],
 )
 def test_faults_are_said_in_one_line(folder, capsys, arguments, message):

@@ -8,14 +8,14 @@ from ocrexp.__main__ import main
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "export needs run_dir="),
+        ([], "add run_dir="),
         (["run_dir=nowhere"], "run_dir=nowhere: folder not found"),
         (["run_dir=nowhere", "export.format=onx"], "export.format=onx: unknown format; did you mean onnx?"),
         (["run_dir=nowhere", "export.formt=onnx"], "export.formt"),
         (["run_dir=nowhere", "export.parity.images=0"], "export.parity.images: expected 1 or more, or null"),
         (
             ["run_dir=nowhere", "export.parity.tolerance=2"],
-            "export.parity.tolerance=2: give a number from 0 to",
+            "export.parity.tolerance: expected a number from 0 to",
         ),
         (["checkpoint=a.pdparams"], "export: missing the model of the file; add model="),
     ],

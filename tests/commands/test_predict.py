@@ -158,11 +158,11 @@ def test_without_a_name_every_run_has_a_folder_of_its_own(models, scans, tmp_pat
         (["images=SCANS", "det=MODEL", "rec_batch_num=2"], "rec_batch_num=2: belongs to rec, which is not given"),
         (["image_dir=SCANS", "det=MODEL"], "use images="),
         (["images=SCANS", "det_model_dir=MODEL"], "use det="),
-        (["images=SCANS", "det=MODEL", "workers=0"], "workers=0"),
+        (["images=SCANS", "det=MODEL", "workers=0"], "workers: expected 1 or more, or auto, got 0"),
         (["images=SCANS", "det=MODEL", "threads=two"], "threads: expected a whole number or null, got two"),
         (["images=SCANS", "det=MODEL", "det_db_tresh=0.3"], "did you mean det_db_thresh"),
         (["images=SCANS", "det=MODEL", "font=nowhere.ttf"], "font=nowhere.ttf"),
-        (["images=SCANS", "det=RUN"], "is not exported yet: python -m ocrexp export run_dir="),
+        (["images=SCANS", "det=RUN"], "is not exported yet; run: python -m ocrexp export run_dir="),
     ],
 )
 def test_bad_input_is_one_line(models, scans, tmp_path, capsys, arguments, message):

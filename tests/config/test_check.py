@@ -55,7 +55,7 @@ def test_all_misfits_are_named_at_once(capsys):
     )
     with pytest.raises(ConfigError) as caught:
         check(wrong)
-    expected = ("part.ratoi", "part.mode", "part lacks width", "other._target_")
+    expected = ("part.ratoi", "part.mode", "part: missing width", "other._target_")
     assert len(caught.value.lines) == len(expected)
     assert all(key in line for key, line in zip(expected, caught.value.lines, strict=True))
     report_error(caught.value)

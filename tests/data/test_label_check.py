@@ -105,8 +105,8 @@ def test_validation_labels_are_counted_not_refused():
     charset = from_characters(LETTERS)
     assert check_val_labels(records("abc"), charset) == []
     assert check_val_labels(records("abc", "Café"), charset) == [
-        "val: 2 characters outside the charset, 2 times in 1 of 2 labels: 'C' (U+0043) 1×, 'é' (U+00E9) 1×; these "
-        "labels cannot be read right, the first at list.txt:2"
+        "val: 2 characters outside the charset, 2 times in 1 of 2 labels: 'C' (U+0043) 1×, 'é' (U+00E9) 1×; the "
+        "model cannot read these labels correctly, the first at list.txt:2"
     ]
 
 

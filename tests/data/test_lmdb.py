@@ -99,7 +99,7 @@ def test_what_is_left_out_is_counted(root):
         f"train: 1 label(s) that are not UTF-8 skipped: {folder}:label-000000005 (byte 0xe9)",
         "train: 3 entries without a label skipped (num-samples is 9, the last label is 7): "
         f"{folder}:label-000000002; {folder}:label-000000008; {folder}:label-000000009",
-        f"train: 1 missing image(s) left out: {folder}/image-000000006",
+        f"train: 1 missing image(s) skipped: {folder}/image-000000006",
     ]
     assert (
         f"val: 1 missing image(s) counted as images in which nothing was read: {folder}/image-000000006"
@@ -122,8 +122,8 @@ def test_entries_beyond_num_samples_are_not_read(root):
             "none",
             r"x has no key num-samples \(2 other keys\); write the number of samples to it, or create the",
         ),
-        (["a"], "many", r"num-samples of .*x is b'many'; write the number"),
-        (["a"], 0, r"num-samples of .*x is b'0'; write the number"),
+        (["a"], "many", r"num-samples of .*x: expected a number, got b'many'; write the number"),
+        (["a"], 0, r"num-samples of .*x: expected a number, got b'0'; write the number"),
         (["", ""], None, r"none of the 2 entries of .*x can be used, the first: .*x:label-000000001"),
     ],
 )

@@ -144,7 +144,7 @@ def test_folders_that_hold_something_else(tmp_path, monkeypatch):
         with pytest.raises(DataError, match=rf"{kind}/data\.mdb: is not a file; give"):
             records(folder)
     monkeypatch.setattr("ocrexp.data.lmdb._MOST_FOLDERS", 3)
-    with pytest.raises(DataError, match=r"more than 3 folders .*give the folder"):
+    with pytest.raises(DataError, match=r"more than 3 subfolders .*give the folder"):
         RecLmdb(tmp_path, ".", ".").train_records()
 
 

@@ -146,7 +146,7 @@ def test_an_epoch_that_was_left_is_over(workers, leave):
             loader.close()
         new = loader.epoch(1) if "epoch" in leave else None
         found = [{name: value.copy() for name, value in next(new).items()}] if new else []
-        with pytest.raises(RuntimeError, match="epoch 0 were left"):
+        with pytest.raises(RuntimeError, match="epoch 0 are gone"):
             next(old)
         if new:
             assert_equal(contents(inline.epoch(1)), found + contents(new))
@@ -209,7 +209,7 @@ def test_a_dead_worker_that_someone_else_has_waited_for():
     pid = loader._workers[0].pid
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
-    with pytest.raises(DataError, match="exit code is not known"):
+    with pytest.raises(DataError, match="unknown exit code"):
         contents(batches)
     loader = make(Numbers(40), 1)
     next(loader.epoch(0))

@@ -55,9 +55,9 @@ def test_several_images_of_one_text(tmp_path):
 @pytest.mark.parametrize(
     ("line", "what", "advice"),
     [
-        ("a.jpg\t", "the label of 'a.jpg' is empty", "write the text behind the tab"),
-        ("a.jpg\t  ", "the label of 'a.jpg' is empty", "write the text behind the tab"),
-        ("a.jpg word", "no tab between image path and label in 'a.jpg word'", "put a tab character"),
+        ("a.jpg\t", "the label of 'a.jpg' is empty", "write the text after the tab"),
+        ("a.jpg\t  ", "the label of 'a.jpg' is empty", "write the text after the tab"),
+        ("a.jpg word", "no tab between image path and label in 'a.jpg word'", "with a tab character"),
         ("\tword", "no image path", "dataset.root"),
         ("a.jpg\tone\rb.jpg\ttwo", "a carriage return within the label", "tr '\\\\r' '\\\\n'"),
     ],
@@ -77,13 +77,13 @@ def test_a_line_that_is_not_utf8(tmp_path):
     path.write_bytes(b"a.jpg\tx\n" + "b.jpg\tcafé".encode("latin1"))
     file = read_rec_label_file(path)
     assert len(file.lines) == 1
-    assert str(file.problems[0]).startswith(f"{path}:2: byte 0xe9 at column 10 is not UTF-8: ")
+    assert str(file.problems[0]).startswith(f"{path}:2: byte 0xe9 at column 10 is not UTF-8; ")
     assert f"iconv -f cp1252 -t utf-8 {path} " in file.problems[0].advice
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le"])
 def test_utf16_is_refused(tmp_path, encoding):
-    with pytest.raises(DataError, match=r"rec\.txt is in UTF-16(LE)?: convert it, iconv -f utf-16"):
+    with pytest.raises(DataError, match=r"rec\.txt is in UTF-16(LE)?; convert it, iconv -f utf-16"):
         read_rec_label_file(write(tmp_path, "a.jpg\tx", encoding=encoding))
 
 

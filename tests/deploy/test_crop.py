@@ -83,7 +83,7 @@ def test_normalised_as_in_training() -> None:
 def test_values_that_do_not_fit_are_refused(mean: list, std: list) -> None:
     with pytest.raises(DeployError, match="mean, std: expected one or three values each"):
         Normalizer(mean, std)
-    with pytest.raises(DeployError, match="only BGR and RGB"):
+    with pytest.raises(DeployError, match="expected BGR or RGB"):
         Normalizer([0.5], [0.5], "YUV")
 
 

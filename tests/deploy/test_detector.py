@@ -61,7 +61,7 @@ def test_arguments_stand_above_the_file(make_det) -> None:
     fixed = make_det("fixed", image_shape=[96, 96])
     assert TextDetector(fixed).resize.image_shape == (96, 96)
     assert TextDetector(fixed, det_limit_side_len=64).resize.image_shape is None
-    with pytest.raises(DeployError, match="limit_type is 'least'"):
+    with pytest.raises(DeployError, match=r"limit_type: expected .*got 'least'"):
         TextDetector(folder, det_limit_type="least")
 
 

@@ -123,5 +123,5 @@ def test_characters_that_are_not_the_networks_are_refused(make_rec, tmp_path: Pa
 def test_bad_arguments_are_refused(make_rec, make_det) -> None:
     with pytest.raises(DeployError, match=r"rec_batch_num.*0"):
         TextRecognizer(make_rec(), rec_batch_num=0)
-    with pytest.raises(DeployError, match=r"detector.*recogni"):
+    with pytest.raises(DeployError, match=r"recognizer, got a detector"):
         TextRecognizer(make_det())

@@ -45,7 +45,7 @@ def test_curved_regions_are_cropped_by_their_rectangle(make_det, make_rec) -> No
 def test_a_network_of_other_outputs_is_no_classifier(make_cls, line, monkeypatch) -> None:
     classifier = TextClassifier(make_cls())
     monkeypatch.setattr(classifier.backend, "run", lambda batch: np.zeros((len(batch), 40, 97), np.float32))
-    with pytest.raises(DeployError, match=r"\[1, 40, 97\].*\[1, 2\].*labels"):
+    with pytest.raises(DeployError, match=r"expected \[1, 2\], got \[1, 40, 97\]"):
         classifier([line("ab")])
 
 

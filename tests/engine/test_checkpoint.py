@@ -105,7 +105,7 @@ def test_damage_falls_back_to_the_previous_good_set(
     damage(store.folder / f"latest.{suffix}")
     assert _saved_value(store) == 1
     assert f"latest.{suffix}" in caplog.text
-    assert "using the previous good set of latest, saved at step 1" in caplog.text
+    assert "using the previous valid checkpoint of latest, saved at step 1" in caplog.text
     assert find_weights(store.folder.parent, "latest").name == "latest.000001.pdparams"
     _save(store, 3)
     assert _saved_value(store) == 3
@@ -124,7 +124,7 @@ def test_a_damaged_copy_has_its_twin(store: CheckpointStore, suffix: str, caplog
 def test_when_all_are_damaged_it_is_an_error(store: CheckpointStore) -> None:
     _save(store, 1)
     _flip(store.folder / "latest.pdparams")
-    with pytest.raises(CheckpointError, match="every set"):
+    with pytest.raises(CheckpointError, match="all versions are damaged"):
         store.load("latest")
     with pytest.raises(CheckpointError, match="no good set"):
         store.load_for_resume()
@@ -204,7 +204,7 @@ def test_a_states_file_cannot_run_code(tmp_path: Path) -> None:
 
 
 def test_states_that_are_not_plain_values_are_refused(store: CheckpointStore) -> None:
-    with pytest.raises(TypeError, match=r"states\.callbacks\.mine is a set"):
+    with pytest.raises(TypeError, match=r"states\.callbacks\.mine: expected a plain value .*got set"):
         store.save("latest", {}, {}, {"global_step": 1, "callbacks": {"mine": {1, 2}}})
     assert not list(store.folder.rglob("latest*"))
 
@@ -307,7 +307,7 @@ def test_an_optimizer_file_of_another_model_is_one_line() -> None:
             {f"{weight}_moment1_0": np.zeros([3, 3], np.float32)},
             f"{weight}_moment1_0 has shape [3, 3], expected [3, 2]",
         ),
-        ({"conv2d_99.w_0_moment1_0": np.zeros([3], np.float32)}, "conv2d_99.w_0_moment1_0 is of no parameter"),
+        ({"conv2d_99.w_0_moment1_0": np.zeros([3], np.float32)}, "conv2d_99.w_0_moment1_0"),
         ({f"{bias}_moment1_0": np.zeros([2], np.int32)}, f"{bias}_moment1_0 has type int32, expected float32"),
         ({f"{bias}_moment1_0": np.full([2], np.nan, np.float32)}, f"{bias}_moment1_0 is not finite"),
         ({"master_weights": {weight: np.zeros([2], np.float32)}}, f"{weight} has shape [2], expected [3, 2]"),

@@ -40,9 +40,9 @@ def test_what_it_means_here(monkeypatch, gpus, devices, device, expected):
 @pytest.mark.parametrize(
     ("gpus", "devices", "device", "words"),
     [
-        (2, [0, 2], "auto", ("trainer.devices=[0,2]", "card 2", "0 to 1")),
+        (2, [0, 2], "auto", ("trainer.devices=[0,2]", "GPU 2", "0 to 1")),
         (0, [0, 1], "auto", ("trainer.devices=[0,1]", "trainer.devices=2")),
-        (2, [0, 1], "cpu", ("trainer.device=cpu", "trainer.device=gpu")),
+        (2, [0, 1], "cpu", ("trainer.device is cpu", "trainer.device=gpu")),
         (2, 2, "gpu:1", ("trainer.device=gpu:1", "trainer.devices=[0,1]")),
     ],
 )

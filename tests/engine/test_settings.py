@@ -27,13 +27,13 @@ def test_plan(settings: dict[str, Any], batches: int, steps_per_epoch: int, tota
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"max_epochs": 2, "eval_every_epochs": 3}, "eval_every_epochs=3 is longer than the run of 2 epochs"),
-        ({"max_epochs": 2, "eval_every_steps": 21}, "eval_every_steps=21 is longer than the run of 20 steps"),
-        ({"max_steps": 5, "eval_every_epochs": 2}, "eval_every_epochs=2 is longer than the run of 1 epochs"),
+        ({"max_epochs": 2, "eval_every_epochs": 3}, "eval_every_epochs=3 : longer than the run of 2 epochs"),
+        ({"max_epochs": 2, "eval_every_steps": 21}, "eval_every_steps=21 : longer than the run of 20 steps"),
+        ({"max_steps": 5, "eval_every_epochs": 2}, "eval_every_epochs=2 : longer than the run of 1 epochs"),
         ({"max_epochs": 2, "eval_start_epoch": 3}, "eval_start_epoch"),
         ({"max_epochs": None}, "set one"),
-        ({"precision": "fp16"}, "choose from fp32, amp_o1, amp_o2"),
-        ({"accumulate": 0}, "trainer.accumulate=0"),
+        ({"precision": "fp16"}, "expected one of fp32, amp_o1, amp_o2"),
+        ({"accumulate": 0}, "trainer.accumulate: expected .* got 0"),
         ({"ema_decay": 1.5}, "between 0 and 1"),
         ({"device": "cuda"}, "trainer.device: expected auto, cpu, gpu or gpu:N, got cuda"),
         ({"nonfinite": "ignore"}, "stop, skip"),

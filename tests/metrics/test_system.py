@@ -91,5 +91,5 @@ def test_severity_orders_images_by_their_share_of_faults():
 
 
 def test_an_unknown_case_is_refused():
-    with pytest.raises(ValueError, match=r"case=upper"):
+    with pytest.raises(ValueError, match=r"case: expected .* got upper"):
         SystemMetric(case="upper")

@@ -129,7 +129,7 @@ def test_one_cycle_ends_low_and_stays_there() -> None:
         (partial(schedules.Piecewise, decay_epochs=[1, 2], factors=[1, 0.1]), "one factor more"),
         (partial(schedules.MultiStep, milestones=[3, 2]), "increasing"),
         (partial(schedules.OneCycle, anneal_strategy="cosine"), "cos or linear"),
-        (partial(schedules.Step, step_size=0), "greater than 0"),
+        (partial(schedules.Step, step_size=0), "expected a number of epochs above 0|expected a number above 0"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(make: Any, words: str) -> None:

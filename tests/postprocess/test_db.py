@@ -126,8 +126,8 @@ def test_nan_and_full_maps_do_not_raise() -> None:
     [
         ({"score_mode": "mean"}, "fast or slow"),
         ({"box_type": "polygon"}, "quad or poly"),
-        ({"max_candidates": 0}, "at least 1"),
-        ({"unclip_ratio": -1.0}, "negative"),
+        ({"max_candidates": 0}, "expected 1 or more"),
+        ({"unclip_ratio": -1.0}, "expected 0 or more"),
     ],
 )
 def test_bad_settings_are_config_errors(settings: dict[str, Any], says: str) -> None:

@@ -41,7 +41,7 @@ def test_one_class_only() -> None:
 def test_what_alone_is_wrong() -> None:
     assert "charset.use_space_char=true" in causes(["RM5"], ["RM 5"])
     assert "accuracy_ignore_case is 1.000" in causes(["total"], ["TOTAL"])
-    assert "characters are being read" in causes(["TOTAI"], ["TOTAL"])
+    assert "characters are read" in causes(["TOTAI"], ["TOTAL"])
     assert "characters are being read" not in causes(["zzz"], ["TOTAL"])
 
 
@@ -75,7 +75,7 @@ def test_labels_that_the_charset_cannot_write() -> None:
 
 def test_a_head_that_was_not_loaded_and_hints() -> None:
     text = causes([""] * 6, head_share=0.1, hints=["model.freeze=['backbone']: these parts are not trained"])
-    assert "only 10% of the head came from model.pretrained" in text
+    assert "only 10% of the head was loaded from model.pretrained" in text
     assert "model.freeze" in text
     assert "head" not in causes([""] * 6, head_share=1.0)
 
