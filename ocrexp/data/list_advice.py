@@ -79,7 +79,7 @@ def all_missing(file: LabelFile, first: Record, root: Path, lists: Lists) -> str
             return f"{said}; did you mean {_other_root(folder, root, lists)}?"
     for folder in [root, *below]:
         if exists(folder / relative.name):
-            return f"{said}; there is {folder / relative.name}, correct the paths in the list or set dataset.root"
+            return f"{said}; {folder / relative.name} exists, correct the paths in the list or set dataset.root"
     return f"{said}; set dataset.root to the folder that the paths start from"
 
 

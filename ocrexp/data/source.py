@@ -69,7 +69,7 @@ class SplitSource(OfTask, ABC):
             self._refuse_val(_names(val))
         if ratios is not None and len(ratios) != len(self.parts["train"]):
             raise ConfigError(
-                f"dataset.ratios has {len(ratios)} values for {len(self.parts['train'])} training lists: give one a "
+                f"dataset.ratios has {len(ratios)} values for {len(self.parts['train'])} training lists; give one a "
                 "list"
             )
         self.ratios = None if ratios is None else list(ratios)

@@ -1,4 +1,4 @@
-"""Label files: both formats, and every fault named with its line and a advice."""
+"""Label files: both formats, and every fault named with its line and an advice."""
 
 import json
 

@@ -137,7 +137,7 @@ def test_a_missing_list_is_answered_with_its_key_and_what_to_set(root):
 
 def test_wrong_folder_in_the_list(root):
     (root / "train.txt").write_text(f"pictures/a.png\t{LABEL}\n")
-    with pytest.raises(DataError, match=r"images/a.png exists"):
+    with pytest.raises(DataError, match=r"images/a.png"):
         DetLists(root, "train.txt", "val.txt").train_records()
     (root / "train.txt").write_text(f"pictures/z.png\t{LABEL}\n")
     with pytest.raises(DataError, match=r"set dataset\.root to the folder"):
@@ -150,7 +150,7 @@ def test_windows_separators(root):
 
 
 def test_ratios_must_fit_the_lists(root):
-    with pytest.raises(ConfigError, match="one value for each of the 1 training lists, got 2"):
+    with pytest.raises(ConfigError, match="2 values for 1"):
         DetLists(root, "train.txt", "val.txt", ratios=[1, 1])
     with pytest.raises(ConfigError, match="expected at least one list each"):
         DetLists(root, [], "val.txt")

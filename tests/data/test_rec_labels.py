@@ -1,4 +1,4 @@
-"""Recognition lists: texts kept to the letter, and every fault named with its line and a advice."""
+"""Recognition lists: texts kept to the letter, and every fault named with its line and an advice."""
 
 import re
 

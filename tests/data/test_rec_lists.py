@@ -59,11 +59,11 @@ def test_what_is_left_out_is_counted(root):
     assert [record.texts[0] for record in source.train_records()] == ["one"]
     assert [record.texts[0] for record in source.val_records()] == ["four", "x"]
     assert source.report() == [
-        f"train: 1 bad label line(s) skipped: {root / 'train.txt'}:2: the label of 'images/b.png' is empty: write the "
-        "text behind the tab, or remove the line",
+        f"train: 1 bad label line(s) skipped: {root / 'train.txt'}:2: the label of 'images/b.png' is empty; write the "
+        "text after the tab, or remove the line",
         f"train: 1 missing image(s) skipped: {root / 'gone.png'} ({root / 'train.txt'}:3)",
-        f"val: 1 bad label line(s) skipped: {root / 'val.txt'}:3: the label of 'images/c.png' is empty: write the "
-        "text behind the tab, or remove the line",
+        f"val: 1 bad label line(s) skipped: {root / 'val.txt'}:3: the label of 'images/c.png' is empty; write the "
+        "text after the tab, or remove the line",
         "val: 1 missing image(s) counted as images in which nothing was read: "
         f"{root / 'gone.png'} ({root / 'val.txt'}:2)",
     ]

@@ -78,7 +78,7 @@ def test_evaluation_skips_and_doubles_none():
     [
         (DataError, "lower loader.batch_size", ([3], None, 8, 0, True, True)),
         (DataError, "0 training images", ([0], None, 8, 0)),
-        (ConfigError, "one value for each of the 1 training lists, got 2", ([3], [1, 1], 2, 0)),
+        (ConfigError, "1 training lists, got 2", ([3], [1, 1], 2, 0)),
         (ConfigError, "batch_size", ([3], None, 0, 0)),
         (ConfigError, "negative", ([3], [-1], 1, 0)),
     ],

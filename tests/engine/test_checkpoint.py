@@ -126,7 +126,7 @@ def test_when_all_are_damaged_it_is_an_error(store: CheckpointStore) -> None:
     _flip(store.folder / "latest.pdparams")
     with pytest.raises(CheckpointError, match="all versions are damaged"):
         store.load("latest")
-    with pytest.raises(CheckpointError, match="no good set"):
+    with pytest.raises(CheckpointError, match="contains no valid latest"):
         store.load_for_resume()
     _save(store, 4, "best_accuracy")
     with pytest.raises(CheckpointError, match=r"model\.pretrained=.*best_accuracy\.pdparams"):

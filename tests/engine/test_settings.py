@@ -27,9 +27,9 @@ def test_plan(settings: dict[str, Any], batches: int, steps_per_epoch: int, tota
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"max_epochs": 2, "eval_every_epochs": 3}, "eval_every_epochs=3 : longer than the run of 2 epochs"),
-        ({"max_epochs": 2, "eval_every_steps": 21}, "eval_every_steps=21 : longer than the run of 20 steps"),
-        ({"max_steps": 5, "eval_every_epochs": 2}, "eval_every_epochs=2 : longer than the run of 1 epochs"),
+        ({"max_epochs": 2, "eval_every_epochs": 3}, "eval_every_epochs=3: longer than the run of 2 epochs"),
+        ({"max_epochs": 2, "eval_every_steps": 21}, "eval_every_steps=21: longer than the run of 20 steps"),
+        ({"max_steps": 5, "eval_every_epochs": 2}, "eval_every_epochs=2: longer than the run of 1 epochs"),
         ({"max_epochs": 2, "eval_start_epoch": 3}, "eval_start_epoch"),
         ({"max_epochs": None}, "set one"),
         ({"precision": "fp16"}, "expected one of fp32, amp_o1, amp_o2"),

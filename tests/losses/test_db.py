@@ -191,7 +191,7 @@ def test_wrong_values_of_the_levels_are_refused() -> None:
         run(DBLoss(aux_weights={"p3": 0.3}), values, maps)
     with pytest.raises(ValueError, match=r"aux_weights\.p5: .*p4, p3, p2"):
         DBLoss(aux_weights={"p5": 0.3})
-    with pytest.raises(ValueError, match=r"aux_weights\.p4=-1"):
+    with pytest.raises(ValueError, match=r"aux_weights\.p4: expected 0 or more, got -1"):
         DBLoss(aux_weights={"p4": -1})
     with pytest.raises(ValueError, match=r"binary_loss_type=BCELoss.*DiceFocalLoss"):
         DBLoss(binary_loss_type="BCELoss")
