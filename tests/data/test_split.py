@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
+from ocrexp.assemble.data import build_source
 from ocrexp.commands.eval import frozen_or_composed
 from ocrexp.config.arguments import arrange
-from ocrexp.config.build import build
 from ocrexp.config.compose import compose
 from ocrexp.config.frozen import JobInfo, write_job
 from ocrexp.config.plain import label_digest
@@ -168,7 +168,7 @@ def test_by_the_command_line(root):
     write(root, "text")
     overrides = ["model=crnn_mbv3", "dataset=rec_list", f"dataset.root={root}"]
     config = compose("train", [*overrides, "dataset.val_split=0.2", "dataset.val_split_by=folder"])
-    assert len(build(config.dataset).val_records()) == 5
+    assert len(build_source(config.dataset).val_records()) == 5
     typed = arrange("train", ["dataset=rec_list", r"dataset.val_split_by=(page\d+)/, [x]?"])
     assert compose("train", typed).dataset.val_split_by == r"(page\d+)/, [x]?"
     seeds = [label_digest(compose("train", [*overrides, f"dataset.val_split_seed={seed}"])) for seed in (0, 1)]
@@ -182,11 +182,11 @@ def test_another_validation_list_takes_the_place_of_the_runs_split(root, tmp_pat
     write_job(tmp_path / "run", compose("train", overrides), JobInfo(name="run"))
     verb = OmegaConf.create({"run_dir": str(tmp_path / "run"), "checkpoint": "best"})
     write(root, "text", "other.txt")
-    assert len(build(frozen_or_composed(verb, []).dataset).val_records()) == 4
-    assert len(build(frozen_or_composed(verb, ["dataset.val_labels=other.txt"]).dataset).val_records()) == 20
-    assert len(build(frozen_or_composed(verb, ["dataset.val_labels=null"]).dataset).val_records()) == 4
+    assert len(build_source(frozen_or_composed(verb, []).dataset).val_records()) == 4
+    assert len(build_source(frozen_or_composed(verb, ["dataset.val_labels=other.txt"]).dataset).val_records()) == 20
+    assert len(build_source(frozen_or_composed(verb, ["dataset.val_labels=null"]).dataset).val_records()) == 4
     with pytest.raises(ConfigError, match="are both given"):
-        build(frozen_or_composed(verb, ["dataset.val_labels=other.txt", "dataset.val_split=0.1"]).dataset)
+        build_source(frozen_or_composed(verb, ["dataset.val_labels=other.txt", "dataset.val_split=0.1"]).dataset)
 
 
 def test_images_of_both_splits_are_told(root):
