@@ -87,7 +87,7 @@ def test_what_is_missing_is_said(make_det, pages, tmp_path, capsys):
     assert "ocrexp ended while it was measured" in capsys.readouterr().err
     with pytest.raises(DataError, match="no images"):
         image_files(tmp_path / "none")
-    with pytest.raises(OcrexpError, match="is no image"):
+    with pytest.raises(OcrexpError, match="is not an image"):
         broken = tmp_path / "broken.png"
         broken.write_bytes(b"no image")
         request = {"task": "det", "det": str(make_det()), "backend": "onnx", "threads": 1, "batch": 1}
