@@ -53,7 +53,7 @@ def missing_list(path: Path, root: Path, lists: Lists, usual_val: str) -> str:
         null = "" if part == usual_val else f"dataset.{key}=null "
         split = f"{null}dataset.val_split=0.1 keeps a tenth of the training images for validation"
         return f"{said}; {split}, or {one_of}" if found else f"{said}; {split}, or set dataset.{key} to a list"
-    return f"{said}; {one_of}" if found else f"{said}; {root} contains no list: set dataset.root or dataset.{key}"
+    return f"{said}; {one_of}" if found else f"{said}; {root} contains no list; set dataset.root or dataset.{key}"
 
 
 def all_missing(file: LabelFile, first: Record, root: Path, lists: Lists) -> str:
@@ -69,7 +69,7 @@ def all_missing(file: LabelFile, first: Record, root: Path, lists: Lists) -> str
     labels = file.path
     said = f"none of the images of {labels} exists, the first tried was {first.image_path}"
     if not root.is_dir():
-        return f"{said}; dataset.root {root} does not exist, set it to the folder that the paths start from"
+        return f"{said}; dataset.root {root} does not exist, set it to the folder that the paths are relative to"
     if advice := moved_advice(file[0].names[0], root, labels):
         return f"{said}; {advice}"
     beside = [root.resolve().parent, labels.parent]
@@ -80,7 +80,7 @@ def all_missing(file: LabelFile, first: Record, root: Path, lists: Lists) -> str
     for folder in [root, *below]:
         if exists(folder / relative.name):
             return f"{said}; {folder / relative.name} exists, correct the paths in the list or set dataset.root"
-    return f"{said}; set dataset.root to the folder that the paths start from"
+    return f"{said}; set dataset.root to the folder that the paths are relative to"
 
 
 def _other_root(folder: Path, root: Path, lists: Lists) -> str:

@@ -44,8 +44,8 @@ def test_records(root):
     assert records[3].source == f"{root / 'more.txt'}:1"
     assert source.val_records()[0].texts == (" four",)
     assert source.report() == [
-        f"val: 1 label(s) begin or end with a space (U+0020), the first at {root / 'val.txt'}:1; no image shows it, "
-        "remove it from the labels"
+        f"val: 1 label(s) begin or end with a space (U+0020), the first at {root / 'val.txt'}:1; it is invisible in "
+        "images, remove it from the labels"
     ]
     assert source.fingerprint()["train_images"] == "4"
     with pytest.raises(ConfigError, match="1 values for 2"):

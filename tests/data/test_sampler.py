@@ -80,7 +80,7 @@ def test_evaluation_skips_and_doubles_none():
         (DataError, "0 training images", ([0], None, 8, 0)),
         (ConfigError, "1 training lists, got 2", ([3], [1, 1], 2, 0)),
         (ConfigError, "batch_size", ([3], None, 0, 0)),
-        (ConfigError, "negative", ([3], [-1], 1, 0)),
+        (ConfigError, "shares of 0 or more", ([3], [-1], 1, 0)),
     ],
 )
 def test_impossible_epochs_are_refused(error, said, arguments):

@@ -482,7 +482,7 @@ def test_a_full_disk_leaves_the_earlier_sets_and_goes_on(
     made = make_trainer(tmp_path, callbacks={"fill": fill, "free": free}, log_every_steps=1, save_every_steps=2)
     assert made.fit().state == "done"
     assert caplog.text.count("latest could not be saved at step") == 2  # 8 and 10
-    assert "No space left on device; the earlier sets are whole" in caplog.text
+    assert "No space left on device; the earlier checkpoints are valid" in caplog.text
     found = CheckpointStore(tmp_path).load("latest")
     assert found is not None
     assert found.step == 12

@@ -193,7 +193,7 @@ def test_wrong_values_of_the_levels_are_refused() -> None:
         DBLoss(aux_weights={"p5": 0.3})
     with pytest.raises(ValueError, match=r"aux_weights\.p4: expected 0 or more, got -1"):
         DBLoss(aux_weights={"p4": -1})
-    with pytest.raises(ValueError, match=r"binary_loss_type=BCELoss.*DiceFocalLoss"):
+    with pytest.raises(ValueError, match=r"binary_loss_type: .*DiceFocalLoss, got BCELoss"):
         DBLoss(binary_loss_type="BCELoss")
 
 

@@ -87,7 +87,7 @@ def test_wrong_values_are_refused_with_the_key() -> None:
         ResNetVd(20)
     with pytest.raises(ValueError, match=r"out_channels: expected a multiple of 4, got 50"):
         DBFPN([8, 8, 8, 8], 50)
-    with pytest.raises(ConfigError, match=r"no model\.normalize"):
+    with pytest.raises(ConfigError, match=r"model\.normalize: is null"):
         build(MobileNetV3("small", 0.35))(paddle.zeros([1, 64, 64, 3], dtype="uint8"))
 
 

@@ -89,7 +89,7 @@ def refuse_missing_script(characters: Iterable[str], drawable: Iterable[str], ke
         script = script_of(character)
         if script not in drawn and (needs_shaping(character) or counts[script] > len(letters) / 2):
             name = "Chinese" if script == "Cjk" else script
-            raise DataError(f"{key}: no font draws {name} ({character!r}); {install_fonts(character)}")
+            raise DataError(f"{key}: no font has {name} ({character!r}); {install_fonts(character)}")
 
 
 def install_fonts(character: str) -> str:

@@ -159,7 +159,7 @@ def test_a_dead_drawing_process_is_reported(tmp_path, monkeypatch):
         return draw(split, index)
 
     monkeypatch.setattr(source, "draw", killed)
-    with pytest.raises(DataError, match="process that draws images died"):
+    with pytest.raises(DataError, match="process that draws images has died"):
         source.train_records()
 
 

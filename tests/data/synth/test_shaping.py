@@ -117,7 +117,7 @@ def test_a_dictionary_that_is_mostly_of_a_script_without_a_font_is_refused(tmp_p
     dictionary = tmp_path / "keys.txt"
     dictionary.write_text("\n".join("ab1.λ票发書中文字典"), encoding="utf-8")
     with pytest.raises(
-        DataError, match=r"no font draws Chinese \('票'\); apt-get install fonts-noto-cjk.*dataset\.fonts"
+        DataError, match=r"no font has Chinese \('票'\); apt-get install fonts-noto-cjk.*dataset\.fonts"
     ):
         SynthRec(str(tmp_path), 2, 2, dictionary=str(dictionary)).text("train", 0)
     with pytest.raises(ConfigError, match=r"dictionary .*none\.txt: cannot be read .*; give the path"):
@@ -126,7 +126,7 @@ def test_a_dictionary_that_is_mostly_of_a_script_without_a_font_is_refused(tmp_p
 
 def test_pillow_without_raqm_is_one_line(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(shaping, "has_raqm", lambda: False)
-    with pytest.raises(DataError, match=r"Arabic .*Pillow needs raqm; pip install .*libfribidi0") as error:
+    with pytest.raises(DataError, match=r"Arabic .*Pillow needs raqm. pip install .*libfribidi0") as error:
         SynthRec(str(tmp_path), 2, 2, characters="ab" + ARABIC).text("train", 0)
     assert "\n" not in str(error.value)
     with pytest.raises(DataError, match="Hebrew"):

@@ -50,5 +50,5 @@ def test_a_file_of_too_few_words_is_refused(tmp_path):
     path.write_text("alone\n")
     with pytest.raises(DataError, match="words leave none"):
         read_words(path)
-    with pytest.raises(DataError, match="one word a line"):
+    with pytest.raises(DataError, match="one word per line"):
         read_words(tmp_path / "missing.txt")
