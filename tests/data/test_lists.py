@@ -131,7 +131,7 @@ def test_a_missing_list_is_answered_with_its_key_and_what_to_set(root):
     with pytest.raises(DataError, match=r"nor does its folder .*; set dataset\.root"):
         DetLists(root / "none", "train.txt", "val.txt").train_records()
     (root / "photos" / "Label.txt").rename(root / "Label.csv")
-    with pytest.raises(DataError, match=r"contains no list: set dataset\.root or dataset\.train_labels"):
+    with pytest.raises(DataError, match=r"contains no list; set dataset\.root or dataset\.train_labels"):
         DetLists(root, "train_list.txt", "val_list.txt").train_records()
 
 

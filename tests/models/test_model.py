@@ -81,7 +81,7 @@ def test_training_gives_three_maps_and_evaluation_one() -> None:
 def test_wrong_values_are_refused_with_the_key() -> None:
     with pytest.raises(ValueError, match=r"normalize has the keys \['mean'\]"):
         build(MobileNetV3("small", 0.35), {"mean": MEAN})
-    with pytest.raises(ValueError, match=r"model_name=tiny"):
+    with pytest.raises(ValueError, match=r"model_name: expected large or small, got tiny"):
         MobileNetV3("tiny")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"layers: expected one of 18, 34.*got 20"):
         ResNetVd(20)

@@ -282,5 +282,5 @@ def test_wrong_values_are_refused_with_the_key() -> None:
         RecMobileNetV3("small", large_stride=[1, 2, 2, 2])
     with pytest.raises(ConfigError, match=r"nhead: expected a divisor of .* got 3"):
         NRTRHead(16, 10, nhead=3)
-    with pytest.raises(ValueError, match=r"perm_num=3"):
+    with pytest.raises(ValueError, match=r"perm_num: expected .* got 3"):
         ParseQHead(8, 10, perm_num=3)

@@ -38,7 +38,7 @@ def test_the_count_outlives_a_resume() -> None:
 
 
 def test_senseless_settings_are_refused() -> None:
-    with pytest.raises(ValueError, match="patience=0"):
+    with pytest.raises(ValueError, match="patience: expected 1 or more"):
         EarlyStopping(patience=0)
     with pytest.raises(ValueError, match="min_delta"):
         EarlyStopping(min_delta=-1)
