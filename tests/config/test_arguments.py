@@ -87,7 +87,7 @@ def test_flags_and_dashes_anywhere(typed, arranged):
         ("train", ["optim..lr=1"], ["unknown key optim..lr", "as optim.lr"]),
         ("train", ["é=1"], ["unknown key é"]),
         ("train", [".lr=1"], ["unknown key .lr"]),
-        ("predict", ["rec=", "images=x"], ["rec=: expected a path", "rec=null"]),
+        ("predict", ["rec=", "images=x"], ["rec=: the value is missing", "rec=null"]),
         ("train", ["model="], ["model=: expected an option", "crnn_mbv3"]),
         ("train", ["--seed", "--cfg", "job"], ["seed=VALUE"]),
         ("train", ["seed=1", "eval"], ["python -m ocrexp eval"]),

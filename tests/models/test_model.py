@@ -79,7 +79,7 @@ def test_training_gives_three_maps_and_evaluation_one() -> None:
 
 
 def test_wrong_values_are_refused_with_the_key() -> None:
-    with pytest.raises(ValueError, match=r"normalize has the keys \['mean'\]"):
+    with pytest.raises(ValueError, match=r"normalize: expected the keys mean and std, got \['mean'\]"):
         build(MobileNetV3("small", 0.35), {"mean": MEAN})
     with pytest.raises(ValueError, match=r"model_name: expected large or small, got tiny"):
         MobileNetV3("tiny")  # type: ignore[arg-type]
@@ -136,7 +136,7 @@ def test_a_size_that_does_not_halve_five_times_is_said(
     monkeypatch.setenv("OCREXP_CPU_TUNING", tuning)
     model = build(MobileNetV3("small", 0.35), {"mean": MEAN, "std": STD})
     model.train() if training else model.eval()
-    with pytest.raises(ConfigError, match=f"100 × 64 pixels .* multiples of 32: set {key}") as error:
+    with pytest.raises(ConfigError, match=f"100 × 64 pixels .* multiples of 32; set {key}") as error:
         model(paddle.zeros([1, 64, 100, 3], dtype="uint8"))
     assert "\n" not in str(error.value)
 

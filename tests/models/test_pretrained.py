@@ -154,7 +154,7 @@ def test_frozen_parts_neither_learn_nor_move_their_statistics() -> None:
 
 
 def test_freezing_an_unknown_part_suggests_the_right_one() -> None:
-    with pytest.raises(ConfigError, match=r"no part 'backbon'; did you mean backbone\?"):
+    with pytest.raises(ConfigError, match=r"unknown part 'backbon'; did you mean backbone\?"):
         freeze(model(), ["backbon"])
 
 
