@@ -8,7 +8,7 @@ import numpy as np
 import paddle
 import pytest
 
-from ocrexp.errors import CheckpointError, ConfigError
+from ocrexp.errors import CheckpointError
 from ocrexp.models.backbones.mobilenet_v3 import MobileNetV3
 from ocrexp.models.backbones.resnet_vd import ResNetVd
 from ocrexp.models.heads.db import DBHead
@@ -154,7 +154,7 @@ def test_frozen_parts_neither_learn_nor_move_their_statistics() -> None:
 
 
 def test_freezing_an_unknown_part_suggests_the_right_one() -> None:
-    with pytest.raises(ConfigError, match=r"unknown part 'backbon'; did you mean backbone\?"):
+    with pytest.raises(ValueError, match=r"unknown part 'backbon'; did you mean backbone\?"):
         freeze(model(), ["backbon"])
 
 
