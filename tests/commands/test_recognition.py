@@ -68,7 +68,7 @@ def test_eval_says_that_the_configured_characters_are_not_those_of_the_checkpoin
     weights = finished / "checkpoints" / "best_accuracy.pdparams"
     arguments = [*TINY, f"dataset.root={lists}", "charset=digits", f"output={tmp_path / 'eval.json'}", "pictures=0"]
     assert main(["eval", f"checkpoint={weights.with_suffix('')}", *arguments]) == 0
-    said = f"warning: charset: {weights} has 5 characters that are not the 10 of the configuration"
+    said = f"warning: charset: {weights} has 5 characters, which differ from the 10 of the configuration"
     assert any(line.startswith(said) for line in capsys.readouterr().err.splitlines())
 
 

@@ -93,7 +93,7 @@ def test_resume_of_a_finished_run_with_more_epochs(finished, tmp_path):
     told = "\n".join(err)
     assert "resuming from step 6 of 9" in told
     assert "latest.pdparams" in told
-    assert "trainer.max_epochs: 2, now 3" in told
+    assert any(line.count("trainer.max_epochs") and "2" in line and "now 3" in line for line in err)
     assert "schedule" in told
     status = json.loads((finished / "status.json").read_text())
     assert status["state"] == "done"
@@ -106,11 +106,11 @@ def test_resume_of_a_finished_run_with_more_epochs(finished, tmp_path):
 @pytest.mark.parametrize(
     ("override", "words"),
     [
-        ("optim.lr=1e-4", ["optim.lr may not change here", "optimizer's state", "model.pretrained"]),
-        ("model=db_r18", ["model may not change here"]),
-        ("loader.batch_size=2", ["loader.batch_size may not change", "position in the epoch"]),
+        ("optim.lr=1e-4", ["optim.lr: may not change", "optimizer's state", "model.pretrained"]),
+        ("model=db_r18", ["model: may not change"]),
+        ("loader.batch_size=2", ["loader.batch_size: may not change", "position in the epoch"]),
         ("trainer.max_epoch=5", ["trainer.max_epoch"]),
-        ("seed=3", ["seed may not change here"]),
+        ("seed=3", ["seed: may not change"]),
     ],
 )
 def test_resume_refuses_what_would_make_another_run(finished, override, words, capsys):

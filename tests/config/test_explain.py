@@ -69,7 +69,7 @@ def run(*arguments, cwd=None):
     [
         (["optim.lrr=1"], "did you mean lr?"),
         (["optimizer=adamm"], "options: "),
-        (["optim.lr=high"], "no number"),
+        (["optim.lr=high"], "expected a number"),
         (["-m", "optim.lr=interval(1e-5,1e-3)"], "grid sweeper"),
         (["trane"], "did you mean train?"),
         (["-m", "optim.lrr=1,2"], "did you mean lr?"),
@@ -121,7 +121,8 @@ def test_missing_packages_are_told_with_the_command_to_run(tmp_path):
 def test_impossible_trainer_values_leave_no_folder(tmp_path):
     done, lines, _, _ = run("trainer.precision=fp8", "run_dir=run", cwd=tmp_path)
     assert done.returncode == 2
-    assert lines == ["ocrexp: trainer.precision=fp8: choose from fp32, amp_o1, amp_o2"]
+    assert len(lines) == 1
+    assert all(word in lines[0] for word in ("trainer.precision", "fp32, amp_o1, amp_o2", "fp8"))
     assert not (tmp_path / "run").exists()
 
 
@@ -130,6 +131,6 @@ def test_a_group_of_training_is_not_offered_by_other_verbs(verb, key):
     with pytest.raises(ConfigError) as caught:
         compose(verb, [f"{key}=x"])
     assert f"unknown key {key}" in str(caught.value)
-    offered = str(caught.value).partition(" it has: ")[2].split(", ")
+    offered = str(caught.value).partition(" known keys: ")[2].split(", ")
     assert offered[0]
     assert not {"experiment", "trainer", "optimizer", "model"} & set(offered)
