@@ -146,9 +146,9 @@ def test_counts_come_from_the_workers(records, workers):
                 SMALL: (1, "(l.txt:5)"),
             }
         outside, mostly, small = count_lines("train", loader.counts)
-        assert outside.startswith("train: 2 of 12 regions lie outside their image, the first in ")
+        assert outside.startswith("train: 2 of 12 regions ") and "outside their image" in outside
         assert "EXIF" in outside and "2.png (l.txt:3)" in outside
-        assert mostly.startswith("train: 1 of 12 regions lie by more than half outside")
+        assert mostly.startswith("train: 1 of 12 regions ") and "more than half" in mostly
         assert small.startswith("train: 1 of 10 regions") and "targets.min_text_size" in small
     finally:
         loader.close()
