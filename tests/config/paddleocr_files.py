@@ -1,4 +1,4 @@
-"""Training files in PaddleOCR's structure, for the tests of convert-config: a detector's and a recogniser's."""
+"""Training files in PaddleOCR's structure, for the tests of convert-config: a detector's and a recognizer's."""
 
 import copy
 from pathlib import Path
@@ -72,7 +72,7 @@ def detector() -> Tree:
     })  # fmt: skip
 
 
-def recogniser() -> Tree:
+def recognizer() -> Tree:
     """CRNN with MobileNetV3."""
     resize = {"RecResizeImg": {"image_shape": [3, 32, 128]}}
     steps = [DECODE, {"CTCLabelEncode": None}, resize, {"KeepKeys": {"keep_keys": ["image", "label", "length"]}}]
@@ -140,9 +140,9 @@ def mobile_detector(version: int) -> Tree:
     return tree
 
 
-def mobile_recogniser(version: int, language: str = "") -> Tree:
-    """PP-OCRv3's to v5's mobile recogniser, of a language of its multi_language folder where one is named."""
-    tree = recogniser()
+def mobile_recognizer(version: int, language: str = "") -> Tree:
+    """PP-OCRv3's to v5's mobile recognizer, of a language of its multi_language folder where one is named."""
+    tree = recognizer()
     name, folder = f"PP-OCRv{version}_mobile_rec", "./ppocr/utils/dict/"
     dictionary = {3: f"{language or 'en'}_dict.txt", 4: "en_dict.txt"}.get(
         version, f"ppocrv5_{language}_dict.txt" if language else "ppocrv5_dict.txt"
@@ -208,9 +208,9 @@ def detector_v6(size: str = "small") -> Tree:
     return tree
 
 
-def recogniser_v6(size: str = "small") -> Tree:
-    """PP-OCRv6's recogniser, as PP-OCRv6_small_rec.yml and its sisters."""
-    tree = mobile_recogniser(5)
+def recognizer_v6(size: str = "small") -> Tree:
+    """PP-OCRv6's recognizer, as PP-OCRv6_small_rec.yml and its sisters."""
+    tree = mobile_recognizer(5)
     tree["Global"]["model_name"] = f"PP-OCRv6_{size}_rec"
     tree["Architecture"]["Backbone"] = {"name": "PPLCNetV4", "model_size": size}
     neck: Tree = {"name": "lightsvtr", "dims": 120, "depth": 2, "mlp_ratio": 2.0, "local_kernel": 7, "use_guide": False}

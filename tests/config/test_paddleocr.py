@@ -20,7 +20,7 @@ from ocrexp.config.paddleocr.schedules import SCHEDULES, convert_schedule
 from ocrexp.config.paddleocr.source import Section
 from ocrexp.errors import ConfigError
 
-from .paddleocr_files import detector, optimizer, put, recogniser, write
+from .paddleocr_files import detector, optimizer, put, recognizer, write
 
 
 def converted(folder, tree, *overrides):
@@ -63,8 +63,8 @@ def test_a_detector_keeps_its_values(tmp_path):
     assert (trainer.eval_every_steps, trainer.eval_every_epochs, trainer.device) == (40, None, "cpu")
 
 
-def test_a_recogniser_keeps_its_values(tmp_path):
-    conversion, config = converted(tmp_path, recogniser())
+def test_a_recognizer_keeps_its_values(tmp_path):
+    conversion, config = converted(tmp_path, recognizer())
     assert conversion.complete
     assert config.model.neck.hidden_size == 48
     assert config.model.head.fc_decay == 0.001
@@ -137,8 +137,8 @@ def test_what_a_tutorials_file_leaves_out_is_assumed(tmp_path):
     assert all(line.split(maxsplit=1)[1] in conversion.text for line in conversion.lines())
 
 
-def test_a_recognisers_file_may_leave_out_as_much(tmp_path):
-    tree = recogniser()
+def test_a_recognizers_file_may_leave_out_as_much(tmp_path):
+    tree = recognizer()
     for name in ("PostProcess", "Metric", "Loss"):
         del tree[name]
     for part in ("Train", "Eval"):
@@ -314,7 +314,7 @@ def test_a_scale_of_albumentations_is_said_to_be_one(tmp_path):
 
 
 def test_a_transform_that_is_not_here_is_missing(tmp_path):
-    tree = recogniser()
+    tree = recognizer()
     tree["Train"]["dataset"]["transforms"].insert(1, {"SVTRRecAug": {"aug_type": 0}})
     conversion, _ = converted(tmp_path, tree)
     assert notes(conversion, "missing") == ["Train.dataset.transforms: SVTRRecAug"]
@@ -326,7 +326,7 @@ def test_lists_in_two_folders_are_missing_what_they_need(tmp_path):
 
 
 def test_lmdb_folders_and_shares_of_lists(tmp_path):
-    tree = recogniser()
+    tree = recognizer()
     for part, folder in (("Train", "data/MJ/training"), ("Eval", "data/validation")):
         own = tree[part]["dataset"]
         own |= {"name": "LMDBDataSet", "data_dir": folder}
@@ -343,8 +343,8 @@ def test_lmdb_folders_and_shares_of_lists(tmp_path):
     assert list(config.dataset.train_labels) == ["x/a.txt", "/b.txt", str(Path.cwd() / "c.txt")]
 
 
-def test_pictures_of_a_recogniser(tmp_path):
-    tree = recogniser()
+def test_pictures_of_a_recognizer(tmp_path):
+    tree = recognizer()
     put(tree, "Global.character_dict_path", "keys.txt")
     put(tree, "Global.use_space_char", True)
     tree["Train"]["dataset"]["transforms"][1:1] = [
@@ -372,7 +372,7 @@ def test_pictures_of_a_recogniser(tmp_path):
 
 def test_an_attention_head_has_as_many_steps_as_its_labels(tmp_path):
     """It runs freely, as PaddleOCR's training lets it, so that the loss compares step by step."""
-    tree = recogniser()
+    tree = recognizer()
     put(tree, "Architecture.algorithm", "RARE")
     put(tree, "Architecture.Head", {"name": "AttentionHead", "hidden_size": 32})
     put(tree, "Loss.name", "AttentionLoss")
@@ -390,7 +390,7 @@ def test_an_attention_head_has_as_many_steps_as_its_labels(tmp_path):
 
 
 def test_optimizers_and_what_they_clip(tmp_path):
-    tree = recogniser()
+    tree = recognizer()
     tree["Optimizer"] = {
         "name": "AdamW", "lr": {"name": "Piecewise", "values": [0.01, 0.001], "decay_epochs": [4]}, "clip_norm": 5.0,
         "no_weight_decay_name": "norm bias", "one_dim_param_no_weight_decay": True,
@@ -484,7 +484,7 @@ def _characters(golden):
 
 def _as_source(golden, pictures):
     """A training file with the golden network's Architecture and Loss."""
-    tree = detector() if pictures is None else recogniser()
+    tree = detector() if pictures is None else recognizer()
     architecture, loss = golden["architecture"], golden["loss"]
     architecture["Head"].pop("out_channels", None)
     architecture["Head"].pop("out_channels_list", None)

@@ -12,7 +12,7 @@ from ocrexp.config.compose import compose
 from ocrexp.config.paddleocr import Conversion, convert
 from ocrexp.errors import ConfigError
 
-from .paddleocr_files import detector_v6, mobile_detector, mobile_recogniser, put, recogniser_v6, write
+from .paddleocr_files import detector_v6, mobile_detector, mobile_recognizer, put, recognizer_v6, write
 
 LANGUAGES = ("arabic", "cyrillic", "devanagari", "el", "en", "eslav", "korean", "latin", "ta", "te", "th")
 
@@ -37,12 +37,12 @@ def missing(conversion: Conversion) -> list[str]:
         (mobile_detector(5), "ppocrv5_det"),
         (detector_v6("small"), "ppocrv6_small_det"),
         (detector_v6("medium"), "ppocrv6_medium_det"),
-        (mobile_recogniser(3), "svtr_lcnet"),
-        (mobile_recogniser(4), "ppocrv4_rec"),
-        (mobile_recogniser(5), "ppocrv5_rec"),
-        (recogniser_v6("tiny"), "ppocrv6_tiny_rec"),
-        (recogniser_v6("small"), "ppocrv6_small_rec"),
-        (recogniser_v6("medium"), "ppocrv6_medium_rec"),
+        (mobile_recognizer(3), "svtr_lcnet"),
+        (mobile_recognizer(4), "ppocrv4_rec"),
+        (mobile_recognizer(5), "ppocrv5_rec"),
+        (recognizer_v6("tiny"), "ppocrv6_tiny_rec"),
+        (recognizer_v6("small"), "ppocrv6_small_rec"),
+        (recognizer_v6("medium"), "ppocrv6_medium_rec"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -66,7 +66,7 @@ def _comparable(node: Any) -> Any:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_languages_differ_in_their_dictionary(tmp_path: Path, language: str) -> None:
-    conversion = convert(write(tmp_path, mobile_recogniser(5, language)), "turned")
+    conversion = convert(write(tmp_path, mobile_recognizer(5, language)), "turned")
     assert (conversion.model, missing(conversion)) == ("ppocrv5_rec", [])
     assert f"path: ./ppocr/utils/dict/ppocrv5_{language}_dict.txt" in conversion.text
     assert ("direction: rtl" in conversion.text) == (language == "arabic")
@@ -74,7 +74,7 @@ def test_languages_differ_in_their_dictionary(tmp_path: Path, language: str) -> 
 
 def test_networks_of_converted_files_have_the_parameters_of_the_shipped_ones(tmp_path: Path) -> None:
     charset = from_characters("abc")
-    for tree, model in ((detector_v6("small"), "ppocrv6_small_det"), (recogniser_v6("tiny"), "ppocrv6_tiny_rec")):
+    for tree, model in ((detector_v6("small"), "ppocrv6_small_det"), (recognizer_v6("tiny"), "ppocrv6_tiny_rec")):
         networks = [
             build_model(c, charset) for c in (converted(tmp_path, tree)[1], compose("train", [f"model={model}"]))
         ]
@@ -144,13 +144,13 @@ def test_names_of_early_files_of_ppocrv6(tmp_path: Path) -> None:
     ("tree", "said"),
     [
         (put(detector_v6(), "Architecture.Head.aux_in_channels", 64), r"Head\.aux_in_channels: .* \(96\), got 64"),
-        (put(recogniser_v6(), "Architecture.Head.head_list.1.NRTRHead.nrtr_dim", 100), r"nrtr_dim: .*32, got 100"),
+        (put(recognizer_v6(), "Architecture.Head.head_list.1.NRTRHead.nrtr_dim", 100), r"nrtr_dim: .*32, got 100"),
         (
             put(mobile_detector(5), "Architecture.Neck.name", "RSEFPM"),
             r"Architecture\.Neck: .*RSEFPM.*did you mean RSEFPN",
         ),
         (
-            put(mobile_recogniser(5), "Architecture.Head.head_list.0.CTCHead.Neck.name", "svtrr"),
+            put(mobile_recognizer(5), "Architecture.Head.head_list.0.CTCHead.Neck.name", "svtrr"),
             r"CTCHead\.Neck: .*svtrr.*svtr",
         ),
     ],
