@@ -12,7 +12,7 @@ from ocrexp.__main__ import main
 from ocrexp.config.compose import compose
 from ocrexp.errors import ConfigError
 
-from ..config.paddleocr_files import detector, put, recogniser, write
+from ..config.paddleocr_files import detector, put, recognizer, write
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -86,7 +86,7 @@ def test_any_file_name_gives_an_experiment_that_runs_by_its_name(folder, capsys,
 def test_an_experiment_of_the_same_name_is_not_taken_for_the_new_one(folder):
     write(folder, detector())
     assert main(["convert-config", "config=source.yml"]) == 0
-    write(folder, recogniser())
+    write(folder, recognizer())
     assert main(["convert-config", "config=source.yml", "overwrite=true"]) == 0
     assert compose("train", ["experiment=source"]).task == "rec"
 
