@@ -46,7 +46,9 @@ def main() -> int:
         environment = folder / "environment"
         run(sys.executable, "-m", "venv", environment, cwd=folder)
         python = environment / "bin" / "python"
-        run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", f"{wheel}[deploy]", cwd=folder)
+        pinned = ["--constraint", str(ROOT / "constraints.txt")]  # the size is of these versions
+        pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        run(*pip, *pinned, f"{wheel}[deploy]", cwd=folder)
         disk = subprocess.run(["du", "-sm", environment], capture_output=True, text=True, check=True).stdout
         size = int(disk.split()[0])
         run(python, "-c", PROGRAM, "det/inference", *UNWANTED, cwd=folder)
