@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from ocrexp.config.verbs import VERBS, WITHOUT_CONFIG
 from ocrexp.environment import start_here
-from ocrexp.errors import ConfigError, OcrexpError, explain_import_error, explain_os_error, printable, report_error
+from ocrexp.errors import ConfigError, OcrexpError, explain, printable, report_error
 from ocrexp.logs import ignore_paddle_warnings
 from ocrexp.nearest import did_you_mean
 from ocrexp.processes import StoppedBySignal, owning, stopping
@@ -55,20 +55,14 @@ def _run(arguments: list[str]) -> int:
     except OcrexpError as error:
         report_error(error)
         return error.exit_code
-    except ImportError as error:
-        line = explain_import_error(error)
-        if line is None:
-            raise
-        print(f"ocrexp: {printable(line)}", file=sys.stderr)
-        return 1
     except StoppedBySignal as stop:
         with contextlib.suppress(OSError):  # the terminal is closed
             print(f"ocrexp: {stop}: stopped", file=sys.stderr)
         return 128 + stop.number
     except KeyboardInterrupt:
         return 130
-    except OSError as error:
-        if (line := explain_os_error(error)) is None:
+    except (ImportError, OSError) as error:
+        if (line := explain(error)) is None:
             raise
         print(f"ocrexp: {printable(line)}", file=sys.stderr)
         return 1

@@ -104,6 +104,11 @@ def nothing_done() -> Iterator[None]:
         raise
 
 
+def explain(error: ImportError | OSError) -> str | None:
+    """One line for a package that is missing or a place that cannot be read or written; None for anything else."""
+    return explain_import_error(error) if isinstance(error, ImportError) else explain_os_error(error)
+
+
 def explain_import_error(error: ImportError) -> str | None:
     """One line with the command to run for what is commonly missing; None for anything else."""
     text = str(error)

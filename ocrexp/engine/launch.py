@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from types import FrameType
 from typing import IO, Any
@@ -28,6 +29,7 @@ from ocrexp.processes import STOP_SIGNALS, describe_signal, leave_terminal, owne
 ELSEWHERE = "another process"  # in the error of a rank that stops for a fault that is not its own
 _SECONDS_BETWEEN_LOOKS = 0.2
 _RECORD = "ends.jsonl"
+_ERROR = "ocrexp: "  # how the error line of a rank begins
 
 
 def launch_processes(devices: int, worker: list[str], settings: Any, run_dir: Path) -> int:
@@ -54,8 +56,9 @@ def launch_processes(devices: int, worker: list[str], settings: Any, run_dir: Pa
             for number in STOP_SIGNALS
             if signal.getsignal(number) is not signal.SIG_IGN  # as nohup has it
         }
+        held: list[str] = []
         try:
-            _follow(process, logs)
+            held = _follow(process, logs)
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
@@ -63,11 +66,15 @@ def launch_processes(devices: int, worker: list[str], settings: Any, run_dir: Pa
                 process.kill()
             _keep_logs(logs, run_dir / "ranks")
         if forward.received is not None:
+            _show(held)
             return 128 + forward.received
         if process.returncode:
             ends = read_ends(logs / _RECORD)
             failure = ConfigError if ends and ends[0].code == ConfigError.exit_code else TrainingError
-            raise failure(_why(logs, process.returncode, run_dir))
+            why = _why(logs, process.returncode, run_dir)
+            _show(line for line in held if line.strip().removeprefix(_ERROR) not in why)
+            raise failure(why)
+        _show(held)
         return 0
 
 
@@ -136,22 +143,39 @@ def _children(pid: int) -> list[int]:
     return found
 
 
-def _follow(process: subprocess.Popen[bytes], logs: Path) -> None:
-    """Show what rank 0 prints until the processes have ended."""
+def _follow(process: subprocess.Popen[bytes], logs: Path) -> list[str]:
+    """Show what rank 0 prints until the processes have ended.
+
+    Returns the error lines at the end of its output, which are not shown: the caller's error may repeat them.
+    """
     shown: IO[bytes] | None = None
+    rest, held = "", []
     while True:
         ended = process.poll() is not None
         path = logs / "workerlog.0"
         if shown is None and path.exists():
             shown = path.open("rb")
         if shown is not None and (text := shown.read()):
-            sys.stderr.buffer.write(text)
-            sys.stderr.flush()
+            *lines, rest = (rest + text.decode(errors="replace")).split("\n")
+            for line in lines:
+                held.append(f"{line}\n")
+                if not line.startswith(_ERROR):
+                    _show(held)
+                    held = []
+            if rest and not rest.startswith(_ERROR[: len(rest)]):  # a part of a line, as of the progress bar
+                _show([*held, rest])
+                rest, held = "", []
         if ended:
             break
         time.sleep(_SECONDS_BETWEEN_LOOKS)
     if shown is not None:
         shown.close()
+    return [*held, f"{rest}\n"] if rest else held
+
+
+def _show(lines: Iterable[str]) -> None:
+    sys.stderr.write("".join(lines))
+    sys.stderr.flush()
 
 
 def _keep_logs(logs: Path, target: Path) -> None:
@@ -180,7 +204,7 @@ def _why(logs: Path, code: int, run_dir: Path) -> str:
     told = []
     for path in sorted(logs.glob("workerlog.*")):
         lines = [line.strip() for line in path.read_text(errors="replace").splitlines()]
-        told += [(path, line.removeprefix("ocrexp: ")) for line in lines[-50:] if line.startswith("ocrexp: ")]
+        told += [(path, line.removeprefix(_ERROR)) for line in lines[-50:] if line.startswith(_ERROR)]
     told.sort(key=lambda item: ELSEWHERE in item[1])  # a rank that knows the cause comes first
     if told:
         return f"rank {told[0][0].suffix[1:]}: {told[0][1]} (all output: {kept})"

@@ -8,9 +8,7 @@ outputs in evaluation and lose everything at the first training step.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +17,7 @@ import numpy.typing as npt
 import paddle
 from paddle import Tensor, nn
 
-from ocrexp.environment import SWITCH
+from ocrexp.environment import untuned
 from ocrexp.errors import CheckpointError
 from ocrexp.models.hooks import HasBranches
 from ocrexp.models.layers import is_batch_norm
@@ -226,7 +224,7 @@ def _in_order(model: nn.Layer, images: Tensor, source: str) -> list[_Place]:
     training = model.training
     model.eval()
     try:
-        with paddle.no_grad(), _plain_forward():
+        with paddle.no_grad(), untuned():
             model(images)
     finally:
         for each in hooks:
@@ -283,20 +281,6 @@ def _weight_and_bias(layer: nn.Layer) -> dict[str, Tensor]:
     if layer.bias is not None:
         found["bias"] = layer.bias
     return found
-
-
-@contextmanager
-def _plain_forward() -> Iterator[None]:
-    """Within it layers run one by one, as they do in a deployed network, not several as one faster operation."""
-    before = os.environ.get(SWITCH)
-    os.environ[SWITCH] = "0"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[SWITCH]
-        else:
-            os.environ[SWITCH] = before
 
 
 # Matching

@@ -29,7 +29,7 @@ def draw_sheet(samples: Sequence[EvalSample], columns: int = 3, case: str = "kee
     """Crops in rows, RGB uint8; below each its label, what was read, with the score, and the name of its file.
 
     What was read is green where it is the label. Where it is not, its wrong characters are orange and the label's
-    missed ones are pink; blanks among them show as ␣. `case` is the metric's.
+    missed ones are pink; spaces among them show as ␣. `case` is the metric's.
     """
     return sheet([sample_cell(sample, case) for sample in samples], columns)
 

@@ -63,7 +63,7 @@ def joins(text: str) -> bool:
 
 
 def visible(character: str) -> str:
-    """A character as a reader can see it: ␣ for the blank, U+XXXX for what shows nothing, ∅ for none at all."""
+    """A character as a reader can see it: ␣ for the space, U+XXXX for what shows nothing, ∅ for none at all."""
     if not character:
         return "∅"
     if character == " ":

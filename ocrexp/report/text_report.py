@@ -63,7 +63,7 @@ def write_confusions(confusions: Confusions, path: Path) -> None:
 def draw_confusions(confusions: Confusions, limit: int = SHOWN_CONFUSIONS) -> Picture:
     """The most frequent confusions as bars, RGB uint8: label's character → what was read, how often, and of how many.
 
-    ∅ stands for no character: `x → ∅` was missed, `∅ → x` was read where nothing is. ␣ is the blank.
+    ∅ stands for no character: `x → ∅` was missed, `∅ → x` was read where nothing is. ␣ is the space.
     """
     rows = confusions.most_common(limit)
     title = f"{confusions.errors} wrong characters of {confusions.characters.total()}: label → read"

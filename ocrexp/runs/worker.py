@@ -25,7 +25,7 @@ def main() -> int:
 
     ignore_paddle_warnings()
     from ocrexp.config.frozen import read_resolved
-    from ocrexp.errors import OcrexpError, explain_import_error, explain_os_error, printable, report_error
+    from ocrexp.errors import OcrexpError, explain, printable, report_error
     from ocrexp.runs.fit import fit
     from ocrexp.runs.folder import locked
     from ocrexp.runs.resuming import read_proposed
@@ -40,14 +40,8 @@ def main() -> int:
     except OcrexpError as error:
         report_error(error)
         return error.exit_code
-    except ImportError as error:
-        line = explain_import_error(error)
-        if line is None:
-            raise
-        print(f"ocrexp: {printable(line)}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        if (line := explain_os_error(error)) is None:
+    except (ImportError, OSError) as error:
+        if (line := explain(error)) is None:
             raise
         print(f"ocrexp: {printable(line)}", file=sys.stderr)
         return 1

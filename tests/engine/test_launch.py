@@ -1,5 +1,6 @@
 """What is said about ranks that failed, and the threads that each gets."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -70,3 +71,21 @@ def test_the_log_of_the_rank_that_ended_first_is_quoted(tmp_path: Path) -> None:
 def test_a_killed_launcher_is_told_from_its_ranks(tmp_path: Path) -> None:
     (tmp_path / "workerlog.0").write_text("step 3/200\n")
     assert "launcher of the ranks: killed by SIGKILL" in launch._why(tmp_path, -9, Path("run"))
+
+
+@pytest.mark.parametrize(
+    ("printed", "shown", "held"),
+    [
+        ("step 1\nocrexp: dataset.root: x\n", "step 1\n", ["ocrexp: dataset.root: x\n"]),
+        ("ocrexp: a notice\nstep 1\n", "ocrexp: a notice\nstep 1\n", []),
+        ("step 1\rstep 2", "step 1\rstep 2", []),
+        ("ocrexp: cut off", "", ["ocrexp: cut off\n"]),
+        ("warning: é\n", "warning: é\n", []),
+    ],
+)
+def test_an_error_line_of_rank_0_is_left_to_the_command(printed, shown, held, tmp_path, capsys) -> None:
+    (tmp_path / "workerlog.0").write_text(printed, encoding="utf-8")
+    with subprocess.Popen(["true"]) as process:
+        process.wait()
+        assert launch._follow(process, tmp_path) == held
+    assert capsys.readouterr().err == shown

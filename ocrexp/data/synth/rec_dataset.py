@@ -45,10 +45,10 @@ class SynthRec(OfTask):
         seed: of the drawing; of its own, so that `seed` of a run does not draw new ones.
         endless: draw new training images every epoch, in the loader's processes, and keep none. Image i of epoch e is
             always the same; epoch 0 has the images that would otherwise be kept. The validation images are kept.
-        characters: all that texts may hold; None: printable ASCII without the blank, as charset=en94. Phrases are
-            drawn only where a blank is among them.
+        characters: all that texts may contain; None: printable ASCII without the space, as charset=en94. Phrases are
+            drawn only where the space is one of them.
         dictionary: a PaddleOCR dictionary, a character a line, whose characters are taken in place of `characters`.
-        use_space_char: add the blank, as the charset's key of this name.
+        use_space_char: add the space, as the charset's key of this name.
         max_length: most characters of a text.
         texts: weights of the kinds of text: word, number, price, date, code, random, phrase; None: all alike.
         cases: weights of lower, title and upper case of words; None: all alike.

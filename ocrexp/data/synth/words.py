@@ -60,7 +60,7 @@ def split_of(text: str) -> Split:
 
 
 def read_words(path: Path) -> list[str]:
-    """The words of a file, one a line, in its order without repeats or blanks. Raises DataError."""
+    """The words of a file, one a line, in its order, without repeated or empty ones. Raises DataError."""
     try:
         lines = read_text(path, None).splitlines()
     except (OSError, UnicodeDecodeError) as error:

@@ -121,7 +121,7 @@ class NRTRHead(nn.Layer):
 
     Args:
         in_channels: channels of the sequence, and of all layers (the model fills this in).
-        out_channels: charset with its four special tokens (blank, unknown, start, end; from the charset); the layers
+        out_channels: charset with its four special tokens (padding, unknown, start, end; from the charset); the layers
             have one class more, as PaddleOCR's.
         nhead: heads of the attentions.
         num_encoder_layers: layers over the image's sequence; 0: none.
