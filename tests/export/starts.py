@@ -207,9 +207,9 @@ def real(name: str) -> dict:
 
 
 def plain():
-    from ocrexp.models.deployed import _plain_forward
+    from ocrexp.environment import untuned
 
-    return _plain_forward()
+    return untuned()
 
 
 def write(path: Path, *lines: str) -> Path:
