@@ -53,7 +53,6 @@ def _val_set(node: DictConfig, name: str, value: Any) -> DataSource:
     own = node.copy()
     OmegaConf.set_struct(own, False)
     own._set_parent(node._get_parent())
-    own[VAL_SETS] = None
     if "val_split" in own:
         own.val_split = None  # the sets are lists of their own
     for key, setting in plain.items():

@@ -24,7 +24,6 @@ from ocrexp.deploy.end_to_end import (
     EnginePool,
     RuntimeSettings,
     in_order,
-    quoted,
     refuse_paddleocr_names,
     settings_from,
 )
@@ -53,7 +52,6 @@ line of figures, writes eval_system.json and pictures of the worst images."""
 
 
 REPORT = "eval_system.json"
-_TYPED_AS_THEY_ARE = ("det", "rec", "cls", "output", "rec_char_dict_path", "dataset.root")
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,7 @@ def _run(arguments: Sequence[str], held: ExitStack) -> int:
     show_notices()
     with nothing_done():
         refuse_paddleocr_names(arguments)
-        config = compose("eval-system", quoted(arguments, _TYPED_AS_THEY_ARE))
+        config = compose("eval-system", arguments)
         models = settings_from(config, RuntimeSettings).checked()
         if models.det is None or models.rec is None:
             raise ConfigError(

@@ -21,7 +21,6 @@ from ocrexp.deploy.end_to_end import (
     EnginePool,
     RuntimeSettings,
     in_order,
-    quoted,
     refuse_paddleocr_names,
     settings_from,
 )
@@ -51,7 +50,6 @@ reported, the others are read, and the exit code is 1."""
 LINES_AT_ONCE = 32  # line images that are read together, so that lines of similar width share a batch
 NOTES_SHOWN = 3  # notes about images that are printed; the others are counted
 AHEAD = 2  # additional threads, which load and draw while the models run
-_TYPED_AS_THEY_ARE = ("images", "det", "rec", "cls", "output", "font", "rec_char_dict_path")
 
 
 @dataclass(frozen=True)
@@ -100,7 +98,7 @@ def run(arguments: Sequence[str]) -> int:
     if not any(item.startswith("images=") for item in arguments):
         raise ConfigError("images: is missing; add images=FILE, images=FOLDER, images='PATTERN' or images=-")
     with nothing_done():
-        config = compose("predict", quoted(arguments, _TYPED_AS_THEY_ARE))
+        config = compose("predict", arguments)
         settings = settings_from(config, PredictSettings)
         models = settings_from(config, RuntimeSettings).checked()
         if settings.dpi < 1 or settings.picture_side < 64:

@@ -179,19 +179,6 @@ def refuse_paddleocr_names(arguments: Sequence[str]) -> None:
             raise ConfigError(f"{key}: unknown key (a name of PaddleOCR); use {PADDLEOCR_NAMES[key]}=…")
 
 
-def quoted(arguments: Sequence[str], keys: Sequence[str]) -> list[str]:
-    """The overrides with the values of `keys` quoted, so that users can type any file name without quotes."""
-    result = []
-    for argument in arguments:
-        key, equals, value = argument.partition("=")
-        plain = equals and key in keys and value and value[0] not in "[\"'" and value != "null"
-        if plain:
-            escaped = value.replace("\\", "\\\\") if value.endswith("\\") else value
-            value = "'" + escaped.replace("'", "\\'") + "'"
-        result.append(f"{key}={value}" if plain else argument)
-    return result
-
-
 class Engine:
     """The requested models behind one call: takes BGR images, returns their readings; one thread at a time.
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ocrexp.__main__ import main
-from ocrexp.deploy.end_to_end import in_order, quoted
+from ocrexp.deploy.end_to_end import in_order
 from ocrexp.errors import ConfigError
 
 
@@ -120,16 +120,18 @@ def test_leaving_the_loop_leaves_the_rest_undone():
 
 @pytest.mark.parametrize("name", ["a b.jpg", "it's (1).png", "50%,{x}.png", "tab=#1.pdf", "back\\slash", "end\\", "ü$"])
 def test_any_file_name_can_be_typed_as_it_is(name):
+    from ocrexp.config.arguments import arrange
     from ocrexp.config.compose import compose
 
-    assert compose("predict", quoted([f"images={name}", "dpi=100"], ("images",))).images == name
+    assert compose("predict", arrange("predict", [f"images={name}", "dpi=100"])).images == name
 
 
 def test_lists_and_quotes_are_left_to_hydra():
+    from ocrexp.config.arguments import arrange
     from ocrexp.config.compose import compose
 
     given = ["images=[a.jpg,'b c.jpg']", "output=null", "rec='x y'"]
-    config = compose("predict", quoted(given, ("images", "output", "rec")))
+    config = compose("predict", arrange("predict", given))
     assert config.images == ["a.jpg", "b c.jpg"]
     assert config.output is None
     assert config.rec == "x y"
