@@ -141,7 +141,8 @@ class StemBlock(nn.Layer):
     def forward(self, x: Tensor) -> Tensor:
         x = relu(self.stem1(x))
         pooled = F.max_pool2d(x, 2, stride=1, padding=1)[:, :, 1:, 1:]
-        x = relu(self.stem2b(relu(self.stem2a(x))))
+        # Not in place: without a norm behind it, what a 2×2 convolution gives is a view of a larger map.
+        x = F.relu(self.stem2b(F.relu(self.stem2a(x))))
         x = relu(self.stem3(paddle.concat([pooled, x], axis=1)))
         return relu(self.stem4(x))
 
