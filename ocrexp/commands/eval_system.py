@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from omegaconf import OmegaConf
 
 from ocrexp.assemble.data import build_source
+from ocrexp.charset.normalization import NFC, Normalization, of_facts
 from ocrexp.commands.eval import write_json
 from ocrexp.config.build import build
 from ocrexp.config.check import check
@@ -27,6 +28,7 @@ from ocrexp.deploy.end_to_end import (
     refuse_paddleocr_names,
     settings_from,
 )
+from ocrexp.deploy.folder import ModelFolder
 from ocrexp.deploy.progress import Progress
 from ocrexp.errors import ConfigError, DataError, OcrexpError, nothing_done, printable
 from ocrexp.files import claim_folder, claimed, shortened
@@ -106,7 +108,8 @@ def _run(arguments: Sequence[str], held: ExitStack) -> int:
 
         metric = build(config.metric)
         source = build_validation(config.dataset)
-        records = source.val_records()[: settings.limit]
+        normalization = normalization_of(models)
+        records = [normalized(record, normalization) for record in source.val_records()[: settings.limit]]
         for line in [*source.report(), *crossing_lines("val", records)]:
             if line.startswith("val: "):
                 print(f"ocrexp: {printable(line)}", file=sys.stderr)
@@ -153,6 +156,20 @@ def build_validation(node: DictConfig) -> DataSource:
     if "train_labels" in node and "val_labels" in node and node.get("val_split") is None:
         node.train_labels, node.ratios = node.val_labels, None
     return build_source(node)
+
+
+def normalization_of(models: RuntimeSettings) -> Normalization:
+    """How the recognizer's labels were normalized in training, and its readings are. Raises DeployError."""
+    if models.rec is None or models.rec_char_dict_path is not None:  # other characters than the export's
+        return NFC
+    description = ModelFolder.open(models.rec).description
+    stated = (description.ocrexp or {}).get("charset") if description else None
+    return of_facts(stated or {})
+
+
+def normalized(record: Record, normalization: Normalization) -> Record:
+    """The record with its texts as the recognizer writes them."""
+    return replace(record, texts=tuple(normalization(text) for text in record.texts))
 
 
 def reference_of(record: Record) -> DetReference:

@@ -6,6 +6,7 @@ from datetime import datetime
 import cv2
 import numpy as np
 import pytest
+import yaml
 
 from ocrexp.__main__ import main
 from ocrexp.commands import eval_system
@@ -71,6 +72,25 @@ def test_case_counts_when_asked_and_an_unreadable_image_counts_as_nothing_found(
     assert content["metrics"]["det_recall"] == pytest.approx(2 / 6)
     assert len(content["unreadable"]) == 1
     assert "dark.png: image file cannot be decoded" in capsys.readouterr().err
+
+
+def test_labels_are_normalized_as_the_recognizer_was_trained(arguments, tmp_path, monkeypatch):
+    """Readings of a network that was trained with charset.normalize=nfkc contain no full-width letters."""
+    own = {
+        "task": "rec",
+        "resize": {"kind": "RecResize", "image_shape": [32, 100]},
+        "mean": [0.5] * 3,
+        "std": [0.5] * 3,
+    }
+    own |= {"postprocess": {"name": "CTCLabelDecode"}, "channels": "BGR", "charset": {"normalize": "nfkc"}}
+    content = {"Global": {"model_name": "x"}, "PostProcess": {"name": "CTCLabelDecode"}, "Ocrexp": own}
+    labels = tmp_path / "val_list.txt"
+    labels.write_text(labels.read_text().replace("ONE", "\uff2f\uff2e\uff25"))
+    assert main(arguments) == 0
+    assert json.loads((tmp_path / "out" / "eval_system.json").read_text())["metrics"]["recall"] == pytest.approx(1 / 6)
+    (tmp_path / "rec" / "inference.yml").write_text(yaml.safe_dump(content))
+    assert main([*arguments, "overwrite=true"]) == 0
+    assert json.loads((tmp_path / "out" / "eval_system.json").read_text())["metrics"]["recall"] == pytest.approx(3 / 6)
 
 
 def test_an_evaluation_is_not_overwritten_unless_asked(arguments, capsys):
