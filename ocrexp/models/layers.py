@@ -65,8 +65,9 @@ def conv2d(
             y = product.reshape([x.shape[0], weight.shape[0], x.shape[2], x.shape[3]])
         else:
             y = None
-        if y is not None:
-            return y if bias is None else y + bias.reshape([1, -1, 1, 1])
+        if y is None:
+            y = F.conv2d(x, weight, stride=stride, padding=padding, groups=groups)
+        return y if bias is None else cpu.add_bias(y, bias)
     return F.conv2d(x, weight, bias, stride=stride, padding=padding, groups=groups)
 
 

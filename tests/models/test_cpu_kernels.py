@@ -57,6 +57,17 @@ def test_pointwise_convolution_of_small_and_large_maps(height: int, width: int, 
     )
 
 
+def test_a_bias_and_its_gradients_where_either_is_frozen() -> None:
+    x, bias = leaf(2, 5, 3, 4), leaf(5)
+    assert_same(conv.add_bias, lambda x, bias: x + bias.reshape([1, -1, 1, 1]), x, bias)
+    for frozen, learns in ((leaf(2, 5, 3, 4).detach(), leaf(5)), (leaf(5).detach(), leaf(2, 5, 3, 4))):
+        conv.add_bias(*sorted((frozen, learns), key=lambda tensor: -tensor.ndim)).sum().backward()
+        assert frozen.grad is None
+        assert float(learns.grad.sum()) != 0
+    with paddle.no_grad():
+        assert conv.add_bias(x, bias).stop_gradient
+
+
 @needs_onednn
 @pytest.mark.parametrize(
     ("height", "width", "stride", "padding"),

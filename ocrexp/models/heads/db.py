@@ -42,7 +42,9 @@ class MapBranch(nn.Layer):
 
     def shifted(self, x: Tensor) -> Tensor:
         """What the first convolution gives without its bias, with it, where it has one."""
-        return x if self.conv1.bias is None else x + self.conv1.bias.reshape([1, -1, 1, 1])
+        if self.conv1.bias is None:
+            return x
+        return cpu.add_bias(x, self.conv1.bias) if cpu.applies(x) else x + self.conv1.bias.reshape([1, -1, 1, 1])
 
     def upsample(self, x: Tensor) -> Tensor:
         """What follows the first convolution: [N, C, H/4, W/4] to [N, 1, H, W]."""
