@@ -152,6 +152,13 @@ class AsksForSteps(Protocol):
 
 
 @runtime_checkable
+class AsksForCharacters(Protocol):
+    """A loss that has to know the charset's entries, in class order."""
+
+    def know_characters(self, entries: Sequence[str]) -> None: ...
+
+
+@runtime_checkable
 class ReadsEncoded(Protocol):
     """A first transform that decodes the file under `encoded` itself if this is true."""
 

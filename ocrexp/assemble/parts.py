@@ -264,7 +264,11 @@ class Parts:
     @cached_property
     def loss(self) -> Loss:
         """`loss(outputs, batch) -> dict` with the total under `loss`."""
+        from ocrexp.types import AsksForCharacters
+
         loss: Loss = build(self.config.loss)
+        if isinstance(loss, AsksForCharacters) and self.charset is not None:
+            loss.know_characters(self.charset.entries)
         return loss
 
     @cached_property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from paddle import Tensor
 
@@ -26,6 +26,10 @@ class MultiLoss:
         self.ctc, self.guide = ctc, guide
         self.weights = weight_1, weight_2
         self._name = "loss_sar" if isinstance(guide, SARLoss) else "loss_nrtr"
+
+    def know_characters(self, entries: Sequence[str]) -> None:
+        """The charset's entries, for the CTC branch."""
+        self.ctc.know_characters(entries)
 
     def __call__(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         ctc = self.ctc(outputs, batch)["loss"] * self.weights[0]
