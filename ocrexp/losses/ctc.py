@@ -24,7 +24,8 @@ class CTCLoss:
         use_focal_loss: weight each image's loss by (1 - p(label))².
         auxiliary_weight: of the loss of an auxiliary head, where the model has one.
         case: `ignore` takes a character in any case for the label's: for labels in capitals of other text (SROIE,
-            ICDAR), so that a model which reads case keeps it. Without `know_characters` it has no effect. `keep`: the label's.
+            ICDAR), so that a model which reads case keeps it. Without `know_characters` it has no effect.
+            `keep`: the label's case alone.
 
     Calling it with outputs `ctc` (logits [N, T, C]) and a batch with `label_ctc` [N, L] and `length` [N] gives the
     scalar `loss`; with an output `auxiliary_ctc` too `loss_ctc` and `loss_auxiliary` (weighted), which add up to it.
