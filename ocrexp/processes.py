@@ -139,7 +139,7 @@ def describe_signal(number: int) -> str:
     """`SIGKILL (often the out-of-memory killer: …)`: the name of a signal, and what sends it."""
     name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
     why = {
-        signal.SIGKILL: "often the out-of-memory killer: see `dmesg`, lower loader.batch_size or loader.num_workers",
+        signal.SIGKILL: "often the out-of-memory killer: see `dmesg`, lower the loader's batch_size or num_workers",
         signal.SIGBUS: "often a full /dev/shm or a data file that became shorter",
         signal.SIGILL: "paddle was built for another CPU",
     }.get(number)  # type: ignore[call-overload]

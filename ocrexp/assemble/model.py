@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +18,11 @@ from ocrexp.assemble.deployed import (
     start_from,
     warn_of_other_normalization,
 )
-from ocrexp.config.build import build
+from ocrexp.config.build import build, keyed
 from ocrexp.config.check import BUILDER_KEYS
 from ocrexp.data.records import all_texts
 from ocrexp.errors import CheckpointError, ConfigError, DataError
+from ocrexp.located import located
 
 if TYPE_CHECKING:
     from ocrexp.charset.charset import Charset
@@ -50,7 +50,7 @@ def build_charset(config: DictConfig, source: Callable[[], DataSource] | None = 
             raise ConfigError(
                 "charset=from_labels: needs the training labels; set charset=dictionary and charset.path=FILE instead"
             )
-        charset = charset(texts=all_texts(source().train_records()))
+        charset = keyed("charset", charset, texts=all_texts(source().train_records()))
     return charset
 
 
@@ -119,21 +119,12 @@ def build_model(config: DictConfig, charset: Charset | None = None, calibrate: C
         model.coverage = _load_deployed(config, folder, learns, charset, calibrate)
     elif node.pretrained:
         rearrange = None if charset is None else functools.partial(_rearranged, config, learns, charset)
-        with _of_model():
+        with located("model", node, ConfigError):
             model.coverage = load_pretrained(learns, node.pretrained, node.pretrained_min_coverage, rearrange)
     if node.freeze:
-        with _of_model():
+        with located("model", node, ConfigError):
             freeze(learns, [node.freeze] if isinstance(node.freeze, str) else list(node.freeze))
     return model
-
-
-@contextmanager
-def _of_model() -> Iterator[None]:
-    """A ValueError of the block is one of a key of the node `model`."""
-    try:
-        yield
-    except ValueError as error:
-        raise ConfigError(f"model.{error}") from error
 
 
 def _build_network(config: DictConfig, charset: Charset | None) -> OCRModel:

@@ -20,6 +20,7 @@ from ocrexp.assemble.model import build_charset, build_model, charset_of
 from ocrexp.config.build import build, keyed, named
 from ocrexp.config.plain import container, trainer_settings
 from ocrexp.errors import ConfigError
+from ocrexp.located import located
 
 if TYPE_CHECKING:
     import paddle
@@ -150,16 +151,18 @@ class Parts:
         from ocrexp.data.loaders import build_train_loader
 
         config = self.config
-        return build_train_loader(
-            TrainPipeline(self.source.train_records(), self.train_transforms, config.seed),
-            collate=self.task.collate_train,
-            several_sizes=self.task.several_sizes,
-            ratios=None if config.get("overfit") else config.dataset.get("ratios"),
-            seed=config.seed,
-            rank=self.rank,
-            world_size=self.world_size,
-            **self._loader_values(),
-        )
+        pipeline = TrainPipeline(self.source.train_records(), self.train_transforms, config.seed)
+        with located("loader", config.loader, ConfigError):
+            return build_train_loader(
+                pipeline,
+                collate=self.task.collate_train,
+                several_sizes=self.task.several_sizes,
+                ratios=None if config.get("overfit") else config.dataset.get("ratios"),
+                seed=config.seed,
+                rank=self.rank,
+                world_size=self.world_size,
+                **self._loader_values(),
+            )
 
     @cached_property
     def eval_loader(self) -> Loader:
@@ -180,13 +183,15 @@ class Parts:
             transforms.insert(0, NormalizedTexts(self.charset))
         if targets:
             transforms.append(TargetsBeside(self.targets))
-        return build_eval_loader(
-            EvalPipeline(source.val_records(), transforms),
-            collate=self.task.collate_eval,
-            rank=self.rank,
-            world_size=self.world_size,
-            **{**self._loader_values(), **options},
-        )
+        pipeline = EvalPipeline(source.val_records(), transforms)
+        with located("loader", self.config.loader, ConfigError):
+            return build_eval_loader(
+                pipeline,
+                collate=self.task.collate_eval,
+                rank=self.rank,
+                world_size=self.world_size,
+                **{**self._loader_values(), **options},
+            )
 
     def _loader_values(self) -> dict[str, Any]:
         return dict(OmegaConf.to_container(self.config.loader, resolve=True))  # type: ignore[arg-type]
@@ -303,10 +308,8 @@ class Parts:
             )
             for name, source in build_val_sets(self.config.dataset).items()
         }
-        try:
+        with located("trainer", self.config.trainer, ConfigError):
             return Validation(self.evaluator, others, self.settings.best_by)
-        except ValueError as error:
-            raise ConfigError(f"trainer.{error}") from None
 
     def evaluator_with(self, **options: Any) -> Evaluator:
         """An evaluator with other options, see `Evaluator`."""
@@ -328,7 +331,9 @@ class Parts:
         """Steps and epochs of the run."""
         from ocrexp.engine.settings import RunPlan
 
-        return RunPlan.make(self.settings, len(self.train_loader))
+        batches = len(self.train_loader)
+        with located("trainer", self.config.trainer, ConfigError):
+            return RunPlan.make(self.settings, batches)
 
     @cached_property
     def lr(self) -> float:
@@ -337,7 +342,8 @@ class Parts:
 
         optim = self.config.optim
         batch = self.config.loader.batch_size * self.config.trainer.accumulate * self.world_size
-        return resolve_lr(optim.lr, batch, optim.reference_batch, optim.scale_lr)
+        with located("optim", optim, ConfigError):
+            return resolve_lr(optim.lr, batch, optim.reference_batch, optim.scale_lr)
 
     @cached_property
     def optimizer(self) -> paddle.optimizer.Optimizer:
@@ -345,16 +351,18 @@ class Parts:
         from ocrexp.optim.optimizers import build_optimizer
 
         optim = self.config.optim
-        return build_optimizer(
-            self.learns,
-            build(optim.optimizer),
-            self.lr,
-            weight_decay=optim.weight_decay,
-            no_decay_names=list(optim.no_decay_names),
-            no_decay_1d=optim.no_decay_1d,
-            clip_norm=optim.clip_norm,
-            clip_scope=optim.clip_scope,
-        )
+        learns, factory, lr = self.learns, build(optim.optimizer), self.lr
+        with located("optim", optim, ConfigError):
+            return build_optimizer(
+                learns,
+                factory,
+                lr,
+                weight_decay=optim.weight_decay,
+                no_decay_names=list(optim.no_decay_names),
+                no_decay_1d=optim.no_decay_1d,
+                clip_norm=optim.clip_norm,
+                clip_scope=optim.clip_scope,
+            )
 
     @cached_property
     def schedule(self) -> Schedule:

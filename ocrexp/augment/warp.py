@@ -9,7 +9,6 @@ import numpy as np
 
 from ocrexp.augment import geometry
 from ocrexp.augment.crop import cut_window, fit_window
-from ocrexp.errors import ConfigError
 from ocrexp.types import Image, Sample
 
 # A word that loses less than this many pixels to the frame still counts as whole.
@@ -50,7 +49,6 @@ class RandomWarpCrop:
     """
 
     reads_encoded = True
-    _key = "augment.warp"  # where the config has it, for messages
 
     def __init__(
         self,
@@ -69,29 +67,25 @@ class RandomWarpCrop:
         self.rotate = self._pair("rotate", rotate)
         self.scale = self._pair("scale", scale)
         if crop not in ("fit", "cut", "whole"):
-            raise ConfigError(f"{self._key}.crop: expected fit, cut or whole, got {crop!r}")
+            raise ValueError(f"crop: expected fit, cut or whole, got {crop!r}")
         if self.width < 1 or self.height < 1:
-            raise ConfigError(f"{self._key}.size: expected [width, height] of 1 pixel or more, got {list(size)}")
+            raise ValueError(f"size: expected [width, height] of 1 pixel or more, got {list(size)}")
         if not 0 < self.scale[0] <= self.scale[1]:
-            raise ConfigError(f"{self._key}.scale: expected [low, high], above 0, got {list(scale)}")
+            raise ValueError(f"scale: expected [low, high], above 0, got {list(scale)}")
         if self.rotate[0] > self.rotate[1]:
-            raise ConfigError(f"{self._key}.rotate: expected [low, high], got {list(rotate)}")
+            raise ValueError(f"rotate: expected [low, high], got {list(rotate)}")
         if not 0 <= flip <= 1:
-            raise ConfigError(f"{self._key}.flip: expected a probability from 0 to 1, got {flip}")
+            raise ValueError(f"flip: expected a probability from 0 to 1, got {flip}")
         if crop != "cut" and reference_side is not None:
-            raise ConfigError(f"{self._key}.reference_side: only for crop=cut; set {self._key}.crop=cut or remove it")
+            raise ValueError("reference_side: only for crop=cut; set crop=cut or remove it")
         if crop == "cut" and not keep_ratio:
-            raise ConfigError(f"{self._key}.keep_ratio=false: only for crop=fit; set {self._key}.crop=fit or remove it")
+            raise ValueError("keep_ratio=false: only for crop=fit; set crop=fit or remove it")
         if crop != "fit" and min_crop_side_ratio is not None:
-            raise ConfigError(
-                f"{self._key}.min_crop_side_ratio: only for crop=fit; set {self._key}.crop=fit or remove it"
-            )
+            raise ValueError("min_crop_side_ratio: only for crop=fit; set crop=fit or remove it")
         if min_crop_side_ratio is not None and not 0 <= min_crop_side_ratio <= 1:
-            raise ConfigError(
-                f"{self._key}.min_crop_side_ratio: expected a share from 0 to 1, got {min_crop_side_ratio}"
-            )
+            raise ValueError(f"min_crop_side_ratio: expected a share from 0 to 1, got {min_crop_side_ratio}")
         if max_tries < 1:
-            raise ConfigError(f"{self._key}.max_tries: expected 1 or more, got {max_tries}")
+            raise ValueError(f"max_tries: expected 1 or more, got {max_tries}")
         self.flip = flip
         self.crop = crop
         self.reference_side = reference_side
@@ -176,7 +170,7 @@ class RandomWarpCrop:
 
     def _pair(self, name: str, values: Sequence) -> tuple:
         if isinstance(values, str) or not isinstance(values, Sequence) or len(values) != 2:
-            raise ConfigError(f"{self._key}.{name}: expected two numbers, got {values!r}")
+            raise ValueError(f"{name}: expected two numbers, got {values!r}")
         return values[0], values[1]
 
 
@@ -216,8 +210,6 @@ def _select(sample: Sample, kept: np.ndarray) -> None:
 
 class EastRandomCrop(RandomWarpCrop):
     """PaddleOCR's EastRandomCropData alone, for lists of augmenters: a window that cuts no word, brought to `size`."""
-
-    _key = "augment.crop"
 
     def __init__(
         self,

@@ -10,7 +10,7 @@ import hashlib
 import json
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Literal
 
@@ -20,6 +20,7 @@ from ocrexp.charset.direction import Direction, mirrored, resolved, turned
 from ocrexp.charset.normalization import NFC, Normalization, is_invisible
 from ocrexp.charset.unknown import CharsetCoverage, UnknownCharacter, describe
 from ocrexp.errors import ConfigError, DataError
+from ocrexp.located import option
 
 Policy = Literal["error", "map", "drop"]
 _POLICIES = ("error", "map", "drop")
@@ -42,7 +43,8 @@ class Charset:
         normalization: of labels and entries.
 
     Raises:
-        ConfigError: no characters, an empty or duplicate entry, a map to characters that are not there.
+        ConfigError: no characters, an empty or duplicate entry.
+        ValueError: an option that is not supported, a map to characters that are not there.
 
     Entries that only normalization makes equal (compatibility ideographs of ppocr_keys_v1) both stay, for the classes
     of trained files: both decode to the same character, and it is encoded as the entry that is normalized already. An
@@ -61,14 +63,15 @@ class Charset:
         normalization: Normalization = NFC,
     ) -> None:
         if unknown not in _POLICIES:
-            raise ConfigError(f"charset.unknown: expected error, map or drop, got {unknown}")
+            raise ValueError(f"unknown: expected error, map or drop, got {unknown}")
         if unknown_map and unknown != "map":
-            raise ConfigError(
-                f"charset.unknown_map: has no effect with charset.unknown={unknown}; set charset.unknown=map"
-            )
+            raise ValueError(f"unknown_map: has no effect with unknown={unknown}; set unknown=map")
         if not any(characters):
             raise ConfigError(f"{source}: contains no characters")
-        self._check_entries(characters, source, set(aliases))
+        try:
+            check_entries(characters, source, set(aliases))
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
         self.entries = tuple(characters)
         self.normalization = normalization
         self.characters = tuple(normalization.entry(entry) for entry in characters)
@@ -86,28 +89,10 @@ class Charset:
         for character, replacement in self._map.items():
             strange = [c for c in self._split(replacement) if c not in self._index]
             if strange:
-                raise ConfigError(
-                    f"charset.unknown_map: {replacement!r} replaces {character!r}, but {describe(strange[0])} "
+                raise ValueError(
+                    f"unknown_map: {replacement!r} replaces {character!r}, but {describe(strange[0])} "
                     "is not in the charset either; choose another replacement"
                 )
-
-    @staticmethod
-    def _check_entries(characters: Sequence[str], source: str, aliases: set[int]) -> None:
-        seen: dict[str, int] = {}
-        for position, entry in enumerate(characters):
-            where = f"{source}:{position + 1}"
-            if position in aliases:
-                continue
-            if not entry:
-                raise ConfigError(
-                    f"{where}: expected a character, got an empty text; delete it, or write the character"
-                )
-            if entry in seen:
-                raise ConfigError(
-                    f"{where}: duplicate character {describe(entry)}, first on line {seen[entry] + 1}; delete one of "
-                    "the lines, or empty the first one if weights were trained with this dictionary (its class stays)"
-                )
-            seen[entry] = position
 
     def __len__(self) -> int:
         return len(self.characters)
@@ -237,10 +222,10 @@ class Charset:
         if explained is not None:
             return line + self.explain(explained)
         if character == " ":
-            return f"{line}set charset.use_space_char=true, or charset.unknown=drop"
-        add = "add it to the dictionary, use charset=from_labels, or set charset.unknown=map or drop"
+            return f"{line}set {option(self, 'use_space_char')}=true, or {option(self, 'unknown')}=drop"
+        add = f"add it to the dictionary, use charset=from_labels, or set {option(self, 'unknown')}=map or drop"
         if any(map(is_invisible, character)) and self.normalization.invisible == "keep":
-            return f"{line}set charset.invisible=clean, or {add}"
+            return f"{line}set {option(self, 'invisible')}=clean, or {add}"
         return line + add
 
     def explain(self, character: str) -> str:
@@ -264,3 +249,20 @@ class Charset:
             parts.append(text[start:stop])
             start = stop
         return parts
+
+
+def check_entries(characters: Sequence[str], source: str, aliases: Collection[int] = ()) -> None:
+    """Raises ValueError for an empty or duplicate entry at a position that is not among `aliases`."""
+    seen: dict[str, int] = {}
+    for position, entry in enumerate(characters):
+        where = f"{source}:{position + 1}"
+        if position in aliases:
+            continue
+        if not entry:
+            raise ValueError(f"{where}: expected a character, got an empty text; delete it, or write the character")
+        if entry in seen:
+            raise ValueError(
+                f"{where}: duplicate character {describe(entry)}, first on line {seen[entry] + 1}; delete one of "
+                "the lines, or empty the first one if weights were trained with this dictionary (its class stays)"
+            )
+        seen[entry] = position

@@ -6,8 +6,6 @@ import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from typing import Literal
 
-from ocrexp.errors import ConfigError
-
 Direction = Literal["ltr", "rtl", "auto"]
 DIRECTIONS = ("ltr", "rtl", "auto")
 
@@ -17,9 +15,9 @@ _MIRRORED = dict(zip("()[]{}<>«»‹›", ")(][}{><»«›‹", strict=True))
 
 def resolved(direction: str, characters: Iterable[str], source: str = "") -> Literal["ltr", "rtl"]:
     """`auto` is rtl for dictionaries that PaddleOCR treats as Arabic ("arabic" in their path) and for characters that
-    are mostly of right-to-left scripts. Raises ConfigError."""
+    are mostly of right-to-left scripts. Raises ValueError."""
     if direction not in DIRECTIONS:
-        raise ConfigError(f"charset.direction: expected one of {', '.join(DIRECTIONS)}, got {direction!r}")
+        raise ValueError(f"direction: expected one of {', '.join(DIRECTIONS)}, got {direction!r}")
     if direction != "auto":
         return "rtl" if direction == "rtl" else "ltr"
     letters = {c for entry in characters for c in entry.casefold() if c.isalpha()}

@@ -6,8 +6,6 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ocrexp.errors import ConfigError
-
 Form = Literal["nfc", "nfd", "nfkc", "nfkd"]
 Invisible = Literal["keep", "clean"]
 FORMS = ("nfc", "nfd", "nfkc", "nfkd")
@@ -39,9 +37,9 @@ class Normalization:
         if isinstance(self.form, str):
             object.__setattr__(self, "form", self.form.lower())
         if self.form is not None and self.form not in FORMS:
-            raise ConfigError(f"charset.normalize: expected null or one of {', '.join(FORMS)}, got {self.form!r}")
+            raise ValueError(f"normalize: expected null or one of {', '.join(FORMS)}, got {self.form!r}")
         if self.invisible not in INVISIBLE:
-            raise ConfigError(f"charset.invisible: expected one of {', '.join(INVISIBLE)}, got {self.invisible!r}")
+            raise ValueError(f"invisible: expected one of {', '.join(INVISIBLE)}, got {self.invisible!r}")
 
     def __call__(self, text: str) -> str:
         """The normalized text; applied twice it is the same."""
@@ -67,15 +65,15 @@ class Normalization:
 
     @property
     def setting(self) -> str:
-        """The keys and values that differ from the default, for messages."""
-        return " ".join(f"charset.{key}={'null' if value is None else value}" for key, value in self.facts.items())
+        """The options and values that differ from the default, for messages."""
+        return " ".join(f"{key}={'null' if value is None else value}" for key, value in self.facts.items())
 
 
 NFC = Normalization()
 
 
 def of_facts(facts: Any) -> Normalization:
-    """The normalization of what `Normalization.facts` is a part of. Raises ConfigError."""
+    """The normalization of what `Normalization.facts` is a part of. Raises ValueError."""
     return Normalization(facts.get("normalize", "nfc"), facts.get("invisible", "keep"))
 
 

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from ocrexp.charset.charset import Charset, Policy
+from ocrexp.charset.charset import Charset, Policy, check_entries
 from ocrexp.charset.dictionary import read_lines
 from ocrexp.charset.direction import Direction
 from ocrexp.charset.normalization import Form, Invisible, Normalization
@@ -45,6 +45,7 @@ def from_dictionary(
 
     Raises:
         ConfigError: no such file, not UTF-8 text, a duplicate line.
+        ValueError: an option that is not supported.
     """
     try:
         lines = read_lines(Path(path).expanduser())
@@ -79,7 +80,8 @@ def from_characters(
 ) -> Charset:
     """From characters in the configuration: a text, or a list where a character has several code points.
 
-    Raises ConfigError for a duplicate or empty one. The other arguments are those of `from_dictionary`.
+    Raises ValueError for a duplicate or empty one and for an option that is not supported. The other arguments are
+    those of `from_dictionary`.
     """
     normalization = Normalization(normalize, invisible)
     if not isinstance(characters, str):
@@ -88,7 +90,8 @@ def from_characters(
         entries = list(characters if normalization.form is None else unicodedata.normalize("NFC", characters))
     if use_space_char and " " not in entries:
         entries.append(" ")
-    source = "charset.characters"
+    check_entries(entries, "characters")
+    source = "the configured characters"
     return Charset(entries, unknown, unknown_map, lower, source, (), direction, normalization)
 
 
@@ -134,7 +137,7 @@ def from_labels(
         normalize: see Normalization.form.
         invisible: see Normalization.
 
-    Raises ConfigError if there is no character.
+    Raises ValueError if there is no character.
     """
     normalization = Normalization(normalize, invisible)
     counts: Counter[str] = Counter()
@@ -143,5 +146,5 @@ def from_labels(
         counts.update(normal.lower() if lower else normal)
     characters = sorted(character for character, count in counts.items() if count >= min_count)
     if not characters:
-        raise ConfigError("charset=from_labels: the training labels contain no characters; check dataset.train_labels")
+        raise ValueError("the training labels contain no characters; check the training lists")
     return Charset(characters, unknown, unknown_map, lower, "the training labels", (), direction, normalization)

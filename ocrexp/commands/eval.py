@@ -23,6 +23,7 @@ from ocrexp.config.paths import options_of
 from ocrexp.config.places import file_to_write, writable
 from ocrexp.errors import ConfigError, printable
 from ocrexp.files import shortened
+from ocrexp.located import located
 from ocrexp.logs import show_notices
 from ocrexp.report.figures import figures
 from ocrexp.report.title import data_name
@@ -74,7 +75,8 @@ def run(arguments: Sequence[str]) -> int:
     output = file_to_write(Path(verb.output) if verb.output else _folder(verb) / "eval.json", "output")
     folder = _folder(verb) if writable(_folder(verb)) else output.parent  # the run folder may be read-only
     started = time.perf_counter()
-    set_device(str(config.trainer.device))
+    with located("trainer", config.trainer, ConfigError):
+        set_device(str(config.trainer.device))
     parts = assemble(config, weights=weights)
     data = validation_fingerprint(
         parts.source

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from ocrexp.config.locate import locate
 from ocrexp.config.moved import with_current_names
 from ocrexp.errors import ConfigError
-from ocrexp.located import address
+from ocrexp.located import address, located, remember
 
 
 def build(node: Any, **extra: Any) -> Any:
@@ -25,7 +25,7 @@ def build(node: Any, **extra: Any) -> Any:
     from ocrexp.errors import OcrexpError
 
     try:
-        return instantiate(with_current_names(node), **extra, _convert_="all")
+        part = instantiate(with_current_names(node), **extra, _convert_="all")
     except InstantiationException as error:
         cause = error.__cause__
         if isinstance(cause, OcrexpError | ImportError | MemoryError | OSError):
@@ -34,13 +34,16 @@ def build(node: Any, **extra: Any) -> Any:
             target = str(OmegaConf.select(node, "_target_", default="?"))
             inner = re.search(r"^full_key: (\S+)$", str(error), re.MULTILINE)  # the key of the part that raised
             key = inner[1] if inner else node._get_full_key("") or target
-            part = OmegaConf.select(node._get_root(), f"{key}._target_", default=None) or target
-            raise ConfigError(address(key, _class_of(str(part)), _reason(cause))) from error
+            named = OmegaConf.select(node._get_root(), f"{key}._target_", default=None) or target
+            raise ConfigError(address(key, _class_of(str(named)), _reason(cause))) from error
         if cause is None or isinstance(cause, InstantiationException):  # Hydra's own, about `_args_` and the like
             raise _own(node, error) from error
         raise
     except (TypeError, ValueError) as error:
         raise _own(node, error) from error
+    if key := node._get_full_key(""):
+        remember(part, key)
+    return part
 
 
 def _own(node: Any, error: Exception) -> ConfigError:
@@ -56,10 +59,10 @@ def keyed(key: str, partial: Callable[..., Any], **values: Any) -> Any:
 
     Raises ConfigError with the key where the part raises a ValueError.
     """
-    try:
-        return partial(**values)
-    except ValueError as error:
-        raise ConfigError(address(key, partial, str(error))) from error
+    with located(key, partial, ConfigError):
+        part = partial(**values)
+    remember(part, key)
+    return part
 
 
 def _reason(cause: Exception) -> str:

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from ocrexp.errors import ConfigError
+from ocrexp.located import located
+
 if TYPE_CHECKING:
     from ocrexp.engine.settings import TrainerSettings
 
@@ -35,4 +38,6 @@ def trainer_settings(config: DictConfig) -> TrainerSettings:
     """The node `trainer` as its dataclass; raises ConfigError for invalid values."""
     from ocrexp.engine.settings import TrainerSettings
 
-    return TrainerSettings(**dict(OmegaConf.to_container(config.trainer, resolve=True)))  # type: ignore[arg-type]
+    values: Any = OmegaConf.to_container(config.trainer, resolve=True)
+    with located("trainer", TrainerSettings, ConfigError):
+        return TrainerSettings(**values)

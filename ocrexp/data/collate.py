@@ -70,7 +70,7 @@ def _require_one_size(samples: Sequence[Sample], advice: str) -> None:
         first, second = sorted(shapes)[:2]
         raise DataError(
             f"training samples of one batch have different sizes ({first[0]}x{first[1]} and {second[0]}x{second[1]}); "
-            f"{advice}, or set loader.batch_size=1"
+            f"{advice}, or set the loader's batch_size=1"
         )
 
 

@@ -110,7 +110,7 @@ def moved_advice(name: str, root: Path, labels: Path) -> str | None:
                 f"sed -i {shlex.quote(f's#^{pattern}##')} {shlex.quote(str(labels))}"
             )
     what = "Windows" if _DRIVE.match(name) else "another machine"
-    return f"the list has absolute paths of {what}; write paths relative to dataset.root, with / between folders"
+    return f"the list has absolute paths of {what}; write paths relative to the root folder, with / between folders"
 
 
 def _nfc(name: str) -> str:

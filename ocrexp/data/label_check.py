@@ -20,6 +20,7 @@ from ocrexp.data.label_format import short
 from ocrexp.data.records import all_texts, text_portions
 from ocrexp.data.source import counted
 from ocrexp.errors import DataError
+from ocrexp.located import option
 from ocrexp.types import Record
 
 _WIDTH_STEP = 8  # pixels: widths that are proposed are multiples
@@ -62,7 +63,9 @@ def check_labels(
     lines = []
     lines += _changed(records, charset)
     if coverage.unknown:
-        fate = "dropped from the labels" if charset.unknown == "drop" else "replaced by charset.unknown_map"
+        fate = (
+            f"replaced by {option(charset, 'unknown_map')}" if charset.unknown == "map" else "dropped from the labels"
+        )
         why = next((f"; {line}" for c, _ in coverage.unknown.most_common() if (line := charset.explain(c))), "")
         lines.append(f"{coverage.describe()}; {fate}, the first at {_first(coverage)}{why}")
     total = f"of {len(records)} labels"

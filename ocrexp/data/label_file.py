@@ -212,7 +212,7 @@ def _split(raw: bytes) -> tuple[tuple[str, ...], str]:
             "separate them with a tab character, not with spaces",
         )
     if not name.strip():
-        raise BadLine("no image path before the tab", "write the path relative to dataset.root")
+        raise BadLine("no image path before the tab", "write the path relative to the root folder")
     return split_names(name), label
 
 

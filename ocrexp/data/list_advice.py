@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ocrexp.command_line import typed
@@ -19,10 +19,11 @@ _ALIKE = 0.8  # of names: a dictionary beside the images is not the list that wa
 _SHOWN = 5
 _FOLDERS = 50  # folders below the root that are looked into
 
-Lists = Mapping[str, Sequence[str]]  # key -> lists, relative to the root
+Lists = Mapping[str, Sequence[str]]  # option -> lists, relative to the root
+Option = Callable[[str], str]  # an option of the data set as the user sets it
 
 
-def missing_list(path: Path, root: Path, lists: Lists, usual_val: str) -> str:
+def missing_list(path: Path, root: Path, lists: Lists, usual_val: str, option: Option) -> str:
     """The message for a list that does not exist: which key names it, and what there is.
 
     Args:
@@ -30,33 +31,33 @@ def missing_list(path: Path, root: Path, lists: Lists, usual_val: str) -> str:
         root: the folder that the lists start from.
         lists: all lists of the dataset, by key.
         usual_val: the shipped name of the validation list.
+        option: gives an option as the user sets it.
     """
     part, key = next(
         ((part, key) for key, parts in lists.items() for part in parts if root / part == path),
         (path.name, "train_labels"),
     )
-    said = f"dataset.{key}: label file {path} does not exist"
+    said = f"{option(key)}: label file {path} does not exist"
     if not root.is_dir():
-        return f"{said}, nor does its folder {root}; set dataset.root to the folder that the lists are in"
+        return f"{said}, nor does its folder {root}; set {option('root')} to the folder that the lists are in"
     beside = [entry.name for entry in path.parent.iterdir() if entry.is_file()] if path.parent.is_dir() else []
     several = [name.strip() for name in path.name.split(",")]
     if len(several) > 1 and set(several) <= set(beside):
-        return f"{said}; several lists are written {_set(key, *several)}"
+        return f"{said}; several lists are written {_set(option(key), *several)}"
     if close := nearest(path.name, [name for name in beside if name.endswith(_ENDINGS)], _ALIKE):
-        return f"{said}; did you mean {_set(key, str(Path(part).with_name(close)))}?"
+        return f"{said}; did you mean {_set(option(key), str(Path(part).with_name(close)))}?"
     taken = {other for parts in lists.values() for other in parts}
     found = [name for name in _lists_below(root) if name not in taken]
-    one_of = (
-        f"set {_set(key, found[0])}" if len(found) == 1 else f"set dataset.{key} to one of {', '.join(found[:_SHOWN])}"
-    )
+    some = ", ".join(found[:_SHOWN])
+    one_of = f"set {_set(option(key), found[0])}" if len(found) == 1 else f"set {option(key)} to one of {some}"
     if key != "train_labels":
-        null = "" if part == usual_val else f"dataset.{key}=null "
-        split = f"{null}dataset.val_split=0.1 keeps a tenth of the training images for validation"
-        return f"{said}; {split}, or {one_of}" if found else f"{said}; {split}, or set dataset.{key} to a list"
-    return f"{said}; {one_of}" if found else f"{said}; {root} contains no list; set dataset.root or dataset.{key}"
+        null = "" if part == usual_val else f"{option(key)}=null "
+        split = f"{null}{option('val_split')}=0.1 keeps a tenth of the training images for validation"
+        return f"{said}; {split}, or {one_of}" if found else f"{said}; {split}, or set {option(key)} to a list"
+    return f"{said}; {one_of}" if found else f"{said}; {root} contains no list; set {option('root')} or {option(key)}"
 
 
-def all_missing(file: LabelFile, first: Record, root: Path, lists: Lists) -> str:
+def all_missing(file: LabelFile, first: Record, root: Path, lists: Lists, option: Option) -> str:
     """The message for a list of which no image exists: the root from which its first image would be found.
 
     Args:
@@ -64,32 +65,34 @@ def all_missing(file: LabelFile, first: Record, root: Path, lists: Lists) -> str
         first: its first image.
         root: the folder that paths start from.
         lists: all lists of the dataset, by key: another root changes how they are written.
+        option: gives an option as the user sets it.
     """
     relative = first.image_path.relative_to(root) if first.image_path.is_relative_to(root) else first.image_path
     labels = file.path
+    to_set = option("root")
     said = f"none of the images of {labels} exists, the first tried was {first.image_path}"
     if not root.is_dir():
-        return f"{said}; dataset.root {root} does not exist, set it to the folder that the paths are relative to"
+        return f"{said}; {to_set} {root} does not exist, set it to the folder that the paths are relative to"
     if advice := moved_advice(file[0].names[0], root, labels):
         return f"{said}; {advice}"
     beside = [root.resolve().parent, labels.parent]
     below = sorted(entry for entry in root.iterdir() if entry.is_dir())
     for folder in [*beside, *below]:
         if exists(folder / relative):
-            return f"{said}; did you mean {_other_root(folder, root, lists)}?"
+            return f"{said}; did you mean {_other_root(folder, root, lists, option)}?"
     for folder in [root, *below]:
         if exists(folder / relative.name):
-            return f"{said}; {folder / relative.name} exists, correct the paths in the list or set dataset.root"
-    return f"{said}; set dataset.root to the folder that the paths are relative to"
+            return f"{said}; {folder / relative.name} exists, correct the paths in the list or set {to_set}"
+    return f"{said}; set {to_set} to the folder that the paths are relative to"
 
 
-def _other_root(folder: Path, root: Path, lists: Lists) -> str:
+def _other_root(folder: Path, root: Path, lists: Lists, option: Option) -> str:
     """The keys to set for another root, with the lists that exist as paths from it."""
-    words = [typed("train", "dataset.root", folder)]
+    words = [typed("train", option("root"), folder)]
     for key, parts in lists.items():
         if all((root / part).exists() for part in parts):
             moved = [_relative((root / part).resolve(), folder.resolve()) for part in parts]
-            words.append(_set(key, *moved))
+            words.append(_set(option(key), *moved))
     return " ".join(words)
 
 
@@ -99,8 +102,8 @@ def _relative(path: Path, folder: Path) -> str:
 
 def _set(key: str, *parts: str) -> str:
     if len(parts) == 1:
-        return typed("train", f"dataset.{key}", parts[0])
-    return shlex.quote(f"dataset.{key}=[{','.join(parts)}]")
+        return typed("train", key, parts[0])
+    return shlex.quote(f"{key}=[{','.join(parts)}]")
 
 
 def _lists_below(root: Path) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import abstractmethod
 from collections.abc import Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from ocrexp.data.source import SPLITS, Names, Split, SplitSource, counted
 from ocrexp.data.split import BY_IMAGE
 from ocrexp.errors import DataError
 from ocrexp.files import exists
+from ocrexp.located import option
 from ocrexp.types import Record
 
 _PORTION = 8192  # images that are looked up together
@@ -92,7 +94,7 @@ class LabelLists(SplitSource):
             for i in np.flatnonzero(~exists)[:3].tolist():
                 record = named.record(i)
                 if not exists.any():
-                    raise DataError(all_missing(file, record, self.root, self._list_keys()))
+                    raise DataError(all_missing(file, record, self.root, self._list_keys(), partial(option, self)))
                 missing.append(_missing(named, record, i))
             found.append(named.keep(exists) if split == "train" else named)
         fatal = [str(problem) for problem in problems if problem.fatal]
@@ -110,7 +112,7 @@ class LabelLists(SplitSource):
         """A list; one that is in both splits is kept once."""
         if path not in self._files:
             if not exists(path):
-                raise DataError(missing_list(path, self.root, self._list_keys(), self.usual_val))
+                raise DataError(missing_list(path, self.root, self._list_keys(), self.usual_val, partial(option, self)))
             self._files[path] = self.read(path)
         return self._files[path]
 

@@ -120,12 +120,12 @@ def _databases(folder: Path) -> list[Path]:
     give = f"give the folder that contains {DATA_FILE}"
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "does not exist"
-        raise DataError(f"LMDB folder {folder} {what}; {give}, or set dataset.root")
+        raise DataError(f"LMDB folder {folder} {what}; {give}, or correct the root folder")
     if (folder / DATA_FILE).exists():
         raise DataError(f"{folder / DATA_FILE}: is not a file; give the folder of an LMDB database")
     below = []
     for number, (name, _, files) in enumerate(os.walk(folder)):
-        if number == _MOST_FOLDERS:  # such as dataset.root=/
+        if number == _MOST_FOLDERS:  # such as root=/
             raise DataError(f"{folder} has more than {_MOST_FOLDERS} subfolders to search for {DATA_FILE}; {give}")
         if DATA_FILE in files and (Path(name) / DATA_FILE).is_file():
             below.append(Path(name))

@@ -30,7 +30,7 @@ from ocrexp.data.worker import (
     load_batch,
     start_workers,
 )
-from ocrexp.errors import ConfigError, DataError
+from ocrexp.errors import DataError
 
 log = logging.getLogger(__name__)
 
@@ -72,9 +72,7 @@ class Loader:
         self, pipeline: Pipeline, sampler: Sampler, num_workers: int, collate: Collate, prefetch: int = 2
     ) -> None:
         if num_workers < 0 or prefetch < 1:
-            raise ConfigError(
-                f"loader.num_workers, loader.prefetch: expected at least 0 and 1, got {num_workers} and {prefetch}"
-            )
+            raise ValueError(f"num_workers, prefetch: expected at least 0 and 1, got {num_workers} and {prefetch}")
         self.pipeline = pipeline
         self.sampler = sampler
         self.num_workers = num_workers
@@ -263,7 +261,7 @@ class Loader:
         try:
             end = describe_end(os.waitpid(worker.pid, 0)[1])
         except ChildProcessError:  # someone else has waited for it
-            end = "has ended with an unknown exit code; set loader.num_workers=0 to see why"
+            end = "has ended with an unknown exit code; set the loader's num_workers=0 to see why"
         number = self._workers.index(worker)
         worker.pid = 0
         self.close()

@@ -19,7 +19,6 @@ from ocrexp.data.multi_scale import MultiScaleSampler
 from ocrexp.data.records import Images, any_drawn, list_sizes
 from ocrexp.data.sampler import EpochSampler, EvalSampler
 from ocrexp.environment import available_cores
-from ocrexp.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +34,7 @@ def resolve_workers(num_workers: int | str, world_size: int = 1, most: int = _MO
         cores = available_cores() // world_size
         return min(max(cores - 1, 0), most)
     if isinstance(num_workers, bool) or not isinstance(num_workers, int):
-        raise ConfigError(f"loader.num_workers: expected a number or auto, got {num_workers!r}")
+        raise ValueError(f"num_workers: expected a number or auto, got {num_workers!r}")
     return num_workers
 
 
@@ -57,7 +56,7 @@ def build_train_loader(
     multi_scale: Mapping[str, Any] | None = None,
     max_pixels: int = MAX_PIXELS,
 ) -> Loader:
-    """The training loader of a `loader` node; `batch_size` is per rank.
+    """The training loader of a `loader` node; `batch_size` is per rank. Raises ValueError for values that cannot be.
 
     `several_sizes`: whether the task's batches may differ in image size, as `multi_scale` makes them.
     """
@@ -68,9 +67,7 @@ def build_train_loader(
         sampler = EpochSampler(counts, ratios, batch_size, seed, shuffle, drop_last, rank, world_size)
     else:
         if not several_sizes:
-            raise ConfigError(
-                "loader.multi_scale: only for recognition (detection has augment.warp.size instead); set it to null"
-            )
+            raise ValueError("multi_scale: only for recognition, a detector's crop has its size; set it to null")
         by_ratio = multi_scale["by_ratio"]
         sampler = MultiScaleSampler(
             counts,
@@ -103,7 +100,10 @@ def build_eval_loader(
     multi_scale: Mapping[str, Any] | None = None,  # noqa: ARG001
     max_pixels: int = MAX_PIXELS,
 ) -> Loader:
-    """The evaluation loader of a `loader` node: list order, each image once over all ranks."""
+    """The evaluation loader of a `loader` node: list order, each image once over all ranks.
+
+    Raises ValueError for values that cannot be.
+    """
     _limit_pixels(max_pixels)
     sampler = EvalSampler(len(pipeline), eval_batch_size, rank, world_size)
     # The network is slower than two workers' decoding and resizing, and large images cost memory.
@@ -112,15 +112,15 @@ def build_eval_loader(
 
 def _limit_pixels(max_pixels: int) -> None:
     if max_pixels < 1:
-        raise ConfigError(f"loader.max_pixels: expected 1 or more, got {max_pixels}")
+        raise ValueError(f"max_pixels: expected 1 or more, got {max_pixels}")
     limit_pixels(max_pixels)
 
 
 def _aspects(pipeline: TrainPipeline) -> npt.NDArray[np.float64]:
     if any_drawn(pipeline.records):
-        raise ConfigError(
-            "loader.multi_scale.by_ratio=true: needs fixed images, but they are drawn again in every epoch; "
-            "set by_ratio=false or dataset.endless=false"
+        raise ValueError(
+            "multi_scale.by_ratio=true: needs fixed images, but they are drawn again in every epoch; "
+            "set by_ratio=false, or endless=false of the data set"
         )
     began = time.perf_counter()
     aspects = read_aspects(Images(pipeline.records))

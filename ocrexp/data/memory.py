@@ -39,7 +39,7 @@ def slots_memory_warning(needed: int, available: int | None = None) -> str | Non
         return None
     return (
         f"batches loaded in advance need {needed // _MEGABYTE} MB of the {available // _MEGABYTE} MB of free memory; "
-        "lower loader.num_workers, loader.prefetch or loader.batch_size"
+        "lower the loader's num_workers, prefetch or batch_size"
     )
 
 

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from ocrexp.data.sampler import ORDER_STREAM, Indices, Planned, Size, check_epoch, check_lists, draw
-from ocrexp.errors import ConfigError
 
 # A global batch is a multiple of this if it is large enough, so that up to 8 ranks get equal parts.
 _QUANTUM = 8
@@ -47,7 +46,7 @@ class MultiScaleSampler:
         fix_batch: `batch_size` images a rank whatever the size.
         ratios, batch_size, seed, shuffle, drop_last, rank, world_size: as EpochSampler has them.
 
-    Raises ConfigError for values that cannot be, DataError if an epoch has no batch.
+    Raises ValueError for values that cannot be, DataError if an epoch has no batch.
     """
 
     def __init__(
@@ -163,8 +162,8 @@ class MultiScaleSampler:
 
 def _check_sizes(sizes: Sequence[Sequence[int]]) -> list[Size]:
     if not sizes or any(len(size) != 2 or min(size) < 1 for size in sizes):
-        raise ConfigError(
-            "loader.multi_scale.sizes: expected [[height, width], ...], such as [[48, 320], [32, 320]], got "
+        raise ValueError(
+            "multi_scale.sizes: expected [[height, width], ...], such as [[48, 320], [32, 320]], got "
             f"{[list(size) for size in sizes]}"
         )
     return [(int(height), int(width)) for height, width in dict.fromkeys(map(tuple, sizes))]

@@ -90,7 +90,7 @@ class _Texts(LabelFormat):
         for point, (count, place) in count_invisible(labels, places).items():
             notes.add(
                 f"contain {describe_point(point)}",
-                "it is invisible in images, remove it from the labels or set charset.invisible=clean",
+                "it is invisible in images, remove it from the labels or set the charset's invisible=clean",
                 count,
                 f"{path}:{place}",
             )

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ocrexp.errors import ConfigError, DataError
+from ocrexp.errors import DataError
 
 Indices = npt.NDArray[np.int64]
 Size = tuple[int, int]  # height, width
@@ -27,16 +27,16 @@ class Planned(NamedTuple):
 
 
 def check_lists(list_sizes: Sequence[int], ratios: Sequence[float] | None, batch_size: int) -> list[int]:
-    """How many records of each list an epoch takes. Raises ConfigError for values that cannot be."""
+    """How many records of each list an epoch takes. Raises ValueError for values that cannot be."""
     ratios = [1.0] * len(list_sizes) if ratios is None else list(ratios)
     if len(ratios) != len(list_sizes):
-        raise ConfigError(
-            f"dataset.ratios: expected one value for each of the {len(list_sizes)} training lists, got {len(ratios)}"
+        raise ValueError(
+            f"ratios: expected one value for each of the {len(list_sizes)} training lists, got {len(ratios)}"
         )
     if any(ratio < 0 for ratio in ratios):
-        raise ConfigError(f"dataset.ratios: expected shares of 0 or more, got {ratios}")
+        raise ValueError(f"ratios: expected shares of 0 or more, got {ratios}")
     if batch_size < 1:
-        raise ConfigError(f"loader.batch_size: expected 1 or more, got {batch_size}")
+        raise ValueError(f"batch_size: expected 1 or more, got {batch_size}")
     return [round(ratio * size) for ratio, size in zip(ratios, list_sizes, strict=True)]
 
 
@@ -45,13 +45,13 @@ def check_epoch(batches: int, images: int, batch_size: int, world_size: int, dro
     if batches == 0:
         if images < world_size:
             raise DataError(
-                f"{images} training images per epoch cannot be shared by {world_size} processes; set "
-                f"trainer.devices={max(images, 1)}, or add images"
+                f"{images} training images per epoch cannot be shared by {world_size} processes; "
+                f"train with {max(images, 1)} or fewer (trainer.devices), or add images"
             )
         least = batch_size * world_size if drop_last else world_size
         raise DataError(
             f"{images} training images per epoch do not fill one batch of {least}; "
-            "lower loader.batch_size, set loader.drop_last=false, or add images"
+            "lower the loader's batch_size, set its drop_last=false, or add images"
         )
 
 
@@ -145,7 +145,7 @@ class EvalSampler:
 
     def __init__(self, size: int, batch_size: int, rank: int = 0, world_size: int = 1) -> None:
         if batch_size < 1:
-            raise ConfigError(f"loader.eval_batch_size: expected 1 or more, got {batch_size}")
+            raise ValueError(f"eval_batch_size: expected 1 or more, got {batch_size}")
         self.batch_size = batch_size
         self._indices: Indices = np.array_split(np.arange(size, dtype=np.int64), world_size)[rank]
 

@@ -11,7 +11,6 @@ from typing import ClassVar
 
 from ocrexp.data.label_format import LabelProblem
 from ocrexp.data.split import BY_IMAGE, ValSplit, common_line, split_digest
-from ocrexp.errors import ConfigError
 from ocrexp.types import DataSource, Record
 
 log = logging.getLogger(__name__)
@@ -47,6 +46,8 @@ class SplitSource(OfTask, ABC):
         ratios: one number per training part: the share of it used in an epoch, drawn again for each epoch.
         val_split: the share of the training images that is kept for validation, in place of `val`.
         val_split_by, val_split_seed: see `ocrexp.data.split.ValSplit`.
+
+    Raises ValueError for values that cannot be.
     """
 
     val_key: ClassVar[str]  # name of the argument with the validation parts
@@ -68,10 +69,12 @@ class SplitSource(OfTask, ABC):
         if self.val_split and val is not None:
             self._refuse_val(_names(val))
         if ratios is not None and len(ratios) != len(self.parts["train"]):
-            raise ConfigError(
-                f"dataset.ratios has {len(ratios)} values for {len(self.parts['train'])} training lists; give one a "
-                "list"
+            raise ValueError(
+                f"ratios: expected one value for each of the {len(self.parts['train'])} training lists, got "
+                f"{len(ratios)}"
             )
+        if ratios is not None and min(ratios) < 0:
+            raise ValueError(f"ratios: expected shares of 0 or more, got {list(ratios)}")
         self.ratios = None if ratios is None else list(ratios)
         self._splits: dict[str, Split] = {}
 
@@ -99,7 +102,7 @@ class SplitSource(OfTask, ABC):
     def report(self) -> list[str]:
         """One line for each kind of thing that was left out, with its count and the first places."""
         lines = [line for name in SPLITS for line in self._split(name).report]
-        return [*lines, *common_line(self.train_records(), self.val_records())]
+        return [*lines, *common_line(self.train_records(), self.val_records(), self.val_key)]
 
     def split_report(self, name: str) -> list[str]:
         """That of one split; the other one is not read and need not exist."""
@@ -125,19 +128,19 @@ class SplitSource(OfTask, ABC):
 
     def _val_parts(self, val: Names | None) -> list[str]:
         if val is None:
-            raise ConfigError(
-                f"dataset.{self.val_key}: is null; give a validation list, or set dataset.val_split=0.1 to keep a "
-                "tenth of the training images for validation"
+            raise ValueError(
+                f"{self.val_key}: is null; give a validation list, or set val_split=0.1 to keep a tenth of the "
+                "training images for validation"
             )
         return _names(val)
 
     def _refuse_val(self, val: Sequence[str]) -> None:
-        """Raises ConfigError where there is validation data beside `val_split`."""
+        """Raises ValueError where there is validation data beside `val_split`."""
         if list(val) == [self.usual_val] and not (self.root / self.usual_val).exists():
             return
-        raise ConfigError(
-            f"dataset.val_split and dataset.{self.val_key}={', '.join(val)} are both given; set "
-            f"dataset.{self.val_key}=null to split the training images, or dataset.val_split=null"
+        raise ValueError(
+            f"val_split and {self.val_key}={', '.join(val)} are both given; set {self.val_key}=null to split the "
+            "training images, or val_split=null"
         )
 
 
@@ -172,5 +175,5 @@ def _cut(place: str) -> str:
 def _names(parts: Names) -> list[str]:
     names = [parts] if isinstance(parts, str | Path) else list(parts)
     if not names:
-        raise ConfigError("dataset: expected at least one list each for training and validation")
+        raise ValueError("expected at least one list each for training and validation")
     return [str(name) for name in names]

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ocrexp.data.records import Images, image_hashes, select
-from ocrexp.errors import ConfigError, DataError
+from ocrexp.errors import DataError
 from ocrexp.types import Record
 
 BY_IMAGE, BY_FOLDER = "image", "folder"
@@ -34,7 +34,7 @@ class ValSplit:
         seed: another one takes other groups.
 
     Raises:
-        ConfigError: a share or an expression that cannot be.
+        ValueError: a share or an expression that cannot be.
     """
 
     share: float
@@ -43,13 +43,13 @@ class ValSplit:
 
     def __post_init__(self) -> None:
         if not 0 < self.share < 1:
-            raise ConfigError(f"dataset.val_split: expected a share above 0 and below 1, got {self.share}")
+            raise ValueError(f"val_split: expected a share above 0 and below 1, got {self.share}")
         if self.by not in (BY_IMAGE, BY_FOLDER):
             try:
                 re.compile(self.by)
             except re.error as error:
-                raise ConfigError(
-                    f"dataset.val_split_by: expected image, folder or a regular expression, got {self.by!r} ({error})"
+                raise ValueError(
+                    f"val_split_by: expected image, folder or a regular expression, got {self.by!r} ({error})"
                 ) from None
 
     def __call__(self, records: Sequence[Record], root: Path) -> tuple[Sequence[Record], Sequence[Record], str]:
@@ -61,8 +61,8 @@ class ValSplit:
         sizes = Counter(groups)
         if len(sizes) < 2:
             raise DataError(
-                f"dataset.val_split={self.share}: all {len(records)} images are in one group "
-                f"(dataset.val_split_by={self.by}); split by image, or give a validation list"
+                f"val_split={self.share}: all {len(records)} images are in one group "
+                f"(val_split_by={self.by}); split by image, or give a validation list"
             )
         wanted = max(round(self.share * len(records)), 1)
         chosen: set[str] = set()
@@ -75,7 +75,7 @@ class ValSplit:
         held = np.fromiter((name in chosen for name in groups), bool, len(groups))
         train, val = select(records, np.flatnonzero(~held)), select(records, np.flatnonzero(held))
         of = "" if self.by == BY_IMAGE else f" ({len(chosen)} of {len(sizes)} groups)"
-        return train, val, f"dataset.val_split={self.share}: {len(train)} for training, {len(val)} for validation{of}"
+        return train, val, f"val_split={self.share}: {len(train)} for training, {len(val)} for validation{of}"
 
     def _groups(self, records: Sequence[Record], root: Path) -> list[str]:
         """The name of each record's group."""
@@ -88,7 +88,7 @@ class ValSplit:
         unmatched = [index for index, match in enumerate(matches) if match is None]
         if unmatched:
             raise DataError(
-                f"dataset.val_split_by={self.by!r}: {len(unmatched)} of {len(records)} image paths do not match, the "
+                f"val_split_by={self.by!r}: {len(unmatched)} of {len(records)} image paths do not match, the "
                 f"first {names[unmatched[0]]}; correct the expression, or use image or folder"
             )
         return [(match[1] or "") if match.re.groups else match[0] for match in matches if match is not None]
@@ -111,14 +111,14 @@ def split_digest(digest: str, records: Sequence[Record], root: Path) -> str:
     return result.hexdigest()
 
 
-def common_line(train: Sequence[Record], val: Sequence[Record]) -> list[str]:
-    """A line where images are in both splits: how many, and the first one."""
+def common_line(train: Sequence[Record], val: Sequence[Record], val_key: str) -> list[str]:
+    """A line where images are in both splits: how many, and the first one; `val_key` names the validation parts."""
     common = np.flatnonzero(np.isin(image_hashes(val), image_hashes(train))).tolist()
     if not common:
         return []
     first = val[common[0]]
     return [
         f"train and val: {len(common)} of {len(val)} validation images are training images too, the first at "
-        f"{first.source or first.image_path}; so the metric does not measure new images; give another "
-        "validation list, or dataset.val_labels=null dataset.val_split=0.1"
+        f"{first.source or first.image_path}; so the metric does not measure new images; give other "
+        f"validation data, or set {val_key}=null and val_split=0.1"
     ]

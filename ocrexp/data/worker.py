@@ -200,8 +200,6 @@ def describe_end(status: int) -> str:
         number = os.WTERMSIG(status)
         name = signal.Signals(number).name
         if number == signal.SIGKILL:
-            return (
-                f"was killed by {name} (out of memory?); lower loader.num_workers, loader.prefetch or loader.batch_size"
-            )
-        return f"died of {name}; set loader.num_workers=0 to see which image and which step cause it"
-    return f"ended with exit code {os.WEXITSTATUS(status)}; set loader.num_workers=0 to see why"
+            return f"was killed by {name} (out of memory?); lower the loader's num_workers, prefetch or batch_size"
+        return f"died of {name}; set the loader's num_workers=0 to see which image and which step cause it"
+    return f"ended with exit code {os.WEXITSTATUS(status)}; set the loader's num_workers=0 to see why"

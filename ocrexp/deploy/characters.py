@@ -78,8 +78,8 @@ def decoder_of(
         direction = "ltr"
     try:
         normalization = of_facts(own or {})
-    except ConfigError as error:
-        raise DeployError(f"{folder.path}'s inference.yml: {error}") from None
+    except ValueError as error:
+        raise DeployError(f"{folder.path}'s inference.yml: charset.{error}") from None
     decoder = _LazyDecoder(
         folder, description, kind, tuple(characters), source, use_space_char, direction, normalization
     )

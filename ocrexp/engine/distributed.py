@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 def set_device(device: str) -> str:
     """Choose the device from auto, cpu, gpu or gpu:N; returns its name. Raises ConfigError for a GPU that is not there.
 
-    A process of a distributed run takes the GPU that the launcher gave it.
+    A process of a distributed run takes the GPU that the launcher gave it. Raises ValueError for one that is not here.
     """
     import paddle
 
@@ -32,15 +32,13 @@ def set_device(device: str) -> str:
     if device.startswith("gpu"):
         if not count:
             why = "finds no GPU" if paddle.device.is_compiled_with_cuda() else "is the CPU build (paddlepaddle)"
-            raise ConfigError(
-                f"trainer.device={device}: this paddle {why}; use trainer.device=cpu, or install paddlepaddle-gpu"
-            )
+            raise ValueError(f"device={device}: this paddle {why}; use device=cpu, or install paddlepaddle-gpu")
         if world_size() > 1 and device == "gpu":
             chosen = os.environ.get("FLAGS_selected_gpus", "0")  # noqa: SIM112 (paddle's own spelling)
             device = f"gpu:{int(chosen.split(',')[0])}"
         number = int(device.partition(":")[2] or 0)
         if number >= count and world_size() == 1:
-            raise ConfigError(f"trainer.device={device}: this machine has {count} GPUs; use gpu:0 to gpu:{count - 1}")
+            raise ValueError(f"device={device}: this machine has {count} GPUs; use gpu:0 to gpu:{count - 1}")
     return str(paddle.set_device(device))
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ocrexp.engine.devices import cards_in, checked_devices
-from ocrexp.errors import ConfigError
 
 PRECISIONS = ("fp32", "amp_o1", "amp_o2")
 AMP_DTYPES = ("bfloat16", "float16")
@@ -50,40 +49,32 @@ class TrainerSettings:
     cpu_tuning: bool = True
 
     def __post_init__(self) -> None:
-        """Raises ConfigError naming the key whose value cannot be."""
+        """Raises ValueError naming the key whose value cannot be."""
         for name in _POSITIVE:
             value = getattr(self, name)
             if value is not None and value < 1:
-                raise ConfigError(f"trainer.{name}: expected a whole number, 1 or more, got {value}")
+                raise ValueError(f"{name}: expected a whole number, 1 or more, got {value}")
         self.devices = checked_devices(self.devices)
         if self.metric_during_train is not False and self.metric_during_train < 1:
-            raise ConfigError(
-                f"trainer.metric_during_train: expected true, false or a number, got {self.metric_during_train}"
-            )
+            raise ValueError(f"metric_during_train: expected true, false or a number, got {self.metric_during_train}")
         if not self.dist_timeout_minutes > 0:
-            raise ConfigError(
-                f"trainer.dist_timeout_minutes: expected a number above 0, got {self.dist_timeout_minutes:g}"
-            )
+            raise ValueError(f"dist_timeout_minutes: expected a number above 0, got {self.dist_timeout_minutes:g}")
         for name in ("eval_start_step", "eval_start_epoch"):
             if getattr(self, name) < 0:
-                raise ConfigError(f"trainer.{name}: expected a whole number, 0 or more, got {getattr(self, name)}")
+                raise ValueError(f"{name}: expected a whole number, 0 or more, got {getattr(self, name)}")
         for name, choices in (
             ("precision", PRECISIONS), ("amp_dtype", AMP_DTYPES), ("nonfinite", NONFINITE_POLICIES),
         ):  # fmt: skip
             if getattr(self, name) not in choices:
-                raise ConfigError(f"trainer.{name}: expected one of {', '.join(choices)}, got {getattr(self, name)}")
+                raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {getattr(self, name)}")
         if self.max_epochs is None and self.max_steps is None:
-            raise ConfigError(
-                "trainer.max_epochs, trainer.max_steps: both are null, so the run would never end; set one of them"
-            )
+            raise ValueError("max_epochs, max_steps: both are null, so the run would never end; set one of them")
         if self.ema_decay is not None and not 0 < self.ema_decay < 1:
-            raise ConfigError(
-                f"trainer.ema_decay: expected a share between 0 and 1, such as 0.999, got {self.ema_decay:g}"
-            )
+            raise ValueError(f"ema_decay: expected a share between 0 and 1, such as 0.999, got {self.ema_decay:g}")
         if self.device not in ("auto", "cpu", "gpu") and not self.device.removeprefix("gpu:").isdigit():
             cards = cards_in(self.device)
-            hint = f"; for several GPUs write trainer.devices=[{cards}]" if "," in cards else ""
-            raise ConfigError(f"trainer.device: expected auto, cpu, gpu or gpu:N, got {self.device}{hint}")
+            hint = f"; for several GPUs write devices=[{cards}]" if "," in cards else ""
+            raise ValueError(f"device: expected auto, cpu, gpu or gpu:N, got {self.device}{hint}")
 
 
 _POSITIVE = (
@@ -107,13 +98,13 @@ class RunPlan:
         """The plan for a loader of `batches` batches an epoch (of one rank).
 
         An epoch's last step may accumulate fewer batches than the others. The run ends at `max_steps` or `max_epochs`,
-        whichever comes first. Raises ConfigError for an empty loader and for an evaluation interval that is longer
+        whichever comes first. Raises ValueError for an empty loader and for an evaluation interval that is longer
         than the run. A run of less than one epoch counts as one: evaluating "every epoch" then means at its end.
         """
         if batches < 1:
-            raise ConfigError(
+            raise ValueError(
                 "the training list gives no batch per epoch, because it is empty or shorter than one batch; "
-                "add images or lower loader.batch_size"
+                "add images or lower the batch size"
             )
         batches = min(batches, settings.limit_train_batches or batches)
         steps_per_epoch = math.ceil(batches / settings.accumulate)
@@ -128,7 +119,7 @@ class RunPlan:
         return plan
 
     def check_intervals(self, settings: TrainerSettings) -> None:
-        """Raises ConfigError where an evaluation would never come before the end."""
+        """Raises ValueError where an evaluation would never come before the end."""
         for key, value, limit, unit in (
             ("eval_every_steps", settings.eval_every_steps, self.total_steps, "steps"),
             ("eval_start_step", settings.eval_start_step, self.total_steps, "steps"),
@@ -136,7 +127,7 @@ class RunPlan:
             ("eval_start_epoch", settings.eval_start_epoch, self.total_epochs, "epochs"),
         ):
             if value is not None and value > limit:
-                raise ConfigError(
-                    f"trainer.{key}={value}: longer than the run of {limit} {unit}, so no evaluation would choose the "
+                raise ValueError(
+                    f"{key}={value}: longer than the run of {limit} {unit}, so no evaluation would choose the "
                     f"best weights; lower it to {limit} or less"
                 )

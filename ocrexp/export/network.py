@@ -40,7 +40,7 @@ class InferenceNetwork(nn.Layer):
         kind = model.output
         if kind in _NEEDS_MORE:
             raise ConfigError(
-                f"model.head: {type(model.head).__name__} cannot be exported: it needs {_NEEDS_MORE[kind]}, but "
+                f"the head {type(model.head).__name__} cannot be exported: it needs {_NEEDS_MORE[kind]}, but "
                 "an exported network gets only pixels; choose another head"
             )
         self.model = for_inference(model)
@@ -90,7 +90,7 @@ def trace(network: InferenceNetwork, shape: list[int | None]) -> Any:
         head = type(network.model.head).__name__
         line = next((line for line in reversed(str(error).splitlines()) if line.strip()), type(error).__name__)
         raise ConfigError(
-            f"model.head: the network with {head} cannot be converted to a static graph ({line.strip()[:300]})"
+            f"the network with the head {head} cannot be converted to a static graph ({line.strip()[:300]})"
         ) from error
     return static
 

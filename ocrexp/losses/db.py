@@ -8,6 +8,7 @@ import paddle
 from paddle import Tensor
 
 from ocrexp.errors import ConfigError
+from ocrexp.located import option
 from ocrexp.losses.maps import (
     binary_cross_entropy,
     dice_loss,
@@ -115,9 +116,10 @@ class DBLoss:
             for level, weight in self.aux_weights.items():
                 name = f"aux_maps_{level}"
                 if name not in outputs:
+                    key = option(self, "aux_weights")
                     raise ConfigError(
-                        f"loss.aux_weights.{level}={weight:g}: the model gives no {name}; set model.head.aux=true or "
-                        f"loss.aux_weights.{level}=0"
+                        f"{key}.{level}={weight:g}: the model gives no {name}; set aux=true of its head or "
+                        f"{key}.{level}=0"
                     )
                 shrink, threshold, binary = self._parts(outputs[name], targets)
                 parts[f"aux_{level}"] = weight * (shrink + threshold + binary)

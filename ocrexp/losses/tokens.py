@@ -47,8 +47,8 @@ class AttentionLoss:
             steps, width = logits.shape[1], label.shape[1]
             if steps not in (width, width - 1):
                 raise ConfigError(
-                    f"model.head.max_text_length: the attention head gives {steps} steps for labels of {width}; "
-                    "make it equal to targets.max_text_length"
+                    f"the attention head gives {steps} steps for labels of {width}; make max_text_length of the head "
+                    "and of the targets equal"
                 )
             target = label[:, width - steps :]
             if not self.padding:

@@ -182,6 +182,6 @@ def check_size(images: Tensor, size: tuple[int, ...]) -> None:
     height, width = images.shape[2:]
     if (height, width) != size:
         raise ConfigError(
-            f"model.backbone: expected images of {size[0]}x{size[1]}, got {height}x{width}; "
-            f"set model.backbone.img_size=[{height},{width}] or the image size of the data"
+            f"the backbone expects images of {size[0]}x{size[1]}, got {height}x{width}; "
+            f"set its img_size=[{height},{width}] or the image size of the data"
         )

@@ -139,8 +139,8 @@ def calibrate(model: nn.Layer, folded: Sequence[Folded], batches: Iterable[Calla
             model.train()
     if not count:
         raise CheckpointError(
-            "model.pretrained_mode=calibrated: no training image could be read to measure the statistics of the batch "
-            "norms that the file does not have; check the training list, or set model.pretrained_mode=fused"
+            "pretrained_mode=calibrated: no training image could be read to measure the statistics of the batch "
+            "norms that the file does not have; check the training list, or set pretrained_mode=fused"
         )
     for each in folded:
         mean, variance = sums[each.norm].result()

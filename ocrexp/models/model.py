@@ -13,7 +13,7 @@ from paddle import Tensor, nn
 from paddle.nn import functional as F
 
 from ocrexp.errors import ConfigError
-from ocrexp.located import located
+from ocrexp.located import located, option
 from ocrexp.models.cpu import conv as cpu
 from ocrexp.models.cpu.upsample import TwoLevels
 from ocrexp.models.hooks import (
@@ -85,9 +85,9 @@ class OCRModel(Network):
             self.neck.keep_levels_apart = isinstance(self.head, TakesLevelsApart) and self.head.takes_levels_apart
         if isinstance(self.head, TakesPyramid) and self.head.takes_pyramid:
             if not isinstance(self.neck, GivesPyramid):
-                raise ConfigError(
-                    "model.head.aux=true: the neck gives no levels for auxiliary maps; set model.head.aux=false or"
-                    " choose model/neck=replk_fpn or replk_pan"
+                raise ValueError(
+                    "head.aux=true: the neck gives no levels for auxiliary maps; set head.aux=false, or choose the "
+                    "neck replk_fpn or replk_pan"
                 )
             self.neck.gives_pyramid = True
         self._multiple = self.neck.size_multiple if isinstance(self.neck, HasSizeMultiple) else 1
@@ -158,14 +158,10 @@ class OCRModel(Network):
         multiple = self._multiple
         height, width = x.shape[2:]
         if height % multiple or width % multiple:
-            advice = (
-                "augment.warp.size=[width,height] (or the size of another crop in augment)"
-                if self.training
-                else "preprocess.resize.image_shape=[height,width]"
-            )
+            where = "training crops (size, in augment)" if self.training else "resized images (in preprocess)"
             raise ConfigError(
                 f"the model got images of {width} × {height} pixels (width × height), but its neck needs multiples of "
-                f"{multiple}; set {advice} accordingly"
+                f"{multiple}; choose another size of the {where}"
             )
 
     def prepare(self, images: Tensor, valid_width: Tensor | None = None) -> Tensor:
@@ -181,7 +177,9 @@ class OCRModel(Network):
 
     def _normalized(self, images: Tensor) -> Tensor:
         if self._affine is None:
-            raise ConfigError("model.normalize: is null, but the model got uint8 images; set its mean and std")
+            raise ConfigError(
+                f"{option(self, 'normalize')}: is null, but the model got uint8 images; set its mean and std"
+            )
         # Transposed while it is still one byte a value.
         x = images.transpose([0, 3, 1, 2]).astype("float32")
         if x.shape[1] == 3 and self._affine[0].shape[1] == 1:

@@ -68,7 +68,8 @@ def load_pretrained(
         arrays: the file's content, where it is of another kind and has been read already.
 
     Raises:
-        CheckpointError: no such file, damaged, or less of the backbone than asked for.
+        ValueError: no such file.
+        CheckpointError: it is damaged, or has less of the backbone than asked for.
     """
     if not 0 <= min_backbone_coverage <= 1:
         raise ValueError(f"pretrained_min_coverage: expected a share from 0 to 1, got {min_backbone_coverage}")
@@ -108,7 +109,7 @@ def load_pretrained(
         hint = (coverage.other_shape or [f"it has no {coverage.unused[0]}" if coverage.unused else "no tensors"])[0]
         raise CheckpointError(
             f"{file}: contains {backbone.share:.0%} of this backbone's values, expected {min_backbone_coverage:.0%} "
-            f"({hint}); check model.backbone, or set model.pretrained_min_coverage=0 to load whatever fits"
+            f"({hint}); check the backbone, or set pretrained_min_coverage=0 to load whatever fits"
         )
     return coverage
 
@@ -122,7 +123,7 @@ def freeze(model: nn.Layer, parts: Iterable[str]) -> None:
         parts: names of its sublayers: `backbone`, `neck`, or deeper as `backbone.stage0`.
 
     Raises:
-        ValueError: no such part, naming the nearest.
+        ValueError: no such part, naming the nearest; or nothing is left that can be trained.
     """
     layers = dict(model.named_sublayers())
     for part in parts:
@@ -138,6 +139,8 @@ def freeze(model: nn.Layer, parts: Iterable[str]) -> None:
             if is_batch_norm(sublayer):
                 sublayer._use_global_stats = True
         _log.info("%s is frozen", part)
+    if all(parameter.stop_gradient for parameter in model.parameters()):
+        raise ValueError("freeze: covers the whole model, so no parameter is trainable; remove a part from it")
 
 
 def is_frozen_norm(layer: nn.Layer) -> bool:
@@ -146,8 +149,8 @@ def is_frozen_norm(layer: nn.Layer) -> bool:
 
 
 def find_pretrained(path: str | os.PathLike[str]) -> Path:
-    """The file that `model.pretrained` names, with or without its extension; of a run folder its best weights, or the
-    latest. Raises CheckpointError."""
+    """The file that `pretrained` names, with or without its extension; of a run folder its best weights, or the
+    latest. Raises ValueError where there is none."""
     file = Path(path).expanduser()
     if file.is_file():
         return file
@@ -157,16 +160,16 @@ def find_pretrained(path: str | os.PathLike[str]) -> Path:
         ):
             if (file / name).is_file():
                 return file / name
-        raise CheckpointError(
-            f"model.pretrained={path}: the folder has no checkpoints/best_accuracy.pdparams or latest.pdparams, and "
+        raise ValueError(
+            f"pretrained={path}: the folder has no checkpoints/best_accuracy.pdparams or latest.pdparams, and "
             "no inference.onnx, .json or .pdmodel; give a run folder, a deployed model or a .pdparams file"
         )
     with_extension = file.with_name(f"{file.name}.pdparams")
     if with_extension.is_file():
         return with_extension
     near = did_you_mean(str(path), REGISTRY)
-    raise CheckpointError(
-        f"model.pretrained={path}: file not found, nor {with_extension.name} beside it; correct the path"
+    raise ValueError(
+        f"pretrained={path}: file not found, nor {with_extension.name} beside it; correct the path"
         f"{near or '; give a file, or a name of: python -m ocrexp list pretrained'}"
     )
 
@@ -222,7 +225,7 @@ def _report(file: Path, how: str, coverage: Coverage) -> None:
         count = coverage.parts.get(part)
         if count is not None and count.values and not count.loaded_values:
             _log.warning(
-                "pretrained %s: 0%% of the %s was loaded, so it starts from random values; check model.%s if the file "
+                "pretrained %s: 0%% of the %s was loaded, so it starts from random values; check the %s if the file "
                 "is of the same kind of model", file, part, part,
             )  # fmt: skip
     for what, names in (

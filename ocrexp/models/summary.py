@@ -89,7 +89,7 @@ def _check_maps(backbone: nn.Layer, inputs: Any, maps: Any) -> None:  # noqa: AR
     given = [int(one.shape[1]) for one in maps]
     if given != list(stated):
         raise ConfigError(
-            f"model.backbone: {type(backbone).__name__} gives {len(given)} maps of {given} channels and states "
+            f"backbone: {type(backbone).__name__} gives {len(given)} maps of {given} channels and states "
             f"out_channels {list(stated)}; correct one of them"
         )
 

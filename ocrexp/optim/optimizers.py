@@ -13,8 +13,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ocrexp.errors import ConfigError
-
 if TYPE_CHECKING:
     import paddle
 
@@ -142,19 +140,19 @@ def build_optimizer(
     `no_decay_names` excludes parameters by a part of their name in `model.state_dict()`; `no_decay_1d` excludes those
     of one dimension (norms and biases). `clip_norm` limits the norm of all gradients together (`clip_scope: global`)
     or of each tensor separately (`tensor`, as PaddleOCR's `clip_norm`; its `clip_norm_global` is ours).
-    Raises ConfigError when nothing is trainable, or when a name excludes nothing.
+    Raises ValueError when nothing is trainable, or when a name excludes nothing.
     """
     import paddle
 
     named = [(name, parameter) for name, parameter in model.named_parameters() if not parameter.stop_gradient]
     if not named:
-        raise ConfigError("model.freeze: covers the whole model, so no parameter is trainable; remove a part from it")
+        raise ValueError("no parameter is trainable, because all parts of the model are frozen; freeze fewer")
     if weight_decay < 0:
-        raise ConfigError(f"optim.weight_decay: expected 0 or more, got {weight_decay:g}")
+        raise ValueError(f"weight_decay: expected 0 or more, got {weight_decay:g}")
     for part in no_decay_names:
         if not any(part in name for name, _ in named):
-            raise ConfigError(
-                f"optim.no_decay_names: no trainable parameter has {part!r} in its name (such as {named[0][0]!r})"
+            raise ValueError(
+                f"no_decay_names: no trainable parameter has {part!r} in its name (such as {named[0][0]!r})"
             )
 
     def excluded(name: str, parameter: paddle.Tensor) -> bool:
@@ -178,11 +176,11 @@ def _clip(clip_norm: float | None, scope: str) -> Any:
     import paddle
 
     if scope not in ("global", "tensor"):
-        raise ConfigError(f"optim.clip_scope: expected global or tensor, got {scope}")
+        raise ValueError(f"clip_scope: expected global or tensor, got {scope}")
     if clip_norm is None:
         return None
     if clip_norm <= 0:
-        raise ConfigError(f"optim.clip_norm: expected a norm above 0, or null, got {clip_norm:g}")
+        raise ValueError(f"clip_norm: expected a norm above 0, or null, got {clip_norm:g}")
     if scope == "tensor":
         return paddle.nn.ClipGradByNorm(clip_norm)
     return paddle.nn.ClipGradByGlobalNorm(clip_norm)
@@ -192,14 +190,14 @@ def resolve_lr(lr: float, batch: int, reference_batch: int | None, scale_lr: boo
     """The rate for a global batch of `batch` images (batch size × accumulation × devices), and a line that says so.
 
     A published rate belongs to the batch it was found with: `reference_batch`. With `scale_lr` the rate grows in
-    proportion to the batch (Goyal et al. 2017); otherwise a differing batch is only mentioned. Raises ConfigError when
+    proportion to the batch (Goyal et al. 2017); otherwise a differing batch is only mentioned. Raises ValueError when
     there is nothing to scale from.
     """
+    if lr <= 0:
+        raise ValueError(f"lr: expected a number above 0, got {lr:g}")
     if reference_batch is None:
         if scale_lr:
-            raise ConfigError(
-                "optim.scale_lr=true: needs optim.reference_batch; set it to the batch size for which optim.lr is meant"
-            )
+            raise ValueError("scale_lr=true: needs reference_batch; set it to the batch size for which lr is meant")
         return lr
     scaled = lr * batch / reference_batch
     if scale_lr:
@@ -207,7 +205,7 @@ def resolve_lr(lr: float, batch: int, reference_batch: int | None, scale_lr: boo
         return scaled
     if batch != reference_batch:
         logger.info(
-            "optim.lr=%g is meant for a batch of %d, but this run has %d; optim.scale_lr=true would use %g",
+            "the learning rate %g is meant for a batch of %d, but this run has %d; scale_lr=true would use %g",
             lr, reference_batch, batch, scaled,
         )  # fmt: skip
     return lr

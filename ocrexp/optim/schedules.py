@@ -25,8 +25,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Protocol
 
-from ocrexp.errors import ConfigError
-
 logger = logging.getLogger(__name__)
 
 
@@ -46,7 +44,7 @@ class ScheduleFactory(Protocol):
 class WarmupSchedule:
     """A rate with a linear warm-up; subclasses say `rate(step, total)` of the part after it.
 
-    Raises ConfigError for a rate that is not positive and for both kinds of warm-up; warns of one as long as the run.
+    Raises ValueError for a rate that is not positive and for both kinds of warm-up; warns of one as long as the run.
     """
 
     lr: float
@@ -59,7 +57,7 @@ class WarmupSchedule:
 
     def __post_init__(self) -> None:
         if self.lr <= 0:
-            raise ConfigError(f"optim.lr: expected a number above 0, got {self.lr:g}")
+            raise ValueError(f"lr: expected a number above 0, got {self.lr:g}")
         if self.warmup_steps < 0 or self.warmup_epochs < 0:
             raise ValueError("warmup_steps, warmup_epochs: expected 0 or more")
         if self.warmup_steps and self.warmup_epochs:
@@ -67,7 +65,7 @@ class WarmupSchedule:
         if self.warmup and self.warmup >= self.total_steps:
             # Not refused: a first try of three steps is a fair use of a recipe with a long warm-up.
             logger.warning(
-                "the warm-up of %d steps is as long as the run of %d, so the rate never reaches optim.lr=%g",
+                "the warm-up of %d steps is as long as the run of %d, so the rate never reaches %g",
                 self.warmup, self.total_steps, self.lr,
             )  # fmt: skip
 

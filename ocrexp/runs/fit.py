@@ -8,7 +8,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ocrexp.errors import OcrexpError, printable
+from ocrexp.errors import ConfigError, OcrexpError, printable
+from ocrexp.located import located
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -106,7 +107,8 @@ def build_trainer(run_dir: Path, config: DictConfig, *, resume: bool = False) ->
     from ocrexp.loggers.group import LoggerGroup
 
     settings = trainer_settings(config)
-    distributed.set_device(settings.device)
+    with located("trainer", config.trainer, ConfigError):
+        distributed.set_device(settings.device)
     distributed.start_process_group(settings.dist_timeout_minutes)
     rank, world_size = distributed.rank(), distributed.world_size()
     if warning := shared_memory_warning(world_size):

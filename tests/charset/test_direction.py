@@ -10,7 +10,6 @@ from ocrexp.charset.direction import mirrored, resolved
 from ocrexp.charset.saved import from_saved
 from ocrexp.charset.sources import from_characters, from_dictionary
 from ocrexp.data.targets.text import TextTargets
-from ocrexp.errors import ConfigError
 from ocrexp.metrics.rec import RecMetric
 from ocrexp.postprocess.ctc import CTCBeamDecoder, CTCGreedyDecoder
 from ocrexp.postprocess.tokens import TokenDecoder
@@ -52,7 +51,7 @@ def test_auto_is_by_the_dictionary_and_its_scripts(tmp_path) -> None:
     assert resolved("auto", "abc", "dicts/arabic_dict.txt") == "rtl"
     assert resolved("auto", "אבגדהוזחטיכלמנסעפצקרשתםןץףך0123abcdefghijklmnopqrstuvwxyzABCDEFGHIJ") == "rtl"
     assert resolved("auto", "abcdefא0") == resolved("auto", "0123") == "ltr"
-    with pytest.raises(ConfigError, match=r"charset\.direction: expected one of ltr, rtl, auto, got 'up'"):
+    with pytest.raises(ValueError, match=r"direction: expected one of ltr, rtl, auto, got 'up'"):
         from_characters("ab", direction="up")
     path = tmp_path / "he.txt"
     path.write_text("א\nב\n", encoding="utf-8")

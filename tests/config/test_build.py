@@ -4,9 +4,10 @@ import pytest
 from omegaconf import OmegaConf
 
 from ocrexp.assemble import assemble, build_charset, build_model
+from ocrexp.assemble.data import build_source
 from ocrexp.config.build import build, keyed
 from ocrexp.config.compose import compose
-from ocrexp.errors import ConfigError
+from ocrexp.errors import ConfigError, DataError
 from ocrexp.located import address
 
 
@@ -98,3 +99,31 @@ def test_strange_values_of_hydras_own_keys_are_one_line(key):
     with pytest.raises(ConfigError, match=r"^a: ") as caught:
         build(config.a)
     assert "\n" not in str(caught.value)
+
+
+def test_advice_has_the_whole_key_too(tmp_path):
+    config = compose("train", ["model=crnn_mbv3", "charset=digits", "charset.unknown_map={a: '1'}"])
+    with pytest.raises(ConfigError, match=r"^charset\.unknown_map: .* set charset\.unknown=map$"):
+        build_charset(config)
+    config = compose("train", ["optim.scale_lr=true", "optim.reference_batch=null"])
+    with pytest.raises(ConfigError, match=r"^optim\.scale_lr=true: needs reference_batch"):
+        _ = assemble(config).lr
+    with pytest.raises(ConfigError, match=r"^model\.freeze: covers the whole model"):
+        build_model(compose("train", ["model.freeze=[backbone,neck,head]"]))
+    with pytest.raises(ConfigError, match=r"^model\.pretrained=.*none: file not found"):
+        build_model(compose("train", [f"model.pretrained={tmp_path / 'none'}"]))
+    paths = address("part", ["root", "train"], "train: /root=1/x.txt is missing, got 'train=2'; set root=/x or train=a")
+    assert paths == "part.train: /root=1/x.txt is missing, got 'train=2'; set part.root=/x or part.train=a"
+
+
+def test_what_a_data_set_finds_later_has_its_key(tmp_path):
+    source = build_source(compose("train", ["dataset=det_list", f"dataset.root={tmp_path}"]).dataset)
+    with pytest.raises(DataError, match=r"^dataset\.train_labels: .*set dataset\.root or dataset\.train_labels$"):
+        source.train_records()
+    (tmp_path / "fonts").mkdir()
+    overrides = ["dataset=synth_det", f"dataset.fonts={tmp_path / 'fonts'}", f"dataset.cache_dir={tmp_path}"]
+    with pytest.raises(DataError, match=r"^dataset\.fonts=.*no readable"):
+        build_source(compose("train", overrides).dataset).train_records()
+    charset = build_charset(compose("train", ["model=crnn_mbv3", "charset=digits"]))
+    with pytest.raises(DataError, match=r"charset\.use_space_char=true"):
+        charset.check([("1 2", "list.txt:1")])

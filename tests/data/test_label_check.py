@@ -68,7 +68,7 @@ def test_a_model_of_one_width():
 
 def test_characters_outside_the_charset():
     with pytest.raises(
-        DataError, match=r"list\.txt:2: 'é' \(U\+00E9\) is not in the charset charset\.characters, 2 times"
+        DataError, match=r"list\.txt:2: 'é' \(U\+00E9\) is not in the charset the configured characters, 2 times"
     ):
         check("abc", "café", "thé")
     assert check("abc", "café", "thé", unknown="drop") == [
@@ -76,7 +76,7 @@ def test_characters_outside_the_charset():
         "the first at list.txt:2"
     ]
     (line,) = check("ab", "ﬁn", unknown="map", unknown_map={"ﬁ": "fi"}, longest=3)
-    assert "replaced by charset.unknown_map, the first at list.txt:2" in line
+    assert "replaced by unknown_map, the first at list.txt:2" in line
     _, long = check("ab", "ﬁn", unknown="map", unknown_map={"ﬁ": "fi"}, longest=2)
     assert long.endswith("targets.max_text_length=3 keeps them all: list.txt:2 'ﬁn' (3)")  # as it is learned
 

@@ -13,7 +13,7 @@ def test_slots_that_take_too_much():
     assert slots_memory_warning(100 << 20, available=1 << 30) is None
     line = slots_memory_warning(800 << 20, available=1 << 30)
     assert line.startswith("batches loaded in advance need 800 MB of the 1024 MB")
-    assert "loader.num_workers" in line
+    assert "num_workers" in line
 
 
 def test_shared_memory_of_a_container(monkeypatch, tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ocrexp.data.sampler import EpochSampler, EvalSampler
-from ocrexp.errors import ConfigError, DataError
+from ocrexp.errors import DataError
 
 
 def test_ranks_see_together_what_one_sees():
@@ -76,11 +76,11 @@ def test_evaluation_skips_and_doubles_none():
 @pytest.mark.parametrize(
     ("error", "said", "arguments"),
     [
-        (DataError, "lower loader.batch_size", ([3], None, 8, 0, True, True)),
+        (DataError, "lower .*batch_size", ([3], None, 8, 0, True, True)),
         (DataError, "0 training images", ([0], None, 8, 0)),
-        (ConfigError, "1 training lists, got 2", ([3], [1, 1], 2, 0)),
-        (ConfigError, "batch_size", ([3], None, 0, 0)),
-        (ConfigError, "shares of 0 or more", ([3], [-1], 1, 0)),
+        (ValueError, "1 training lists, got 2", ([3], [1, 1], 2, 0)),
+        (ValueError, "batch_size", ([3], None, 0, 0)),
+        (ValueError, "shares of 0 or more", ([3], [-1], 1, 0)),
     ],
 )
 def test_impossible_epochs_are_refused(error, said, arguments):
@@ -91,4 +91,4 @@ def test_impossible_epochs_are_refused(error, said, arguments):
 def test_fewer_images_than_processes_name_the_number_of_devices():
     with pytest.raises(DataError) as caught:
         EpochSampler([1], None, 4, 0, world_size=2)
-    assert "trainer.devices=1" in str(caught.value) and "batch_size" not in str(caught.value)
+    assert "trainer.devices" in str(caught.value) and "batch_size" not in str(caught.value)

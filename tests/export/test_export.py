@@ -162,5 +162,5 @@ def test_what_asks_for_more_than_pixels_is_refused():
     class SARHead:
         token_kind = "sar"
 
-    with pytest.raises(ConfigError, match=r"model\.head: SARHead cannot be exported: it needs the share"):
+    with pytest.raises(ConfigError, match=r"the head SARHead cannot be exported: it needs the share"):
         InferenceNetwork(SimpleNamespace(head=SARHead(), output="sar"))

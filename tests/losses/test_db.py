@@ -187,7 +187,7 @@ def test_the_binary_map_and_auxiliary_maps_as_paddleocr_3_7() -> None:
 
 def test_wrong_values_of_the_levels_are_refused() -> None:
     values, maps = no_text()
-    with pytest.raises(ConfigError, match=r"loss\.aux_weights\.p3=0\.3.*model\.head\.aux=true"):
+    with pytest.raises(ConfigError, match=r"aux_weights\.p3=0\.3.*aux=true"):
         run(DBLoss(aux_weights={"p3": 0.3}), values, maps)
     with pytest.raises(ValueError, match=r"aux_weights\.p5: .*p4, p3, p2"):
         DBLoss(aux_weights={"p5": 0.3})

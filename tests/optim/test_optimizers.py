@@ -8,7 +8,6 @@ import numpy as np
 import paddle
 import pytest
 
-from ocrexp.errors import ConfigError
 from ocrexp.optim import schedules
 from ocrexp.optim.optimizers import Adadelta, Adam, AdamW, Momentum, RMSProp, build_optimizer, resolve_lr
 
@@ -130,12 +129,12 @@ def test_frozen_parameters_stay_out(recorded: Any) -> None:
     assert np.array_equal(model.fc1.weight.numpy(), before)
     for parameter in model.parameters():
         parameter.stop_gradient = True
-    with pytest.raises(ConfigError, match="freeze"):
+    with pytest.raises(ValueError, match="frozen"):
         build_optimizer(model, Adam(), lr=0.1)
 
 
 def test_a_name_that_excludes_nothing_is_refused() -> None:
-    with pytest.raises(ConfigError, match="'pos_embd'"):
+    with pytest.raises(ValueError, match="'pos_embd'"):
         build_optimizer(Model(), Adam(), lr=0.1, no_decay_names=["pos_embd"])
 
 
@@ -144,6 +143,6 @@ def test_the_rate_follows_the_batch_only_when_asked(caplog: pytest.LogCaptureFix
     assert resolve_lr(1e-3, batch=8, reference_batch=16, scale_lr=True) == pytest.approx(5e-4)
     assert "scaled to 0.0005" in caplog.text
     assert resolve_lr(1e-3, batch=8, reference_batch=16, scale_lr=False) == 1e-3
-    assert "optim.scale_lr=true would use 0.0005" in caplog.text
-    with pytest.raises(ConfigError, match="reference_batch"):
+    assert "scale_lr=true would use 0.0005" in caplog.text
+    with pytest.raises(ValueError, match="reference_batch"):
         resolve_lr(1e-3, batch=8, reference_batch=None, scale_lr=True)

@@ -19,10 +19,10 @@ _GRAIN_LEVELS = (3.0, 6.0, 10.0, 16.0)  # standard deviations of the grain, in g
 
 
 def photographs_in(folder: Path) -> list[Path]:
-    """Image files of a folder and its subfolders, sorted. Raises DataError where there is none."""
+    """Image files of a folder and its subfolders, sorted. Raises ValueError where there is none."""
     found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES and path.is_file())
     if not found:
-        raise DataError(f"dataset.backgrounds={folder}: contains no image; give a folder of photographs without text")
+        raise ValueError(f"backgrounds={folder}: contains no image; give a folder of photographs without text")
     return found
 
 
@@ -39,7 +39,7 @@ def decoded(path: Path) -> Image:
     try:
         return read_image(path)
     except UnusableSample as reason:
-        raise DataError(f"dataset.backgrounds: {path}: {reason}; remove it from the folder") from None
+        raise DataError(f"{path}: {reason}; remove it from the folder of backgrounds") from None
 
 
 @functools.lru_cache(maxsize=32)

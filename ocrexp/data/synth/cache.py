@@ -132,7 +132,7 @@ def _told(place: Path) -> Iterator[None]:
     except OSError as error:
         raise DataError(
             f"cannot write synthetic images to {place} ({error.strerror or error}); free some space, or set "
-            "dataset.cache_dir or OCREXP_CACHE to a writable folder"
+            "cache_dir or OCREXP_CACHE to a writable folder"
         ) from error
 
 
@@ -211,7 +211,7 @@ def _draw_all(
                 process.join()
         if len(lines) < len(jobs):
             codes = sorted({process.exitcode for process in processes if process.exitcode})
-            raise DataError(f"a process that draws images has died (exit codes {codes}); try dataset.workers=1")
+            raise DataError(f"a process that draws images has died (exit codes {codes}); try workers=1")
     progress.end(len(lines))
     return lines
 

@@ -5,27 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from ocrexp.errors import ConfigError
-
 
 def require(fine: bool, key: str, value: object, allowed: str) -> None:
-    """Raise ConfigError, naming `dataset.<key>`, its value and what is allowed, unless `fine`."""
+    """Raise ValueError, naming the option, its value and what is allowed, unless `fine`."""
     if not fine:
-        raise ConfigError(f"dataset.{key}: expected {allowed}, got {value}")
+        raise ValueError(f"{key}: expected {allowed}, got {value}")
 
 
 def existing_folder(key: str, value: str | None) -> Path | None:
-    """The folder, or None where none is given. Raises ConfigError where there is no such folder."""
+    """The folder, or None where none is given. Raises ValueError where there is no such folder."""
     if value is None:
         return None
     path = Path(value).expanduser()
     if not path.is_dir():
-        raise ConfigError(f"dataset.{key}={value}: folder not found; give an existing folder or null")
+        raise ValueError(f"{key}={value}: folder not found; give an existing folder or null")
     return path
 
 
 def weights_of(key: str, given: Mapping[str, float], names: Iterable[str]) -> dict[str, float]:
-    """Weights by name. Raises ConfigError for a name that is not among `names`, for negative ones and all zeros."""
+    """Weights by name. Raises ValueError for a name that is not among `names`, for negative ones and all zeros."""
     weights = {str(name): float(value) for name, value in given.items()}
     known = list(names)
     unknown = [name for name in weights if name not in known]
@@ -36,7 +34,7 @@ def weights_of(key: str, given: Mapping[str, float], names: Iterable[str]) -> di
 
 
 def size_range(key: str, given: Iterable[int], least: int) -> tuple[int, int]:
-    """[smallest, largest] as a tuple. Raises ConfigError unless there are two in their order, `least` or more."""
+    """[smallest, largest] as a tuple. Raises ValueError unless there are two in their order, `least` or more."""
     sizes = tuple(given)
     fine = len(sizes) == 2 and least <= sizes[0] <= sizes[1]
     require(fine, key, list(sizes), f"[smallest, largest], {least} or more")

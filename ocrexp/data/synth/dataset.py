@@ -27,6 +27,7 @@ from ocrexp.data.synth.shaping import needs_shaping, refuse_missing_script, requ
 from ocrexp.data.synth.words import SPLITS, Split, WordMaker, read_words
 from ocrexp.environment import available_cores
 from ocrexp.errors import DataError
+from ocrexp.located import explained
 from ocrexp.types import Record
 
 # Part of the cache's name: raise it with every change that alters a page.
@@ -81,7 +82,7 @@ class SynthDet(OfTask):
         workers: drawing processes; None: one a core.
 
     Raises:
-        ConfigError: a value cannot be used.
+        ValueError: a value cannot be used.
         DataError: (later) a folder or file is missing, or the cache cannot be written.
     """
 
@@ -158,7 +159,8 @@ class SynthDet(OfTask):
     @property
     def _materials(self) -> _Materials:
         if self._found is None:
-            self._found = self._gather()
+            with explained(self, DataError):
+                self._found = self._gather()
         return self._found
 
     def _gather(self) -> _Materials:
@@ -171,7 +173,7 @@ class SynthDet(OfTask):
             words = [word for word in listed if fonts.for_text(fonts.paths[0], word, rng) is not None]
             require_raqm("".join(words))
             if not words:
-                refuse_missing_script("".join(listed), (), f"dataset.words={self._words}")
+                refuse_missing_script("".join(listed), (), f"words={self._words}")
             if len(words) < len(listed):
                 report.append(
                     f"{len(listed) - len(words)} of {len(listed)} words of {self._words} dropped: no font has them"
@@ -179,8 +181,8 @@ class SynthDet(OfTask):
         texts = {split: WordMaker(split, self._scripts, words) for split in SPLITS}
         for split, maker in texts.items():
             if words is not None and not maker.count:
-                raise DataError(
-                    f"dataset.words={self._words}: no font has the characters of its {split} words; set dataset.fonts"
+                raise ValueError(
+                    f"words={self._words}: no font has the characters of its {split} words; set fonts=FOLDER"
                 )
         photographs = backgrounds.photographs_in(self._backgrounds) if self._backgrounds else []
         settings = {

@@ -114,7 +114,7 @@ def bundled_fonts() -> list[Path]:
     folder = Path(next(iter(spec.submodule_search_locations))) / "mpl-data" / "fonts" / "ttf"
     found = [path for name in _BUNDLED if (path := folder / f"{name}.ttf").is_file()]
     if not found:
-        raise DataError(f"no fonts to draw pages with in {folder}: install matplotlib again, or set dataset.fonts")
+        raise DataError(f"no fonts to draw pages with in {folder}: install matplotlib again")
     return found
 
 
@@ -138,7 +138,7 @@ class FontSet:
         folder: a folder of fonts to use instead of the bundled ones, or None.
         system: whether the system's fonts are used too.
 
-    Raises DataError where no font is found or `folder` does not exist.
+    Raises ValueError where `folder` contains no font, DataError where matplotlib and its fonts are missing.
     """
 
     def __init__(self, folder: Path | None = None, system: bool = False) -> None:
@@ -147,9 +147,7 @@ class FontSet:
         else:
             paths = fonts_in(folder)
             if not paths:
-                raise DataError(
-                    f"dataset.fonts={folder}: contains no readable .ttf, .otf or .ttc file; give another folder"
-                )
+                raise ValueError(f"fonts={folder}: contains no readable .ttf, .otf or .ttc file; give another folder")
         if system:
             for place in SYSTEM_FOLDERS:
                 paths += [path for path in fonts_in(place) if any(can_draw(str(path), pair) for pair in _LETTERS)]

@@ -27,6 +27,8 @@ from ocrexp.data.synth.rec_word import Word, WordSettings, draw_word
 from ocrexp.data.synth.shaping import needs_shaping
 from ocrexp.data.synth.words import SPLITS, Split, WordMaker
 from ocrexp.environment import available_cores
+from ocrexp.errors import DataError
+from ocrexp.located import explained
 from ocrexp.types import Record
 
 # Part of the cache's name: raise it with every change that alters an image.
@@ -80,7 +82,7 @@ class SynthRec(OfTask):
         workers: drawing processes; None: one a core.
 
     Raises:
-        ConfigError: a value cannot be used.
+        ValueError: a value cannot be used.
         DataError: (later) a folder or file is missing, or the cache cannot be written.
     """
 
@@ -185,8 +187,9 @@ class SynthRec(OfTask):
 
     @functools.cached_property
     def _materials(self) -> Materials:
-        fonts = FontSet(self._fonts, self._system_fonts)
-        return gather(fonts, self.characters, self._text_settings, self._words, self._scripts, self._backgrounds)
+        with explained(self, DataError):
+            fonts = FontSet(self._fonts, self._system_fonts)
+            return gather(fonts, self.characters, self._text_settings, self._words, self._scripts, self._backgrounds)
 
     def _begin(self, split: Split, index: int, epoch: int) -> tuple[str, str, np.random.Generator]:
         """An image's text, a font that draws it, and the random numbers to draw it with."""

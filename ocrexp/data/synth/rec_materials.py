@@ -41,7 +41,7 @@ class Materials:
             if font is not None:
                 return text, font
         raise DataError(
-            f"no font has all characters of a text, for example {text!r}; set dataset.fonts to fonts that do"
+            f"no font has all characters of a text, for example {text!r}; set the option fonts to fonts that do"
         )
 
 
@@ -63,32 +63,30 @@ def gather(
         scripts: of made-up words.
         photographs: a folder of them, or None.
 
-    Raises DataError where the fonts draw none of the characters, the words cannot be written with them, or a file or
+    Raises ValueError where the fonts draw none of the characters, the words cannot be written with them, or a file or
     folder cannot be read.
     """
     report: list[str] = []
     rng = np.random.default_rng(0)
     drawable = [c for c in characters if fonts.for_text(fonts.paths[0], c, rng) is not None]
     if all(c.isspace() or c in JOINERS for c in drawable):
-        refuse_missing_script(characters, drawable, "dataset.characters")
-        raise DataError("no font has any of dataset.characters; set dataset.fonts to a folder of fonts that do")
+        refuse_missing_script(characters, drawable, "characters")
+        raise ValueError("characters: no font has any of them; set fonts=FOLDER to fonts that do")
     require_raqm(drawable)
-    refuse_missing_script(characters, drawable, "dataset.characters")
+    refuse_missing_script(characters, drawable, "characters")
     if missing := [c for c in characters if c not in drawable]:
         report.append(
-            f"{len(missing)} of {len(characters)} dataset.characters are never drawn, no font has {missing[0]!r}; "
+            f"{len(missing)} of {len(characters)} characters are never drawn, no font has {missing[0]!r}; "
             f"{install_fonts(missing[0])}"
         )
     listed = None if words is None else _written(words, drawable, report)
     makers = {split: WordMaker(split, scripts, listed) for split in SPLITS}
     for split, maker in makers.items():
         if listed is not None and not maker.count:
-            raise DataError(
-                f"dataset.words={words}: dataset.characters can write none of its {split} words; change one of them"
-            )
+            raise ValueError(f"words={words}: characters can write none of its {split} words; change one of them")
     texts = {split: TextMaker(makers[split], drawable, **text_settings) for split in SPLITS}
     if left_out := [kind for kind in texts["train"].left_out if kind != "phrase" or " " in drawable]:
-        report.append(f"dataset.texts: {', '.join(left_out)} skipped, because dataset.characters cannot write them")
+        report.append(f"texts: {', '.join(left_out)} skipped, because the characters cannot write them")
     found = backgrounds.photographs_in(photographs) if photographs else []
     if len(found) > _MOST_PHOTOGRAPHS:
         step = len(found) / _MOST_PHOTOGRAPHS
@@ -107,13 +105,13 @@ def _written(path: Path, drawable: list[str], report: list[str]) -> list[str]:
     allowed = frozenset(drawable) | {c.swapcase() for c in drawable}
     words = [word for word in listed if allowed.issuperset(word)]
     if len(words) < len(listed):
-        said = "their characters are not in dataset.characters, or no font has them"
+        said = "they have other characters than the given ones, or no font has them"
         report.append(f"{len(listed) - len(words)} of {len(listed)} words of {path} dropped: {said}")
     return words
 
 
 def checked_characters(entries: str | Sequence[str]) -> str:
-    """The entries of one code point. Raises ConfigError for repeated and for invisible ones."""
+    """The entries of one code point. Raises ValueError for repeated and for invisible ones."""
     characters = "".join(entry for entry in entries if len(entry) == 1)
     require(
         any(not c.isspace() for c in characters), "characters", repr(characters), "at least one that is not a space"

@@ -74,14 +74,16 @@ def require_raqm(text: Iterable[str]) -> None:
     for character in text:
         if needs_shaping(character):
             raise DataError(
-                f"dataset: to draw {script_of(character)} ({character!r}) Pillow needs raqm: pip install --upgrade "
+                f"to draw {script_of(character)} ({character!r}) Pillow needs raqm: pip install --upgrade "
                 "Pillow, and apt-get install libfribidi0"
             )
 
 
 def refuse_missing_script(characters: Iterable[str], drawable: Iterable[str], key: str) -> None:
-    """Raises DataError for a script of which no font draws a single letter: one that needs shaping, or one that most of
-    the letters belong to, as Chinese in its dictionaries."""
+    """Raises ValueError for a script of which no font draws a single letter.
+
+    It is one that needs shaping, or one that most of the letters belong to, as Chinese in its dictionaries.
+    """
     drawn = {script_of(character) for character in drawable if character.isalpha()}
     letters = [character for character in characters if character.isalpha()]
     counts = Counter(map(script_of, letters))
@@ -89,13 +91,13 @@ def refuse_missing_script(characters: Iterable[str], drawable: Iterable[str], ke
         script = script_of(character)
         if script not in drawn and (needs_shaping(character) or counts[script] > len(letters) / 2):
             name = "Chinese" if script == "Cjk" else script
-            raise DataError(f"{key}: no font has {name} ({character!r}); {install_fonts(character)}")
+            raise ValueError(f"{key}: no font has {name} ({character!r}); {install_fonts(character)}")
 
 
 def install_fonts(character: str) -> str:
     """What to do for a font that has the character."""
     package = "fonts-noto-cjk" if script_of(character) in _CJK else "fonts-noto-core"
-    return f"apt-get install {package}, then set dataset.system_fonts=true, or dataset.fonts=FOLDER"
+    return f"apt-get install {package}, then set system_fonts=true, or fonts=FOLDER"
 
 
 def pieces_of(words: Sequence[str]) -> list[Piece]:

@@ -14,7 +14,6 @@ from typing import Literal
 
 import numpy as np
 
-from ocrexp.errors import ConfigError, DataError
 from ocrexp.files import read_text
 
 Split = Literal["train", "val"]
@@ -60,19 +59,19 @@ def split_of(text: str) -> Split:
 
 
 def read_words(path: Path) -> list[str]:
-    """The words of a file, one a line, in its order, without repeated or empty ones. Raises DataError."""
+    """The words of a file, one a line, in its order, without repeated or empty ones. Raises ValueError."""
     try:
         lines = read_text(path, None).splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise DataError(
-            f"dataset.words={path}: cannot be read ({reason}); give a UTF-8 text file with one word per line"
+        raise ValueError(
+            f"words={path}: cannot be read ({reason}); give a UTF-8 text file with one word per line"
         ) from error
     words = list(dict.fromkeys(word for line in lines if core(word := line.strip())))
     for split in SPLITS:
         if not any(split_of(word) == split for word in words):
-            raise DataError(
-                f"dataset.words={path}: its {len(words)} words leave none for the {split} pages, which share no word "
+            raise ValueError(
+                f"words={path}: its {len(words)} words leave none for the {split} pages, which share no word "
                 "with the others; give some hundred words, one per line"
             )
     return words
@@ -90,7 +89,7 @@ class WordMaker:
     def __init__(self, split: Split, scripts: Sequence[str] = ("latin",), words: Sequence[str] | None = None) -> None:
         unknown = [script for script in scripts if script not in _SYLLABLES]
         if unknown or not scripts:
-            raise ConfigError(f"dataset.scripts: expected names of {', '.join(SCRIPTS)}, got {list(scripts)}")
+            raise ValueError(f"scripts: expected names of {', '.join(SCRIPTS)}, got {list(scripts)}")
         self.split = split
         self._scripts = tuple(scripts)
         self._words = None if words is None else [word for word in words if split_of(word) == split]

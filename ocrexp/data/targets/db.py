@@ -28,7 +28,7 @@ class LinearShrinkRatio:
             raise ValueError(f"shrink_ratio: expected start and end between 0 and 1, got {start} and {end}")
         if not isinstance(total_epochs, int) or total_epochs < 1:
             raise ValueError(
-                f"shrink_ratio.total_epochs: expected a number, got {total_epochs}; set it or trainer.max_epochs"
+                f"shrink_ratio.total_epochs: expected a number, got {total_epochs}; set it, or the run's max_epochs"
             )
         self.start = start
         self.end = end

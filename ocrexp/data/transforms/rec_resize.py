@@ -194,13 +194,13 @@ def _check(image: Image, min_side: int) -> tuple[int, int]:
     if height == 0 or width == 0:
         raise UnusableSample(f"image without pixels ({height}×{width})")
     if min(height, width) < min_side:
-        raise UnusableSample(f"an image side below {min_side} pixels (preprocess.resize.min_side)")
+        raise UnusableSample(f"an image side below {min_side} pixels (min_side)")
     return height, width
 
 
 def _shape(image_shape: Sequence[int]) -> tuple[int, int]:
     if len(image_shape) != 2 or min(image_shape) < 1:
         raise ValueError(
-            f"image_shape: expected [height,width], both positive, got {list(image_shape)}; set model.image_shape"
+            f"image_shape: expected [height,width], both positive, got {list(image_shape)}; set the model's image_shape"
         )
     return int(image_shape[0]), int(image_shape[1])

@@ -4,7 +4,6 @@ import pytest
 
 from ocrexp.data.synth.fonts import FontSet, bundled_fonts, can_draw
 from ocrexp.data.synth.sprites import INK, bend, draw_line, through
-from ocrexp.errors import DataError
 
 FONTS = [str(path) for path in bundled_fonts()]
 
@@ -70,5 +69,5 @@ def test_tex_encoded_fonts_draw_only_what_their_glyphs_say():
 
 def test_a_folder_without_fonts_is_refused(tmp_path):
     (tmp_path / "broken.ttf").write_bytes(b"no font")
-    with pytest.raises(DataError, match=r"no readable \.ttf"):
+    with pytest.raises(ValueError, match=r"fonts=.*no readable \.ttf"):
         FontSet(tmp_path)
