@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ocrexp.assemble.comparison import Comparison, compare, evaluating, picture
 from ocrexp.deploy.folder import ModelFolder
 from ocrexp.errors import CheckpointError
 from ocrexp.weights.registry import DICTIONARY, REGISTRY, fetched
@@ -31,10 +32,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MODES = ("auto", "fused", "calibrated")
-TOLERANCE = 1e-4  # of a probability; float32 differs by up to 1e-5 between libraries
-MOVED = 1e-3  # by rounding, where the statistics of restored batch norms cancel
 _MOST_IMAGES, _BATCH = 160, 8  # that the statistics are measured on
-_DET_SIZE = (320, 320)
 _SUFFIXES = (".onnx", ".pdmodel", ".json", ".pdiparams")
 
 
@@ -46,11 +44,13 @@ class Start:
         folder: where it is.
         taken: its layers by the names of our model.
         charset: its characters; None for another task.
+        comparison: of the outputs, see `compare`.
     """
 
     folder: ModelFolder
     taken: Taken
     charset: Charset | None
+    comparison: Comparison
 
 
 def deployed_folder(path: str | Path) -> ModelFolder | None:
@@ -102,24 +102,12 @@ def start_from(
     deployed = read_deployed(program, parameters)
     characters = None if charset is None else _characters(config, folder, deployed, charset)
     network = build(characters)
-    images = network.prepare(paddle.to_tensor(_picture(config)))
-    with _evaluating(network):
-        taken = take(network, deployed.items, images, str(program), _hint(config))
-        difference = _compare(network, images, folder, backend)
-    log.info(
-        "pretrained %s: %d layers with weights, all fit; outputs differ by at most %.1e from the file's",
-        program, taken.layers, difference,
-    )  # fmt: skip
-    return Start(folder, taken, characters)
-
-
-def _hint(config: DictConfig) -> str:
-    """What else to try where layers differ: blocks of branches that cannot be restored from one convolution."""
-    parts = (config.model.get(name) for name in ("backbone", "neck"))
-    branched = any(part is not None and part.get("fused") is False for part in parts)
-    if branched and config.model.get("pretrained_mode") != "fused":
-        return "; of a model whose blocks are fused in the file, set model.pretrained_mode=fused"
-    return ""
+    with evaluating(network):
+        images = network.prepare(paddle.to_tensor(picture(config)))
+        taken = take(network, deployed.items, images, str(program))
+    comparison = compare(config, network, folder)
+    log.info("pretrained %s: %d layers with weights, all fit; %s", program, taken.layers, comparison.describe())
+    return Start(folder, taken, characters, comparison)
 
 
 def training_images(
@@ -221,91 +209,6 @@ def _characters(config: DictConfig, folder: ModelFolder, deployed: Deployed, cha
         f"{' or '.join(str(codec(len(each)).classes) for each in known)}; give the dictionary that belongs to "
         "the file with model.pretrained_charset=DICTIONARY.txt"
     )
-
-
-# The comparison
-
-
-def _picture(config: DictConfig) -> npt.NDArray[np.uint8]:
-    """A fixed image [1, H, W, 3] with text in it, of a size that the model takes."""
-    import cv2
-
-    shape = config.model.get("image_shape")
-    height, width = _DET_SIZE if shape is None else (int(shape[0]), int(shape[1]))
-    image = np.full((height, width, 3), 235, np.uint8)
-    image += (np.arange(width) % 17).astype(np.uint8)[None, :, None]
-    step = max(height, 16) if shape is not None else 64
-    for number, base in enumerate(range(int(step * 0.7), height + 1, step)):
-        text = ("Total 48.70", "INVOICE no 2613", "thank you")[number % 3]
-        cv2.putText(image, text, (4, base), cv2.FONT_HERSHEY_SIMPLEX, min(step, 64) / 40, (20, 30, 40), 2, cv2.LINE_AA)
-    return image[None]
-
-
-class _evaluating:
-    """Within it a model evaluates."""
-
-    def __init__(self, model: OCRModel) -> None:
-        self._model, self._training = model, model.training
-
-    def __enter__(self) -> None:
-        self._model.eval()
-
-    def __exit__(self, *error: object) -> None:
-        if self._training:
-            self._model.train()
-
-
-def _compare(model: OCRModel, images: Any, folder: ModelFolder, backend: str) -> float:
-    """Greatest difference of the outputs. Raises CheckpointError where they are not the same network's."""
-    import paddle
-
-    from ocrexp.deploy.backends.opening import open_backend
-
-    runner = open_backend(folder, backend)
-    theirs = np.asarray(runner.run(images.numpy()))
-    with paddle.no_grad():
-        ours = model(images)[model.output].numpy()
-    what = ""
-    difference = float("inf")
-    if ours.shape != theirs.shape:
-        what = f"the outputs have the shapes {list(theirs.shape)} and {list(ours.shape)}"
-    elif not np.isfinite(theirs).all():
-        what = "the file gives NaN or infinity"
-    else:
-        difference = float(np.abs(ours - theirs).max(initial=0.0))
-        if not difference <= TOLERANCE:
-            what = f"they differ by {difference:.2g}, up to {TOLERANCE:g} is expected"
-        elif ours.ndim == 3 and (ours.argmax(-1) != theirs.argmax(-1)).any():
-            what = "their best classes differ"
-    if what:
-        raise CheckpointError(
-            f"{folder.path}: all layers fit the model, but its outputs on a fixed image are not the file's: {what}; "
-            "choose the model that the file was made from"
-        )
-    return difference
-
-
-def evaluated_picture(config: DictConfig, model: OCRModel) -> npt.NDArray[np.float32]:
-    """What a model gives for the fixed image in evaluation."""
-    import paddle
-
-    with _evaluating(model), paddle.no_grad():
-        output: npt.NDArray[np.float32] = model(paddle.to_tensor(_picture(config)))[model.output].numpy()
-        return output
-
-
-def check_calibrated(source: str, before: npt.NDArray[np.float32], after: npt.NDArray[np.float32]) -> float:
-    """Greatest difference that measured statistics make, which cancel but for rounding.
-
-    Raises CheckpointError where they do not: the spread of a channel is too small for float32.
-    """
-    difference = float(np.abs(before - after).max(initial=0.0))
-    if not difference <= MOVED:
-        raise CheckpointError(
-            f"{source}: with the statistics of training images the outputs differ by {difference:.2g}, up to {MOVED:g} "
-            "is expected; set model.pretrained_mode=fused"
-        )
-    return difference
 
 
 def warn_of_other_normalization(config: DictConfig, folder: ModelFolder) -> None:

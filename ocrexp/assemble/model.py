@@ -10,14 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from ocrexp.assemble.deployed import (
-    MODES,
-    check_calibrated,
-    deployed_folder,
-    evaluated_picture,
-    start_from,
-    warn_of_other_normalization,
-)
+from ocrexp.assemble.comparison import check_calibrated, evaluated_picture
+from ocrexp.assemble.deployed import MODES, deployed_folder, start_from, warn_of_other_normalization
 from ocrexp.config.build import build, keyed
 from ocrexp.config.check import BUILDER_KEYS
 from ocrexp.data.records import all_texts
@@ -27,7 +21,7 @@ from ocrexp.located import located
 if TYPE_CHECKING:
     from ocrexp.charset.charset import Charset
     from ocrexp.deploy.folder import ModelFolder
-    from ocrexp.models.deployed import Folded
+    from ocrexp.models.calibration import Folded
     from ocrexp.models.model import OCRModel
     from ocrexp.models.pretrained import Arrays, Coverage
     from ocrexp.types import DataSource

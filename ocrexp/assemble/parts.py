@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ocrexp.engine.step import Loss
     from ocrexp.engine.validation import Validation
     from ocrexp.loggers.base import Logger
-    from ocrexp.models.deployed import Folded
+    from ocrexp.models.calibration import Folded
     from ocrexp.models.model import OCRModel
     from ocrexp.optim.schedules import Schedule
     from ocrexp.tasks.base import RunFacts, Task
@@ -230,7 +230,7 @@ class Parts:
         import paddle
 
         from ocrexp.assemble.deployed import sampler_of, training_images
-        from ocrexp.models.deployed import calibrate
+        from ocrexp.models.calibration import calibrate
 
         records = self.source.train_records()
         sample = sampler_of(records, self._augment(), self.config.seed)

@@ -2,13 +2,13 @@
 
 A deployed file has other names than the model, or none, but the same layers in the same order. What it does not have
 any more are batch norms that were folded into the convolution before them, and the branches that were fused into one
-convolution. Their statistics are measured afterwards, see `calibrate`: with guessed ones the model would give the same
-outputs in evaluation and lose everything at the first training step.
+convolution. Their statistics are measured afterwards, see `calibration`: with guessed ones the model would give the
+same outputs in evaluation and lose everything at the first training step.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from paddle import Tensor, nn
 
 from ocrexp.environment import untuned
 from ocrexp.errors import CheckpointError
+from ocrexp.models.calibration import Folded
 from ocrexp.models.hooks import HasBranches
 from ocrexp.models.layers import is_batch_norm
 from ocrexp.weights.deployed import Array, Item
@@ -28,16 +29,13 @@ _CONVOLUTIONS = ("conv", "convtranspose")
 
 
 @dataclass(frozen=True, slots=True)
-class Folded:
-    """A batch norm whose statistics are to be measured.
-
-    Args:
-        norm: name of the layer in the model.
-        others: names of batch norms of branches that the file does not have; they are 0 so far.
-    """
+class _Branched:
+    """The branches of a layer, see `Branches`, with the names of their batch norms."""
 
     norm: str
-    others: tuple[str, ...] = ()
+    others: tuple[str, ...]
+    after: str | None
+    factors: Tensor | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +55,7 @@ class _Place:
     kind: str
     tensors: dict[str, Tensor]
     layer: nn.Layer
-    branched: Folded | None = None
+    branched: _Branched | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -67,7 +65,7 @@ class _Place:
         return f"{self.kind} {list(self.shape)} ({self.name})"
 
 
-def take(model: nn.Layer, items: Sequence[Item], images: Tensor, source: str, hint: str = "") -> Taken:
+def take(model: nn.Layer, items: Sequence[Item], images: Tensor, source: str) -> Taken:
     """Copies the layers of a deployed network into a model; evaluation then gives the network's outputs.
 
     Args:
@@ -75,13 +73,12 @@ def take(model: nn.Layer, items: Sequence[Item], images: Tensor, source: str, hi
         items: see `read_deployed`.
         images: an input of the model.
         source: the file, for messages.
-        hint: what else to do where the layers differ.
 
     Raises:
         CheckpointError: the first place where kind or shape differ, or layers that cannot be taken from such a file.
     """
     places = _in_order(model, images, source)
-    matched = _match(places, items, source, hint)
+    matched = _match(places, items, source)
     filled: set[int] = set()
     folded = []
     for place, following, item in matched:
@@ -97,91 +94,32 @@ def take(model: nn.Layer, items: Sequence[Item], images: Tensor, source: str, hi
             _as_bias(following.layer, bias, filled)
             folded.append(Folded(following.name))
         elif place.branched is not None:
-            layers = dict(model.named_sublayers())
-            _as_bias(layers[place.branched.norm], bias, filled)
-            for other in place.branched.others:
-                _set(layers[other].weight, np.zeros(layers[other].weight.shape, np.float32), filled)
-                _set(layers[other].bias, np.zeros(layers[other].bias.shape, np.float32), filled)
-            folded.append(place.branched)
+            folded += _fill_branches(dict(model.named_sublayers()), place.branched, bias, filled)
     arrays = {name: tensor.numpy() for name, tensor in model.state_dict().items() if id(tensor) in filled}
     return Taken(arrays, folded, len(matched))
-
-
-@paddle.no_grad()
-def calibrate(model: nn.Layer, folded: Sequence[Folded], batches: Iterable[Callable[[], object]]) -> int:
-    """Gives batch norms that were folded the statistics of training batches, so that training can continue from there.
-
-    The scale becomes sqrt(variance + epsilon) and the bias the deployed one plus the mean: the outputs in evaluation
-    stay what they are, and those in training follow the batch's own statistics.
-
-    Args:
-        model: with what `take` has put in.
-        folded: see `Taken`.
-        batches: each runs the model on some training images.
-
-    Returns:
-        The number of batches. Raises CheckpointError where there is none.
-    """
-    layers = dict(model.named_sublayers())
-    sums = {name: _Sums() for each in folded for name in (each.norm, *each.others)}
-    hooks = [layers[name].register_forward_pre_hook(_adder(found)) for name, found in sums.items()]
-    training = model.training
-    model.eval()
-    count = 0
-    try:
-        for run in batches:
-            run()
-            count += 1
-    finally:
-        for hook in hooks:
-            hook.remove()
-        if training:
-            model.train()
-    if not count:
-        raise CheckpointError(
-            "pretrained_mode=calibrated: no training image could be read to measure the statistics of the batch "
-            "norms that the file does not have; check the training list, or set pretrained_mode=fused"
-        )
-    for each in folded:
-        mean, variance = sums[each.norm].result()
-        norm = layers[each.norm]
-        norm.bias.set_value((norm.bias.numpy() + mean).astype(np.float32))
-        norm.weight.set_value(np.sqrt(variance + norm._epsilon).astype(np.float32))
-        for name in (each.norm, *each.others):
-            mean, variance = sums[name].result()
-            layers[name]._mean.set_value(mean.astype(np.float32))
-            layers[name]._variance.set_value(variance.astype(np.float32))
-    return count
-
-
-class _Sums:
-    """Mean and variance of each channel, in float64."""
-
-    def __init__(self) -> None:
-        self._count, self._sum, self._squares = 0, np.zeros(1), np.zeros(1)
-
-    def add(self, x: npt.NDArray[Any]) -> None:
-        axes = (0, *range(2, x.ndim))
-        self._count += x.size // x.shape[1]
-        self._sum = self._sum + x.sum(axis=axes, dtype=np.float64)
-        self._squares = self._squares + np.square(x, dtype=np.float64).sum(axis=axes)
-
-    def result(self) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-        mean = self._sum / self._count
-        return mean, np.maximum(self._squares / self._count - np.square(mean), 0.0)
-
-
-def _adder(found: _Sums) -> Callable[[nn.Layer, Any], None]:
-    def hook(layer: nn.Layer, inputs: Any) -> None:
-        del layer
-        found.add(inputs[0].numpy())
-
-    return hook
 
 
 def _set(tensor: Tensor, value: Array, filled: set[int]) -> None:
     tensor.set_value(np.ascontiguousarray(value, dtype=np.float32))
     filled.add(id(tensor))
+
+
+def _fill_branches(
+    layers: Mapping[str, nn.Layer], branched: _Branched, bias: Array | None, filled: set[int]
+) -> list[Folded]:
+    """Makes all branches but that of the deployed convolution add nothing; the bias comes last."""
+    for other in branched.others:
+        for tensor in (layers[other].weight, layers[other].bias):
+            _set(tensor, np.zeros(tensor.shape, np.float32), filled)
+    if branched.factors is not None:
+        _set(branched.factors, np.full(branched.factors.shape, -1.0, np.float32), filled)
+    first = Folded(branched.norm, branched.others)
+    if branched.after is None:
+        _as_bias(layers[branched.norm], bias, filled)
+        return [first]
+    _as_bias(layers[branched.norm], None, filled)
+    _as_bias(layers[branched.after], bias, filled)
+    return [first, Folded(branched.after)]
 
 
 def _as_bias(norm: nn.Layer, bias: Array | None, filled: set[int]) -> None:
@@ -238,8 +176,13 @@ def _places_of(layer: nn.Layer, names: Mapping[int, str]) -> list[_Place]:
     """A layer with weights of its own; one for each layer of an LSTM; none for any other layer."""
     name = names[id(layer)]
     if isinstance(layer, HasBranches) and (branches := layer.branches()) is not None:
-        folded = Folded(names[id(branches.norm)], tuple(names[id(other)] for other in branches.others))
-        return [_Place(name, "conv", {"weight": branches.conv.weight}, layer, folded)]
+        branched = _Branched(
+            names[id(branches.norm)],
+            tuple(names[id(other)] for other in branches.others),
+            None if branches.after is None else names[id(branches.after)],
+            branches.factors,
+        )
+        return [_Place(name, "conv", {"weight": branches.conv.weight}, layer, branched)]
     if isinstance(layer, nn.LSTM):
         return _layers_of_lstm(layer, name)
     place = _plain_place(layer, name)
@@ -263,7 +206,7 @@ def _plain_place(layer: nn.Layer, name: str) -> _Place | None:
     if is_batch_norm(layer):
         return _Place(name, "bn", {ours: getattr(layer, theirs) for ours, theirs in _NORM.items()}, layer)
     for kind, types in (
-        ("conv", nn.Conv2D),
+        ("conv", (nn.Conv2D, nn.Conv1D)),
         ("convtranspose", nn.Conv2DTranspose),
         ("linear", nn.Linear),
         ("layernorm", nn.LayerNorm),
@@ -286,9 +229,7 @@ def _weight_and_bias(layer: nn.Layer) -> dict[str, Tensor]:
 # Matching
 
 
-def _match(
-    places: Sequence[_Place], items: Sequence[Item], source: str, hint: str
-) -> list[tuple[_Place, _Place | None, Item]]:
+def _match(places: Sequence[_Place], items: Sequence[Item], source: str) -> list[tuple[_Place, _Place | None, Item]]:
     """Each layer of the model with its batch norm, where the file has it no more, and the file's layer.
 
     Raises CheckpointError with the first place that differs.
@@ -316,7 +257,7 @@ def _match(
             else None
         )
         if item is None or not _agrees(place, item, folded):
-            raise CheckpointError(_difference(place, item, at, len(matched), len(places), len(queue), source) + hint)
+            raise CheckpointError(_difference(place, item, at, len(matched), len(places), len(queue), source))
         matched.append((place, folded, item))
         position += 1 if folded is None else 2
         at += 1

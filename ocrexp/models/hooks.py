@@ -69,12 +69,16 @@ class Branches(NamedTuple):
         norm: the batch norm behind it.
         others: the batch norms of the other branches; with scales and biases of 0 these add nothing.
         members: the layers that make up the branches.
+        after: the batch norm over the sum; None where there is none.
+        factors: one per channel of an identity that has no batch norm, x · (1 + factor): with -1 it adds nothing.
     """
 
     conv: nn.Layer
     norm: nn.Layer
     others: tuple[nn.Layer, ...]
     members: tuple[nn.Layer, ...]
+    after: nn.Layer | None = None
+    factors: Tensor | None = None
 
 
 @runtime_checkable

@@ -63,46 +63,53 @@ def branches(folder: Path) -> dict:
 
     from ocrexp.assemble import build_charset, build_model
     from ocrexp.export.network import InferenceNetwork, trace
-    from ocrexp.models.deployed import calibrate
+    from ocrexp.models.calibration import calibrate
 
     config = compose("train", LCNET)
-    lines = np.random.default_rng(2).integers(0, 255, (4, 48, 64, 3), dtype=np.uint8)
+    images = np.random.default_rng(2).integers(0, 255, (4, 48, 64, 3), dtype=np.uint8)
     paddle.seed(0)
     trained = build_model(config, build_charset(config))
-    seen(trained, lines)
-    expected = outputs(trained, lines)
-    maps = of_backbone(trained, lines, training=False)
+    seen(trained, images)
+    expected = outputs(trained, images)
     copy = build_model(config, build_charset(config))
     copy.set_state_dict(trained.state_dict())
-    paddle.jit.save(trace(InferenceNetwork(copy), [None, 3, 48, None]), str(folder / "lcnet" / "inference"))
+    paddle.jit.save(trace(InferenceNetwork(copy), [None, 3, 48, None]), str(folder / "inference"))
 
-    fused = started([*LCNET, "model.pretrained_mode=fused"], folder / "lcnet")
-    found = {"fused": float(np.abs(outputs(fused, lines) - expected).max())}
-    found["norms when fused"] = sum(isinstance(each, paddle.nn.BatchNorm2D) for each in fused.backbone.sublayers())
-    naive = {}
+    found: dict = {"moved": []}
 
     def measure(model, folded):
-        naive["training"] = distance(of_backbone(model, lines, training=True), maps)
-        model.eval()
-        calibrate(model, folded, [lambda: model(paddle.to_tensor(lines))])
+        found["naive"] = distance(with_batch_statistics(model, images), expected)
+        before = outputs(model, images)
+        calibrate(model, folded, [lambda: model(paddle.to_tensor(images))])
+        found["moved"].append(float(np.abs(outputs(model, images) - before).max()))
 
-    for mode in ("calibrated", "auto"):
-        model = started([*LCNET, f"model.pretrained_mode={mode}"], folder / "lcnet", measure)
-        found[mode] = float(np.abs(outputs(model, lines) - expected).max())
-    found["training when calibrated"] = distance(of_backbone(model, lines, training=True), maps)
-    found["training when naive"] = naive["training"]
+    for mode in ("fused", "calibrated", "auto"):
+        model = started([*LCNET, f"model.pretrained_mode={mode}"], folder, measure)
+        found[mode] = float(np.abs(outputs(model, images) - expected).max())
+        if mode == "fused":
+            found["norms when fused"] = sum(is_norm(each) for each in model.backbone.sublayers())
+    found["batch statistics"] = distance(with_batch_statistics(model, images), expected)
     found["trainable"] = set(model.state_dict()) == set(trained.state_dict())
     return found
 
 
+def is_norm(layer):
+    from ocrexp.models.layers import is_batch_norm
+
+    return is_batch_norm(layer)
+
+
 def seen(model, images):
-    """Batch norms with the statistics of the images, as after a training on them."""
+    """Batch norms with the statistics of the images and scales that are not 1, as after a training on them."""
     import paddle
 
-    norms = [layer for layer in model.sublayers() if isinstance(layer, paddle.nn.BatchNorm2D)]
+    rng = np.random.default_rng(1)
+    norms = [layer for layer in model.sublayers() if is_norm(layer)]
     momenta = [norm._momentum for norm in norms]
     model.eval()
     for norm in norms:
+        norm.weight.set_value(rng.uniform(0.8, 1.2, norm.weight.shape).astype(np.float32))
+        norm.bias.set_value(rng.normal(0, 0.1, norm.bias.shape).astype(np.float32))
         norm._momentum = 0.0
         norm.train()
     with paddle.no_grad():
@@ -112,15 +119,19 @@ def seen(model, images):
         norm._momentum = momentum
 
 
-def of_backbone(model, images, *, training):
-    """The backbone's map, with running statistics or those of the batch; the former stay what they are."""
+def with_batch_statistics(model, images):
+    """The outputs when batch norms have the statistics of the batch, as in training; their own stay what they are."""
     import paddle
 
     kept = {name: value.numpy() for name, value in model.state_dict().items()}
-    x = model.prepare(paddle.to_tensor(images))
-    model.backbone.train() if training else model.backbone.eval()
+    model.eval()
+    norms = [layer for layer in model.sublayers() if is_norm(layer)]
+    for norm in norms:
+        norm.train()
     with paddle.no_grad():
-        y = model.backbone(x).numpy()
+        y = model(paddle.to_tensor(images))[model.output].numpy()
+    for norm in norms:
+        norm.eval()
     model.set_state_dict({name: paddle.to_tensor(value) for name, value in kept.items()})
     return y
 
@@ -164,7 +175,7 @@ def main(folder: Path) -> dict:
     taken = []
 
     def calibrate(model, folded):
-        from ocrexp.models.deployed import calibrate
+        from ocrexp.models.calibration import calibrate
 
         before = outputs(model, pages)
         count = calibrate(model, folded, [lambda: model(paddle.to_tensor(pages))] * 2)
@@ -182,7 +193,7 @@ def main(folder: Path) -> dict:
     hook.remove()
     found["statistics"] = bool(np.allclose(norm._mean.numpy(), inputs[0].mean((0, 2, 3)), atol=1e-4))
 
-    found["branches"] = branches(folder)
+    found["branches"] = branches(folder / "lcnet")
     found["another model"] = started([each for each in REC if "backbone.scale" not in each], export)
     found["another kind"] = started(REC, folder / "det" / "inference")
     found["mode"] = started([*REC, "model.pretrained_mode=fused"], export)
@@ -219,4 +230,7 @@ def write(path: Path, *lines: str) -> Path:
 
 if __name__ == "__main__":
     setup_hydra()
-    print(json.dumps(real(sys.argv[2]) if sys.argv[1] == "real" else main(Path(sys.argv[1]))))
+    if sys.argv[1] == "real":
+        print(json.dumps(real(sys.argv[2])))
+    else:
+        print(json.dumps(main(Path(sys.argv[1]))))

@@ -12,6 +12,7 @@ import paddle
 from paddle import Tensor, nn
 from paddle.nn import functional as F
 
+from ocrexp.models.hooks import Branches
 from ocrexp.models.layers import GELU, Conv2D, SqueezeExcite, folded, relu
 
 Stride = int | tuple[int, int]
@@ -168,6 +169,17 @@ class RepDWConv(nn.Layer):
             return self.reparam_conv(x)
         # A depthwise 1×1 convolution is one factor per channel.
         return self.bn(self.conv(x) + x * (self.conv1.weight.reshape([1, -1, 1, 1]) + 1.0))
+
+    def branches(self) -> Branches | None:
+        """The k×k branch can take a deployed convolution, then the others add nothing; None where they are fused.
+
+        The factors of -1 cancel the identity. The other way, factors of 0 and a kernel from which the identity is
+        subtracted, makes a small result of two large terms, and batch statistics disturb it more.
+        """
+        if self.reparam_conv is not None:
+            return None
+        members = (self.conv, self.conv1, self.bn)
+        return Branches(self.conv.conv, self.conv.bn, (), members, after=self.bn, factors=self.conv1.weight)
 
     @paddle.no_grad()
     def fuse(self) -> None:

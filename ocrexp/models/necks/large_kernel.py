@@ -13,6 +13,7 @@ from paddle import Tensor, nn
 from paddle.nn import initializer
 
 from ocrexp.models.cpu.upsample import TwoLevels
+from ocrexp.models.hooks import Branches
 from ocrexp.models.layers import Conv2D, SqueezeExcite, folded, relu
 from ocrexp.models.necks.db_fpn import RSELayer, check_channels, coarsest_first, joined_levels, top_down
 from ocrexp.models.necks.pyramid import Pyramid
@@ -65,6 +66,14 @@ class DilatedReparamBlock(nn.Layer):
             conv, norm = self._branch(*branch)
             y = y + norm(conv(x))
         return y
+
+    def branches(self) -> Branches | None:
+        """The large kernel can take a deployed convolution; None where the branches are fused."""
+        if self.origin_bn is None:
+            return None
+        others = [self._branch(*branch) for branch in self._branches]
+        members = (self.lk_origin, self.origin_bn, *(layer for pair in others for layer in pair))
+        return Branches(self.lk_origin, self.origin_bn, tuple(norm for _, norm in others), members)
 
     @paddle.no_grad()
     def fuse(self) -> None:
