@@ -28,6 +28,16 @@ class TrainState:
     skipped_in_row: int = 0
     seconds: float = 0.0
 
+    def count_evaluation(self, value: float, metrics: dict[str, float]) -> bool:
+        """Take in an evaluation at the present step; whether it is the best so far."""
+        self.evaluated_step = self.step
+        self.evaluations += 1
+        self.zero_evaluations = self.zero_evaluations + 1 if value == 0 else 0
+        is_best = self.best_value is None or value > self.best_value
+        if is_best:
+            self.best_value, self.best_step, self.best_metrics = value, self.step, metrics
+        return is_best
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for a checkpoint."""
         return asdict(self)

@@ -1,0 +1,75 @@
+"""What decides when a run evaluates, saves and ends."""
+
+from __future__ import annotations
+
+from ocrexp.engine import distributed
+from ocrexp.engine.settings import RunPlan, TrainerSettings
+from ocrexp.engine.state import TrainState
+
+
+class Policy:
+    """The intervals of `trainer` in the configuration, and the reasons to end a run before its last step."""
+
+    def __init__(self, settings: TrainerSettings, plan: RunPlan) -> None:
+        self._settings = settings
+        self._plan = plan
+        self._stop_request: str | None = None  # what a callback of this process asks for
+        self.stop_reason: str | None = None  # what all processes have agreed on
+
+    def over(self, state: TrainState) -> bool:
+        """Whether the run has made its last step."""
+        epochs = self._settings.max_epochs
+        return (
+            state.step >= self._plan.total_steps
+            or (epochs is not None and state.epoch >= epochs)
+            or self.stop_reason is not None
+        )
+
+    def planned_batches(self, state: TrainState) -> int:
+        """Batches of the next step: the last one of an epoch may have fewer than the others."""
+        return min(self._settings.accumulate, self._plan.batches_per_epoch - state.batch)
+
+    def log_due(self, state: TrainState) -> bool:
+        """Whether a logging interval ends with the step that has just been made."""
+        return state.step % self._settings.log_every_steps == 0
+
+    def evaluation_due(self, state: TrainState, step_done: bool, epoch_done: bool) -> bool:
+        """Whether to evaluate now; never twice after one step."""
+        ours = self._settings
+        if state.evaluated_step == state.step:
+            return False
+        if state.step < ours.eval_start_step or state.epoch < ours.eval_start_epoch:
+            return False
+        return _due(ours.eval_every_steps, state.step, step_done) or _due(
+            ours.eval_every_epochs, state.epoch, epoch_done
+        )
+
+    def save_due(self, state: TrainState, step_done: bool, epoch_done: bool) -> bool:
+        """Whether to save `latest` now."""
+        ours = self._settings
+        return (
+            _due(ours.save_every_steps, state.step, step_done)
+            or _due(ours.save_latest_every_epochs, state.epoch, epoch_done)
+            or _due(ours.save_every_epochs, state.epoch, epoch_done)
+        )
+
+    def kept_name(self, state: TrainState) -> str | None:
+        """The name under which a `latest` of this moment is kept; None where it is not."""
+        every = self._settings.save_every_epochs
+        kept = every is not None and state.batch == 0 and state.epoch > 0 and state.epoch % every == 0
+        return f"iter_epoch_{state.epoch}" if kept else None
+
+    def request_stop(self, reason: str) -> None:
+        """Ask for the end of the run; the first reason counts."""
+        self._stop_request = self._stop_request or reason
+
+    def agree_to_stop(self, together: bool) -> None:
+        """Take up a request of rank 0; several processes can only agree where all of them are (`together`)."""
+        if distributed.world_size() == 1:
+            self.stop_reason = self._stop_request
+        elif together:
+            self.stop_reason = distributed.gather(self._stop_request)[0]
+
+
+def _due(every: int | None, count: int, just_done: bool) -> bool:
+    return just_done and every is not None and count % every == 0
