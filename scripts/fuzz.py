@@ -153,6 +153,8 @@ def search(target: Target, findings: Findings, seconds: float, seed: int, inputs
             if time.monotonic() < end:  # later ones are drawn only: hypothesis wants them to be
                 _note(current, example)
                 attempt(target, example, findings)
+            else:
+                current.touch()  # it does not hang
 
         one_input()
         if first is None and time.monotonic() > end - 0.9 * seconds:
