@@ -10,9 +10,10 @@ from ocrexp.engine.state import TrainState
 class Policy:
     """The intervals of `trainer` in the configuration, and the reasons to end a run before its last step."""
 
-    def __init__(self, settings: TrainerSettings, plan: RunPlan) -> None:
+    def __init__(self, settings: TrainerSettings, plan: RunPlan, pretrained: bool) -> None:
         self._settings = settings
         self._plan = plan
+        self._pretrained = pretrained
         self._stop_request: str | None = None  # what a callback of this process asks for
         self.stop_reason: str | None = None  # what all processes have agreed on
 
@@ -43,6 +44,11 @@ class Policy:
         return _due(ours.eval_every_steps, state.step, step_done) or _due(
             ours.eval_every_epochs, state.epoch, epoch_done
         )
+
+    def start_evaluation_due(self, state: TrainState) -> bool:
+        """Whether to evaluate before the first step: a resumed run has done so."""
+        asked = self._settings.eval_at_start
+        return state.step == 0 and state.evaluated_step < 0 and (self._pretrained if asked == "auto" else asked)
 
     def save_due(self, state: TrainState, step_done: bool, epoch_done: bool) -> bool:
         """Whether to save `latest` now."""

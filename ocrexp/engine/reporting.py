@@ -74,6 +74,7 @@ class Reporter:
         if logger_states is not None:
             run = dataclasses.replace(run, resumed=True, resume_step=state.step, state=logger_states)
         self._loggers.start(run)
+        self._summarize(state)
 
     def close(self, ended: str, state: TrainState, error: BaseException | None) -> None:
         """Tell how the run ended: done, failed or interrupted."""
@@ -158,10 +159,11 @@ class Reporter:
         if not self._speaks:
             return
         self.say(
-            "step %d evaluation: %s%s (%d images in %s)%s",
-            state.step, f"loss {result.losses['loss']:.4f} " if "loss" in result.losses else "",
+            "step %d evaluation%s: %s%s (%d images in %s)%s%s",
+            state.step, "" if state.step else " (before training)",
+            f"loss {result.losses['loss']:.4f} " if "loss" in result.losses else "",
             figures(result.metrics, self._main_metric), result.images, duration(result.seconds),
-            "; the best so far" if is_best else "",
+            self._before(state, self._main_metric), "; the best so far" if is_best else "",
         )  # fmt: skip
         self._val_loss = result.losses.get("loss", self._val_loss)
         if result.not_in_loss and not self._told_of_loss:
@@ -182,6 +184,8 @@ class Reporter:
         self._memory.sample()
         values = {**result.losses, **result.metrics}
         self._loggers.log_metrics({f"val/{name}": value for name, value in values.items()}, state.step)
+        if not state.step:
+            self._summarize(state)
         self.status(RUNNING, state)
         if state.zero_evaluations == health.ZERO_EVALUATIONS:
             first = self._first_loss if self._intervals > 1 else None  # one interval shows no change
@@ -195,13 +199,43 @@ class Reporter:
             return
         for name, result in results.items():
             shown = figures(result.metrics, self._main_metric)
-            self.say("  %s: %s (%d images in %s)", name, shown, result.images, duration(result.seconds))
+            self.say(
+                "  %s: %s (%d images in %s)%s",
+                name, shown, result.images, duration(result.seconds),
+                self._before(state, f"{name}/{self._main_metric}"),
+            )  # fmt: skip
             if result.unreadable:
                 self.say(
                     "  %s: %d images cannot be read and count as empty, the first is %s",
                     name, len(result.unreadable), result.unreadable[0], level=logging.WARNING,
                 )  # fmt: skip
             self._loggers.log_metrics({f"val/{name}/{key}": value for key, value in result.metrics.items()}, state.step)
+
+    def _before(self, state: TrainState, name: str) -> str:
+        """What a value was before training, for a line of an evaluation."""
+        return f"; before training {state.zero_shot[name]:.4f}" if state.step and name in state.zero_shot else ""
+
+    def _summarize(self, state: TrainState) -> None:
+        """Give the loggers the main values from before training: of each set, and the one that decides."""
+        main = self._main_metric
+        names = [n for n in state.zero_shot if n in (main, self._best_metric) or n.endswith(f"/{main}")]
+        if names:
+            self._loggers.log_summary({f"zero_shot/{name}": state.zero_shot[name] for name in names})
+
+    def finished(self, state: TrainState) -> None:
+        """The last lines of a run that has come to its end."""
+        before = "" if state.zero_shot_value is None else f" (before training {state.zero_shot_value:.4f})"
+        self.say(
+            "done in %s; best at step %s: %s%s; checkpoints, plots and logs in %s",
+            duration(self.clock()), state.best_step, figures(state.best_metrics, self._best_metric), before,
+            self._run.run_dir,
+        )  # fmt: skip
+        if state.best_step == 0 and state.step:
+            self.say(
+                "the training has not improved the model: no later evaluation is better than %s %.4f from before "
+                "training, so best_accuracy contains the weights of the start; try a lower optim.lr, a warm-up or more "
+                "steps", self._best_metric, state.zero_shot_value, level=logging.WARNING,
+            )  # fmt: skip
 
     def status(self, name: str, state: TrainState, error: BaseException | None = None) -> None:
         """Write `status.json`; a full disk does not stop a run for it."""
@@ -219,6 +253,8 @@ class Reporter:
                 best_value=state.best_value,
                 best_step=state.best_step,
                 metrics=state.best_metrics,
+                **({} if state.zero_shot_value is None else {"zero_shot": state.zero_shot_value}),
+                **({"zero_shot_metrics": state.zero_shot} if state.zero_shot else {}),
                 **({} if self._val_loss is None else {"val_loss": self._val_loss}),
                 seconds=round(self.clock(), 1),
                 peak_memory_mb=self._memory.mb,

@@ -36,6 +36,7 @@ class TrainerSettings:
     eval_every_epochs: int | None = 1
     eval_start_step: int = 0
     eval_start_epoch: int = 0
+    eval_at_start: Any = "auto"  # "auto", true or false: Hydra's schemas know no union of these
     save_latest_every_epochs: int | None = 1
     save_every_steps: int | None = None
     save_every_epochs: int | None = None
@@ -59,6 +60,8 @@ class TrainerSettings:
             raise ValueError(f"metric_during_train: expected true, false or a number, got {self.metric_during_train}")
         if not self.dist_timeout_minutes > 0:
             raise ValueError(f"dist_timeout_minutes: expected a number above 0, got {self.dist_timeout_minutes:g}")
+        if self.eval_at_start != "auto" and not isinstance(self.eval_at_start, bool):
+            raise ValueError(f"eval_at_start: expected auto, true or false, got {self.eval_at_start!r}")
         for name in ("eval_start_step", "eval_start_epoch"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}: expected a whole number, 0 or more, got {getattr(self, name)}")

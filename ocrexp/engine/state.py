@@ -13,7 +13,8 @@ class TrainState:
 
     `epoch` counts finished epochs, `batch` the batches of the present one that are used up: together they are the
     position in the data. `evaluated_step` tells whether the evaluation that was due at `step` has been made, so that a
-    run killed during an evaluation makes it when it goes on.
+    run killed during an evaluation makes it when it goes on. `zero_shot` has the values of the evaluation before the
+    first step, `zero_shot_value` the one that decides what is best; None where there was none.
     """
 
     step: int = 0
@@ -26,13 +27,18 @@ class TrainState:
     evaluations: int = 0
     zero_evaluations: int = 0
     skipped_in_row: int = 0
+    zero_shot: dict[str, float] = field(default_factory=dict)
+    zero_shot_value: float | None = None
     seconds: float = 0.0
 
     def count_evaluation(self, value: float, metrics: dict[str, float]) -> bool:
         """Take in an evaluation at the present step; whether it is the best so far."""
         self.evaluated_step = self.step
         self.evaluations += 1
-        self.zero_evaluations = self.zero_evaluations + 1 if value == 0 else 0
+        if self.step:
+            self.zero_evaluations = self.zero_evaluations + 1 if value == 0 else 0
+        else:  # nothing has been learned yet
+            self.zero_shot, self.zero_shot_value = metrics, value
         is_best = self.best_value is None or value > self.best_value
         if is_best:
             self.best_value, self.best_step, self.best_metrics = value, self.step, metrics
@@ -54,11 +60,11 @@ class TrainState:
 
 
 def _fits(name: str, value: Any) -> bool:
-    if name == "best_metrics":
+    if name in ("best_metrics", "zero_shot"):
         return isinstance(value, dict) and all(type(item) in (int, float) for item in value.values())
-    if name in ("best_value", "best_step") and value is None:
+    if name in ("best_value", "best_step", "zero_shot_value") and value is None:
         return True
-    if name in ("best_value", "seconds"):
+    if name in ("best_value", "zero_shot_value", "seconds"):
         return _is_number(value)
     return type(value) is int and -1 <= value < 2**53
 

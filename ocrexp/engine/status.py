@@ -11,7 +11,7 @@ from ocrexp.files import read_text, write_json
 
 FILENAME = "status.json"
 _WHOLE = ("step", "total_steps", "epoch", "best_step")
-_NUMBERS = ("best_value", "val_loss", "seconds", "peak_memory_mb", "peak_gpu_memory_mb")
+_NUMBERS = ("best_value", "zero_shot", "val_loss", "seconds", "peak_memory_mb", "peak_gpu_memory_mb")
 _TEXTS = ("state", "best_metric", "error", "updated")
 RUNNING, DONE, FAILED, INTERRUPTED = "running", "done", "failed", "interrupted"
 
@@ -20,8 +20,9 @@ def write_status(run_dir: Path, *, state: str, **values: Any) -> None:
     """Replace the file atomically; values that are not given stay as they were.
 
     `state` is running, done, failed or interrupted; others are `step`, `total_steps`, `epoch`, `best_metric`,
-    `best_value`, `best_step`, `metrics`, `val_loss` (of the last evaluation), `seconds`, `peak_memory_mb`,
-    `peak_gpu_memory_mb` and `error` (one line; it is cleared unless given).
+    `best_value`, `best_step`, `metrics`, `zero_shot` (the value before the first step), `zero_shot_metrics`, `val_loss`
+    (of the last evaluation), `seconds`, `peak_memory_mb`, `peak_gpu_memory_mb` and `error` (one line; it is cleared
+    unless given).
     """
     content: dict[str, Any] = {**(read_status(run_dir) or {}), "error": None, **values, "state": state}
     if content["error"] is not None:
@@ -51,4 +52,4 @@ def _fits(key: str, value: Any) -> bool:
         return type(value) in (int, float) and abs(value) < 1e300  # not NaN
     if key in _TEXTS:
         return isinstance(value, str)
-    return key != "metrics" or isinstance(value, dict)
+    return key not in ("metrics", "zero_shot_metrics") or isinstance(value, dict)

@@ -20,7 +20,6 @@ from ocrexp.engine.assessment import Assessment
 from ocrexp.engine.callbacks.base import Callback
 from ocrexp.engine.callbacks.group import CallbackGroup
 from ocrexp.engine.checkpoint import BEST, CheckpointSet, CheckpointStore
-from ocrexp.engine.console import duration
 from ocrexp.engine.interrupt import StopSignals
 from ocrexp.engine.interval import Interval
 from ocrexp.engine.keeper import Keeper
@@ -44,13 +43,13 @@ from ocrexp.loggers.base import RunInfo
 from ocrexp.loggers.group import LoggerGroup
 from ocrexp.optim.ema import WeightAverage
 from ocrexp.optim.schedules import Schedule
-from ocrexp.report.figures import figures
 from ocrexp.types import Batch
 
 
 @dataclass(frozen=True)
 class FitResult:
-    """How a training ended: `state` is done or interrupted; `metrics` are those of the best evaluation."""
+    """How a training ended: `state` is done or interrupted; `metrics` are those of the best evaluation,
+    `zero_shot` those of the one before the first step."""
 
     state: str
     step: int
@@ -59,6 +58,7 @@ class FitResult:
     metrics: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     exit_code: int = 0
+    zero_shot: dict[str, float] = field(default_factory=dict)
 
 
 class _Interrupted(Exception):
@@ -78,6 +78,7 @@ class Trainer(ViewOfState):
         fingerprints: of data, charset, …: name → text. They are saved, and a resumed run must have the same.
         extras: plain values that its checkpoints carry along, such as the charset's characters.
         sample_name: image path of a sample's index, for messages.
+        pretrained: whether the weights come from a file, so that an evaluation before the first step is of interest.
         task: how samples and results are looked at; None: nothing is drawn.
         causes: what to check when the metric stays 0, of the task; see `ocrexp.report.causes`.
 
@@ -103,6 +104,7 @@ class Trainer(ViewOfState):
         fingerprints: Mapping[str, str] | None = None,
         extras: Mapping[str, Any] | None = None,
         sample_name: Callable[[int], str] = "sample {}".format,
+        pretrained: bool = False,
         task: TrainTask | None = None,
         causes: health.Causes = lambda _: [],
     ) -> None:
@@ -145,7 +147,7 @@ class Trainer(ViewOfState):
             self.task.learnable,
         )
         self._callbacks = CallbackGroup(callbacks or {})
-        self._policy = Policy(settings, plan)
+        self._policy = Policy(settings, plan, pretrained)
         self._check_weights = WeightsCheck(self._stepper, self._last_lr, run.run_dir)
         self._keeper = Keeper(self._saver, self._stepper, self._check_weights, lambda: self._report.clock())
         self._nonfinite = NonFinitePolicy(
@@ -203,7 +205,16 @@ class Trainer(ViewOfState):
             self._report.close(ended, self.state, error)
         distributed.barrier()  # the launcher ends all processes soon after the first one: rank 0 has to have saved
         state = self.state
-        return FitResult(ended, state.step, state.best_step, state.best_value, self.best_metrics, clock(), code)
+        return FitResult(
+            ended,
+            state.step,
+            state.best_step,
+            state.best_value,
+            self.best_metrics,
+            clock(),
+            code,
+            dict(state.zero_shot),
+        )
 
     def _begin(self) -> None:
         self._report.start(self.state, self._logger_states)
@@ -215,6 +226,8 @@ class Trainer(ViewOfState):
         )  # fmt: skip
         self.model.train()
         self._call("on_fit_start")
+        if self._policy.start_evaluation_due(self.state):
+            self._evaluate()
         if self.step and self._policy.evaluation_due(self.state, step_done=True, epoch_done=self.state.batch == 0):
             self._evaluate()  # the run was stopped between this step and its evaluation
 
@@ -293,14 +306,9 @@ class Trainer(ViewOfState):
             self._evaluate()
         if not self._keeper.latest_is_fresh:
             self._save_latest(final=True)
-        state = self.state
         if distributed.is_main():
-            self.loggers.log_artifact(self._keeper.saved_best(state), BEST, "model")
-        self._report.say(
-            "done in %s; best at step %s: %s; checkpoints, plots and logs in %s",
-            duration(self._report.clock()), state.best_step, figures(state.best_metrics, self.main_metric),
-            self.run_dir,
-        )  # fmt: skip
+            self.loggers.log_artifact(self._keeper.saved_best(self.state), BEST, "model")
+        self._report.finished(self.state)
 
     def _log(self) -> None:
         """Read the losses of the interval (the only moment that waits for a GPU) and tell everyone."""

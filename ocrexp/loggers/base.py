@@ -47,6 +47,9 @@ class Logger(Protocol):
     def log_images(self, name: str, images: list[RgbImage], step: int, captions: list[str] | None = None) -> None:
         """Pictures; `captions`, where given, has one entry an image."""
 
+    def log_summary(self, values: dict[str, float]) -> None:
+        """Values of the run as a whole, as `zero_shot/hmean`; a resumed run gives them again."""
+
     def log_artifact(self, path: Path, name: str, kind: str) -> None:
         """Offer a file or folder to be stored with the run; `kind` for instance `model`."""
 
@@ -67,6 +70,9 @@ class BaseLogger:
         pass
 
     def log_images(self, name: str, images: list[RgbImage], step: int, captions: list[str] | None = None) -> None:
+        pass
+
+    def log_summary(self, values: dict[str, float]) -> None:
         pass
 
     def log_artifact(self, path: Path, name: str, kind: str) -> None:

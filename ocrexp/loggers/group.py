@@ -60,6 +60,9 @@ class LoggerGroup:
     def log_images(self, name: str, images: list[RgbImage], step: int, captions: list[str] | None = None) -> None:
         self._each("log_images", lambda logger: logger.log_images(name, images, step, captions))
 
+    def log_summary(self, values: dict[str, float]) -> None:
+        self._each("log_summary", lambda logger: logger.log_summary(values))
+
     def log_artifact(self, path: Path, name: str, kind: str) -> None:
         self._each("log_artifact", lambda logger: logger.log_artifact(path, name, kind))
 

@@ -130,6 +130,10 @@ class WandbLogger(BaseLogger):
         ]
         self._run.log({name: pictures, "step": step})
 
+    def log_summary(self, values: dict[str, float]) -> None:
+        if self._run is not None:
+            self._run.summary.update(values)
+
     def log_artifact(self, path: Path, name: str, kind: str) -> None:
         if self._run is None or (kind == "model" and not self.log_model):
             return

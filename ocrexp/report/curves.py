@@ -17,6 +17,7 @@ COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#00
 MAIN_PARTS = ("hmean", "accuracy")  # drawn thick
 TRAINING = " on training batches"
 VALIDATION = "validation loss"
+BEFORE = "before training"
 _LOW = 0.12  # below, a text under the point would lie on the axis
 
 
@@ -152,6 +153,12 @@ def _draw(axes: Any, series: dict[str, Series], label: str, smooth: bool, share:
         best = f" (best {np.nanmax(values):.3f})" if share and np.isfinite(values).any() else ""
         shown = name + best if name == VALIDATION or label != "loss" else _of_training(name)
         axes.plot(steps, line, color=color, linewidth=width, marker=marker, markersize=4, label=plain(shown))
+        if share and name in MAIN_PARTS and best and steps[0] == 0:
+            axes.axhline(values[0], color=color, linestyle=":", linewidth=1.2, zorder=1)
+            axes.plot(
+                0, values[0], marker="D", markersize=8, color="white", markeredgecolor=color, markeredgewidth=1.8,
+                zorder=6, clip_on=False, linestyle="none", label=f"{BEFORE} ({values[0]:.3f})",
+            )  # fmt: skip
         if share and name in MAIN_PARTS and best:
             at = int(np.nanargmax(values))
             axes.plot(steps[at], values[at], marker="*", markersize=15, color=color, markeredgecolor="white", zorder=5)
@@ -172,7 +179,7 @@ def _draw(axes: Any, series: dict[str, Series], label: str, smooth: bool, share:
     axes.spines[["top", "right"]].set_visible(False)
     axes.margins(x=0.02)
     axes.set_xlim(left=0)  # the first evaluation comes late: panels of a run have one axis
-    if len(series) > 1:
+    if len(series) > 1 or any(str(line.get_label()).startswith(BEFORE) for line in axes.get_lines()):
         axes.legend(frameon=False, fontsize=9)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ocrexp import files
-from ocrexp.report.curves import COLORS
+from ocrexp.report.curves import BEFORE, COLORS
 from ocrexp.report.title import plain
 
 PANELS_IN_ROW = 3
@@ -17,7 +17,8 @@ LOG_FROM = 20  # numbers whose largest is this many times the smallest get a log
 
 
 def plot_sweep(path: Path, rows: list[dict[str, Any]], keys: list[str], metric: str, title: str) -> Path | None:
-    """Draw the jobs that have a value, each a point, the first marked as the best; None where no key has two values.
+    """Draw the jobs that have a value, each a point, the first marked as the best, and as hollow diamonds their values
+    before training; None where no key has two values.
 
     Numbers lie on an axis (logarithmic where they span more than a decade or so), other values side by side.
     """
@@ -79,6 +80,10 @@ def _draw(axes: Any, rows: list[dict[str, Any]], key: str) -> None:
         for place, mean in means.items():
             axes.plot([place - 0.18, place + 0.18], [mean, mean], color=COLORS[0], alpha=0.6, linewidth=2, zorder=2)
     axes.scatter(places, values, color=COLORS[0], s=30, zorder=3)
+    before = [(p, row["zero_shot"]) for p, row in zip(places, rows, strict=True) if row.get("zero_shot") is not None]
+    if before:
+        axes.scatter(*zip(*before, strict=True), marker="D", s=34, color="white", edgecolor=COLORS[2], label=BEFORE)
+        axes.legend(frameon=False, fontsize=8)
     best = 0  # the rows come best first
     axes.scatter(places[best], values[best], marker="*", s=190, color=COLORS[1], edgecolor="white", zorder=4)
     axes.annotate(

@@ -151,6 +151,7 @@ def build_trainer(run_dir: Path, config: DictConfig, *, resume: bool = False) ->
         fingerprints=fingerprint,
         extras={} if charset is None else {"charset": charset.saved()},
         sample_name=train_loader.pipeline.describe,
+        pretrained=bool(config.model.pretrained),
         task=parts.task,
         causes=parts.zero_metric_causes,
     )

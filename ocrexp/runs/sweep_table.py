@@ -15,9 +15,10 @@ from ocrexp.config.frozen import read_job
 from ocrexp.errors import printable
 from ocrexp.runs.state import read_state
 
-COLUMNS = ("best", "val_loss", "state", "step", "seconds", "peak_memory_mb", "metric", "folder", "error")
+COLUMNS = ("best", "zero_shot", "val_loss", "state", "step", "seconds", "peak_memory_mb", "metric", "folder", "error")
 ONLY_IN_FILE = ("peak_memory_mb", "metric", "folder", "error")
-HEADERS = {"val_loss": "val loss", "seconds": "time"}
+WHERE_KNOWN = ("zero_shot",)  # columns that are shown only where a job has a value
+HEADERS = {"val_loss": "val loss", "zero_shot": "before training", "seconds": "time"}
 JOB = Path(".hydra") / "job.json"
 
 
@@ -37,7 +38,8 @@ def read_sweep(folder: Path) -> list[dict[str, Any]]:
 
     The best is first; of equal ones, that with the lower validation loss.
 
-    `best` is the best value of the metric that `metric` names, `val_loss` that of the last evaluation.
+    `best` is the best value of the metric that `metric` names, `zero_shot` its value before the first step (a column
+    only where a job has one), `val_loss` that of the last evaluation.
     """
     jobs = []
     for run_dir in job_folders(folder):
@@ -48,6 +50,7 @@ def read_sweep(folder: Path) -> list[dict[str, Any]]:
     for run_dir, job, status in jobs:
         outcome = {
             "best": status.get("best_value"),
+            "zero_shot": status.get("zero_shot"),
             "val_loss": status.get("val_loss"),
             "state": status.get("state"),
             "step": status.get("step"),
@@ -63,6 +66,10 @@ def read_sweep(folder: Path) -> list[dict[str, Any]]:
                 key, _, value = item.partition("=")
                 row[_column(key)] = value
         rows.append((row, job.number or 0))
+    for name in WHERE_KNOWN:
+        if all(row[name] is None for row, _ in rows):
+            for row, _ in rows:
+                del row[name]
     rows.sort(key=lambda entry: (_rank(entry[0]), entry[1]))
     return [row for row, _ in rows]
 
@@ -87,7 +94,7 @@ def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
     """Write the rows; a job that lacks a column leaves it empty."""
     text = io.StringIO()
     # People look at it in a terminal: keys, values and errors hold no control codes.
-    names = {name: printable(name) for name in ("job", *swept(rows), *COLUMNS)}
+    names = {name: printable(name) for name in ("job", *swept(rows), *_columns(rows))}
     writer = csv.DictWriter(text, fieldnames=list(names.values()), restval="", lineterminator="\n")
     writer.writeheader()
     for row in rows:
@@ -117,7 +124,7 @@ def print_table(folder: Path, rows: list[dict[str, Any]], plot: Path | None = No
     # Everything is Text: rich would read a value such as [a.txt] as markup and drop it.
     table = Table(title=Text(f"sweep {printable(str(folder))}"), title_justify="left")
     keys = swept(rows)
-    fields = ["job", *keys, *(name for name in COLUMNS if name not in ONLY_IN_FILE)]
+    fields = ["job", *keys, *(name for name in _columns(rows) if name not in ONLY_IN_FILE)]
     for name in fields:
         header = metric_name(rows) if name == "best" else HEADERS.get(name, name)
         table.add_column(
@@ -146,6 +153,11 @@ def _plot(folder: Path, rows: list[dict[str, Any]]) -> Path | None:
     except (ImportError, OSError, ValueError) as error:  # the table is worth more than the plot
         print(printable(f"ocrexp: {folder / 'sweep.png'} could not be drawn: {error}"))
         return None
+
+
+def _columns(rows: list[dict[str, Any]]) -> list[str]:
+    """The columns of the outcome that these rows have."""
+    return [name for name in COLUMNS if any(name in row for row in rows)]
 
 
 def _column(key: str) -> str:

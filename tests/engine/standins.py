@@ -145,6 +145,7 @@ class Recorder(BaseLogger):
         self.run: RunInfo | None = None
         self.values: list[tuple[int, dict[str, float]]] = []
         self.artifacts: list[Path] = []
+        self.summary: dict[str, float] = {}
         self.finished: list[str] = []
 
     def start(self, run: RunInfo) -> None:
@@ -152,6 +153,9 @@ class Recorder(BaseLogger):
 
     def log_metrics(self, values: dict[str, float], step: int) -> None:
         self.values.append((step, values))
+
+    def log_summary(self, values: dict[str, float]) -> None:
+        self.summary.update(values)
 
     def log_artifact(self, path: Path, name: str, kind: str) -> None:
         self.artifacts.append(path)
@@ -179,6 +183,7 @@ def make_trainer(
     causes: Any = lambda _: [],
     task: Any = None,
     clip_norm: float | None = None,
+    pretrained: bool = False,
     **settings: Any,
 ) -> Trainer:
     """A trainer of stand-ins; `settings` are those of `trainer`."""
@@ -207,6 +212,7 @@ def make_trainer(
         sample_name="images/{}.jpg".format,
         causes=causes,
         task=task,
+        pretrained=pretrained,
     )
 
 

@@ -26,6 +26,7 @@ group = LoggerGroup({"wandb": WandbLogger(project="receipts", tags=["cpu"], note
 config = {"model": {"backbone": {"scale": 0.5}}}
 group.start(RunInfo("db", folder, config, group="sweep7", tags=("sweep",), resumed=resumed))
 assert group.active == ["wandb"]
+group.log_summary({"zero_shot/hmean": 0.125})
 for step in (10, 20):
     group.log_metrics({"train/loss": 1.0 / step}, step)
     group.log_metrics({"val/hmean": 0.25}, step)
@@ -116,6 +117,12 @@ def test_what_is_written_of_a_failed_run(failed_run: tuple[Path, str]) -> None:
         (20, None, 0.25),
     ]
     assert history[-1]["step"] == 20 and any(name.startswith("val/samples") for name in history[-1])
+    summary = {
+        item.get("key") or item["nested_key"][0]: json.loads(item["value_json"])
+        for record in found
+        for item in record.get("summary", {}).get("update", [])
+    }
+    assert summary["zero_shot/hmean"] == 0.125
     assert len(list(folder.glob("wandb/offline-run-*/files/media/images/**/*.png"))) == 1
     assert next(record["exit"]["exit_code"] for record in found if "exit" in record) == 1
 

@@ -44,6 +44,19 @@ def test_the_table_shows_values_that_look_like_markup_and_jobs_at_any_depth(swee
     assert (sweep / "sweep.png").read_bytes()[:4] == b"\x89PNG"
 
 
+def test_values_before_training_have_a_column_where_a_job_has_one(sweep, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "150")
+    assert "zero_shot" not in finish_sweep(sweep)[0]
+    assert "before training" not in capsys.readouterr().out
+    path = sweep / "deep" / "lr=1e-2" / "status.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "zero_shot": 0.7125}))
+    finish_sweep(sweep)
+    out = capsys.readouterr().out
+    assert "before training" in out and "0.7125" in out
+    with (sweep / "sweep.csv").open(newline="", encoding="utf-8") as file:
+        assert [row["zero_shot"] for row in csv.DictReader(file)] == ["0.7125", "", ""]
+
+
 def test_of_equal_metrics_the_lower_validation_loss_wins(tmp_path):
     for number, loss in enumerate([3.0, None, 2.0, float("nan")]):
         job(tmp_path / str(number), number, [f"optim.lr={number}"], state="done", best_value=0.0, val_loss=loss)
