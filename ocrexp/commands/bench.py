@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ocrexp.bench.measures import MEASURES, Row
+from ocrexp.bench.options import check_options
 from ocrexp.config.compose import compose
 from ocrexp.environment import available_cores
-from ocrexp.errors import ConfigError, printable
+from ocrexp.errors import printable
 
 SUMMARY = "Time the data pipeline, the training step, metric and postprocessing"
 USAGE = """
@@ -30,10 +31,7 @@ PEERS = {"paddleocr": "PaddleOCR", "paddleocr3": "PaddleOCR 3", "rapidocr": "Rap
 def run(arguments: Sequence[str]) -> int:
     """Run the measurements in `what`, print the table, write JSON; returns 0."""
     config = compose("bench", arguments)
-    chosen = [str(name) for name in config.what]
-    for name in chosen:
-        if name not in MEASURES:
-            raise ConfigError(f"what: expected names of {', '.join(MEASURES)}, got {name}")
+    chosen = check_options(config, MEASURES)
     rows: list[Row] = []
     for name in chosen:
         print(f"ocrexp: measuring {name} …", file=sys.stderr, flush=True)

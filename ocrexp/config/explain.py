@@ -31,7 +31,10 @@ def unknown_key(key: str, config: DictConfig, example: str = "") -> ConfigError:
         where = f"in {parent}" if parent else "at the top level"
         if advice := _not_chosen(parent, leaf):
             return ConfigError(f"unknown key {example or key}: '{leaf}' does not exist {where}; {advice}")
-        hint = did_you_mean(leaf, siblings)
+        from ocrexp.config.nodes import meant_key
+
+        meant = meant_key(leaf, example[len(key) + 1 :], config) if not parent and options else ""
+        hint = f"; did you mean {meant}?" if meant else did_you_mean(leaf, siblings)
         if not hint:
             hint = _elsewhere(key, config)
         if not hint:
@@ -233,7 +236,7 @@ def _omegaconf_error(error: BaseException, verb: str, overrides: Sequence[str]) 
     if isinstance(error, InterpolationResolutionError):
         return ConfigError(f"{key}: {first}")
     if re.search(r"(is not in struct|not in '\w+')", first):
-        return unknown_key(key, _without(verb, overrides, key))
+        return unknown_key(key, _without(verb, overrides, key), _below(key, overrides))
     match = re.match(
         r"Value '(?P<value>.*)' of type '\w+' (?:could not be converted to|is not a subclass of) (?P<want>\w+)",
         first,
@@ -241,6 +244,11 @@ def _omegaconf_error(error: BaseException, verb: str, overrides: Sequence[str]) 
     if match:
         return ConfigError(f"{key}: expected {_plain_type(match['want'])}, got {match['value']!r}")
     return ConfigError(f"{key}: {first}" if key else first)
+
+
+def _below(key: str, overrides: Sequence[str]) -> str:
+    """The key of the first override that sets something below a key; "" if none does."""
+    return next((given for given in map(key_of, overrides) if given.startswith(f"{key}.")), "")
 
 
 def _plain_type(name: str) -> str:
@@ -256,7 +264,7 @@ def _hydra_error(text: str, verb: str, overrides: Sequence[str]) -> ConfigError:
         key = key_of(could_not["key"])
         if "already" in text or first.startswith("Could not append"):
             return ConfigError(f"{key}: exists already; write {key}=… without the leading '+'")
-        return unknown_key(key, _without(verb, overrides, key))
+        return unknown_key(key, _without(verb, overrides, key), _below(key, overrides))
     requires = re.search(r"'(?P<override>[^']+)' requires --multirun", text)
     if requires or "requires --multirun" in text or "Ambiguous value" in first:
         swept = requires["override"] if requires else next((item for item in overrides if _is_swept(item)), "")

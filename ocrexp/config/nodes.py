@@ -80,6 +80,12 @@ def _top_errors(config: DictConfig) -> Iterator[ConfigError]:
         if key in read:
             continue
         where = _file_that_sets(key)
+        first = next(map(str, config[key]), "") if isinstance(config[key], DictConfig) else ""
+        if (meant := meant_key(key, first, config)) and not _own_files(key):
+            yield ConfigError(
+                f"{where}unknown key {key}: no part reads '{key}' at the top level; did you mean {meant}?"
+            )
+            continue
         if key in groups():
             yield ConfigError(
                 f"{where}unknown key {key}: the values of a file in conf/{key}/ go into this node, which no part reads;"
@@ -88,6 +94,23 @@ def _top_errors(config: DictConfig) -> Iterator[ConfigError]:
             continue
         hint = did_you_mean(key, known) or f"; known keys: {', '.join(known)}"
         yield ConfigError(f"{where}unknown key {key}: no part reads '{key}' at the top level{hint}")
+
+
+def meant_key(group: str, rest: str, config: DictConfig) -> str:
+    """The key that `GROUP.REST` was meant to be where the group fills a node of another name; "" for any other group.
+
+    `optimizer.beta1` was meant to be optim.optimizer.beta1, `optimizer.lr` optim.lr.
+    """
+    node = next((path for path, filled_by in PARTS.items() if filled_by == group and path != group), "")
+    holder = node.rpartition(".")[0]
+    if holder and rest and rest.partition(".")[0] in (OmegaConf.select(config, holder) or {}):
+        node = holder
+    return f"{node}.{rest}" if node and rest else node
+
+
+def _own_files(group: str) -> bool:
+    """Whether the user has options of a group, whose header may be missing."""
+    return any(next((folder / group).glob("*.yaml"), None) for folder in own_folders())
 
 
 def _referenced(config: DictConfig) -> set[str]:

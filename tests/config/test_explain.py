@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from ocrexp.config.check import check_early
 from ocrexp.config.compose import compose
 from ocrexp.errors import ConfigError
 
@@ -38,6 +39,9 @@ from ocrexp.errors import ConfigError
         (["callbacks.early_stopping.patience=5"], ["callbacks=early_stopping"]),
         (["loader.multi_scale.by_ratio=true"], ["loader=multi_scale"]),
         (["logger.wandb.project=x"], ["choose it with logger=wandb"]),
+        (["optimizer.beta1=0.8"], ["unknown key optimizer", "did you mean optim.optimizer.beta1?"]),
+        (["optimizer.lr=1e-3"], ["unknown key optimizer", "did you mean optim.lr?"]),
+        (["scheduler.warmup_steps=3"], ["unknown key scheduler", "did you mean optim.schedule.warmup_steps?"]),
     ],
     ids=lambda value: value[0] if isinstance(value, list) and "=" in value[0] else "",
 )
@@ -134,3 +138,9 @@ def test_a_group_of_training_is_not_offered_by_other_verbs(verb, key):
     offered = str(caught.value).partition(" known keys: ")[2].split(", ")
     assert offered[0]
     assert not {"experiment", "trainer", "optimizer", "model"} & set(offered)
+
+
+def test_a_node_that_was_added_under_the_name_of_its_group_is_no_file():
+    for override, meant in (("+optimizer.foo=1", "optim.optimizer.foo"), ("+optimizer.lr=1", "optim.lr")):
+        with pytest.raises(ConfigError, match=f"^unknown key optimizer: .*did you mean {meant}\\?$"):
+            check_early(compose("train", [override]))
