@@ -29,7 +29,8 @@ Usage
 Continues a run exactly where it stopped, with its own frozen configuration: the final weights are those of a run that
 was never interrupted. Without run_dir, it lists the latest runs that can be resumed. Overrides may change what does not
 influence training (intervals, loader.num_workers, logger, callbacks) and the length (trainer.max_epochs, max_steps: the
-schedule is fitted to the new length). Every other key is refused with the reason."""
+schedule is fitted to the new length; trainer.max_minutes: the schedule stays). Every other key is refused with the
+reason."""
 
 
 SHOWN = 5  # number of runs to show if none is named
@@ -37,9 +38,9 @@ SHOWN = 5  # number of runs to show if none is named
 # Keys that may change, because they do not influence the result of training.
 FREE = (
     "name", "logger", "callbacks", "loader.num_workers", "loader.prefetch", "loader.eval_batch_size", "dataset.root",
-    "dataset.cache_dir", "trainer.max_epochs", "trainer.max_steps", "trainer.device", "trainer.log_every_steps",
-    "trainer.dist_timeout_minutes", "trainer.eval_", "trainer.save_", "trainer.keep_", "trainer.limit_val_batches",
-    "trainer.val_loss",
+    "dataset.cache_dir", "trainer.max_epochs", "trainer.max_steps", "trainer.max_minutes", "trainer.device",
+    "trainer.log_every_steps", "trainer.dist_timeout_minutes", "trainer.eval_", "trainer.save_", "trainer.keep_",
+    "trainer.limit_val_batches", "trainer.val_loss",
 )  # fmt: skip
 REPLACEABLE = ("logger", "callbacks")
 # Nodes that keep the values of the run, including values that they take from keys that may change, such as the number

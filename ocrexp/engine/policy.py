@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ocrexp.engine import distributed
+from ocrexp.engine.budget import TimeBudget
 from ocrexp.engine.settings import RunPlan, TrainerSettings
 from ocrexp.engine.state import TrainState
 
@@ -14,6 +15,8 @@ class Policy:
         self._settings = settings
         self._plan = plan
         self._pretrained = pretrained
+        self.advice = ""  # what to do about the reason
+        self.budget = TimeBudget(settings.max_minutes)
         self._stop_request: str | None = None  # what a callback of this process asks for
         self.stop_reason: str | None = None  # what all processes have agreed on
 
@@ -64,6 +67,14 @@ class Policy:
         every = self._settings.save_every_epochs
         kept = every is not None and state.batch == 0 and state.epoch > 0 and state.epoch % every == 0
         return f"iter_epoch_{state.epoch}" if kept else None
+
+    def check_time(self, state: TrainState, seconds: float) -> None:
+        """End the run where the time of `trainer.max_minutes` is over; `seconds` are those of the whole run."""
+        if self.over(state) or not self.budget.spent(seconds):
+            return
+        self.request_stop(f"trainer.max_minutes={self.budget.minutes:g} is reached")
+        self.stop_reason = self._stop_request
+        self.advice = "; resume with a larger trainer.max_minutes, or null, to make the remaining steps"
 
     def request_stop(self, reason: str) -> None:
         """Ask for the end of the run; the first reason counts."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ocrexp.engine import distributed, health
+from ocrexp.engine.budget import TimeBudget
 from ocrexp.engine.console import Console, duration
 from ocrexp.engine.interval import Interval
 from ocrexp.engine.memory import PeakMemory, gpu_peak_mb
@@ -39,6 +40,7 @@ class Reporter:
         workers: int | None,
         causes: health.Causes,
         learnable: Callable[[Batch], Any],
+        budget: TimeBudget,
     ) -> None:
         self.clock: Callable[[], float] = lambda: 0.0
         self._run = run
@@ -47,6 +49,7 @@ class Reporter:
         self._main_metric = main_metric
         self._best_metric = best_metric
         self._causes = causes
+        self._budget = budget
         self._train_main = f"train/{main_metric}"
         self._losses: dict[str, float] = {}
         self._first_loss: float | None = None
@@ -76,13 +79,13 @@ class Reporter:
         self._loggers.start(run)
         self._summarize(state)
 
-    def close(self, ended: str, state: TrainState, error: BaseException | None) -> None:
-        """Tell how the run ended: done, failed or interrupted."""
+    def close(self, ended: str, state: TrainState, error: BaseException | None, reason: str | None) -> None:
+        """Tell how the run ended: done, failed or interrupted; `reason`: why it is done before its last step."""
         if not self._speaks:
             return
         try:
             self._loggers.finish(ended)
-            self.status(ended, state, error)
+            self.status(ended, state, error, reason)
         finally:
             self._console.stop()
 
@@ -119,7 +122,10 @@ class Reporter:
         share = interval.waited / seconds
         epoch = state.step / self._plan.steps_per_epoch
         if self._speaks:
-            left = (self._plan.total_steps - state.step) * seconds / interval.steps
+            per_step = seconds / interval.steps
+            left = min((self._plan.total_steps - state.step) * per_step, self._budget.left(self.clock()))
+            if self._intervals > 1:  # the first one has the slow first steps
+                self._forecast(state, per_step)
             parts = [f"{name.removeprefix('train/loss_')} {value:.4f}" for name, value in values.items()][1:]
             fields = {
                 "epoch": f"{epoch:.1f}/{self._plan.total_epochs}",
@@ -222,6 +228,22 @@ class Reporter:
         if names:
             self._loggers.log_summary({f"zero_shot/{name}": state.zero_shot[name] for name in names})
 
+    def _forecast(self, state: TrainState, per_step: float) -> None:
+        """Warn once of a time that is over before the schedule of the learning rate has come to its end."""
+        reached = self._budget.forecast(state.step, self._plan.total_steps, per_step, self.clock())
+        if reached is not None:
+            self.say(
+                "trainer.max_minutes=%g ends this run near step %d of %d at the present speed, before the rate is "
+                "at its end; a new run with trainer.max_steps=%d, or a little less for the evaluations, fits",
+                self._budget.minutes, reached, self._plan.total_steps, reached, level=logging.WARNING,
+            )  # fmt: skip
+
+    def stopping(self, state: TrainState, reason: str, advice: str, lr: float) -> None:
+        """The run ends before its last step."""
+        self.say(
+            "stopping early at step %d of %d with lr %.3g: %s", state.step, self._plan.total_steps, lr, reason + advice
+        )  # fmt: skip
+
     def finished(self, state: TrainState) -> None:
         """The last lines of a run that has come to its end."""
         before = "" if state.zero_shot_value is None else f" (before training {state.zero_shot_value:.4f})"
@@ -237,7 +259,9 @@ class Reporter:
                 "steps", self._best_metric, state.zero_shot_value, level=logging.WARNING,
             )  # fmt: skip
 
-    def status(self, name: str, state: TrainState, error: BaseException | None = None) -> None:
+    def status(
+        self, name: str, state: TrainState, error: BaseException | None = None, reason: str | None = None
+    ) -> None:
         """Write `status.json`; a full disk does not stop a run for it."""
         if not self._speaks:
             return
@@ -246,6 +270,7 @@ class Reporter:
                 self._run.run_dir,
                 state=name,
                 error=None if error is None else str(error) or type(error).__name__,
+                reason=reason,
                 step=state.step,
                 total_steps=self._plan.total_steps,
                 epoch=state.epoch,

@@ -22,6 +22,7 @@ class TrainerSettings:
 
     max_epochs: int | None = 100
     max_steps: int | None = None
+    max_minutes: float | None = None
     accumulate: int = 1
     precision: str = "fp32"
     amp_dtype: str = "bfloat16"
@@ -71,7 +72,12 @@ class TrainerSettings:
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {getattr(self, name)}")
         if self.max_epochs is None and self.max_steps is None:
-            raise ValueError("max_epochs, max_steps: both are null, so the run would never end; set one of them")
+            what = "the run would never end"
+            if self.max_minutes is not None:
+                what = "the learning rate would have no schedule, which max_minutes does not shorten"
+            raise ValueError(f"max_epochs, max_steps: both are null, so {what}; set one of them")
+        if self.max_minutes is not None and not 0 < self.max_minutes < float("inf"):
+            raise ValueError(f"max_minutes: expected a number of minutes above 0, or null, got {self.max_minutes:g}")
         if self.ema_decay is not None and not 0 < self.ema_decay < 1:
             raise ValueError(f"ema_decay: expected a share between 0 and 1, such as 0.999, got {self.ema_decay:g}")
         if self.device not in ("auto", "cpu", "gpu") and not self.device.removeprefix("gpu:").isdigit():

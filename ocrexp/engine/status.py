@@ -12,7 +12,7 @@ from ocrexp.files import read_text, write_json
 FILENAME = "status.json"
 _WHOLE = ("step", "total_steps", "epoch", "best_step")
 _NUMBERS = ("best_value", "zero_shot", "val_loss", "seconds", "peak_memory_mb", "peak_gpu_memory_mb")
-_TEXTS = ("state", "best_metric", "error", "updated")
+_TEXTS = ("state", "best_metric", "error", "reason", "updated")
 RUNNING, DONE, FAILED, INTERRUPTED = "running", "done", "failed", "interrupted"
 
 
@@ -21,8 +21,8 @@ def write_status(run_dir: Path, *, state: str, **values: Any) -> None:
 
     `state` is running, done, failed or interrupted; others are `step`, `total_steps`, `epoch`, `best_metric`,
     `best_value`, `best_step`, `metrics`, `zero_shot` (the value before the first step), `zero_shot_metrics`, `val_loss`
-    (of the last evaluation), `seconds`, `peak_memory_mb`, `peak_gpu_memory_mb` and `error` (one line; it is cleared
-    unless given).
+    (of the last evaluation), `seconds`, `peak_memory_mb`, `peak_gpu_memory_mb`, `reason` (why a run is done before its
+    last step) and `error` (one line; it is cleared unless given).
     """
     content: dict[str, Any] = {**(read_status(run_dir) or {}), "error": None, **values, "state": state}
     if content["error"] is not None:

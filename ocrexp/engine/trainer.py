@@ -136,6 +136,7 @@ class Trainer(ViewOfState):
             self.store, self._learns, self._stepper, self._average, dict(callbacks or {}), self.loggers, identity,
             {"config": run.config, "extras": dict(extras or {})},
         )  # fmt: skip
+        self._policy = Policy(settings, plan, pretrained)
         self._report = Reporter(
             run,
             self.loggers,
@@ -145,9 +146,9 @@ class Trainer(ViewOfState):
             train_loader.num_workers,
             causes,
             self.task.learnable,
+            self._policy.budget,
         )
         self._callbacks = CallbackGroup(callbacks or {})
-        self._policy = Policy(settings, plan, pretrained)
         self._check_weights = WeightsCheck(self._stepper, self._last_lr, run.run_dir)
         self._keeper = Keeper(self._saver, self._stepper, self._check_weights, lambda: self._report.clock())
         self._nonfinite = NonFinitePolicy(
@@ -202,7 +203,7 @@ class Trainer(ViewOfState):
             raise
         finally:
             self._callbacks.end(self, ended)
-            self._report.close(ended, self.state, error)
+            self._report.close(ended, self.state, error, self._policy.stop_reason)
         distributed.barrier()  # the launcher ends all processes soon after the first one: rank 0 has to have saved
         state = self.state
         return FitResult(
@@ -230,6 +231,7 @@ class Trainer(ViewOfState):
             self._evaluate()
         if self.step and self._policy.evaluation_due(self.state, step_done=True, epoch_done=self.state.batch == 0):
             self._evaluate()  # the run was stopped between this step and its evaluation
+        self._policy.check_time(self.state, self._report.clock())
 
     def _train_epoch(self) -> None:
         """Train to the end of the epoch, or of the run, from wherever the epoch stands."""
@@ -247,6 +249,7 @@ class Trainer(ViewOfState):
                 epoch_done = state.batch >= self.plan.batches_per_epoch
                 if epoch_done:
                     self._end_epoch(updates)
+                policy.check_time(state, self._report.clock())
                 if policy.evaluation_due(state, report.updated, epoch_done):
                     self._evaluate()
                 if policy.save_due(state, report.updated, epoch_done):
@@ -299,7 +302,7 @@ class Trainer(ViewOfState):
     def _end(self) -> None:
         """The run has made its last step: evaluate, save, and tell the best."""
         if self._policy.stop_reason:
-            self._report.say("stopping early at step %d: %s", self.step, self._policy.stop_reason)
+            self._report.stopping(self.state, self._policy.stop_reason, self._policy.advice, self._last_lr())
         if self._interval.parts:
             self._log()
         if self.state.evaluated_step != self.step:

@@ -37,10 +37,11 @@ class RunState:
         return step if isinstance(step, int) else None
 
     def __str__(self) -> str:
-        """`interrupted (killed) at step 12 of 40`."""
+        """`interrupted (killed) at step 12 of 40`, `done at step 30 of 40 (trainer.max_minutes=25 is reached)`."""
         total = self.values.get("total_steps")
         reached = "" if self.step is None else f" at step {self.step}" + (f" of {total}" if total else "")
-        return self.state + reached
+        reason = self.values.get("reason")
+        return self.state + reached + (f" ({reason})" if reason and self.state == DONE else "")
 
 
 def read_state(run_dir: Path) -> RunState:
