@@ -152,16 +152,18 @@ class Parts:
 
         config = self.config
         pipeline = TrainPipeline(self.source.train_records(), self.train_transforms, config.seed)
+        values = {"ratios": config.dataset.get("ratios"), **self._loader_values()}
+        if config.get("overfit"):  # one batch has no shares
+            values |= {"ratios": None, "batch_shares": None}
         with located("loader", config.loader, ConfigError):
             return build_train_loader(
                 pipeline,
                 collate=self.task.collate_train,
                 several_sizes=self.task.several_sizes,
-                ratios=None if config.get("overfit") else config.dataset.get("ratios"),
                 seed=config.seed,
                 rank=self.rank,
                 world_size=self.world_size,
-                **self._loader_values(),
+                **values,
             )
 
     @cached_property

@@ -29,6 +29,7 @@ class LoaderSchema:
     prefetch: int = 2
     shuffle: bool = True
     drop_last: bool = False
+    batch_shares: list[float] | None = None
     multi_scale: MultiScaleSchema | None = None
     max_pixels: int = (
         178_956_970  # equal to ocrexp.data.images.MAX_PIXELS, which is not imported here because it needs OpenCV

@@ -35,7 +35,8 @@ class LabelLists(SplitSource):
     an image that does not exist: it counts as nothing predicted. Files are read when records are first asked for.
 
     Args:
-        root: folder that the lists and the image paths in them are relative to.
+        root: folder that the lists and the image paths in them are relative to; the images of one of several
+            lists may be relative to the list's own folder.
         train_labels, val_labels: one list or several.
         ratios: one number per training list: the share of it used in an epoch, drawn again for each epoch.
         val_split: the share of the training images that is kept for validation, where there is no validation list.
@@ -88,8 +89,7 @@ class LabelLists(SplitSource):
             dropped += file.dropped
             notes.merge(file.notes)
             _refuse_empty(file)
-            named = _part(file, self.root, list_index)
-            exists = self._find(named)
+            named, exists = self._named(file, list_index, alone=len(parts) == 1)
             absent += int((~exists).sum())
             for i in np.flatnonzero(~exists)[:3].tolist():
                 record = named.record(i)
@@ -121,12 +121,26 @@ class LabelLists(SplitSource):
         keys = {"train": "train_labels", "val": self.val_key}
         return {keys[split]: parts for split, parts in self.parts.items()}
 
-    def _find(self, part: ListPart) -> np.ndarray:
+    def _named(self, file: LabelFile, list_index: int, alone: bool) -> tuple[ListPart, np.ndarray]:
+        """The records of a list and which of their images exist, bool [n].
+
+        One of several lists may have images relative to its own folder, if none of them is below the root.
+        """
+        part = _part(file, self.root, list_index)
+        exists = self._find(part, self._images)
+        folder = file.path.parent
+        if alone or exists.any() or folder == self.root:
+            return part, exists
+        own = _part(file, folder, list_index)
+        found = self._find(own, ImageNames(folder))
+        return (own, found) if found.any() else (part, exists)
+
+    def _find(self, part: ListPart, images: ImageNames) -> np.ndarray:
         """Which images exist, bool [n]; where they are is put into the part."""
         exists = np.zeros(len(part), bool)
         names = part.image_names()
         for start in range(0, len(part), _PORTION):
-            found, others = self._images.find(list(islice(names, _PORTION)))
+            found, others = images.find(list(islice(names, _PORTION)))
             exists[start : start + len(found)] = found
             part.paths.update((start + i, path) for i, path in others.items())
         return exists

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ocrexp.data.batch_shares import BatchShareSampler, MultiScaleShareSampler, check_batch_shares
 from ocrexp.data.collate import Collate
 from ocrexp.data.dataset import EvalPipeline, TrainPipeline
 from ocrexp.data.image_size import read_aspects
@@ -53,6 +54,7 @@ def build_train_loader(
     prefetch: int,
     shuffle: bool,
     drop_last: bool,
+    batch_shares: Sequence[float] | None = None,
     multi_scale: Mapping[str, Any] | None = None,
     max_pixels: int = MAX_PIXELS,
 ) -> Loader:
@@ -62,26 +64,24 @@ def build_train_loader(
     """
     _limit_pixels(max_pixels)
     counts = list_sizes(pipeline.records, len(ratios or ()))
+    if batch_shares is not None:
+        check_batch_shares(batch_shares, counts, ratios)
+    order = (shuffle, drop_last, rank, world_size)
     sampler: Sampler
     if multi_scale is None:
-        sampler = EpochSampler(counts, ratios, batch_size, seed, shuffle, drop_last, rank, world_size)
+        if batch_shares is None:
+            sampler = EpochSampler(counts, ratios, batch_size, seed, *order)
+        else:
+            sampler = BatchShareSampler(counts, batch_shares, batch_size, seed, *order)
     else:
         if not several_sizes:
             raise ValueError("multi_scale: only for recognition, a detector's crop has its size; set it to null")
-        by_ratio = multi_scale["by_ratio"]
-        sampler = MultiScaleSampler(
-            counts,
-            _aspects(pipeline) if by_ratio else None,
-            ratios,
-            multi_scale["sizes"],
-            batch_size,
-            seed,
-            multi_scale["fix_batch"],
-            shuffle,
-            drop_last,
-            rank,
-            world_size,
-        )
+        aspects = _aspects(pipeline) if multi_scale["by_ratio"] else None
+        sizes = (multi_scale["sizes"], batch_size, seed, multi_scale["fix_batch"], *order)
+        if batch_shares is None:
+            sampler = MultiScaleSampler(counts, aspects, ratios, *sizes)
+        else:
+            sampler = MultiScaleShareSampler(counts, aspects, batch_shares, *sizes)
     return Loader(pipeline, sampler, resolve_workers(num_workers, world_size), collate, prefetch)
 
 
@@ -97,6 +97,7 @@ def build_eval_loader(
     prefetch: int,
     shuffle: bool,  # noqa: ARG001
     drop_last: bool,  # noqa: ARG001
+    batch_shares: Sequence[float] | None = None,  # noqa: ARG001
     multi_scale: Mapping[str, Any] | None = None,  # noqa: ARG001
     max_pixels: int = MAX_PIXELS,
 ) -> Loader:

@@ -79,7 +79,12 @@ class MultiScaleSampler:
             first = self.sizes[0]
             known = np.where(np.isnan(aspects), first[1] / first[0], aspects)
             bins = np.minimum(np.searchsorted(self._edges, known), len(self._edges) - 1)
-        # Strata: the records of one list in one bin, bin after bin.
+        self._divide(list_sizes, shares, bins)
+        self._steps = self._plan_steps(drop_last)
+        check_epoch(len(self._steps), sum(shares), batch_size, world_size, drop_last)
+
+    def _divide(self, list_sizes: Sequence[int], shares: Sequence[int], bins: Indices) -> None:
+        """Strata, the records of one list in one bin, bin after bin, and how many of each an epoch takes."""
         self._strata: list[list[Indices]] = [[] for _ in self._edges]
         self._shares: list[list[int]] = [[] for _ in self._edges]
         start = 0
@@ -90,8 +95,6 @@ class MultiScaleSampler:
                 self._strata[b].append(start + np.flatnonzero(own == b))
                 self._shares[b].append(part)
             start += size
-        self._steps = self._plan_steps(drop_last)
-        check_epoch(len(self._steps), sum(shares), batch_size, world_size, drop_last)
 
     def __len__(self) -> int:
         """Batches of an epoch, the same on every rank and in every epoch."""
@@ -138,18 +141,21 @@ class MultiScaleSampler:
     def plan(self, epoch: int) -> list[Planned]:
         """This rank's batches of an epoch with their sizes."""
         rng = np.random.default_rng([self.seed, epoch, *ORDER_STREAM])
-        pools = []
-        for strata, shares in zip(self._strata, self._shares, strict=True):
-            drawn = np.concatenate(draw(strata, shares, self._records, rng))
-            pools.append(rng.permutation(drawn) if self.shuffle else drawn)
-        # Bins in their order: what one leaves over stands in front of the next.
-        order = np.concatenate(pools)
+        order = self._order(rng)
         ends = np.cumsum([step.count for step in self._steps])
         batches = [
             Planned(np.array_split(order[end - step.count : end], self.world_size)[self.rank], step.size)
             for step, end in zip(self._steps, ends.tolist(), strict=True)
         ]
         return [batches[i] for i in rng.permutation(len(batches))] if self.shuffle else batches
+
+    def _order(self, rng: np.random.Generator) -> Indices:
+        """All indices of an epoch, bins in their order: what one leaves over stands in front of the next."""
+        pools = []
+        for strata, shares in zip(self._strata, self._shares, strict=True):
+            drawn = np.concatenate(draw(strata, shares, self._records, rng))
+            pools.append(rng.permutation(drawn) if self.shuffle else drawn)
+        return np.concatenate(pools)
 
     def batches(self, epoch: int) -> list[Indices]:
         """This rank's batches of an epoch without their sizes."""
