@@ -153,7 +153,7 @@ class AsksForSteps(Protocol):
 
 @runtime_checkable
 class AsksForCharacters(Protocol):
-    """A loss that has to know the charset's entries, in class order."""
+    """A loss or a training transform that has to know the charset's entries, in class order."""
 
     def know_characters(self, entries: Sequence[str]) -> None: ...
 

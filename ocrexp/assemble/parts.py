@@ -137,9 +137,12 @@ class Parts:
 
     def _augment(self) -> list[Transform]:
         """What is done to a training image."""
-        from ocrexp.types import PlainTransform
+        from ocrexp.types import AsksForCharacters, PlainTransform
 
         augment: list[Transform] = list(named(self.config.get("augment")).values())
+        for transform in augment:
+            if self.charset is not None and isinstance(transform, AsksForCharacters):
+                transform.know_characters(self.charset.entries)
         if self.config.get("overfit"):
             augment = [transform.plain() for transform in augment if isinstance(transform, PlainTransform)]
         return augment

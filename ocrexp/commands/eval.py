@@ -25,7 +25,7 @@ from ocrexp.errors import ConfigError, printable
 from ocrexp.files import shortened
 from ocrexp.located import located
 from ocrexp.logs import show_notices
-from ocrexp.report.figures import figures
+from ocrexp.report.figures import figures, space_figures
 from ocrexp.report.title import data_name
 from ocrexp.runs.hooks import prepare_process
 from ocrexp.runs.state import not_finished
@@ -86,6 +86,8 @@ def run(arguments: Sequence[str]) -> int:
         print(f"ocrexp: {printable(line)}", file=sys.stderr)
     print(printable(f"evaluated {weights} on {data_name(config.dataset)}: {result.images} images"))
     print(figures(result.metrics, str(OmegaConf.select(config, "metric.main", default="accuracy"))))
+    if line := space_figures(result.metrics):
+        print(line)
     report = {
         "checkpoint": str(weights),
         "metrics": result.metrics,

@@ -24,8 +24,8 @@ def check_batch_shares(shares: Sequence[float], list_sizes: Sequence[int], ratio
     """Raises ValueError for shares that cannot be, or that contradict `dataset.ratios`."""
     if ratios is not None:
         raise ValueError(
-            f"batch_shares: {list(shares)} and the data set's ratios={list(ratios)} both state how often a list is used; set one of "
-            "them to null"
+            f"batch_shares: {list(shares)} and the data set's ratios={list(ratios)} both state how often a "
+            "list is used; set one of them to null"
         )
     if len(shares) != len(list_sizes):
         raise ValueError(
@@ -34,8 +34,8 @@ def check_batch_shares(shares: Sequence[float], list_sizes: Sequence[int], ratio
     numbers = all(isinstance(share, int | float) and not isinstance(share, bool) for share in shares)
     if not numbers or not all(0 <= share < math.inf for share in shares) or not shares[0] > 0:
         raise ValueError(
-            f"batch_shares: expected numbers of 0 or more, above 0 for the first list, got {list(shares)}; [6,2] takes 6 of 8 "
-            "images from the first list"
+            f"batch_shares: expected numbers of 0 or more, above 0 for the first list, got {list(shares)}; [6,2] takes "
+            "6 of 8 images from the first list"
         )
     for number, (share, size) in enumerate(zip(shares, list_sizes, strict=True), start=1):
         if share and not size:

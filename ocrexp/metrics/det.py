@@ -24,6 +24,7 @@ class DetCounts(TypedDict):
     references: int
     predictions: int
     matched: int
+    area_millionths: int  # sum of the area ratios: whole numbers, so that the order of ranks does not matter
     invalid_references: int
     invalid_predictions: int
 
@@ -32,13 +33,15 @@ class DetCounts(TypedDict):
 class DetMatch:
     """How the detections of one image meet its ground truth; every index is one of the lists given.
 
-    `pairs` are (reference, prediction). `ignored_*` count neither way. `invalid_*` are polygons that cross
-    themselves or have fewer than three points: no overlap is defined for them, they are left out of all counts.
+    `pairs` are (reference, prediction), `area_ratios` their area of the prediction by that of the reference.
+    `ignored_*` count neither way. `invalid_*` are polygons that cross themselves or have fewer than three points: no
+    overlap is defined for them, they are left out of all counts.
     """
 
     references: int
     predictions: int
     pairs: list[tuple[int, int]] = field(default_factory=list)
+    area_ratios: list[float] = field(default_factory=list)
     ignored_references: list[int] = field(default_factory=list)
     ignored_predictions: list[int] = field(default_factory=list)
     invalid_references: list[int] = field(default_factory=list)
@@ -68,7 +71,8 @@ class DetMatch:
 class DetMetric:
     """Accumulates `DetMatch` counts over images; precision, recall and hmean are over all regions together.
 
-    `compute()` gives `precision`, `recall`, `hmean`, and `invalid_references` / `invalid_predictions` (counts) where
+    `compute()` gives `precision`, `recall`, `hmean`; `area_ratio`, the mean of (area of the detection / area of the
+    region) over the matched ones, where there are any; and `invalid_references` / `invalid_predictions` (counts) where
     there were polygons without a defined area. Where nothing counts (no ground truth, no detection) a value is 0.
     """
 
@@ -102,6 +106,7 @@ class DetMetric:
         counts["references"] += match.counted_references
         counts["predictions"] += match.counted_predictions
         counts["matched"] += len(match.pairs)
+        counts["area_millionths"] += sum(round(1e6 * ratio) for ratio in match.area_ratios)
         counts["invalid_references"] += len(match.invalid_references)
         counts["invalid_predictions"] += len(match.invalid_predictions)
 
@@ -111,6 +116,8 @@ class DetMetric:
         recall = _share(counts["matched"], counts["references"])
         hmean = _share(2 * precision * recall, precision + recall)
         values = {"precision": precision, "recall": recall, "hmean": hmean}
+        if counts["matched"]:
+            values["area_ratio"] = counts["area_millionths"] / counts["matched"] / 1e6
         if counts["invalid_references"]:
             values["invalid_references"] = float(counts["invalid_references"])
         if counts["invalid_predictions"]:
@@ -128,6 +135,7 @@ class DetMetric:
             total["references"] += state["references"]
             total["predictions"] += state["predictions"]
             total["matched"] += state["matched"]
+            total["area_millionths"] += state["area_millionths"]
             total["invalid_references"] += state["invalid_references"]
             total["invalid_predictions"] += state["invalid_predictions"]
         self._counts = total
@@ -165,7 +173,8 @@ def match_regions(
     left_out[columns[in_ignored]] = True
     match.ignored_predictions.extend(np.flatnonzero(left_out).tolist())
 
-    union = shapely.area(reference_shapes)[rows] + prediction_areas[columns] - overlap
+    reference_areas = shapely.area(reference_shapes)
+    union = reference_areas[rows] + prediction_areas[columns] - overlap
     fits = (overlap / union > iou_threshold) & ~is_ignored[rows] & ~left_out[columns]
     taken_references: set[int] = set()
     taken_predictions: set[int] = set()
@@ -174,6 +183,7 @@ def match_regions(
             taken_references.add(row)
             taken_predictions.add(column)
             match.pairs.append((row, column))
+            match.area_ratios.append(float(prediction_areas[column] / reference_areas[row]))
     return match
 
 
@@ -218,4 +228,12 @@ def _share(part: float, whole: float) -> float:
 
 
 def _no_counts() -> DetCounts:
-    return DetCounts(images=0, references=0, predictions=0, matched=0, invalid_references=0, invalid_predictions=0)
+    return DetCounts(
+        images=0,
+        references=0,
+        predictions=0,
+        matched=0,
+        area_millionths=0,
+        invalid_references=0,
+        invalid_predictions=0,
+    )

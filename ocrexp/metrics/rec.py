@@ -72,6 +72,8 @@ class RecMetric:
         accuracy_no_spaces, norm_edit_distance_no_spaces: without U+0020.
         accuracy_ignore_case: after Unicode case folding.
         accuracy_ignore_case_punctuation: letters, marks and numbers only (of every script), case-folded.
+        spaces/missed_per_100, spaces/added_per_100: edits of U+0020 in the alignment with the fewest edits, per 100
+            spaces of the labels; left out if the labels have none.
         accuracy_length/1_5, ...: `accuracy` of the labels of that length; buckets without a label are left out.
 
     Without a single text all values are 0: nothing has been shown to be right.
@@ -132,7 +134,17 @@ class RecMetric:
     def compute(self) -> dict[str, float]:
         counts = self._counts
         samples = max(counts.samples, 1)
-        return {name: counts.sums[name] / samples for name in VALUES} | self._by_length()
+        return {name: counts.sums[name] / samples for name in VALUES} | self._of_spaces() | self._by_length()
+
+    def _of_spaces(self) -> dict[str, float]:
+        found = self._counts.confusions
+        if not (there := found.characters[" "]):
+            return {}
+        missed, added = found.deletions[" "], found.insertions[" "]
+        for (label, predicted), count in found.substitutions.items():
+            missed += count * (label == " ")
+            added += count * (predicted == " ")
+        return {"spaces/missed_per_100": 100 * missed / there, "spaces/added_per_100": 100 * added / there}
 
     def _by_length(self) -> dict[str, float]:
         values = {}

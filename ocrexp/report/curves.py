@@ -15,6 +15,7 @@ from ocrexp.report.title import plain
 Series = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]  # steps, values
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MAIN_PARTS = ("hmean", "accuracy")  # drawn thick
+NOT_SHARES = ("area_ratio",)  # may be above 1
 TRAINING = " on training batches"
 VALIDATION = "validation loss"
 BEFORE = "before training"
@@ -88,6 +89,7 @@ def _grouped(series: dict[str, Series]) -> tuple[dict[str, Series], dict[str, Se
         if name.startswith("val/")
         and not _is_loss(name.removeprefix("val/"))
         and np.nanmax(np.abs(values[1]), initial=0.0) <= 1.0
+        and name.removeprefix("val/") not in NOT_SHARES
         and "/" not in name.removeprefix("val/")  # details, as the accuracy of a length
     }
     metrics = _without_variants(metrics)

@@ -69,6 +69,19 @@ def test_invalid_polygons_are_counted() -> None:
     assert metric.compute() == {"precision": 0.0, "recall": 0.0, "hmean": 0.0}
 
 
+def test_the_area_of_matched_boxes_by_that_of_the_labels() -> None:
+    smaller = np.array([[10, 0], [90, 0], [90, 24], [10, 24]], np.float32)  # 80 × 24 of 100 × 30
+    larger = BOX * np.array([1.1, 1.0], np.float32)
+    metric = DetMetric()
+    metric.update([DetPrediction([smaller, BOX + 500], [1.0, 1.0])], [DetReference([BOX, BOX + 1000], [False, False])])
+    assert metric.compute()["area_ratio"] == pytest.approx(0.64)  # the box that matches nothing does not count
+    metric.update([DetPrediction([larger], [1.0])], [DetReference([BOX], [False])])
+    assert metric.compute()["area_ratio"] == pytest.approx((0.64 + 1.1) / 2)
+    metric.reset()
+    metric.update([DetPrediction([], [])], [DetReference([BOX], [False])])
+    assert "area_ratio" not in metric.compute()
+
+
 def test_ranks_together_give_what_one_gives(cases: dict[str, Any]) -> None:
     images = [image for case in cases.values() for image in case["images"]]
     alone, ranks = DetMetric(), [DetMetric(), DetMetric()]

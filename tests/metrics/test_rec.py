@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ocrexp.metrics.rec import RecMetric
+from ocrexp.report.figures import figures, space_figures
 from ocrexp.types import RecPrediction, RecReference
 
 
@@ -83,6 +84,19 @@ def test_raw_spaces_count() -> None:
     assert values["accuracy"] == 0.0
     assert values["accuracy_no_spaces"] == 1.0
     assert values["norm_edit_distance"] == pytest.approx(0.9)
+
+
+def test_spaces_missed_and_added_per_hundred_spaces_of_the_labels() -> None:
+    pairs = [("TOTALRM 5", "TOTAL RM 5"), ("A B", "AB"), ("A_B C", "A B C"), ("X Y", "X-Y"), ("1 2", "1 2")]
+    values = measured(*pairs)
+    # Labels: 2 + 0 + 2 + 0 + 1 spaces; missed: one left out, one read as _; added: one between, one for a hyphen.
+    assert values["spaces/missed_per_100"] == pytest.approx(100 * 2 / 5)
+    assert values["spaces/added_per_100"] == pytest.approx(100 * 2 / 5)
+    line = "spaces per 100: missed 40.0 added 40.0; accuracy without spaces 0.6000"
+    assert space_figures(values) == line
+    assert figures(values) == "accuracy 0.2000 norm_edit_distance 0.8067"
+    assert not [name for name in measured(("A B", "AB")) if name.startswith("spaces/")]
+    assert space_figures(measured(("A B", "AB"))) == ""
 
 
 def test_case_of_the_comparison() -> None:

@@ -54,7 +54,7 @@ def test_values_of_training_batches_join_the_main_one_and_details_stay_out(tmp_p
     logger.start(RunInfo("run", tmp_path))
     for step in range(10, 1001, 10):
         logger.log_metrics({"train/loss": 1 / step, "train/accuracy": step / 1000}, step)
-    logger.log_metrics({"val/accuracy": 0.5, "val/accuracy_length/1_5": 0.7}, 1000)
+    logger.log_metrics({"val/accuracy": 0.5, "val/accuracy_length/1_5": 0.7, "val/area_ratio": 0.9}, 1000)
     drawn: dict[str, list[str]] = {}
     original = curves._plot
 

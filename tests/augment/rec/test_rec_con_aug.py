@@ -51,6 +51,47 @@ def test_several_are_joined_and_one_that_does_not_fit_is_passed_over() -> None:
     assert join(sample(others=wide), ext_data_num=2)["texts"] == ["abcd"]
 
 
+def test_with_a_space_there_is_a_gap_of_the_paper_between_them() -> None:
+    joined = join(sample(), ext_data_num=2, join_with_space=True)
+    assert joined["texts"] == ["ab cd cd"]
+    image, gaps = joined["image"], joined["image"].shape[1] - 96 - 2 * 64
+    assert 2 * 0.15 * 32 - 2 <= gaps <= 2 * 0.4 * 32
+    assert (image[:, :96] == 50).all()
+    levels = np.unique(image[0, :, 0])
+    assert levels[0] == 50 and levels[-1] == 200 and len(levels) > 4  # the gap goes from one paper to the other
+    assert (image[0] == image[-1]).all()
+    assert (image[:, -64:] == 200).all()
+
+
+def test_the_space_counts_in_the_length_and_the_width() -> None:
+    assert join(sample(), max_text_length=4)["texts"] == ["abcd"]
+    assert join(sample(), max_text_length=4, join_with_space=True)["texts"] == ["ab"]
+    assert join(sample(), image_shape=[32, 160])["texts"] == ["abcd"]
+    assert join(sample(), image_shape=[32, 160], join_with_space=True)["texts"] == ["ab"]
+
+
+def test_a_charset_without_a_space_joins_without_one_and_reports_it(caplog: pytest.LogCaptureFixture) -> None:
+    for characters, text in (("abc", "abcd"), ("abc ", "ab cd")):
+        op = RecConAug(1.0, 1, [32, 320], join_with_space=True)
+        op.know_characters(["blank", *characters])
+        assert op(sample(), np.random.default_rng(0))["texts"] == [text]
+    assert caplog.text.count("charset.use_space_char=true") == 1
+
+
+@pytest.mark.parametrize(("use_space", "joined"), [(True, True), (False, False)])
+def test_the_charset_of_the_run_decides(tmp_path: Path, use_space: bool, joined: bool) -> None:
+    from ocrexp.assemble import assemble
+
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((20, 60, 3), np.uint8))
+    (tmp_path / "train_list.txt").write_text("a.png\tab\n")
+    config = compose("train", [
+        "model=crnn_mbv3", "augment=rec_conaug", "augment.con_aug.join_with_space=true", "dataset=rec_list",
+        f"dataset.root={tmp_path}", "charset=en36", f"charset.use_space_char={str(use_space).lower()}",
+    ])  # fmt: skip
+    (step,) = [step for step in assemble(config).train_transforms if isinstance(step, RecConAug)]
+    assert step.join_with_space is joined
+
+
 @pytest.mark.parametrize(("settings", "text", "width"), [
     ({"max_text_length": 3}, "ab", 60),
     ({"image_shape": [32, 100]}, "ab", 60),
