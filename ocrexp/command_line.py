@@ -18,6 +18,7 @@ OF_VERBS = {
     "export": ("run_dir", "checkpoint", "export.dir", "export.model_name"),
     "predict": ("*images", "det", "rec", "cls", "output", "font", "rec_char_dict_path"),
     "eval-system": ("det", "rec", "cls", "output", "rec_char_dict_path"),
+    "cut-lines": ("det", "out"),
     "synth": ("out",),
     "bench": (
         "root", "labels", "rec_root", "rec_labels", "paddleocr", "paddleocr_source", "det", "rec", "images",

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 VERBS = (
-    "train", "resume", "eval", "predict", "eval-system", "export", "list", "copy", "fetch", "synth", "convert-config",
-    "doctor", "bench",
+    "train", "resume", "eval", "predict", "eval-system", "export", "list", "copy", "fetch", "synth", "cut-lines",
+    "convert-config", "doctor", "bench",
 )  # fmt: skip
 WITHOUT_CONFIG = ("list", "copy", "fetch")  # these read their arguments themselves; nothing is composed
