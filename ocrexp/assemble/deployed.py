@@ -199,7 +199,7 @@ def _characters(config: DictConfig, folder: ModelFolder, deployed: Deployed, cha
             return charset
         raise CheckpointError(
             f"{deployed.path}: has {classes} classes and does not state its characters; give its dictionary with "
-            "model.pretrained_charset=DICTIONARY.txt"
+            "model.pretrained_charset=DICTIONARY.txt, or choose the model that the file was made from"
         )
     for each in known:
         if codec(len(each)).classes == classes:

@@ -104,7 +104,7 @@ def build_model(config: DictConfig, charset: Charset | None = None, calibrate: C
     from ocrexp.models.pretrained import freeze, load_pretrained
 
     node = config.model
-    model = _build_network(config, charset)
+    model = build_network(config, charset)
     learns: Any = model
     if isinstance(model, Network):
         model.fix_the_rest()
@@ -121,7 +121,7 @@ def build_model(config: DictConfig, charset: Charset | None = None, calibrate: C
     return model
 
 
-def _build_network(config: DictConfig, charset: Charset | None) -> OCRModel:
+def build_network(config: DictConfig, charset: Charset | None) -> OCRModel:
     """The network alone, with random weights."""
     node = config.model
     own = (*BUILDER_KEYS["model"], "head", "auxiliary")
@@ -160,7 +160,7 @@ def _load_deployed(
     from ocrexp.models.charset_transfer import transfer_classes
     from ocrexp.models.pretrained import load_pretrained
 
-    start = start_from(config, folder, charset, functools.partial(_build_network, config))
+    start = start_from(config, folder, charset, functools.partial(build_network, config))
     warn_of_other_normalization(config, folder)
     arrays = start.taken.arrays
     if charset is not None and start.charset is not None:

@@ -8,6 +8,7 @@ same outputs in evaluation and lose everything at the first training step.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,7 @@ from ocrexp.weights.deployed import Array, Item
 
 _NORM = {"weight": "weight", "bias": "bias", "mean": "_mean", "variance": "_variance"}
 _CONVOLUTIONS = ("conv", "convtranspose")
+_MOST = 0.8  # of a model's layers: a file with that many in another order is of this model
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +259,8 @@ def _match(places: Sequence[_Place], items: Sequence[Item], source: str) -> list
             else None
         )
         if item is None or not _agrees(place, item, folded):
-            raise CheckpointError(_difference(place, item, at, len(matched), len(places), len(queue), source))
+            difference = _difference(place, item, at, len(matched), len(places), len(queue), source)
+            raise CheckpointError(difference + _advice(places, items))
         matched.append((place, folded, item))
         position += 1 if folded is None else 2
         at += 1
@@ -288,6 +291,16 @@ def _difference(place: _Place, item: Item | None, at: int, matched: int, places:
     theirs = "nothing more" if item is None else item.describe()
     return (
         f"{source}: does not fit the model: {matched} of {places} layers agree, then the file has {theirs}, layer "
-        f"{at + 1} of {items}, and the model {ours}; choose the model that the file was made from (python -m ocrexp "
-        "list model)"
+        f"{at + 1} of {items}, and the model {ours}"
     )
+
+
+def _advice(places: Sequence[_Place], items: Sequence[Item]) -> str:
+    """What to do where layers differ: an optimizer of graphs leaves most of them, in another order."""
+    ours, theirs = (Counter((each.kind, each.shape) for each in layers) for layers in (places, items))
+    if sum((ours & theirs).values()) >= _MOST * len(places):
+        return (
+            "; the file has most layers of the model, merged or in another order: it is optimized for a runtime; give "
+            "the file as it was exported"
+        )
+    return "; choose the model that the file was made from (python -m ocrexp list model)"

@@ -74,6 +74,18 @@ def test_all_branches_of_a_calibrated_block_learn(kind: type) -> None:
     assert not [name for name, grad in learning.items() if grad is None or not float(grad.abs().sum()) > 0]
 
 
+@pytest.mark.parametrize(
+    ("order", "words"),
+    [([0, 1, 3, 2, 4, 5], "optimized for a runtime; give the file as it was exported"), ([5, 5, 5], "list model")],
+)
+def test_an_optimized_file_is_told_from_one_of_another_model(order: list[int], words: str) -> None:
+    layers = [paddle.nn.Conv2D(3 + i, 4 + i, 1) for i in range(6)]
+    items = [Item("conv", f"w{i}", {"weight": layers[i].weight.numpy(), "bias": np.ones(4 + i)}) for i in order]
+    with pytest.raises(CheckpointError, match=words) as caught:
+        take(paddle.nn.Sequential(*layers), items, paddle.randn([1, 3, 4, 4]), "file")
+    assert "\n" not in str(caught.value)
+
+
 def test_statistics_need_images() -> None:
     block = paddle.nn.Sequential(RepDWConv(4))
     items = [Item("conv", "w", {"weight": np.ones((4, 1, 3, 3)), "bias": np.ones(4)})]

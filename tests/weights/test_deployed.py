@@ -74,6 +74,24 @@ def test_layers_come_in_order_with_their_biases(tmp_path, constants):
             np.testing.assert_array_equal(item.arrays[ours], stored)
 
 
+@pytest.mark.parametrize("zero", [0.0, 1.0])
+def test_a_weight_is_found_through_the_copy_that_paddle2onnx_makes(tmp_path, zero):
+    """Of one-dimensional convolutions: unsqueezed, a zero added, squeezed."""
+    weights = {
+        "w": value(4, 3, 5), "zero": np.array([zero], np.float32), "first": np.zeros(1, np.int64),
+        "last": np.array([2], np.int64),
+    }  # fmt: skip
+    nodes = [
+        helper.make_node("Unsqueeze", ["w", "first"], ["0"]),
+        helper.make_node("Add", ["0", "zero"], ["1"]),
+        helper.make_node("Squeeze", ["1", "first"], ["2"]),
+        helper.make_node("Unsqueeze", ["2", "last"], ["3"]),
+        helper.make_node("Conv", ["x", "3"], ["y"]),
+    ]
+    items = read_deployed(saved(tmp_path / "a.onnx", nodes, weights)).items
+    assert [item.shape for item in items] == ([(4, 3, 5)] if zero == 0 else [])
+
+
 def test_both_ways_to_write_an_lstm(tmp_path):
     """ONNX's own: one tensor, gates in the order i, o, f, c; paddle2onnx's: pieces of paddle's, gates i, f, c, o."""
     w, r, b = value(2, 8, 3), value(2, 8, 2), value(2, 16)

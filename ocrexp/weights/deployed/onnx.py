@@ -100,11 +100,21 @@ class _Constants:
                 self._source[node.outputs[0]] = self.origin(node.inputs[0])
             elif node.kind in ("Identity", "Cast") and node.inputs and node.outputs:
                 self._source[node.outputs[0]] = self.origin(node.inputs[0])  # of what is computed
+            elif node.kind == "Add" and node.outputs and (weight := self._copied(node.inputs)):
+                self._source[node.outputs[0]] = self.origin(weight)
             elif node.kind in ("Concat", "Slice") and node.outputs:
                 self._parts[node.outputs[0]] = node.inputs
 
     def __contains__(self, name: str) -> bool:
         return self.origin(name) in self._tensors
+
+    def _copied(self, inputs: list[str]) -> str | None:
+        """The weight to which a zero is added: paddle2onnx writes the copy of a tensor so."""
+        if len(inputs) != 2 or not all(name in self for name in inputs):
+            return None
+        weight, zero = inputs
+        small = integers(self._tensors[self.origin(zero)], _DIMS) in ([], [1])
+        return weight if small and self.is_float(zero) and not self.array(zero).any() else None
 
     def origin(self, name: str) -> str:
         """The name under which a weight is stored, or that of a tensor before it was only renamed."""
