@@ -234,6 +234,15 @@ class EvalSample:
     reference: Any
 
 
+@dataclass(frozen=True, slots=True)
+class ImageOutcome:
+    """What became of one evaluated image; see HasOutcomes. `index` is its place in the list, from 0."""
+
+    index: int
+    path: str
+    values: Mapping[str, Any]
+
+
 @dataclass(slots=True)
 class Noted:
     """Images about which there is something to report: how many, and the first with its sentence.
@@ -264,7 +273,8 @@ class EvalResult:
     `worst` are the samples that are most wrong, and `details` the counts behind the values, of a metric that has
     `severity` and `details`. `losses` is the validation loss (`loss` and its parts, empty where it was not asked for),
     `not_in_loss` the number of readable images without it, by reason. `noted`: see Noted. `counts` is
-    what the samples had to report.
+    what the samples had to report. `outcomes` are of single images in the order of the list, of a metric that has them
+    and as far as they were asked for.
     """
 
     metrics: dict[str, float]
@@ -278,6 +288,7 @@ class EvalResult:
     not_in_loss: dict[str, int] = field(default_factory=dict)
     noted: Noted = field(default_factory=Noted)
     counts: Mapping[str, SampleCount] = field(default_factory=dict)
+    outcomes: Sequence[ImageOutcome] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,6 +341,19 @@ class HasDetails(Protocol):
     """A metric that gives the counts behind its values, `EvalResult.details`."""
 
     def details(self) -> Any: ...
+
+
+@runtime_checkable
+class HasOutcomes(Protocol):
+    """A metric that tells what became of a single image, for comparisons of runs on the same images."""
+
+    def outcome(self, prediction: Any, reference: Any) -> dict[str, Any]:
+        """Values for a line of JSON. `hits` and `of` are numbers whose sums over all images give the main value,
+        sum(hits) / sum(of); others are for people. Texts are `label`, `read` and `score`; regions are `truth`,
+        `ignored` and `found`, each polygon a flat list of x and y in pixels of the image.
+
+        Called for images that `update` has counted just before.
+        """
 
 
 @runtime_checkable

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ocrexp.loggers.base import Logger
     from ocrexp.models.calibration import Folded
     from ocrexp.models.model import OCRModel
+    from ocrexp.models.summary import ModelSummary
     from ocrexp.optim.schedules import Schedule
     from ocrexp.tasks.base import RunFacts, Task
     from ocrexp.types import DataSource, Metric, Postprocess, Transform, ZeroEvidence
@@ -295,7 +296,8 @@ class Parts:
     @cached_property
     def evaluator(self) -> Evaluator:
         """The evaluation of the training; with the loss where `trainer.val_loss` asks for it."""
-        return self.evaluator_with(loss=self.loss if self.settings.val_loss else None)
+        loss = self.loss if self.settings.val_loss else None
+        return self.evaluator_with(loss=loss, keep_outcomes=self.settings.keep_outcomes)
 
     @cached_property
     def validation(self) -> Validation:
@@ -398,12 +400,17 @@ class Parts:
 
         return RunFacts(container(self.config), self.source, self._deployed, self.targets, self.charset)
 
-    def describe(self) -> str:
-        """The chosen parts, the number of parameters, and the multiply-accumulates of one image, in one line."""
+    @cached_property
+    def summary(self) -> ModelSummary:
+        """Parameters and multiply-accumulates of the model."""
         from ocrexp.models.summary import summarize
 
         shape = self.config.model.get("image_shape")
-        model = summarize(self.model, None if shape is None else (int(shape[0]), int(shape[1])))
+        return summarize(self.model, None if shape is None else (int(shape[0]), int(shape[1])))
+
+    def describe(self) -> str:
+        """The chosen parts, the number of parameters, and the multiply-accumulates of one image, in one line."""
+        model = self.summary
         kinds = [type(part).__name__ for part in (self.source, self.loss, self.optimizer, self.schedule)]
         data, loss, optimizer, schedule = kinds
         return f"{self.config.model.name}: {model.describe()}; {loss}, {optimizer}, {schedule}, data {data}"

@@ -16,6 +16,7 @@ import paddle
 
 from ocrexp.data.sample_counts import SampleCounts, sum_counts
 from ocrexp.engine import distributed
+from ocrexp.engine.outcomes import ImageOutcomes
 from ocrexp.engine.seed import seed_step
 from ocrexp.engine.step import Loss, to_float32
 from ocrexp.environment import available_cores
@@ -58,6 +59,7 @@ class Evaluator:
         limit_batches: use only the first N batches.
         keep_samples: how many images to keep with prediction and reference, for pictures.
         keep_worst: how many of the most wrong ones to keep beside them, of a metric that has `severity`.
+        keep_outcomes: of how many images, the first of the list, to keep what became of them (see HasOutcomes).
         nothing: what stands for "nothing found" in one image.
         loss: of training; the batches then need `targets` and the model `evaluated` (see OCRModel). It is computed on
             the evaluation images, as the metric sees them, with the model in evaluation mode. The result has the mean
@@ -77,6 +79,7 @@ class Evaluator:
         nothing: Callable[[], Any] = lambda: DetPrediction([], []),
         keep_worst: int = 24,
         loss: Loss | None = None,
+        keep_outcomes: int = 0,
     ) -> None:
         self.loader = loader
         self.postprocess = postprocess
@@ -84,6 +87,7 @@ class Evaluator:
         self.limit_batches = limit_batches
         self.keep_samples = keep_samples
         self.keep_worst = keep_worst
+        self.keep_outcomes = keep_outcomes
         self.loss = loss
         self._nothing = nothing
 
@@ -109,7 +113,7 @@ class Evaluator:
         started = time.perf_counter()
         was_training = model.training
         self.metric.reset()
-        tally = _Results(self.metric, self.keep_samples, self.keep_worst)
+        tally = _Results(self.metric, self.keep_samples, self.keep_worst, self.keep_outcomes)
         threads = max(1, min(4, available_cores() - 1))
         waiting: deque[tuple[Future[list[Any]], Batch]] = deque()
         model.eval()
@@ -201,7 +205,7 @@ class _Losses:
 class _Results:
     """Takes predictions in the order of the list."""
 
-    def __init__(self, metric: Metric, keep: int, keep_worst: int) -> None:
+    def __init__(self, metric: Metric, keep: int, keep_worst: int, keep_outcomes: int) -> None:
         self._metric = metric
         self._keep = keep
         self._samples: list[EvalSample] = []
@@ -212,10 +216,12 @@ class _Results:
         self._unreadable: list[str] = []
         self.losses = _Losses()
         self._noted = Noted()
+        self._outcomes = ImageOutcomes(metric, keep_outcomes)
 
     def add(self, future: Future[list[Any]], part: Batch) -> None:
         predictions, references = future.result(), part["references"]
         self._metric.update(predictions, references)
+        self._outcomes.add(part, predictions)
         first = self._images
         self._images += len(references)
         if part["image"] is None:
@@ -237,7 +243,7 @@ class _Results:
             shares = distributed.gather(
                 (
                     *(self._metric.state(), self._samples, self._images, self._unreadable, self._worst),
-                    *(self.losses, self._noted, counts),
+                    *(self.losses, self._noted, counts, self._outcomes.found),
                 )
             )
             self._metric.reset()
@@ -250,6 +256,7 @@ class _Results:
             noted = [share[6] for share in shares]
             self._noted = Noted(sum(one.count for one in noted), next((one.first for one in noted if one.first), ""))
             counts = sum_counts(share[7] for share in shares)
+            self._outcomes.merge([share[8] for share in shares])
         worst = sorted(self._worst, key=lambda entry: entry[:2], reverse=True)[: self._keep_worst]
         details = self._metric.details() if isinstance(self._metric, HasDetails) else None
         return EvalResult(
@@ -264,6 +271,7 @@ class _Results:
             dict(self.losses.not_counted),
             self._noted,
             counts,
+            self._outcomes.in_order(),
         )
 
 

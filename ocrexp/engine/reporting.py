@@ -277,6 +277,7 @@ class Reporter:
                 best_metric=self._best_metric,
                 best_value=state.best_value,
                 best_step=state.best_step,
+                **self._run.sizes,
                 metrics=state.best_metrics,
                 **({} if state.zero_shot_value is None else {"zero_shot": state.zero_shot_value}),
                 **({"zero_shot_metrics": state.zero_shot} if state.zero_shot else {}),

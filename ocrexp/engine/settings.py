@@ -42,6 +42,7 @@ class TrainerSettings:
     save_every_steps: int | None = None
     save_every_epochs: int | None = None
     keep_sets: int = 2
+    keep_outcomes: int = 5000
     limit_train_batches: int | None = None
     limit_val_batches: int | None = None
     val_loss: bool = True
@@ -63,7 +64,7 @@ class TrainerSettings:
             raise ValueError(f"dist_timeout_minutes: expected a number above 0, got {self.dist_timeout_minutes:g}")
         if self.eval_at_start != "auto" and not isinstance(self.eval_at_start, bool):
             raise ValueError(f"eval_at_start: expected auto, true or false, got {self.eval_at_start!r}")
-        for name in ("eval_start_step", "eval_start_epoch"):
+        for name in ("eval_start_step", "eval_start_epoch", "keep_outcomes"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}: expected a whole number, 0 or more, got {getattr(self, name)}")
         for name, choices in (

@@ -10,8 +10,8 @@ from typing import Any
 from ocrexp.files import read_text, write_json
 
 FILENAME = "status.json"
-_WHOLE = ("step", "total_steps", "epoch", "best_step")
-_NUMBERS = ("best_value", "zero_shot", "val_loss", "seconds", "peak_memory_mb", "peak_gpu_memory_mb")
+_WHOLE = ("step", "total_steps", "epoch", "best_step", "parameters")
+_NUMBERS = ("best_value", "zero_shot", "val_loss", "seconds", "peak_memory_mb", "peak_gpu_memory_mb", "gmacs")
 _TEXTS = ("state", "best_metric", "error", "reason", "updated")
 RUNNING, DONE, FAILED, INTERRUPTED = "running", "done", "failed", "interrupted"
 
@@ -21,8 +21,9 @@ def write_status(run_dir: Path, *, state: str, **values: Any) -> None:
 
     `state` is running, done, failed or interrupted; others are `step`, `total_steps`, `epoch`, `best_metric`,
     `best_value`, `best_step`, `metrics`, `zero_shot` (the value before the first step), `zero_shot_metrics`, `val_loss`
-    (of the last evaluation), `seconds`, `peak_memory_mb`, `peak_gpu_memory_mb`, `reason` (why a run is done before its
-    last step) and `error` (one line; it is cleared unless given).
+    (of the last evaluation), `parameters` and `gmacs` (of one image) of the model, `notes` (lines about the curves),
+    `seconds`, `peak_memory_mb`, `peak_gpu_memory_mb`, `reason` (why a run is done before its last step) and `error`
+    (one line; it is cleared unless given).
     """
     content: dict[str, Any] = {**(read_status(run_dir) or {}), "error": None, **values, "state": state}
     if content["error"] is not None:
@@ -52,4 +53,6 @@ def _fits(key: str, value: Any) -> bool:
         return type(value) in (int, float) and abs(value) < 1e300  # not NaN
     if key in _TEXTS:
         return isinstance(value, str)
+    if key == "notes":
+        return isinstance(value, list) and all(isinstance(line, str) for line in value)
     return key not in ("metrics", "zero_shot_metrics") or isinstance(value, dict)

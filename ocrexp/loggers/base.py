@@ -23,6 +23,7 @@ class RunInfo:
     `config` is the resolved configuration as nested plain dicts and lists; add `fingerprint` (of the data) to it so
     that runs on other data can be told apart. `resumed` says that `run_dir` holds the earlier part of this run,
     `resume_step` how many optimizer steps of it count, and `state` what `state_dict` gave then (both None if unknown).
+    `sizes` are of the model: `parameters`, and `gmacs` of one image.
     """
 
     name: str
@@ -33,6 +34,7 @@ class RunInfo:
     resumed: bool = False
     resume_step: int | None = None
     state: dict[str, Any] | None = None
+    sizes: dict[str, float] = field(default_factory=dict)
 
 
 class Logger(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 from ocrexp.types import ClsPrediction, ClsReference
 
@@ -39,6 +40,12 @@ class ClsMetric:
     def severity(self, prediction: ClsPrediction, reference: ClsReference) -> float:
         """How wrong a prediction is: its score where it is wrong, 0 where it is right."""
         return 0.0 if prediction.label == reference.label else max(prediction.score, 1e-6)
+
+    def outcome(self, prediction: ClsPrediction, reference: ClsReference) -> dict[str, Any]:
+        """See HasOutcomes: 1 hit of 1 where the label is right."""
+        right = int(prediction.label == reference.label)
+        texts = {"label": reference.label, "read": prediction.label, "score": round(float(prediction.score), 4)}
+        return {"hits": right, "of": 1, **texts}
 
     def state(self) -> Counter[tuple[str, str]]:
         return self._counts

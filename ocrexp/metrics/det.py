@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -84,15 +84,34 @@ class DetMetric:
                 raise ValueError(f"{key}: expected a value from 0 to below 1, got {value}")
         self.iou_threshold = iou_threshold
         self.ignored_overlap = ignored_overlap
+        self._latest: dict[int, tuple[DetPrediction, DetMatch]] = {}  # of the last update, by the prediction's identity
         self.reset()
 
     def reset(self) -> None:
         self._counts = _no_counts()
+        self._latest = {}
+
+    def outcome(self, prediction: DetPrediction, reference: DetReference) -> dict[str, Any]:
+        """See HasOutcomes. hmean is 2 · matched / (references + predictions) of all images together."""
+        known = self._latest.get(id(prediction))
+        match = known[1] if known else self.match(prediction, reference)
+        return {
+            "hits": 2 * len(match.pairs),
+            "of": match.counted_references + match.counted_predictions,
+            "missed": len(match.missed),
+            "wrong": len(match.wrong),
+            "truth": [_flat(polygon) for polygon in reference.polygons],
+            "ignored": [index for index, ignored in enumerate(reference.ignored) if ignored],
+            "found": [_flat(polygon) for polygon in prediction.polygons],
+        }
 
     def update(self, predictions: list[DetPrediction], references: list[DetReference]) -> None:
         """Adds images; both lists have one entry an image. Raises ValueError if their lengths differ."""
+        self._latest = {}
         for prediction, reference in zip(predictions, references, strict=True):
-            self.add(self.match(prediction, reference))
+            match = self.match(prediction, reference)
+            self._latest[id(prediction)] = prediction, match
+            self.add(match)
 
     def match(self, prediction: DetPrediction, reference: DetReference) -> DetMatch:
         """Matches one image without counting it."""
@@ -221,6 +240,11 @@ def _bounds(polygons: Sequence[Polygon]) -> tuple[npt.NDArray[np.float64], npt.N
     starts = np.cumsum([0] + [len(polygon) for polygon in polygons[:-1]])
     points = np.concatenate(polygons).astype(np.float64)
     return np.minimum.reduceat(points, starts), np.maximum.reduceat(points, starts)
+
+
+def _flat(polygon: Polygon) -> list[int]:
+    """x and y of its points in turn, in whole pixels."""
+    return [int(value) for value in np.rint(polygon).ravel()]
 
 
 def _share(part: float, whole: float) -> float:

@@ -12,7 +12,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from ocrexp.metrics.confusions import Confusions
 from ocrexp.types import RecPrediction, RecReference
@@ -165,6 +165,13 @@ class RecMetric:
         if label == predicted:
             return 0.0
         return 1.0 - similarity(label, predicted) + 1e-3 * prediction.score
+
+    def outcome(self, prediction: RecPrediction, reference: RecReference) -> dict[str, Any]:
+        """See HasOutcomes: `hits` is what the text adds to the sum of `main`, `of` is 1."""
+        one = RecMetric(self.main, self.case, self.length_buckets)
+        one.update([prediction], [reference])
+        texts = {"label": reference.text, "read": prediction.text, "score": round(float(prediction.score), 4)}
+        return {"hits": one.compute()[self.main], "of": 1, **texts}
 
     def details(self) -> RecCounts:
         """The counts behind the values, for reports."""

@@ -118,6 +118,7 @@ def build_trainer(run_dir: Path, config: DictConfig, *, resume: bool = False) ->
     parts = assemble(config, rank=rank, world_size=world_size)
     source, charset, model = parts.source, parts.charset, parts.model
     train_loader = parts.train_loader
+    sizes: dict[str, float] = {}
     if rank == 0:
         for lines in (source.report, lambda: parts.task.label_lines(parts.facts)):  # the second one may raise
             for line in lines():
@@ -125,6 +126,7 @@ def build_trainer(run_dir: Path, config: DictConfig, *, resume: bool = False) ->
         if warning := check_space(parts.learns, settings, parts.plan, run_dir):
             log.warning("%s", warning)
         log.info("%s", parts.describe())
+        sizes = {"parameters": parts.summary.parameters, "gmacs": round(parts.summary.macs / 1e9, 6)}
     job = read_job(run_dir)
     fingerprint = source.fingerprint() | ({} if charset is None else {"charset": charset.fingerprint})
     fingerprint["labels"] = label_digest(config)
@@ -145,6 +147,7 @@ def build_trainer(run_dir: Path, config: DictConfig, *, resume: bool = False) ->
             config={**container(config), "fingerprint": fingerprint},
             group=job.group,
             resumed=resume,
+            sizes=sizes,
         ),
         callbacks=parts.callbacks,
         loggers=LoggerGroup(parts.loggers),

@@ -1,10 +1,11 @@
-"""What the best evaluation has to show, in `plots/`: of texts the confusions, worst samples, accuracy by length."""
+"""What the best evaluation has to show: pictures and tables in `plots/`, and what became of each image."""
 
 from __future__ import annotations
 
 import logging
 
 from ocrexp.engine.callbacks.base import Callback, RunView
+from ocrexp.engine.samples import write_samples
 from ocrexp.types import EvalResult
 
 log = logging.getLogger(__name__)
@@ -13,11 +14,17 @@ log = logging.getLogger(__name__)
 class EvaluationReport(Callback):
     """Writes the report of an evaluation that no earlier one beats, and sends its pictures to the loggers.
 
-    The files thus belong to the weights of `best_accuracy`. Which files there are follows from the metric; detection
-    has none, its pictures of predictions say it.
+    The files thus belong to the weights of `best_accuracy`. Which files there are follows from the metric: of texts the
+    confusions, worst samples and accuracy by length; of detection none, its pictures of predictions say it. A metric
+    that has outcomes of single images leaves `samples.jsonl`, see `ocrexp.engine.samples`.
     """
 
     def on_evaluation_end(self, run: RunView, result: EvalResult, is_best: bool) -> None:
+        if is_best and result.outcomes:
+            try:
+                write_samples(run.run_dir, run.step, result)
+            except OSError as error:  # a full disk
+                log.warning("%s: samples.jsonl could not be written: %s", run.run_dir, error.strerror or error)
         best = run.best_metrics.get(run.main_metric)
         if result.details is None or not (is_best or result.metrics[run.main_metric] == best):
             return
