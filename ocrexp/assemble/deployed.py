@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MODES = ("auto", "fused", "calibrated")
-_MOST_IMAGES, _BATCH = 160, 8  # that the statistics are measured on
+_MOST_IMAGES, _MOST_PIXELS, _BATCH = 160, 20 * 640 * 640, 8  # that the statistics are measured on
 _SUFFIXES = (".onnx", ".pdmodel", ".json", ".pdiparams")
 
 
@@ -115,6 +115,8 @@ def training_images(
 ) -> Iterator[tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64] | None]]:
     """Batches of equally large training images, uint8 [N, H, W, 3], with the columns of each that are no padding.
 
+    Up to 160 images from the whole list, fewer where they are large: a page has as many places as fifty lines.
+
     Args:
         sample: a training sample with `image` and maybe `valid_width`; raises UnusableSample.
         count: of the records.
@@ -122,11 +124,17 @@ def training_images(
     from ocrexp.types import UnusableSample
 
     groups: dict[tuple[int, ...], list[Sample]] = {}
-    for index in np.linspace(0, count - 1, min(count, _MOST_IMAGES)).round().astype(int):
+    pixels = 0
+    indices = np.linspace(0, count - 1, min(count, _MOST_IMAGES)).round().astype(int)
+    for index in np.random.default_rng(0).permutation(indices):
+        if pixels >= _MOST_PIXELS:
+            break
         try:
             found = sample(int(index))
         except UnusableSample:
             continue
+        height, width = found["image"].shape[:2]
+        pixels += height * width
         group = groups.setdefault(found["image"].shape, [])
         group.append(found)
         if len(group) == _BATCH:
