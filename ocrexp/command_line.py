@@ -25,6 +25,8 @@ OF_VERBS = {
         "lines_root", "paddleocr3", "rapidocr", "output",
     ),
     "convert-config": ("config", "out"),
+    "compare": ("*runs", "sort", "*filter", "*group", "*columns", "output", "gallery"),
+    "report": ("*runs", "*filter", "output"),
 }  # fmt: skip
 # Keys of the parts, by the node at the top and the last name.
 OF_PARTS = {
@@ -41,6 +43,7 @@ OF_PARTS = {
 # Those of all these keys, by their last name, that are no paths: `~` at their beginning is a character.
 _NO_PATHS = (
     "name", "model_name", "characters", "project", "entity", "group", "notes", "tags", "filename", "folder",
+    "sort", "filter", "columns",
 )  # fmt: skip
 # Keys of parts whose values are mappings of characters.
 MAPPINGS = ("charset.unknown_map",)

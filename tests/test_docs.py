@@ -8,11 +8,13 @@ import pytest
 
 from ocrexp.__main__ import VERBS, split_verb
 from ocrexp.command_line import key_of
+from ocrexp.config.arguments import arrange
 from ocrexp.config.check import check
 from ocrexp.config.compose import compose
 from ocrexp.config.frozen import split_overrides
 from ocrexp.config.paths import groups
 from ocrexp.config.task import with_default_model
+from ocrexp.config.verbs import TAKES_RUNS
 from ocrexp.runs.hooks import each_value_once
 from ocrexp.weights.registry import REGISTRY
 
@@ -63,6 +65,8 @@ def test_command_of_the_docs_composes(page, line):
         compose("train", others)
     elif verb in ("doctor", "list", "copy"):  # no configuration: tests/commands has them
         assert all(item.partition("=")[0] in (*groups(), "pretrained") for item in overrides)
+    elif verb in TAKES_RUNS:
+        compose(verb, arrange(verb, overrides))
     elif verb == "fetch":
         assert overrides[0] in REGISTRY
     else:

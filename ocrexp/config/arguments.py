@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from ocrexp.command_line import MAPPINGS, is_path, is_text, key_of, quote, takes_list
 from ocrexp.config.paths import add_folder, groups, options_of
-from ocrexp.config.verbs import VERBS
+from ocrexp.config.verbs import TAKES_RUNS, VERBS
 from ocrexp.errors import ConfigError
 from ocrexp.nearest import nearest
 
@@ -59,6 +59,26 @@ def arrange(verb: str, arguments: Sequence[str]) -> list[str]:
     if verb == "convert-config" and "-o" in arguments:  # PaddleOCR's overrides follow it
         at = list(arguments).index("-o")
         return [*arrange(verb, arguments[:at]), *arguments[at:]]
+    if verb in TAKES_RUNS:
+        runs, arguments = _split_runs(arguments)
+        return [*_arranged(verb, arguments), *runs]
+    return _arranged(verb, arguments)
+
+
+def _split_runs(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The words that name runs as one override, `runs=['a','b']`, and the other words."""
+    is_run = [
+        word[:1] not in ("-", "+", "=") and ("=" not in word or "/" in word.partition("=")[0] or Path(word).is_dir())
+        for word in arguments
+    ]
+    words = [word for word, run in zip(arguments, is_run, strict=True) if run]
+    if words and any(key_of(word) == "runs" for word in arguments if "=" in word):
+        raise ConfigError(f"runs: given as {words[0]} and as runs=…; remove one of the two")
+    others = [word for word, run in zip(arguments, is_run, strict=True) if not run]
+    return [f"runs=[{','.join(map(quote, words))}]"] if words else [], others
+
+
+def _arranged(verb: str, arguments: Sequence[str]) -> list[str]:
     typed = _split(verb, joined(arguments))
     _check_flags(verb, typed.flags)
     typed.overrides = [item for item in typed.overrides if item not in _NOTHING]
