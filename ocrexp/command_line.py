@@ -12,7 +12,8 @@ from collections.abc import Mapping
 
 # Keys of the verbs themselves; "*" marks those that take several as [a,b].
 OF_VERBS = {
-    "train": ("name", "run_dir", "sweep_dir", "hydra.run.dir", "hydra.sweep.dir"),
+    "train": ("name", "run_dir", "sweep_dir", "hydra.run.dir", "hydra.sweep.dir", "hydra.sweeper.storage",
+        "hydra.sweeper.study_name", "*hydra.sweeper.warm_start"),
     "resume": ("name", "run_dir"),
     "eval": ("run_dir", "checkpoint", "output"),
     "export": ("run_dir", "checkpoint", "export.dir", "export.model_name"),
@@ -43,7 +44,7 @@ OF_PARTS = {
 # Those of all these keys, by their last name, that are no paths: `~` at their beginning is a character.
 _NO_PATHS = (
     "name", "model_name", "characters", "project", "entity", "group", "notes", "tags", "filename", "folder",
-    "sort", "filter", "columns",
+    "sort", "filter", "columns", "study_name", "storage",
 )  # fmt: skip
 # Keys of parts whose values are mappings of characters.
 MAPPINGS = ("charset.unknown_map",)

@@ -52,7 +52,8 @@ def test_command_of_the_docs_composes(page, line):
     assert verb in VERBS
     overrides = [item for item in rest if item != "-m"]
     if verb == "train":
-        for job in each_value_once(overrides, grid=True):
+        searches = any(item.startswith(("hydra/sweeper=", "sweep=optuna")) for item in overrides)
+        for job in each_value_once(overrides, grid=not searches):
             config = compose("train", with_default_model(job))
             if "root" in config.dataset and not config.dataset.get("root", "x"):
                 config.dataset.root = "/data"

@@ -31,6 +31,7 @@ Usage
   python -m ocrexp [VERB] [key=value ...]            without a verb: train
   python -m ocrexp model=db_mbv3 optim.lr=1e-4       train one model
   python -m ocrexp -m optim.lr=1e-4,5e-4,1e-3        a sweep: one job per value
+  python -m ocrexp -m sweep=optuna_lr                a search with Optuna
   python -m ocrexp resume run_dir=outputs/...        continue a run where it stopped
   python -m ocrexp eval run_dir=outputs/...          evaluate a run
 
@@ -65,7 +66,7 @@ def run(arguments: Sequence[str]) -> int:
     from hydra import main as hydra_main
 
     setup_hydra()
-    from ocrexp.runs.hooks import SweepTable
+    from ocrexp.runs.hooks import SweepTable, end_live_table
 
     if names := shadowed():
         print(f"ocrexp: your ./conf replaces the shipped {printable(', '.join(names))}", file=sys.stderr)
@@ -90,6 +91,7 @@ def run(arguments: Sequence[str]) -> int:
         raise explained from error
     finally:
         os.environ.pop("HYDRA_FULL_ERROR", None)
+        end_live_table()
         release_all()  # the folder of the run or of the sweep, which Hydra's callbacks have locked
     if outcome.error is not None:
         raise outcome.error
@@ -106,11 +108,12 @@ class _JobResult:
     def job(self, config: DictConfig) -> float | None:
         from hydra.core.hydra_config import HydraConfig
         from hydra.types import RunMode
-        from omegaconf import read_write
+        from omegaconf import open_dict, read_write
 
         from ocrexp.config.frozen import JobInfo, write_job
         from ocrexp.engine.devices import settle_devices
         from ocrexp.runs.fit import train_in
+        from ocrexp.runs.plan import SweepSettings
 
         hydra = HydraConfig.get()
         run_dir = Path(hydra.runtime.output_dir)
@@ -120,11 +123,14 @@ class _JobResult:
             hydra = hydra.copy()
             with read_write(hydra):
                 hydra.sweep.dir = str(start / hydra.sweep.dir)
+        settings = SweepSettings.read(config)
+        with open_dict(config):
+            config.pop("sweep", None)  # of the sweep as a whole, no part of a run
         if hydra.mode == RunMode.MULTIRUN:
             settle_devices(config)
             from ocrexp.runs.job import run_sweep_job
 
-            return run_sweep_job(config, run_dir, hydra)
+            return run_sweep_job(config, run_dir, hydra, settings.retries)
         try:
             settle_devices(config)
             write_job(run_dir, config, JobInfo(name=f"{config.name} {run_dir.name}"))

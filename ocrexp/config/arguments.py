@@ -40,7 +40,7 @@ REFUSED = {
     "--config-path": "put your own files into ./conf, or name their folder with --config-dir",
     "--experimental-rerun": "continue a run with `python -m ocrexp resume run_dir=DIR`",
 }
-_NOTHING = ("experiment=null", "debug=null")  # overrides that repeat the defaults
+_NOTHING = ("experiment=null", "debug=null", "sweep=null")  # overrides that repeat the defaults
 _COMPLETION = re.compile(r"(install|uninstall|query)=(bash|fish|zsh)")
 _KEY = re.compile(r"[+~]{0,2}[\w$][^\s=]*=", re.DOTALL)
 

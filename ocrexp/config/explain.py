@@ -175,7 +175,8 @@ PLUGINS = {
         "rq": "hydra-rq-launcher",
     },
     "hydra/sweeper": {
-        "optuna": "hydra-optuna-sweeper", "ax": "hydra-ax-sweeper", "nevergrad": "hydra-nevergrad-sweeper",
+        "ocrexp_optuna": "ocrexp[search]", "optuna": "hydra-optuna-sweeper",
+        "ax": "hydra-ax-sweeper", "nevergrad": "hydra-nevergrad-sweeper",
     },
     "hydra/job_logging": {"colorlog": "hydra_colorlog"},
     "hydra/hydra_logging": {"colorlog": "hydra_colorlog"},

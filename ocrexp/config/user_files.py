@@ -18,7 +18,7 @@ from ocrexp.files import MOST_TEXT, read_file
 from ocrexp.nearest import nearest
 
 # Groups whose files set values anywhere in the configuration.
-GLOBAL_GROUPS = ("experiment", "debug", "launcher", "task")
+GLOBAL_GROUPS = ("experiment", "debug", "launcher", "sweep", "task")
 _HEADER = re.compile(r"#\s*@package\s*[:=]?\s*(\S+)\s*$")
 _PACKAGES = ("_global_", "_group_", "_name_", "_here_")
 

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from ocrexp.engine import distributed
 from ocrexp.engine.budget import TimeBudget
 from ocrexp.engine.settings import RunPlan, TrainerSettings
 from ocrexp.engine.state import TrainState
+from ocrexp.engine.status import DONE
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Why a run ends before its last step, and what it then is: done or pruned."""
+
+    reason: str
+    state: str
 
 
 class Policy:
@@ -17,8 +28,8 @@ class Policy:
         self._pretrained = pretrained
         self.advice = ""  # what to do about the reason
         self.budget = TimeBudget(settings.max_minutes)
-        self._stop_request: str | None = None  # what a callback of this process asks for
-        self.stop_reason: str | None = None  # what all processes have agreed on
+        self._stop_request: Stop | None = None  # what a callback of this process asks for
+        self._stop: Stop | None = None  # what all processes have agreed on
 
     def over(self, state: TrainState) -> bool:
         """Whether the run has made its last step."""
@@ -26,8 +37,18 @@ class Policy:
         return (
             state.step >= self._plan.total_steps
             or (epochs is not None and state.epoch >= epochs)
-            or self.stop_reason is not None
+            or self._stop is not None
         )
+
+    @property
+    def stop_reason(self) -> str | None:
+        """Why the run ends before its last step; None where it does not."""
+        return self._stop.reason if self._stop else None
+
+    @property
+    def ended(self) -> str:
+        """What a run is that has got to its end: done, or pruned."""
+        return self._stop.state if self._stop else DONE
 
     def planned_batches(self, state: TrainState) -> int:
         """Batches of the next step: the last one of an epoch may have fewer than the others."""
@@ -73,19 +94,19 @@ class Policy:
         if self.over(state) or not self.budget.spent(seconds):
             return
         self.request_stop(f"trainer.max_minutes={self.budget.minutes:g} is reached")
-        self.stop_reason = self._stop_request
+        self._stop = self._stop_request
         self.advice = "; resume with a larger trainer.max_minutes, or null, to make the remaining steps"
 
-    def request_stop(self, reason: str) -> None:
-        """Ask for the end of the run; the first reason counts."""
-        self._stop_request = self._stop_request or reason
+    def request_stop(self, reason: str, state: str = DONE) -> None:
+        """Ask for the end of the run, which then is done or pruned; the first reason counts."""
+        self._stop_request = self._stop_request or Stop(reason, state)
 
     def agree_to_stop(self, together: bool) -> None:
         """Take up a request of rank 0; several processes can only agree where all of them are (`together`)."""
         if distributed.world_size() == 1:
-            self.stop_reason = self._stop_request
+            self._stop = self._stop_request
         elif together:
-            self.stop_reason = distributed.gather(self._stop_request)[0]
+            self._stop = distributed.gather(self._stop_request)[0]
 
 
 def _due(every: int | None, count: int, just_done: bool) -> bool:

@@ -80,7 +80,7 @@ class Reporter:
         self._summarize(state)
 
     def close(self, ended: str, state: TrainState, error: BaseException | None, reason: str | None) -> None:
-        """Tell how the run ended: done, failed or interrupted; `reason`: why it is done before its last step."""
+        """Tell how the run ended: done, pruned, failed or interrupted; `reason`: why it ends before its last step."""
         if not self._speaks:
             return
         try:

@@ -7,6 +7,7 @@ from pathlib import Path
 from ocrexp.engine.policy import Policy
 from ocrexp.engine.settings import RunPlan
 from ocrexp.engine.state import TrainState
+from ocrexp.engine.status import DONE
 from ocrexp.engine.validation import Validation
 from ocrexp.loggers.base import RunInfo
 
@@ -50,6 +51,6 @@ class ViewOfState:
         """Name of the value that decides which evaluation is best."""
         return self.validation.main
 
-    def request_stop(self, reason: str) -> None:
-        """End the run after the present step, with a final evaluation."""
-        self._policy.request_stop(reason)
+    def request_stop(self, reason: str, state: str = DONE) -> None:
+        """End the run after the present step, with a final evaluation; `state` is what it then is: done or pruned."""
+        self._policy.request_stop(reason, state)

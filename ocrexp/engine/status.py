@@ -14,12 +14,14 @@ _WHOLE = ("step", "total_steps", "epoch", "best_step", "parameters")
 _NUMBERS = ("best_value", "zero_shot", "val_loss", "seconds", "peak_memory_mb", "peak_gpu_memory_mb", "gmacs")
 _TEXTS = ("state", "best_metric", "error", "reason", "updated")
 RUNNING, DONE, FAILED, INTERRUPTED = "running", "done", "failed", "interrupted"
+PRUNED = "pruned"  # a search has ended the run early, because others do better
+FINISHED = (DONE, PRUNED)  # as intended; a sweep does not run these again
 
 
 def write_status(run_dir: Path, *, state: str, **values: Any) -> None:
     """Replace the file atomically; values that are not given stay as they were.
 
-    `state` is running, done, failed or interrupted; others are `step`, `total_steps`, `epoch`, `best_metric`,
+    `state` is running, done, pruned, failed or interrupted; others are `step`, `total_steps`, `epoch`, `best_metric`,
     `best_value`, `best_step`, `metrics`, `zero_shot` (the value before the first step), `zero_shot_metrics`, `val_loss`
     (of the last evaluation), `parameters` and `gmacs` (of one image) of the model, `notes` (lines about the curves),
     `seconds`, `peak_memory_mb`, `peak_gpu_memory_mb`, `reason` (why a run is done before its last step) and `error`

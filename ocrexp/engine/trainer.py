@@ -32,7 +32,7 @@ from ocrexp.engine.saving import RunIdentity, Saver
 from ocrexp.engine.seed import seed_step
 from ocrexp.engine.settings import RunPlan, TrainerSettings
 from ocrexp.engine.state import TrainState
-from ocrexp.engine.status import DONE, FAILED, INTERRUPTED
+from ocrexp.engine.status import FAILED, INTERRUPTED
 from ocrexp.engine.step import Loss, NonFiniteLoss, Stepper, StepReport
 from ocrexp.engine.task import NothingToShow, TrainTask
 from ocrexp.engine.train_loader import TrainLoader
@@ -48,7 +48,7 @@ from ocrexp.types import Batch
 
 @dataclass(frozen=True)
 class FitResult:
-    """How a training ended: `state` is done or interrupted; `metrics` are those of the best evaluation,
+    """How a training ended: `state` is done, pruned or interrupted; `metrics` are those of the best evaluation,
     `zero_shot` those of the one before the first step."""
 
     state: str
@@ -184,7 +184,7 @@ class Trainer(ViewOfState):
                 while not self._policy.over(self.state):
                     self._train_epoch()
                 self._end()
-            ended = DONE
+            ended = self._policy.ended
         except _Interrupted:
             ended, code = INTERRUPTED, 128 + (self._signals.received or 2)
             line = "stopped at step %d; Resume with: %s"

@@ -56,7 +56,7 @@ class Logger(Protocol):
         """Offer a file or folder to be stored with the run; `kind` for instance `model`."""
 
     def finish(self, state: str) -> None:
-        """Close; `state` is `done`, `failed` or `interrupted`. Called once, also after a failure of the run."""
+        """Close; `state` is done, pruned, failed or interrupted. Called once, also after a failure of the run."""
 
     def state_dict(self) -> dict[str, Any]:
         """Plain values that a resumed run needs."""

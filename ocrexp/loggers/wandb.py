@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 MODES = ("online", "offline", "disabled")
 ID_FILE = "wandb_run.json"
-EXIT_CODES = {"done": 0, "failed": 1, "interrupted": 130}
+EXIT_CODES = {"done": 0, "pruned": 0, "failed": 1, "interrupted": 130}
 FINISH_SECONDS = 90.0
 HIGHER_IS_BETTER = ("hmean", "accuracy")  # values whose best, not last, stands in W&B's table of runs
 PROJECT = "ocrexp"  # where neither the configuration nor the environment names one

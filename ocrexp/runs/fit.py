@@ -105,6 +105,7 @@ def build_trainer(run_dir: Path, config: DictConfig, *, resume: bool = False) ->
     from ocrexp.engine.trainer import Trainer
     from ocrexp.loggers.base import RunInfo
     from ocrexp.loggers.group import LoggerGroup
+    from ocrexp.runs.search.trial import trial_callbacks
 
     settings = trainer_settings(config)
     with located("trainer", config.trainer, ConfigError):
@@ -149,7 +150,7 @@ def build_trainer(run_dir: Path, config: DictConfig, *, resume: bool = False) ->
             resumed=resume,
             sizes=sizes,
         ),
-        callbacks=parts.callbacks,
+        callbacks={**parts.callbacks, **trial_callbacks()},
         loggers=LoggerGroup(parts.loggers),
         fingerprints=fingerprint,
         extras={} if charset is None else {"charset": charset.saved()},

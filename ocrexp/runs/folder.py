@@ -54,8 +54,10 @@ def claim_run(folder: Path, *, given: bool, shared: str | None = None) -> Path:
     return folder_to_write(folder, "run_dir")
 
 
-def claim_sweep(folder: Path, *, given: bool) -> Path:
+def claim_sweep(folder: Path, *, given: bool, shared: str | None = None) -> Path:
     """Make the folder of a sweep, or come back to a given one, and lock it; returns its path.
+
+    `shared`: other processes with the same value may work in the folder as well.
 
     Raises ConfigError, in one line, where another sweep runs in the folder, it holds something else or cannot be made.
     """
@@ -67,7 +69,7 @@ def claim_sweep(folder: Path, *, given: bool) -> Path:
             folder.mkdir(parents=True, exist_ok=True)
             if is_run_folder(folder):
                 raise ConfigError(f"{key}: this is the folder of a single run; choose another sweep_dir")
-        lock.acquire(folder / LOCK, key)
+        lock.acquire(folder / LOCK, key, shared=shared)
     return folder_to_write(folder, "sweep_dir")
 
 

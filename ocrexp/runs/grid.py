@@ -9,8 +9,10 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from ocrexp.config.frozen import RESOLVED, read_job
+from ocrexp.engine.status import FINISHED
 from ocrexp.errors import ConfigError
 from ocrexp.lock import LOCK
+from ocrexp.runs.state import read_state
 from ocrexp.runs.sweep_table import job_folders
 from ocrexp.yaml_text import read_config
 
@@ -41,6 +43,12 @@ def check_grid(
             )
 
 
+def first_open(sweep_dir: Path, total: int, count: int) -> list[int]:
+    """The numbers of the first `count` jobs of a grid that are not finished."""
+    states = {read_job(run_dir).number: read_state(run_dir).state for run_dir in job_folders(sweep_dir)}
+    return [number for number in range(total) if states.get(number) not in FINISHED][:count]
+
+
 def difference(run_dir: Path, config: DictConfig) -> str | None:
     """How a run's own configuration differs from this one (`optim.lr=0.001, now 0.01`); None where it does not."""
     if not (run_dir / RESOLVED).is_file():
@@ -53,7 +61,7 @@ def difference(run_dir: Path, config: DictConfig) -> str | None:
             f"{run_dir / RESOLVED}: {reason}; restore it from a copy, or choose another sweep_dir"
         ) from None
     now = _flat(OmegaConf.to_container(config, resolve=True))
-    for key in sorted({*before, *now} - {"sweep_dir"}):
+    for key in sorted(key for key in {*before, *now} if key != "sweep_dir" and key.partition(".")[0] != "sweep"):
         if before.get(key) != now.get(key):
             return f"{key}={before.get(key)}, now {now.get(key)}"
     return None

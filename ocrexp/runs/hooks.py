@@ -16,9 +16,15 @@ from ocrexp.config.check import check_early, check_parts
 from ocrexp.config.compose import compose
 from ocrexp.config.plain import trainer_settings
 from ocrexp.engine.devices import settle_devices
+from ocrexp.engine.status import FINISHED, RUNNING
 from ocrexp.errors import ConfigError, OcrexpError, explain_import_error, printable, report_error
+from ocrexp.runs import live
 from ocrexp.runs.folder import claim_run, claim_sweep, machines
-from ocrexp.runs.grid import check_grid
+from ocrexp.runs.grid import check_grid, first_open
+from ocrexp.runs.plan import SPENT, SweepPlan, SweepSettings
+from ocrexp.runs.search.options import is_search
+from ocrexp.runs.search.request import read_search
+from ocrexp.runs.state import NOT_RUN
 
 # What a run cannot be without; loggers, callbacks and augmentation may be taken away.
 NEEDED = (
@@ -49,6 +55,8 @@ class RunGuard(Callback):
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ARG002 - Hydra's signature
         job = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
         with _ends_the_program():
+            if chosen := config.hydra.runtime.choices.get("sweep"):
+                raise ConfigError(f"sweep={chosen}: has several values; add -m to run a sweep with one job per value")
             if taken := [node for node in NEEDED if node not in job]:
                 raise ConfigError(f"~{taken[0]}: a run needs this node; choose another option, or set single keys")
             check_early(job)
@@ -67,21 +75,36 @@ class RunGuard(Callback):
         with _ends_the_program():
             if config.run_dir is not None:
                 raise ConfigError("run_dir: sets the folder of a single run; for a sweep, use sweep_dir=…")
-            grid = "BasicSweeper" in str(config.hydra.sweeper._target_)
+            settings = SweepSettings.read(config)
+            sweeper = config.hydra.sweeper
+            grid = "BasicSweeper" in str(sweeper._target_)
             overrides = [str(item) for item in config.hydra.overrides.task]
-            fixed = config.hydra.sweeper.get("params") or {}
-            jobs = every_job([*(f"{key}={value}" for key, value in fixed.items()), *overrides]) if grid else []
-            for job in each_value_once(overrides, grid):
+            params = {} if sweeper is None else sweeper.get("params") or {}
+            asked = [*(f"{key}={value}" for key, value in params.items()), *overrides]
+            search = read_search(config, overrides) if is_search(sweeper) else None
+            jobs = every_job(asked) if grid else []
+            if not grid and search is None and settings.jobs is not None:
+                raise ConfigError(
+                    "sweep.stop_when.jobs: only the grid and hydra/sweeper=ocrexp_optuna count jobs; set it to null"
+                )
+            for job in search.examples() if search else each_value_once(asked, grid):
                 check_early(compose("train", job))
             folder = Path(config.hydra.sweep.dir).expanduser()
             given = config.sweep_dir is not None or _given(config, "hydra.sweep.dir")
-            claimed_folder = claim_sweep(folder, given=given)
+            claimed_folder = claim_sweep(folder, given=given, shared="search" if search else None)
             if str(claimed_folder) != config.hydra.sweep.dir:
                 with open_dict(config):
                     config.hydra.sweep.dir = str(claimed_folder)
                     # Hydra composes each job again, from these.
                     config.hydra.overrides.hydra.append(f"hydra.sweep.dir={_quoted(str(claimed_folder))}")
+            if search is not None:
+                search.check_folder(claimed_folder)
             check_grid(claimed_folder, jobs, lambda job: compose("train", job))
+            objectives = search.options.objectives if search else ["metric"]
+            allowed = first_open(claimed_folder, len(jobs), settings.jobs) if grid and settings.jobs else None
+            SweepPlan(settings.until if not search else None, allowed, objectives).write(claimed_folder)
+            if "BasicLauncher" not in str(config.hydra.launcher._target_):
+                live.start(claimed_folder, search.target() if search else len(jobs) or None)
 
 
 class SweepTable(Callback):
@@ -92,12 +115,25 @@ class SweepTable(Callback):
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ARG002 - Hydra's signature
         from ocrexp.runs.sweep_table import finish_sweep
 
+        live.stop()
         folder = Path(config.hydra.sweep.dir)
         rows = finish_sweep(folder)
-        SweepTable.all_done = bool(rows) and all(row["state"] == "done" for row in rows)
+        accepted = list(FINISHED)
+        if SweepPlan.read(folder).limited:
+            accepted.append(NOT_RUN)
+            if any(row["state"] == NOT_RUN for row in rows):
+                print(f"ocrexp: {SPENT}")
+        if is_search(config.hydra.sweeper):
+            accepted.append(RUNNING)  # jobs of other processes that work on the study
+        SweepTable.all_done = bool(rows) and all(row["state"] in accepted for row in rows)
         if not rows:
             shown = printable(str(folder))
             print(f"ocrexp: sweep {shown}: no job folder found; check hydra.sweep.subdir", file=sys.stderr)
+
+
+def end_live_table() -> None:
+    """Remove the live table from the screen, where a sweep ends without a word to its callbacks."""
+    live.stop()
 
 
 def each_value_once(overrides: list[str], grid: bool) -> list[list[str]]:
@@ -116,7 +152,7 @@ def each_value_once(overrides: list[str], grid: bool) -> list[list[str]]:
             if grid:
                 raise ConfigError(
                     f"{override.input_line}: the grid sweeper needs lists, not intervals; write key=1e-4,5e-4,1e-3, or"
-                    " choose a sweeper that draws from intervals (hydra/sweeper=optuna, package hydra-optuna-sweeper)"
+                    " choose the sweeper that draws from intervals (hydra/sweeper=ocrexp_optuna)"
                 )
         elif override.is_sweep_override():
             key = override.get_key_element()

@@ -6,78 +6,137 @@ that the system kills takes no other with it.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from ocrexp.command_line import typed
-from ocrexp.config.frozen import JobInfo, write_job
+from ocrexp.config.frozen import JOB, JobInfo, write_job
+from ocrexp.engine.console import duration
 from ocrexp.engine.devices import process_count
-from ocrexp.engine.status import DONE, FAILED, INTERRUPTED, RUNNING, read_status, write_status
+from ocrexp.engine.status import FAILED, FINISHED, INTERRUPTED, RUNNING, read_status, write_status
 from ocrexp.errors import ConfigError, OcrexpError, printable
+from ocrexp.files import write_json
 from ocrexp.lock import LockedError
 from ocrexp.processes import STOP_SIGNALS, describe_signal, leave_terminal, owned
 from ocrexp.runs.fit import train_in, worker_command
 from ocrexp.runs.folder import locked
 from ocrexp.runs.grid import difference
+from ocrexp.runs.plan import QUIET, SweepPlan
 from ocrexp.runs.resuming import withdraw
+from ocrexp.runs.search.options import is_search
+from ocrexp.runs.search.trial import TrialOfJob
 from ocrexp.runs.state import NOT_RUN, RunState, has_checkpoint, read_state
 from ocrexp.yaml_text import read_config
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from omegaconf import DictConfig
 
 
-def run_sweep_job(config: DictConfig, run_dir: Path, hydra: DictConfig) -> float | None:
-    """Train one job unless its folder says that it is done; returns its best metric as the sweeper expects it."""
-    varied = _varied([str(item) for item in hydra.overrides.task], Path(hydra.sweep.dir))
-    info = JobInfo(
-        name=", ".join(varied) or f"job {hydra.job.num}",
-        group=Path(hydra.sweep.dir).name,
-        number=int(hydra.job.num),
-        overrides=varied,
-    )
-    label = printable(f"job {info.number} ({', '.join(info.overrides) or 'defaults'})")
+@dataclass(frozen=True)
+class _Job:
+    """A job: its configuration, folder and names, and the trial of a search that it is."""
+
+    config: DictConfig
+    run_dir: Path
+    hydra: DictConfig
+    info: JobInfo
+    trial: TrialOfJob | None
+
+    @property
+    def label(self) -> str:
+        return printable(f"job {self.info.number} ({', '.join(self.info.overrides) or 'defaults'})")
+
+    def say(self, text: str, *, error: bool = False) -> None:
+        """One line about the job, where no table shows it."""
+        if QUIET not in os.environ:
+            print(f"ocrexp: {self.label} {printable(text)}", file=sys.stderr if error else sys.stdout, flush=True)
+
+
+def run_sweep_job(config: DictConfig, run_dir: Path, hydra: DictConfig, retries: int = 0) -> float | None:
+    """Train one job unless its folder says that it is done; returns its best metric as the sweeper expects it.
+
+    A job that fails is started up to `retries` more times, unless its configuration is what is wrong.
+    """
+    trial = TrialOfJob.of(hydra, run_dir)
+    number = int(hydra.job.num) if trial is None else trial.number
+    varied = _varied(hydra)
+    name = ", ".join(varied) or f"job {number}"
+    job = _Job(config, run_dir, hydra, JobInfo(name, Path(hydra.sweep.dir).name, number, varied), trial)
     state = read_state(run_dir)
     try:
         with locked(run_dir):
-            return _train(config, run_dir, hydra, info, state, label)
+            return _train(job, state, retries)
     except LockedError as error:
-        print(f"ocrexp: {label} is skipped: {printable(str(error))}", file=sys.stderr, flush=True)
+        job.say(f"is skipped: {error}", error=True)
         return None
 
 
-def _train(
-    config: DictConfig, run_dir: Path, hydra: DictConfig, info: JobInfo, state: RunState, label: str
-) -> float | None:
+def _train(job: _Job, state: RunState, retries: int) -> float | None:
     """The job in its folder, which is locked; `state` is what an earlier attempt has left there."""
-    resumable = False
+    run_dir, sweeper = job.run_dir, job.hydra.get("sweeper")
     if state.state != NOT_RUN:
-        _same_configuration(run_dir, config, label)
-        if state.state == DONE:
-            print(f"ocrexp: {label} is finished and is not run again", flush=True)
-            return objective(state.values.get("best_value"), hydra.get("sweeper"))
-        resumable = has_checkpoint(run_dir)
+        _same_configuration(run_dir, job.config, job.label)
+        if state.state in FINISHED:
+            job.say("is finished and is not run again")
+            _tell(job, state.values)
+            return objective(state.values.get("best_value"), sweeper)
+    if job.trial is None and not SweepPlan.read(Path(job.hydra.sweep.dir)).allows(job.info.number or 0):
+        if state.state == NOT_RUN:
+            (run_dir / JOB).parent.mkdir(parents=True, exist_ok=True)
+            write_json(run_dir / JOB, vars(job.info))  # so that it is in the table
+        return None
+    if job.trial is not None and not job.trial.is_open():
+        job.say("has its result from another process, and is not run again")
+        return None
     withdraw(run_dir)  # what a killed resume of this job alone wanted to change
-    write_job(run_dir, config, info)
-    write_status(run_dir, state=RUNNING)  # what an earlier attempt failed of is no longer true
-    before = "" if state.state == NOT_RUN else f"{printable(str(state))}; "
-    print(f"ocrexp: {label} {before}{'resumes' if resumable else 'starts'} in {printable(str(run_dir))}", flush=True)
-    code, stop = _run(run_dir, config, resumable, in_parallel="Basic" not in str(hydra.launcher._target_))
-    status = _outcome(run_dir, code, stop)
-    if code:
-        why = f": {status['error']}" if status["error"] else ""
-        print(f"ocrexp: {label} {status['state']}{printable(why)}", file=sys.stderr, flush=True)
+    write_job(run_dir, job.config, job.info)
+    before = "" if state.state == NOT_RUN else f"{state}; "
+    for attempt in range(1, retries + 2):
+        resumable = state.state != NOT_RUN and has_checkpoint(run_dir)
+        write_status(run_dir, state=RUNNING)  # what an earlier attempt failed of is no longer true
+        job.say(f"{before}{'resumes' if resumable else 'starts'} in {run_dir}")
+        code, stop = _run(job, resumable)
+        status = _outcome(run_dir, code, stop)
+        job.say(_ending(status), error=bool(code))
+        if status["state"] != FAILED or stop is not None or attempt > retries or code == ConfigError.exit_code:
+            break
+        state, before = read_state(run_dir), f"attempt {attempt + 1} of {retries + 1}: "
     if stop is not None:
-        fix = f"the same command with {typed('train', 'sweep_dir', hydra.sweep.dir)} resumes it"
+        fix = f"the same command with {typed('train', 'sweep_dir', job.hydra.sweep.dir)} resumes it"
         print(f"ocrexp: the sweep stops here; {fix}", file=sys.stderr, flush=True)
         sys.exit(128 + stop)
-    return objective(None if code else status.get("best_value"), hydra.get("sweeper"))
+    _tell(job, status)
+    return objective(None if code else status.get("best_value"), sweeper)
+
+
+def _ending(status: Mapping[str, Any]) -> str:
+    """`done: hmean 0.7123, 120 steps in 4:05`, or the state and its reason."""
+    if status["state"] not in FINISHED:
+        return f"{status['state']}" + (f": {status['error']}" if status["error"] else "")
+    best, seconds, step, total = (status.get(key) for key in ("best_value", "seconds", "step", "total_steps"))
+    of = f" of {total}" if step != total else ""
+    reached = "" if best is None else f": {status.get('best_metric') or 'metric'} {best:.4f}"
+    return f"{status['state']}{reached}, {step}{of} steps in {duration(seconds or 0)}"
+
+
+def _tell(job: _Job, status: Mapping[str, Any]) -> None:
+    """Give a search the result; where its study is out of reach, the next start of the search does so."""
+    if job.trial is None:
+        return
+    try:
+        job.trial.tell(status)
+    except OcrexpError as error:
+        print(f"ocrexp: {job.label}: {printable(str(error))}; the same command tells it later", file=sys.stderr)
 
 
 def objective(best: float | None, sweeper: DictConfig | None) -> float | None:
@@ -95,10 +154,10 @@ def objective(best: float | None, sweeper: DictConfig | None) -> float | None:
 
 
 def _minimizes(sweeper: DictConfig | None) -> bool | None:
-    """Whether the sweeper looks for the smallest value; None: it does not look for any (a grid)."""
+    """Whether the sweeper looks for the smallest value; None: it asks for none (a grid, or our search)."""
     from omegaconf import OmegaConf
 
-    if sweeper is None or "BasicSweeper" in str(OmegaConf.select(sweeper, "_target_")):
+    if sweeper is None or is_search(sweeper) or "BasicSweeper" in str(OmegaConf.select(sweeper, "_target_")):
         return None
     direction = OmegaConf.select(sweeper, "direction")  # Optuna
     if OmegaConf.is_list(direction):
@@ -110,8 +169,14 @@ def _minimizes(sweeper: DictConfig | None) -> bool | None:
     return bool(OmegaConf.select(sweeper, "ax_config.experiment.minimize", default=False))
 
 
-def _run(run_dir: Path, config: DictConfig, resume: bool, in_parallel: bool) -> tuple[int, int | None]:
-    """Train a prepared folder; returns the exit code, and the signal that told the sweep to stop."""
+def _run(job: _Job, resume: bool) -> tuple[int, int | None]:
+    """Train the prepared folder; returns the exit code, and the signal that told the sweep to stop."""
+    in_parallel = "Basic" not in str(job.hydra.launcher._target_)
+    with contextlib.nullcontext() if job.trial is None else job.trial.reporting():
+        return _train_folder(job.run_dir, job.config, resume, in_parallel)
+
+
+def _train_folder(run_dir: Path, config: DictConfig, resume: bool, in_parallel: bool) -> tuple[int, int | None]:
     if process_count(config.trainer.devices) > 1:
         try:
             code = train_in(run_dir, config, resume=resume)
@@ -172,16 +237,19 @@ def _outcome(run_dir: Path, code: int, stop: int | None) -> dict[str, Any]:
     return {"state": None, "error": None, **status}
 
 
-def _varied(overrides: list[str], sweep_dir: Path) -> list[str]:
+def _varied(hydra: DictConfig) -> list[str]:
     """Those of a job's overrides that differ between the jobs, as the sweep's own record tells; all without one."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
-    try:  # the grid sweeper writes it, others do not; a killed one may have written a part
-        asked = read_config((sweep_dir / "multirun.yaml").read_bytes())["hydra"]["overrides"]["task"]
-    except (OSError, ValueError, LookupError, TypeError):
+    overrides = [str(item) for item in hydra.overrides.task]
+    try:  # the grid and our search write it, other sweepers do not; a killed one may have written a part
+        content = read_config((Path(hydra.sweep.dir) / "multirun.yaml").read_bytes())["hydra"]
+        asked, params = content["overrides"]["task"], content["sweeper"].get("params") or {}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return overrides
     parsed = OverridesParser.create().parse_overrides([str(item) for item in asked])
     swept = {override.get_key_element() for override in parsed if override.is_sweep_override()}
+    swept |= {str(key) for key in params} - {override.get_key_element() for override in parsed}
     return [item for item in overrides if item.partition("=")[0] in swept]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,13 +11,23 @@ from typing import Any
 
 from ocrexp import files
 from ocrexp.config.frozen import read_job
+from ocrexp.engine.status import DONE
 from ocrexp.errors import printable
+from ocrexp.runs.front import COLUMN_OF, cost, pareto_front
+from ocrexp.runs.plan import SweepPlan
 from ocrexp.runs.state import read_state
 
-COLUMNS = ("best", "zero_shot", "val_loss", "state", "step", "seconds", "peak_memory_mb", "metric", "folder", "error")
-ONLY_IN_FILE = ("peak_memory_mb", "metric", "folder", "error")
-WHERE_KNOWN = ("zero_shot",)  # columns that are shown only where a job has a value
-HEADERS = {"val_loss": "val loss", "zero_shot": "before training", "seconds": "time"}
+PARETO = "pareto_front"
+COLUMNS = (
+    "best", "zero_shot", "val_loss", "state", "step", "seconds", "parameters", "gmacs", "peak_memory_mb", "metric",
+    "folder", "error", PARETO,
+)  # fmt: skip
+ONLY_IN_FILE = ("parameters", "gmacs", "peak_memory_mb", "metric", "folder", "error")  # unless they are searched for
+WHERE_KNOWN = ("zero_shot", PARETO)  # columns that are shown only where a job has a value
+HEADERS = {
+    "val_loss": "val loss", "zero_shot": "before training", "seconds": "time", "peak_memory_mb": "memory (MB)",
+    PARETO: "Pareto front",
+}  # fmt: skip
 JOB = Path(".hydra") / "job.json"
 
 
@@ -36,7 +45,8 @@ def finish_sweep(folder: Path) -> list[dict[str, Any]]:
 def read_sweep(folder: Path) -> list[dict[str, Any]]:
     """One row for each job folder, at any depth: the overrides that differ between jobs, and the outcome.
 
-    The best is first; of equal ones, that with the lower validation loss.
+    The best is first, by the objective of the sweep (see `SweepPlan`); of equal ones, that with the lower validation
+    loss. With several objectives those of the Pareto front come first, and `pareto_front` is yes or no.
 
     `best` is the best value of the metric that `metric` names, `zero_shot` its value before the first step (a column
     only where a job has one), `val_loss` that of the last evaluation.
@@ -55,6 +65,8 @@ def read_sweep(folder: Path) -> list[dict[str, Any]]:
             "state": status.get("state"),
             "step": status.get("step"),
             "seconds": status.get("seconds"),
+            "parameters": status.get("parameters"),
+            "gmacs": status.get("gmacs"),
             "peak_memory_mb": status.get("peak_memory_mb"),
             "metric": status.get("best_metric") or "",
             "folder": str(run_dir),
@@ -64,21 +76,25 @@ def read_sweep(folder: Path) -> list[dict[str, Any]]:
         for item in job.overrides:
             if item not in shared:
                 key, _, value = item.partition("=")
-                row[_column(key)] = value
+                row[_column(key.lstrip("+"))] = value
         rows.append((row, job.number or 0))
+    objectives = SweepPlan.read(folder).objectives
+    if len(objectives) > 1:
+        done = [row for row, _ in rows if row["state"] == DONE]
+        best = [row["job"] for row, on_front in zip(done, pareto_front(done, objectives), strict=True) if on_front]
+        for row, _ in rows:
+            row[PARETO] = "yes" if row["job"] in best else "no"
     for name in WHERE_KNOWN:
-        if all(row[name] is None for row, _ in rows):
+        if all(row.get(name) is None for row, _ in rows):
             for row, _ in rows:
-                del row[name]
-    rows.sort(key=lambda entry: (_rank(entry[0]), entry[1]))
+                row.pop(name, None)
+    rows.sort(key=lambda entry: (_rank(entry[0], objectives[0]), entry[1]))
     return [row for row, _ in rows]
 
 
-def _rank(row: Mapping[str, Any]) -> tuple[bool, float, float]:
-    """Jobs with a metric first, by the metric; equal ones by their validation loss."""
-    loss = row["val_loss"]
-    known = isinstance(loss, int | float) and not math.isnan(loss)
-    return row["best"] is None, -(row["best"] or 0.0), loss if known else math.inf
+def _rank(row: Mapping[str, Any], objective: str) -> tuple[bool, float, float]:
+    """The Pareto front first, then by the objective, jobs without it last; equal ones by their validation loss."""
+    return row.get(PARETO) == "no", cost(row, objective), cost(row, "val_loss")
 
 
 def job_folders(folder: Path) -> Iterator[Path]:
@@ -124,7 +140,9 @@ def print_table(folder: Path, rows: list[dict[str, Any]], plot: Path | None = No
     # Everything is Text: rich would read a value such as [a.txt] as markup and drop it.
     table = Table(title=Text(f"sweep {printable(str(folder))}"), title_justify="left")
     keys = swept(rows)
-    fields = ["job", *keys, *(name for name in _columns(rows) if name not in ONLY_IN_FILE)]
+    objectives = SweepPlan.read(folder).objectives
+    hidden = {*ONLY_IN_FILE} - {COLUMN_OF.get(name, name) for name in objectives}
+    fields = ["job", *keys, *(name for name in _columns(rows) if name not in hidden)]
     for name in fields:
         header = metric_name(rows) if name == "best" else HEADERS.get(name, name)
         table.add_column(
@@ -139,6 +157,9 @@ def print_table(folder: Path, rows: list[dict[str, Any]], plot: Path | None = No
         values = ", ".join(f"{key}={best[key]}" for key in keys if key in best)
         what = f"job {best['job']}" + (f" ({values})" if values else "")
         lines.append(f"best: {metric_name([best])} {best['best']:.4f}, {what}: {best['folder']}")
+    if len(objectives) > 1:
+        front = [row["job"] for row in rows if row[PARETO] == "yes"]
+        lines.append(f"Pareto front of {', '.join(objectives)}: job {', '.join(front) or 'none'}")
     lines.append(f"table: {folder / 'sweep.csv'}" + (f", plot: {plot}" if plot else ""))
     for line in lines:
         console.print(printable(line), markup=False, highlight=False, soft_wrap=True)

@@ -68,3 +68,20 @@ def test_a_damaged_configuration_of_a_job_is_one_line(folder, content):
     with pytest.raises(ConfigError, match=r"0/config_resolved\.yaml: .*; restore it from a copy, or choose") as caught:
         check(folder, ["lr=1", "size=3"])
     assert "\n" not in str(caught.value)
+
+
+def test_ranges_choices_and_lists_are_numbered_as_they_are_written():
+    from ocrexp.runs.hooks import every_job
+
+    assert every_job(["seed=range(3)", "optim.lr=choice(1,2)"]) == [
+        [f"seed={seed}", f"optim.lr={lr}"] for seed in range(3) for lr in (1, 2)
+    ]
+
+
+def test_only_the_first_jobs_that_are_not_finished_may_start(folder):
+    from ocrexp.runs.grid import first_open
+
+    for number, state in enumerate(("done", "failed")):
+        (folder / str(number) / ".hydra" / "job.json").write_text(f'{{"name": "j", "number": {number}}}')
+        (folder / str(number) / "status.json").write_text(f'{{"state": "{state}"}}')
+    assert first_open(folder, 5, 2) == [1, 2]

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from ocrexp.engine.status import DONE
 from ocrexp.engine.task import TrainTask
 from ocrexp.types import EvalResult
 
@@ -63,8 +64,11 @@ class RunView(Protocol):
     @property
     def loggers(self) -> LoggerSink: ...
 
-    def request_stop(self, reason: str) -> None:
-        """End the run after the present step, with a final evaluation, as if `max_steps` had been reached."""
+    def request_stop(self, reason: str, state: str = DONE) -> None:
+        """End the run after the present step, with a final evaluation, as if `max_steps` had been reached.
+
+        `state` is what the run then ends as: done or pruned.
+        """
 
 
 class Callback:
@@ -86,7 +90,7 @@ class Callback:
         """After an evaluation: metric values, some samples, and whether it is the best so far."""
 
     def on_fit_end(self, run: RunView, state: str) -> None:
-        """When training is over; `state` is done, failed or interrupted. Must not raise for a failed run."""
+        """When training is over; `state` is done, pruned, failed or interrupted. Must not raise for a failed run."""
 
     def state_dict(self) -> dict[str, Any]:
         """Plain values (numbers, strings, lists, dicts) that a resumed run needs; saved in the checkpoint."""
