@@ -15,7 +15,7 @@ from ocrexp.data.targets.text import TextTargets
 from ocrexp.errors import ConfigError
 from ocrexp.losses.ctc import CTCLoss
 from ocrexp.losses.tokens import AttentionLoss, NRTRLoss, ParseQLoss, SARLoss, ViTSTRLoss
-from ocrexp.models.backbones.lcnet_v3 import PPLCNetV3
+from ocrexp.models.backbones.lcnet_v3 import PPLCNetV3, RepConv
 from ocrexp.models.backbones.rec_mobilenet_v3 import RecMobileNetV3
 from ocrexp.models.backbones.svtrnet import SVTRNet
 from ocrexp.models.heads.attention import AttentionHead
@@ -181,6 +181,29 @@ def test_a_fused_network_is_what_fuse_makes(det: bool) -> None:
     fused.train()
     sum((level**2).sum() for level in (fused(image) if det else [fused(image)])).backward()
     assert float(fused.blocks2[0].dw_conv.reparam_conv.weight.grad.abs().sum()) > 0
+
+
+@pytest.mark.parametrize(("kernel_size", "stride", "groups"), [(3, 1, 4), (5, (2, 1), 4), (1, 1, 1), (3, 2, 4)])
+def test_a_fused_block_trains_as_it_evaluates(kernel_size: int, stride: Any, groups: int) -> None:
+    """In training its first affine is in the kernel: the same outputs, and the same gradients of all parameters."""
+    paddle.seed(2)
+    block = RepConv(4, 4, kernel_size, stride, groups, 1, 0.1, fused=True)
+    block.lab.scale.set_value(paddle.full([1], 1.7))
+    block.lab.bias.set_value(paddle.full([1], -0.3))
+    x = paddle.randn([2, 4, 8, 10])
+    found = []
+    for training in (True, False):
+        block.train() if training else block.eval()
+        y = block(x)
+        (y * paddle.arange(y.size, dtype="float32").reshape(y.shape)).sum().backward()
+        learned = {name: p.grad.numpy() for name, p in block.named_parameters() if p.grad is not None}
+        found.append((y.numpy(), learned))
+        block.clear_gradients()
+    (one, of_one), (other, of_other) = found
+    np.testing.assert_allclose(one, other, atol=1e-5)
+    assert of_one.keys() == of_other.keys() >= {"reparam_conv.weight", "reparam_conv.bias", "lab.scale", "lab.bias"}
+    for name, grad in of_one.items():
+        np.testing.assert_allclose(grad, of_other[name], rtol=1e-4, atol=1e-3 * np.abs(grad).max())
 
 
 def test_recognisers_without_a_guide_have_the_parameters_of_the_guided_ones() -> None:

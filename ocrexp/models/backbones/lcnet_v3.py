@@ -13,7 +13,7 @@ from paddle import Tensor, nn
 from paddle.nn import functional as F
 
 from ocrexp.models.hooks import Branches
-from ocrexp.models.layers import Conv2D, SqueezeExcite, folded, make_divisible
+from ocrexp.models.layers import Conv2D, SqueezeExcite, conv2d, folded, make_divisible
 
 Stride = int | tuple[int, int]
 
@@ -148,13 +148,24 @@ class RepConv(nn.Layer):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.reparam_conv is not None:
+            if self.training and paddle.in_dynamic_mode():
+                return self._activate(self._scaled_conv(x, self.reparam_conv))
             y = self.reparam_conv(x)
         else:
             branches = [self.identity, self.conv_1x1, *self.conv_kxk]
             terms = [branch(x) for branch in branches if branch is not None]
             y = sum(terms[1:], start=terms[0])
-        y = self.lab(y)
+        return self._activate(self.lab(y))
+
+    def _activate(self, y: Tensor) -> Tensor:
         return self.act(y) if self._activated else y
+
+    def _scaled_conv(self, x: Tensor, conv: nn.Layer) -> Tensor:
+        """The convolution and the first affine as one: the affine of a kernel takes nothing beside that of a map, which
+        was a ninth of a training step. An exported graph keeps both, as PaddleOCR's has them."""
+        stride, groups = self._spec[3:]
+        weight, bias = conv.weight * self.lab.scale, conv.bias * self.lab.scale + self.lab.bias
+        return conv2d(x, weight, bias, stride, self._spec[2] // 2, groups)
 
     def branches(self) -> Branches | None:
         """The branches, of which the first can take a deployed convolution; None where they are fused."""
