@@ -10,7 +10,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 
 def type_hints(target: Callable[..., Any]) -> dict[str, Any]:
-    """The annotations of a callable's parameters; empty where they cannot be resolved at run time."""
+    """The annotations of a callable's parameters; empty if they cannot be resolved at run time."""
     function = target.__init__ if inspect.isclass(target) else target
     try:
         return typing.get_type_hints(function)

@@ -1,7 +1,7 @@
 """Which keys take a path or a text, so that `dataset.root=2024` is a folder and not a number.
 
-Composition would tell, from the schemas and the signatures of the parts, but only after the overrides have been read.
-A key that is missing here is read as Hydra reads values: it needs quotes where it has special characters.
+Composition would show it, from the schemas and the signatures of the parts, but only after the overrides have been
+read. A key that is missing here is read as Hydra reads values: it needs quotes where it has special characters.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ OF_PARTS = {
     "callbacks": ("font", "folder"),
 }  # fmt: skip
 
-# Those of all these keys, by their last name, that are no paths: `~` at their beginning is a character.
+# Those of all these keys, by their last name, that are not paths: `~` at their beginning is a character.
 _NO_PATHS = (
     "name", "model_name", "characters", "project", "entity", "group", "notes", "tags", "filename", "folder",
     "sort", "filter", "columns", "study_name", "storage",
@@ -115,7 +115,7 @@ def _shell_word(text: str) -> str:
 
 
 def _escape(character: str) -> str:
-    """A character within `$'…'`. A byte of a file name that is no UTF-8 is that byte again."""
+    """A character within `$'…'`. A byte of a file name that is not UTF-8 stays that byte."""
     code = ord(character)
     if character in "\\'":
         return f"\\{character}"

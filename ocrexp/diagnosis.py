@@ -178,7 +178,7 @@ def _gpus(told: dict[str, Any]) -> list[Finding]:
 
 
 def _nvidia_smi() -> str:
-    """Cards and driver as nvidia-smi gives them; empty where it is not here or finds none."""
+    """Cards and driver as nvidia-smi gives them; empty if it is not here or finds none."""
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return ""

@@ -20,7 +20,7 @@ IGNORED: Color = (130, 140, 185)  # gray with some blue: plain gray is lost on p
 INK: Color = (235, 235, 235)
 BAND: Color = (32, 34, 40)
 
-DASH = 7  # pixels drawn, then as many left out
+DASH = 7  # pixels drawn, then as many skipped
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 

@@ -37,7 +37,7 @@ def untouched() -> dict[str, str]:
 def start_here() -> None:
     """Make the current folder the start folder of this process and of those that it starts.
 
-    Raises ConfigError where the current folder was deleted.
+    Raises ConfigError if the current folder was deleted.
     """
     try:
         os.environ[START_FOLDER] = str(Path.cwd())
@@ -79,9 +79,9 @@ def untuned() -> Iterator[None]:
 def prepare(enabled: bool = True, threads: int | None = None) -> list[str]:
     """Sets the process up for paddle on a CPU; call it before paddle is imported.
 
-    - `OMP_NUM_THREADS`, `FLAGS_paddle_num_threads`: paddle trains with one thread unless told otherwise.
+    - `OMP_NUM_THREADS`, `FLAGS_paddle_num_threads`: paddle trains with one thread by default.
     - `MKL_DEBUG_CPU_TYPE=5` on AMD: its matrix library otherwise takes a path without AVX2 there (2 to 3 times slower).
-    - `KMP_BLOCKTIME=0`, `OMP_WAIT_POLICY=PASSIVE`: paddle brings two thread pools; the one that waits must not spin on
+    - `KMP_BLOCKTIME=0`, `OMP_WAIT_POLICY=PASSIVE`: paddle has two thread pools; the one that waits must not spin on
       the cores of the one that works.
     - glibc keeps freed memory: otherwise each large tensor is mapped again and its pages are zeroed by the kernel.
 
@@ -125,7 +125,7 @@ def available_cores() -> int:
 
 
 def _quota(root: Path = Path("/sys/fs/cgroup")) -> float | None:
-    """Cores that the control group allows, of either version of control groups; None where there is no limit."""
+    """Cores that the control group allows, of either version of control groups; None if there is no limit."""
     for files in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
         try:
             quota, period = " ".join((root / name).read_text() for name in files).split()
@@ -147,7 +147,7 @@ def _is_amd() -> bool:
 
 
 def _keep_freed_memory() -> bool:
-    """Tells glibc to keep what is freed, up to blocks of 64 MB. A user's own tunables win."""
+    """Makes glibc keep what is freed, up to blocks of 64 MB. A user's own tunables win."""
     if platform.libc_ver()[0] != "glibc" or "GLIBC_TUNABLES" in os.environ:
         return False
     if any(name.startswith("MALLOC_") for name in os.environ):

@@ -1,4 +1,4 @@
-"""Errors meant for the user: one line that says where, what is wrong, and what to do."""
+"""Errors meant for the user: one line that states where, what is wrong, and what to do."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class OcrexpError(Exception):
     """A failure whose message is complete; the command line prints it without a traceback.
 
     Messages quote values, and a file of a stranger may hold a value of a million characters: the middle of a message
-    that is longer than a screen is left out, so that its beginning (where) and its end (what to do) stay.
+    that is longer than a screen is omitted, so that its beginning (where) and its end (what to do) stay.
     """
 
     exit_code = 1
@@ -71,7 +71,7 @@ class DeployError(OcrexpError):
 
 
 class NotAFile(OSError):
-    """A path that a user gave leads to something else than a file; `strerror` says to what."""
+    """A path that a user gave leads to something other than a file; `strerror` states to what."""
 
 
 def explain_os_error(error: OSError) -> str | None:

@@ -47,7 +47,7 @@ def read_text(path: Path, most: int | None = MOST_TEXT) -> str:
 
 
 def kind_of(mode: int) -> str:
-    """What a path that is no file leads to, by its mode."""
+    """What a path that does not lead to a file leads to, by its mode."""
     kinds = {stat.S_IFDIR: "folder", stat.S_IFIFO: "named pipe", stat.S_IFSOCK: "socket"}
     return kinds.get(stat.S_IFMT(mode), "device")
 
@@ -104,7 +104,7 @@ def write_new(path: Path, content: str) -> bool:
 
 
 def check_replaceable(path: Path) -> None:
-    """Raises NotAFile where a device, a named pipe or a socket has the name, or a link to one, and for names in /dev.
+    """Raises NotAFile if a device, a named pipe or a socket has the name, or a link to one, and for names in /dev.
 
     Moving a file there would take it away from everybody who uses it: the administrator may replace /dev/null, and
     /dev/stdout, which is a link to whatever a process writes to.
@@ -160,7 +160,7 @@ def exists(path: Path) -> bool:
 def new_folder(path: Path, suffix: str = "tmp") -> Iterator[Path]:
     """An empty folder at the temporary name of `path`, which is deleted at the end unless it was moved away.
 
-    It is locked meanwhile, so that no other process takes it for a leftover. Raises OSError where it cannot be made.
+    It is locked meanwhile, so that no other process takes it for a leftover. Raises OSError if it cannot be made.
     """
     temporary = temporary_name(path).with_suffix(f".{suffix}")
     shutil.rmtree(temporary, ignore_errors=True)
@@ -332,7 +332,7 @@ def claim_folder(path: Path) -> Path:
     """Make a new folder that is this process's alone: `path`, or `path_2`, `path_3`, … where that name is taken.
 
     Making it is the check: of any number of processes that ask at once, each gets a folder of its own. Parents are made
-    as needed. Raises OSError where a folder cannot be made.
+    as needed. Raises OSError if a folder cannot be made.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     candidate, number = path, 1
@@ -343,7 +343,7 @@ def claim_folder(path: Path) -> Path:
 
 
 def claimed(path: Path) -> bool:
-    """Make the folder; False where something with this name exists. Raises OSError where it cannot be made."""
+    """Make the folder; False where something with this name exists. Raises OSError if it cannot be made."""
     try:
         path.mkdir()
     except FileExistsError:

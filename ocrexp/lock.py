@@ -55,7 +55,7 @@ class Owner:
         return Owner(socket.gethostname(), pid, _boot(), _namespace(), _process(pid).started, shared)
 
     def runs(self) -> bool | None:
-        """Whether the process runs; None where that cannot be seen from here."""
+        """Whether the process runs; None if that cannot be seen from here."""
         if self.host != socket.gethostname():
             return None
         if self.boot != _boot():
@@ -115,7 +115,7 @@ def beside(folder: Path) -> Path:
 
 
 def read_owner(path: Path) -> Owner | None:
-    """Who holds the lock; None where there is no lock file. One that cannot be read has an owner that is not known."""
+    """Who holds the lock; None if there is no lock file. The owner of a file that cannot be read is unknown."""
     try:
         content = json.loads(read_text(path))
         known = {item.name for item in fields(Owner)}
@@ -189,7 +189,7 @@ def acquire(path: Path, where: str, *, shared: str | None = None, adopt: bool = 
 
 
 def release(path: Path) -> None:
-    """Give up one use of the lock; the last one removes the file. Nothing where this process does not hold it."""
+    """Give up one use of the lock; the last one removes the file. Nothing if this process does not hold it."""
     held = _held.get(path.parent.resolve() / path.name)
     if held is None or held.owner.pid != os.getpid():
         return

@@ -1,4 +1,4 @@
-"""What the program says while it works: one line a notice, on the error stream."""
+"""What the program reports while it works: one line per notice, on the error stream."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def ignore_paddle_warnings() -> None:
 def import_paddle() -> None:
     """Import paddle, without what it prints at every start.
 
-    Raises ImportError where paddle is not installed.
+    Raises ImportError if paddle is not installed.
     """
     ignore_paddle_warnings()
     if "paddle" not in sys.modules:

@@ -25,7 +25,7 @@ _SECONDS_BETWEEN_LOOKS = 1.0
 
 
 class StoppedBySignal(KeyboardInterrupt):
-    """A signal told the command to end; `number` is the signal."""
+    """A signal asked the command to end; `number` is the signal."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
@@ -104,7 +104,7 @@ def owned(environment: dict[str, str]) -> dict[str, str]:
 
 @contextlib.contextmanager
 def owning() -> Iterator[None]:
-    """Within this block, processes started below this one can tell that this command is what they belong to."""
+    """Within this block, processes started below this one know that they belong to this command."""
     first = OWNER not in os.environ
     if first:
         os.environ[OWNER] = _identity(os.getpid()) or ""
@@ -116,7 +116,7 @@ def owning() -> Iterator[None]:
 
 
 def _identity(pid: int) -> str | None:
-    """`host:pid:start`, with the moment of its start: ids are used again. None where no such process runs."""
+    """`host:pid:start`, with the moment of its start: ids are used again. None if no such process runs."""
     if pid <= 0 or not process_runs(pid):
         return None
     try:

@@ -1,7 +1,7 @@
 """Keeps what the decoders inside OpenCV print about damaged files off the screen.
 
 libpng, libjpeg and libtiff write to the process's error stream themselves ("Corrupt JPEG data: …"), past Python, and
-do not say which file they mean. What cannot be decoded is reported by its name, and the others are read.
+do not name the file. What cannot be decoded is reported by its name, and the others are read.
 """
 
 from __future__ import annotations

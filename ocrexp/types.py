@@ -12,10 +12,10 @@ import numpy.typing as npt
 
 Polygon = npt.NDArray[np.float32]  # (n, 2), x then y, in pixels of the image it belongs to
 Image = npt.NDArray[np.uint8]  # (height, width, 3), BGR
-Batch = dict[str, Any]  # arrays (one row a sample) and lists (one entry a sample)
+Batch = dict[str, Any]  # arrays (one row per sample) and lists (one entry per sample)
 
 # What a model may ask of an image beside its pixels, in training and evaluation: columns and share of its width that
-# are no padding.
+# are not padding.
 IMAGE_FACTS = ("valid_width", "valid_ratio")
 
 
@@ -92,7 +92,7 @@ class Encoded(Protocol):
 
 
 class Sample(TypedDict, total=False):
-    """What the transforms pass on; the contracts of a task say which keys it fills."""
+    """What transforms get and return; the contracts of a task list the keys that it fills."""
 
     record: Record
     index: int
@@ -118,8 +118,8 @@ class Sample(TypedDict, total=False):
     label_cls: npt.NDArray[np.int64]
     length: int  # characters of the text
     size: tuple[int, int]  # height, width of this batch's images (a sampler of several sizes)
-    valid_width: int  # columns from the left that are no padding
-    valid_ratio: float  # share of the image's width that is no padding
+    valid_width: int  # columns from the left that are not padding
+    valid_ratio: float  # share of the image's width that is not padding
     targets: dict[str, npt.NDArray[Any]]  # evaluation: what the loss needs of it
     counts: dict[str, int]  # what it has to report beside the batch, by reason; see ocrexp.data.sample_counts
     no_targets: str  # evaluation: why the loss cannot be computed for it
@@ -134,7 +134,7 @@ class Transform(Protocol):
 
 @runtime_checkable
 class PlainTransform(Protocol):
-    """A transform that has a form without chance, for learning one batch by heart (`overfit`); others are left out."""
+    """A transform that has a form without randomness, to overfit one batch (`overfit`); others are skipped."""
 
     def plain(self) -> Transform: ...
 
@@ -271,7 +271,7 @@ class EvalResult:
     """An evaluation: the metric's values, some samples, and how long it took.
 
     `worst` are the samples that are most wrong, and `details` the counts behind the values, of a metric that has
-    `severity` and `details`. `losses` is the validation loss (`loss` and its parts, empty where it was not asked for),
+    `severity` and `details`. `losses` is the validation loss (`loss` and its parts, empty if it was not asked for),
     `not_in_loss` the number of readable images without it, by reason. `noted`: see Noted. `counts` is
     what the samples had to report. `outcomes` are of single images in the order of the list, of a metric that has them
     and as far as they were asked for.
@@ -296,9 +296,9 @@ class ZeroEvidence:
     """What is known when a metric stays 0.
 
     `losses` are those of the last logging interval (`train/loss`, `train/loss_<part>`); `empty_share` of the training
-    samples looked at had nothing to learn (None: batches do not tell); `passed_over` steps were left out because their
-    loss was not finite; `hints` are what the configuration tells; `first_loss` is the mean `train/loss` of the first
-    logging interval.
+    samples looked at had nothing to learn (None: batches do not state it); `passed_over` steps were skipped because
+    their loss was not finite; `hints` are those of the configuration; `first_loss` is the mean `train/loss` of the
+    first logging interval.
     """
 
     result: EvalResult
@@ -312,7 +312,7 @@ class ZeroEvidence:
 class Metric(Protocol):
     """Accumulates over batches; `main` names the value that decides which checkpoint is best (higher is better).
 
-    Values whose names hold a "/" are for the loggers; lines leave them out. See HasSeverity and HasDetails for what a
+    Values whose names hold a "/" are for the loggers; lines omit them. See HasSeverity and HasDetails for what a
     metric may have beside.
     """
 
@@ -331,7 +331,7 @@ class Metric(Protocol):
 
 @runtime_checkable
 class HasSeverity(Protocol):
-    """A metric that tells how wrong a prediction is, 0 for a right one: `EvalResult.worst` comes from it."""
+    """A metric that measures how wrong a prediction is, 0 for a correct one: `EvalResult.worst` comes from it."""
 
     def severity(self, prediction: Any, reference: Any) -> float: ...
 
@@ -361,7 +361,7 @@ class ReadsTraining(Protocol):
     """A postprocess that reads the outputs of training, for `trainer.metric_during_train`."""
 
     def learned(self, outputs: dict[str, npt.NDArray[Any]], batch: Batch) -> tuple[list[Any], list[Any]]:
-        """Predictions, and what the labels of the batch say."""
+        """Predictions, and the labels of the batch as predictions."""
 
 
 class Postprocess(Protocol):

@@ -7,8 +7,8 @@ does not hold; nothing of ocrexp is imported.
     PADDLEOCR_PYTHON scripts/bench_paddleocr_rec_step.py --source PaddleOCR --shape 32 100
 
 The network, loss and optimizer are those of its rec_mv3_none_bilstm_ctc recipe with 36 characters, paddle is used as it
-comes: no environment variable is set. Images are noise, normalized beforehand, and labels have 3 to 10 characters.
-Decoding the batch for the training accuracy, which its recipe does at each step, is left out.
+comes: no environment variable is set. Images are noise, normalized before, and labels have 3 to 10 characters.
+Decoding the batch for the training accuracy, which its recipe does at each step, is omitted.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def main() -> int:
     """Run the steps and print one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--source", type=Path, required=True, help="a checkout of PaddleOCR 2.10.0")
-    parser.add_argument("--batch", type=int, default=64, help="images a step")
+    parser.add_argument("--batch", type=int, default=64, help="images per step")
     parser.add_argument("--shape", type=int, nargs=2, default=(32, 100), metavar=("HEIGHT", "WIDTH"))
     parser.add_argument("--steps", type=int, default=3, help="timed steps; their median counts")
     parser.add_argument("--warmup", type=int, default=1, help="steps before them")

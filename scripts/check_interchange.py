@@ -3,7 +3,7 @@
     python scripts/check_interchange.py --det RUN/inference --rec RUN/inference --pages FOLDER --lines FOLDER \\
         --paddleocr3 PYTHON --paddleocr PYTHON --rapidocr PYTHON
 
-The interpreters are those of environments with paddleocr 3.7, paddleocr 2.10 and rapidocr 3.10; each may be left out.
+The interpreters are those of environments with paddleocr 3.7, paddleocr 2.10 and rapidocr 3.10; each may be omitted.
 The exports need the formats that are asked for: paddle (3.7), legacy (2.10), onnx (RapidOCR). Lines are read one at a
 time, because these clients pad a line to the widest of its batch, which a recognizer with recurrent layers sees; and
 they know no `width_step` (a model whose file states one is compared with it, for information, and without). Exit code 1

@@ -26,6 +26,14 @@ UNWANTED = {
     r"stands? in (?:the|a|its|another)|stands? at|stands? beside": "is in, is at",
     r"for ever": "forever",
     r"in silence": "silently",
+    r"(?:one|a) (?:line|entry|row|character|class|batch|image|process|job|picture|core) an? "
+    r"(?:line|image|rank|process|job|sample|epoch|class|step|split|row)": "per line, per image",
+    r"(?:images|bytes|lines|steps|crops|pages|batches) an? (?:second|epoch|step|rank|line|page)": "per second",
+    r"(?:left|leaves?|leaving) out": "skipped, dropped, omitted",
+    r"(?:values?|weights?|expression) that cannot be(?! \w)": "invalid values",
+    r"what is none|if it is none|(?:is|are) no part of": "is not a …, is not part of",
+    r"told apart|learns? by heart|one's own": "distinguished, overfit, your own",
+    r"wholly|brings|shall|thus|the like": "completely, maps, must, therefore, such as",
     r"(?-i:What it reaches|What there is|How fast|Where the keys went)": "a noun as the heading",
 }
 # A config key of `dataset=synth_rec`, which runs and overrides name.
@@ -58,5 +66,6 @@ def test_no_file_contains(pattern: str, instead: str) -> None:
 
 def test_the_patterns_find_what_they_are_for() -> None:
     lines = ["the colour of a neighbour", "begin anew", "'medium' is no one of fast, slow", "it stands in the file"]
+    lines += ["one character a line", "values that cannot be", "400 images a second", "rows without it left out"]
     assert all(any(found(line, pattern) for pattern in UNWANTED) for line in lines)
     assert not any(found("neighbours: 0.1", pattern) for pattern in UNWANTED)

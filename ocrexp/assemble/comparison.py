@@ -89,7 +89,7 @@ def evaluated_picture(config: DictConfig, model: OCRModel) -> npt.NDArray[np.flo
 def compare(config: DictConfig, model: OCRModel, folder: ModelFolder) -> Comparison:
     """A deployed model's outputs for the fixed image beside those of ours, made for the same classes.
 
-    Raises CheckpointError where they are not the same network's; DeployError where the library that runs the file is
+    Raises CheckpointError if they are not the same network's; DeployError where the library that runs the file is
     missing.
     """
     import paddle
@@ -148,7 +148,7 @@ def _compare_results(
 def check_calibrated(source: str, before: npt.NDArray[np.float32], after: npt.NDArray[np.float32]) -> float:
     """Greatest difference that measured statistics make, which cancel but for rounding.
 
-    Raises CheckpointError where they do not: the spread of a channel is too small for float32.
+    Raises CheckpointError if they do not: the spread of a channel is too small for float32.
     """
     difference = float(np.abs(before - after).max(initial=0.0))
     if not difference <= TOLERANCE:

@@ -14,7 +14,7 @@ from ocrexp.errors import ConfigError
 if TYPE_CHECKING:
     from ocrexp.types import DataSource
 
-VAL_SETS = "val_sets"  # the key of the named validation sets, which are no argument of a data set
+VAL_SETS = "val_sets"  # the key of the named validation sets, which are not arguments of a data set
 
 
 def build_source(node: DictConfig) -> DataSource:

@@ -54,10 +54,10 @@ class Start:
 
 
 def deployed_folder(path: str | Path) -> ModelFolder | None:
-    """The deployed model that a path names, a folder or one of its files, or a name of the registry; None where it is
+    """The deployed model that a path names, a folder or one of its files, or a name of the registry; None if it is
     something else.
 
-    Raises DeployError where a part of it is missing, CheckpointError where a registered one has not been fetched.
+    Raises DeployError if a part of it is missing, CheckpointError where a registered one has not been fetched.
     """
     place = Path(path).expanduser()
     if str(path) in REGISTRY and not place.exists():
@@ -85,7 +85,7 @@ def start_from(
         charset: the characters of the new model.
         build: makes the network for characters.
 
-    Raises CheckpointError: layers or outputs differ, or nothing says the characters; DeployError: the library that runs
+    Raises CheckpointError: layers or outputs differ, or the characters are unknown; DeployError: the library that runs
     the file is missing.
     """
     import paddle
@@ -113,7 +113,7 @@ def start_from(
 def training_images(
     sample: Callable[[int], Sample], count: int
 ) -> Iterator[tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64] | None]]:
-    """Batches of equally large training images, uint8 [N, H, W, 3], with the columns of each that are no padding.
+    """Batches of equally large training images, uint8 [N, H, W, 3], with the columns of each that are not padding.
 
     Up to 160 images from the whole list, fewer where they are large: a page has as many places as fifty lines.
 
@@ -164,7 +164,7 @@ def _stacked(group: list[Sample]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np
 
 
 def _characters(config: DictConfig, folder: ModelFolder, deployed: Deployed, charset: Charset) -> Charset:
-    """The characters of a deployed recognizer. Raises CheckpointError where nothing that fits says them."""
+    """The characters of a deployed recognizer. Raises CheckpointError if no fitting list is found."""
     from ocrexp.charset.codecs import KINDS
     from ocrexp.charset.sources import from_classes, from_dictionary
     from ocrexp.config.build import build
@@ -220,7 +220,7 @@ def _characters(config: DictConfig, folder: ModelFolder, deployed: Deployed, cha
 
 
 def warn_of_other_normalization(config: DictConfig, folder: ModelFolder) -> None:
-    """Warns where the file's description says another mean or deviation of pixels than the configuration."""
+    """Warns if the file's description has another mean or deviation of pixels than the configuration."""
     stated = folder.description
     normalize = config.model.get("normalize")
     if stated is None or normalize is None:

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 def build_charset(config: DictConfig, source: Callable[[], DataSource] | None = None) -> Charset | None:
     """The characters that the configuration states; None for a task without characters.
 
-    `charset=from_labels` reads them off the training labels of `source()`. Raises ConfigError where it needs them and
+    `charset=from_labels` reads them off the training labels of `source()`. Raises ConfigError if it needs them and
     has no source.
     """
     node = OmegaConf.select(config, "charset")
@@ -49,7 +49,7 @@ def build_charset(config: DictConfig, source: Callable[[], DataSource] | None = 
 
 
 def saved_charset(weights: Path) -> Charset | None:
-    """The characters that a checkpoint's states carry; None where it has no states or is no recognizer's."""
+    """The characters that a checkpoint's states carry; None if it has no states or belongs to no recognizer."""
     from ocrexp.charset.saved import from_saved
     from ocrexp.engine.weights import states_beside
 
@@ -60,7 +60,7 @@ def saved_charset(weights: Path) -> Charset | None:
 def charset_of(weights: Path, config: DictConfig, source: Callable[[], DataSource]) -> Charset | None:
     """The characters that a checkpoint carries, else those of the configuration; warns where both are known and differ.
 
-    Raises CheckpointError where neither states them.
+    Raises CheckpointError if neither states them.
     """
     saved = saved_charset(weights)
     try:
@@ -204,7 +204,7 @@ def _rearranged(config: DictConfig, model: OCRModel, charset: Charset, arrays: A
 
     node = config.model
     if node.pretrained_charset:
-        # PaddleOCR's `use_space_char` is not in the file either: the number of classes tells.
+        # PaddleOCR's `use_space_char` is not in the file either: it follows from the number of classes.
         form, invisible = charset.normalization.form, charset.normalization.invisible
         known = [
             from_dictionary(node.pretrained_charset, space, normalize=form, invisible=invisible)

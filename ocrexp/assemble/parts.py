@@ -177,7 +177,7 @@ class Parts:
         return self.eval_loader_of(self.source, targets=self.weights is None and self.settings.val_loss)
 
     def eval_loader_of(self, source: DataSource, *, targets: bool = False, **options: Any) -> Loader:
-        """The evaluation's loader for other records, labels normalized as the charset says; `targets`: with what the
+        """The evaluation's loader for other records, labels normalized by the charset; `targets`: with what the
         loss needs; `options`: other values of the node `loader`."""
         from ocrexp.data.dataset import EvalPipeline
         from ocrexp.data.loaders import build_eval_loader
@@ -214,7 +214,7 @@ class Parts:
         return model
 
     def new_model(self) -> OCRModel:
-        """Another one like `model`. Raises CheckpointError where the checkpoint does not fit."""
+        """Another one like `model`. Raises CheckpointError if the checkpoint does not fit."""
         return self._new_model()[0]
 
     def _new_model(self) -> tuple[OCRModel, bool]:
@@ -263,7 +263,7 @@ class Parts:
         return self.model.deployed() if isinstance(self.model, Network) else self.model
 
     def deployed_of(self, model: paddle.nn.Layer) -> OCRModel:
-        """What of a model is exported. Raises ConfigError for a model that does not tell what an export needs."""
+        """What of a model is exported. Raises ConfigError for a model that does not give what an export needs."""
         from ocrexp.models.model import OCRModel
         from ocrexp.models.network import Network
 

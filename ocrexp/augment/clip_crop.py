@@ -24,7 +24,7 @@ class ClipCrop:
         max_tries: windows tried until one shows enough of a legible region; then one around such a region is taken.
         min_visible: regions of which a smaller share of their area is left become ignored.
 
-    Raises ValueError for values that cannot be.
+    Raises ValueError for invalid values.
     """
 
     def __init__(self, size: Sequence[int] = (640, 640), max_tries: int = 50, min_visible: float = 0.25) -> None:
@@ -59,7 +59,7 @@ class ClipCrop:
         return sample
 
     def _place(self, boxes: np.ndarray, width: int, height: int, rng: np.random.Generator) -> tuple[int, int]:
-        """Where in the image the frame's corner lies; below 0 where the image is smaller."""
+        """Where in the image the frame's corner lies; below 0 if the image is smaller."""
         room = np.array([width - self.width, height - self.height])
         low, high = np.minimum(room, 0), np.maximum(room, 0)
         corner = low

@@ -63,7 +63,7 @@ def clip_regions(sample: Sample, width: float, height: float, min_visible: float
 
 
 def signed_area(points: Points) -> float:
-    """Area of a polygon, above 0 where its points go clockwise on screen."""
+    """Area of a polygon, above 0 if its points go clockwise on screen."""
     x, y = (points - points[0]).T  # near the origin: the products lose no digits
     return float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2
 

@@ -84,7 +84,7 @@ class CopyPaste:
     def _place(
         self, image: Image, source: Image, word: Polygon, taken: list[Polygon], rng: np.random.Generator
     ) -> Polygon | None:
-        """Paste one word into `image`; returns its new polygon, or None where it was not pasted."""
+        """Paste one word into `image`; returns its new polygon, or None if it was not pasted."""
         height, width = image.shape[:2]
         left, top, right, bottom = boxes_of([word])[0].tolist()
         factor = rng.uniform(*self.scale)

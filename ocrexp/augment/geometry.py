@@ -85,7 +85,7 @@ def warp(image: Image, matrix: Matrix, size: tuple[int, int], frame: tuple[int, 
     Returns (frame height, frame width, 3), black outside of `size`; both are (width, height).
     """
     width, height = size
-    # Only the pixels that the matrix brings into the frame, and one more around them to interpolate with.
+    # Only the pixels that the matrix maps into the frame, and one more around them to interpolate with.
     source_height, source_width = image.shape[:2]
     corners = np.array([[(0, 0), (width, 0), (width, height), (0, height)]], np.float64)
     left, top, right, bottom = boxes_of(transform(list(corners), invert(matrix)))[0].tolist()

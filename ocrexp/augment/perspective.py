@@ -33,7 +33,7 @@ class RandomPerspective:
             keeps the image's size, and regions are cut off at its edges.
         min_visible: regions of which a smaller share of their area is left become ignored.
 
-    Raises ValueError for values that cannot be.
+    Raises ValueError for invalid values.
     """
 
     def __init__(

@@ -24,7 +24,7 @@ class FlipRotate:
             and regions are cut off at its edges.
         min_visible: without `fit_output`, regions of which a smaller share of their area is left become ignored.
 
-    Raises ValueError for values that cannot be.
+    Raises ValueError for invalid values.
     """
 
     def __init__(

@@ -30,8 +30,8 @@ class RandomWarpCrop:
     `crop="whole"`: the whole image, as large as the frame allows; with flip 0, rotate [0, 0], scale [1, 1] nothing is
     random.
 
-    Regions wholly outside the image or the frame are left out, and words that rotation moves beyond the image's own
-    frame are kept: the canvas grows to hold what of them lies on the image, never what a label places beyond its edge.
+    Regions completely outside of the image or the frame are dropped, and words that rotation moves beyond the image's
+    own frame are kept: the canvas grows to hold what of them is on the image, never what a label places outside.
 
     Args:
         size: width and height of the crop, pixels.
@@ -147,7 +147,7 @@ class RandomWarpCrop:
         return _keep_visible(sample, boxes, content, whole_words=self.crop == "cut")
 
     def _source(self, sample: Sample, needed: float, detail: float | None) -> tuple[Image, tuple[float, float]]:
-        """Pixels to sample from and the scale that brings them to the file's own size.
+        """Pixels to sample from and the scale from them to the file's own size.
 
         `needed`: how many of them, a side, as a share of the file's. `detail`: bring the image down to this share
         first.
@@ -175,7 +175,7 @@ class RandomWarpCrop:
 
 
 def _leave_out_beyond(sample: Sample, width: int, height: int) -> list[np.ndarray]:
-    """Leave out regions wholly beyond the image; returns the others with their points moved onto it."""
+    """Drop regions completely outside of the image; returns the others with their points moved onto it."""
     polygons = sample["polygons"]
     boxes = geometry.boxes_of(polygons)
     reaches = (boxes[:, :2] < 0).any(axis=1) | (boxes[:, 2:] > (width, height)).any(axis=1)
@@ -187,7 +187,7 @@ def _leave_out_beyond(sample: Sample, width: int, height: int) -> list[np.ndarra
 
 
 def _keep_visible(sample: Sample, boxes: np.ndarray, content: tuple[int, int], whole_words: bool) -> Sample:
-    """Leave out regions beyond the content (width, height); with `whole_words`, ignore those that its edges cut.
+    """Drop regions outside of the content (width, height); with `whole_words`, ignore those that its edges cut.
 
     `boxes`: of what of the regions lies on the image, in the frame's pixels.
     """
@@ -201,7 +201,7 @@ def _keep_visible(sample: Sample, boxes: np.ndarray, content: tuple[int, int], w
 
 
 def _select(sample: Sample, kept: np.ndarray) -> None:
-    """Leave out the regions that are not `kept`."""
+    """Drop the regions that are not `kept`."""
     places = np.flatnonzero(kept)
     sample["polygons"] = [sample["polygons"][i] for i in places]
     sample["texts"] = [sample["texts"][i] for i in places]

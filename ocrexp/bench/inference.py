@@ -30,7 +30,7 @@ def measure_inference(config: DictConfig, data: Callable[[str, str], Path]) -> l
         config: of the bench.
         data: the folder that a key names, or else one of $OCREXP_DATA.
 
-    Raises ConfigError where no model is named, OcrexpError when a model cannot run.
+    Raises ConfigError if no model is named, OcrexpError when a model cannot run.
     """
     if not (config.det or config.rec):
         raise ConfigError("what=[inference]: needs exported models; add det=FOLDER, rec=FOLDER or both")

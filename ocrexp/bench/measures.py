@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]  # what, ocrexp, paddleocr (None where not measured), unit; of inference paddleocr3, rapidocr too
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
-REC_BATCH = 64  # images a step of a recognizer, as conf/task/rec.yaml
+REC_BATCH = 64  # images per step of a recognizer, as in conf/task/rec.yaml
 TINY = (
     "debug=fast", "dataset.train_pages=8", "dataset.val_pages=2", "dataset.size=160", "augment.warp.size=[96,96]",
     "model.neck.out_channels=24", "callbacks=none", "preprocess.resize.limit_side_len=96",
@@ -30,7 +30,7 @@ TINY = (
 
 
 def measure_pipeline(config: DictConfig) -> list[Row]:
-    """Images a second of one worker: PaddleOCR's det_mv3_db recipe (flip, rotation, scale, crop 640², all maps)."""
+    """Images per second of one worker: PaddleOCR's det_mv3_db recipe (flip, rotation, scale, crop 640², all maps)."""
     from ocrexp.bench.pipeline import det_mv3_db_pipeline, time_pipeline
     from ocrexp.tasks.find import find_task
 
@@ -44,7 +44,7 @@ def measure_pipeline(config: DictConfig) -> list[Row]:
 
 
 def measure_rec_pipeline(config: DictConfig) -> list[Row]:
-    """Images a second of one worker: RecAug with PaddleOCR's probabilities, resize and labels, of the same images."""
+    """Images per second of one worker: RecAug with PaddleOCR's probabilities, resize and labels, of the same images."""
     from ocrexp.bench.pipeline import rec_pipeline, time_pipeline
     from ocrexp.tasks.find import find_task
 
@@ -88,7 +88,8 @@ def measure_step(config: DictConfig) -> list[Row]:
 
 
 def measure_rec_step(config: DictConfig) -> list[Row]:
-    """Images a second of training steps of rec_mv3_none_bilstm_ctc, batch 64: tuned, as paddle comes, and PaddleOCR's.
+    """Images per second of training steps of rec_mv3_none_bilstm_ctc, batch 64: tuned, as paddle comes, and
+    PaddleOCR's.
 
     Each figure is the median over `repeats` rounds, in which all three are measured in turn.
     """

@@ -17,7 +17,7 @@ BACKENDS = ("onnx", "paddle")
 
 
 def check_options(config: DictConfig, measures: Mapping[str, Any]) -> list[str]:
-    """The names of what is to be measured. Raises ConfigError for a value that cannot be.
+    """The names of what is to be measured. Raises ConfigError for an invalid value.
 
     A single name, number or text may stand in place of a list.
     """

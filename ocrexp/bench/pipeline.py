@@ -33,7 +33,7 @@ class PipelineTiming:
     """Figures of one worker.
 
     `images_per_second`: median over the passes, of batches as training gets them. `stages`: median milliseconds an
-    image by stage (file, decode, each transform by its class), measured in the worker; stages leave out collation and
+    image by stage (file, decode, each transform by its class), measured in the worker; stages exclude collation and
     transfer. `decoder_images_per_second`: the same files, decoded whole and nothing else.
     """
 
@@ -70,7 +70,7 @@ def rec_pipeline(root: str | Path, train_labels: str, image_shape: tuple[int, in
 def time_pipeline(pipeline: TrainPipeline, collate: Collate, passes: int = 5, batch_size: int = 8) -> PipelineTiming:
     """Time whole passes over the pipeline's records with one worker process.
 
-    The first pass, which warms up, is left out.
+    The first pass, which warms up, is not counted.
     """
     loader = _one_worker(pipeline, batch_size, collate)
     rates = []

@@ -100,7 +100,7 @@ def time_training_step(
     Args:
         model, loss: plain config nodes with `_target_`; None: DB with MobileNetV3 ×0.5 and FPN 256, DBLoss; of a
             recognizer CRNN with MobileNetV3 ×0.5 and 36 characters, CTCLoss.
-        batch_size: images a step.
+        batch_size: images per step.
         image_size: side of square images, or height and width; for a detector multiples of 32.
         steps: counted steps.
         warmup: steps before them that are not counted (the first allocates memory and compiles kernels).

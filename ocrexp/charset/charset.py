@@ -1,4 +1,4 @@
-"""The characters that a recognizer knows: one object that encodes, decodes, and is told apart by a fingerprint.
+"""The characters that a recognizer knows: one object that encodes, decodes, and has a fingerprint.
 
 A character is an entry of the dictionary: one code point or several, after the normalization that labels pass too.
 Texts are read from the left, the longest entry first.
@@ -32,8 +32,8 @@ class Charset:
     Args:
         characters: entries in class order, each a character of one or more code points.
         unknown: what to do with a character of a training label that is not among them: `error`; `map`: replace it by
-            `unknown_map`, an error if it is not there either; `drop`: leave it out. Every one is counted by `check`.
-        unknown_map: character to what stands for it ("" to leave it out).
+            `unknown_map`, an error if it has no replacement either; `drop`: drop it. `check` counts all of them.
+        unknown_map: character to its replacement ("" drops it).
         lower: lower-case texts before encoding (PaddleOCR without a dictionary).
         source: where the characters come from, for messages.
         direction: `rtl`: labels are in logical order and classes in the order in which a right-to-left text is drawn;
@@ -44,7 +44,7 @@ class Charset:
 
     Raises:
         ConfigError: no characters, an empty or duplicate entry.
-        ValueError: an option that is not supported, a map to characters that are not there.
+        ValueError: an option that is not supported, a replacement that is not in the charset.
 
     Entries that only normalization makes equal (compatibility ideographs of ppocr_keys_v1) both stay, for the classes
     of trained files: both decode to the same character, and it is encoded as the entry that is normalized already. An
@@ -141,7 +141,7 @@ class Charset:
     def encode(self, text: str) -> list[int]:
         """Positions of a text's characters; see `codec` for the classes of a head.
 
-        Raises UnknownCharacter as the policy says.
+        Raises UnknownCharacter if the policy does.
         """
         positions = []
         for character in self._split(self.normalize(text)):
@@ -233,7 +233,7 @@ class Charset:
         return explain_missing(character, self.characters, self.source)
 
     def _split(self, text: str) -> list[str]:
-        """Entries of a text, longest first; what is none is kept whole: a code point with its combining marks."""
+        """Entries of a text, longest first; what is not an entry stays one part: a code point and its marks."""
         parts = []
         start = 0
         while start < len(text):
@@ -242,7 +242,8 @@ class Charset:
                     break
             else:
                 end = start + 1
-            # Marks that follow belong to the character: if they are no entries, nor is it with them.
+            # Marks that follow belong to the character: without entries of their own, it is not an entry with them
+            # either.
             stop = end
             while stop < len(text) and unicodedata.category(text[stop])[0] == "M" and text[stop] not in self._index:
                 stop += 1

@@ -1,4 +1,4 @@
-"""PaddleOCR dictionaries: a class a line, and what is wrong with a line that no label matches."""
+"""PaddleOCR dictionaries: one class per line, and what is wrong with a line that no label matches."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _QUOTED = re.compile(r"""(["'])(?P<entry>.+)\1,?""")
 
 def read_lines(path: Path) -> list[str]:
     """The lines of a dictionary as PaddleOCR numbers its classes: empty ones too, but not what follows the last end of
-    line. A byte order mark in front of a line is no part of it, unless it is the whole line.
+    line. A byte order mark in front of a line is not part of it, unless it is the complete line.
 
     Raises OSError, and ValueError, "LINE: what is wrong; what to do", for content that is not UTF-8 text.
     """
@@ -60,9 +60,9 @@ def entries_of(text: str) -> list[str]:
 
 
 def explain_missing(character: str, entries: Sequence[str], source: str) -> str:
-    """Where a dictionary contains a character that is none of its entries: the line, what it is, and what to do.
+    """Where a dictionary contains a character that is not one of its entries: the line, what it is, and what to do.
 
-    "" where no entry of several characters contains it.
+    "" if no entry of several characters contains it.
     """
     if not character.strip():
         return ""

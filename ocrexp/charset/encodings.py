@@ -1,4 +1,4 @@
-"""Encodings of text files that are not UTF-8: told apart, and named with a command that converts the file.
+"""Encodings of text files that are not UTF-8: recognized, and named with a command that converts the file.
 
 An encoding is named only where it decodes all the lines that are not UTF-8 and most of their characters are ordinary
 letters of one of its languages. Several encodings take the same bytes: what is frequent decides, and where that does
@@ -24,7 +24,7 @@ _ODDS = 3.0  # log of how much more probable the best encoding has to be than an
 _ORDINARY = 0.85  # least share of ordinary characters in the text of an encoding that is named
 _RARE = 0.7  # how ordinary a rare Han character is
 _STRANGE = math.log(1e-6)  # of a character that texts of the language do not have there
-# Words with the marks of Hebrew, Arabic and Thai, which are no letters to Python.
+# Words with the marks of Hebrew, Arabic and Thai, which are not letters to Python.
 _WORD = re.compile(r"(?:[^\W\d_]|[\u0591-\u05c7\u064b-\u0652\u0e31\u0e34-\u0e3a\u0e47-\u0e4e])+")
 _SHOWN = 16
 _BOMS = (
@@ -75,7 +75,7 @@ def wide_encoding(data: bytes) -> str | None:
 
 
 def guess_encoding(lines: Sequence[bytes]) -> Guess | None:
-    """The encoding of lines that are not UTF-8; None where none is plausible, or several are."""
+    """The encoding of lines that are not UTF-8; None if none is plausible, or several are."""
     sample = _sample(lines)
     found: list[tuple[float, float, _Candidate, str]] = []
     for candidate in _CANDIDATES:
@@ -224,7 +224,7 @@ def _latin(text: str, languages: Sequence[str]) -> tuple[float, float]:
 
 
 def _with_marks(text: str, total: float, ordinary: int, seen: int) -> tuple[float, float]:
-    """What is no part of a word: quotes, dashes and signs, which all windows encodings have, or strange ones."""
+    """What is not part of a word: quotes, dashes and signs, which all windows encodings have, or strange ones."""
     others = [character for character in text if not character.isascii()]
     marks = sum(1 for character in others if character in typical.MARKS and not character.isalpha())
     total += marks * math.log(0.05 / 20) + max(len(others) - seen - marks, 0) * _STRANGE

@@ -14,8 +14,8 @@ from ocrexp.errors import CheckpointError
 def from_saved(saved: Mapping[str, Any], source: str) -> Charset:
     """The charset of `Charset.saved`. Raises CheckpointError if it does not have the fingerprint that it states."""
     characters = list(saved["characters"])
-    # A file says what its classes are, duplicates too; texts that it did not learn are no error to it.
-    direction: Direction = "rtl" if saved.get("direction") == "rtl" else "ltr"  # earlier files do not say it
+    # A file defines its classes, duplicates too; texts that it did not learn are not an error.
+    direction: Direction = "rtl" if saved.get("direction") == "rtl" else "ltr"  # earlier files do not contain it
     everywhere = range(len(characters))
     charset = Charset(characters, "drop", None, bool(saved["lower"]), source, everywhere, direction, of_facts(saved))
     if charset.fingerprint != saved["fingerprint"]:

@@ -27,9 +27,9 @@ def from_dictionary(
     normalize: Form | None = "nfc",
     invisible: Invisible = "keep",
 ) -> Charset:
-    """From a PaddleOCR dictionary: UTF-8, a character a line.
+    """From a PaddleOCR dictionary: UTF-8, one character per line.
 
-    Byte order marks and Windows line ends are no characters. An empty line is a class, as PaddleOCR counts it (its
+    Byte order marks and Windows line ends are not characters. An empty line is a class, as PaddleOCR counts it (its
     bn_dict.txt has one): no label has it, and it decodes to nothing.
 
     Args:
@@ -51,7 +51,7 @@ def from_dictionary(
         lines = read_lines(Path(path).expanduser())
     except OSError as error:
         raise ConfigError(
-            f"dictionary {path}: cannot be read ({error.strerror}); give the path of a text file, a character a line"
+            f"dictionary {path}: cannot be read ({error.strerror}); give a text file with one character per line"
         ) from None
     except ValueError as error:
         raise ConfigError(f"{path}:{error}") from None
@@ -132,12 +132,12 @@ def from_labels(
         unknown: for labels that come later; see Charset.
         unknown_map: see Charset.
         lower: see Charset.
-        min_count: leave out characters that occur less often.
+        min_count: drop characters that occur less often.
         direction: see Charset.
         normalize: see Normalization.form.
         invisible: see Normalization.
 
-    Raises ValueError if there is no character.
+    Raises ValueError if there are no characters.
     """
     normalization = Normalization(normalize, invisible)
     counts: Counter[str] = Counter()

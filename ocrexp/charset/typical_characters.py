@@ -1,4 +1,4 @@
-"""Frequent characters by language: what tells encodings apart whose bytes are all valid in several of them."""
+"""Frequent characters by language: they distinguish encodings if the bytes are valid in several of them."""
 
 from __future__ import annotations
 

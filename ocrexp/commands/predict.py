@@ -146,7 +146,7 @@ class Work:
         self.finder = finder
 
     def __call__(self, sources: Sequence[Source]) -> list[ImageResult]:
-        """The outcome of each image, in order. Raises OSError where a picture cannot be written."""
+        """The outcome of each image, in order. Raises OSError if a picture cannot be written."""
         images: list[Image] = []
         outcomes: list[ImageResult] = []
         for source in sources:

@@ -36,7 +36,7 @@ def build(node: Any, **extra: Any) -> Any:
             key = inner[1] if inner else node._get_full_key("") or target
             named = OmegaConf.select(node._get_root(), f"{key}._target_", default=None) or target
             raise ConfigError(address(key, _class_of(str(named)), _reason(cause))) from error
-        if cause is None or isinstance(cause, InstantiationException):  # Hydra's own, about `_args_` and the like
+        if cause is None or isinstance(cause, InstantiationException):  # Hydra's own, about keys such as `_args_`
             raise _own(node, error) from error
         raise
     except (TypeError, ValueError) as error:
@@ -47,7 +47,7 @@ def build(node: Any, **extra: Any) -> Any:
 
 
 def _own(node: Any, error: Exception) -> ConfigError:
-    """What Hydra itself says about `_args_`, `_partial_` and the like."""
+    """What Hydra itself says about keys such as `_args_` and `_partial_`."""
     said = re.search(r'InstantiationException\("(.*)"\)', str(error))
     reason = said[1] if said else str(error).partition("\n")[0]
     key = node._get_full_key("") or OmegaConf.select(node, "_target_", default="?")

@@ -11,7 +11,7 @@ from ocrexp.data.rec_lists import RecLists
 
 
 class ClsLists(RecLists):
-    """A data source of PaddleOCR's classification lists, `path<TAB>label` a line; arguments as LabelLists says.
+    """A data source of PaddleOCR's classification lists, `path<TAB>label` per line; arguments as in LabelLists.
 
     Which labels there are is the configuration's affair (`labels`): other ones are counted before training.
     """

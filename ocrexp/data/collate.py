@@ -28,7 +28,7 @@ def stack(arrays: Sequence[npt.NDArray[Any]], empty: Empty) -> npt.NDArray[Any]:
     return whole
 
 
-# What a sample has beside its image and its targets; a collate of the task says what becomes of these.
+# What a sample has beside its image and its targets; a collate of the task uses these.
 _FACTS = frozenset(
     [
         *("record", "index", "epoch", "encoded", "others", "unreadable", "polygons", "texts", "ignored", "shape"),
@@ -41,7 +41,7 @@ def stack_training(samples: Sequence[Sample], empty: Empty, one_size: str) -> Ba
     """`image` uint8 [N,H,W,3] BGR, every other array that the transforms put into the samples [N,…] (target maps,
     labels), and `index` int64 [N].
 
-    No sample at all gives an empty batch, so that ranks stay in step. Raises DataError where sizes differ, with
+    No sample at all gives an empty batch, so that ranks stay in step. Raises DataError if sizes differ, with
     `one_size` as what to do about images.
     """
     if not samples:
@@ -79,7 +79,7 @@ def _indices(samples: Sequence[Sample]) -> npt.NDArray[np.int64]:
 
 
 def valid_columns(samples: Sequence[Sample]) -> Batch:
-    """`valid_width` int64 [N] and `valid_ratio` float32 [N]; the whole width where a sample does not say."""
+    """`valid_width` int64 [N] and `valid_ratio` float32 [N]; the full width if a sample does not state it."""
     return {
         "valid_width": np.array([s.get("valid_width", s["image"].shape[1]) for s in samples], np.int64),
         "valid_ratio": np.array([s.get("valid_ratio", 1.0) for s in samples], np.float32),

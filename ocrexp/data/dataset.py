@@ -1,4 +1,4 @@
-"""From a record to a sample: decode, transform, and say why where that cannot be done."""
+"""From a record to a sample: decode and transform, with the reason where that fails."""
 
 from __future__ import annotations
 

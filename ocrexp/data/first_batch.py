@@ -1,4 +1,4 @@
-"""The first records of a dataset for training and validation alike: what a sound model learns by heart."""
+"""The first records of a dataset, for training and validation: a correct model overfits them."""
 
 from __future__ import annotations
 

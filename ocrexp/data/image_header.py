@@ -1,4 +1,4 @@
-"""What the first bytes of an image file say: its format, size, depth, transparency. Nothing is decoded."""
+"""Reads the first bytes of an image file: its format, size, depth, transparency. Nothing is decoded."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 
 Order = Literal["little", "big"]
 
-HEAD = 4096  # bytes that are enough to tell a format
+HEAD = 4096  # bytes that are enough to recognize a format
 _SEARCHED = 1 << 16  # bytes in which the boxes of AVIF and JPEG 2000 are looked for
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JP2 = (b"\x00\x00\x00\x0cjP  ", b"\xff\x4f\xff\x51")
@@ -28,7 +28,7 @@ class ImageHeader:
 
     Args:
         kind: `jpeg`, `png`, `tiff`, `webp`, `bmp`, `gif`, `avif`, `heic`, `jp2`, `pnm`, `pfm`, `ras`, `hdr`, `pdf`.
-        height: in pixels as stored, before any turn; 0 where the header does not say it.
+        height: in pixels as stored, before any turn; 0 if the header does not state it.
         width: as height.
         plain: 8 bits of gray or color without transparency: the usual decoder gives the pixels as they are.
         orientation: EXIF's 1 … 8 where OpenCV does not apply it to pixels with an alpha channel (PNG, WebP).
@@ -51,7 +51,7 @@ class ImageHeader:
 
 @dataclass(frozen=True, slots=True)
 class JpegHeader:
-    """What the markers in front of a JPEG's pixels say; height and width are as stored, before any EXIF turn."""
+    """Reads the markers in front of a JPEG's pixels; height and width are as stored, before any EXIF turn."""
 
     height: int
     width: int
@@ -87,7 +87,7 @@ def read_jpeg_header(data: bytes) -> JpegHeader | None:
 
 
 def exif_orientation(tiff: bytes) -> int:
-    """The orientation entry (1..8) of the first image directory; 1 where there is none."""
+    """The orientation entry (1..8) of the first image directory; 1 if there is none."""
     order: Order = "little" if tiff[:2] == b"II" else "big"  # OpenCV, which turns the pixels, takes all else for "MM"
     if int.from_bytes(tiff[2:4], order) != 42:
         return 1
@@ -263,7 +263,7 @@ def _pnm(data: bytes) -> ImageHeader:
             values.append(int(match[1]) if match else 0)
             position = match.end() if match else len(head)
         width, height, top = values
-    if head[1:2] in b"14Ff":  # bits, and floats: the third value is no largest one
+    if head[1:2] in b"14Ff":  # bits, and floats: the third value is not the maximum
         return ImageHeader("pnm", height, width, plain=head[1:2] in b"14")
     stated = top if 0 < top < 0xFFFF and top != 0xFF else None
     return ImageHeader("pnm", height, width, plain=top == 0xFF and not head.startswith(b"P7"), largest=stated)

@@ -77,7 +77,7 @@ class ImageNames:
         return self._folders[folder]
 
     def _otherwise(self, name: str) -> Path | None:
-        """The file whose name differs in Unicode's normal form alone; None where there is none."""
+        """The file whose name differs in Unicode's normal form alone; None if there is none."""
         path = self._root
         for part in Path(name).parts:
             if part in ("..", "/") or part.isascii():

@@ -71,7 +71,7 @@ def _read_file(path: Path) -> bytes:
 
 
 def check_file(path: Path, limit: int | None = None) -> None:
-    """Raises UnusableSample for what is not a file of a size that an image can have, OSError where there is none.
+    """Raises UnusableSample if its size cannot be that of an image file, OSError if there is no file.
 
     Opening a named pipe would block forever, and a device may have no end.
     """
@@ -98,7 +98,7 @@ def check_header(header: ImageHeader | None, limit: int | None = None) -> None:
 
 
 class EncodedImage:
-    """An image file in memory whose pixels are decoded on demand; `data` is what the file holds, where it is no file.
+    """An image file in memory whose pixels are decoded on demand; `data` is the content if there is no file.
 
     Raises UnusableSample, with a reason that can be counted, for a file that is missing, empty, truncated or no image,
     and for one of more than `max_pixels` (None: what `limit_pixels` has set).
@@ -184,7 +184,7 @@ def _has_all_pixels(data: bytes, header: JpegHeader) -> bool:
     """Whether a JPEG without its end marker has lost nothing else.
 
     The decoder does not report it (it continues with zeros), but it reads missing bytes from what follows: the pixels
-    then depend on that. Of a progressive file later scans may be missing as a whole, so its scans must also bring
+    then depend on that. Of a progressive file later scans may be missing as a whole, so its scans must also contain
     every coefficient to its last bit.
     """
     data = data.rstrip(b"\xff")
@@ -207,7 +207,7 @@ def _scans_are_complete(data: bytes) -> bool:
         if len(tail) < 3:
             return False
         for component in data[start : start + 2 * count : 2]:
-            if tail[2] & 0x0F == 0:  # the lowest bit that this scan brings
+            if tail[2] & 0x0F == 0:  # the lowest bit that this scan contains
                 done.setdefault(component, set()).update(range(tail[0], tail[1] + 1))
     return len(done) == components and all(len(coefficients) == 64 for coefficients in done.values())
 

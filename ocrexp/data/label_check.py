@@ -1,4 +1,4 @@
-"""What training would leave out of a recognition dataset, said before it starts."""
+"""What training would drop from a recognition dataset, reported before it starts."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def check_labels(
     steps: Callable[[int], int | None] | None = None,
     width: int | None = None,
 ) -> list[str]:
-    """One line for each reason why training labels are left out or changed: how many, what would keep them, and where.
+    """One line for each reason why training labels are dropped or changed: how many, what would keep them, and where.
 
     Args:
         records: of training.
@@ -141,7 +141,7 @@ def _changed(records: Sequence[Record], charset: Charset) -> list[str]:
 
 
 def _read(records: Sequence[Record], charset: Charset) -> tuple[_Labels, CharsetCoverage]:
-    """What the labels need, and what the charset does not know of them. Raises DataError as its policy says."""
+    """What the labels need, and which characters the charset lacks. Raises DataError if its policy does."""
     known = _known(charset)
     characters = np.zeros(len(records), np.int64)
     steps = np.zeros(len(records), np.int64)

@@ -1,4 +1,4 @@
-"""What all label files share: one line an image, the path and a tab in front, every fault named with its line."""
+"""What all label files share: one line per image, the path and a tab first; each fault is reported with its line."""
 
 from __future__ import annotations
 

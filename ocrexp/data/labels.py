@@ -3,7 +3,7 @@
 JSON:   `path<TAB>[{"transcription": "word", "points": [[x, y], ...]}, ...]`; `[]` for an image without text.
 Legacy: `path<TAB>x1,y1,x2,y2,x3,y3,x4,y4,text<TAB>...`; the text may hold commas.
 
-Lines tell their format by themselves, so a file may mix them. `###` and `*` mark regions to ignore. Points are in
+The format is recognized line by line, so a file may mix formats. `###` and `*` mark regions to ignore. Points are in
 pixels of the upright image (after its EXIF turn), as PaddleOCR has them.
 """
 
@@ -36,7 +36,7 @@ def read_label_file(path: Path) -> LabelFile:
 
     Raises what `read_lines` raises. What counts as a bad line: not UTF-8, no tab, broken JSON, no list of regions, a
     region without points or text (`null` is invalid, a number is used as it is written), fewer than three points,
-    coordinates that are no finite numbers or beyond any image, more points or regions than any image has. A polygon
+    coordinates that are not finite or lie outside of any image, more points or regions than any image has. A polygon
     without area loses its region only: nothing of the image is missing then.
     """
     return read_lines(path, _Regions())
@@ -212,7 +212,7 @@ def _legacy_regions(label: str) -> Iterator[tuple[Any, str]]:
 
 
 def _legacy_numbers(label: str) -> list[float] | None:
-    """The coordinates of all regions of a label in the legacy format; None where it has to be looked at closely."""
+    """The coordinates of all regions of a label in the legacy format; None if it has to be looked at closely."""
     numbers: list[float] = []
     for each in label.split("\t"):
         if not each.strip():

@@ -29,7 +29,7 @@ _PORTION = 8192  # images that are looked up together
 
 
 class LabelLists(SplitSource):
-    """A data source of label lists; a task says how one is read.
+    """A data source of label lists; a task defines how one is read.
 
     Training skips bad lines and images that do not exist, and reports how many and which. The validation list keeps
     an image that does not exist: it counts as nothing predicted. Files are read when records are first asked for.
@@ -147,7 +147,7 @@ class LabelLists(SplitSource):
 
 
 class DetLists(LabelLists):
-    """A data source of PaddleOCR detection lists; arguments, and what is left out, as LabelLists says."""
+    """A data source of PaddleOCR detection lists; arguments, and what is skipped, as in LabelLists."""
 
     task = "det"
     missed = "counted as images in which nothing was found"

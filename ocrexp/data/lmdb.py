@@ -30,9 +30,10 @@ _MOST_DIGITS = 18  # of num-samples
 
 
 class RecLmdb(SplitSource):
-    """A data source of LMDB folders. A folder that is none stands for all below it, as PaddleOCR takes them.
+    """A data source of LMDB folders. A folder that is not an LMDB folder stands for all LMDB folders below it, as in
+    PaddleOCR.
 
-    Training leaves out entries without a good label or without an image, and says how many and which. Validation keeps
+    Training skips entries without a valid label or without an image, and reports how many and which. Validation keeps
     an entry without an image: it counts as nothing read. Nothing is opened before records are asked for.
 
     Args:
@@ -97,7 +98,7 @@ class _Database:
     """What an LMDB holds: good labels by number, which images are there, and what is wrong."""
 
     folder: Path
-    count: int  # what num-samples says
+    count: int  # value of num-samples
     digest: bytes
     labels: dict[int, str]
     has_image: npt.NDArray[np.bool_]  # [count + 1], by number

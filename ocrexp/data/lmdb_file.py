@@ -35,7 +35,7 @@ class _Databases:
         os.register_at_fork(after_in_child=self._renew)
 
     def __call__(self, folder: Path) -> LmdbFile:
-        """Raises DataError where the folder's file cannot be opened, or is damaged at its beginning."""
+        """Raises DataError if the folder's file cannot be opened, or is damaged at its beginning."""
         with self._lock:
             if folder not in self._open:
                 check_pages(folder / DATA_FILE)
@@ -63,7 +63,7 @@ def damaged(folder: Path, error: Exception) -> DataError:
 
 
 def check_pages(path: Path) -> None:
-    """Raises DataError for a database file that is shorter than its meta pages say, or has none."""
+    """Raises DataError for a database file that is shorter than its meta pages state, or has no meta pages."""
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):  # opening a named pipe would block

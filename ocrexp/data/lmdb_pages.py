@@ -27,7 +27,8 @@ _meta = struct.Struct("<IIQQ IHHQQQQQ IHHQQQQQ QQ")
 
 
 class LmdbDamaged(ValueError):
-    """The file is no LMDB, is truncated, or contradicts itself; the message tells which, without the file's name."""
+    """The file is not an LMDB file, is truncated, or contradicts itself; the message states which, not the file's
+    name."""
 
 
 class LmdbFile:
@@ -55,7 +56,7 @@ class LmdbFile:
         os.close(self._file)
 
     def get(self, key: bytes) -> bytes | None:
-        """The value of a key; None where there is none."""
+        """The value of a key; None if the key does not exist."""
         number = self._root
         for _ in range(_MOST_LEVELS):
             if number == _NOWHERE:

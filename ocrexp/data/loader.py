@@ -108,7 +108,7 @@ class Loader:
         """The batches of an epoch from batch `start` on; those before it are not loaded.
 
         One epoch at a time: a new call, and `close`, leave the batches of an earlier one, whose iterator raises
-        RuntimeError when it is asked for more. Raises DataError where a transform fails or a worker dies.
+        RuntimeError when it is asked for more. Raises DataError if a transform fails or a worker dies.
         """
         self._current += 1
         self.rejected = Counter()

@@ -27,9 +27,9 @@ _MOST_AUTO_WORKERS = 8
 
 
 def resolve_workers(num_workers: int | str, world_size: int = 1, most: int = _MOST_AUTO_WORKERS) -> int:
-    """The number of workers that a config asks for; "auto": one core a process is left to training, at most 8 are used.
+    """The number of workers that a config asks for; "auto": one core per process is left for training, at most 8.
 
-    A worker makes over a hundred training crops a second, so a CPU never needs more than one; idle ones cost no time.
+    A worker makes over a hundred training crops per second, so a CPU never needs more than one; idle ones cost no time.
     """
     if num_workers == "auto":
         cores = available_cores() // world_size
@@ -58,7 +58,7 @@ def build_train_loader(
     multi_scale: Mapping[str, Any] | None = None,
     max_pixels: int = MAX_PIXELS,
 ) -> Loader:
-    """The training loader of a `loader` node; `batch_size` is per rank. Raises ValueError for values that cannot be.
+    """The training loader of a `loader` node; `batch_size` is per rank. Raises ValueError for invalid values.
 
     `several_sizes`: whether the task's batches may differ in image size, as `multi_scale` makes them.
     """
@@ -103,7 +103,7 @@ def build_eval_loader(
 ) -> Loader:
     """The evaluation loader of a `loader` node: list order, each image once over all ranks.
 
-    Raises ValueError for values that cannot be.
+    Raises ValueError for invalid values.
     """
     _limit_pixels(max_pixels)
     sampler = EvalSampler(len(pipeline), eval_batch_size, rank, world_size)

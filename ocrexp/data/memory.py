@@ -14,13 +14,13 @@ _CGROUP_LIMITS = (
 
 
 def available_bytes() -> int | None:
-    """Memory that can still be used: the machine's or the container's, whichever is less; None where nothing tells."""
+    """Memory that can still be used: the machine's or the container's, whichever is less; None if it is unknown."""
     found = []
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
         found += [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
     except OSError:
-        pass  # no /proc: the cgroup may still tell
+        pass  # no /proc: the cgroup may still report it
     for limit_file, used_file in _CGROUP_LIMITS:
         try:
             limit = Path(limit_file).read_text().strip()

@@ -26,14 +26,14 @@ class _Step:
 class MultiScaleSampler:
     """Batches that have one of several image sizes each; a function of (seed, epoch) alone.
 
-    The sizes take turns. A batch holds `batch_size` images a rank of the first size; of another size as many as have
+    The sizes take turns. A batch holds `batch_size` images per rank of the first size; of another size as many as have
     about the same pixels, rounded down to a multiple of 8 (below 8: to 4, 2 or 1) over all ranks, so that 1, 2, 4 or 8
-    ranks see together the same batches (unless that is less than one image a rank, which is what each gets at least).
+    ranks see together the same batches (unless that is less than one image per rank, which each gets at least).
     Each rank takes its contiguous part.
 
     With `by_ratio` images of like aspect share a batch, which then has the narrowest width of its height that holds
     them all (an image that is too long for the widest is squeezed into it). What does not fill a batch goes to the next
-    wider one, so one batch an epoch at most is incomplete. The order of the batches is random.
+    wider one, so at most one batch per epoch is incomplete. The order of the batches is random.
 
     Every index of the epoch is in one batch; only the last, incomplete batch is cut to a multiple of the ranks, or left
     out with `drop_last`. Shares of lists (`ratios`, as EpochSampler has them) are drawn evenly over the aspects: how
@@ -43,10 +43,10 @@ class MultiScaleSampler:
         list_sizes: records of each list, which stand one after the other.
         aspects: width / height of each record's image, NaN where unknown (as if of the first size); None: not by ratio.
         sizes: (height, width); `batch_size` is for the first.
-        fix_batch: `batch_size` images a rank whatever the size.
+        fix_batch: `batch_size` images per rank for every size.
         ratios, batch_size, seed, shuffle, drop_last, rank, world_size: as EpochSampler has them.
 
-    Raises ValueError for values that cannot be, DataError if an epoch has no batch.
+    Raises ValueError for invalid values, DataError if an epoch has no batch.
     """
 
     def __init__(

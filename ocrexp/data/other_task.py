@@ -1,4 +1,4 @@
-"""Lists of the other task, told by what they contain: texts for a detector, regions for a recognizer."""
+"""Lists of the other task, recognized by their content: texts for a detector, regions for a recognizer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _USE = {"det": "dataset=det_list with model=db_mbv3", "rec": "dataset=rec_list w
 
 
 def refuse_other_task(path: Path, task: str) -> None:
-    """Raises ConfigError where the beginning of a list shows labels of the other task ("det" or "rec").
+    """Raises ConfigError if the beginning of a list shows labels of the other task ("det" or "rec").
 
     A list that cannot be read is left to its reader.
     """
@@ -23,7 +23,7 @@ def refuse_other_task(path: Path, task: str) -> None:
             return
         with path.open("rb") as file:
             data = file.read(_BYTES)
-    except OSError:  # its reader tells which
+    except OSError:  # its reader reports which
         return
     if wide_encoding(data):  # its reader refuses it
         return

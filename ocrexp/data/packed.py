@@ -1,7 +1,7 @@
 """The lines of a text file as one block of bytes with offsets: a line is decoded when it is asked for.
 
 A list of a million lines as Python objects takes gigabytes, and as many again in each loader worker, which touches
-their reference counts; here it takes its file's size and 28 bytes a line, which workers share.
+their reference counts; here it takes its file's size and 28 bytes per line, which workers share.
 """
 
 from __future__ import annotations
@@ -103,8 +103,8 @@ class SomeLines(Sequence[bytes]):
 def read_packed(path: Path) -> PackedLines:
     """The lines of a file.
 
-    Raises DataError if it is missing, is no regular file (a named pipe or a device may have no end), cannot be read or
-    does not fit into memory, or if it is in UTF-16 or UTF-32.
+    Raises DataError if it is missing, is not a regular file (a named pipe or a device may have no end), cannot be
+    read or does not fit into memory, or if it is in UTF-16 or UTF-32.
     """
     try:
         mode = path.stat().st_mode

@@ -11,7 +11,7 @@ from ocrexp.data.rec_labels import read_rec_label_file
 
 
 class RecLists(LabelLists):
-    """A data source of PaddleOCR recognition lists; arguments, and what is left out, as LabelLists says.
+    """A data source of PaddleOCR recognition lists; arguments, and what is skipped, as in LabelLists.
 
     A line with several images of one text makes as many records.
     """

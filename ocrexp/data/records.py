@@ -23,7 +23,7 @@ _BATCH = 4096  # texts of other records that are given together
 class ListPart:
     """Records of one list.
 
-    `lines[i]` is the line of record i, by its index in the file; `which[i]` says which of the line's images it is
+    `lines[i]` is the line of record i, by its index in the file; `which[i]` is the index among the line's images
     (None: all lines name one); `paths` has those that are not as the list writes them.
     """
 

@@ -25,7 +25,8 @@ _ORDER = "write the points of each region in order around it"
 
 
 def beyond_image(polygons: Sequence[Polygon], height: int, width: int) -> dict[str, int]:
-    """How many regions there are, how many lie wholly outside an image of this size, and how many by more than half.
+    """How many regions there are, how many are completely outside of an image of this size, and how many by more than
+    half.
 
     Measured by upright boxes.
     """

@@ -27,7 +27,7 @@ class Planned(NamedTuple):
 
 
 def check_lists(list_sizes: Sequence[int], ratios: Sequence[float] | None, batch_size: int) -> list[int]:
-    """How many records of each list an epoch takes. Raises ValueError for values that cannot be."""
+    """How many records of each list an epoch takes. Raises ValueError for invalid values."""
     ratios = [1.0] * len(list_sizes) if ratios is None else list(ratios)
     if len(ratios) != len(list_sizes):
         raise ValueError(
@@ -73,10 +73,10 @@ class EpochSampler:
     """Batches of training indices; a function of (seed, epoch) alone, so an epoch can be entered anywhere.
 
     From list i (its records are consecutive) `ratios[i]` of the records are drawn again for every epoch,
-    without replacement; a ratio of 2.5 takes all of them twice and half of them a third time. An index says which time
-    it is: repetition r of record i is i + r * records, which `TrainPipeline` takes apart again. A global batch is a
+    without replacement; a ratio of 2.5 takes all of them twice and half of them a third time. An index states which
+    time it is: repetition r of record i is i + r * records, which `TrainPipeline` separates again. A global batch is a
     slice of the epoch's order; each rank takes its own contiguous part of it, so 2 ranks with batch 4 see together
-    what 1 with batch 8 sees. The last global batch is cut to a multiple of the ranks, or left out with `drop_last`.
+    what 1 with batch 8 sees. The last global batch is cut to a multiple of the ranks, or dropped with `drop_last`.
     """
 
     def __init__(
@@ -141,7 +141,7 @@ class EpochSampler:
 
 
 class EvalSampler:
-    """Every index once, in order; over several ranks each takes its own share and none is left out or doubled."""
+    """Every index once, in order; over several ranks each takes its own share and none is skipped or doubled."""
 
     def __init__(self, size: int, batch_size: int, rank: int = 0, world_size: int = 1) -> None:
         if batch_size < 1:

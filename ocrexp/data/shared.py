@@ -85,7 +85,7 @@ class SlotWriter:
         spans: list[Span] = []
 
         def place(buffer: pickle.PickleBuffer) -> bool:
-            """Pickle's question whether a buffer shall stay inside the stream."""
+            """Pickle asks whether a buffer stays inside the stream."""
             raw = buffer.raw()
             if raw.nbytes == 0:
                 return True

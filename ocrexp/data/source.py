@@ -23,7 +23,7 @@ Names = str | Sequence[str]
 
 @dataclass(slots=True)
 class Split:
-    """The records of a split, SHA-256 of what they were read from, and one line for each kind of thing left out."""
+    """The records of a split, SHA-256 of what they were read from, and one line for each kind of skipped thing."""
 
     records: Sequence[Record]
     digest: str
@@ -47,7 +47,7 @@ class SplitSource(OfTask, ABC):
         val_split: the share of the training images that is kept for validation, in place of `val`.
         val_split_by, val_split_seed: see `ocrexp.data.split.ValSplit`.
 
-    Raises ValueError for values that cannot be.
+    Raises ValueError for invalid values.
     """
 
     val_key: ClassVar[str]  # name of the argument with the validation parts
@@ -100,7 +100,7 @@ class SplitSource(OfTask, ABC):
         return {f"{name}_sha256": split.digest, f"{name}_images": str(len(split.records))}
 
     def report(self) -> list[str]:
-        """One line for each kind of thing that was left out, with its count and the first places."""
+        """One line for each kind of thing that was skipped, with its count and the first places."""
         lines = [line for name in SPLITS for line in self._split(name).report]
         return [*lines, *common_line(self.train_records(), self.val_records(), self.val_key)]
 
@@ -135,7 +135,7 @@ class SplitSource(OfTask, ABC):
         return _names(val)
 
     def _refuse_val(self, val: Sequence[str]) -> None:
-        """Raises ValueError where there is validation data beside `val_split`."""
+        """Raises ValueError if there is validation data beside `val_split`."""
         if list(val) == [self.usual_val] and not (self.root / self.usual_val).exists():
             return
         raise ValueError(
@@ -158,7 +158,7 @@ def validation_report(source: DataSource) -> list[str]:
 
 
 def counted(what: str, places: Sequence[str], count: int | None = None) -> list[str]:
-    """A report's line, "what: the first places (and n more)"; none where there are no places. `count`: how many there
+    """A report's line, "what: the first places (and n more)"; no line if there are no places. `count`: how many there
     are, where `places` are the first of them."""
     if not places:
         return []

@@ -1,4 +1,4 @@
-"""A validation share of the training data, where there is no validation list of its own, and images in both splits."""
+"""A validation share of the training data, if there is no validation list, and images that are in both splits."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class ValSplit:
         seed: another one takes other groups.
 
     Raises:
-        ValueError: a share or an expression that cannot be.
+        ValueError: an invalid share or expression.
     """
 
     share: float
@@ -55,7 +55,7 @@ class ValSplit:
     def __call__(self, records: Sequence[Record], root: Path) -> tuple[Sequence[Record], Sequence[Record], str]:
         """Training records, validation records, and a line about them.
 
-        Raises DataError where there are not two groups, or images that the expression does not match.
+        Raises DataError if there are not two groups, or images that the expression does not match.
         """
         groups = self._groups(records, root)
         sizes = Counter(groups)

@@ -77,10 +77,10 @@ class Reply:
 def load_batch(
     pipeline: Pipeline, collate: Collate, epoch: int, planned: Planned, empty: Empty = np.empty
 ) -> tuple[Any, list[Rejection], SampleCounts]:
-    """Load and collate a batch; samples that cannot be used are left out and returned with their reasons. The third
+    """Load and collate a batch; samples that cannot be used are dropped and returned with their reasons. The third
     value is what the others report.
 
-    Raises DataError where a transform fails.
+    Raises DataError if a transform fails.
     """
     samples: list[Sample] = []
     rejections: list[Rejection] = []

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from ocrexp.errors import printable
-
-if TYPE_CHECKING:
-    from ocrexp.deploy.description import Description
 
 MAX_SIDE = 20_000  # maximum side of a network's input in pixels
 _MOST_PIXELS = 25_000_000  # maximum number of pixels of an input of fixed size
@@ -24,7 +21,28 @@ _RANGES = {
 _TEXTS = ("kind", "limit_type", "interpolation", "name", "score_mode", "box_type")
 
 
-def check_description(description: Description) -> None:
+class Described(Protocol):
+    """What is checked of a `Description`."""
+
+    @property
+    def task(self) -> str: ...
+    @property
+    def resize(self) -> Mapping[str, Any]: ...
+    @property
+    def mean(self) -> Sequence[float]: ...
+    @property
+    def std(self) -> Sequence[float]: ...
+    @property
+    def channels(self) -> str: ...
+    @property
+    def postprocess(self) -> Mapping[str, Any]: ...
+    @property
+    def characters(self) -> tuple[Any, ...] | None: ...
+    @property
+    def ocrexp(self) -> Mapping[str, Any] | None: ...
+
+
+def check_description(description: Described) -> None:
     """Raises ValueError, `key: expected …, got …`, for the first invalid value."""
     for name, values in (("mean", description.mean), ("std", description.std)):
         if len(values) not in (1, 3) or not all(abs(value) <= _LARGEST_MEAN for value in values):  # not NaN

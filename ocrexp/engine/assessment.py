@@ -62,7 +62,7 @@ class Assessment:
         self._should_stop = should_stop
 
     def run(self, state: TrainState, lr: float) -> tuple[EvalResult, bool] | None:
-        """The result with the values of all sets, and whether it is the best; None where it was left unfinished.
+        """The result with the values of all sets, and whether it is the best; None if it was left unfinished.
 
         Args:
             state: where the run stands; the evaluation is counted there.

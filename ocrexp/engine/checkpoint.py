@@ -169,7 +169,7 @@ class CheckpointStore:
 def find_weights(run_dir: Path | None, which: str) -> Path:
     """The .pdparams file of `best`, `latest`, a checkpoint's name or a file.
 
-    The suffix may be left out. A run folder, or a folder of checkpoints, stands for its best weights, or the latest.
+    The suffix may be omitted. A run folder, or a folder of checkpoints, stands for its best weights, or the latest.
 
     Raises CheckpointError naming the existing ones. Instead of a damaged checkpoint the previous valid one is used.
     """
@@ -200,7 +200,7 @@ def find_weights(run_dir: Path | None, which: str) -> Path:
 
 
 def _named_file(path: Path) -> Path | None:
-    """The weights file that a path means, see `find_weights`; None where there is none."""
+    """The weights file that a path means, see `find_weights`; None if there is none."""
     if path.is_file():
         # PaddleOCR's configurations leave the suffix out; a name of one of the other two files means the set as well.
         weights = path.with_suffix(".pdparams")
@@ -294,7 +294,7 @@ def _shown(stem: Path) -> str:
 
 
 def _serial(path: Path) -> int:
-    """The number in `NAME.000012.pdparams`; 0 where there is none."""
+    """The number in `NAME.000012.pdparams`; 0 if there is none."""
     parts = path.name.split(".")
     return int(parts[1]) if len(parts) > 2 and parts[1].isdigit() else 0
 

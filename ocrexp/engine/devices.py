@@ -35,7 +35,7 @@ def checked_devices(value: Any) -> int | str | list[int]:
 
 
 def cards_in(text: str) -> str:
-    """The card numbers in a text such as "gpu:0,1" or "0,1", as "0,1"; empty where it is none."""
+    """The card numbers in a text such as "gpu:0,1" or "0,1", as "0,1"; empty for any other text."""
     numbers = [item.strip().removeprefix("gpu:").removeprefix("cuda:") for item in text.strip("[]").split(",")]
     return ",".join(numbers) if all(number.isdigit() for number in numbers) else ""
 
@@ -51,7 +51,7 @@ def process_count(value: Any) -> int:
 def settle_devices(config: DictConfig) -> None:
     """Write into a run's configuration what `trainer.devices` means on this machine, before the run is prepared.
 
-    auto becomes the number of GPUs (1 where there is none or one is chosen), so that a resumed run has as many
+    auto becomes the number of GPUs (1 if there is none or one is chosen), so that a resumed run has as many
     processes. A list of one card becomes `trainer.device=gpu:N`. Raises ConfigError for cards that are not here.
     """
     from omegaconf import open_dict

@@ -20,9 +20,9 @@ logger = logging.getLogger(__name__)
 
 
 def set_device(device: str) -> str:
-    """Choose the device from auto, cpu, gpu or gpu:N; returns its name. Raises ConfigError for a GPU that is not there.
+    """Choose the device from auto, cpu, gpu or gpu:N; returns its name. Raises ValueError for a missing GPU.
 
-    A process of a distributed run takes the GPU that the launcher gave it. Raises ValueError for one that is not here.
+    A process of a distributed run takes the GPU that the launcher gave it.
     """
     import paddle
 
@@ -53,12 +53,12 @@ def world_size() -> int:
 
 
 def is_main() -> bool:
-    """Whether this process writes files and speaks."""
+    """Whether this process writes files and reports."""
     return rank() == 0
 
 
 def start_process_group(timeout_minutes: float = 120.0) -> None:
-    """Meet the other processes of a distributed run; nothing where there are none.
+    """Connect to the other processes of a distributed run; does nothing in a run of one process.
 
     `timeout_minutes` is how long a process on a CPU waits for another from then on; nccl takes it from the environment
     that the launcher sets.

@@ -47,7 +47,7 @@ class EvalLoader(Protocol):
 
 
 class EvaluationStopped(Exception):
-    """`should_stop` said so; nothing of the evaluation counts."""
+    """`should_stop` asked for it; the evaluation has no result."""
 
 
 class Evaluator:

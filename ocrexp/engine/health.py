@@ -1,4 +1,4 @@
-"""What goes wrong in training, told in one line with what to try: NaN, memory, a slow loader, a metric of 0."""
+"""Problems of a training, reported in one line with what to try: NaN, memory, a slow loader, a metric of 0."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def sample_names(batch: Batch, name: Callable[[int], str]) -> list[str]:
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether an exception says that memory ran out; paddle has several ways to."""
+    """Whether an exception reports that memory ran out; paddle has several of them."""
     text = str(error)
     return isinstance(error, MemoryError) or any(
         sign in text for sign in ("ResourceExhausted", "Out of memory", "bad_alloc", "Cannot allocate memory")
@@ -194,9 +194,9 @@ class LoaderWatch:
 
 
 class EmptyTargets:
-    """Counts the training samples whose targets have nothing to learn, where a batch tells.
+    """Counts the training samples whose targets have nothing to learn, if a batch states it.
 
-    `learnable(batch)` says which samples have something to learn, bool [N], or None.
+    `learnable(batch)` gives which samples have something to learn, bool [N], or None.
     """
 
     def __init__(self, learnable: Callable[[Batch], npt.NDArray[np.bool_] | None]) -> None:
@@ -214,7 +214,7 @@ class EmptyTargets:
 
     @property
     def share(self) -> float | None:
-        """The share of empty ones, 0..1; None if no batch told."""
+        """The share of empty ones, 0..1; None if no batch stated it."""
         return self.empty / self.samples if self.samples else None
 
 

@@ -15,8 +15,8 @@ from ocrexp.processes import STOP_SIGNALS, leave_terminal
 class StopSignals:
     """Within this block the first SIGINT, SIGTERM or SIGHUP is only noted in `received`; the second acts as usual.
 
-    `doing` tells the user what is done now. Signals can be caught in the main thread only; elsewhere the block does
-    nothing. A signal that is ignored (as `nohup` has it) stays so.
+    `doing` describes to the user what is done now. Signals can be caught in the main thread only; elsewhere the block
+    does nothing. A signal that is ignored (as `nohup` has it) stays so.
     """
 
     def __init__(self, doing: str = "finishing the step and saving") -> None:

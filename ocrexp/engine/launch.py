@@ -1,4 +1,4 @@
-"""Start one training process a device through `paddle.distributed.launch`, pass signals on, and tell which one failed.
+"""Start one training process per device through `paddle.distributed.launch`, forward signals, and report which failed.
 
 More than one machine: run the same command on each with `trainer.launch_args=[--nnodes,"2",--master,"10.0.0.1:8090"]`
 (or PADDLE_MASTER, PADDLE_NNODES, … in the environment, which the launcher reads). `trainer.devices` is then the number
@@ -96,7 +96,7 @@ def _environment(settings: Any, devices: int) -> dict[str, str]:
     package_root = str(Path(__file__).resolve().parents[2])
     paths = [package_root, *filter(None, [environment.get("PYTHONPATH")])]
     environment["PYTHONPATH"] = os.pathsep.join(paths)
-    environment.setdefault("GLOG_minloglevel", "2")  # connection notes of each process tell nobody anything
+    environment.setdefault("GLOG_minloglevel", "2")  # hides the connection notes of each process, which help nobody
     seconds = int(settings.dist_timeout_minutes * 60)
     environment.setdefault("PADDLE_PG_TIMEOUT", str(seconds * 1000))  # of nccl; of gloo see gloo.py
     environment.setdefault("FLAGS_stop_check_timeout", str(seconds))  # of the store through which ranks meet

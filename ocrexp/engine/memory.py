@@ -12,7 +12,7 @@ SECONDS_BETWEEN_SAMPLES = 2.0  # a look into /proc of a process of several GB ta
 class PeakMemory:
     """The highest memory seen so far, in MB; sampled where the trainer comes by anyway.
 
-    Pages that forked workers share with this process are counted once (PSS). Where /proc does not tell, only this
+    Pages that forked workers share with this process are counted once (PSS). Where /proc does not state it, only this
     process's own peak is known.
     """
 

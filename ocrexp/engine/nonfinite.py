@@ -34,7 +34,7 @@ class WeightsCheck:
         self._run_dir = run_dir
 
     def __call__(self, state: TrainState) -> None:
-        """Raises TrainingError where they are not finite."""
+        """Raises TrainingError if they are not finite."""
         if not self._stepper.weights_are_finite():
             raise self.error(state, self._stepper.nonfinite_weight())
 
@@ -51,7 +51,7 @@ class NonFinitePolicy:
         run_dir: gets the batch.
         sample_name: image path of a sample's index.
         save_latest: saves the weights from before the step.
-        skipped: is told of each step that is skipped.
+        skipped: is called for each step that is skipped.
     """
 
     def __init__(

@@ -84,7 +84,7 @@ class Policy:
         )
 
     def kept_name(self, state: TrainState) -> str | None:
-        """The name under which a `latest` of this moment is kept; None where it is not."""
+        """The name under which a `latest` of this moment is kept; None if it is not."""
         every = self._settings.save_every_epochs
         kept = every is not None and state.batch == 0 and state.epoch > 0 and state.epoch % every == 0
         return f"iter_epoch_{state.epoch}" if kept else None

@@ -86,7 +86,7 @@ class Saver:
     def restore(self, found: CheckpointSet) -> tuple[TrainState, dict[str, Any]]:
         """Take everything back; returns the progress and the loggers' states.
 
-        Raises CheckpointError where this run is not the one that saved the set.
+        Raises CheckpointError if this run is not the one that saved the set.
         """
         try:
             return self._restore(found, found.states)

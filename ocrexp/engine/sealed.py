@@ -30,7 +30,8 @@ def seal_states(states: dict[str, Any]) -> bytes:
 
 
 def read_states(path: Path) -> dict[str, Any]:
-    """A states file's content. Raises CheckpointError when its checksum differs or it holds anything but values."""
+    """A states file's content. Raises CheckpointError when its checksum differs or it contains anything other than
+    values."""
     payload, seal, digest = read_content(path).rpartition(_SEAL)
     if not seal or hashlib.sha256(payload).hexdigest().encode() != digest:
         raise CheckpointError(f"{path.name} is truncated or corrupted (checksum mismatch)")

@@ -1,4 +1,4 @@
-"""What `trainer` in the config says, and the plan of steps that follows from it. Imports no paddle."""
+"""The values of the config node `trainer`, and the plan of steps that follows from them. Imports no paddle."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NONFINITE_POLICIES = ("stop", "skip")
 
 @dataclass
 class TrainerSettings:
-    """The closed node `trainer`; `conf/trainer/default.yaml` says what each value means.
+    """The closed node `trainer`; `conf/trainer/default.yaml` explains each value.
 
     A step is one update of the weights (`accumulate` batches); intervals in steps count these.
     """
@@ -105,7 +105,7 @@ class RunPlan:
 
     @classmethod
     def make(cls, settings: TrainerSettings, batches: int) -> RunPlan:
-        """The plan for a loader of `batches` batches an epoch (of one rank).
+        """The plan for a loader of `batches` batches per epoch (of one rank).
 
         An epoch's last step may accumulate fewer batches than the others. The run ends at `max_steps` or `max_epochs`,
         whichever comes first. Raises ValueError for an empty loader and for an evaluation interval that is longer
@@ -129,7 +129,7 @@ class RunPlan:
         return plan
 
     def check_intervals(self, settings: TrainerSettings) -> None:
-        """Raises ValueError where an evaluation would never come before the end."""
+        """Raises ValueError if an evaluation would never come before the end."""
         for key, value, limit, unit in (
             ("eval_every_steps", settings.eval_every_steps, self.total_steps, "steps"),
             ("eval_start_step", settings.eval_start_step, self.total_steps, "steps"),

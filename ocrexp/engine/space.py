@@ -19,7 +19,7 @@ _BYTES = 4  # checkpoints are in float32
 def check_space(model: paddle.nn.Layer, settings: TrainerSettings, plan: RunPlan, run_dir: Path) -> str | None:
     """One line if the disk will probably fill, None if it will not.
 
-    Raises ConfigError where not even the first sets of `latest` and `best_accuracy` fit. What the run folder holds
+    Raises ConfigError if not even the first sets of `latest` and `best_accuracy` fit. What the run folder holds
     already is taken into account.
     """
     learned = sum(value.size for value in model.parameters() if not value.stop_gradient) * _BYTES

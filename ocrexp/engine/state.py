@@ -12,9 +12,9 @@ class TrainState:
     """Progress of a run. A batch is what the loader gives, a step an update of the weights.
 
     `epoch` counts finished epochs, `batch` the batches of the present one that are used up: together they are the
-    position in the data. `evaluated_step` tells whether the evaluation that was due at `step` has been made, so that a
+    position in the data. `evaluated_step` states whether the evaluation that was due at `step` has been made, so that a
     run killed during an evaluation makes it when it goes on. `zero_shot` has the values of the evaluation before the
-    first step, `zero_shot_value` the one that decides what is best; None where there was none.
+    first step, `zero_shot_value` the one that decides what is best; None if there was none.
     """
 
     step: int = 0

@@ -35,7 +35,7 @@ def write_status(run_dir: Path, *, state: str, **values: Any) -> None:
 
 
 def read_status(run_dir: Path) -> dict[str, Any] | None:
-    """The content without values of other types than are written, or None where there is none that can be read."""
+    """The content without values of other types than are written, or None if there is none that can be read."""
     try:
         content = json.loads(read_text(run_dir / FILENAME))
     except (OSError, ValueError, RecursionError):

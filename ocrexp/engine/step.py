@@ -85,8 +85,8 @@ class Stepper:
         """Take `planned` batches and update the weights once with the mean of their gradients.
 
         A batch `{}` (all of its samples were rejected) is skipped by all processes together; if all of a step's
-        batches are empty there is no update. `stop` is agreed upon by all processes and reported, not acted on. Raises
-        NonFiniteLoss with weights and running statistics as they were.
+        batches are empty there is no update. `stop` is exchanged between all processes and reported, not acted on.
+        Raises NonFiniteLoss with weights and running statistics as they were.
         """
         self.optimizer.set_lr(lr)
         self._copy_moving(undo=False)

@@ -19,7 +19,7 @@ class TrainTask(Protocol):
     """How the samples and results of a training are looked at."""
 
     def learnable(self, batch: Batch) -> npt.NDArray[np.bool_] | None:
-        """Which samples of a batch have something to learn, bool [N]; None where the batch does not tell."""
+        """Which samples of a batch have something to learn, bool [N]; None if the batch does not state it."""
 
     def count_lines(self, split: str, counts: Mapping[str, SampleCount]) -> list[str]:
         """What the samples of a split, "train" or "val", have reported while they were read, a line for each reason."""

@@ -17,7 +17,7 @@ class TrainMetric:
 
     The outputs are those of the learning model, with dropout and the batch's own statistics; a head that is given the
     characters before the one it is to read (attention, NRTR, SAR, PARSeq) is measured so. The texts to be read are what
-    the labels of the batch say, so that joined or turned words count as what they are.
+    the labels of the batch contain, so that joined or turned words are compared as they are.
 
     Args:
         postprocess: with `learned(outputs, batch) -> (predictions, references)`.

@@ -73,7 +73,7 @@ class Trainer(ViewOfState):
         schedule: `schedule(step)` is the rate of the step after `step` steps, made for `plan.total_steps`.
         validation: evaluates the weights; its value decides which are best.
         plan: `RunPlan.make(settings, len(train_loader))`.
-        seed: of the generators of a step (dropout and the like); see seed.py.
+        seed: of the generators of a step (such as dropout); see seed.py.
         run: names, folder and configuration of the run, as the loggers get them.
         fingerprints: of data, charset, …: name → text. They are saved, and a resumed run must have the same.
         extras: plain values that its checkpoints carry along, such as the charset's characters.

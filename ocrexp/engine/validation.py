@@ -40,7 +40,7 @@ class Validation:
         best_by: which value decides: None is the main set; a name is one of the sets; a mapping has weights for a mean
             of the main metric of several sets, `val` being the main one.
 
-    Raises ValueError for a set that does not exist or weights that cannot be.
+    Raises ValueError for a set that does not exist or invalid weights.
     """
 
     def __init__(

@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 
 def load_weights(model: paddle.nn.Layer, path: Path) -> None:
-    """Fill the whole model from a .pdparams file. Raises CheckpointError where names or shapes do not fit."""
+    """Fill the whole model from a .pdparams file. Raises CheckpointError if names or shapes do not fit."""
     fill(model.state_dict(), read_parameters(path), str(path))
 
 

@@ -1,7 +1,7 @@
-"""What a logger is: something that a run tells its values, pictures and files, and that may fail without harm.
+"""What a logger is: it receives a run's values, pictures and files, and may fail without harm.
 
 A logger is given its settings by the constructor and the run by `start`. `LoggerGroup` (group.py) is what a trainer
-holds: it passes everything on and leaves out a logger that fails.
+holds: it forwards everything and disables a logger that fails.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class RunInfo:
     """The run that a logger writes about.
 
     `config` is the resolved configuration as nested plain dicts and lists; add `fingerprint` (of the data) to it so
-    that runs on other data can be told apart. `resumed` says that `run_dir` holds the earlier part of this run,
+    that runs on other data can be distinguished. `resumed`: `run_dir` contains the earlier part of this run,
     `resume_step` how many optimizer steps of it count, and `state` what `state_dict` gave then (both None if unknown).
     `sizes` are of the model: `parameters`, and `gmacs` of one image.
     """
@@ -47,7 +47,7 @@ class Logger(Protocol):
         """Values at an optimizer step, named `train/loss`, `val/hmean`, …; several calls may share a step."""
 
     def log_images(self, name: str, images: list[RgbImage], step: int, captions: list[str] | None = None) -> None:
-        """Pictures; `captions`, where given, has one entry an image."""
+        """Pictures; `captions`, where given, has one entry per image."""
 
     def log_summary(self, values: dict[str, float]) -> None:
         """Values of the run as a whole, as `zero_shot/hmean`; a resumed run gives them again."""

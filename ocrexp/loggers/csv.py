@@ -24,7 +24,7 @@ Row = dict[str, str]  # column → value as written
 class CSVLogger(BaseLogger):
     """Writes `run_dir/filename` with the columns `step`, then every value's name in the order of appearance.
 
-    Values logged at the same step share one row (training and evaluation, say). A row is on disk after each call; a
+    Values logged at the same step share one row (such as training and evaluation). A row is on disk after each call; a
     new column rewrites the file through a temporary one, so that a reader never sees half of it. A resumed run cuts
     the rows after its `resume_step`, and any step that goes back cuts those from there on: these steps are made, and
     written, once more. Lines that a kill has cut short are dropped. Rows that a full disk does not take are kept and

@@ -1,4 +1,4 @@
-"""Several loggers as one. A logger that fails is left out with one line; training never stops for it."""
+"""Several loggers as one. A logger that fails is disabled with one line; training never stops for it."""
 
 from __future__ import annotations
 

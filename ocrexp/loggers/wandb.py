@@ -30,7 +30,7 @@ PROJECT = "ocrexp"  # where neither the configuration nor the environment names 
 class WandbLogger(BaseLogger):
     """Logs to W&B; it never asks for a key, and never waits longer than `init_timeout` for the network.
 
-    Without a key or without an answer it writes `run_dir/wandb/offline-run-…` and says how to send that later. The
+    Without a key or without an answer it writes `run_dir/wandb/offline-run-…` and reports how to send it later. The
     environment variable WANDB_MODE wins over `mode`. WANDB_PROJECT, WANDB_ENTITY, WANDB_NAME and WANDB_RUN_GROUP count
     where the argument is None. The id of the W&B run is kept in the checkpoint and, from the very start, in
     `run_dir/wandb_run.json`, so that a run that was killed is resumed in the same W&B run. W&B has the last word on the
@@ -40,7 +40,7 @@ class WandbLogger(BaseLogger):
     and steps that a resumed run makes again are not refused as W&B's internal step would be.
 
     Args:
-        project, entity, name, group, tags, notes: as in W&B. Where neither they nor the environment say it, the project
+        project, entity, name, group, tags, notes: as in W&B. If neither they nor the environment state it, the project
             is "ocrexp", and name and group are those of the run; the run's tags are added.
         mode: online, offline or disabled.
         log_model: store the best checkpoint as an artifact.

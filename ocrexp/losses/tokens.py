@@ -1,6 +1,6 @@
 """Cross entropy over tokens: attention, NRTR, SAR, PARSeq, ViTSTR, and the direction classifier.
 
-All are computed in float32 also under AMP, read nothing back from the device, and do not count padding unless said.
+All are computed in float32 also under AMP, read nothing back from the device, and do not count padding unless stated.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ class AttentionLoss:
         reduction: `mean` over the steps that count, or `sum`.
         padding: count the steps after `eos` too.
 
-    PaddleOCR sums over all steps, padding included: `reduction: sum, padding: true`. Its loss thus grows with the batch
+    PaddleOCR sums over all steps, padding included: `reduction: sum, padding: true`. Its loss therefore grows with
+        the batch
     and is mostly about padding; the default here is the mean over the characters and `eos`.
 
     Calling it with outputs `attention` (logits [N, S, C]) and a batch with `label_attention` [N, L] (`eos` is the last
@@ -66,7 +67,7 @@ class NRTRLoss:
         eps: how much.
 
     Calling it with outputs `nrtr` (logits [N, S, C]) and a batch with `label_nrtr` [N, L] (begins with `<s>`, padding
-    0) gives the scalar `loss`: the mean over the S steps after `<s>` that are no padding.
+    0) gives the scalar `loss`: the mean over the S steps after `<s>` that are not padding.
     """
 
     def __init__(self, smoothing: bool = True, eps: float = 0.1) -> None:

@@ -24,7 +24,7 @@ class ClsMetric:
         self._counts: Counter[tuple[str, str]] = Counter()  # (label, prediction)
 
     def update(self, predictions: list[ClsPrediction], references: list[ClsReference]) -> None:
-        """Adds images; both lists have one entry an image. Raises ValueError if their lengths differ."""
+        """Adds images; both lists have one entry per image. Raises ValueError if their lengths differ."""
         for prediction, reference in zip(predictions, references, strict=True):
             self._counts[reference.label, prediction.label] += 1
 
@@ -38,7 +38,7 @@ class ClsMetric:
         return {"accuracy": sum(right.values()) / max(sum(totals.values()), 1)} | recalls
 
     def severity(self, prediction: ClsPrediction, reference: ClsReference) -> float:
-        """How wrong a prediction is: its score where it is wrong, 0 where it is right."""
+        """How wrong a prediction is: its score where it is wrong, 0 if it is right."""
         return 0.0 if prediction.label == reference.label else max(prediction.score, 1e-6)
 
     def outcome(self, prediction: ClsPrediction, reference: ClsReference) -> dict[str, Any]:
@@ -51,5 +51,5 @@ class ClsMetric:
         return self._counts
 
     def merge(self, states: list[Counter[tuple[str, str]]]) -> None:
-        """Replaces the counts by the sum of `states`, one a rank (this one's own among them)."""
+        """Replaces the counts by the sum of `states`, one per rank (including this one)."""
         self._counts = sum(states, Counter())

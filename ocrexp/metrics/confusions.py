@@ -47,7 +47,7 @@ class Confusions:
         return self.substitutions.total() + self.deletions.total() + self.insertions.total()
 
     def most_common(self, limit: int | None = None) -> list[tuple[str, str, int]]:
-        """(label's character, predicted one, count), most frequent first; "" where there is none on that side."""
+        """(label's character, predicted one, count), most frequent first; "" if there is none on that side."""
         counted: Counter[tuple[str, str]] = Counter(self.substitutions)
         counted.update({(character, ""): count for character, count in self.deletions.items()})
         counted.update({("", character): count for character, count in self.insertions.items()})

@@ -49,7 +49,7 @@ class SystemMetric:
     Args:
         iou_threshold, ignored_overlap: as DetMetric has them. Regions marked `###` or `*` count neither way.
         case: `ignore` compares without differences of case, in every script; `keep` compares as they are.
-        ignore_space: whether U+0020 is left out of both texts.
+        ignore_space: whether U+0020 is removed from both texts.
 
     `compute()` gives:
         precision, recall, hmean: box and text right.
@@ -81,7 +81,7 @@ class SystemMetric:
         self._similarity = 0.0
 
     def update(self, predictions: list[SystemPrediction], references: list[DetReference]) -> None:
-        """Adds images; both lists have one entry an image. Raises ValueError if their lengths differ."""
+        """Adds images; both lists have one entry per image. Raises ValueError if their lengths differ."""
         for prediction, reference in zip(predictions, references, strict=True):
             match = self.match(prediction, reference)
             self._detection.add(match.boxes)

@@ -75,7 +75,7 @@ class Attention(nn.Layer):
 
 
 def _window_mask(height: int, width: int, kernel_height: int, kernel_width: int) -> np.ndarray:
-    """[height · width, height · width]: 0 where the column's position is in the window around the row's, else -inf."""
+    """[height · width, height · width]: 0 if the column's position is in the window around the row's, else -inf."""
     y, x = (axis.reshape(-1) for axis in np.mgrid[:height, :width])
     near = (np.abs(y[:, None] - y) <= kernel_height // 2) & (np.abs(x[:, None] - x) <= kernel_width // 2)
     return np.where(near, 0.0, -np.inf).astype(np.float32)

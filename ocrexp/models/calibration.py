@@ -40,7 +40,7 @@ def calibrate(model: nn.Layer, folded: Sequence[Folded], batches: Iterable[Calla
         batches: each runs the model on some training images.
 
     Returns:
-        The number of batches. Raises CheckpointError where there is none.
+        The number of batches. Raises CheckpointError if there is none.
     """
     layers = dict(model.named_sublayers())
     sums = {name: _Sums() for each in folded for name in (each.norm, *each.others)}

@@ -94,7 +94,7 @@ def transfer_from_any(
 ) -> Transfer:
     """`transfer_classes` from the first charset of `old` (one at least) whose number of classes the file has.
 
-    Raises CheckpointError where none fits.
+    Raises CheckpointError if none fits.
     """
     for charset in old[:-1]:
         try:

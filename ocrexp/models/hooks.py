@@ -21,7 +21,7 @@ class NeedsTargets(Protocol):
 
 @runtime_checkable
 class WritesTokens(Protocol):
-    """A head of characters, or its class: `token_kind` names its tokens, see `charset.codecs`; None: it has none."""
+    """A head of characters, or its class: `token_kind` names its tokens, see `charset.codecs`; None: no characters."""
 
     token_kind: str | None
 
@@ -69,7 +69,7 @@ class Branches(NamedTuple):
         norm: the batch norm behind it.
         others: the batch norms of the other branches; with scales and biases of 0 these add nothing.
         members: the layers that make up the branches.
-        after: the batch norm over the sum; None where there is none.
+        after: the batch norm over the sum; None if there is none.
         factors: one per channel of an identity that has no batch norm, x · (1 + factor): with -1 it adds nothing.
     """
 
@@ -83,7 +83,7 @@ class Branches(NamedTuple):
 
 @runtime_checkable
 class HasBranches(Protocol):
-    """A layer of branches that are deployed as one convolution with bias; None where it is fused already."""
+    """A layer of branches that are deployed as one convolution with bias; None if it is fused already."""
 
     def branches(self) -> Branches | None: ...
 
@@ -140,6 +140,6 @@ class KnowsImageNetNames(Protocol):
 
 
 def token_kind(head: Any) -> str | None:
-    """Kind of tokens of a head, of its class, or of a partial of either; None where it writes none."""
+    """Kind of tokens of a head, of its class, or of a partial of either; None if it writes none."""
     part = head.func if isinstance(head, functools.partial) else head
     return part.token_kind if isinstance(part, WritesTokens) else None

@@ -49,14 +49,14 @@ class OCRModel(Network):
             images must be multiples of its `size_multiple`, if it has one.
         head: called with `in_channels=`. A head whose `needs_targets` is true gets the targets.
         normalize: `{"mean": [b, g, r], "std": [b, g, r]}`: uint8 images become (x / 255 - mean) / std. The numbers
-            are no part of the state. With one value each the images are made gray first.
+            are not part of the state. With one value each the images are made gray first.
         transform: a built layer from images to images in front of the backbone (TPS), or None.
         auxiliary: called with `in_channels=`; a head on the backbone's output whose tensors training gives too. None:
             there is none. PaddleOCR's models have none: its parameters come on top of theirs.
 
     `forward(images, targets=None)` takes uint8 [N, H, W, 3] images, normalized here on the device, or float32
     [N, 3, H, W] images that already are. Where `targets` holds `valid_width` [N], what is right of these columns of a
-    uint8 image becomes 0, mid-gray with a mean of 0.5 that no byte can say. It gives a dict of tensors, see the heads;
+    uint8 image becomes 0, mid-gray, which no byte equals with a mean of 0.5. It gives a dict of tensors, see the heads;
     it raises ConfigError for sizes that the neck cannot take.
     """
 

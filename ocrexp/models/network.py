@@ -10,8 +10,8 @@ from paddle import Tensor, nn
 class Network(nn.Layer):
     """A model; one network is everything that a run asks for.
 
-    A model of several networks (a student and its teacher) says which of them learns and which is deployed. It is
-    trained and evaluated as a whole: `forward(images, targets=None)` gives a dict of tensors by name, in evaluation
+    A model of several networks (a student and its teacher) defines which of them is trained and which is deployed. It
+    is trained and evaluated as a whole: `forward(images, targets=None)` gives a dict of tensors by name, in evaluation
     those of `deployed()` under their own names, and others beside them where the loss or the metric wants them.
     """
 

@@ -62,7 +62,7 @@ def load_pretrained(
 
     Args:
         model: with parts as sublayers (`backbone`, `neck`, `head`).
-        path: a `.pdparams` file; the extension may be left out, as PaddleOCR's configurations do.
+        path: a `.pdparams` file; the extension may be omitted, as in PaddleOCR's configurations.
         min_backbone_coverage: share of the backbone's values that must come from the file; 0 takes whatever fits.
         rearrange: makes the file's arrays, under the model's names, fit it (`transfer_classes`).
         arrays: the file's content, where it is of another kind and has been read already.
@@ -150,7 +150,7 @@ def is_frozen_norm(layer: nn.Layer) -> bool:
 
 def find_pretrained(path: str | os.PathLike[str]) -> Path:
     """The file that `pretrained` names, with or without its extension; of a run folder its best weights, or the
-    latest. Raises ValueError where there is none."""
+    latest. Raises ValueError if there is none."""
     file = Path(path).expanduser()
     if file.is_file():
         return file

@@ -33,14 +33,14 @@ def summarize(model: nn.Layer, size: tuple[int, int] | None = None) -> ModelSumm
     """Count the parameters of a model's parts, and its multiply-accumulates by running it on one image.
 
     Counted are convolutions, linear layers and recurrent layers; products of attention are not. The model's mode
-    (training or evaluation) stays as it was. Running statistics of norms are no parameters.
+    (training or evaluation) stays as it was. Running statistics of norms are not counted as parameters.
 
     Args:
         model: takes uint8 images [1, height, width, 3].
         size: (height, width) of its images. None: it takes any; the figure is for 640×640, and as the work of
-            convolutions grows with the area, a smaller image tells it.
+            convolutions grows with the area, it is computed with a smaller image.
 
-    Raises ConfigError where a backbone of several maps gives other maps than its `out_channels` states.
+    Raises ConfigError if a backbone of several maps gives other maps than its `out_channels` states.
     """
     run, factor = ((160, 160), 16) if size is None else (size, 1)
     size = size or (640, 640)
@@ -66,7 +66,7 @@ def summarize(model: nn.Layer, size: tuple[int, int] | None = None) -> ModelSumm
         for layer in model.sublayers(include_self=True)
         if isinstance(layer, counted)
     ]
-    if isinstance(backbone := getattr(model, "backbone", None), nn.Layer):
+    if (backbone := dict(model.named_children()).get("backbone")) is not None:
         hooks.append(backbone.register_forward_post_hook(_check_maps))
     training = model.training
     model.eval()
@@ -82,7 +82,7 @@ def summarize(model: nn.Layer, size: tuple[int, int] | None = None) -> ModelSumm
 
 
 def _check_maps(backbone: nn.Layer, inputs: Any, maps: Any) -> None:  # noqa: ARG001
-    """Raises ConfigError where the maps are not those that `out_channels` states."""
+    """Raises ConfigError if the maps are not those that `out_channels` states."""
     stated = backbone.out_channels
     if not isinstance(stated, list | tuple) or not isinstance(maps, list | tuple):
         return

@@ -56,7 +56,7 @@ class WeightAverage:
         return {key: value.numpy() for key, value in self._average.items()}
 
     def load_state_dict(self, arrays: dict[str, npt.NDArray[np.generic]]) -> None:
-        """Take averages back. Raises KeyError when a weight has none."""
+        """Take averages back. Raises KeyError if a weight has no average."""
         for key, average in self._average.items():
             average.set_value(arrays[key])
 

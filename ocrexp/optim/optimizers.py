@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Common:
-    """What every optimizer takes: `decays` tells by a parameter's name (paddle's own) whether it decays."""
+    """What every optimizer takes: `decays` gives for a parameter's name (paddle's own) whether it decays."""
 
     groups: list[dict[str, Any]]
     lr: float
@@ -187,7 +187,8 @@ def _clip(clip_norm: float | None, scope: str) -> Any:
 
 
 def resolve_lr(lr: float, batch: int, reference_batch: int | None, scale_lr: bool) -> float:
-    """The rate for a global batch of `batch` images (batch size × accumulation × devices), and a line that says so.
+    """The rate for a global batch of `batch` images (batch size × accumulation × devices), and a log line if it
+    differs.
 
     A published rate belongs to the batch it was found with: `reference_batch`. With `scale_lr` the rate grows in
     proportion to the batch (Goyal et al. 2017); otherwise a differing batch is only mentioned. Raises ValueError when

@@ -42,7 +42,7 @@ class ScheduleFactory(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class WarmupSchedule:
-    """A rate with a linear warm-up; subclasses say `rate(step, total)` of the part after it.
+    """A rate with a linear warm-up; subclasses define `rate(step, total)` for the part after it.
 
     Raises ValueError for a rate that is not positive and for both kinds of warm-up; warns of one as long as the run.
     """

@@ -20,7 +20,7 @@ class ClsPostProcess:
     Args:
         labels: names of the classes, in the order of the outputs.
 
-    Raises ValueError where the network has another number of classes.
+    Raises ValueError if the network has another number of classes.
     """
 
     def __init__(self, labels: Sequence[str]) -> None:

@@ -17,7 +17,7 @@ _BLANK = 0
 
 
 class CTCGreedyDecoder:
-    """The likeliest class of each step, repeats merged, blanks left out.
+    """The likeliest class of each step, repeats merged, blanks removed.
 
     A character's score is its class's probability at the first step of its run.
 

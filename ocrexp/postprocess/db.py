@@ -42,7 +42,7 @@ class DBPostProcess:
             (`quad`), after it below `min_size + 2`.
         largest_candidates: what `max_candidates` keeps: the outlines of the largest area, or (false) those that are
             found first, which is from the bottom of the image upwards, as PaddleOCR does.
-        skip_holes: leave out the outlines of holes; PaddleOCR takes them for regions.
+        skip_holes: skip the outlines of holes; PaddleOCR takes them for regions.
 
     Called with the batch's `shape`, float64 [N, 4] (source height, source width, ratio_h, ratio_w); polygons are
     float32 (n, 2), rounded to whole source pixels and clipped to [0, width] and [0, height].

@@ -32,8 +32,8 @@ def grown_rectangles(
 ) -> list[npt.NDArray[np.int32] | None]:
     """Points around rectangles (n, 4, 2), clockwise in the image, each grown by its distance (n,) in pixels.
 
-    They are pyclipper's, in its order, and those on a straight line that it leaves out; so OpenCV finds the same
-    rectangle around them, to the last digit. None where the ring is not made of one arc a corner (tiny distances,
+    They are pyclipper's, in its order, and those on a straight line that it drops; so OpenCV finds the same
+    rectangle around them, to the last digit. None if the ring is not made of one arc a corner (tiny distances,
     corners that lost their angle to rounding) and pyclipper must decide: use `grown` there.
     """
     if not len(corners):

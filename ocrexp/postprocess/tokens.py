@@ -16,7 +16,7 @@ Floats = npt.NDArray[Any]
 
 
 class TokenDecoder:
-    """The characters up to the end token; other special tokens are no text.
+    """The characters up to the end token; other special tokens are dropped.
 
     PaddleOCR's attention decoder reads on after the end, its NRTR decoder prints `<s>` and `<unk>`, its SAR decoder
     `<UKN>`, an empty text scores NaN, and a batch of two images of NRTR is taken for something else.
@@ -67,7 +67,7 @@ class TokenDecoder:
 
 def prediction(charset: Charset, positions: Ids, scores: Floats) -> RecPrediction:
     """Text and scores; the text's score is the mean, 0 for an empty text. Classes without a character (empty lines of
-    a dictionary) are left out."""
+    a dictionary) are dropped."""
     if charset.has_empty:
         kept = [place for place, position in enumerate(positions.tolist()) if charset.characters[position]]
         positions, scores = positions[kept], scores[kept]

@@ -80,7 +80,7 @@ def recognition_causes(
 
     Args:
         evidence: of the last evaluation and the steps before it.
-        hints: what the configuration says.
+        hints: what follows from the configuration.
         charset: of the model.
         labels: the evaluation's labels with their places, asked for only here.
         head_share: how much of the head came from model.pretrained, 0..1; None: nothing was to be loaded.

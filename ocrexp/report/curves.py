@@ -23,7 +23,7 @@ _LOW = 0.12  # below, a text under the point would lie on the axis
 
 
 def read_series(path: Path) -> dict[str, Series]:
-    """Each value's steps and values in a metrics.csv, rows without it left out; empty if there is no file."""
+    """Each value's steps and values in a metrics.csv, without rows that lack it; empty if there is no file."""
     if not path.is_file():
         return {}
     columns, rows = read_rows(path)
@@ -58,7 +58,7 @@ def plot_run(metrics_csv: Path, folder: Path, title: str = "") -> list[Path]:
 def plot_results(metrics_csv: Path, path: Path, title: str = "") -> Path | None:
     """One picture of a run: losses of training and validation, and the metric of every evaluation with the best marked.
 
-    None where there is nothing to draw.
+    None if there is nothing to draw.
     """
     _, losses, metrics = _grouped(read_series(metrics_csv))
     losses = {name: values for name, values in losses.items() if name in ("loss", VALIDATION)}
@@ -98,7 +98,7 @@ def _grouped(series: dict[str, Series]) -> tuple[dict[str, Series], dict[str, Se
 
 
 def _without_variants(metrics: dict[str, Series]) -> dict[str, Series]:
-    """Without `accuracy_ignore_case` beside `accuracy` and the like, which hide each other; metrics.csv has them."""
+    """Without values such as `accuracy_ignore_case` beside `accuracy`, which hide each other; metrics.csv has them."""
     return {
         name: values
         for name, values in metrics.items()
@@ -111,7 +111,7 @@ def _is_loss(name: str) -> bool:
 
 
 def smoothed(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Running mean over about a twentieth of the points, centered, shorter at the ends; NaN are left out."""
+    """Running mean over about a twentieth of the points, centered, shorter at the ends; NaN are skipped."""
     half = len(values) // 40
     if half == 0:
         return values

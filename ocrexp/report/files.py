@@ -13,7 +13,7 @@ JPEG_QUALITY = 88
 
 
 def write_picture(path: Path, picture: Picture) -> None:
-    """Writes an RGB uint8 picture, as the suffix says (.png, .jpg). Raises OSError; also where it cannot be encoded."""
+    """Writes an RGB uint8 picture, in the format of the suffix (.png, .jpg). Raises OSError, also if encoding fails."""
     options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if path.suffix == ".jpg" else []
     encoded, data = cv2.imencode(path.suffix, picture[..., ::-1], options)
     if not encoded:

@@ -115,7 +115,7 @@ def cell(crop: Picture | str, lines: Sequence[tuple[str, Runs]], name: str = "")
 
 
 def file_name(sample: Mapping[str, Any]) -> str:
-    """The name of a training sample's file; "" of one that has none."""
+    """The name of a training sample's file; "" if it has no file."""
     return Path(sample["record"].image_path).name if "record" in sample else ""
 
 

@@ -18,7 +18,7 @@ LOG_FROM = 20  # numbers whose largest is this many times the smallest get a log
 
 def plot_sweep(path: Path, rows: list[dict[str, Any]], keys: list[str], metric: str, title: str) -> Path | None:
     """Draw the jobs that have a value, each a point, the first marked as the best, and as hollow diamonds their values
-    before training; None where no key has two values.
+    before training; None if no key has two values.
 
     Numbers lie on an axis (logarithmic where they span more than a decade or so), other values side by side.
     """

@@ -13,18 +13,18 @@ from ocrexp.drawing import INK, Color, Picture, captioned, draw_polygons, side_b
 from ocrexp.report.recognition import FAINT, cell, compared, file_name, sheet
 from ocrexp.report.text import Runs
 
-# Traffic lights, not the colors of right and wrong predictions: these say what is learned.
+# Traffic lights, not the colors of right and wrong predictions: these show what is learned.
 _LEGIBLE: Color = (0, 220, 0)
 _IGNORED: Color = (255, 60, 60)
 
 
 def draw_texts(samples: Sequence[Mapping[str, Any]], read: Callable[[Any], dict[str, str]]) -> list[Picture]:
-    """One sheet of transformed text images, RGB uint8; `read(sample)` says what its labels stand for, by their kind."""
+    """One sheet of transformed text images, RGB uint8; `read(sample)` gives the texts of its labels, by their kind."""
     return [sheet([text_cell(sample, read(sample)) for sample in samples], columns=3)] if samples else []
 
 
 def text_cell(sample: Mapping[str, Any], learned: Mapping[str, str]) -> Picture:
-    """One augmented text image over its text and what each label says; padding is drawn darker, and characters that a
+    """One augmented text image over its text and the text of each label; padding is drawn darker, and characters that a
     label lacks are pink."""
     image = np.ascontiguousarray(sample["image"][..., ::-1])
     valid = int(sample.get("valid_width", image.shape[1]))
@@ -43,7 +43,7 @@ def text_cell(sample: Mapping[str, Any], learned: Mapping[str, str]) -> Picture:
 def draw_targets(sample: Mapping[str, Any]) -> Picture:
     """One transformed sample side by side: polygons, shrink map, threshold map, and its two masks.
 
-    Green polygons are learned, red ones are left out of the loss. The maps lie over a darkened image: shrink map in
+    Green polygons are learned, red ones are excluded from the loss. The maps lie over a darkened image: shrink map in
     green, with red where `shrink_mask` leaves pixels out; threshold map as heat inside `threshold_mask`. Maps that the
     sample does not have are not drawn.
 

@@ -31,7 +31,7 @@ def train_in(run_dir: Path, config: DictConfig, *, resume: bool = False) -> int:
         try:
             return launch(devices, worker_command(run_dir, resume), config.trainer, run_dir)
         except OcrexpError as error:
-            if (read_status(run_dir) or {}).get("state") != FAILED:  # a rank that was killed could not say so
+            if (read_status(run_dir) or {}).get("state") != FAILED:  # a rank that was killed could not report it
                 write_status(run_dir, state=FAILED, error=str(error))
             raise
     return fit(run_dir, config, resume=resume, checked=True)
@@ -68,7 +68,7 @@ def fit(run_dir: Path, config: DictConfig, *, resume: bool = False, checked: boo
             write_status(run_dir, state=INTERRUPTED, error=f"{stop or 'Ctrl-C'} before the training began")
             raise
         except Exception as error:
-            with contextlib.suppress(OSError):  # nothing can be written: the error says so itself
+            with contextlib.suppress(OSError):  # nothing can be written: the error itself is reported
                 write_status(run_dir, state=FAILED, error=str(error) or type(error).__name__)
             raise
         begun = trainer.step
@@ -90,7 +90,7 @@ def fit(run_dir: Path, config: DictConfig, *, resume: bool = False, checked: boo
 
 
 def build_trainer(run_dir: Path, config: DictConfig, *, resume: bool = False) -> Trainer:
-    """Put the parts together as the configuration says, on this process's device.
+    """Assemble the parts of the configuration, on this process's device.
 
     With `resume` the trainer continues from the newest good set of `latest`.
     """

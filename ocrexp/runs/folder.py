@@ -88,7 +88,7 @@ def locked(run_dir: Path, config: DictConfig | None = None, *, adopt: bool = Fal
     key = f"run_dir={run_dir}"
     with refused(run_dir, "run_dir"):
         lock.acquire(run_dir / LOCK, key, shared=shared, adopt=adopt)
-    if shared is None and not adopt:  # ids of processes tell nothing of other machines
+    if shared is None and not adopt:  # ids of processes have no meaning on other machines
         for folder in (run_dir, *(path for path in run_dir.rglob("*") if path.is_dir() and not path.is_symlink())):
             remove_leftovers(folder)
     try:

@@ -50,7 +50,7 @@ def first_open(sweep_dir: Path, total: int, count: int) -> list[int]:
 
 
 def difference(run_dir: Path, config: DictConfig) -> str | None:
-    """How a run's own configuration differs from this one (`optim.lr=0.001, now 0.01`); None where it does not."""
+    """How a run's own configuration differs from this one (`optim.lr=0.001, now 0.01`); None if it does not."""
     if not (run_dir / RESOLVED).is_file():
         return None
     try:

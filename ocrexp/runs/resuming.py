@@ -28,7 +28,7 @@ def proposed(run_dir: Path, config: DictConfig, changes: Sequence[str]) -> Itera
     """Within the block, the processes of a resume read this configuration; see `accept`.
 
     Where none of them has accepted it, the run's configuration and its status are what they were before.
-    Raises ConfigError where nothing can be written.
+    Raises ConfigError if nothing can be written.
     """
     status = run_dir / FILENAME
     before = status.read_bytes() if status.is_file() else None
@@ -55,7 +55,7 @@ def _propose(run_dir: Path, config: DictConfig, changes: Sequence[str]) -> None:
 
 
 def withdraw(run_dir: Path) -> None:
-    """Remove a proposal, also one that a killed resume has left. Nothing where there is none."""
+    """Remove a proposal, also one that a killed resume has left. Does nothing if there is none."""
     folder = run_dir / PROPOSED
     if folder.is_dir():
         shutil.rmtree(folder)
@@ -69,7 +69,7 @@ def read_proposed(run_dir: Path) -> DictConfig:
 def accept(run_dir: Path) -> Callable[[], None]:
     """Make the proposal the run's own configuration, and record what it changed; returns what undoes it.
 
-    Nothing, with nothing to undo, where there is no proposal. Raises OSError.
+    Does nothing, with nothing to undo, if there is no proposal. Raises OSError.
     """
     folder = run_dir / PROPOSED
     if not (folder / RESOLVED).is_file():

@@ -1,7 +1,7 @@
 """What has become of a run: the one place that everything which shows or continues a run asks.
 
 `status.json` contains the last state that the run itself wrote; a killed run writes nothing, so it stays `running`.
-The run folder's lock tells whether its process still runs.
+The run folder's lock shows whether its process still runs.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def read_state(run_dir: Path) -> RunState:
 
 
 def has_checkpoint(run_dir: Path) -> bool:
-    """Whether there is a checkpoint to resume from; the best weights alone are none."""
+    """Whether there is a checkpoint to resume from; the best weights alone are not enough."""
     folder = run_dir / "checkpoints"
     return (folder / "latest.pdstates").is_file() or any(folder.glob("iter_epoch_*.pdstates"))
 
@@ -80,7 +80,7 @@ def resumable(outputs: Path, limit: int) -> list[tuple[Path, RunState]]:
 
 
 def not_finished(run_dir: Path) -> str | None:
-    """One line about a run that is not done, for those who use what it has left; None where it is done."""
+    """One line about a run that is not done, for those who use its files; None if it is done."""
     state = read_state(run_dir)
     if state.state in (DONE, NOT_RUN):
         return None

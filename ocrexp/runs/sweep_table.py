@@ -166,7 +166,7 @@ def print_table(folder: Path, rows: list[dict[str, Any]], plot: Path | None = No
 
 
 def _plot(folder: Path, rows: list[dict[str, Any]]) -> Path | None:
-    """Draw `sweep.png`; None where there is nothing to draw, or no library to draw with."""
+    """Draw `sweep.png`; None if there is nothing to draw, or no library to draw with."""
     try:
         from ocrexp.report.sweep_plot import plot_sweep
 

@@ -77,12 +77,12 @@ class Task(ABC):
 
     @abstractmethod
     def learnable(self, batch: Batch) -> npt.NDArray[np.bool_] | None:
-        """Which samples of a training batch have something to learn, bool [N]; None where the batch does not tell."""
+        """Which samples of a training batch have something to learn, bool [N]; None if the batch does not state it."""
 
     # Training
 
     def record_lines(self, split: str, records: Sequence[Record]) -> list[str]:
-        """What is wrong with the labels of a split, "train" or "val", as far as they tell by themselves."""
+        """What is wrong with the labels of a split, "train" or "val", as far as the labels alone show it."""
         del split, records
         return []
 
@@ -92,7 +92,7 @@ class Task(ABC):
         return []
 
     def label_lines(self, facts: RunFacts) -> list[str]:
-        """What is wrong with the labels, before training. Raises DataError where none can be used."""
+        """What is wrong with the labels, before training. Raises DataError if none can be used."""
         del facts
         return []
 
@@ -120,7 +120,7 @@ class Task(ABC):
     def input_size(self, model: OCRModel, image_shape: Sequence[int] | None) -> tuple[int | None, int | None]:
         """Height and width of the exported network's input; None: any.
 
-        `image_shape` is the configuration's `model.image_shape`; None where it has none.
+        `image_shape` is the configuration's `model.image_shape`; None if it has no such value.
         """
         del model, image_shape
         return None, None

@@ -46,7 +46,7 @@ class ClsTask(Task):
 
     def collate_train(self, samples: Sequence[Sample], empty: Empty) -> Batch:
         """`image` uint8 [N,H,W,3] BGR, `label_cls` int64 [N], `valid_width` int64 [N], `valid_ratio` float32 [N],
-        `index` int64 [N]. Raises DataError where sizes differ."""
+        `index` int64 [N]. Raises DataError if sizes differ."""
         batch = stack_training(samples, empty, "end augment with resize: ${preprocess.resize}")
         return {**batch, **valid_columns(samples)} if samples else batch
 

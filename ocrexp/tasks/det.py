@@ -32,7 +32,7 @@ class DetTask(Task):
     def collate_train(self, samples: Sequence[Sample], empty: Empty) -> Batch:
         """`image` uint8 [N,H,W,3] BGR, every target array of the samples [N,…], `index` int64 [N].
 
-        Raises DataError where sizes differ.
+        Raises DataError if sizes differ.
         """
         return stack_training(samples, empty, "end augment with a crop to one size")
 
@@ -84,14 +84,14 @@ class DetTask(Task):
         return detection_causes(evidence, hints)
 
     def draw_samples(self, result: EvalResult, limit: int) -> list[Captioned]:
-        """A picture an image: ground truth on the left, prediction on the right."""
+        """One picture per image: ground truth on the left, prediction on the right."""
         return [
             Captioned(detection.draw_sample(sample), detection.caption(sample), Path(sample.path).stem)
             for sample in result.samples[:limit]
         ]
 
     def draw_targets(self, samples: Sequence[Mapping[str, Any]], targets: Any) -> list[Picture]:
-        """A picture a sample: its polygons and maps."""
+        """One picture per sample: its polygons and maps."""
         del targets
         return [draw_targets(sample) for sample in samples]
 
@@ -102,7 +102,7 @@ class DetTask(Task):
 
     def client_name(self, resize: Mapping[str, Any], output: str, own_name: str) -> str:
         """For most detectors of the client `resize_long` bounds the longer side; for those of seals it is what the
-        shorter side is enlarged to. No name has a rule that brings the longer side to a length in both directions; a
+        shorter side is enlarged to. No name has a rule that resizes the longer side to a length in both directions; a
         bound is the nearest."""
         del output, own_name
         other = resize.get("image_shape") is not None or resize.get("resize_long") is not None

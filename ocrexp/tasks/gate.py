@@ -31,7 +31,7 @@ class Compared:
         equal: how many of them the export gives exactly.
         different: how many are not the same by the rules, on either side.
         score_difference: greatest difference of the scores of equal results.
-        what: how they differ, for a line; "" where they do not.
+        what: how they differ, for a line; "" if they do not.
     """
 
     items: int

@@ -53,11 +53,11 @@ class RecTask(Task):
     several_sizes = True
 
     def collate_train(self, samples: Sequence[Sample], empty: Empty) -> Batch:
-        """`image` uint8 [N,H,W,3] BGR, `valid_width` int64 [N] (columns from the left that are no padding; all, where a
-        sample does not say), `valid_ratio` float32 [N], `label_KIND` int64 [N,L] for each kind that the samples have,
-        `length` int64 [N] (characters), `index` int64 [N].
+        """`image` uint8 [N,H,W,3] BGR, `valid_width` int64 [N] (columns from the left that are not padding; all,
+        where a sample does not state it), `valid_ratio` float32 [N], `label_KIND` int64 [N,L] for each kind that the
+        samples have, `length` int64 [N] (characters), `index` int64 [N].
 
-        Raises DataError where sizes differ.
+        Raises DataError if sizes differ.
         """
         batch = stack_training(samples, empty, _ONE_SIZE)
         if samples:
@@ -133,7 +133,7 @@ class RecTask(Task):
         return write_text_report(result.details, result.worst, folder) if isinstance(result.details, RecCounts) else {}
 
     def draw_targets(self, samples: Sequence[Mapping[str, Any]], targets: Any) -> list[Picture]:
-        """One sheet of text images with what their labels say."""
+        """One sheet of text images with the texts of their labels."""
         return draw_texts(samples, targets.read)
 
     def input_size(self, model: OCRModel, image_shape: Sequence[int] | None) -> tuple[int | None, int | None]:

@@ -25,7 +25,7 @@ _DTYPE_KINDS = "biufc"
 
 
 class NotPlain(ValueError):
-    """The bytes are no pickle of plain values; the message tells why, without the file's name."""
+    """The bytes are not a pickle of plain values; the message states why, without the file's name."""
 
 
 class _Name:
@@ -94,7 +94,7 @@ def read_pickle(data: bytes) -> Any:
 
 
 class _Finish:
-    """Replaces unfinished arrays and refuses leftovers that are no values; bounds depth and size of the tree."""
+    """Replaces unfinished arrays and refuses leftovers that are not values; bounds depth and size of the tree."""
 
     def __init__(self) -> None:
         self._count = 0

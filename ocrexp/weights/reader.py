@@ -57,7 +57,7 @@ def read_optimizer(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def read_content(path: Path) -> bytes:
-    """A whole file. Raises CheckpointError where it is no regular file, larger than the memory, or cannot be read."""
+    """A whole file. Raises CheckpointError if it is not a regular file, larger than the memory, or cannot be read."""
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):

@@ -207,7 +207,7 @@ REGISTRY: dict[str, Pretrained] = {each.name: each for each in _ALL}
 
 
 def named(name: str) -> Pretrained:
-    """The model of a name. Raises CheckpointError, with the nearest name, where there is none."""
+    """The model of a name. Raises CheckpointError, with the nearest name, if there is none."""
     if name in REGISTRY:
         return REGISTRY[name]
     hint = did_you_mean(name, REGISTRY) or f"; expected one of {', '.join(REGISTRY)}"
@@ -217,7 +217,7 @@ def named(name: str) -> Pretrained:
 def fetched(model: Pretrained) -> Path:
     """The folder of a model that has been fetched.
 
-    Raises CheckpointError where a file is missing, which says how to get it with and without a network, or altered.
+    Raises CheckpointError if a file is missing (with the ways to get it with and without a network) or altered.
     """
     for name, member in model.files.items():
         file = model.folder / name

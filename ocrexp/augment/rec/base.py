@@ -27,7 +27,7 @@ class ImageOp:
 
 
 def check_probability(name: str, value: float) -> None:
-    """Raises ValueError for what is no probability."""
+    """Raises ValueError for a value that is not a probability."""
     if not 0 <= value <= 1:
         raise ValueError(f"{name}: expected a probability from 0 to 1, got {value}")
 
@@ -39,7 +39,7 @@ def check_share(name: str, value: float, highest: float = 1.0) -> None:
 
 
 def as_range(name: str, values: Sequence[float], lowest: float) -> tuple[float, float]:
-    """The pair as floats. Raises ValueError if it is none, is in disorder or begins below `lowest`."""
+    """The pair as floats. Raises ValueError if it is not a pair, not in ascending order, or begins below `lowest`."""
     if len(values) != 2 or not lowest <= values[0] <= values[1]:
         raise ValueError(f"{name}: expected [low, high], {lowest:g} or more, got {list(values)}")
     return float(values[0]), float(values[1])

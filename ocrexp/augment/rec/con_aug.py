@@ -22,7 +22,7 @@ class RecConAug:
     """Sets words of other training images behind this one, and their texts behind its text.
 
     All are brought to the height of the shape. A word that would make the text longer than `max_text_length`, or the
-    image longer than the shape's aspect (which would squeeze it), is left out; PaddleOCR gives up at the first such
+    image longer than the shape's aspect (which would squeeze it), is skipped; PaddleOCR stops at the first such
     word. Put it first in the list: what follows changes the whole line.
 
     Where the multi-scale sampler sets `sample["size"]`, it replaces `image_shape`.

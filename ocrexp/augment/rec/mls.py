@@ -33,7 +33,7 @@ class ControlPoints:
     after: Points
 
     def source_of(self, points: Points) -> Points:
-        """The positions in the source image that the warp brings to these of the result."""
+        """The positions in the source image that the warp maps to these of the result."""
         difference = points[:, None] - self.after
         weights = 1 / (difference.real**2 + difference.imag**2 + _NEAREST)
         there, here = self.after, self.before

@@ -17,7 +17,7 @@ class RecAug:
 
     The names and defaults of the probabilities are PaddleOCR's. The strengths are those of the single transforms, see
     `ocrexp.augment.rec.tia` and `ocrexp.augment.rec.pixels`, where they can be named one by one too. Images of any
-    size; what an image is too small for is left out.
+    size; what needs a larger image is skipped.
 
     Args:
         tia_prob: of distort, stretch and perspective together.

@@ -19,7 +19,7 @@ _GRAIN_LEVELS = (3.0, 6.0, 10.0, 16.0)  # standard deviations of the grain, in g
 
 
 def photographs_in(folder: Path) -> list[Path]:
-    """Image files of a folder and its subfolders, sorted. Raises ValueError where there is none."""
+    """Image files of a folder and its subfolders, sorted. Raises ValueError if there are none."""
     found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES and path.is_file())
     if not found:
         raise ValueError(f"backgrounds={folder}: contains no image; give a folder of photographs without text")
@@ -54,7 +54,7 @@ def _photograph(path: Path, side: int) -> Image:
 
 
 def photograph(path: Path, height: int, width: int, rng: np.random.Generator) -> Image:
-    """A random part of a photograph, sometimes mirrored, with its contrast turned down a little."""
+    """A random part of a photograph, sometimes mirrored, with slightly lower contrast."""
     image = _photograph(path, max(height, width))
     top = int(rng.integers(image.shape[0] - height + 1))
     left = int(rng.integers(image.shape[1] - width + 1))

@@ -74,7 +74,7 @@ def default_cache_dir() -> Path:
 
 
 def is_whole(folder: Path) -> bool:
-    """Whether the folder holds all that its `synth.json` says: both lists unchanged and every image."""
+    """Whether the folder contains all that its `synth.json` lists: both lists unchanged and every image."""
     try:
         meta = json.loads((folder / META).read_text(encoding="utf-8"))
         present = {entry.name for entry in os.scandir(folder / "images") if entry.stat().st_size}
@@ -98,7 +98,7 @@ def obtain(cache: Path, name: str, pages: dict[Split, int], settings: dict[str, 
     with _told(cache):
         cache.mkdir(parents=True, exist_ok=True)
         with _locked(cache / f".{name}.lock", _DrawingProgress(sum(pages.values()), folder)):
-            if is_whole(folder):  # another process has drawn it meanwhile
+            if is_whole(folder):  # another process has drawn it in the meantime
                 return folder
             remove_leftovers(cache)
             if folder.exists():
@@ -113,7 +113,7 @@ def obtain(cache: Path, name: str, pages: dict[Split, int], settings: dict[str, 
 
 
 def write(folder: Path, pages: dict[Split, int], settings: dict[str, Any], draw: Draw, workers: int) -> None:
-    """Draw into a new folder of the user's. Raises DataError where it holds something or cannot be written."""
+    """Draw into a new folder of the user's. Raises DataError if it holds something or cannot be written."""
     with _told(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with holding(beside(folder), f"out={folder}"):
@@ -250,7 +250,7 @@ def _worker(send: Connection, receive: Connection, part: Path, jobs: list[Job], 
 
 
 def encode(drawn: Drawn, name: str) -> npt.NDArray[np.uint8]:
-    """A drawn image as the bytes of a JPEG file; `name` is for the message. Raises DataError where OpenCV cannot."""
+    """A drawn image as the bytes of a JPEG file; `name` is for the message. Raises DataError if OpenCV cannot."""
     encoded, data = cv2.imencode(".jpg", drawn.image, [cv2.IMWRITE_JPEG_QUALITY, drawn.quality])
     if not encoded:
         raise DataError(f"{name} could not be encoded as JPEG: the installed OpenCV does not support it")

@@ -172,7 +172,7 @@ class Canvas:
             tone: its color.
             alpha: its opacity.
             illegible: label the whole line as `###`.
-            gap: where given, the line is left out if it comes nearer than this to another text.
+            gap: where given, the line is dropped if it is nearer than this to another text.
 
         Returns False, having drawn nothing, where the line does not fit the page.
         """

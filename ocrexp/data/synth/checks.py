@@ -13,7 +13,7 @@ def require(fine: bool, key: str, value: object, allowed: str) -> None:
 
 
 def existing_folder(key: str, value: str | None) -> Path | None:
-    """The folder, or None where none is given. Raises ValueError where there is no such folder."""
+    """The folder, or None if none is given. Raises ValueError if the folder does not exist."""
     if value is None:
         return None
     path = Path(value).expanduser()

@@ -1,4 +1,4 @@
-"""`dataset=synth_cls`: drawn words turned by the angle that their label says, to train a direction classifier."""
+"""`dataset=synth_cls`: drawn words turned by the angle of their label, to train a direction classifier."""
 
 from __future__ import annotations
 
@@ -77,11 +77,11 @@ class SynthCls(OfTask):
         return records
 
     def train_records(self) -> list[Record]:
-        """The training images. Raises DataError where they cannot be drawn."""
+        """The training images. Raises DataError if they cannot be drawn."""
         return self._records("train")
 
     def val_records(self) -> list[Record]:
-        """The validation images. Raises DataError where they cannot be drawn."""
+        """The validation images. Raises DataError if they cannot be drawn."""
         return self._records("val")
 
     def fingerprint(self) -> dict[str, str]:

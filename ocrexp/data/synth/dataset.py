@@ -1,4 +1,4 @@
-"""`dataset=synth_det`: pages drawn with their labels, for training without any data of one's own.
+"""`dataset=synth_det`: pages drawn with their labels, for training without data of your own.
 
 The pages lie in a cache, in a folder named by a hash of all that shapes them (settings, seed, fonts, words,
 photographs, the generator's version), as PaddleOCR's label lists and JPEG files: `dataset=det_list
@@ -77,9 +77,9 @@ class SynthDet(OfTask):
         background_share: share of pages on such a photograph.
         fonts: a folder of fonts to use instead of those that matplotlib ships, or None.
         system_fonts: use the system's fonts too; pages then depend on the machine.
-        words: a UTF-8 file of words, one a line, instead of made-up ones, or None.
+        words: a UTF-8 file of words, one per line, instead of made-up ones, or None.
         scripts: scripts of the made-up words: latin, latin_ext, greek, cyrillic.
-        workers: drawing processes; None: one a core.
+        workers: drawing processes; None: one per core.
 
     Raises:
         ValueError: a value cannot be used.
@@ -214,7 +214,7 @@ class SynthDet(OfTask):
         return cache.obtain(self._cache, found.name, self.pages, found.settings, self.draw, self._workers)
 
     def write(self, folder: Path) -> None:
-        """Draw the pages into a new folder outside of the cache. Raises DataError where that cannot be."""
+        """Draw the pages into a new folder outside of the cache. Raises DataError if that fails."""
         cache.write(folder, self.pages, self._materials.settings, self.draw, self._workers)
 
     def _records(self, split: Split) -> list[Record]:
@@ -232,15 +232,15 @@ class SynthDet(OfTask):
         return records
 
     def train_records(self) -> list[Record]:
-        """The training pages. Raises DataError where they cannot be drawn."""
+        """The training pages. Raises DataError if they cannot be drawn."""
         return self._records("train")
 
     def val_records(self) -> list[Record]:
-        """The validation pages. Raises DataError where they cannot be drawn."""
+        """The validation pages. Raises DataError if they cannot be drawn."""
         return self._records("val")
 
     def fingerprint(self) -> dict[str, str]:
-        """SHA-256 of the label lists and the number of pages, a split each."""
+        """SHA-256 of the label lists and the number of pages, for each split."""
         folder = self.folder
         prints = {}
         for split in SPLITS:
@@ -256,7 +256,7 @@ class SynthDet(OfTask):
 def write_dataset(out_dir: str | Path, source: Writes) -> Path:
     """Draw a dataset's images into a new folder: images/, train_list.txt, val_list.txt; returns the folder.
 
-    Raises DataError where the folder holds something or cannot be written.
+    Raises DataError if the folder holds something or cannot be written.
     """
     folder = Path(out_dir).expanduser().absolute()
     source.write(folder)

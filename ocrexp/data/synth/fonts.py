@@ -31,7 +31,7 @@ _BUNDLED = (
     *("STIXGeneral", "STIXGeneralBol", "STIXGeneralItalic", "STIXGeneralBolIta"),
     *("cmr10", "cmb10", "cmss10", "cmti10", "cmtt10"),
 )
-# Computer Modern's encoding is TeX's: outside of these its glyphs are others than the characters say.
+# Computer Modern's encoding is TeX's: outside of these its glyphs are those of other characters.
 _COMPUTER_MODERN = {f"{name}10.ttf" for name in ("cmr", "cmb", "cmss", "cmti", "cmtt")}
 _TEX_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 .,:;-/%&@#()!?'+*=")
 # Fonts of the system that have none of these are pictures or signs: letters and digits, or letters of other scripts.
@@ -138,7 +138,7 @@ class FontSet:
         folder: a folder of fonts to use instead of the bundled ones, or None.
         system: whether the system's fonts are used too.
 
-    Raises ValueError where `folder` contains no font, DataError where matplotlib and its fonts are missing.
+    Raises ValueError if `folder` contains no font, DataError where matplotlib and its fonts are missing.
     """
 
     def __init__(self, folder: Path | None = None, system: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""`dataset=synth_rec`: words and lines drawn with their texts, to train a recognizer without any data of one's own.
+"""`dataset=synth_rec`: words and lines drawn with their texts, to train a recognizer without data of your own.
 
 The images lie in a cache, in a folder named by a hash of all that shapes them, as a PaddleOCR recognition list
 (`path<TAB>text`) and JPEG files: `dataset=rec_list dataset.root=<folder>` and PaddleOCR itself read them too. With
@@ -49,7 +49,7 @@ class SynthRec(OfTask):
             always the same; epoch 0 has the images that would otherwise be kept. The validation images are kept.
         characters: all that texts may contain; None: printable ASCII without the space, as charset=en94. Phrases are
             drawn only where the space is one of them.
-        dictionary: a PaddleOCR dictionary, a character a line, whose characters are taken in place of `characters`.
+        dictionary: a PaddleOCR dictionary, one character per line, whose characters are taken in place of `characters`.
         use_space_char: add the space, as the charset's key of this name.
         max_length: most characters of a text.
         texts: weights of the kinds of text: word, number, price, date, code, random, phrase; None: all alike.
@@ -77,9 +77,9 @@ class SynthRec(OfTask):
         fonts: a folder of fonts to use instead of those that matplotlib ships, or None. Arabic, Hebrew, Thai and Indic
             scripts are shaped and ordered, which needs Pillow with raqm; labels stay in logical order.
         system_fonts: use the system's fonts too; images then depend on the machine.
-        words: a UTF-8 file of words, one a line, instead of made-up ones, or None.
+        words: a UTF-8 file of words, one per line, instead of made-up ones, or None.
         scripts: scripts of the made-up words: latin, latin_ext, greek, cyrillic.
-        workers: drawing processes; None: one a core.
+        workers: drawing processes; None: one per core.
 
     Raises:
         ValueError: a value cannot be used.
@@ -260,11 +260,11 @@ class SynthRec(OfTask):
         return records
 
     def val_records(self) -> list[Record]:
-        """The validation images. Raises DataError where they cannot be drawn."""
+        """The validation images. Raises DataError if they cannot be drawn."""
         return self._records("val")
 
     def fingerprint(self) -> dict[str, str]:
-        """SHA-256 of the label lists and the number of images, a split each; of the settings, where endless."""
+        """SHA-256 of the label lists and the number of images, for each split; of the settings if it is endless."""
         prints = {}
         for split in SPLITS:
             listed = hashlib.sha256((self.folder / cache.list_name(split)).read_bytes()).hexdigest()

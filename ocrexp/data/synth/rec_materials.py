@@ -25,7 +25,7 @@ _TRIES = 100
 
 @dataclass(frozen=True, slots=True)
 class Materials:
-    """Fonts, the texts of each split, photographs, hashes that tell other materials apart, and what cannot be used."""
+    """Fonts, the texts of each split, photographs, hashes of the materials, and what cannot be used."""
 
     fonts: FontSet
     texts: Mapping[Split, TextMaker]
@@ -34,7 +34,7 @@ class Materials:
     report: list[str]
 
     def text(self, split: Split, rng: np.random.Generator) -> tuple[str, str]:
-        """A text and a font that has all of its characters. Raises DataError where there is none."""
+        """A text and a font that has all of its characters. Raises DataError if no such pair is found."""
         for _ in range(_TRIES):
             text = self.texts[split].text(rng)
             font = self.fonts.for_text(self.fonts.pick(rng), text.replace(" ", ""), rng)
@@ -59,11 +59,11 @@ def gather(
         fonts: to draw with.
         characters: all that texts may hold.
         text_settings: the other arguments of `TextMaker`.
-        words: a file of words, one a line, or None for made-up ones.
+        words: a file of words, one per line, or None for made-up ones.
         scripts: of made-up words.
         photographs: a folder of them, or None.
 
-    Raises ValueError where the fonts draw none of the characters, the words cannot be written with them, or a file or
+    Raises ValueError if the fonts draw none of the characters, the words cannot be written with them, or a file or
     folder cannot be read.
     """
     report: list[str] = []

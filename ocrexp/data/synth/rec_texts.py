@@ -27,7 +27,7 @@ class TextMaker:
     Args:
         maker: words, numbers and so on of the split.
         characters: the only characters that texts have; " " lets phrases be drawn.
-        weights: of the kinds of text (KINDS); a kind that the characters cannot write is left out, see `left_out`.
+        weights: of the kinds of text (KINDS); a kind that the characters cannot write is skipped, see `left_out`.
         cases: weights of lower case, capital first and capitals (CASES) of words.
         max_length: most characters of a text.
         random_length: fewest and most characters of a random string.
@@ -156,7 +156,7 @@ class _Wheel:
 
 
 def _belongs(text: str) -> Split:
-    """The split of a random string: by letters and digits as for words, by all of it where it has none."""
+    """The split of a random string: by its letters and digits as for words, by the complete string if it has none."""
     if core(text):
         return split_of(text)
     return "val" if zlib.crc32(text.encode()) % VAL_SHARE == 0 else "train"

@@ -22,7 +22,7 @@ from ocrexp.types import Image, Polygon
 
 _PHOTOGRAPH_SIDE = 288  # pixels of a photograph's shorter side: crops of words show no more
 _LARGEST_FONT = 900  # font size times characters: long lines are drawn smaller, as scans have them
-# Whose outlines tell the case of a word and where its line is; of the others a tight crop shows no difference
+# Their outlines show the case of a word and where its line is; a tight crop of the others looks the same
 # ("sox" and "SOX", "-" and "_").
 _TELLING = frozenset("ABDEFGHIJKLMNQRTYabdefghijklmnpqrty123456789(){}[]|/\\$@&%#!?")
 
@@ -85,7 +85,7 @@ def _font_size(settings: WordSettings, length: int, rng: np.random.Generator) ->
 
 
 def _room(sprite: Sprite, text: str, font: str, size: int) -> Polygon:
-    """The line's outline; with the height of capitals and the baseline where the characters alone do not tell them."""
+    """The line's outline; with the height of capitals and the baseline if they do not follow from the characters."""
     if not _TELLING.isdisjoint(text):
         return sprite.outline
     drawn = load_font(font, size, needs_shaping(text))

@@ -18,7 +18,7 @@ from PIL import features
 from ocrexp.charset.direction import is_rtl, runs, turned
 from ocrexp.errors import DataError
 
-JOINERS = "\u200c\u200d"  # they say whether the letters beside them join
+JOINERS = "\u200c\u200d"  # they determine whether the letters beside them join
 _CJK = ("Cjk", "Hangul", "Hiragana", "Katakana")  # scripts with a package of fonts of their own
 
 _RLO, _LRO, _PDF = "\u202e", "\u202d", "\u202c"
@@ -63,7 +63,7 @@ def is_mark(character: str) -> bool:
 
 
 def script_of(character: str) -> str:
-    """The first word of its Unicode name, which is the script's: Arabic, Thai, Combining; "" where it has none."""
+    """The first word of its Unicode name, which is the script's: Arabic, Thai, Combining; "" if it has none."""
     return unicodedata.name(character, "").partition(" ")[0].capitalize()
 
 

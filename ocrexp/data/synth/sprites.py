@@ -55,7 +55,7 @@ def draw_line(
         tracking: extra gap between the letters, in em.
         stroke: pixels by which the letters are made fatter on each side.
 
-    Returns None where nothing would be seen. Raises DataError where shaping is needed and Pillow cannot do it.
+    Returns None if nothing would be seen. Raises DataError if shaping is needed and Pillow cannot do it.
     """
     pieces = pieces_of(words)
     shaped = any(needs_shaping(word) for word in words)

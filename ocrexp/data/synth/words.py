@@ -59,7 +59,7 @@ def split_of(text: str) -> Split:
 
 
 def read_words(path: Path) -> list[str]:
-    """The words of a file, one a line, in its order, without repeated or empty ones. Raises ValueError."""
+    """The words of a file, one per line, in its order, without repeated or empty ones. Raises ValueError."""
     try:
         lines = read_text(path, None).splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -83,7 +83,7 @@ class WordMaker:
     Args:
         split: "train" or "val".
         scripts: scripts of the made-up words, of SCRIPTS, drawn with equal chance.
-        words: words to use instead of made-up ones (those of the other split are left out).
+        words: words to use instead of made-up ones (those of the other split are dropped).
     """
 
     def __init__(self, split: Split, scripts: Sequence[str] = ("latin",), words: Sequence[str] | None = None) -> None:

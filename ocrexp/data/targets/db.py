@@ -45,7 +45,7 @@ class DBTargets:
     """Adds `shrink_map`, `shrink_mask`, `threshold_mask` (uint8, HxW) and `threshold_map` (float32, HxW) to a sample.
 
     Reads `polygons`, `ignored`, the size of `image` and, with a changing ratio, `epoch`. A region whose upright extent
-    inside the canvas is under `min_text_size` pixels, or which vanishes when shrunk, is left out of the loss
+    inside the canvas is under `min_text_size` pixels, or which vanishes when shrunk, is excluded from the loss
     (`shrink_mask` 0) and marked in `ignored`; it still is in the threshold map, which PaddleOCR draws first. Legible
     regions and those that are lost whole within the canvas are added to the sample's `counts`.
 

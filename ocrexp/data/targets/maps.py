@@ -95,7 +95,7 @@ def draw_threshold(
     right, bottom = outline.max(axis=0).tolist()
     left, top = max(origin_x, 0), max(origin_y, 0)
     right, bottom = min(right, width - 1), min(bottom, height - 1)
-    if left > right or top > bottom:  # wholly beyond the canvas; PaddleOCR draws a stripe along its border there
+    if left > right or top > bottom:  # outside of the canvas; PaddleOCR draws a stripe along its border there
         return
     cv2.fillPoly(mask, [outline], 1)
     # Relative to the outline's box and in float32, as the golden maps are made.

@@ -23,7 +23,7 @@ class TextTargets:
         charset: of the model (the run fills this in).
         kinds: of the model's heads: `ctc`, `attention`, `nrtr`, `sar`, `parseq`, `vitstr`.
         max_text_length: characters at most.
-        ctc_steps: steps that the model emits for a training image; `auto`: what `know_steps` tells; null: not checked.
+        ctc_steps: steps that the model emits for a training image; `auto`: what `know_steps` gets; null: not checked.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class TextTargets:
 
     @property
     def asks_for_steps(self) -> bool:
-        """Whether it wants to be told by `know_steps`."""
+        """Whether `know_steps` must be called."""
         return self._given == "auto" and "ctc" in self._codecs
 
     def know_steps(self, steps: Mapping[tuple[int, ...], int]) -> None:
@@ -59,9 +59,9 @@ class TextTargets:
         self._steps.update(steps)
 
     def steps(self, size: tuple[int, ...]) -> int | None:
-        """Steps of CTC for images of (height, width); None where it is not known or not asked.
+        """Steps of CTC for images of (height, width); None if it is not known or not asked.
 
-        Of a width that was not told (a long image in evaluation) it is estimated, by one step too few rather than too
+        For any other width (a long image in evaluation) it is estimated, by one step too few rather than too
         many.
         """
         if self._given != "auto":
@@ -91,7 +91,7 @@ class TextTargets:
         return sample
 
     def read(self, sample: Sample) -> dict[str, str]:
-        """What each label of a sample says, by its kind: for pictures of what is learned."""
+        """The text of each label of a sample, by its kind: for pictures of what is learned."""
         texts = {}
         for kind, codec in self._codecs.items():
             ids = sample[f"label_{kind}"]  # type: ignore[literal-required]

@@ -30,7 +30,7 @@ class DetResize:
     - `image_shape` [height, width]: that size; with `keep_ratio` the width follows the image, rounded up to 32.
     - `resize_long`: longest side to this length, both rounded up to multiples of 128.
     - `limit_side_len` with `limit_type`: `min` enlarges until the shorter side has this length, `max` shrinks until
-      the longer side has it, `resize_long` brings the longer side to it either way; then both are rounded to the
+      the longer side has it, `resize_long` resizes the longer side to it either way; then both are rounded to the
       nearest multiple of 32 (ties to even).
 
     `max_side` bounds the longer side of the result of the first and the third way, to bound memory: `min` alone turns

@@ -27,7 +27,7 @@ class Backend(ABC):
 
     `run` may be called from several threads. `streams` is the number of concurrent calls that uses the machine best;
     each call then gets its share of `threads`. `classes` is the size of the output's last axis; `batch` and `channels`
-    are the sizes of the input's first and second axis, None where the file does not fix them. `metadata` contains the
+    are the sizes of the input's first and second axis, None if the file does not fix them. `metadata` contains the
     file's key-value properties.
     """
 

@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 class Curves(Callback):
     """Draws the curves after evaluations and at the end of the run, from `filename` of the csv logger.
 
-    A run without that file (logger=none) has no curves and says so once, at the end.
+    A run without that file (logger=none) has no curves; this is reported once, at the end.
     """
 
     def __init__(self, filename: str = "metrics.csv") -> None:

@@ -19,8 +19,8 @@ class FirstSamples(Callback):
     """Draws the first `count` training samples into `plots/targets/`.
 
     `draw(sample)` returns an RGB uint8 picture of one transformed sample; null draws as the task does: regions with
-    their maps, or one sheet of text images with what their labels say. With `stop` the run ends there. A sample that
-    cannot be used is named with its reason in place of a picture.
+    their maps, or one sheet of text images with the texts of their labels. With `stop` the run ends there. A sample
+    that cannot be used is named with its reason in place of a picture.
     """
 
     def __init__(

@@ -168,7 +168,7 @@ class RepConv(nn.Layer):
         return conv2d(x, weight, bias, stride, self._spec[2] // 2, groups)
 
     def branches(self) -> Branches | None:
-        """The branches, of which the first can take a deployed convolution; None where they are fused."""
+        """The branches, of which the first can take a deployed convolution; None if they are fused."""
         if self.reparam_conv is not None:
             return None
         members = [layer for layer in (*self.conv_kxk, self.conv_1x1, self.identity) if layer is not None]

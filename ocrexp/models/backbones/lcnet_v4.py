@@ -93,7 +93,7 @@ class ConvBN(nn.Layer):
         fused: bool = False,
     ) -> None:
         super().__init__()
-        # One row more on each side, of which the first window is left out before the norm: paddle2onnx makes a wrong
+        # One row more on each side, of which the first window is dropped before the norm: paddle2onnx makes a wrong
         # graph of a padding of its own.
         self._even = kernel_size % 2 == 0
         self._spec = {
@@ -171,7 +171,7 @@ class RepDWConv(nn.Layer):
         return self.bn(self.conv(x) + x * (self.conv1.weight.reshape([1, -1, 1, 1]) + 1.0))
 
     def branches(self) -> Branches | None:
-        """The k×k branch can take a deployed convolution, then the others add nothing; None where they are fused.
+        """The k×k branch can take a deployed convolution, then the others add nothing; None if they are fused.
 
         The factors of -1 cancel the identity. The other way, factors of 0 and a kernel from which the identity is
         subtracted, makes a small result of two large terms, and batch statistics disturb it more.

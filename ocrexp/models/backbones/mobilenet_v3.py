@@ -122,7 +122,7 @@ class MobileNetV3(nn.Layer):
     Args:
         model_name: `large` or `small`.
         scale: width multiplier; channels are rounded to multiples of 8.
-        disable_se: leave out the squeeze-and-excite blocks, as PP-OCR's mobile detectors do.
+        disable_se: omit the squeeze-and-excite blocks, as PP-OCR's mobile detectors do.
         in_channels: channels of the image.
 
     `forward(images [N, in_channels, H, W])` gives four maps with `out_channels` at strides 4, 8, 16, 32; H and W should

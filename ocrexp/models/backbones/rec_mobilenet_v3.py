@@ -27,7 +27,7 @@ class RecMobileNetV3(nn.Layer):
         scale: width multiplier; channels are rounded to multiples of 8.
         large_stride: strides of the height of the four strided blocks of `large` (null: 1, 2, 2, 2).
         small_stride: the same of `small` (null: 2, 2, 2, 2; PP-OCR's recognizers have 1, 2, 2, 2).
-        disable_se: leave out the squeeze-and-excite blocks.
+        disable_se: omit the squeeze-and-excite blocks.
         in_channels: channels of the image.
 
     `forward(images [N, in_channels, H, W])` gives [N, out_channels, H / 32, W / 4] (H / 64 with strides 2, 2, 2, 2).

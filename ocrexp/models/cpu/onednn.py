@@ -2,7 +2,7 @@
 
 paddle 3 uses oneDNN in exported models only; its own convolution of dynamic graphs unfolds the whole image in memory
 and multiplies matrices, at a fifth of oneDNN's speed. This binds just what a convolution and its gradients need of
-oneDNN 3 (https://uxlfoundation.github.io/oneDNN; constants from its dnnl_types.h). `library()` is None where paddle
+oneDNN 3 (https://uxlfoundation.github.io/oneDNN; constants from its dnnl_types.h). `library()` is None if paddle
 carries none (not x86-64 Linux); callers then use paddle's operators.
 """
 
@@ -143,7 +143,7 @@ class Library:
 
 @functools.cache
 def library() -> Library | None:
-    """paddle's oneDNN, or None where there is none that can be used."""
+    """paddle's oneDNN, or None if it is missing or cannot be used."""
     path = Path(paddle.__file__).parent / "libs" / "libdnnl.so.3"
     if not path.is_file():
         return None

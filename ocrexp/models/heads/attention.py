@@ -1,4 +1,4 @@
-"""RARE's decoder (Shi et al., arXiv 1603.03915): a GRU with additive attention, one character a step.
+"""RARE's decoder (Shi et al., arXiv 1603.03915): a GRU with additive attention, one character per step.
 
 Names and shapes of the parameters are those of PaddleOCR's `AttentionHead`.
 """

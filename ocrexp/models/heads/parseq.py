@@ -248,7 +248,7 @@ class ParseQHead(nn.Layer):
         return full
 
     def _draw_few(self, length: int, wanted: int) -> list[Permutations]:
-        """Different orders of a short text; where each brings its reverse, none that is another's reverse."""
+        """Different orders of a short text; if each comes with its reverse, no two that are each other's reverse."""
         pool = [
             order
             for order in itertools.permutations(range(length))
@@ -268,7 +268,7 @@ def _permuted_masks(permutation: Permutations) -> tuple[Tensor, Tensor]:
     """Content mask and query mask [L, L], true where seen, for an order of L + 1 positions.
 
     A position sees those before it in the order; the content itself too. The last position (`[E]` or what the order
-    puts there) is no content, `[B]` is no query.
+    puts there) is not a content token, `[B]` is not a query.
     """
     rank = np.empty(len(permutation), dtype=np.int64)
     rank[permutation] = np.arange(len(permutation))

@@ -113,7 +113,7 @@ class SARHead(nn.Layer):
 
     `forward(map [N, C, H, W], targets)` gives `{"sar": …}`: in training logits [N, L, out_channels - 1] for the labels
     `label_sar` [N, L] (step t has seen them up to t); in evaluation probabilities [N, max_text_length,
-    out_channels - 1]. With `valid_ratio` [N] among the targets, the share of the width that is no padding, the padding
+    out_channels - 1]. With `valid_ratio` [N] among the targets, the share of the width that is not padding, the padding
     is not attended to, in evaluation too.
     """
 

@@ -35,7 +35,7 @@ class DBFPN(nn.Layer):
     a CPU, for a head that takes them, the coarser levels stay at stride 8 (`TwoLevels`).
     """
 
-    # Of an image whose sides are no multiples of it the levels do not double into each other.
+    # If the sides of an image are not multiples of it, upsampling a level does not give the size of the next one.
     size_multiple = 32
 
     def __init__(self, in_channels: Sequence[int], out_channels: int = 256) -> None:

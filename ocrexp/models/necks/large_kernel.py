@@ -68,7 +68,7 @@ class DilatedReparamBlock(nn.Layer):
         return y
 
     def branches(self) -> Branches | None:
-        """The large kernel can take a deployed convolution; None where the branches are fused."""
+        """The large kernel can take a deployed convolution; None if the branches are fused."""
         if self.origin_bn is None:
             return None
         others = [self._branch(*branch) for branch in self._branches]

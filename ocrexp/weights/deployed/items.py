@@ -67,7 +67,7 @@ class Item:
 
 
 def items_of(operations: Iterable[Operation]) -> list[Item]:
-    """The layers of the operators, in order; single multiplications and additions of weights are no layers."""
+    """The layers of the operators, in order; single multiplications and additions of weights are not layers."""
     items: list[Item] = []
     without_bias: dict[str, Item] = {}  # by the name of the output
     scaled: dict[str, Operation] = {}

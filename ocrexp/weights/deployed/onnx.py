@@ -199,7 +199,7 @@ def _operation(node: _Node, constants: _Constants) -> Operation | None:
 
 
 def _attribute(node: _Node, name: str) -> int:
-    """An attribute that is an integer; 0 where there is none."""
+    """An attribute that is an integer; 0 if there is none."""
     found = [each for each in messages(node.message, _ATTRIBUTE) if text(each, _ATTRIBUTE_NAME) == name]
     return integer(found[0], 3) if found else 0
 

@@ -95,5 +95,5 @@ def _weights(block: memoryview) -> dict[str, tuple[int, ...]]:
 
 
 def _flag(operator: memoryview, name: str) -> bool:
-    """An attribute that is true or false; false where there is none."""
+    """An attribute that is true or false; false if there is none."""
     return any(integer(each, 10) for each in messages(operator, _OP_ATTRS) if text(each, 1) == name)

@@ -71,7 +71,7 @@ def read_paddle3(program: Path, parameters: Path) -> list[Item]:
 
 
 def _parse(program: Path) -> tuple[list[dict[str, Any]], dict[str, tuple[int, ...]], dict[str, str]]:
-    """The operators that are no parameters, the shapes of the parameters by name, and the names by value."""
+    """The operators that are not parameters, the shapes of the parameters by name, and the names by value."""
     content = read_content(program)
     if len(content) > _MOST_BYTES:
         raise CheckpointError(

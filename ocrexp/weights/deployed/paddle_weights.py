@@ -16,7 +16,7 @@ from ocrexp.weights.deployed.items import Array
 from ocrexp.weights.deployed.protobuf import NotReadable, integer, integers
 from ocrexp.weights.reader import read_content
 
-# paddle's VarType: names of what is no float32.
+# paddle's VarType: names of the types other than float32.
 _FLOAT32 = 5
 _TYPES = {0: ("bool", 1), 1: ("int16", 2), 2: ("int32", 4), 3: ("int64", 8), 4: ("float16", 2), 5: ("float32", 4),
           6: ("float64", 8), 20: ("uint8", 1), 21: ("int8", 1), 22: ("bfloat16", 2)}  # fmt: skip
@@ -24,7 +24,7 @@ _LONGEST_DESCRIPTION = 4096  # bytes
 
 
 def read_weights(path: Path, shapes: Mapping[str, Sequence[int]]) -> dict[str, Array]:
-    """The float32 arrays by name; those of other types, which no layer has, are left out.
+    """The float32 arrays by name; those of other types, which no layer has, are skipped.
 
     Args:
         path: the file.

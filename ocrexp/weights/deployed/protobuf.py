@@ -10,7 +10,7 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
 class NotReadable(Exception):
-    """The content is no message, or is cut off."""
+    """The content is not a message, or is truncated."""
 
 
 def fields(message: memoryview) -> Iterator[tuple[int, Value]]:
@@ -46,7 +46,7 @@ def all_of(message: memoryview, number: int) -> list[Value]:
 
 
 def messages(message: memoryview, number: int) -> list[memoryview]:
-    """The submessages of one field, in their order. Raises NotReadable where one is a number."""
+    """The submessages of one field, in their order. Raises NotReadable if one is a number."""
     found = []
     for value in all_of(message, number):
         if isinstance(value, int):
@@ -76,7 +76,7 @@ def integers(message: memoryview, number: int) -> list[int]:
 
 
 def text(message: memoryview, number: int) -> str:
-    """A field of text; empty where there is none. Undecodable bytes are replaced."""
+    """A field of text; empty if there is none. Undecodable bytes are replaced."""
     found = messages(message, number)
     return bytes(found[-1]).decode("utf-8", "replace") if found else ""
 
