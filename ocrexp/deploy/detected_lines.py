@@ -34,7 +34,7 @@ def detected_lines(
     most_other: float = 0.5,
     add_missed: bool = True,
 ) -> DetectedLines:
-    """Matches boxes with labeled lines, as the detection metric does, and leaves out boxes that show another text.
+    """Matches boxes with labeled lines, as the detection metric does, and drops boxes that show another text.
 
     Args:
         labels: polygons in the page's pixels; ignored ones and those without a text are no lines.

@@ -1,6 +1,6 @@
-"""What a run tells: lines and the progress bar, `status.json`, the loggers, and warnings about its health.
+"""What a run reports: lines and the progress bar, `status.json`, the loggers, and warnings about its health.
 
-Only rank 0 speaks; on the others every method returns at once.
+Only rank 0 reports; on the others every method returns immediately.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Reporter:
         self._summarize(state)
 
     def close(self, ended: str, state: TrainState, error: BaseException | None, reason: str | None) -> None:
-        """Tell how the run ended: done, pruned, failed or interrupted; `reason`: why it ends before its last step."""
+        """Report how the run ended: done, pruned, failed or interrupted; `reason`: why it ends before its last step."""
         if not self._speaks:
             return
         try:
@@ -100,7 +100,7 @@ class Reporter:
             self._empty.add(batch)
 
     def passed_over(self) -> None:
-        """A step was left out because its loss is not finite; counted, in case the metric stays 0."""
+        """A step was skipped because its loss is not finite; counted, in case the metric stays 0."""
         self._passed_over += 1
 
     def interval(

@@ -1,7 +1,7 @@
 """Precision, recall and hmean of detected regions, by the ICDAR 2015 protocol.
 
 A detection matches a ground-truth region if their intersection over union exceeds `iou_threshold`. Matching is greedy
-in list order, one to one, regions that are marked "ignore" left out; a detection of which more than half lies in one
+in list order, one to one, without regions that are marked "ignore"; a detection of which more than half lies in one
 ignored region counts neither as right nor as wrong. The numbers are those of PaddleOCR's DetMetric.
 """
 
@@ -35,7 +35,7 @@ class DetMatch:
 
     `pairs` are (reference, prediction), `area_ratios` their area of the prediction by that of the reference.
     `ignored_*` count neither way. `invalid_*` are polygons that cross themselves or have fewer than three points: no
-    overlap is defined for them, they are left out of all counts.
+    overlap is defined for them, they are not counted.
     """
 
     references: int
@@ -106,7 +106,7 @@ class DetMetric:
         }
 
     def update(self, predictions: list[DetPrediction], references: list[DetReference]) -> None:
-        """Adds images; both lists have one entry an image. Raises ValueError if their lengths differ."""
+        """Adds images; both lists have one entry per image. Raises ValueError if their lengths differ."""
         self._latest = {}
         for prediction, reference in zip(predictions, references, strict=True):
             match = self.match(prediction, reference)
@@ -147,7 +147,7 @@ class DetMetric:
         return self._counts.copy()
 
     def merge(self, states: list[DetCounts]) -> None:
-        """Replaces the counts by the sum of `states`, one a rank (this one's own among them)."""
+        """Replaces the counts by the sum of `states`, one per rank (including this one)."""
         total = _no_counts()
         for state in states:
             total["images"] += state["images"]

@@ -3,7 +3,7 @@
 Nothing is done to a label but Unicode normalization (NFC, for the prediction too: the same text typed in two ways is
 one text; what else `charset.normalize` and `charset.invisible` ask for, the evaluation's loader has done), so that a
 character that the charset lacks, or a space that it cannot write, counts as wrong. What the figures `..._no_spaces`
-leave out is what PaddleOCR's RecMetric leaves out by default; these are its `acc` and `norm_edit_dis`.
+ignore is what PaddleOCR's RecMetric ignores by default; these are its `acc` and `norm_edit_dis`.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ class RecMetric:
         accuracy_ignore_case: after Unicode case folding.
         accuracy_ignore_case_punctuation: letters, marks and numbers only (of every script), case-folded.
         spaces/missed_per_100, spaces/added_per_100: edits of U+0020 in the alignment with the fewest edits, per 100
-            spaces of the labels; left out if the labels have none.
-        accuracy_length/1_5, ...: `accuracy` of the labels of that length; buckets without a label are left out.
+            spaces of the labels; omitted if the labels have none.
+        accuracy_length/1_5, ...: `accuracy` of the labels of that length; buckets without a label are omitted.
 
     Without a single text all values are 0: nothing has been shown to be right.
     """
@@ -101,7 +101,7 @@ class RecMetric:
         self._counts = RecCounts(self.case)
 
     def update(self, predictions: list[RecPrediction], references: list[RecReference]) -> None:
-        """Adds texts; both lists have one entry an image. Raises ValueError if their lengths differ."""
+        """Adds texts; both lists have one entry per image. Raises ValueError if their lengths differ."""
         for prediction, reference in zip(predictions, references, strict=True):
             self._add(self.compared(reference.text), self.compared(prediction.text))
 
@@ -181,7 +181,7 @@ class RecMetric:
         return self._counts
 
     def merge(self, states: list[RecCounts]) -> None:
-        """Replaces the counts by the sum of `states`, one a rank (this one's own among them)."""
+        """Replaces the counts by the sum of `states`, one per rank (including this one)."""
         total = RecCounts(self.case)
         for state in states:
             total.merge(state)

@@ -123,7 +123,7 @@ def _as_sample(row: Row) -> EvalSample:
 
 
 def _polygons(flat: Any) -> list[Polygon]:
-    """Of lists of x and y in turn; others are left out."""
+    """Of lists of x and y in turn; others are skipped."""
     good = [one for one in flat or () if isinstance(one, list) and len(one) >= 6 and len(one) % 2 == 0]
     return [np.array(one, np.float32).reshape(-1, 2) for one in good]
 

@@ -41,7 +41,7 @@ def make_table(
     Args:
         records: of the runs.
         filters: conditions `NAME=VALUE` on columns and overrides, also != < <= > >=; `*` in a text matches anything.
-            All of them must hold; a run without the value is left out (except by !=).
+            All of them must hold; a run without the value is dropped (except by !=).
         sort: column or override; the best first, of times and sizes the smallest. `-NAME` turns the order round. Rows
             without the value come last.
         group: overrides, such as `seed`, in which runs may differ to be one row: values are means then, and

@@ -1,6 +1,6 @@
 """One job of a sweep: a process of its own, its outcome in `status.json`, and nothing done twice.
 
-A process a job keeps seeds, memory and environment of one job out of the next, whatever launcher runs it, and a job
+One process per job separates seeds, memory and environment of the jobs, whatever launcher runs them, and a job
 that the system kills takes no other with it.
 """
 
@@ -63,7 +63,7 @@ class _Job:
 
 
 def run_sweep_job(config: DictConfig, run_dir: Path, hydra: DictConfig, retries: int = 0) -> float | None:
-    """Train one job unless its folder says that it is done; returns its best metric as the sweeper expects it.
+    """Train one job unless its folder states that it is done; returns its best metric as the sweeper expects it.
 
     A job that fails is started up to `retries` more times, unless its configuration is what is wrong.
     """
@@ -103,7 +103,7 @@ def _train(job: _Job, state: RunState, retries: int) -> float | None:
     before = "" if state.state == NOT_RUN else f"{state}; "
     for attempt in range(1, retries + 2):
         resumable = state.state != NOT_RUN and has_checkpoint(run_dir)
-        write_status(run_dir, state=RUNNING)  # what an earlier attempt failed of is no longer true
+        write_status(run_dir, state=RUNNING)  # the error of an earlier attempt is no longer true
         job.say(f"{before}{'resumes' if resumable else 'starts'} in {run_dir}")
         code, stop = _run(job, resumable)
         status = _outcome(run_dir, code, stop)
@@ -142,7 +142,7 @@ def _tell(job: _Job, status: Mapping[str, Any]) -> None:
 def objective(best: float | None, sweeper: DictConfig | None) -> float | None:
     """The best metric in the direction in which the sweeper searches.
 
-    Higher metrics are better, while the sweepers of Optuna, Ax and Nevergrad minimize unless told otherwise: they get
+    Higher metrics are better, while the sweepers of Optuna, Ax and Nevergrad minimize by default: they get
     the negative value then. To a sweeper that searches, a failed job counts as metric 0, the worst one: without a
     number it would end the search.
     """
@@ -238,7 +238,7 @@ def _outcome(run_dir: Path, code: int, stop: int | None) -> dict[str, Any]:
 
 
 def _varied(hydra: DictConfig) -> list[str]:
-    """Those of a job's overrides that differ between the jobs, as the sweep's own record tells; all without one."""
+    """Those of a job's overrides that differ between the jobs, by the sweep's record; all if there is none."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
     overrides = [str(item) for item in hydra.overrides.task]

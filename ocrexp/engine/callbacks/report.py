@@ -14,8 +14,8 @@ log = logging.getLogger(__name__)
 class EvaluationReport(Callback):
     """Writes the report of an evaluation that no earlier one beats, and sends its pictures to the loggers.
 
-    The files thus belong to the weights of `best_accuracy`. Which files there are follows from the metric: of texts the
-    confusions, worst samples and accuracy by length; of detection none, its pictures of predictions say it. A metric
+    The files therefore belong to the weights of `best_accuracy`. The metric determines which files there are: for texts
+    confusions, worst samples and accuracy by length; for detection none, the pictures of predictions show it. A metric
     that has outcomes of single images leaves `samples.jsonl`, see `ocrexp.engine.samples`.
     """
 
