@@ -128,7 +128,7 @@ def main() -> int:
     """Run the steps in turns and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--paddleocr", type=Path, metavar="DIR", help="a checkout of PaddleOCR 2.10")
-    parser.add_argument("--batch", type=int, default=16, help="images a step")
+    parser.add_argument("--batch", type=int, default=16, help="images per step")
     parser.add_argument("--shape", type=int, nargs=2, default=(48, 320), metavar=("HEIGHT", "WIDTH"))
     parser.add_argument("--classes", type=int, default=97, help="blank included: 97 English, 6625 Chinese of PP-OCRv4")
     parser.add_argument("--steps", type=int, default=5, help="timed steps of each; their median counts")
