@@ -35,7 +35,7 @@ WHERE = "hydra.sweeper"
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """The values of `hydra.sweeper`. Raises ConfigError, in one line, for a value that cannot be."""
+    """The values of `hydra.sweeper`. Raises ConfigError, in one line, for an invalid value."""
 
     params: dict[str, Any] = field(default_factory=dict)
     n_trials: int | None = None
