@@ -100,8 +100,9 @@ def build_model(config: DictConfig, charset: Charset | None = None, calibrate: C
         calibrate: measures the statistics of batch norms that a deployed model does not have. Without it such a model
             is a ConfigError where it lacks some.
     """
+    from ocrexp.models.freezing import freeze
     from ocrexp.models.network import Network
-    from ocrexp.models.pretrained import freeze, load_pretrained
+    from ocrexp.models.pretrained import load_pretrained
 
     node = config.model
     model = build_network(config, charset)
@@ -117,7 +118,7 @@ def build_model(config: DictConfig, charset: Charset | None = None, calibrate: C
             model.coverage = load_pretrained(learns, node.pretrained, node.pretrained_min_coverage, rearrange)
     if node.freeze:
         with located("model", node, ConfigError):
-            freeze(learns, [node.freeze] if isinstance(node.freeze, str) else list(node.freeze))
+            model.frozen = freeze(learns, [node.freeze] if isinstance(node.freeze, str) else list(node.freeze))
     return model
 
 

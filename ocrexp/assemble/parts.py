@@ -31,11 +31,13 @@ if TYPE_CHECKING:
     from ocrexp.engine.evaluator import Evaluator
     from ocrexp.engine.settings import RunPlan, TrainerSettings
     from ocrexp.engine.step import Loss
+    from ocrexp.engine.thaw import Thaw
     from ocrexp.engine.validation import Validation
     from ocrexp.loggers.base import Logger
     from ocrexp.models.calibration import Folded
     from ocrexp.models.model import OCRModel
     from ocrexp.models.summary import ModelSummary
+    from ocrexp.optim.rates import RateFactors
     from ocrexp.optim.schedules import Schedule
     from ocrexp.tasks.base import RunFacts, Task
     from ocrexp.types import DataSource, Metric, Postprocess, Transform, ZeroEvidence
@@ -227,6 +229,7 @@ class Parts:
         config = self.config.copy()  # the checkpoint has all weights
         OmegaConf.update(config, "model.pretrained", None, force_add=True)
         OmegaConf.update(config, "model.freeze", [], force_add=True)
+        OmegaConf.update(config, "model.unfreeze_after_steps", None, force_add=True)
         model = build_model(config, self.charset)
         learns = model.trainable() if isinstance(model, Network) else model
         return model, load_evaluated(learns, self.weights)
@@ -358,7 +361,8 @@ class Parts:
         from ocrexp.optim.optimizers import build_optimizer
 
         optim = self.config.optim
-        learns, factory, lr = self.learns, build(optim.optimizer), self.lr
+        learns, factory, lr, rates = self.learns, build(optim.optimizer), self.lr, self.rates
+        thaw = self.thaw
         with located("optim", optim, ConfigError):
             return build_optimizer(
                 learns,
@@ -369,7 +373,47 @@ class Parts:
                 no_decay_1d=optim.no_decay_1d,
                 clip_norm=optim.clip_norm,
                 clip_scope=optim.clip_scope,
+                rates=rates.parameters,
+                later=[] if thaw is None else thaw.frozen.parameters,
             )
+
+    @cached_property
+    def rates(self) -> RateFactors:
+        """The factors of the learning rate that `optim.lr_scale` and `optim.layer_decay` give to parts of the model."""
+        from ocrexp.models.depth import depths
+        from ocrexp.optim.rates import BACKBONE, rate_factors
+
+        optim, learns, thaw = self.config.optim, self.learns, self.thaw
+        later = {id(parameter) for parameter in (thaw.frozen.parameters if thaw else ())}
+        named = dict(learns.named_parameters())
+        learning = [name for name, value in named.items() if not value.stop_gradient or id(value) in later]
+        backbone = dict(learns.named_children()).get(BACKBONE)
+        with located("optim", optim, ConfigError):
+            return rate_factors(
+                list(named),
+                learning,
+                container(optim)["lr_scale"],
+                optim.layer_decay,
+                {} if backbone is None or optim.layer_decay is None else depths(backbone),
+            )
+
+    @cached_property
+    def thaw(self) -> Thaw | None:
+        """When the parts of `model.freeze` learn, where `model.unfreeze_after_steps` asks for it."""
+        from ocrexp.engine.thaw import Thaw
+
+        node = self.config.model
+        after = node.get("unfreeze_after_steps")
+        if after is None:
+            return None
+        with located("model", node, ConfigError):
+            thaw = Thaw.checked(after, self.model.frozen)
+        if self.world_size > 1 and self.settings.sync_bn:
+            raise ConfigError(
+                "model.unfreeze_after_steps: cannot be used with trainer.sync_bn=true, because frozen batch norms are "
+                "not synchronized; set trainer.sync_bn=false"
+            )
+        return thaw
 
     @cached_property
     def schedule(self) -> Schedule:
@@ -421,7 +465,8 @@ class Parts:
         if not model.pretrained:
             hints.append("model.pretrained is null; training from random weights needs many more steps")
         if model.freeze:
-            hints.append(f"model.freeze={list(model.freeze)}: these parts are not trained")
+            until = "" if model.unfreeze_after_steps is None else f" before step {model.unfreeze_after_steps}"
+            hints.append(f"model.freeze={list(model.freeze)}: these parts are not trained{until}")
         return self.task.zero_causes(dataclasses.replace(evidence, hints=hints), self.facts)
 
 

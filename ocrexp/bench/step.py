@@ -58,7 +58,7 @@ _RECIPES: dict[Task, tuple[dict[str, Any], dict[str, Any]]] = {
     "rec": (CRNN_MBV3, CTC_LOSS),
 }
 
-_OWN_MODEL_KEYS = ("pretrained", "pretrained_min_coverage", "freeze", "name")
+_OWN_MODEL_KEYS = ("pretrained", "pretrained_min_coverage", "freeze", "unfreeze_after_steps", "name")
 
 
 @dataclass(frozen=True, slots=True)

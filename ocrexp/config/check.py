@@ -32,6 +32,7 @@ BUILDER_KEYS = {
         "pretrained_min_coverage",
         "pretrained_charset",
         "freeze",
+        "unfreeze_after_steps",
         "name",
         "image_shape",
     },

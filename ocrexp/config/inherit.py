@@ -22,7 +22,13 @@ from ocrexp.errors import CheckpointError, ConfigError
 
 KEY = "model.pretrained"
 # Keys of the node `model` about initial weights and freezing, which belong to the new run.
-_OWN: dict[str, Any] = {"pretrained": None, "pretrained_min_coverage": 0.5, "pretrained_charset": None, "freeze": []}
+_OWN: dict[str, Any] = {
+    "pretrained": None,
+    "pretrained_min_coverage": 0.5,
+    "pretrained_charset": None,
+    "freeze": [],
+    "unfreeze_after_steps": None,
+}
 # Groups that have to fit the model: their options are taken from the run, unless the command line chooses others.
 _FITTING = ("loss", "targets", "postprocess", "preprocess")
 _CHOOSE = ("model", "experiment", "task")

@@ -48,6 +48,8 @@ class OptimSchema:
     clip_scope: str = "global"
     reference_batch: int | None = None
     scale_lr: bool = False
+    lr_scale: Any = None  # part → factor; a typed mapping would refuse new names
+    layer_decay: float | None = None
     optimizer: Any = MISSING
     schedule: Any = MISSING
 

@@ -129,8 +129,8 @@ def synchronize_norms(layer: paddle.nn.Layer) -> paddle.nn.Layer:
     """The layer with batch norms that take their statistics over all processes; frozen ones keep and use their own."""
     import paddle
 
+    from ocrexp.models.freezing import is_frozen_norm
     from ocrexp.models.layers import is_batch_norm
-    from ocrexp.models.pretrained import is_frozen_norm
 
     if is_batch_norm(layer):
         return layer if is_frozen_norm(layer) else paddle.nn.SyncBatchNorm.convert_sync_batchnorm(layer)

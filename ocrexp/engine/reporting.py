@@ -41,6 +41,7 @@ class Reporter:
         causes: health.Causes,
         learnable: Callable[[Batch], Any],
         budget: TimeBudget,
+        rates: Mapping[str, float],
     ) -> None:
         self.clock: Callable[[], float] = lambda: 0.0
         self._run = run
@@ -50,6 +51,7 @@ class Reporter:
         self._best_metric = best_metric
         self._causes = causes
         self._budget = budget
+        self._rates = rates
         self._train_main = f"train/{main_metric}"
         self._losses: dict[str, float] = {}
         self._first_loss: float | None = None
@@ -143,6 +145,7 @@ class Reporter:
             | measured
             | {
                 "train/lr": lr,
+                **{f"train/lr/{name}": lr * factor for name, factor in self._rates.items()},
                 "train/images_per_second": rate,
                 "train/data_wait": share,
                 "train/epoch": epoch,

@@ -75,11 +75,17 @@ class Stepper:
         self._loss = loss
         # Gets outputs (float32) and batch of each forward pass whose loss is finite.
         self.observe: Callable[[dict[str, paddle.Tensor], Batch], None] | None = None
-        self._parameters = [parameter for parameter in model.parameters() if not parameter.stop_gradient]
+        self.held: list[paddle.Tensor] = []  # parameters that have gradients but do not learn yet
+        self._parameters: list[paddle.Tensor] = []
         # Batch norms move their running statistics in the forward pass, before it is known whether the loss is finite.
         self._model = model
         self._weights_check: FiniteCheck | None = None
         self._moving = [(tensor, tensor.clone()) for tensor in moving_tensors(model)]
+        self.collect()
+
+    def collect(self) -> None:
+        """Look for the parameters that learn, at the start and when they have become more."""
+        self._parameters = [parameter for parameter in self._model.parameters() if not parameter.stop_gradient]
 
     def run(self, batches: Iterator[Batch], planned: int, lr: float, stop: Callable[[], bool]) -> StepReport:
         """Take `planned` batches and update the weights once with the mean of their gradients.
@@ -170,11 +176,15 @@ class Stepper:
                 parameter.grad.scale_(factor)
 
     def _update(self) -> None:
+        for parameter in self.held:
+            parameter.stop_gradient = True  # the optimizer passes over it
         if self.scaler:
             self.scaler.step(self.optimizer)
             self.scaler.update()
         else:
             self.optimizer.step()
+        for parameter in self.held:
+            parameter.stop_gradient = False
         self.optimizer.clear_grad()
 
     @paddle.no_grad()

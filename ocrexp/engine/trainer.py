@@ -35,6 +35,7 @@ from ocrexp.engine.state import TrainState
 from ocrexp.engine.status import FAILED, INTERRUPTED
 from ocrexp.engine.step import Loss, NonFiniteLoss, Stepper, StepReport
 from ocrexp.engine.task import NothingToShow, TrainTask
+from ocrexp.engine.thaw import Thaw
 from ocrexp.engine.train_loader import TrainLoader
 from ocrexp.engine.train_metric import TrainMetric
 from ocrexp.engine.validation import Validation
@@ -78,6 +79,8 @@ class Trainer(ViewOfState):
         fingerprints: of data, charset, …: name → text. They are saved, and a resumed run must have the same.
         extras: plain values that its checkpoints carry along, such as the charset's characters.
         sample_name: image path of a sample's index, for messages.
+        thaw: parts that learn from a step on; None: all parts that learn do so from the start.
+        rates: factors of the learning rate by the names under which they are logged.
         pretrained: whether the weights come from a file, so that an evaluation before the first step is of interest.
         task: how samples and results are looked at; None: nothing is drawn.
         causes: what to check when the metric stays 0, of the task; see `ocrexp.report.causes`.
@@ -104,6 +107,8 @@ class Trainer(ViewOfState):
         fingerprints: Mapping[str, str] | None = None,
         extras: Mapping[str, Any] | None = None,
         sample_name: Callable[[int], str] = "sample {}".format,
+        thaw: Thaw | None = None,
+        rates: Mapping[str, float] | None = None,
         pretrained: bool = False,
         task: TrainTask | None = None,
         causes: health.Causes = lambda _: [],
@@ -121,7 +126,12 @@ class Trainer(ViewOfState):
         self._schedule = schedule
         self._seed = seed
         self._run = run
+        self._thaw = thaw
+        if thaw is not None:
+            thaw.prepare()
         self._stepper = Stepper(model, loss, optimizer, settings)
+        if thaw is not None:
+            self._stepper.held = thaw.held()
         self._train_metric: TrainMetric | None = None
         if settings.metric_during_train:
             self._train_metric = TrainMetric(
@@ -147,6 +157,7 @@ class Trainer(ViewOfState):
             causes,
             self.task.learnable,
             self._policy.budget,
+            rates or {},
         )
         self._callbacks = CallbackGroup(callbacks or {})
         self._check_weights = WeightsCheck(self._stepper, self._last_lr, run.run_dir)
@@ -265,6 +276,7 @@ class Trainer(ViewOfState):
         """One step, counted, timed, averaged; a loss that is not finite stops the run or is skipped."""
         began, waited = time.perf_counter(), self.train_loader.wait_seconds
         self._check_weights(self.state)
+        self._unfreeze()
         seed_step(self._seed, self.state.step, distributed.rank())
         lr = self._schedule(self.state.step)
         if (measured := self._train_metric) and distributed.is_main():
@@ -283,6 +295,14 @@ class Trainer(ViewOfState):
                 self._average.update(self._learns, self.state.step, self._stepper.masters)
         self._interval.add(report, self.train_loader.wait_seconds - waited, time.perf_counter() - began)
         return report
+
+    def _unfreeze(self) -> None:
+        """Let the parts learn that were frozen until here, where there are some."""
+        thaw = self._thaw
+        if thaw is not None and thaw.due(self.state):
+            thaw.thaw(self._stepper)
+            parts, lr = ", ".join(thaw.frozen.parts), self._schedule(self.state.step)
+            self._report.say("from step %d on, %s learns too; the learning rate is %.3g", self.step, parts, lr)
 
     def _watched(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         """The batches as they come; one in each logging interval is looked at for empty targets."""

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from paddle import Tensor, nn
 
+from ocrexp.models.freezing import Frozen
+
 
 class Network(nn.Layer):
     """A model; one network is everything that a run asks for.
@@ -14,6 +16,8 @@ class Network(nn.Layer):
     is trained and evaluated as a whole: `forward(images, targets=None)` gives a dict of tensors by name, in evaluation
     those of `deployed()` under their own names, and others beside them where the loss or the metric wants them.
     """
+
+    frozen: Frozen | None = None  # by `model.freeze`
 
     def trainable(self) -> nn.Layer:
         """What learns: the optimizer's parameters, the averaged weights, and what a checkpoint contains, under its own

@@ -1,10 +1,10 @@
-"""Weights from a file into a model, with an account of what fitted; and parts that do not learn."""
+"""Weights from a file into a model, with an account of what fitted."""
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,8 +13,7 @@ from paddle import nn
 
 from ocrexp.errors import CheckpointError
 from ocrexp.models.hooks import KnowsImageNetNames
-from ocrexp.models.layers import is_batch_norm
-from ocrexp.nearest import did_you_mean, nearest
+from ocrexp.nearest import did_you_mean
 from ocrexp.weights.reader import Arrays, first_nonfinite, read_parameters
 from ocrexp.weights.registry import REGISTRY
 
@@ -112,40 +111,6 @@ def load_pretrained(
             f"({hint}); check the backbone, or set pretrained_min_coverage=0 to load whatever fits"
         )
     return coverage
-
-
-def freeze(model: nn.Layer, parts: Iterable[str]) -> None:
-    """Stops the learning of parts of a model: their parameters get no gradient and their batch norms keep and use the
-    running statistics, in training mode too.
-
-    Args:
-        model: any layer.
-        parts: names of its sublayers: `backbone`, `neck`, or deeper as `backbone.stage0`.
-
-    Raises:
-        ValueError: no such part, naming the nearest; or nothing is left that can be trained.
-    """
-    layers = dict(model.named_sublayers())
-    for part in parts:
-        layer = layers.get(part)
-        if layer is None:
-            near = nearest(part, layers)
-            top = ", ".join(name for name, _ in model.named_children())
-            hint = f"did you mean {near}?" if near else f"its parts are {top}"
-            raise ValueError(f"freeze: unknown part {part!r}; {hint}")
-        for parameter in layer.parameters():
-            parameter.stop_gradient = True
-        for sublayer in [layer, *layer.sublayers()]:
-            if is_batch_norm(sublayer):
-                sublayer._use_global_stats = True
-        _log.info("%s is frozen", part)
-    if all(parameter.stop_gradient for parameter in model.parameters()):
-        raise ValueError("freeze: covers the whole model, so no parameter is trainable; remove a part from it")
-
-
-def is_frozen_norm(layer: nn.Layer) -> bool:
-    """Whether `layer` is a batch norm that `freeze` has fixed (it must not become a synchronized one)."""
-    return is_batch_norm(layer) and bool(getattr(layer, "_use_global_stats", False))
 
 
 def find_pretrained(path: str | os.PathLike[str]) -> Path:

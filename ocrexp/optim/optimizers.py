@@ -9,7 +9,7 @@ through the moments and is not clipped); AdamW instead takes `lr * weight_decay 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -134,18 +134,27 @@ def build_optimizer(
     no_decay_1d: bool = False,
     clip_norm: float | None = None,
     clip_scope: str = "global",
+    rates: Mapping[str, float] | None = None,
+    later: Iterable[paddle.Tensor] = (),
 ) -> paddle.optimizer.Optimizer:
     """The optimizer of a model's trainable parameters.
 
     `no_decay_names` excludes parameters by a part of their name in `model.state_dict()`; `no_decay_1d` excludes those
     of one dimension (norms and biases). `clip_norm` limits the norm of all gradients together (`clip_scope: global`)
-    or of each tensor separately (`tensor`, as PaddleOCR's `clip_norm`; its `clip_norm_global` is ours).
+    or of each tensor separately (`tensor`, as PaddleOCR's `clip_norm`; its `clip_norm_global` is ours). `rates` has
+    factors of the learning rate by a parameter's name in the model, on top of one that the parameter itself has
+    (`ParamAttr(learning_rate=…)`). `later` are parameters that are frozen now and will learn.
     Raises ValueError when nothing is trainable, or when a name excludes nothing.
     """
     import paddle
 
-    named = [(name, parameter) for name, parameter in model.named_parameters() if not parameter.stop_gradient]
-    if not named:
+    waiting = {id(parameter) for parameter in later}
+    named = [
+        (name, parameter)
+        for name, parameter in model.named_parameters()
+        if not parameter.stop_gradient or id(parameter) in waiting
+    ]
+    if all(parameter.stop_gradient for _, parameter in named):
         raise ValueError("no parameter is trainable, because all parts of the model are frozen; freeze fewer")
     if weight_decay < 0:
         raise ValueError(f"weight_decay: expected 0 or more, got {weight_decay:g}")
@@ -169,7 +178,30 @@ def build_optimizer(
         groups = [{"params": kept + free}]
     decaying = {parameter.name for parameter in kept}
     common = Common(groups, lr, weight_decay, decaying.__contains__, _clip(clip_norm, clip_scope))
-    return optimizer.build(common)
+    own = [parameter.optimize_attr["learning_rate"] for _, parameter in named]
+    built = optimizer.build(common)
+    for (name, parameter), factor in zip(named, own, strict=True):  # paddle's groups have set them to 1
+        parameter.optimize_attr["learning_rate"] = factor * (rates or {}).get(name, 1.0)
+    return built
+
+
+def hand_out_states(optimizer: paddle.optimizer.Optimizer) -> None:
+    """Give restored states to their parameters now, so that other parameters can begin without one.
+
+    paddle keeps restored states until the next update, and then refuses a parameter that has none among them. This is
+    what its update does first; nothing happens where no states wait.
+    """
+    import paddle
+    from paddle.base.layer_helper import LayerHelper
+
+    waiting = optimizer._accumulators_holder
+    if not waiting:
+        return
+    lists = [item["params"] if isinstance(item, dict) else [item] for item in optimizer._parameter_list]
+    known = [p for group in lists for p in group if any(key.startswith(f"{p.name}_") for key in waiting)]
+    optimizer.helper = LayerHelper(type(optimizer).__name__)
+    optimizer._create_accumulators(paddle.static.default_main_program().global_block(), known)
+    optimizer._accumulators_holder = {}
 
 
 def _clip(clip_norm: float | None, scope: str) -> Any:

@@ -46,7 +46,8 @@ def plot_run(metrics_csv: Path, folder: Path, title: str = "") -> list[Path]:
     if losses:
         plots.append(_plot(losses, folder / "loss.png", "loss", title, smooth=True))
     if "lr" in train:
-        plots.append(_plot({"learning rate": train["lr"]}, folder / "lr.png", "learning rate", title))
+        rates = {f"of {name.removeprefix('lr/')}": train[name] for name in train if name.startswith("lr/")}
+        plots.append(_plot({"learning rate": train["lr"], **rates}, folder / "lr.png", "learning rate", title))
     if metrics:
         plots.append(_plot(metrics, folder / "metrics.png", "validation", title, share=True))
     if "images_per_second" in train:

@@ -128,6 +128,8 @@ def build_trainer(run_dir: Path, config: DictConfig, *, resume: bool = False) ->
             log.warning("%s", warning)
         log.info("%s", parts.describe())
         sizes = {"parameters": parts.summary.parameters, "gmacs": round(parts.summary.macs / 1e9, 6)}
+        if rates := parts.rates.describe(parts.lr):
+            log.info("%s", rates)
     job = read_job(run_dir)
     fingerprint = source.fingerprint() | ({} if charset is None else {"charset": charset.fingerprint})
     fingerprint["labels"] = label_digest(config)
@@ -155,6 +157,8 @@ def build_trainer(run_dir: Path, config: DictConfig, *, resume: bool = False) ->
         fingerprints=fingerprint,
         extras={} if charset is None else {"charset": charset.saved()},
         sample_name=train_loader.pipeline.describe,
+        thaw=parts.thaw,
+        rates=parts.rates.groups,
         pretrained=bool(config.model.pretrained),
         task=parts.task,
         causes=parts.zero_metric_causes,

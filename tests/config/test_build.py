@@ -80,6 +80,43 @@ def test_parts_of_a_run_have_their_keys(override, part, key):
     assert str(caught.value).startswith(key)
 
 
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["optim.lr_scale={bakbone: 0.1}"], r"^optim\.lr_scale: unknown part 'bakbone'; did you mean backbone\?$"),
+        (["optim.lr_scale={backbone: 0}"], r"^optim\.lr_scale\.backbone: expected a number above 0, got 0; .*freeze"),
+        (["optim.lr_scale={neck: 0.1}", "model.freeze=[neck]"], r"^optim\.lr_scale\.neck: .*frozen by model\.freeze"),
+        (["optim.layer_decay=2"], r"^optim\.layer_decay: expected a number above 0, up to 1"),
+        (
+            ["model.unfreeze_after_steps=9"],
+            r"^model\.unfreeze_after_steps=9: freeze is empty.*model\.freeze=\[backbone",
+        ),
+        (
+            ["model.unfreeze_after_steps=0", "model.freeze=[neck]"],
+            r"^model\.unfreeze_after_steps: expected a whole num",
+        ),
+    ],
+)
+def test_rates_of_parts_that_cannot_be_are_one_line(overrides, message):
+    with pytest.raises(ConfigError, match=message):
+        _ = assemble(compose("train", ["model.backbone.scale=0.35", *overrides])).optimizer
+
+
+def test_a_part_that_learns_later_is_in_the_optimizer_and_has_its_rate():
+    overrides = ["model.backbone.scale=0.35", "model.freeze=[backbone]", "optim.lr_scale={head: 2}"]
+    parts = assemble(compose("train", [*overrides, "model.unfreeze_after_steps=9", "optim.layer_decay=0.5"]))
+    owned = {parameter.name for group in parts.optimizer._parameter_list for parameter in group["params"]}
+    rates = {name: value.optimize_attr["learning_rate"] for name, value in parts.learns.named_parameters()}
+    assert all(value.name in owned for name, value in parts.learns.named_parameters() if "_mean" not in name
+               and "_variance" not in name)  # fmt: skip
+    assert rates["head.binarize.conv1.weight"] == 2
+    assert rates["neck.in2_conv.weight"] == 1
+    depth = max(key for name, key in parts.rates.groups.items() if name == "backbone/last")
+    assert depth == 0.5
+    assert rates["backbone.conv.conv.weight"] == parts.rates.groups["backbone/first"] == 0.5**17
+    assert parts.learns.backbone.conv.conv.weight.stop_gradient
+
+
 class Fragile:
     def __init__(self, values):
         self.first = 1 / values[0]

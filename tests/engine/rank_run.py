@@ -1,6 +1,7 @@
 """One rank of a training; started by test_distributed.py through paddle.distributed.launch.
 
-python rank_run.py RUN_DIR MODE: of the stand-ins plain, nan (rank 1 meets one) or slow (long enough to be interrupted);
+python rank_run.py RUN_DIR MODE: of the stand-ins plain, nan (rank 1 meets one), slow (long enough to be interrupted) or
+thaw (a part learns from step 2 on, at a rate of its own);
 rec: a recognizer on the words that are drawn in `words` beside RUN_DIR.
 """
 
@@ -66,8 +67,10 @@ def trainer_of(run_dir: Path, mode: str) -> Any:
     if distributed.world_size() > 1:
         _check_timeout()
     seed_everything(5)
+    part: Any = {"frozen": ["conv"], "unfreeze": 2, "rates": {"conv": 0.5}} if mode == "thaw" else {}
     return make_trainer(
         run_dir,
+        **part,
         loader=RankLoader(mode),
         model=Net(batch_norm=False, dropout=0.0),
         validation=Validation(Evaluator(RankEvalLoader(7), read_value, Closeness())),

@@ -14,11 +14,14 @@ from ocrexp.data.sample_counts import SampleCounts
 from ocrexp.engine.evaluator import Evaluator
 from ocrexp.engine.seed import seed_everything
 from ocrexp.engine.settings import RunPlan, TrainerSettings
+from ocrexp.engine.thaw import Thaw
 from ocrexp.engine.trainer import Trainer
 from ocrexp.engine.validation import Validation
 from ocrexp.loggers.base import BaseLogger, RunInfo
 from ocrexp.loggers.group import LoggerGroup
+from ocrexp.models.freezing import freeze
 from ocrexp.optim.optimizers import Adam, build_optimizer
+from ocrexp.optim.rates import rate_factors
 from ocrexp.optim.schedules import Cosine
 from ocrexp.types import Batch
 
@@ -184,18 +187,33 @@ def make_trainer(
     task: Any = None,
     clip_norm: float | None = None,
     pretrained: bool = False,
+    optimizer: Any = None,
+    rates: dict[str, float] | None = None,
+    frozen: list[str] | None = None,
+    unfreeze: int | None = None,
     **settings: Any,
 ) -> Trainer:
-    """A trainer of stand-ins; `settings` are those of `trainer`."""
+    """A trainer of stand-ins; `settings` are those of `trainer`, `rates` factors by parts of the model."""
     loader = loader or FakeLoader()
     ours = TrainerSettings(**{"max_epochs": 2, "device": "cpu", "log_every_steps": 2, **settings})
     plan = RunPlan.make(ours, len(loader))
     seed_everything(seed)
     model = model or Net()
+    fixed = freeze(model, frozen) if frozen else None
+    thaw = Thaw.checked(unfreeze, fixed) if unfreeze else None
+    names = [name for name, _ in model.named_parameters()]
+    factors = rate_factors(names, names, rates or {})
     return Trainer(
         model=model,
         loss=loss,
-        optimizer=build_optimizer(model, Adam(), lr=lr, clip_norm=clip_norm),
+        optimizer=build_optimizer(
+            model,
+            optimizer or Adam(),
+            lr=lr,
+            clip_norm=clip_norm,
+            rates=factors.parameters,
+            later=thaw.frozen.parameters if thaw else (),
+        ),
         schedule=Cosine(lr=lr, total_steps=plan.total_steps, steps_per_epoch=plan.steps_per_epoch),
         train_loader=loader,
         validation=validation
@@ -213,6 +231,8 @@ def make_trainer(
         causes=causes,
         task=task,
         pretrained=pretrained,
+        thaw=thaw,
+        rates=factors.groups,
     )
 
 

@@ -54,6 +54,17 @@ def test_two_processes_train_as_one_with_the_same_images(tmp_path: Path) -> None
     assert not any("TOKEN" in path.read_text() for path in (tmp_path / "two").rglob("*.log"))
 
 
+def test_two_processes_train_a_part_from_a_step_on_as_one_does(tmp_path: Path) -> None:
+    assert _launch(tmp_path / "two", "thaw") == 0
+    one = trainer_of(tmp_path / "one", "thaw")
+    start = one.model.conv.weight.numpy()
+    one.fit()
+    assert np.abs(one.model.conv.weight.numpy() - start).max() > 1e-3
+    left = paddle.load(str(tmp_path / "two/checkpoints/latest.pdparams"))
+    for name, value in one.model.state_dict().items():
+        np.testing.assert_allclose(np.asarray(left[name]), value.numpy(), rtol=1e-4, atol=1e-6)
+
+
 def test_two_processes_train_a_recognizer_as_one_with_the_same_words(tmp_path: Path, draw_words) -> None:
     """In batches of several sizes; CTC is a mean over samples."""
     draw_words(tmp_path / "words", WORDS)

@@ -3,7 +3,7 @@
 from paddle import nn
 
 from ocrexp.engine.distributed import synchronize_norms
-from ocrexp.models.pretrained import freeze
+from ocrexp.models.freezing import freeze
 
 
 class Pair(nn.Layer):

@@ -11,10 +11,11 @@ import pytest
 from ocrexp.errors import CheckpointError
 from ocrexp.models.backbones.mobilenet_v3 import MobileNetV3
 from ocrexp.models.backbones.resnet_vd import ResNetVd
+from ocrexp.models.freezing import freeze
 from ocrexp.models.heads.db import DBHead
 from ocrexp.models.model import OCRModel
 from ocrexp.models.necks.db_fpn import DBFPN
-from ocrexp.models.pretrained import freeze, load_pretrained
+from ocrexp.models.pretrained import load_pretrained
 from ocrexp.weights.reader import read_parameters
 
 
