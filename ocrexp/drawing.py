@@ -24,7 +24,7 @@ DASH = 7  # pixels drawn, then as many skipped
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
-def fit(picture: Picture, longest: int) -> tuple[Picture, float]:
+def shrink_to_fit(picture: Picture, longest: int) -> tuple[Picture, float]:
     """The picture shrunk until its longer side is at most `longest`, and the factor."""
     height, width = picture.shape[:2]
     factor = min(1.0, longest / max(height, width))

@@ -45,7 +45,7 @@ def address(where: str, part: Any, message: str) -> str:
 
 
 @contextmanager
-def explained(part: object, error_type: type[Exception]) -> Iterator[None]:
+def addressed(part: object, error_type: type[Exception]) -> Iterator[None]:
     """A ValueError of the block is one of an option of `part`, an object that was built earlier: it is raised again as
     `error_type` with the address of the part, where `build()` has recorded one."""
     try:

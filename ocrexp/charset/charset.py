@@ -18,7 +18,7 @@ from ocrexp.charset.codecs import KINDS, Codec, Kind
 from ocrexp.charset.dictionary import explain_missing
 from ocrexp.charset.direction import Direction, mirrored, resolved, turned
 from ocrexp.charset.normalization import NFC, Normalization, is_invisible
-from ocrexp.charset.unknown import CharsetCoverage, UnknownCharacter, describe
+from ocrexp.charset.unknown import CharsetCoverage, UnknownCharacter, describe_character
 from ocrexp.errors import ConfigError, DataError
 from ocrexp.located import option
 
@@ -90,7 +90,7 @@ class Charset:
             strange = [c for c in self._split(replacement) if c not in self._index]
             if strange:
                 raise ValueError(
-                    f"unknown_map: {replacement!r} replaces {character!r}, but {describe(strange[0])} "
+                    f"unknown_map: {replacement!r} replaces {character!r}, but {describe_character(strange[0])} "
                     "is not in the charset either; choose another replacement"
                 )
 
@@ -216,8 +216,8 @@ class Charset:
         character = ranked[0] if explained is None else explained
         others = f" (and {len(refused) - 1} other character{'s' if len(refused) > 2 else ''})" if ranked[1:] else ""
         line = (
-            f"{first[character]}: {describe(character)} is not in the charset {self.source}, {refused[character]} "
-            f"times{others}; "
+            f"{first[character]}: {describe_character(character)} is not in the charset {self.source}, "
+            f"{refused[character]} times{others}; "
         )
         if explained is not None:
             return line + self.explain(explained)
@@ -263,7 +263,8 @@ def check_entries(characters: Sequence[str], source: str, aliases: Collection[in
             raise ValueError(f"{where}: expected a character, got an empty text; delete it, or write the character")
         if entry in seen:
             raise ValueError(
-                f"{where}: duplicate character {describe(entry)}, first on line {seen[entry] + 1}; delete one of "
-                "the lines, or empty the first one if weights were trained with this dictionary (its class stays)"
+                f"{where}: duplicate character {describe_character(entry)}, first on line {seen[entry] + 1}; delete "
+                "one of the lines, or empty the first one if weights were trained with this dictionary "
+                "(its class stays)"
             )
         seen[entry] = position

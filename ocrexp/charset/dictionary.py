@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ocrexp.charset.normalization import is_invisible
-from ocrexp.charset.unknown import describe
+from ocrexp.charset.unknown import describe_character
 from ocrexp.files import MOST_TEXT, read_file
 
 BOM = "\ufeff"
@@ -96,14 +96,14 @@ def _explained(entry: str, character: str, entries: Sequence[str]) -> str:
     if bare == character:
         alike = sum(len(line) > len(_bare(line)) > 0 for line in entries)
         lines = "this line" if alike == 1 else f"this and {alike - 1} more line{'s' if alike > 2 else ''}"
-        return f"{what}: {describe(character)} with spaces or invisible characters; delete them on {lines}"
+        return f"{what}: {describe_character(character)} with spaces or invisible characters; delete them on {lines}"
     if any((found := form.fullmatch(bare)) and character in found["entry"] for form in _NUMBERED):
         return f"{what}: a line with a number; delete the number and the tab or space beside it on each line"
     if (quoted := _QUOTED.fullmatch(bare)) and character in quoted["entry"]:
         return f"{what}: a line in quotes; delete the quotes and commas on each line"
     if len(entry) >= _ROW or len(entries) == 1:
         return f"{what}: several characters on one line; write one character per line"
-    return f"{what}; if {describe(character)} is to be a class of its own, add a line with it alone"
+    return f"{what}; if {describe_character(character)} is to be a class of its own, add a line with it alone"
 
 
 def _bare(entry: str) -> str:

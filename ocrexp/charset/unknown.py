@@ -10,7 +10,7 @@ class UnknownCharacter(ValueError):
     """A text contains a character that the charset does not; `character` is the whole of it, marks included."""
 
     def __init__(self, character: str) -> None:
-        super().__init__(f"{describe(character)} is not in the charset")
+        super().__init__(f"{describe_character(character)} is not in the charset")
         self.character = character
 
 
@@ -27,7 +27,7 @@ class CharsetCoverage:
         """One line, or "" if all is known."""
         if not self.unknown:
             return ""
-        shown = ", ".join(f"{describe(c)} {n}×" for c, n in self.unknown.most_common(5))
+        shown = ", ".join(f"{describe_character(c)} {n}×" for c, n in self.unknown.most_common(5))
         more = f" and {len(self.unknown) - 5} more" if len(self.unknown) > 5 else ""
         return (
             f"{len(self.unknown)} character{'s' if len(self.unknown) > 1 else ''} outside the charset, "
@@ -36,7 +36,7 @@ class CharsetCoverage:
         )
 
 
-def describe(character: str) -> str:
+def describe_character(character: str) -> str:
     """'é' (U+00E9), also for characters of several code points and invisible ones."""
     points = " ".join(f"U+{ord(point):04X}" for point in character)
     shown = character if character.isprintable() else "?"

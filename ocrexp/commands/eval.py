@@ -101,7 +101,7 @@ def run(arguments: Sequence[str]) -> int:
     if verb.output is None:
         output = put_report(output, report)
     else:
-        write_json(output, report)
+        write_report(output, report)
     if pictures:
         node = OmegaConf.select(config, "callbacks.pictures")
         draw = build(node).draw if node else None
@@ -221,7 +221,7 @@ def write_pictures(task: Task, result: EvalResult, limit: int, folder: Path, dra
     log.info("pictures: %s", folder)
 
 
-def write_json(path: Path, content: dict[str, Any]) -> None:
+def write_report(path: Path, content: dict[str, Any]) -> None:
     """Write a JSON file atomically; creates its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     files.write_json(path, content)

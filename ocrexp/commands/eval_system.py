@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 
 from ocrexp.assemble.data import build_source
 from ocrexp.charset.normalization import NFC, Normalization, of_facts
-from ocrexp.commands.eval import write_json
+from ocrexp.commands.eval import write_report
 from ocrexp.config.build import build
 from ocrexp.config.check import check
 from ocrexp.config.compose import compose
@@ -216,7 +216,7 @@ def _write(
 
     for old in (folder / "worst").glob("*.jpg"):  # from the evaluation that is replaced
         old.unlink()
-    write_json(folder / REPORT, content)
+    write_report(folder / REPORT, content)
     faults = {id(read): metric.severity(read.prediction, reference_of(read.record)) for read in results}
     worst = sorted((read for read in results if faults[id(read)] > 0), key=lambda read: -faults[id(read)])[:pictures]
     finder = FontFinder()

@@ -17,7 +17,7 @@ from ocrexp.config.check import check_early, check_parts
 from ocrexp.config.compose import compose, setup_hydra
 from ocrexp.config.frozen import split_overrides, trusted_of
 from ocrexp.errors import ConfigError, printable
-from ocrexp.export.folder import PARITY, ExportFolder, write_json
+from ocrexp.export.folder import PARITY, ExportFolder, write_finite_json
 from ocrexp.export.formats import ExportError, folder_of, parse_formats
 from ocrexp.files import scratch
 from ocrexp.logs import show_notices
@@ -91,7 +91,7 @@ def export(
     import paddle
 
     from ocrexp.assemble import assemble
-    from ocrexp.export.describe import describe, sums
+    from ocrexp.export.describe import checksums, describe_export
     from ocrexp.export.trained import Trained
 
     paddle.device.set_device("cpu")
@@ -103,20 +103,20 @@ def export(
         f", step {facts['global_step']}" if "global_step" in facts else "",
         ": the averaged weights, by which the run was evaluated" if facts["weights"] == "average" else "",
     )
-    description = describe(trained, trained.model().outputs, settings.model_name)
+    description = describe_export(trained, trained.model().outputs, settings.model_name)
     with target.writing() as folder:
         folders = {name: folder_of(folder, name, formats) for name in formats}
         write_formats(trained, description, folders)
         for place in {*folders.values()}:
-            replace(description, ocrexp={**(description.ocrexp or {}), "files": sums(place)}).write(
+            replace(description, ocrexp={**(description.ocrexp or {}), "files": checksums(place)}).write(
                 place / "inference.yml"
             )
         outcome = compare(trained, folders, settings)
         state = "failed" if outcome.failures else "holds"
         for place in {*folders.values()}:
-            own = {**(description.ocrexp or {}), "parity": state, "files": sums(place)}
+            own = {**(description.ocrexp or {}), "parity": state, "files": checksums(place)}
             replace(description, ocrexp=own).write(place / "inference.yml")
-        write_json(folder / PARITY, outcome.report)
+        write_finite_json(folder / PARITY, outcome.report)
         (target.set_aside if outcome.failures else target.publish)(folder)
     return outcome
 

@@ -25,7 +25,7 @@ from ocrexp.deploy.end_to_end import (
     settings_from,
 )
 from ocrexp.deploy.fonts import FontFinder
-from ocrexp.deploy.outputs import LABELS, ImageResult, PredictionFolder, Reading, as_json, is_taken
+from ocrexp.deploy.outputs import LABELS, ImageResult, PredictionFolder, Reading, is_taken, prediction_line
 from ocrexp.deploy.progress import Progress
 from ocrexp.deploy.sources import Skipped, Source, find_sources, read_source
 from ocrexp.engine.interrupt import StopSignals
@@ -236,7 +236,7 @@ def _to_folder(sources: list[Source], work: Work, count: int, folder: Prediction
 
 def _to_stdout(sources: list[Source], work: Work, count: int) -> int:
     def write(outcome: ImageResult) -> None:
-        print(as_json(outcome), flush=True)
+        print(prediction_line(outcome), flush=True)
 
     try:
         sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]  # a text stream has it

@@ -14,7 +14,7 @@ from ocrexp.charset.charset import Charset
 from ocrexp.charset.codecs import CTCCodec
 from ocrexp.charset.normalization import NFC
 from ocrexp.charset.saved import from_saved
-from ocrexp.charset.unknown import CharsetCoverage, describe
+from ocrexp.charset.unknown import CharsetCoverage, describe_character
 from ocrexp.data.invisible import code_points
 from ocrexp.data.label_format import short
 from ocrexp.data.records import all_texts, text_portions
@@ -133,7 +133,7 @@ def _changed(records: Sequence[Record], charset: Charset) -> list[str]:
             counts.update(c for c in text if NFC(normalization.entry(c)) != NFC(c))
     if not labels:
         return []
-    shown = ", ".join(f"{describe(c)} {n}×" for c, n in counts.most_common(5))
+    shown = ", ".join(f"{describe_character(c)} {n}×" for c, n in counts.most_common(5))
     more = f" and {len(counts) - 5} more" if len(counts) > 5 else ""
     return [
         f"{labels} of {len(records)} labels are changed by {normalization.setting}: {shown}{more}; the first at {first}"

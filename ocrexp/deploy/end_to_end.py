@@ -18,7 +18,7 @@ import cv2
 
 from ocrexp.annotations import fits
 from ocrexp.command_line import command
-from ocrexp.deploy.backends.base import chosen, one_line
+from ocrexp.deploy.backends.base import chosen, library_message
 from ocrexp.deploy.folder import TASK_NAMES, ModelFolder
 from ocrexp.deploy.options import (
     BackendOptions,
@@ -273,7 +273,7 @@ class EnginePool:
         try:
             return engine(images)
         except (cv2.error, MemoryError) as error:
-            raise DeployError(f"cannot be read ({one_line(error) or type(error).__name__})") from error
+            raise DeployError(f"cannot be read ({library_message(error) or type(error).__name__})") from error
         finally:
             self._free.put(engine)
 

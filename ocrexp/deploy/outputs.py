@@ -54,7 +54,7 @@ class ImageResult:
     blank: bool = False  # whether the image is all black or all white
 
 
-def as_json(outcome: ImageResult) -> str:
+def prediction_line(outcome: ImageResult) -> str:
     """The line of `predictions.jsonl`: path, size [width, height], boxes, texts, scores, seconds; or path and error.
 
     Keys that the models do not fill (boxes without a detector, texts without a recognizer) are omitted.
@@ -159,7 +159,7 @@ class PredictionFolder:
 
     def write(self, outcome: ImageResult) -> None:
         """Append an image's lines. Raises OSError."""
-        self._predictions.write(as_json(outcome) + "\n")
+        self._predictions.write(prediction_line(outcome) + "\n")
         self._predictions.flush()
         if outcome.reading is None or self._labels is None:
             return

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 _RESIZES = ("DetResize", "RecResize", "SARResize")
 
 
-def describe(trained: Trained, outputs: Sequence[str], model_name: str | None = None) -> Description:
+def describe_export(trained: Trained, outputs: Sequence[str], model_name: str | None = None) -> Description:
     """The description of an export, without the checksums of the files.
 
     Args:
@@ -70,7 +70,7 @@ def metadata(characters: Sequence[str] | None) -> dict[str, str]:
     return {}
 
 
-def sums(folder: Path) -> dict[str, str]:
+def checksums(folder: Path) -> dict[str, str]:
     """SHA-256 of the model's files in a folder, by their names."""
     files = (path for path in sorted(folder.glob("inference.*")) if path.suffix != ".yml")
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}

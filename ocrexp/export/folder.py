@@ -75,7 +75,7 @@ class ExportFolder:
         put_folder(written, self.failed)
 
 
-def write_json(path: Path, content: dict[str, Any]) -> None:
+def write_finite_json(path: Path, content: dict[str, Any]) -> None:
     """Replace numbers that JSON cannot express (infinity, NaN) by null."""
     path.write_text(json.dumps(_finite(content), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ocrexp.data.targets.classes import check_labels
+from ocrexp.data.targets.classes import checked_labels
 from ocrexp.types import Batch, ClsPrediction, ClsReference
 
 Floats = npt.NDArray[Any]
@@ -24,7 +24,7 @@ class ClsPostProcess:
     """
 
     def __init__(self, labels: Sequence[str]) -> None:
-        self.labels = check_labels(labels)
+        self.labels = checked_labels(labels)
 
     def __call__(self, outputs: dict[str, Floats], batch: Batch) -> list[ClsPrediction]:
         del batch

@@ -17,7 +17,7 @@ from ocrexp.drawing import (
     Picture,
     captioned,
     draw_polygons,
-    fit,
+    shrink_to_fit,
     side_by_side,
     write_beside,
 )
@@ -36,7 +36,7 @@ def draw_sample(sample: EvalSample, longest: int = 900, iou_threshold: float = 0
     reference: DetReference = sample.reference
     prediction: DetPrediction = sample.prediction
     try:
-        image, factor = fit(np.ascontiguousarray(read_image(Path(sample.path))[..., ::-1]), longest)
+        image, factor = shrink_to_fit(np.ascontiguousarray(read_image(Path(sample.path))[..., ::-1]), longest)
     except UnusableSample as error:
         blank = np.full((*MISSING_SIZE, 3), 90, dtype=np.uint8)
         return captioned(blank, f"{Path(sample.path).name}: {error}")

@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ocrexp.drawing import Picture, fit
+from ocrexp.drawing import Picture, shrink_to_fit
 from ocrexp.errors import printable
 from ocrexp.files import write_text
 
@@ -43,7 +43,7 @@ def as_script(value: Any) -> str:
 def embedded(picture: Picture, longest: int | None = None, quality: int = 80) -> str:
     """A picture, RGB uint8, as the address of an <img>; shrunk to `longest` pixels a side."""
     if longest is not None:
-        picture, _ = fit(picture, longest)
+        picture, _ = shrink_to_fit(picture, longest)
     done, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
         raise ValueError(f"a picture of {picture.shape[1]}×{picture.shape[0]} pixels cannot be encoded")

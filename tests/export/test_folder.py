@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ocrexp.errors import ConfigError
-from ocrexp.export.folder import ExportFolder, write_json
+from ocrexp.export.folder import ExportFolder, write_finite_json
 from ocrexp.lock import beside
 
 
@@ -52,7 +52,7 @@ def test_a_folder_of_other_things_is_not_replaced(tmp_path):
 
 
 def test_infinite_numbers_become_null(tmp_path):
-    write_json(tmp_path / "a.json", {"a": float("inf"), "b": [float("nan"), 1.0]})
+    write_finite_json(tmp_path / "a.json", {"a": float("inf"), "b": [float("nan"), 1.0]})
     assert (tmp_path / "a.json").read_text() == '{\n "a": null,\n "b": [\n  null,\n  1.0\n ]\n}\n'
 
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from ocrexp.drawing import IGNORED, MISSED, RIGHT, WRONG, captioned, draw_polygons, fit, side_by_side
+from ocrexp.drawing import IGNORED, MISSED, RIGHT, WRONG, captioned, draw_polygons, shrink_to_fit, side_by_side
 from ocrexp.report.detection import caption, draw_sample
 from ocrexp.types import DetPrediction, DetReference, EvalSample
 
@@ -61,9 +61,9 @@ def test_crossing_and_outside_polygons_can_be_drawn() -> None:
 
 
 def test_small_parts() -> None:
-    small, factor = fit(np.zeros((100, 400, 3), np.uint8), 200)
+    small, factor = shrink_to_fit(np.zeros((100, 400, 3), np.uint8), 200)
     assert small.shape == (50, 200, 3) and factor == 0.5
-    assert fit(np.zeros((10, 10, 3), np.uint8), 200)[1] == 1.0
+    assert shrink_to_fit(np.zeros((10, 10, 3), np.uint8), 200)[1] == 1.0
     row = side_by_side([np.zeros((10, 20, 3), np.uint8), np.zeros((30, 5, 3), np.uint8)], gap=2)
     assert row.shape == (30, 27, 3)
     assert captioned(np.zeros((10, 20, 3), np.uint8), "title", [("many words here", RIGHT)] * 3).shape[1] == 160

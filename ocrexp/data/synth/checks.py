@@ -22,7 +22,7 @@ def existing_folder(key: str, value: str | None) -> Path | None:
     return path
 
 
-def weights_of(key: str, given: Mapping[str, float], names: Iterable[str]) -> dict[str, float]:
+def checked_weights(key: str, given: Mapping[str, float], names: Iterable[str]) -> dict[str, float]:
     """Weights by name. Raises ValueError for a name that is not among `names`, for negative ones and all zeros."""
     weights = {str(name): float(value) for name, value in given.items()}
     known = list(names)

@@ -18,7 +18,7 @@ from ocrexp.data.synth import cache
 from ocrexp.data.synth.rec_dataset import SynthRec
 from ocrexp.data.synth.rec_word import Word
 from ocrexp.data.synth.words import SPLITS, Split
-from ocrexp.data.targets.classes import check_labels
+from ocrexp.data.targets.classes import checked_labels
 from ocrexp.types import Image, Record
 
 
@@ -37,7 +37,7 @@ class SynthCls(OfTask):
     task = "cls"
 
     def __init__(self, words: SynthRec, labels: Sequence[str] = ("0", "180")) -> None:
-        self.labels = check_labels(labels)
+        self.labels = checked_labels(labels)
         try:
             self._angles = [float(label) for label in self.labels]
         except ValueError:

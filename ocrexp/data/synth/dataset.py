@@ -19,7 +19,7 @@ import numpy as np
 from ocrexp.data.source import OfTask
 from ocrexp.data.synth import backgrounds, cache
 from ocrexp.data.synth.canvas import ILLEGIBLE, PageSettings
-from ocrexp.data.synth.checks import existing_folder, require, size_range, weights_of
+from ocrexp.data.synth.checks import checked_weights, existing_folder, require, size_range
 from ocrexp.data.synth.fonts import FontSet
 from ocrexp.data.synth.layouts import LAYOUTS
 from ocrexp.data.synth.page import Page, draw_page
@@ -27,7 +27,7 @@ from ocrexp.data.synth.shaping import needs_shaping, refuse_missing_script, requ
 from ocrexp.data.synth.words import SPLITS, Split, WordMaker, read_words
 from ocrexp.environment import available_cores
 from ocrexp.errors import DataError
-from ocrexp.located import explained
+from ocrexp.located import addressed
 from ocrexp.types import Record
 
 # Part of the cache's name: raise it with every change that alters a page.
@@ -114,7 +114,7 @@ class SynthDet(OfTask):
         workers: int | None = None,
     ) -> None:
         height, width = (size, size) if isinstance(size, int) else tuple(size)
-        weights = weights_of("layouts", dict.fromkeys(LAYOUTS, 1.0) if layouts is None else layouts, LAYOUTS)
+        weights = checked_weights("layouts", dict.fromkeys(LAYOUTS, 1.0) if layouts is None else layouts, LAYOUTS)
         require(train_pages >= 1, "train_pages", train_pages, "at least 1")
         require(val_pages >= 1, "val_pages", val_pages, "at least 1")
         require(min(height, width) >= 128, "size", size, "at least 128 pixels")
@@ -159,7 +159,7 @@ class SynthDet(OfTask):
     @property
     def _materials(self) -> _Materials:
         if self._found is None:
-            with explained(self, DataError):
+            with addressed(self, DataError):
                 self._found = self._gather()
         return self._found
 

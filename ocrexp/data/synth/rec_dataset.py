@@ -19,7 +19,7 @@ import numpy as np
 
 from ocrexp.data.source import OfTask
 from ocrexp.data.synth import cache
-from ocrexp.data.synth.checks import existing_folder, require, size_range, weights_of
+from ocrexp.data.synth.checks import checked_weights, existing_folder, require, size_range
 from ocrexp.data.synth.fonts import FontSet
 from ocrexp.data.synth.rec_materials import Materials, checked_characters, dictionary_characters, gather
 from ocrexp.data.synth.rec_texts import CASES, KINDS, PRINTABLE
@@ -28,7 +28,7 @@ from ocrexp.data.synth.shaping import needs_shaping
 from ocrexp.data.synth.words import SPLITS, Split, WordMaker
 from ocrexp.environment import available_cores
 from ocrexp.errors import DataError
-from ocrexp.located import explained
+from ocrexp.located import addressed
 from ocrexp.types import Record
 
 # Part of the cache's name: raise it with every change that alters an image.
@@ -167,8 +167,8 @@ class SynthRec(OfTask):
             degrade=degrade * difficulty,
         )
         self._text_settings: dict[str, Any] = {
-            "weights": weights_of("texts", dict.fromkeys(KINDS, 1.0) if texts is None else texts, KINDS),
-            "cases": weights_of("cases", dict.fromkeys(CASES, 1.0) if cases is None else cases, CASES),
+            "weights": checked_weights("texts", dict.fromkeys(KINDS, 1.0) if texts is None else texts, KINDS),
+            "cases": checked_weights("cases", dict.fromkeys(CASES, 1.0) if cases is None else cases, CASES),
             "max_length": max_length,
             "random_length": size_range("random_length", random_length, 1),
             "punctuation": float(punctuation),
@@ -187,7 +187,7 @@ class SynthRec(OfTask):
 
     @functools.cached_property
     def _materials(self) -> Materials:
-        with explained(self, DataError):
+        with addressed(self, DataError):
             fonts = FontSet(self._fonts, self._system_fonts)
             return gather(fonts, self.characters, self._text_settings, self._words, self._scripts, self._backgrounds)
 

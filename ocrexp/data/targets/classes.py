@@ -21,7 +21,7 @@ class ClassTargets:
     """
 
     def __init__(self, labels: Sequence[str]) -> None:
-        self.labels = check_labels(labels)
+        self.labels = checked_labels(labels)
         self._index = {label: index for index, label in enumerate(self.labels)}
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
@@ -33,7 +33,7 @@ class ClassTargets:
         return sample
 
 
-def check_labels(labels: Sequence[str]) -> list[str]:
+def checked_labels(labels: Sequence[str]) -> list[str]:
     """The labels as texts. Raises ValueError for fewer than two, or equal ones."""
     names = [str(label) for label in labels]
     if len(names) < 2 or len(set(names)) < len(names):

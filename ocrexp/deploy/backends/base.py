@@ -63,7 +63,7 @@ class Backend(ABC):
         return list(self._pool.map(function, items))
 
 
-def one_line(error: BaseException) -> str:
+def library_message(error: BaseException) -> str:
     """A library's message on one line, without its stack trace, shortened to a readable length."""
     text = str(error)
     summary = text.partition("Error Message Summary:")[2]  # paddle's, below its C++ stack

@@ -7,7 +7,7 @@ from typing import Any
 
 import onnxruntime
 
-from ocrexp.deploy.backends.base import Backend, Images, Output, one_line
+from ocrexp.deploy.backends.base import Backend, Images, Output, library_message
 from ocrexp.errors import DeployError
 
 _ERRORS_ONLY = 3
@@ -35,7 +35,7 @@ class OnnxBackend(Backend):
         try:
             self._session = onnxruntime.InferenceSession(str(file), options, providers=_providers(gpu, tensorrt))
         except Exception as error:  # onnxruntime's errors have no narrower common class
-            raise DeployError(f"{file}: onnxruntime cannot load it ({one_line(error)})") from None
+            raise DeployError(f"{file}: onnxruntime cannot load it ({library_message(error)})") from None
         if gpu is not None and self._session.get_providers()[0] == "CPUExecutionProvider":
             raise DeployError(
                 f"device=gpu:{gpu}: onnxruntime could not start on this GPU; check the versions of CUDA and cuDNN"
@@ -55,7 +55,8 @@ class OnnxBackend(Backend):
             outputs: list[Output] = self._session.run(None, {self._input: images})
         except Exception as error:  # as above
             raise DeployError(
-                f"{self._file}: onnxruntime cannot run it on an input of {list(images.shape)} ({one_line(error)})"
+                f"{self._file}: onnxruntime cannot run it on an input of {list(images.shape)} "
+                f"({library_message(error)})"
             ) from None
         return outputs
 

@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from ocrexp.deploy.backends.base import Backend, Images, Output, one_line
+from ocrexp.deploy.backends.base import Backend, Images, Output, library_message
 from ocrexp.errors import DeployError
 from ocrexp.logs import import_paddle
 
@@ -59,7 +59,8 @@ class PaddleBackend(Backend):
             raise
         except Exception as error:  # paddle raises RuntimeError, ValueError, OSError … for a damaged file
             raise DeployError(
-                f"{program}: paddle {paddle.__version__} cannot load it, or {parameters.name} ({one_line(error)})"
+                f"{program}: paddle {paddle.__version__} cannot load it, or {parameters.name} "
+                f"({library_message(error)})"
             ) from None
         self.onednn = bool(config.mkldnn_enabled())
         self._local = threading.local()
@@ -79,7 +80,7 @@ class PaddleBackend(Backend):
             return [predictor.get_output_handle(name).copy_to_cpu() for name in predictor.get_output_names()]
         except Exception as error:  # as above
             raise DeployError(
-                f"{self._files}: paddle cannot run it on an input of {list(images.shape)} ({one_line(error)})"
+                f"{self._files}: paddle cannot run it on an input of {list(images.shape)} ({library_message(error)})"
             ) from None
 
     def _mine(self) -> Any:
