@@ -16,8 +16,9 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from ocrexp.command_line import key_of, typed
-from ocrexp.config.arguments import split_flags, split_list
+from ocrexp.config.arguments import split_flags
 from ocrexp.config.frozen import FROZEN, RESOLVED, read_frozen, read_resolved
+from ocrexp.config.quoting import split_list
 from ocrexp.errors import CheckpointError, ConfigError
 
 KEY = "model.pretrained"
