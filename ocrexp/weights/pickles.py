@@ -2,7 +2,8 @@
 
 Python's own unpickler calls what a file names, and even one that refuses names can be made to allocate any amount of
 memory. This one has no instruction that imports, calls or builds an object of a class: the few names that NumPy's and
-paddle's files contain are recognized by their text and handled here. It handles protocols 0 to 5, of Python 2 and 3.
+paddle's files contain are recognized by their text (see `pickle_names`). It handles protocols 0 to 5 of
+Python 2 and 3.
 
 Time and memory are bounded by the size of the file: at most `MAX_INSTRUCTIONS`, no allocation by a stated size, nested
 `MAX_DEPTH` levels at most, and nothing that is repeated by reference makes more of it than the file holds.
@@ -16,56 +17,24 @@ from typing import Any
 
 import numpy as np
 
+from ocrexp.weights.pickle_names import (
+    CALLS,
+    Array,
+    Dtype,
+    Name,
+    NotPlain,
+    array_of,
+    key_of_dict,
+    kind_shown,
+    known,
+)
+
+__all__ = ["NotPlain", "read_pickle"]
+
 MAX_INSTRUCTIONS = 3_000_000
 MAX_DEPTH = 100
 MAX_ITEMS = 300_000  # values of the tree that a file stands for
 _NUMBER_BYTES = 16  # of a whole number
-_ITEM_BYTES = 16  # of an entry of a copied list, about
-_DTYPE_KINDS = "biufc"
-
-
-class NotPlain(ValueError):
-    """The bytes are not a pickle of plain values; the message states why, without the file's name."""
-
-
-class _Name:
-    """A name of a module's member, as text: nothing is imported."""
-
-    __slots__ = ("member", "module")
-
-    def __init__(self, module: str, member: str) -> None:
-        self.module = module
-        self.member = member
-
-    def __str__(self) -> str:
-        return f"{self.module}.{self.member}"
-
-
-class _Dtype:
-    __slots__ = ("order", "text")
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.order = ""
-
-    def numpy(self) -> np.dtype[Any]:
-        order = self.order if self.order in ("<", ">") else ""
-        try:
-            dtype = np.dtype(order + self.text)
-        except (TypeError, ValueError) as error:
-            raise NotPlain(f"it has an array of an unknown type ({error})") from None
-        if dtype.kind not in _DTYPE_KINDS or dtype.itemsize == 0:
-            raise NotPlain(f"it has an array of {self.text!r}, expected numbers")
-        return dtype
-
-
-class _Array:
-    """An array of which the shape and the numbers are still to come."""
-
-    __slots__ = ("value",)
-
-    def __init__(self) -> None:
-        self.value: np.ndarray[Any, Any] | None = None
 
 
 class _Mark:
@@ -113,9 +82,9 @@ class _Finish:
             return [self.value(item, depth + 1) for item in value]
         if type(value) is tuple:
             return tuple(self.value(item, depth + 1) for item in value)
-        if type(value) is _Array and value.value is not None:
+        if type(value) is Array and value.value is not None:
             return value.value
-        raise NotPlain(f"it contains {_shown(value)}, expected plain values and arrays")
+        raise NotPlain(f"it contains {kind_shown(value)}, expected plain values and arrays")
 
 
 class _Machine:
@@ -240,7 +209,7 @@ class _Machine:
 
     def set_item(self) -> None:
         value, key = self.pop(), self.pop()
-        self.top(dict)[_key(key)] = value
+        self.top(dict)[key_of_dict(key)] = value
 
     def set_items(self) -> None:
         items = self.pop_mark()
@@ -275,142 +244,39 @@ class _Machine:
 
     def name(self) -> None:
         module, member = self.line().decode("ascii", "replace"), self.line().decode("ascii", "replace")
-        self.push(_known(module, member))
+        self.push(known(module, member))
 
     def stack_name(self) -> None:
         member, module = self.pop(), self.pop()
         if type(member) is not str or type(module) is not str:
             raise NotPlain("it is corrupted")
-        self.push(_known(module, member))
+        self.push(known(module, member))
 
     def call(self) -> None:
         arguments, name = self.pop(), self.pop()
-        if type(name) is not _Name or type(arguments) is not tuple:
+        if type(name) is not Name or type(arguments) is not tuple:
             raise NotPlain("it is corrupted")
-        self.push(_CALLS[name.module, name.member](self, *arguments))
+        self.push(CALLS[name.module, name.member](self, *arguments))
 
     def set_state(self) -> None:
         state, target = self.pop(), self._stack[-1]
-        if type(state) is not tuple or type(target) not in (_Array, _Dtype):
-            raise NotPlain(f"it sets the state of {_shown(target)}, expected an array's")
-        if type(target) is _Dtype:
+        if type(state) is not tuple or type(target) not in (Array, Dtype):
+            raise NotPlain(f"it sets the state of {kind_shown(target)}, expected an array's")
+        if type(target) is Dtype:
             # version, byte order, …; what follows belongs to records and subarrays, which have other kinds.
             if len(state) < 2 or type(state[1]) not in (str, bytes):
                 raise NotPlain("it is corrupted")
             target.order = state[1] if type(state[1]) is str else state[1].decode("ascii")
             return
         shape, dtype, fortran, numbers = state[-4:]
-        target.value = _array(self, numbers, dtype, shape, "F" if fortran else "C")
-
-
-def _known(module: str, member: str) -> _Name:
-    if (module, member) not in _CALLS and (module, member) not in _TYPES:
-        shown = f"{module}.{member}".encode("ascii", "backslashreplace").decode()[:80]
-        raise NotPlain(f"it asks to import {shown}, which weights never need; do not use this file")
-    return _Name(module, member)
-
-
-def _key(key: Any) -> Any:
-    # Text is hashed with a secret of the process; large numbers could be chosen to collide.
-    if type(key) is str or key is None or (type(key) in (int, bool, float) and -(2**31) < key < 2**31):
-        return key
-    raise NotPlain(f"it has a dict with {_shown(key)} as a key, expected text")
+        target.value = array_of(self, numbers, dtype, shape, "F" if fortran else "C")
 
 
 def _pairs(items: list[Any]) -> dict[Any, Any]:
     if len(items) % 2:
         raise NotPlain("it is corrupted")
-    return {_key(key): value for key, value in zip(items[::2], items[1::2], strict=True)}
+    return {key_of_dict(key): value for key, value in zip(items[::2], items[1::2], strict=True)}
 
-
-def _array(machine: _Machine, numbers: Any, dtype: Any, shape: Any, order: Any) -> np.ndarray[Any, Any]:
-    """A new array of the numbers' bytes; their count must be the shape's, so that a header cannot ask for memory."""
-    if type(dtype) is not _Dtype or type(shape) is not tuple or order not in ("C", "F"):
-        raise NotPlain("it has an array with a damaged header")
-    if type(numbers) is str:  # written by Python 2
-        numbers = _encode(machine, numbers)
-    if type(numbers) is not bytes:
-        raise NotPlain(f"it has an array of {_shown(numbers)}, expected numbers")
-    if len(shape) > 32 or not all(type(side) is int and 0 <= side < 2**40 for side in shape):
-        raise NotPlain("it has an array with a damaged shape")
-    kind = dtype.numpy()
-    count = 1
-    for side in shape:
-        count *= side
-    if count * kind.itemsize != len(numbers):
-        raise NotPlain(f"it has an array of shape {list(shape)} with {len(numbers)} bytes")
-    machine.charge(len(numbers))
-    flat = np.frombuffer(numbers, kind).astype(kind.newbyteorder("="))
-    return flat.reshape(shape, order=order)
-
-
-def _reconstruct(machine: _Machine, kind: Any, shape: Any = None, code: Any = None) -> _Array:
-    del machine, shape, code  # of the empty array that NumPy starts from
-    if type(kind) is not _Name or (kind.module, kind.member) not in _TYPES:
-        raise NotPlain("it has an array of a class of its own")
-    return _Array()
-
-
-def _dtype(machine: _Machine, text: Any, align: Any = None, copy: Any = None) -> _Dtype:
-    del machine, align, copy
-    text = text.decode("ascii") if type(text) is bytes else text
-    if type(text) is not str or len(text) > 10:
-        raise NotPlain(f"it has an array of {_shown(text)}, expected numbers")
-    return _Dtype(text)
-
-
-def _scalar(machine: _Machine, dtype: Any, number: Any) -> Any:
-    return _array(machine, number, dtype, (), "C").item()
-
-
-def _encode(machine: _Machine, text: Any, encoding: Any = "latin1") -> bytes:
-    if type(text) is not str or type(encoding) is not str or encoding not in ("latin1", "latin-1"):
-        raise NotPlain("it is corrupted")
-    machine.charge(len(text))
-    return text.encode("latin-1")
-
-
-def _bytes(machine: _Machine, content: Any = b"") -> bytes:
-    del machine
-    if type(content) is not bytes:
-        raise NotPlain("it is corrupted")
-    return content
-
-
-def _tuple(machine: _Machine, content: Any = ()) -> tuple[Any, ...]:
-    if type(content) not in (list, tuple):
-        raise NotPlain("it is corrupted")
-    machine.charge(_ITEM_BYTES * len(content))
-    return tuple(content)
-
-
-def _dict(machine: _Machine, pairs: Any = ()) -> dict[Any, Any]:
-    if type(pairs) not in (list, tuple) or not all(type(pair) in (list, tuple) and len(pair) == 2 for pair in pairs):
-        raise NotPlain("it is corrupted")
-    machine.charge(_ITEM_BYTES * len(pairs))
-    return {_key(key): value for key, value in pairs}
-
-
-def _named_value(machine: _Machine, name: Any, values: Any) -> Any:
-    """paddle 2.0 writes a tensor inside a container as eval("data", {"data": array}); only that text is taken."""
-    del machine
-    if name != "data" or type(values) is not dict or "data" not in values:
-        raise NotPlain("it asks to import builtins.eval, which weights never need; do not use this file")
-    return values["data"]
-
-
-_TYPES = frozenset({("numpy", "ndarray")})
-_CALLS: dict[tuple[str, str], Callable[..., Any]] = {
-    **{(module, "_reconstruct"): _reconstruct for module in ("numpy.core.multiarray", "numpy._core.multiarray")},
-    **{(module, "scalar"): _scalar for module in ("numpy.core.multiarray", "numpy._core.multiarray")},
-    **{(module, "_frombuffer"): _array for module in ("numpy.core.numeric", "numpy._core.numeric")},
-    ("numpy", "dtype"): _dtype,
-    ("_codecs", "encode"): _encode,
-    ("collections", "OrderedDict"): _dict,
-    **{(module, "bytes"): _bytes for module in ("builtins", "__builtin__")},
-    **{(module, "tuple"): _tuple for module in ("builtins", "__builtin__")},
-    **{(module, "eval"): _named_value for module in ("builtins", "__builtin__")},
-}
 
 Step = Callable[[_Machine], None]
 
@@ -491,7 +357,3 @@ _REFUSED = {
     ord("P"): "PERSID", ord("Q"): "BINPERSID", 0x97: "NEXT_BUFFER", 0x98: "READONLY_BUFFER", 0x8F: "EMPTY_SET",
     0x90: "ADDITEMS", 0x91: "FROZENSET",
 }  # fmt: skip
-
-
-def _shown(value: Any) -> str:
-    return f"the name {value}" if type(value) is _Name else f"a {type(value).__name__.lstrip('_').lower()}"
