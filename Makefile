@@ -6,12 +6,13 @@ READY := $(VENV)/.ready
 # Some images switch compiled modules off; importing paddle then takes 5 seconds longer, each time.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup train train-det train-rec test lint types check docs check-deploy wheel clean
+.PHONY: help setup train train-det train-rec finetune test lint types check docs check-deploy wheel clean
 
 help:
 	@echo "make train      train a detector on drawn pages and a recognizer on drawn words, and evaluate them"
 	@echo "make train-det  the detector alone (2 CPU cores: under 6 minutes)"
 	@echo "make train-rec  the recognizer alone (2 CPU cores: 4 minutes and the drawing)"
+	@echo "make finetune   fetch a deployed recognizer and teach it new letters on drawn words (2 CPU cores: under 4 minutes)"
 	@echo "make test       run the tests"
 	@echo "make check      lint, types and tests"
 	@echo "make docs       build the documentation as a site into build/site"
@@ -32,6 +33,10 @@ train-det: setup
 
 train-rec: setup
 	$(BIN)/python -m ocrexp experiment=quickstart_rec $(ARGS)
+
+finetune: setup
+	$(BIN)/python -m ocrexp fetch ppocrv6_small_rec
+	$(BIN)/python -m ocrexp experiment=quickstart_finetune $(ARGS)
 
 test: setup
 	$(BIN)/python -m pytest -n auto $(ARGS)

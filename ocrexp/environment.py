@@ -34,6 +34,12 @@ def untouched() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in _set_here}
 
 
+def with_package(environment: dict[str, str]) -> dict[str, str]:
+    """The environment for a process that is started from a file of this package and imports the same package."""
+    paths = [str(Path(__file__).resolve().parents[1]), *filter(None, [environment.get("PYTHONPATH")])]
+    return {**environment, "PYTHONPATH": os.pathsep.join(paths)}
+
+
 def start_here() -> None:
     """Make the current folder the start folder of this process and of those that it starts.
 

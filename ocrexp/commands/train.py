@@ -112,6 +112,7 @@ class _JobResult:
 
         from ocrexp.config.frozen import JobInfo, write_job
         from ocrexp.engine.devices import settle_devices
+        from ocrexp.runs.adapt import adapt
         from ocrexp.runs.fit import train_in
         from ocrexp.runs.plan import SweepSettings
 
@@ -133,6 +134,7 @@ class _JobResult:
             return run_sweep_job(config, run_dir, hydra, settings.retries)
         try:
             settle_devices(config)
+            adapt(config, run_dir, hydra.overrides.task)
             write_job(run_dir, config, JobInfo(name=f"{config.name} {run_dir.name}"))
             self.exit_code = train_in(run_dir, config)
         except OcrexpError as error:

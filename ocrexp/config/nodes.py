@@ -36,6 +36,7 @@ PARTS = {
     "charset": "charset",
     "optim.optimizer": "optimizer",
     "optim.schedule": "scheduler",
+    "adapt": "adapt",
 }
 # Nodes of named parts; a name that is null is disabled.
 NAMED = ("augment", "preprocess", "callbacks", "logger")

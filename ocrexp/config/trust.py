@@ -43,7 +43,7 @@ _KEPT_SIGNATURES = 16
 # Modules with ocrexp's parts; a name that ends with a dot is a package.
 _PART_MODULES = (
     "models.model", "models.backbones.", "models.necks.", "models.heads.", "models.transforms.", "losses.", "augment.",
-    "postprocess.", "metrics.", "optim.", "loggers.", "engine.callbacks.", "data.lists", "data.rec_lists",
+    "adapt.", "postprocess.", "metrics.", "optim.", "loggers.", "engine.callbacks.", "data.lists", "data.rec_lists",
     "data.cls_lists", "data.lmdb", "data.synth.dataset", "data.synth.rec_dataset", "data.synth.cls_dataset",
     "data.targets.", "data.transforms.",
 )  # fmt: skip

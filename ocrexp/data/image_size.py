@@ -42,13 +42,19 @@ def read_size(path: Path) -> tuple[int, int] | None:
         return None
 
 
-def read_aspects(paths: Sequence[Path]) -> npt.NDArray[np.float64]:
-    """Width / height of each image, NaN for one that cannot be read."""
+def read_sizes(paths: Sequence[Path]) -> npt.NDArray[np.float64]:
+    """(height, width) of each upright image [n, 2], NaN for one that cannot be read."""
 
-    def chunk(start: int) -> list[float]:
+    def chunk(start: int) -> list[tuple[float, float]]:
         sizes = map(read_size, paths[start : start + _CHUNK])
-        return [np.nan if size is None or not all(size) else size[1] / size[0] for size in sizes]
+        return [(np.nan, np.nan) if size is None or not all(size) else size for size in sizes]
 
     with ThreadPoolExecutor(_THREADS) as pool:
         parts = list(pool.map(chunk, range(0, len(paths), _CHUNK)))
-    return np.array([aspect for part in parts for aspect in part], np.float64)
+    return np.array([size for part in parts for size in part], np.float64).reshape(-1, 2)
+
+
+def read_aspects(paths: Sequence[Path]) -> npt.NDArray[np.float64]:
+    """Width / height of each image, NaN for one that cannot be read."""
+    sizes = read_sizes(paths)
+    return sizes[:, 1] / sizes[:, 0]

@@ -21,7 +21,7 @@ from typing import IO, Any
 from ocrexp.command_line import command
 from ocrexp.engine.devices import checked_devices, gpu_count, visible_devices
 from ocrexp.engine.launcher import read_ends
-from ocrexp.environment import available_cores
+from ocrexp.environment import available_cores, with_package
 from ocrexp.errors import ConfigError, TrainingError
 from ocrexp.files import scratch
 from ocrexp.processes import STOP_SIGNALS, describe_signal, leave_terminal, owned
@@ -92,10 +92,7 @@ def _arguments(devices: int, settings: Any, logs: Path) -> list[str]:
 
 
 def _environment(settings: Any, devices: int) -> dict[str, str]:
-    environment = dict(os.environ)
-    package_root = str(Path(__file__).resolve().parents[2])
-    paths = [package_root, *filter(None, [environment.get("PYTHONPATH")])]
-    environment["PYTHONPATH"] = os.pathsep.join(paths)
+    environment = with_package(dict(os.environ))
     environment.setdefault("GLOG_minloglevel", "2")  # hides the connection notes of each process, which help nobody
     seconds = int(settings.dist_timeout_minutes * 60)
     environment.setdefault("PADDLE_PG_TIMEOUT", str(seconds * 1000))  # of nccl; of gloo see gloo.py

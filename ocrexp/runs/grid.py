@@ -12,6 +12,7 @@ from ocrexp.config.frozen import RESOLVED, read_job
 from ocrexp.engine.status import FINISHED
 from ocrexp.errors import ConfigError
 from ocrexp.lock import LOCK
+from ocrexp.runs.choices import as_adapted
 from ocrexp.runs.state import read_state
 from ocrexp.runs.sweep_table import job_folders
 from ocrexp.yaml_text import read_config
@@ -60,7 +61,7 @@ def difference(run_dir: Path, config: DictConfig) -> str | None:
         raise ConfigError(
             f"{run_dir / RESOLVED}: {reason}; restore it from a copy, or choose another sweep_dir"
         ) from None
-    now = _flat(OmegaConf.to_container(config, resolve=True))
+    now = _flat(OmegaConf.to_container(as_adapted(run_dir, config), resolve=True))
     for key in sorted(key for key in {*before, *now} if key != "sweep_dir" and key.partition(".")[0] != "sweep"):
         if before.get(key) != now.get(key):
             return f"{key}={before.get(key)}, now {now.get(key)}"

@@ -12,13 +12,13 @@ import signal
 import subprocess
 import sys
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from ocrexp.command_line import typed
-from ocrexp.config.frozen import JOB, JobInfo, write_job
+from ocrexp.config.frozen import JOB, RESOLVED, JobInfo, write_job
 from ocrexp.engine.console import duration
 from ocrexp.engine.devices import process_count
 from ocrexp.engine.status import FAILED, FINISHED, INTERRUPTED, RUNNING, read_status, write_status
@@ -26,6 +26,8 @@ from ocrexp.errors import ConfigError, OcrexpError, printable
 from ocrexp.files import write_json
 from ocrexp.lock import LockedError
 from ocrexp.processes import STOP_SIGNALS, describe_signal, leave_terminal, owned
+from ocrexp.runs.adapt import adapt
+from ocrexp.runs.choices import as_adapted
 from ocrexp.runs.fit import train_in, worker_command
 from ocrexp.runs.folder import locked
 from ocrexp.runs.grid import difference
@@ -99,6 +101,12 @@ def _train(job: _Job, state: RunState, retries: int) -> float | None:
         job.say("has its result from another process, and is not run again")
         return None
     withdraw(run_dir)  # what a killed resume of this job alone wanted to change
+    try:
+        job = _adapted(job)
+    except OcrexpError as error:  # in status.json; the other jobs go on
+        job.say(f"failed: {error}", error=True)
+        _tell(job, _outcome(run_dir, error.exit_code, None))
+        return objective(None, sweeper)
     write_job(run_dir, job.config, job.info)
     before = "" if state.state == NOT_RUN else f"{state}; "
     for attempt in range(1, retries + 2):
@@ -117,6 +125,14 @@ def _train(job: _Job, state: RunState, retries: int) -> float | None:
         sys.exit(128 + stop)
     _tell(job, status)
     return objective(None if code else status.get("best_value"), sweeper)
+
+
+def _adapted(job: _Job) -> _Job:
+    """The job fitted to its data; one that comes back to its folder as it was fitted before."""
+    if (job.run_dir / RESOLVED).is_file():
+        return replace(job, config=as_adapted(job.run_dir, job.config))
+    adapt(job.config, job.run_dir, job.hydra.overrides.task)
+    return job
 
 
 def _ending(status: Mapping[str, Any]) -> str:

@@ -1,0 +1,109 @@
+"""The node `adapt`: a run is fitted to its data and its time before it starts.
+
+What is chosen becomes a plain value of the run's frozen configuration, so that resume, eval and export need nothing of
+it. `.hydra/adapted.json` records what was chosen, for people and for a sweep that comes back to its folder.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ocrexp.adapt.base import Adaptation, Device, Pace
+from ocrexp.engine.devices import gpu_count, process_count
+from ocrexp.engine.status import FAILED, write_status
+from ocrexp.environment import available_cores
+from ocrexp.errors import ConfigError, OcrexpError
+from ocrexp.logs import log_file, show_notices
+from ocrexp.runs.choices import Choice, RunChoices, record
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from ocrexp.types import DataSource
+
+log = logging.getLogger(__name__)
+
+_VAL_SHARE = 0.1  # of the training images
+
+
+def adapt(config: DictConfig, run_dir: Path, overrides: Sequence[str]) -> None:
+    """Fit a run to its data and its time, as its node `adapt` asks; nothing where it is null.
+
+    The configuration has plain values afterwards. Raises OcrexpError; the run's status has its line by then.
+
+    Args:
+        config: composed and checked, with its trainer.devices settled.
+        run_dir: the run folder, which exists.
+        overrides: of the command line, whose keys keep their values.
+    """
+    if config.get("adapt") is None:
+        return
+    show_notices()
+    with log_file(run_dir / "train.log"):
+        if config.get("overfit"):
+            log.info("adapt: not used with overfit=true")
+            return
+        try:
+            made = _adapt(config, overrides)
+        except OcrexpError as error:
+            with suppress(OSError):  # nothing can be written: the error says so itself
+                write_status(run_dir, state=FAILED, error=str(error))
+            raise
+    record(run_dir, made)
+
+
+def _adapt(config: DictConfig, overrides: Sequence[str]) -> list[Choice]:
+    from ocrexp.assemble.data import build_source
+    from ocrexp.assemble.deployed import deployed_folder
+    from ocrexp.runs.measure import measure
+
+    rules = _rules(config)
+    if config.model.pretrained:
+        deployed_folder(config.model.pretrained)  # one that has not been fetched is reported before anything is read
+    choices = RunChoices(config, overrides, rules.keep)
+    _choose_validation(config, choices)
+    source: DataSource = build_source(config.dataset)
+    records = source.train_records()
+    gpu = str(config.trainer.device).startswith("gpu") or (config.trainer.device != "cpu" and gpu_count() > 0)
+    rules.fit(records, Device(gpu, available_cores()), choices)
+    if choices.value("trainer.max_minutes") is None:
+        batch = config.loader.batch_size * config.trainer.accumulate * process_count(config.trainer.devices)
+        pace = Pace(0.0, 0.0, math.ceil(len(records) / batch))
+    else:
+        processes = process_count(config.trainer.devices)
+        log.info("adapt: measuring some training steps and a part of an evaluation")
+        pace = measure(config, 1 if gpu else processes, processes)  # GPUs share nothing that slows them down
+    rules.length(pace, choices)
+    return choices.made
+
+
+def _rules(config: DictConfig) -> Adaptation:
+    """The part `adapt`. Raises ConfigError where it is for another task."""
+    from ocrexp.config.build import build
+
+    rules = build(config.adapt)
+    if not isinstance(rules, Adaptation):
+        raise ConfigError(f"adapt: expected an Adaptation, got {type(rules).__name__}; choose adapt=rec or adapt=det")
+    if rules.task != config.task:
+        raise ConfigError(
+            f"adapt: {type(rules).__name__} is for task={rules.task}, but the model has task={config.task}; use "
+            f"adapt={config.task} or adapt=none"
+        )
+    return rules
+
+
+def _choose_validation(config: DictConfig, choices: RunChoices) -> None:
+    """A share of the training images where there is no validation list."""
+    from ocrexp.data.lists import LabelLists
+
+    usual = LabelLists.usual_val
+    if choices.value("dataset.val_labels") != usual or choices.value("dataset.val_split") is not None:
+        return
+    root = Path(str(config.dataset.root)).expanduser()
+    if root.is_dir() and not (root / usual).exists():
+        choices.choose("dataset.val_split", _VAL_SHARE, f"{root} has no {usual}")
