@@ -44,7 +44,8 @@ OPTIONAL = (
     ("paddle2onnx", "paddle2onnx", "export", "export to ONNX"),
     ("onnx", "onnx", "export", "export to ONNX"),
     ("pypdfium2", "pypdfium2", "pdf", "predict on PDF files"),
-    ("jinja2", "jinja2", "report", "compare gallery=FILE"),
+    ("jinja2", "jinja2", "report", "report, compare gallery=FILE"),
+    ("plotly", "plotly", "report", "report"),
 )
 # A character of each script, to see whether a font has it.
 _SCRIPTS = {"Latin": "A", "Cyrillic": "Ж", "Greek": "Ω", "Arabic": "ب", "Hindi": "क", "Thai": "ก", "Chinese": "中",

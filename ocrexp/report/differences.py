@@ -62,10 +62,10 @@ def differences_page(
     better = sorted((pair for pair in pairs if _share(pair[0]) < _share(pair[1])), key=_apart)
     half = max(1, limit // 2)
     shown = len(worse[: max(half, limit - len(better))]), len(better[: max(half, limit - len(worse))])
-    verb = "right in {} only" if texts else "better in {}"
+    title = "Right in {} only" if texts else "Better in {}"
     parts = [
-        Part(verb.format("A").capitalize(), len(worse), texts, [_card(*pair) for pair in worse[: shown[0]]]),
-        Part(verb.format("B").capitalize(), len(better), texts, [_card(*pair) for pair in better[: shown[1]]]),
+        Part(title.format("A"), len(worse), texts, [_card(*pair) for pair in worse[: shown[0]]]),
+        Part(title.format("B"), len(better), texts, [_card(*pair) for pair in better[: shown[1]]]),
     ]
     return render(
         "differences.html", title="Two runs on the same images", summary=summary, parts=parts, first=names[0],

@@ -26,6 +26,7 @@ def render(template: str, **values: Any) -> str:
         lstrip_blocks=True,
     )  # fmt: skip
     environment.filters["printable"] = lambda value: printable(str(value))
+    environment.filters["lines"] = lambda value: "\n".join(map(printable, str(value).split("\n")))
     return environment.get_template(template).render(**values)
 
 

@@ -112,7 +112,7 @@ def _names(folders: Sequence[Path]) -> list[str]:
 
 def _read(path: Path, name: str) -> RunRecord:
     state = read_state(path)
-    overrides = dict(_split(item) for item in _overrides(path))
+    overrides = dict(_split(item) for item in typed_overrides(path))
     kept = {key: value for key, value in overrides.items() if key.split(".")[0].split("/")[0] not in _PLACES}
     return RunRecord(path, name, state.state, state.values, kept, _images_per_second(path / CURVES))
 
@@ -121,7 +121,7 @@ def _split(override: str) -> tuple[str, str]:
     return key_of(override), override.partition("=")[2] if "=" in override else "(deleted)"
 
 
-def _overrides(run_dir: Path) -> list[str]:
+def typed_overrides(run_dir: Path) -> list[str]:
     """What was typed: by a sweep's job in job.json, by a single run in Hydra's file; [] if both are unreadable."""
     try:
         typed = json.loads(files.read_file(run_dir / JOB, files.MOST_TEXT)).get("overrides")

@@ -94,6 +94,8 @@ def build_trainer(run_dir: Path, config: DictConfig, *, resume: bool = False) ->
 
     With `resume` the trainer continues from the newest good set of `latest`.
     """
+    import paddle
+
     from ocrexp.assemble import assemble
     from ocrexp.config.frozen import read_job
     from ocrexp.config.plain import container, label_digest, trainer_settings
@@ -105,6 +107,7 @@ def build_trainer(run_dir: Path, config: DictConfig, *, resume: bool = False) ->
     from ocrexp.engine.trainer import Trainer
     from ocrexp.loggers.base import RunInfo
     from ocrexp.loggers.group import LoggerGroup
+    from ocrexp.runs.provenance import write_provenance
     from ocrexp.runs.search.trial import trial_callbacks
 
     settings = trainer_settings(config)
@@ -130,6 +133,9 @@ def build_trainer(run_dir: Path, config: DictConfig, *, resume: bool = False) ->
         sizes = {"parameters": parts.summary.parameters, "gmacs": round(parts.summary.macs / 1e9, 6)}
         if rates := parts.rates.describe(parts.lr):
             log.info("%s", rates)
+        if not resume:
+            with contextlib.suppress(OSError):  # a full disk is reported by what matters more
+                write_provenance(run_dir, paddle.device.get_device())
     job = read_job(run_dir)
     fingerprint = source.fingerprint() | ({} if charset is None else {"charset": charset.fingerprint})
     fingerprint["labels"] = label_digest(config)

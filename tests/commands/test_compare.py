@@ -60,7 +60,7 @@ def test_gallery(runs: Path, capsys: pytest.CaptureFixture) -> None:
     assert main(["compare", "runs", "gallery=page.html"]) == 0
     page = (runs / "page.html").read_text(encoding="utf-8")
     assert page.count('src="data:image/jpeg;base64,') == 9
-    assert "Right in a only (8)" in page and "Right in b only (1)" in page
+    assert "Right in A only (8)" in page and "Right in B only (1)" in page
     assert '<span class="wrong">,</span>' in page and 'src="http' not in page
     (runs / "runs/b/samples.jsonl").unlink()
     assert main(["compare", "runs", "gallery=other.html"]) == 2
@@ -78,7 +78,7 @@ def test_gallery_of_detectors(runs: Path) -> None:
         make_run(runs / f"det/{name}", hits / 2, best_metric="hmean", samples=[row, {**row, "path": "/not/there.png"}])
     assert main(["compare", "det", "gallery=det.html"]) == 0
     html = (runs / "det.html").read_text(encoding="utf-8")
-    assert "Better in a (2)" in html and "0 found, 1 missed, 1 wrong" in html
+    assert "Better in A (2)" in html and "0 found, 1 missed, 1 wrong" in html
     assert html.count('src="data:image/jpeg;base64,') == 2  # of the page that is there, one a run
 
 

@@ -2,11 +2,14 @@
 
 import json
 import sys
+from pathlib import Path
 
 import pytest
 import warm
 
 from ocrexp.assemble import saved_charset
+from ocrexp.engine.samples import read_samples
+from ocrexp.runs.provenance import read_provenance
 
 WORDS = ["ab1", "cab", "2b", "abc", "1c", "bca", "c12", "a"]
 TINY = [
@@ -51,6 +54,18 @@ def test_the_charset_travels_in_the_checkpoint(finished):
     assert {"accuracy", "norm_edit_distance"} <= set(status["metrics"])
     charset = saved_charset(finished / "checkpoints" / "best_accuracy.pdparams")
     assert "".join(charset.characters) == "12abc"
+
+
+def test_a_run_leaves_what_comparisons_and_pages_need(finished, capsys):
+    status, samples = json.loads((finished / "status.json").read_text()), read_samples(finished)
+    assert len(samples.rows) == samples.images > 0 and samples.step == status["best_step"]
+    assert all({"label", "read", "score"} <= set(row) and Path(row["path"]).is_file() for row in samples.rows)
+    hits, of = (sum(row[name] for row in samples.rows) for name in ("hits", "of"))
+    assert hits / of == pytest.approx(status["best_value"])
+    assert status["parameters"] > 1000 and status["gmacs"] > 0
+    assert {"paddlepaddle", "numpy"} & set(read_provenance(finished)["packages"])
+    assert main(["compare", str(finished), "format=json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["parameters"] == status["parameters"]
 
 
 def test_eval_uses_the_characters_of_the_checkpoint_whatever_the_labels_are_now(finished, draw_words, tmp_path, capsys):

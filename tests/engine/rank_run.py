@@ -96,7 +96,7 @@ def recognizer_of(run_dir: Path) -> Any:
         [
             *MODEL, *BY_RATIO, f"dataset.root={run_dir.parent / 'words'}", "augment=rec", "loader.num_workers=0",
             f"loader.batch_size={8 // distributed.world_size()}", "loader.drop_last=true", "trainer.max_epochs=1",
-            "callbacks=none",
+            "callbacks=none", "callbacks.report={_target_:ocrexp.engine.callbacks.report.EvaluationReport}",
         ],
     )  # fmt: skip
     write_job(run_dir, config, JobInfo(name="rec"))

@@ -17,6 +17,7 @@ from rank_run import keep_gradients, recognizer_of, trainer_of
 from rec_words import WORDS
 
 from ocrexp.engine.launch import launch_processes
+from ocrexp.engine.samples import read_samples
 from ocrexp.engine.settings import TrainerSettings
 from ocrexp.engine.status import read_status
 from ocrexp.errors import TrainingError
@@ -84,6 +85,9 @@ def test_two_processes_train_a_recognizer_as_one_with_the_same_words(tmp_path: P
     assert status is not None
     assert status["step"] == one.step == 8
     assert status["metrics"] == pytest.approx(one.best_metrics)
+    shared, alone = read_samples(tmp_path / "two"), read_samples(tmp_path / "one")
+    assert shared is not None and alone is not None
+    assert [row["path"] for row in shared.rows] == [row["path"] for row in alone.rows] != []
 
 
 def test_a_failing_rank_is_named_with_its_line(tmp_path: Path) -> None:
