@@ -13,7 +13,7 @@ from typing import Any
 
 from ocrexp.command_line import command
 from ocrexp.config.frozen import JOB
-from ocrexp.engine.status import DONE, FAILED, FILENAME, INTERRUPTED, RUNNING, read_status
+from ocrexp.engine.status import DONE, FAILED, FILENAME, FINISHED, INTERRUPTED, RUNNING, read_status
 from ocrexp.lock import LOCK, is_held
 
 KILLED = f"{INTERRUPTED} (killed)"
@@ -41,7 +41,7 @@ class RunState:
         total = self.values.get("total_steps")
         reached = "" if self.step is None else f" at step {self.step}" + (f" of {total}" if total else "")
         reason = self.values.get("reason")
-        return self.state + reached + (f" ({reason})" if reason and self.state == DONE else "")
+        return self.state + reached + (f" ({reason})" if reason and self.state in FINISHED else "")
 
 
 def read_state(run_dir: Path) -> RunState:

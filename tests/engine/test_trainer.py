@@ -36,7 +36,7 @@ from ocrexp.engine.callbacks.base import Callback
 from ocrexp.engine.callbacks.early_stopping import EarlyStopping
 from ocrexp.engine.checkpoint import CheckpointStore
 from ocrexp.engine.evaluator import Evaluator
-from ocrexp.engine.status import read_status
+from ocrexp.engine.status import PRUNED, read_status
 from ocrexp.engine.step import Stepper
 from ocrexp.errors import CheckpointError, ConfigError, TrainingError
 from ocrexp.tasks.find import find_task
@@ -280,6 +280,24 @@ def test_early_stopping_ends_with_an_evaluation_and_outlives_a_resume(tmp_path: 
     on.restore(CheckpointStore(tmp_path).load_for_resume())
     result = on.fit()
     assert (result.state, result.step, result.best_step) == ("done", 24, 6)
+
+
+def test_a_pruned_run_keeps_its_checkpoints_and_can_be_resumed_exactly(tmp_path: Path) -> None:
+    whole = make_trainer(tmp_path / "whole")
+    whole.fit()
+    prune = At(4, lambda run: run.request_stop("other jobs do better", PRUNED))
+    recorder = Recorder()
+    cut = make_trainer(tmp_path / "cut", callbacks={"prune": prune}, logger=recorder, log_every_steps=1)
+    result = cut.fit()
+    assert (result.state, result.step, result.exit_code) == ("pruned", 4, 0)
+    assert recorder.finished == ["pruned"]
+    status = read_status(tmp_path / "cut")
+    assert status is not None
+    assert (status["state"], status["step"], status["reason"]) == ("pruned", 4, "other jobs do better")
+    on = make_trainer(tmp_path / "cut")
+    on.restore(CheckpointStore(tmp_path / "cut").load_for_resume())
+    assert on.fit().state == "done"
+    assert_same(weights(whole), weights(on))
 
 
 # What goes wrong.
