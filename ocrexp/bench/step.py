@@ -165,6 +165,8 @@ def _measure(request: Mapping[str, Any]) -> StepTiming:
         optimizer.clear_grad()
         value = float(losses["loss"])  # waits for the device
         seconds.append(time.perf_counter() - start)
+    from ocrexp.bench.worker import peak_memory  # now, because it imports OpenCV
+
     counted = seconds[request["warmup"] :]
     return StepTiming(
         tuned=request["tuned"],
@@ -173,7 +175,7 @@ def _measure(request: Mapping[str, Any]) -> StepTiming:
         image_size=[height, width],
         seconds=statistics.median(counted),
         steps=counted,
-        peak_memory=_peak_memory(),
+        peak_memory=int(peak_memory() * 1e6),
         settings=settings,
         loss=value,
     )
@@ -208,14 +210,6 @@ def _recognition_batch(count: int, height: int, width: int) -> dict[str, np.ndar
 
 
 _BATCHES = {"det": _detection_batch, "rec": _recognition_batch}
-
-
-def _peak_memory() -> int:
-    """Most memory that this process has held, in bytes."""
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 if __name__ == "__main__":
