@@ -106,7 +106,7 @@ def main() -> int:
     if not (root / "data").is_dir():
         draw(root / "data")
     figures = {}
-    for name, pruner, kill in (("pruned", "median", given.trials // 2), ("whole", "none", None)):
+    for name, pruner, kill in (("pruned", "halving", given.trials // 2), ("whole", "none", None)):
         seconds, disturbed = run(root / name, root / "data", given.trials, given.epochs, pruner, kill)
         jobs = read(root / name)
         states = [status["state"] for status in jobs]

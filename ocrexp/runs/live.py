@@ -38,7 +38,7 @@ class LiveTable:
         self._total = total
         self._console = console or Console()
         self._over = threading.Event()
-        self._live = Live(console=self._console, auto_refresh=False, transient=True, redirect_stdout=False)
+        self._live = Live(console=self._console, auto_refresh=False, transient=True)
         self._thread = threading.Thread(target=self._run, name="live table", daemon=True)
 
     def start(self) -> None:
