@@ -50,8 +50,8 @@ class SplitSource(OfTask, ABC):
     Raises ValueError for invalid values.
     """
 
-    val_key: ClassVar[str]  # name of the argument with the validation parts
-    usual_val: ClassVar[str]  # its shipped value: with `val_split` it need not exist
+    val_key: ClassVar[str] = "val"  # name of the argument with the validation parts
+    usual_val: ClassVar[str] = ""  # its shipped value: with `val_split` it need not exist
 
     def __init__(
         self,
