@@ -1,8 +1,9 @@
 """Compare a search with pruning to the same search without, on trainings of a very small detector.
 
-python scripts/search_check.py FOLDER [--trials 20] [--epochs 10]
+python scripts/search_check.py FOLDER [--trials 20] [--epochs 10] [--sampler random]
 
-The first search is shared by two processes, which are killed once and started again.
+The first search is shared by two processes, which are killed once and started again. With the sampler random both
+searches try the same rates, so that pruning alone makes the difference; tpe learns from what each has seen.
 Prints the steps of both, and the best validation loss of each. Exit code 1 where pruning saves less than 40 % of the
 steps, where its best is more than 5 % worse, or where a job is missing. With the FOLDER of an earlier call, the
 searches continue. Takes 5 to 10 minutes on 2 free CPU cores.
@@ -56,16 +57,17 @@ def draw(folder: Path) -> None:
         (folder / f"{split}_list.txt").write_text("".join(lines), encoding="utf-8")
 
 
-def start(folder: Path, data: Path, trials: int, epochs: int, pruner: str) -> subprocess.Popen[bytes]:
+def start(folder: Path, data: Path, given: argparse.Namespace, pruner: str) -> subprocess.Popen[bytes]:
     """One process of a search."""
     words = [
         *MODEL,
         f"dataset.root={data}",
-        f"trainer.max_epochs={epochs}",
+        f"trainer.max_epochs={given.epochs}",
         f"sweep_dir={folder}",
         "hydra/sweeper=ocrexp_optuna",
         "hydra.sweeper.objectives=[val_loss]",
-        f"hydra.sweeper.n_trials={trials}",
+        f"hydra.sweeper.n_trials={given.trials}",
+        f"hydra.sweeper.sampler={given.sampler}",
         f"hydra.sweeper.pruner={pruner}",
         SPACE,
     ]
@@ -78,10 +80,10 @@ def read(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(path.read_text()) for path in sorted(folder.glob("*/status.json"))]
 
 
-def run(folder: Path, data: Path, trials: int, epochs: int, pruner: str, kill_after: int | None) -> tuple[float, int]:
+def run(folder: Path, data: Path, given: argparse.Namespace, pruner: str, kill_after: int | None) -> tuple[float, int]:
     """A search by two processes, killed once `kill_after` jobs exist; returns the seconds and the jobs running then."""
     began, disturbed = time.monotonic(), 0
-    both = [start(folder, data, trials, epochs, pruner) for _ in range(2)]
+    both = [start(folder, data, given, pruner) for _ in range(2)]
     if kill_after is not None and len(read(folder)) < kill_after:
         while len(read(folder)) < kill_after and any(process.poll() is None for process in both):
             time.sleep(0.2)
@@ -89,7 +91,7 @@ def run(folder: Path, data: Path, trials: int, epochs: int, pruner: str, kill_af
             os.kill(process.pid, signal.SIGKILL)
             process.wait()
         disturbed = sum(status["state"] == "running" for status in read(folder))
-        both = [start(folder, data, trials, epochs, pruner) for _ in range(2)]
+        both = [start(folder, data, given, pruner) for _ in range(2)]
     codes = [process.wait() for process in both]
     if any(codes):
         raise SystemExit(f"{folder}: exit codes {codes}; see {folder.with_suffix('.out')}")
@@ -101,13 +103,14 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--trials", type=int, default=20)
     parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--sampler", default="random", choices=("random", "tpe"))
     given = parser.parse_args()
     root = given.folder.absolute()
     if not (root / "data").is_dir():
         draw(root / "data")
     figures = {}
     for name, pruner, kill in (("pruned", "halving", given.trials // 2), ("whole", "none", None)):
-        seconds, disturbed = run(root / name, root / "data", given.trials, given.epochs, pruner, kill)
+        seconds, disturbed = run(root / name, root / "data", given, pruner, kill)
         jobs = read(root / name)
         states = [status["state"] for status in jobs]
         figures[name] = {
