@@ -21,7 +21,7 @@ from ocrexp.config.paddleocr.schedules import convert_schedule
 from ocrexp.config.paddleocr.source import Section, read
 from ocrexp.config.paddleocr.training import convert_global, convert_optimizer
 from ocrexp.environment import prepare
-from ocrexp.errors import ConfigError
+from ocrexp.errors import ConfigError, SeveralConfigErrors
 from ocrexp.logs import import_paddle
 
 __all__ = ["Conversion", "convert"]
@@ -118,4 +118,5 @@ def _check(experiment: Experiment, composed: DictConfig) -> None:
     except OmegaConfBaseException as error:
         raise ConfigError(f"the converted values do not fit together: {str(error).splitlines()[0]}") from error
     except ConfigError as error:
-        raise ConfigError(f"the converted values do not fit together: {error}") from error
+        wrong = [ConfigError(f"the converted values do not fit together: {line}") for line in error.lines]
+        raise (wrong[0] if len(wrong) == 1 else SeveralConfigErrors(wrong)) from error

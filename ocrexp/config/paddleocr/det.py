@@ -210,16 +210,23 @@ def _augmentation(experiment: Experiment, section: Section, augmenters: list[Any
 def _entry(experiment: Experiment, section: Section, item: Any) -> dict[str, Any]:
     """An augmenter with imgaug's name and arguments."""
     if isinstance(item, list) and item and isinstance(item[0], str):
-        return {"type": _IMGAUG.get(item[0], item[0]), "args": dict(item[1]) if len(item) > 1 else {}}
+        return {"type": _IMGAUG.get(item[0], item[0]), "args": _args(section, item[1] if len(item) > 1 else None)}
     if not isinstance(item, dict) or "type" not in item:
         raise ConfigError(
             f"{section.key('transforms')}: IaaAugment: expected an augmenter with type and args, got {item!r}"
         )
-    name, args = str(item["type"]).strip(), dict(item.get("args") or {})
+    name, args = str(item["type"]).strip(), _args(section, item.get("args"))
     if name == "RandomScale":
         where = f"{section.key('transforms')}: IaaAugment RandomScale"
         return _albumentations_scale(experiment, where, args.get("scale_limit", 0.1))
     return {"type": _IMGAUG.get(name, name), "args": args}
+
+
+def _args(section: Section, args: Any) -> dict[str, Any]:
+    """The arguments of an augmenter; {} where there are none."""
+    if args is not None and not isinstance(args, dict):
+        raise ConfigError(f"{section.key('transforms')}: IaaAugment: args: expected a mapping, got {args!r}")
+    return dict(args or {})
 
 
 def _albumentations_scale(experiment: Experiment, where: str, limit: Any) -> dict[str, Any]:

@@ -65,9 +65,10 @@ def _entries(augmenters: Any) -> dict[str, dict[str, Any]] | None:
     found: dict[str, dict[str, Any]] = {}
     for item in augmenters:
         name = _NAMES.get(str(item.get("type")).strip()) if isinstance(item, dict) else None
-        if name is None or name in found:
-            return None
-        found[name] = dict(item.get("args") or {})
+        args = item.get("args") if isinstance(item, dict) else None
+        if name is None or name in found or not isinstance(args, dict | None):
+            return None  # what is wrong is said where other lists are read
+        found[name] = dict(args or {})
     if [name for name in ("Fliplr", "Affine", "Resize") if name in found] != list(found):
         return None
     known = {"Fliplr": {"p"}, "Affine": {"p", "rotate", "fit_output"}, "Resize": {"size"}}
