@@ -294,6 +294,24 @@ def test_an_augmenter_list_that_one_warp_cannot_do_goes_through_imgaug(tmp_path)
     assert list(config.augment.crop.size) == [320, 256]
 
 
+@pytest.mark.parametrize("args", ["Affine", 3, ["rotate"], [["a", 1]]])
+def test_arguments_of_an_augmenter_that_are_no_mapping(tmp_path, args):
+    tree = detector()
+    put(tree, "Train.dataset.transforms.2.IaaAugment", {"augmenter_args": [{"type": "Affine", "args": args}]})
+    with pytest.raises(ConfigError, match=r"IaaAugment: args: expected a mapping, got .+"):
+        convert(write(tmp_path, tree), "turned")
+
+
+def test_each_value_that_does_not_fit_is_a_line(tmp_path):
+    tree = detector()
+    put(tree, "Train.dataset.transforms.3.EastRandomCropData.size", ["???", 256])
+    with pytest.raises(ConfigError) as caught:
+        convert(write(tmp_path, tree), "turned")
+    assert all(line.startswith("the converted values do not fit together: ") for line in caught.value.lines)
+    assert any("augment.warp.size[0]" in line for line in caught.value.lines)
+    assert not any("\n" in line for line in caught.value.lines)
+
+
 def test_colour_jitter_and_pasted_words_are_carried_over(tmp_path):
     tree = detector()
     tree["Train"]["dataset"]["transforms"][2:2] = [{"ColorJitter": {"brightness": 0.1}}, {"CopyPaste": None}]
