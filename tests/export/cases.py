@@ -122,7 +122,7 @@ def spoil(folder: Path) -> dict[str, int]:
     import ocrexp.commands.export as verb
     import ocrexp.export.describe as describe
 
-    honest_writer, honest_description = verb.write_formats, describe.describe
+    honest_writer, honest_description = verb.write_formats, describe.describe_export
     codes = {}
 
     def again(trained, description, folders):
@@ -140,7 +140,7 @@ def spoil(folder: Path) -> dict[str, int]:
         return describe_wrongly
 
     def case(name, run, writer=again, description=honest_description, *arguments):
-        verb.write_formats, describe.describe = writer, description
+        verb.write_formats, describe.describe_export = writer, description
         target = folder / f"spoilt_{name}"
         codes[name] = export(folder / run, f"export.dir={target}", "export.format=onnx", *arguments)
 
@@ -161,7 +161,7 @@ def spoil(folder: Path) -> dict[str, int]:
     case("mean", "det", again, described(mean=(0.3, 0.3, 0.3)))
     case("resize", "det", again, described(resize={"kind": "DetResize", "limit_side_len": 96, "limit_type": "max"}))
     case("dictionary", "rec", again, shuffled(honest_description))
-    verb.write_formats, describe.describe = honest_writer, honest_description
+    verb.write_formats, describe.describe_export = honest_writer, honest_description
     return codes
 
 
