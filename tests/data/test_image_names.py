@@ -51,7 +51,7 @@ def test_a_mixture_of_forms_and_missing_images(tmp_path):
     assert "list.txt:2" in missing
     # In a split, too, where others are dropped in front of it.
     assert found.select(np.array([1, 2]))[0].image_path == tmp_path / folder / name
-    assert len(common_line(found, source.val_records())) == 1
+    assert len(common_line(found, source.val_records(), "val_labels")) == 1
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_absolute_paths_of_another_machine_are_named_with_a_command_that_helps(t
 
 
 def test_absolute_paths_of_which_nothing_is_found(tmp_path):
-    with pytest.raises(DataError, match=r"absolute paths of Windows.*relative to dataset\.root"):
+    with pytest.raises(DataError, match=r"absolute paths of Windows.*relative to the root folder"):
         records(tmp_path, ["C:\\data\\a.png\tx"])
 
 

@@ -83,7 +83,7 @@ NAN = '[{"transcription": "a", "points": [[0, NaN], [1, 0], [1, 1]]}]'
     [
         ('a.jpg\t[{"transcription": "a", "points"', "broken JSON at column 33", "escaped"),
         ('a.jpg [{"transcription": "a"}]', "no tab", "tab"),
-        ("\t[]", "no image path", "dataset.root"),
+        ("\t[]", "no image path", "root folder"),
         ("a.jpg\t", "no label", "write \\[\\]"),
         ("a.jpg\t1,2,3,4,text", "region 1 is neither JSON nor", "JSON"),
         ("a.jpg\t1,2,3,4,5,6,7,x,text", "not a number", "numbers"),

@@ -58,7 +58,7 @@ def test_several_images_of_one_text(tmp_path):
         ("a.jpg\t", "the label of 'a.jpg' is empty", "write the text after the tab"),
         ("a.jpg\t  ", "the label of 'a.jpg' is empty", "write the text after the tab"),
         ("a.jpg word", "no tab between image path and label in 'a.jpg word'", "with a tab character"),
-        ("\tword", "no image path", "dataset.root"),
+        ("\tword", "no image path", "root folder"),
         ("a.jpg\tone\rb.jpg\ttwo", "a carriage return within the label", "tr '\\\\r' '\\\\n'"),
     ],
 )

@@ -118,7 +118,7 @@ def test_a_dictionary_that_is_mostly_of_a_script_without_a_font_is_refused(tmp_p
     dictionary.write_text("\n".join("ab1.λ票发書中文字典"), encoding="utf-8")
     with pytest.raises(DataError, match=r"no font has Chinese \('票'\); apt-get install fonts-noto-cjk.*fonts="):
         SynthRec(str(tmp_path), 2, 2, dictionary=str(dictionary)).text("train", 0)
-    with pytest.raises(ConfigError, match=r"dictionary .*none\.txt: cannot be read .*; give the path"):
+    with pytest.raises(ConfigError, match=r"dictionary .*none\.txt: cannot be read .*; give a text file"):
         SynthRec(str(tmp_path), 2, 2, dictionary=str(tmp_path / "none.txt"))
 
 

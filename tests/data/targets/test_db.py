@@ -177,7 +177,7 @@ def test_wrong_values_are_refused(values, said):
 
 
 def test_dynamic_ratio_without_epochs_names_the_key():
-    with pytest.raises(ValueError, match=r"trainer\.max_epochs"):
+    with pytest.raises(ValueError, match=r"^shrink_ratio\.total_epochs: .*max_epochs"):
         LinearShrinkRatio(0.4, 0.6, None)
 
 
