@@ -94,6 +94,6 @@ def check_classes(predicted: int, codec: Codec, charset: Charset) -> None:
     expected = codec.classes + _UNPREDICTED.get(codec.kind, 0)
     if predicted not in (expected, codec.classes):
         raise ConfigError(
-            f"the model has {predicted} classes, but the charset {charset.source} needs {expected}; use the "
+            f"the model has {predicted} classes, but the charset ({charset.source}) needs {expected}; use the "
             "charset with which the model was trained"
         )

@@ -297,7 +297,7 @@ def test_colour_images_are_made_grey_for_models_of_one_channel() -> None:
 def test_wrong_values_are_refused_with_the_key() -> None:
     with pytest.raises(ConfigError, match=r"maps of height 2, but a sequence needs 1; use"):
         Reshape(4)(paddle.zeros([1, 4, 2, 8]))
-    with pytest.raises(ConfigError, match=r"images of 32x100, got 32x320; set model\.backbone\.img_size"):
+    with pytest.raises(ConfigError, match=r"images of 32x100, got 32x320; set its img_size"):
         SVTRNet(depth=[1, 1, 1], mixer=["Global"] * 3)(paddle.zeros([1, 3, 32, 320]))
     with pytest.raises(ValueError, match=r"mixer: expected 3 mixers.*got 2"):
         SVTRNet(depth=[1, 1, 1], mixer=["Global"] * 2)

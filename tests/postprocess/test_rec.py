@@ -142,7 +142,9 @@ def test_nrtr_reads_two_images_from_ids_as_from_any_number(
 
 
 def test_another_charset_than_the_models_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"the model has 37 classes, but the charset charset\.characters needs 4"):
+    with pytest.raises(
+        ConfigError, match=r"the model has 37 classes, but the charset \(the configured characters\) needs 4"
+    ):
         CTCGreedyDecoder(from_characters("abc"))({"ctc": np.zeros((1, 5, 37))}, {})
     with pytest.raises(ValueError, match=r"beam_width: expected 1 or more, got 0"):
         CTCBeamDecoder(from_characters("abc"), beam_width=0)
