@@ -63,6 +63,14 @@ def make(path, kind):
     return path
 
 
+def words(path: Path) -> list[str]:
+    """As build() calls it: it adds the key to a part's ValueError."""
+    try:
+        return read_words(path)
+    except ValueError as error:
+        raise OcrexpError(f"dataset.{error}") from error
+
+
 READERS = {
     "label list": read_label_file,
     "recognition list": read_rec_label_file,
@@ -72,7 +80,7 @@ READERS = {
     "optimizer": read_optimizer,
     "charset": lambda path: from_dictionary(str(path), False),
     "dictionary of predict": read_dictionary,
-    "words": read_words,
+    "words": words,
     "training file": read_training_file,
     "inference.yml": Description.read,
     "model": ModelFolder.open,

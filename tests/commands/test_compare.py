@@ -32,7 +32,8 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_table_and_test(runs: Path, capsys: pytest.CaptureFixture) -> None:
+def test_table_and_test(runs: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     assert main(["compare", "runs"]) == 0
     shown = capsys.readouterr().out
     assert "optim.lr" in shown and "2.50 M" in shown
