@@ -216,7 +216,7 @@ class Charset:
         character = ranked[0] if explained is None else explained
         others = f" (and {len(refused) - 1} other character{'s' if len(refused) > 2 else ''})" if ranked[1:] else ""
         line = (
-            f"{first[character]}: {describe_character(character)} is not in the charset {self.source}, "
+            f"{first[character]}: {describe_character(character)} is not in the charset ({self.source}), "
             f"{refused[character]} times{others}; "
         )
         if explained is not None:

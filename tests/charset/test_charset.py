@@ -164,7 +164,7 @@ def test_labels_are_checked_before_training_with_character_count_and_place() -> 
     with pytest.raises(DataError) as error:
         from_characters("ab").check(texts)
     assert str(error.value).startswith(
-        "rec.txt:2: '€' (U+20AC) is not in the charset the configured characters, 3 times (and 1"
+        "rec.txt:2: '€' (U+20AC) is not in the charset (the configured characters), 3 times (and 1"
     )
     assert "\n" not in str(error.value)
     coverage = from_characters("ab", unknown="drop").check(texts)

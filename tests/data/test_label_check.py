@@ -68,7 +68,7 @@ def test_a_model_of_one_width():
 
 def test_characters_outside_the_charset():
     with pytest.raises(
-        DataError, match=r"list\.txt:2: 'é' \(U\+00E9\) is not in the charset the configured characters, 2 times"
+        DataError, match=r"list\.txt:2: 'é' \(U\+00E9\) is not in the charset \(the configured characters\), 2 times"
     ):
         check("abc", "café", "thé")
     assert check("abc", "café", "thé", unknown="drop") == [
