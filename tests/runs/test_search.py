@@ -19,6 +19,7 @@ from optuna.trial import TrialState  # noqa: E402
 from ocrexp.config.compose import compose  # noqa: E402
 from ocrexp.errors import ConfigError  # noqa: E402
 from ocrexp.runs.plan import Budget, SweepPlan  # noqa: E402
+from ocrexp.runs.search import sweeper  # noqa: E402
 from ocrexp.runs.search.options import SearchOptions, storage_of  # noqa: E402
 from ocrexp.runs.search.space import Axis, read_space  # noqa: E402
 from ocrexp.runs.search.study import StudyError, open_storage, shown  # noqa: E402
@@ -293,6 +294,17 @@ def start(folder, seconds):
     script = Path(__file__).parents[1] / "helpers" / "fake_search.py"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
     return subprocess.Popen([sys.executable, str(script), str(folder), str(seconds), "median"], env=environment)
+
+
+def test_a_trial_of_a_process_that_died_before_it_named_itself(tmp_path, monkeypatch):
+    """The search waits for the name; then the trial is one of its own, and none of the results is missing."""
+    monkeypatch.setattr(sweeper, "_ASKING_SECONDS", 0.5)
+    _, study = search(tmp_path, n_trials=4, budget=Budget(jobs=2))
+    asked = study.ask()
+    assert asked.number == 2
+    jobs, study = search(tmp_path, n_trials=4)
+    assert sorted(jobs.ran) == [2, 3]
+    assert [trial.state.is_finished() for trial in study.trials] == [True] * 4
 
 
 def test_two_processes_share_a_study_are_killed_and_continued(tmp_path):

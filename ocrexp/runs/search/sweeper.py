@@ -29,7 +29,7 @@ from ocrexp.runs.search.trial import describe_failure
 from ocrexp.runs.search.warm_start import add_earlier_runs
 
 OWNER = "owner"  # attribute of a trial: the process that has asked for it
-_ASKING_SECONDS = 60.0  # between a trial and its owner's name
+_ASKING_SECONDS = 10.0  # between a trial and its owner's name
 
 Launch = Callable[[list[list[str]]], None]
 
@@ -63,6 +63,10 @@ class Search:
         while not budget.used_up():
             with explained(self._place):
                 batch = self._next(budget.left(self._width))
+                waits = not batch and any(self._is_being_asked(trial) for trial in own_trials(self._study))
+            if waits:  # its process names itself in a moment, or was killed before it could
+                time.sleep(0.2)
+                continue
             if not batch:
                 return
             budget.take(len(batch))
@@ -101,14 +105,20 @@ class Search:
         """Name this process as the one that has asked for the trial."""
         trial.set_user_attr(OWNER, json.dumps(asdict(Owner.here())))
 
+    @staticmethod
+    def _is_being_asked(trial: FrozenTrial) -> bool:
+        """Whether a process has asked for the trial just now and not yet named itself."""
+        begun = trial.datetime_start
+        unnamed = trial.state == TrialState.RUNNING and OWNER not in trial.user_attrs
+        return unnamed and begun is not None and 0 <= time.time() - begun.timestamp() <= _ASKING_SECONDS
+
     def _abandoned(self, trial: FrozenTrial) -> bool:
         """Whether the process of an unfinished trial has ended, as far as can be seen from here."""
         if trial.state != TrialState.RUNNING:
             return False
         text = trial.user_attrs.get(OWNER)
         if text is None:
-            begun = trial.datetime_start
-            return begun is not None and time.time() - begun.timestamp() > _ASKING_SECONDS
+            return not self._is_being_asked(trial)
         lock = self._folder / str(trial.number) / LOCK
         if is_held(lock):
             return False
