@@ -76,7 +76,7 @@ class Adaptation(ABC):
     """
 
     keep: Sequence[str] = ()
-    lr: float = 3.0e-4
+    lr: float = 6.0e-5
     full_lr_images: int = 1000
     batch: int = 8
     gpu_batch: int = 8

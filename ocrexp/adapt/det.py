@@ -33,7 +33,7 @@ class DetAdaptation(Adaptation):
     The other arguments are those of Adaptation.
     """
 
-    lr: float = 5.0e-4
+    lr: float = 2.0e-4
     full_lr_images: int = 100
     text_height: float = 12.0
     sides: Sequence[int] = (640, 1600)

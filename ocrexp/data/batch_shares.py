@@ -188,7 +188,7 @@ def _enough(bins: Sequence[Indices], b: int, wanted: int) -> Indices:
 
 
 def _as_repetitions(order: Indices, records: int) -> Indices:
-    """Numbers the times that a record stands in an order: repetition r of record i is i + r * records."""
+    """The order with repetitions numbered: the r-th repetition of record i becomes i + r * records, r from 0."""
     by_record = np.argsort(order, kind="stable")
     found = order[by_record]
     begins = np.flatnonzero(np.diff(found, prepend=-1))

@@ -150,7 +150,7 @@ class MultiScaleSampler:
         return [batches[i] for i in rng.permutation(len(batches))] if self.shuffle else batches
 
     def _order(self, rng: np.random.Generator) -> Indices:
-        """All indices of an epoch, bins in their order: what one leaves over stands in front of the next."""
+        """All indices of an epoch, the narrowest bin first; what does not fill a batch joins the next bin."""
         pools = []
         for strata, shares in zip(self._strata, self._shares, strict=True):
             drawn = np.concatenate(draw(strata, shares, self._records, rng))

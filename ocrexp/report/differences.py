@@ -35,7 +35,7 @@ class Card:
 
 
 @dataclass(frozen=True)
-class Part:
+class PageSection:
     """A section of the page; `count` images of which `cards` are shown."""
 
     title: str
@@ -64,8 +64,8 @@ def differences_page(
     shown = len(worse[: max(half, limit - len(better))]), len(better[: max(half, limit - len(worse))])
     title = "Right in {} only" if texts else "Better in {}"
     parts = [
-        Part(title.format("A"), len(worse), texts, [_card(*pair) for pair in worse[: shown[0]]]),
-        Part(title.format("B"), len(better), texts, [_card(*pair) for pair in better[: shown[1]]]),
+        PageSection(title.format("A"), len(worse), texts, [_card(*pair) for pair in worse[: shown[0]]]),
+        PageSection(title.format("B"), len(better), texts, [_card(*pair) for pair in better[: shown[1]]]),
     ]
     return render(
         "differences.html", title="Two runs on the same images", summary=summary, parts=parts, first=names[0],

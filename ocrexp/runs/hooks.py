@@ -132,7 +132,7 @@ class SweepTable(Callback):
 
 
 def end_live_table() -> None:
-    """Remove the live table from the screen, where a sweep ends without a word to its callbacks."""
+    """Remove the live table from the screen; Hydra does not call its callbacks if a sweep ends with an error."""
     live.stop()
 
 

@@ -26,7 +26,7 @@ REPORT_PICTURES = {
 }
 
 
-class Space:
+class PictureBytes:
     """How many bytes the pictures may still take; counts those that do not fit."""
 
     def __init__(self, megabytes: float) -> None:
@@ -70,7 +70,7 @@ def make_page(
     if found is not None:
         importance = {"explained": found[1], "runs": sum(row["best"] is not None for row in values)}
         swept.append(importance_plot([(one.key, one.share, one.deviation) for one in found[0]]))
-    space = Space(pictures_mb)
+    space = PictureBytes(pictures_mb)
     worst_part = _worst(runs[0].record, worst, space)
     return render(
         "report.html",
@@ -130,13 +130,13 @@ def _configuration(runs: Sequence[PageRun]) -> list[tuple[str, list[tuple[str, b
     ]
 
 
-def _gallery(run: PageRun, most: int, space: Space) -> dict[str, Any]:
+def _gallery(run: PageRun, most: int, space: PictureBytes) -> dict[str, Any]:
     paths = pictures(run.record.path, run.record.status.get("best_step"))
     found = [space.take(embedded_file(path, LONGEST, 72)) for path in paths[:most]]
     return {"name": run.record.name, "pictures": [one for one in found if one]}
 
 
-def _report_pictures(run_dir: Path, space: Space) -> list[tuple[str, str]]:
+def _report_pictures(run_dir: Path, space: PictureBytes) -> list[tuple[str, str]]:
     found = [
         (caption, space.take(embedded_file(run_dir / "plots" / f"{name}.png", LONGEST, 80)))
         for name, caption in REPORT_PICTURES.items()
@@ -144,7 +144,7 @@ def _report_pictures(run_dir: Path, space: Space) -> list[tuple[str, str]]:
     return [(caption, picture) for caption, picture in found if picture]
 
 
-def _worst(record: RunRecord, most: int, space: Space) -> dict[str, Any] | None:
+def _worst(record: RunRecord, most: int, space: PictureBytes) -> dict[str, Any] | None:
     """The images of a run with the worst outcomes; None where the run has not kept them."""
     samples = read_samples(record.path)
     if samples is None or not samples.rows:

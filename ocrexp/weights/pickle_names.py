@@ -11,7 +11,7 @@ ITEM_BYTES = 16  # of an entry of a copied list, about
 _DTYPE_KINDS = "biufc"
 
 
-class Budget(Protocol):
+class CopyLimit(Protocol):
     """What counts the bytes of copies."""
 
     def charge(self, count: int) -> None:
@@ -76,7 +76,7 @@ def key_of_dict(key: Any) -> Any:
     raise NotPlain(f"it has a dict with {kind_shown(key)} as a key, expected text")
 
 
-def array_of(machine: Budget, numbers: Any, dtype: Any, shape: Any, order: Any) -> np.ndarray[Any, Any]:
+def array_of(machine: CopyLimit, numbers: Any, dtype: Any, shape: Any, order: Any) -> np.ndarray[Any, Any]:
     """A new array of the numbers' bytes; their count must be the shape's, so that a header cannot ask for memory."""
     if type(dtype) is not Dtype or type(shape) is not tuple or order not in ("C", "F"):
         raise NotPlain("it has an array with a damaged header")
@@ -97,14 +97,14 @@ def array_of(machine: Budget, numbers: Any, dtype: Any, shape: Any, order: Any) 
     return flat.reshape(shape, order=order)
 
 
-def _reconstruct(machine: Budget, kind: Any, shape: Any = None, code: Any = None) -> Array:
+def _reconstruct(machine: CopyLimit, kind: Any, shape: Any = None, code: Any = None) -> Array:
     del machine, shape, code  # of the empty array that NumPy starts from
     if type(kind) is not Name or (kind.module, kind.member) not in _TYPES:
         raise NotPlain("it has an array of a class of its own")
     return Array()
 
 
-def _dtype(machine: Budget, text: Any, align: Any = None, copy: Any = None) -> Dtype:
+def _dtype(machine: CopyLimit, text: Any, align: Any = None, copy: Any = None) -> Dtype:
     del machine, align, copy
     text = text.decode("ascii") if type(text) is bytes else text
     if type(text) is not str or len(text) > 10:
@@ -112,39 +112,39 @@ def _dtype(machine: Budget, text: Any, align: Any = None, copy: Any = None) -> D
     return Dtype(text)
 
 
-def _scalar(machine: Budget, dtype: Any, number: Any) -> Any:
+def _scalar(machine: CopyLimit, dtype: Any, number: Any) -> Any:
     return array_of(machine, number, dtype, (), "C").item()
 
 
-def _encode(machine: Budget, text: Any, encoding: Any = "latin1") -> bytes:
+def _encode(machine: CopyLimit, text: Any, encoding: Any = "latin1") -> bytes:
     if type(text) is not str or type(encoding) is not str or encoding not in ("latin1", "latin-1"):
         raise NotPlain("it is corrupted")
     machine.charge(len(text))
     return text.encode("latin-1")
 
 
-def _bytes(machine: Budget, content: Any = b"") -> bytes:
+def _bytes(machine: CopyLimit, content: Any = b"") -> bytes:
     del machine
     if type(content) is not bytes:
         raise NotPlain("it is corrupted")
     return content
 
 
-def _tuple(machine: Budget, content: Any = ()) -> tuple[Any, ...]:
+def _tuple(machine: CopyLimit, content: Any = ()) -> tuple[Any, ...]:
     if type(content) not in (list, tuple):
         raise NotPlain("it is corrupted")
     machine.charge(ITEM_BYTES * len(content))
     return tuple(content)
 
 
-def _dict(machine: Budget, pairs: Any = ()) -> dict[Any, Any]:
+def _dict(machine: CopyLimit, pairs: Any = ()) -> dict[Any, Any]:
     if type(pairs) not in (list, tuple) or not all(type(pair) in (list, tuple) and len(pair) == 2 for pair in pairs):
         raise NotPlain("it is corrupted")
     machine.charge(ITEM_BYTES * len(pairs))
     return {key_of_dict(key): value for key, value in pairs}
 
 
-def _named_value(machine: Budget, name: Any, values: Any) -> Any:
+def _named_value(machine: CopyLimit, name: Any, values: Any) -> Any:
     """paddle 2.0 writes a tensor inside a container as eval("data", {"data": array}); only that text is taken."""
     del machine
     if name != "data" or type(values) is not dict or "data" not in values:

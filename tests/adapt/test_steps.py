@@ -43,7 +43,7 @@ def length(pace, **changed):
 
 def test_eight_images_on_two_cores_are_two_processes_of_four():
     values = batch(5000)
-    assert (values["trainer.devices"], values["loader.batch_size"], values["optim.lr"]) == (2, 4, 3e-4)
+    assert (values["trainer.devices"], values["loader.batch_size"], values["optim.lr"]) == (2, 4, 6e-5)
     values = batch(5000, Device(gpu=False, cores=1))
     assert (values["trainer.devices"], values["loader.batch_size"]) == (1, 8)
 
@@ -51,7 +51,7 @@ def test_eight_images_on_two_cores_are_two_processes_of_four():
 def test_a_gpu_keeps_its_processes_and_the_rate_follows_the_root_of_the_batch():
     values = batch(50_000, GPU)
     assert (values["trainer.devices"], values["loader.batch_size"]) == (1, 64)
-    assert values["optim.lr"] == pytest.approx(3e-4 * 8**0.5, rel=0.05)
+    assert values["optim.lr"] == pytest.approx(6e-5 * 8**0.5, rel=0.05)
 
 
 def test_a_step_sees_a_quarter_of_the_images_at_most():
@@ -68,8 +68,8 @@ def test_few_images_get_a_lower_rate():
 
 def test_the_rate_belongs_to_the_batch_that_counts():
     values = batch(5000, given=["loader.batch_size"], **{"loader.batch_size": 16})
-    assert values["optim.lr"] == 6e-4  # 2 processes of 16
-    assert batch(5000, **{"trainer.accumulate": 4})["optim.lr"] == 6e-4
+    assert values["optim.lr"] == 1.2e-4  # 2 processes of 16
+    assert batch(5000, **{"trainer.accumulate": 4})["optim.lr"] == 1.2e-4
 
 
 def test_the_rate_of_another_optimizer_is_kept():
