@@ -39,8 +39,9 @@ if TYPE_CHECKING:
     from ocrexp.models.summary import ModelSummary
     from ocrexp.optim.rates import RateFactors
     from ocrexp.optim.schedules import Schedule
+    from ocrexp.results import Metric, Postprocess, ZeroEvidence
     from ocrexp.tasks.base import RunFacts, Task
-    from ocrexp.types import DataSource, Metric, Postprocess, Transform, ZeroEvidence
+    from ocrexp.types import DataSource, Transform
 
 log = logging.getLogger(__name__)
 

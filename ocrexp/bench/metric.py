@@ -8,7 +8,7 @@ import time
 import numpy as np
 
 from ocrexp.metrics.det import DetMetric
-from ocrexp.types import DetPrediction, DetReference
+from ocrexp.results import DetPrediction, DetReference
 
 
 def drawn_boxes(boxes: int = 50, seed: int = 0) -> tuple[DetReference, DetPrediction]:

@@ -30,7 +30,8 @@ from ocrexp.deploy.progress import Progress
 from ocrexp.errors import ConfigError, DataError, OcrexpError, nothing_done, printable
 from ocrexp.files import new_folder, put_folder, shortened
 from ocrexp.logs import show_notices
-from ocrexp.types import DetReference, Image, Polygon, Record, UnusableSample
+from ocrexp.results import DetReference
+from ocrexp.types import Image, Polygon, Record, UnusableSample
 
 SUMMARY = "Cut training lines for a recognizer from labeled pages, with a detector"
 USAGE = """

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from ocrexp.assemble import Parts
+    from ocrexp.results import EvalResult
     from ocrexp.tasks.base import Task
-    from ocrexp.types import EvalResult
 
 SUMMARY = "Evaluate a run or a checkpoint on a data set"
 USAGE = """

@@ -36,7 +36,8 @@ from ocrexp.lock import LOCK, holding
 from ocrexp.logs import show_notices
 from ocrexp.metrics.system import SystemMetric, SystemPrediction
 from ocrexp.report.figures import figures as in_one_line
-from ocrexp.types import DetReference, Noted, Record, UnusableSample
+from ocrexp.results import DetReference, Noted
+from ocrexp.types import Record, UnusableSample
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig

@@ -20,7 +20,7 @@ from ocrexp.deploy.folder import ModelFolder
 from ocrexp.errors import ConfigError, DeployError
 from ocrexp.postprocess.ctc import CTCGreedyDecoder
 from ocrexp.postprocess.tokens import TokenDecoder, check_classes
-from ocrexp.types import RecPrediction
+from ocrexp.results import RecPrediction
 
 log = logging.getLogger(__name__)
 

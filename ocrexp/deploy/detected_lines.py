@@ -10,7 +10,8 @@ import numpy as np
 
 from ocrexp.deploy.crop import rectangle
 from ocrexp.metrics.det import match_regions
-from ocrexp.types import DetReference, Polygon
+from ocrexp.results import DetReference
+from ocrexp.types import Polygon
 
 NO_BOX = "without a box of the detector"
 CUT = "cut at an end by the box"

@@ -23,7 +23,8 @@ from ocrexp.deploy.paddle_args import takes_paddleocr_arguments
 from ocrexp.deploy.tiles import Tiler, Tiling
 from ocrexp.errors import ConfigError, DeployError
 from ocrexp.postprocess.db import DBPostProcess
-from ocrexp.types import Batch, DetPrediction, Image, Polygon, Sample
+from ocrexp.results import DetPrediction
+from ocrexp.types import Batch, Image, Polygon, Sample
 
 if TYPE_CHECKING:
     from ocrexp.deploy.images import AnyImage

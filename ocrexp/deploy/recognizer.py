@@ -21,7 +21,8 @@ from ocrexp.deploy.options import BackendOptions, RecognizerOptions, split, take
 from ocrexp.deploy.paddle_args import takes_paddleocr_arguments
 from ocrexp.environment import available_cores
 from ocrexp.errors import ConfigError, DeployError
-from ocrexp.types import Image, RecPrediction, Sample
+from ocrexp.results import RecPrediction
+from ocrexp.types import Image, Sample
 
 if TYPE_CHECKING:
     from ocrexp.deploy.images import AnyImage

@@ -18,7 +18,7 @@ from ocrexp.engine.state import TrainState
 from ocrexp.engine.step import Stepper
 from ocrexp.engine.validation import Validation, ValidationResult
 from ocrexp.optim.ema import WeightAverage
-from ocrexp.types import EvalResult
+from ocrexp.results import EvalResult
 
 
 class Assessment:

@@ -20,18 +20,8 @@ from ocrexp.engine.outcomes import ImageOutcomes
 from ocrexp.engine.seed import seed_step
 from ocrexp.engine.step import Loss, to_float32
 from ocrexp.environment import available_cores
-from ocrexp.types import (
-    IMAGE_FACTS,
-    Batch,
-    DetPrediction,
-    EvalResult,
-    EvalSample,
-    HasDetails,
-    HasSeverity,
-    Metric,
-    Noted,
-    Postprocess,
-)
+from ocrexp.results import DetPrediction, EvalResult, EvalSample, HasDetails, HasSeverity, Metric, Noted, Postprocess
+from ocrexp.types import IMAGE_FACTS, Batch
 
 
 class EvalLoader(Protocol):

@@ -17,7 +17,8 @@ from ocrexp.engine import distributed
 from ocrexp.environment import available_cores
 from ocrexp.errors import TrainingError
 from ocrexp.report.causes import learning_rate_causes
-from ocrexp.types import Batch, ZeroEvidence
+from ocrexp.results import ZeroEvidence
+from ocrexp.types import Batch
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ocrexp.types import Batch, HasOutcomes, ImageOutcome, Metric
+from ocrexp.results import HasOutcomes, ImageOutcome, Metric
+from ocrexp.types import Batch
 
 
 class ImageOutcomes:

@@ -22,7 +22,8 @@ from ocrexp.engine.status import RUNNING, write_status
 from ocrexp.loggers.base import RunInfo
 from ocrexp.loggers.group import LoggerGroup
 from ocrexp.report.figures import figures
-from ocrexp.types import Batch, EvalResult, ZeroEvidence
+from ocrexp.results import EvalResult, ZeroEvidence
+from ocrexp.types import Batch
 
 logger = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ocrexp.files import read_file, write_text
-from ocrexp.types import EvalResult
+from ocrexp.results import EvalResult
 
 FILENAME = "samples.jsonl"
 _MOST = 1 << 30  # bytes

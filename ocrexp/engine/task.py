@@ -12,7 +12,8 @@ import numpy.typing as npt
 from ocrexp.data.sample_counts import SampleCount
 from ocrexp.drawing import Picture
 from ocrexp.report.evaluation import Captioned
-from ocrexp.types import Batch, EvalResult
+from ocrexp.results import EvalResult
+from ocrexp.types import Batch
 
 
 class TrainTask(Protocol):

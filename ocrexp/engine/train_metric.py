@@ -9,7 +9,8 @@ import numpy as np
 import paddle
 
 from ocrexp.errors import ConfigError
-from ocrexp.types import Batch, Metric, Postprocess, ReadsTraining
+from ocrexp.results import Metric, Postprocess, ReadsTraining
+from ocrexp.types import Batch
 
 
 class TrainMetric:

@@ -10,7 +10,7 @@ from typing import Any
 import paddle
 
 from ocrexp.engine.evaluator import Evaluator
-from ocrexp.types import EvalResult
+from ocrexp.results import EvalResult
 
 MAIN = "val"  # the name of the data set's own validation list
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from ocrexp.types import ClsPrediction, ClsReference
+from ocrexp.results import ClsPrediction, ClsReference
 
 
 class ClsMetric:

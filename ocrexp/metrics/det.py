@@ -14,7 +14,8 @@ from typing import Any, TypedDict
 import numpy as np
 import numpy.typing as npt
 
-from ocrexp.types import DetPrediction, DetReference, Polygon
+from ocrexp.results import DetPrediction, DetReference
+from ocrexp.types import Polygon
 
 
 class DetCounts(TypedDict):

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ocrexp.metrics.confusions import Confusions
-from ocrexp.types import RecPrediction, RecReference
+from ocrexp.results import RecPrediction, RecReference
 
 VALUES = (
     "accuracy",

@@ -13,7 +13,7 @@ from typing import Literal
 
 from ocrexp.metrics.det import DetCounts, DetMatch, DetMetric
 from ocrexp.metrics.rec import folded, similarity
-from ocrexp.types import DetPrediction, DetReference
+from ocrexp.results import DetPrediction, DetReference
 
 CASES = ("ignore", "keep")
 

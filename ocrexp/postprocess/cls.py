@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ocrexp.data.targets.classes import checked_labels
-from ocrexp.types import Batch, ClsPrediction, ClsReference
+from ocrexp.results import ClsPrediction, ClsReference
+from ocrexp.types import Batch
 
 Floats = npt.NDArray[Any]
 

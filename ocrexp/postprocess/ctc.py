@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from ocrexp.charset.charset import Charset
 from ocrexp.postprocess.tokens import check_classes, learned_texts, prediction
-from ocrexp.types import Batch, RecPrediction, RecReference
+from ocrexp.results import RecPrediction, RecReference
+from ocrexp.types import Batch
 
 Floats = npt.NDArray[Any]
 

@@ -16,7 +16,8 @@ import numpy.typing as npt
 import pyclipper
 
 from ocrexp.postprocess.offset import Points, Ring, areas_and_perimeters, as_points, grown, grown_rectangles
-from ocrexp.types import Batch, DetPrediction, Polygon
+from ocrexp.results import DetPrediction
+from ocrexp.types import Batch, Polygon
 
 Map = npt.NDArray[np.float32]  # (height, width), probabilities
 Contour = npt.NDArray[np.int32]  # (n, 1, 2), x then y, in pixels of the map

@@ -10,7 +10,8 @@ import numpy.typing as npt
 from ocrexp.charset.charset import Charset
 from ocrexp.charset.codecs import Codec, Ids
 from ocrexp.errors import ConfigError
-from ocrexp.types import Batch, RecPrediction, RecReference
+from ocrexp.results import RecPrediction, RecReference
+from ocrexp.types import Batch
 
 Floats = npt.NDArray[Any]
 

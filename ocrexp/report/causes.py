@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from ocrexp.charset.charset import Charset
 from ocrexp.charset.saved import from_saved
 from ocrexp.metrics.rec import RecCounts
-from ocrexp.types import ZeroEvidence
+from ocrexp.results import ZeroEvidence
 
 SHOWN_SAMPLES = 5
 LOW_LOSS = 0.05  # of CTC or cross entropy: the training texts are known

@@ -22,7 +22,8 @@ from ocrexp.drawing import (
     write_beside,
 )
 from ocrexp.metrics.det import match_regions
-from ocrexp.types import DetPrediction, DetReference, EvalSample, Polygon, UnusableSample
+from ocrexp.results import DetPrediction, DetReference, EvalSample
+from ocrexp.types import Polygon, UnusableSample
 
 MISSING_SIZE = (360, 480)  # of the panel that stands for an image that cannot be read
 

@@ -14,7 +14,8 @@ from ocrexp.report.detection import draw_sample
 from ocrexp.report.page import embedded, render
 from ocrexp.report.paired import paired_rows
 from ocrexp.report.recognition import compared, crop_picture
-from ocrexp.types import DetPrediction, DetReference, EvalSample, Polygon
+from ocrexp.results import DetPrediction, DetReference, EvalSample
+from ocrexp.types import Polygon
 
 Row = Mapping[str, Any]
 Pieces = list[tuple[str, str]]  # text and its class in the page

@@ -13,7 +13,8 @@ import numpy as np
 from ocrexp.data.images import read_image
 from ocrexp.drawing import BAND, INK, MISSED, RIGHT, WRONG, Color, Picture
 from ocrexp.report.text import Runs, joins, line_picture
-from ocrexp.types import EvalSample, RecPrediction, RecReference, UnusableSample
+from ocrexp.results import EvalSample, RecPrediction, RecReference
+from ocrexp.types import UnusableSample
 
 CELL_WIDTH = 420
 CROP_HEIGHT = 56

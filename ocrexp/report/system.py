@@ -10,7 +10,8 @@ from ocrexp.deploy.draw import draw_reading, text_picture
 from ocrexp.deploy.fonts import FontFinder
 from ocrexp.drawing import BAND, IGNORED, INK, MISSED, RIGHT, WRONG, Color, Picture
 from ocrexp.metrics.system import SystemMetric, SystemPrediction
-from ocrexp.types import DetReference, Image
+from ocrexp.results import DetReference
+from ocrexp.types import Image
 
 _LISTED = 14  # misread texts below a picture
 _SIZE = 16  # pixels of their font

@@ -15,7 +15,7 @@ from ocrexp.metrics.rec import RecCounts
 from ocrexp.report.files import write_bytes, write_picture
 from ocrexp.report.recognition import draw_sheet
 from ocrexp.report.text import line_picture, visible
-from ocrexp.types import EvalSample
+from ocrexp.results import EvalSample
 
 SHOWN_CONFUSIONS = 40  # in the picture; the table has all
 WORST = 24

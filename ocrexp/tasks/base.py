@@ -20,8 +20,9 @@ from ocrexp.data.collate import Empty, EvalBatch
 from ocrexp.data.sample_counts import SampleCount
 from ocrexp.drawing import Picture
 from ocrexp.report.evaluation import Captioned
+from ocrexp.results import EvalResult, ZeroEvidence
 from ocrexp.tasks.gate import Compared, Rules
-from ocrexp.types import Batch, EvalResult, Record, Sample, ZeroEvidence
+from ocrexp.types import Batch, Record, Sample
 
 Floats = npt.NDArray[Any]
 

@@ -16,21 +16,19 @@ from ocrexp.drawing import INK, Picture
 from ocrexp.errors import DataError
 from ocrexp.report.evaluation import SHEET, Captioned
 from ocrexp.report.recognition import cell, draw_sheet, file_name, sheet
-from ocrexp.tasks.base import RunFacts, Task
-from ocrexp.tasks.drawn import draw_words
-from ocrexp.tasks.gate import Compared, Rules
-from ocrexp.types import (
-    Batch,
+from ocrexp.results import (
     ClsPrediction,
     ClsReference,
     EvalResult,
     EvalSample,
-    Record,
     RecPrediction,
     RecReference,
-    Sample,
     ZeroEvidence,
 )
+from ocrexp.tasks.base import RunFacts, Task
+from ocrexp.tasks.drawn import draw_words
+from ocrexp.tasks.gate import Compared, Rules
+from ocrexp.types import Batch, Record, Sample
 
 if TYPE_CHECKING:
     from ocrexp.models.model import OCRModel

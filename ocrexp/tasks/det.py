@@ -17,10 +17,11 @@ from ocrexp.report import detection
 from ocrexp.report.causes import detection_causes, regions_found
 from ocrexp.report.evaluation import Captioned
 from ocrexp.report.targets import draw_targets
+from ocrexp.results import DetPrediction, DetReference, EvalResult, ZeroEvidence
 from ocrexp.tasks.base import RunFacts, Task
 from ocrexp.tasks.drawn import draw_words
 from ocrexp.tasks.gate import Compared, Rules
-from ocrexp.types import Batch, DetPrediction, DetReference, EvalResult, Polygon, Record, Sample, ZeroEvidence
+from ocrexp.types import Batch, Polygon, Record, Sample
 
 
 class DetTask(Task):

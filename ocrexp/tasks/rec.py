@@ -18,10 +18,11 @@ from ocrexp.report.causes import recognition_causes
 from ocrexp.report.evaluation import SHEET, Captioned
 from ocrexp.report.targets import draw_texts
 from ocrexp.report.text_report import write_text_report
+from ocrexp.results import EvalResult, RecPrediction, RecReference, ZeroEvidence
 from ocrexp.tasks.base import Floats, RunFacts, Task
 from ocrexp.tasks.drawn import draw_words
 from ocrexp.tasks.gate import Compared, Rules
-from ocrexp.types import Batch, EvalResult, Record, RecPrediction, RecReference, Sample, ZeroEvidence
+from ocrexp.types import Batch, Record, Sample
 
 if TYPE_CHECKING:
     from ocrexp.charset.charset import Charset

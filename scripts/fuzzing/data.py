@@ -166,7 +166,7 @@ class Labels(Target):
         from ocrexp.data.rec_lists import RecLists
         from ocrexp.data.targets.db import DBTargets
         from ocrexp.metrics.det import DetMetric
-        from ocrexp.types import DetPrediction, DetReference
+        from ocrexp.results import DetPrediction, DetReference
 
         task = given.name.partition(".")[0]
         path = self.write(given)

@@ -13,7 +13,7 @@ from ocrexp.data.targets.text import TextTargets
 from ocrexp.metrics.rec import RecMetric
 from ocrexp.postprocess.ctc import CTCBeamDecoder, CTCGreedyDecoder
 from ocrexp.postprocess.tokens import TokenDecoder
-from ocrexp.types import RecReference
+from ocrexp.results import RecReference
 
 POOL = "אבגדوسع abc123 .,-()[]%:/"
 CHARACTERS = list(dict.fromkeys(POOL))

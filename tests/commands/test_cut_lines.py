@@ -12,7 +12,8 @@ from ocrexp.__main__ import main
 from ocrexp.deploy import end_to_end
 from ocrexp.deploy.detected_lines import CUT, NO_BOX, OTHER, detected_lines
 from ocrexp.deploy.outputs import Reading
-from ocrexp.types import DetReference, Polygon
+from ocrexp.results import DetReference
+from ocrexp.types import Polygon
 
 
 def box(left: float, top: float, right: float, bottom: float) -> Polygon:

@@ -12,8 +12,9 @@ from ocrexp.data.images import read_image
 from ocrexp.data.lmdb import RecLmdb
 from ocrexp.data.loaders import build_eval_loader, build_train_loader
 from ocrexp.errors import DataError
+from ocrexp.results import RecReference
 from ocrexp.tasks.find import find_task
-from ocrexp.types import RecReference, UnusableSample
+from ocrexp.types import UnusableSample
 
 lmdb = pytest.importorskip("lmdb", reason="extra 'lmdb' is not installed")
 NODE = {"batch_size": 2, "eval_batch_size": 4, "num_workers": 0, "prefetch": 2, "shuffle": False, "drop_last": False}

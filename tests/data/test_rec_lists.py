@@ -9,8 +9,8 @@ from ocrexp.data.loaders import build_eval_loader, build_train_loader
 from ocrexp.data.rec_lists import RecLists
 from ocrexp.data.transforms.rec_resize import RecResize
 from ocrexp.errors import DataError
+from ocrexp.results import RecReference
 from ocrexp.tasks.find import find_task
-from ocrexp.types import RecReference
 
 REC = find_task("rec")
 TRAIN = {"collate": REC.collate_train, "several_sizes": True, "seed": 0, "rank": 0, "world_size": 1}

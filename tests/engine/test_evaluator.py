@@ -11,7 +11,7 @@ import pytest
 from standins import Closeness, FakeEvalLoader, Net, make_batch, read_value
 
 from ocrexp.engine.evaluator import EvaluationStopped, Evaluator
-from ocrexp.types import DetPrediction
+from ocrexp.results import DetPrediction
 
 
 def test_each_image_once_and_in_order_though_threads_finish_out_of_order() -> None:

@@ -11,7 +11,8 @@ from ocrexp.engine.callbacks.report import EvaluationReport
 from ocrexp.engine.evaluator import Evaluator
 from ocrexp.engine.outcomes import ImageOutcomes
 from ocrexp.engine.samples import read_samples, write_samples
-from ocrexp.types import Batch, EvalResult, ImageOutcome
+from ocrexp.results import EvalResult, ImageOutcome
+from ocrexp.types import Batch
 
 
 class Telling(Closeness):

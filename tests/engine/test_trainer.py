@@ -39,8 +39,8 @@ from ocrexp.engine.evaluator import Evaluator
 from ocrexp.engine.status import PRUNED, read_status
 from ocrexp.engine.step import Stepper
 from ocrexp.errors import CheckpointError, ConfigError, TrainingError
+from ocrexp.results import ZeroEvidence
 from ocrexp.tasks.find import find_task
-from ocrexp.types import ZeroEvidence
 
 
 class At(Callback):

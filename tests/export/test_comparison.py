@@ -3,9 +3,9 @@
 import numpy as np
 
 from ocrexp.export.comparison import ComparisonCounts, metric_failures
+from ocrexp.results import DetPrediction, RecPrediction
 from ocrexp.tasks.find import find_task
 from ocrexp.tasks.gate import Rules
-from ocrexp.types import DetPrediction, RecPrediction
 
 RULES = Rules(tolerance=1e-3, box_iou=0.9, metric=1e-3, box_thresh=0.6)
 

@@ -10,7 +10,7 @@ import pytest
 
 from ocrexp.bench.metric import drawn_boxes, time_metric
 from ocrexp.metrics.det import DetMetric, match_regions
-from ocrexp.types import DetPrediction, DetReference
+from ocrexp.results import DetPrediction, DetReference
 
 BOX = np.array([[0, 0], [100, 0], [100, 30], [0, 30]], np.float32)
 BOW_TIE = np.array([[10, 10], [110, 40], [110, 10], [10, 40]], np.float32)

@@ -8,7 +8,7 @@ import pytest
 from ocrexp.metrics.cls import ClsMetric
 from ocrexp.metrics.det import DetMetric
 from ocrexp.metrics.rec import RecMetric
-from ocrexp.types import (
+from ocrexp.results import (
     ClsPrediction,
     ClsReference,
     DetPrediction,

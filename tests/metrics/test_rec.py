@@ -11,7 +11,7 @@ import pytest
 
 from ocrexp.metrics.rec import RecMetric
 from ocrexp.report.figures import figures, space_figures
-from ocrexp.types import RecPrediction, RecReference
+from ocrexp.results import RecPrediction, RecReference
 
 
 def measured(*pairs: tuple[str, str], **options: Any) -> dict[str, float]:

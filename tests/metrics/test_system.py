@@ -5,7 +5,7 @@ import pytest
 
 from ocrexp.metrics.det import DetMetric
 from ocrexp.metrics.system import SystemMetric, SystemPrediction
-from ocrexp.types import DetPrediction, DetReference
+from ocrexp.results import DetPrediction, DetReference
 
 
 def box(x):

@@ -10,7 +10,7 @@ import pytest
 
 from ocrexp.bench.postprocess import drawn_map, time_postprocess
 from ocrexp.postprocess.db import DBPostProcess
-from ocrexp.types import DetPrediction
+from ocrexp.results import DetPrediction
 
 OPENCV_MAJOR = int(cv2.__version__.split(".", maxsplit=1)[0])
 # Near-ties that OpenCV 4 and 5 decide differently; the numbers were recorded with 5.

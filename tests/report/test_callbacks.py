@@ -10,8 +10,8 @@ import pytest
 
 from ocrexp.engine.callbacks.curves import Curves
 from ocrexp.engine.callbacks.pictures import PredictionPictures
+from ocrexp.results import DetPrediction, DetReference, EvalResult, EvalSample
 from ocrexp.tasks.find import find_task
-from ocrexp.types import DetPrediction, DetReference, EvalResult, EvalSample
 
 
 class Sink:

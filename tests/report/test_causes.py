@@ -10,7 +10,15 @@ import pytest
 from ocrexp.charset.charset import Charset
 from ocrexp.metrics.rec import RecMetric
 from ocrexp.report.causes import detection_causes, learning_rate_causes, recognition_causes
-from ocrexp.types import DetPrediction, DetReference, EvalResult, EvalSample, RecPrediction, RecReference, ZeroEvidence
+from ocrexp.results import (
+    DetPrediction,
+    DetReference,
+    EvalResult,
+    EvalSample,
+    RecPrediction,
+    RecReference,
+    ZeroEvidence,
+)
 
 LABELS = ["TOTAL", "RM 5", "cash", "2018", "x", "y"]
 

@@ -8,7 +8,7 @@ import pytest
 
 from ocrexp.drawing import IGNORED, MISSED, RIGHT, WRONG, captioned, draw_polygons, shrink_to_fit, side_by_side
 from ocrexp.report.detection import caption, draw_sample
-from ocrexp.types import DetPrediction, DetReference, EvalSample
+from ocrexp.results import DetPrediction, DetReference, EvalSample
 
 
 def box(x: float, y: float, width: float = 80, height: float = 30) -> np.ndarray:

@@ -15,8 +15,8 @@ from ocrexp.metrics.rec import RecMetric
 from ocrexp.report.recognition import compared, draw_sheet
 from ocrexp.report.text import line_picture, visible
 from ocrexp.report.text_report import draw_accuracy_by_length, write_text_report
+from ocrexp.results import EvalResult, EvalSample, RecPrediction, RecReference
 from ocrexp.tasks.find import find_task
-from ocrexp.types import EvalResult, EvalSample, RecPrediction, RecReference
 
 
 class Run:

@@ -16,9 +16,10 @@ from ocrexp.data.synth.rec_dataset import SynthRec
 from ocrexp.data.targets.classes import ClassTargets
 from ocrexp.errors import ConfigError, DataError
 from ocrexp.metrics.cls import ClsMetric
+from ocrexp.results import ClsPrediction, ClsReference
 from ocrexp.tasks.base import RunFacts
 from ocrexp.tasks.find import find_task, task_names
-from ocrexp.types import ClsPrediction, ClsReference, Record, UnusableSample
+from ocrexp.types import Record, UnusableSample
 
 
 def ocrexp(*arguments: str) -> str:

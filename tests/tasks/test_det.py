@@ -11,8 +11,9 @@ from ocrexp.data.sample_counts import SampleCounts
 from ocrexp.data.transforms.resize import DetResize
 from ocrexp.engine.evaluator import Evaluator
 from ocrexp.metrics.det import DetMetric
+from ocrexp.results import DetPrediction, Noted
 from ocrexp.tasks.find import find_task
-from ocrexp.types import DetPrediction, Noted, Record, Sample
+from ocrexp.types import Record, Sample
 
 RNG = np.random.default_rng(0)
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from ocrexp.engine.status import DONE
 from ocrexp.engine.task import TrainTask
-from ocrexp.types import EvalResult
+from ocrexp.results import EvalResult
 
 
 class LoggerSink(Protocol):

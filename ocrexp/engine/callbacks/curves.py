@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from ocrexp.engine.callbacks.base import Callback, RunView
-from ocrexp.types import EvalResult
+from ocrexp.results import EvalResult
 
 log = logging.getLogger(__name__)
 

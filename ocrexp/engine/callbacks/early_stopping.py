@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ocrexp.engine.callbacks.base import Callback, RunView
-from ocrexp.types import EvalResult
+from ocrexp.results import EvalResult
 
 
 class EarlyStopping(Callback):

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ocrexp.engine.callbacks.base import Callback, RunView
-from ocrexp.types import EvalResult, EvalSample
+from ocrexp.results import EvalResult, EvalSample
 
 log = logging.getLogger(__name__)
 

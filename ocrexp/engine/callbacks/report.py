@@ -6,7 +6,7 @@ import logging
 
 from ocrexp.engine.callbacks.base import Callback, RunView
 from ocrexp.engine.samples import write_samples
-from ocrexp.types import EvalResult
+from ocrexp.results import EvalResult
 
 log = logging.getLogger(__name__)
 

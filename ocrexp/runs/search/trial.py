@@ -17,8 +17,8 @@ from omegaconf import DictConfig
 from ocrexp.engine.callbacks.base import Callback, RunView
 from ocrexp.engine.status import DONE, FAILED, PRUNED
 from ocrexp.errors import printable
+from ocrexp.results import EvalResult
 from ocrexp.runs.search.options import OBJECTIVES, SearchOptions, is_search, storage_of, study_name_of
-from ocrexp.types import EvalResult
 
 if TYPE_CHECKING:
     from optuna.study import Study

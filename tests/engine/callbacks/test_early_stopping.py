@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ocrexp.engine.callbacks.early_stopping import EarlyStopping
-from ocrexp.types import EvalResult
+from ocrexp.results import EvalResult
 
 
 def _evaluations(callback: EarlyStopping, *values: float) -> list[str]:
