@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from ocrexp.environment import available_cores
 from ocrexp.errors import explain_import_error
-from ocrexp.files import cache_folder
+from ocrexp.folders import cache_folder
 
 State = Literal["ok", "note", "warn", "fail"]
 _PYTHON = ((3, 10), (3, 13))  # the first and the last version that is supported

@@ -24,7 +24,9 @@ from functools import cache
 from pathlib import Path
 
 from ocrexp.errors import ConfigError, printable
-from ocrexp.files import process_runs, read_text, remove_leftovers, shortened, temporary_name
+from ocrexp.files import read_text, shortened, temporary_name
+from ocrexp.folders import remove_leftovers
+from ocrexp.processes import process_runs
 
 LOCK = ".lock"
 BEAT_SECONDS = 5.0  # between two renewals

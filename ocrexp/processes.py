@@ -15,8 +15,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from ocrexp.files import process_runs
-
 PARENT = "OCREXP_PARENT"  # id of the process that starts this one: this one ends with it
 OWNER = "OCREXP_OWNER"  # the command that a user started, as `host:pid:start`: everything below it ends with it
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -144,3 +142,17 @@ def describe_signal(number: int) -> str:
         signal.SIGILL: "paddle was built for another CPU",
     }.get(number)  # type: ignore[call-overload]
     return f"{name} ({why})" if why else name
+
+
+def process_runs(pid: int) -> bool:
+    """Whether a process with this id runs on this machine; one that has ended but was not waited for does not."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] not in "ZX"
+    except (OSError, IndexError):  # no /proc, or gone in this moment, which the next look will see
+        return True

@@ -8,18 +8,8 @@ from pathlib import Path
 import pytest
 
 from ocrexp.errors import OcrexpError, printable
-from ocrexp.files import (
-    claim_folder,
-    claimed,
-    leftovers,
-    new_folder,
-    remove_leftovers,
-    replacing,
-    scratch,
-    temporary_name,
-    write_bytes,
-    write_json,
-)
+from ocrexp.files import replacing, temporary_name, write_bytes, write_json
+from ocrexp.folders import claim_folder, claimed, leftovers, new_folder, remove_leftovers, scratch
 
 
 def test_a_file_is_replaced_whole_and_nothing_else_is_left(tmp_path: Path) -> None:
@@ -74,7 +64,7 @@ def test_temporary_folders_of_killed_processes_are_deleted_by_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = (
-        "import os, signal\nfrom ocrexp.files import scratch\n"
+        "import os, signal\nfrom ocrexp.folders import scratch\n"
         "with scratch('export') as folder:\n (folder / 'x').touch(); os.kill(os.getpid(), signal.SIGKILL)"
     )
     environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[1])}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ocrexp.errors import CheckpointError
-from ocrexp.files import cache_folder
+from ocrexp.folders import cache_folder
 from ocrexp.weights.registry import REGISTRY, fetched
 
 SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"

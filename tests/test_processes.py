@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from ocrexp import __main__
-from ocrexp.files import process_runs
-from ocrexp.processes import OWNER, PARENT, StoppedBySignal, describe_signal, owned, owning, stopping
+from ocrexp.processes import OWNER, PARENT, StoppedBySignal, describe_signal, owned, owning, process_runs, stopping
 
 # A parent that starts a child (directly, or below a process of somebody else's) and says its id; both wait for long.
 _CHILD = """

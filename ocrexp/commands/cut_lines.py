@@ -28,7 +28,8 @@ from ocrexp.deploy.end_to_end import (
 )
 from ocrexp.deploy.progress import Progress
 from ocrexp.errors import ConfigError, DataError, OcrexpError, nothing_done, printable
-from ocrexp.files import new_folder, put_folder, shortened
+from ocrexp.files import shortened
+from ocrexp.folders import new_folder, put_folder
 from ocrexp.logs import show_notices
 from ocrexp.results import DetReference
 from ocrexp.types import Image, Polygon, Record, UnusableSample

@@ -31,7 +31,8 @@ from ocrexp.deploy.end_to_end import (
 from ocrexp.deploy.folder import ModelFolder
 from ocrexp.deploy.progress import Progress
 from ocrexp.errors import ConfigError, DataError, OcrexpError, nothing_done, printable
-from ocrexp.files import claim_folder, claimed, shortened
+from ocrexp.files import shortened
+from ocrexp.folders import claim_folder, claimed
 from ocrexp.lock import LOCK, holding
 from ocrexp.logs import show_notices
 from ocrexp.metrics.system import SystemMetric, SystemPrediction

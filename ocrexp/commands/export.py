@@ -19,7 +19,7 @@ from ocrexp.config.frozen import split_overrides, trusted_of
 from ocrexp.errors import ConfigError, printable
 from ocrexp.export.folder import PARITY, ExportFolder, write_finite_json
 from ocrexp.export.formats import ExportError, folder_of, parse_formats
-from ocrexp.files import scratch
+from ocrexp.folders import scratch
 from ocrexp.logs import show_notices
 from ocrexp.runs.hooks import prepare_process
 

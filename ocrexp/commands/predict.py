@@ -30,7 +30,7 @@ from ocrexp.deploy.progress import Progress
 from ocrexp.deploy.sources import Skipped, Source, find_sources, read_source
 from ocrexp.engine.interrupt import StopSignals
 from ocrexp.errors import ConfigError, DataError, OcrexpError, nothing_done, printable
-from ocrexp.files import claim_folder
+from ocrexp.folders import claim_folder
 from ocrexp.logs import show_notices
 from ocrexp.types import Image, UnusableSample
 

@@ -28,7 +28,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ocrexp import files
+from ocrexp import files, folders
 from ocrexp.config.moved import current
 from ocrexp.errors import ConfigError, printable
 
@@ -143,7 +143,7 @@ def _signatures(run_dir: Path) -> list[str]:
 
 def _key(create: bool) -> bytes | None:
     """This user's secret; None if it does not exist, or if others can read or write it."""
-    path = files.cache_folder() / _KEY
+    path = folders.cache_folder() / _KEY
     if create and not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = files.temporary_name(path)

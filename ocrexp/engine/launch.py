@@ -23,7 +23,7 @@ from ocrexp.engine.devices import checked_devices, gpu_count, visible_devices
 from ocrexp.engine.launcher import read_ends
 from ocrexp.environment import available_cores, with_package
 from ocrexp.errors import ConfigError, TrainingError
-from ocrexp.files import scratch
+from ocrexp.folders import scratch
 from ocrexp.processes import STOP_SIGNALS, describe_signal, leave_terminal, owned
 
 ELSEWHERE = "another process"  # in the error of a rank that stops for a fault that is not its own

@@ -12,7 +12,7 @@ from typing import Any
 
 from ocrexp.deploy.description import FILE_NAME
 from ocrexp.errors import ConfigError
-from ocrexp.files import new_folder, put_folder, recover_folder, remove_folder
+from ocrexp.folders import new_folder, put_folder, recover_folder, remove_folder
 from ocrexp.lock import beside, holding
 
 log = logging.getLogger(__name__)

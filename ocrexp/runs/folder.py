@@ -13,7 +13,7 @@ from ocrexp import lock
 from ocrexp.command_line import command
 from ocrexp.config.places import folder_to_write, refused
 from ocrexp.errors import ConfigError
-from ocrexp.files import claim_folder, claimed, remove_leftovers
+from ocrexp.folders import claim_folder, claimed, remove_leftovers
 from ocrexp.lock import LOCK, LockedError
 from ocrexp.runs.state import has_checkpoint, is_run_folder
 

@@ -10,7 +10,7 @@ import zlib
 from pathlib import Path
 
 from ocrexp.errors import CheckpointError, printable
-from ocrexp.files import new_folder, put_folder, recover_folder, scratch
+from ocrexp.folders import new_folder, put_folder, recover_folder, scratch
 from ocrexp.weights.registry import Pretrained, Wheel, fetched, offline, sha256_of
 
 _PATIENCE = 600  # seconds

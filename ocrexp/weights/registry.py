@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ocrexp.errors import CheckpointError
-from ocrexp.files import cache_folder
+from ocrexp.folders import cache_folder
 from ocrexp.nearest import did_you_mean
 
 DICTIONARY = "dictionary.txt"  # in a model's folder: its characters, where neither inference.yml nor the file has them

@@ -58,7 +58,7 @@ def test_infinite_numbers_become_null(tmp_path):
 
 KILLED_AT_EACH_OPERATION = """
 import os, pathlib, shutil, signal, sys
-from ocrexp import files
+from ocrexp import folders
 from ocrexp.export.folder import ExportFolder
 root, can_exchange = pathlib.Path(sys.argv[1]), sys.argv[2] == "exchange"
 
@@ -84,7 +84,7 @@ for number in range(1, 40):
                     os.kill(os.getpid(), signal.SIGKILL)
                 return real(*given, **more)
             return wrapped
-        files.exchange = counted(files.exchange) if can_exchange else lambda *_: False
+        folders.exchange = counted(folders.exchange) if can_exchange else lambda *_: False
         for name in ("mkdir", "rename", "rmdir", "unlink", "fsync"):
             setattr(os, name, counted(getattr(os, name)))
         publish()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ocrexp.errors import CheckpointError
-from ocrexp.files import cache_folder
+from ocrexp.folders import cache_folder
 from ocrexp.weights.registry import REGISTRY, fetched
 
 SCRIPT = Path(__file__).with_name("starts.py")

@@ -31,7 +31,7 @@ import numpy.typing as npt
 from ocrexp.data.synth.words import SPLITS, Split
 from ocrexp.data.worker import keep_freed_memory
 from ocrexp.errors import DataError
-from ocrexp.files import cache_folder, new_folder, remove_leftovers
+from ocrexp.folders import cache_folder, new_folder, remove_leftovers
 from ocrexp.lock import beside, holding
 from ocrexp.processes import STOP_SIGNALS, end_with_parent
 from ocrexp.types import Image
