@@ -12,21 +12,18 @@ from __future__ import annotations
 import atexit
 import json
 import os
-import socket
 import sys
 import threading
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields
-from functools import cache
 from pathlib import Path
 
 from ocrexp.errors import ConfigError, printable
 from ocrexp.files import read_text, shortened, temporary_name
 from ocrexp.folders import remove_leftovers
-from ocrexp.processes import process_runs
+from ocrexp.owner import Owner, ancestors
 
 LOCK = ".lock"
 BEAT_SECONDS = 5.0  # between two renewals
@@ -36,79 +33,6 @@ OLD_SECONDS = 300.0  # a file of this age needs no watching; clocks are those of
 
 class LockedError(ConfigError):
     """Another process that runs writes here."""
-
-
-@dataclass(frozen=True)
-class Owner:
-    """The process that holds a lock. `shared`: what the machines of one run have in common, which hold it together."""
-
-    host: str
-    pid: int
-    boot: str = ""  # changes when the machine starts
-    namespace: str = ""  # the container's numbering of processes
-    started: str = ""  # ticks from the boot to the start of the process
-    shared: str | None = None
-    token: str = field(default_factory=lambda: uuid.uuid4().hex)
-
-    @staticmethod
-    def here(shared: str | None = None) -> Owner:
-        """This process."""
-        pid = os.getpid()
-        return Owner(socket.gethostname(), pid, _boot(), _namespace(), _process(pid).started, shared)
-
-    def runs(self) -> bool | None:
-        """Whether the process runs; None if that cannot be seen from here."""
-        if self.host != socket.gethostname():
-            return None
-        if self.boot != _boot():
-            return False
-        if self.namespace != _namespace():
-            return None
-        process = _process(self.pid)
-        same = "" in (process.started, self.started) or process.started == self.started  # "": hidden from this user
-        return same and not process.ended and process_runs(self.pid)
-
-    def __str__(self) -> str:
-        return f"process {self.pid} on {self.host}"
-
-
-@dataclass(frozen=True)
-class _Process:
-    parent: int = 0
-    started: str = ""
-    ended: bool = False
-
-
-@cache
-def _boot() -> str:
-    with suppress(OSError):
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return ""  # a system without /proc: the process id alone has to do
-
-
-@cache
-def _namespace() -> str:
-    with suppress(OSError):
-        return str(Path("/proc/self/ns/pid").readlink())
-    return ""
-
-
-def _process(pid: int) -> _Process:
-    try:
-        content = Path(f"/proc/{pid}/stat").read_text(errors="replace")
-    except OSError:
-        return _Process()
-    values = content.rpartition(")")[2].split()  # the name before it may hold anything
-    return _Process(parent=int(values[1]), started=values[19], ended=values[0] in "ZX")
-
-
-def _ancestors() -> set[int]:
-    found: set[int] = set()
-    pid = os.getppid()
-    while pid > 1 and pid not in found:
-        found.add(pid)
-        pid = _process(pid).parent
-    return found
 
 
 def beside(folder: Path) -> Path:
@@ -174,7 +98,7 @@ def acquire(path: Path, where: str, *, shared: str | None = None, adopt: bool = 
         other = read_owner(path)
         if other is None:
             continue  # released meanwhile
-        if adopt and other.runs() and other.pid in _ancestors():
+        if adopt and other.runs() and other.pid in ancestors():
             _write(path, owner)
             _keep(_Held(owner, key, before=other))
             return

@@ -137,13 +137,13 @@ def _own_notices():
 @pytest.fixture
 def lock_of_another():
     """`lock_of_another(path)`: a lock file of another process, which runs until the test ends; returns its owner."""
-    from ocrexp import lock
+    from ocrexp.owner import Owner, process_facts
 
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
 
-    def put(path: Path) -> lock.Owner:
-        started = lock._process(process.pid).started
-        owner = dataclasses.replace(lock.Owner.here(), pid=process.pid, started=started)
+    def put(path: Path) -> Owner:
+        started = process_facts(process.pid).started
+        owner = dataclasses.replace(Owner.here(), pid=process.pid, started=started)
         path.write_text(json.dumps(dataclasses.asdict(owner)))
         return owner
 

@@ -11,7 +11,8 @@ from dataclasses import asdict, replace
 import pytest
 
 from ocrexp import lock
-from ocrexp.lock import LockedError, Owner, acquire, holding, is_held, read_owner, release
+from ocrexp.lock import LockedError, acquire, holding, is_held, read_owner, release
+from ocrexp.owner import Owner, process_facts
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def path(tmp_path):
 def other():
     """A process that runs, as an owner."""
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    yield process, replace(Owner.here(), pid=process.pid, started=lock._process(process.pid).started, token="other")
+    yield process, replace(Owner.here(), pid=process.pid, started=process_facts(process.pid).started, token="other")
     process.kill()
     process.wait()
     process.stdin.close()

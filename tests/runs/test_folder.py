@@ -11,7 +11,8 @@ from omegaconf import OmegaConf
 
 from ocrexp import lock
 from ocrexp.errors import ConfigError
-from ocrexp.lock import LOCK, Owner, read_owner
+from ocrexp.lock import LOCK, read_owner
+from ocrexp.owner import Owner, process_facts
 from ocrexp.runs.folder import claim_run, claim_sweep, locked, machines
 
 
@@ -25,7 +26,7 @@ def _no_lock_stays():
 def other():
     """The owner that a process which runs would be."""
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    yield replace(Owner.here(), pid=process.pid, started=lock._process(process.pid).started, token="other")
+    yield replace(Owner.here(), pid=process.pid, started=process_facts(process.pid).started, token="other")
     process.communicate(b"\n")
 
 

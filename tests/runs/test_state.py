@@ -8,9 +8,9 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from ocrexp import lock
 from ocrexp.engine.status import write_status
-from ocrexp.lock import LOCK, Owner, holding
+from ocrexp.lock import LOCK, holding
+from ocrexp.owner import Owner, process_facts
 from ocrexp.runs.state import KILLED, has_checkpoint, not_finished, read_state, resumable
 from ocrexp.runs.sweep_table import read_sweep
 
@@ -29,7 +29,7 @@ def make(run_dir, state, *, step=3, age=0, checkpoint=True):
 
 def killed_owner():
     process = subprocess.Popen([sys.executable, "-c", ""])
-    owner = replace(Owner.here(), pid=process.pid, started=lock._process(process.pid).started)
+    owner = replace(Owner.here(), pid=process.pid, started=process_facts(process.pid).started)
     process.wait()
     return owner
 

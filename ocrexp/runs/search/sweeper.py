@@ -19,7 +19,8 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from ocrexp.errors import OcrexpError, printable
-from ocrexp.lock import LOCK, Owner, is_held
+from ocrexp.lock import LOCK, is_held
+from ocrexp.owner import Owner
 from ocrexp.runs.plan import Budget, SweepSettings
 from ocrexp.runs.search.options import storage_of, study_name_of
 from ocrexp.runs.search.request import SearchRequest, read_search
