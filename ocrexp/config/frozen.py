@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ocrexp import files, yaml_text
 from ocrexp.command_line import key_of, typed
-from ocrexp.config import trust
+from ocrexp.config import authorship, trust
 from ocrexp.config.explain import as_config_error, unknown_key
 from ocrexp.config.paths import groups, options_of
 from ocrexp.errors import ConfigError, printable
@@ -50,7 +50,7 @@ _VALUES = ("task", "name", "run_dir", "seed", "overfit")
 def write_job(run_dir: Path, config: DictConfig, info: JobInfo) -> None:
     """Write what a process needs to train this folder: the resolved config and the job's names.
 
-    The texts are signed as this user's own (see trust.py), so `config` must be composed here or admitted.
+    The texts are signed as this user's own (see authorship.py), so `config` must be composed here or admitted.
     """
     write_config(run_dir, config, run_dir)
     files.write_json(run_dir / JOB, asdict(info), sync=True)
@@ -63,7 +63,7 @@ def write_config(run_dir: Path, config: DictConfig, folder: Path) -> None:
     register_resolvers()
     (folder / FROZEN).parent.mkdir(parents=True, exist_ok=True)
     frozen, resolved = OmegaConf.to_yaml(config), OmegaConf.to_yaml(config, resolve=True)
-    trust.sign(run_dir, frozen, resolved)
+    authorship.sign(run_dir, frozen, resolved)
     files.write_text(folder / FROZEN, frozen, sync=True)
     files.write_text(folder / RESOLVED, resolved, sync=True)
 
@@ -149,7 +149,7 @@ def _load(run_dir: Path, name: str | Path, trusted: Sequence[str] | str | None =
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         reason = yaml_text.reason(error) if isinstance(error, yaml.YAMLError) else first
         raise ConfigError(f"{path}: {printable(reason)}; {_ADVICE}") from None
-    if trust.is_own(run_dir, text):
+    if authorship.is_own(run_dir, text):
         return config
     assert isinstance(plain, dict)
     trust.admit(plain, path, run_dir, trust.trusted_packages(trusted))

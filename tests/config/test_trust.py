@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
-from ocrexp.config import trust
+from ocrexp.config import authorship, trust
 from ocrexp.config.compose import compose
 from ocrexp.config.frozen import FROZEN, JOB, RESOLVED, JobInfo, read_frozen, read_job, read_resolved, write_job
 from ocrexp.errors import ConfigError
@@ -186,7 +186,7 @@ def test_a_strangers_programs_are_not_started(run_dir: Path, caplog: pytest.LogC
 
 def test_an_unchanged_run_from_someone_else_is_taken(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = read_frozen(run_dir)
-    (run_dir / trust.SIGNATURES).unlink()
+    (run_dir / authorship.SIGNATURES).unlink()
     assert read_frozen(run_dir) == own
     assert read_resolved(run_dir).dataset.root == "/data"
 
@@ -225,9 +225,9 @@ def test_processes_of_a_run_need_no_cache(
 def test_a_key_that_others_can_read_is_not_used(run_dir: Path, tmp_path: Path) -> None:
     key = tmp_path / "cache" / "trust.key"
     text = (run_dir / FROZEN).read_text()
-    assert trust.is_own(run_dir, text)
+    assert authorship.is_own(run_dir, text)
     key.chmod(0o644)
-    assert not trust.is_own(run_dir, text)
+    assert not authorship.is_own(run_dir, text)
 
 
 BOMB = b"a: &a [x, x, x, x, x, x, x, x, x, x]\n" + b"".join(
