@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ocrexp.data.image_header import read_jpeg_header
 from ocrexp.data.images import EncodedImage, check_file
+from ocrexp.data.jpeg_header import read_jpeg_header
 from ocrexp.data.lmdb_file import is_entry, read_entry
 from ocrexp.types import UnusableSample
 

@@ -17,7 +17,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ocrexp.data.image_header import ImageHeader, JpegHeader, png_chunks_fit, read_header, read_jpeg_header
+from ocrexp.data.image_header import ImageHeader, png_chunks_fit, read_header
+from ocrexp.data.jpeg_header import JpegHeader, read_jpeg_header
 from ocrexp.data.lmdb_file import is_entry, read_entry
 from ocrexp.data.pixels import eight_bits, laid_on_ground, to_bgr8, turned
 from ocrexp.files import kind_of

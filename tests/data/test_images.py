@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ocrexp.data.image_header import read_jpeg_header
 from ocrexp.data.images import EncodedImage, read_image
+from ocrexp.data.jpeg_header import read_jpeg_header
 from ocrexp.types import UnusableSample
 
 RNG = np.random.default_rng(0)
