@@ -1,9 +1,9 @@
 """Pickles read without unpickling: an interpreter of the pickle instructions that only knows plain values and arrays.
 
 Python's own unpickler calls what a file names, and even one that refuses names can be made to allocate any amount of
-memory. This one has no instruction that imports, calls or builds an object of a class: the few names that NumPy's and
-paddle's files contain are recognized by their text (see `pickle_names`). It handles protocols 0 to 5 of
-Python 2 and 3.
+memory. This one (see `pickle_machine`) has no instruction that imports, calls or builds an object of a class: the few
+names that NumPy's and paddle's files contain are recognized by their text (see `pickle_names`). It handles protocols 0
+to 5 of Python 2 and 3.
 
 Time and memory are bounded by the size of the file: at most `MAX_INSTRUCTIONS`, no allocation by a stated size, nested
 `MAX_DEPTH` levels at most, and nothing that is repeated by reference makes more of it than the file holds.
@@ -17,31 +17,13 @@ from typing import Any
 
 import numpy as np
 
-from ocrexp.weights.pickle_names import (
-    CALLS,
-    Array,
-    Dtype,
-    Name,
-    NotPlain,
-    array_of,
-    key_of_dict,
-    kind_shown,
-    known,
-)
+from ocrexp.weights.pickle_machine import MARK, PickleMachine, Step, pairs
+from ocrexp.weights.pickle_names import Array, NotPlain, kind_shown
 
 __all__ = ["NotPlain", "read_pickle"]
 
-MAX_INSTRUCTIONS = 3_000_000
 MAX_DEPTH = 100
 MAX_ITEMS = 300_000  # values of the tree that a file stands for
-_NUMBER_BYTES = 16  # of a whole number
-
-
-class _Mark:
-    __slots__ = ()
-
-
-_MARK = _Mark()
 
 
 def read_pickle(data: bytes) -> Any:
@@ -50,7 +32,7 @@ def read_pickle(data: bytes) -> Any:
     Raises NotPlain for anything else, and for damaged, truncated or excessive contents.
     """
     try:
-        value = _Machine(data).run()
+        value = PickleMachine(data).run(_TABLE, _REFUSED)
     except NotPlain:
         raise
     except (IndexError, struct.error):
@@ -87,200 +69,6 @@ class _Finish:
         raise NotPlain(f"it contains {kind_shown(value)}, expected plain values and arrays")
 
 
-class _Machine:
-    def __init__(self, data: bytes) -> None:
-        self._bytes = data
-        self._data = memoryview(data)
-        self._at = 0
-        self._budget = 2 * len(data) + 65_536  # bytes that copies of the file's contents may take
-        self._stack: list[Any] = []
-        self._memo: dict[int, Any] = {}
-
-    def run(self) -> Any:
-        stack, table, data = self._stack, _TABLE, self._data
-        if not len(data):
-            raise NotPlain("it is empty")
-        for _ in range(MAX_INSTRUCTIONS):
-            code = data[self._at]
-            self._at += 1
-            if code == 0x2E:  # STOP
-                if len(stack) != 1 or stack[0] is _MARK:
-                    raise NotPlain("it is corrupted")
-                return stack[0]
-            step = table.get(code)
-            if step is None:
-                raise NotPlain(
-                    f"it contains the pickle instruction {_REFUSED[code]}, which weights do not need"
-                    if code in _REFUSED
-                    else "it is corrupted, or not a pickle"
-                )
-            step(self)
-        raise NotPlain(f"it has more than {MAX_INSTRUCTIONS} instructions")
-
-    # Reading bytes.
-
-    def take(self, count: int) -> memoryview:
-        end = self._at + count
-        if count < 0 or end > len(self._data):
-            raise IndexError
-        piece = self._data[self._at : end]
-        self._at = end
-        return piece
-
-    def number(self, form: str) -> int:
-        size = struct.calcsize(form)
-        return int(struct.unpack(form, self.take(size))[0])
-
-    def line(self) -> bytes:
-        """Up to the line's end."""
-        end = self._bytes.find(b"\n", self._at)
-        if end < 0:
-            raise IndexError
-        return bytes(self.take(end + 1 - self._at)[:-1])
-
-    def pass_over_frame(self) -> None:
-        self.take(8)
-
-    def check_protocol(self) -> None:
-        number = self.number("<B")
-        if number > 5:
-            raise NotPlain(f"it is written in pickle protocol {number}, expected up to 5")
-
-    def charge(self, count: int) -> None:
-        """Count bytes that are made of others, so that a few of the file do not become many by repetition."""
-        self._budget -= count
-        if self._budget < 0:
-            raise NotPlain("it repeats its contents until they exceed its size")
-
-    # The stack.
-
-    def push(self, value: Any) -> None:
-        self._stack.append(value)
-
-    def pop(self) -> Any:
-        value = self._stack.pop()
-        if value is _MARK:
-            raise NotPlain("it is corrupted")
-        return value
-
-    def pop_mark(self) -> list[Any]:
-        stack = self._stack
-        for position in range(len(stack) - 1, -1, -1):
-            if stack[position] is _MARK:
-                items = stack[position + 1 :]
-                del stack[position:]
-                return items
-        raise NotPlain("it is corrupted")
-
-    def drop(self) -> None:
-        self._stack.pop()
-
-    def drop_to_mark(self) -> None:
-        self.pop_mark()
-
-    def duplicate(self) -> None:
-        self.push(self._stack[-1])
-
-    def top(self, kind: type) -> Any:
-        value = self._stack[-1]
-        if type(value) is not kind:
-            raise NotPlain("it is corrupted")
-        return value
-
-    # The memo.
-
-    def put(self, index: int) -> None:
-        self._memo[index] = self._stack[-1]
-
-    def get(self, index: int) -> None:
-        if index not in self._memo:
-            raise NotPlain("it is corrupted")
-        self.push(self._memo[index])
-
-    # Values.
-
-    def append(self) -> None:
-        value = self.pop()
-        self.top(list).append(value)
-
-    def extend(self) -> None:
-        items = self.pop_mark()
-        self.top(list).extend(items)
-
-    def set_item(self) -> None:
-        value, key = self.pop(), self.pop()
-        self.top(dict)[key_of_dict(key)] = value
-
-    def set_items(self) -> None:
-        items = self.pop_mark()
-        self.top(dict).update(_pairs(items))
-
-    def make_tuple(self, count: int) -> None:
-        items = [self.pop() for _ in range(count)]
-        self.push(tuple(reversed(items)))
-
-    def text_line(self) -> None:
-        """STRING of protocol 0: a quoted Python 2 literal."""
-        text = self.line().strip()
-        if len(text) < 2 or text[:1] not in (b"'", b'"') or text[-1:] != text[:1]:
-            raise NotPlain("it is corrupted")
-        self.push(text[1:-1].decode("unicode_escape"))
-
-    def integer_line(self) -> None:
-        text = self.line()
-        if text in (b"00", b"01"):
-            self.push(text == b"01")
-            return
-        if len(text) > 40:
-            raise NotPlain("it contains an integer with too many digits")
-        self.push(int(text.rstrip(b"L")))
-
-    def long(self, count: int) -> None:
-        if not 0 <= count <= _NUMBER_BYTES:
-            raise NotPlain("it contains an integer with too many digits")
-        self.push(int.from_bytes(self.take(count), "little", signed=True))
-
-    # What stands for calls in NumPy's and paddle's files.
-
-    def name(self) -> None:
-        module, member = self.line().decode("ascii", "replace"), self.line().decode("ascii", "replace")
-        self.push(known(module, member))
-
-    def stack_name(self) -> None:
-        member, module = self.pop(), self.pop()
-        if type(member) is not str or type(module) is not str:
-            raise NotPlain("it is corrupted")
-        self.push(known(module, member))
-
-    def call(self) -> None:
-        arguments, name = self.pop(), self.pop()
-        if type(name) is not Name or type(arguments) is not tuple:
-            raise NotPlain("it is corrupted")
-        self.push(CALLS[name.module, name.member](self, *arguments))
-
-    def set_state(self) -> None:
-        state, target = self.pop(), self._stack[-1]
-        if type(state) is not tuple or type(target) not in (Array, Dtype):
-            raise NotPlain(f"it sets the state of {kind_shown(target)}, expected an array's")
-        if type(target) is Dtype:
-            # version, byte order, …; what follows belongs to records and subarrays, which have other kinds.
-            if len(state) < 2 or type(state[1]) not in (str, bytes):
-                raise NotPlain("it is corrupted")
-            target.order = state[1] if type(state[1]) is str else state[1].decode("ascii")
-            return
-        shape, dtype, fortran, numbers = state[-4:]
-        target.value = array_of(self, numbers, dtype, shape, "F" if fortran else "C")
-
-
-def _pairs(items: list[Any]) -> dict[Any, Any]:
-    if len(items) % 2:
-        raise NotPlain("it is corrupted")
-    return {key_of_dict(key): value for key, value in zip(items[::2], items[1::2], strict=True)}
-
-
-Step = Callable[[_Machine], None]
-
-
 def _text(form: str, decode: Callable[[bytes], Any]) -> Step:
     return lambda m: m.push(decode(bytes(m.take(m.number(form)))))
 
@@ -298,17 +86,17 @@ def _latin(content: bytes) -> str:
 
 
 _TABLE: dict[int, Step] = {
-    0x80: _Machine.check_protocol,
-    0x95: _Machine.pass_over_frame,
-    ord("("): lambda m: m.push(_MARK),
-    ord("0"): _Machine.drop,
-    ord("1"): _Machine.drop_to_mark,
-    ord("2"): _Machine.duplicate,
+    0x80: PickleMachine.check_protocol,
+    0x95: PickleMachine.pass_over_frame,
+    ord("("): lambda m: m.push(MARK),
+    ord("0"): PickleMachine.drop,
+    ord("1"): PickleMachine.drop_to_mark,
+    ord("2"): PickleMachine.duplicate,
     ord("N"): _constant(lambda: None),
     0x88: _constant(lambda: True),
     0x89: _constant(lambda: False),
-    ord("I"): _Machine.integer_line,
-    ord("L"): _Machine.integer_line,
+    ord("I"): PickleMachine.integer_line,
+    ord("L"): PickleMachine.integer_line,
     ord("J"): lambda m: m.push(m.number("<i")),
     ord("K"): lambda m: m.push(m.number("<B")),
     ord("M"): lambda m: m.push(m.number("<H")),
@@ -316,7 +104,7 @@ _TABLE: dict[int, Step] = {
     0x8B: lambda m: m.long(m.number("<i")),
     ord("F"): lambda m: m.push(float(m.line())),
     ord("G"): lambda m: m.push(struct.unpack(">d", m.take(8))[0]),
-    ord("S"): _Machine.text_line,
+    ord("S"): PickleMachine.text_line,
     ord("T"): _text("<i", _latin),
     ord("U"): _text("<B", _latin),
     ord("V"): lambda m: m.push(m.line().decode("raw_unicode_escape")),
@@ -330,12 +118,12 @@ _TABLE: dict[int, Step] = {
     ord("]"): _constant(list),
     ord("}"): _constant(dict),
     ord(")"): _constant(tuple),
-    ord("a"): _Machine.append,
-    ord("e"): _Machine.extend,
-    ord("s"): _Machine.set_item,
-    ord("u"): _Machine.set_items,
+    ord("a"): PickleMachine.append,
+    ord("e"): PickleMachine.extend,
+    ord("s"): PickleMachine.set_item,
+    ord("u"): PickleMachine.set_items,
     ord("l"): lambda m: m.push(m.pop_mark()),
-    ord("d"): lambda m: m.push(_pairs(m.pop_mark())),
+    ord("d"): lambda m: m.push(pairs(m.pop_mark())),
     ord("t"): lambda m: m.push(tuple(m.pop_mark())),
     0x85: lambda m: m.make_tuple(1),
     0x86: lambda m: m.make_tuple(2),
@@ -343,14 +131,14 @@ _TABLE: dict[int, Step] = {
     ord("p"): lambda m: m.put(int(m.line())),
     ord("q"): lambda m: m.put(m.number("<B")),
     ord("r"): lambda m: m.put(m.number("<I")),
-    0x94: lambda m: m.put(len(m._memo)),
+    0x94: PickleMachine.put_next,
     ord("g"): lambda m: m.get(int(m.line())),
     ord("h"): lambda m: m.get(m.number("<B")),
     ord("j"): lambda m: m.get(m.number("<I")),
-    ord("c"): _Machine.name,
-    0x93: _Machine.stack_name,
-    ord("R"): _Machine.call,
-    ord("b"): _Machine.set_state,
+    ord("c"): PickleMachine.name,
+    0x93: PickleMachine.stack_name,
+    ord("R"): PickleMachine.call,
+    ord("b"): PickleMachine.set_state,
 }
 _REFUSED = {
     ord("i"): "INST", ord("o"): "OBJ", 0x81: "NEWOBJ", 0x92: "NEWOBJ_EX", 0x82: "EXT1", 0x83: "EXT2", 0x84: "EXT4",
