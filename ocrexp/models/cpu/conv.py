@@ -11,6 +11,7 @@ from paddle.base.framework import _dygraph_tracer
 
 from ocrexp.environment import tuned
 from ocrexp.models.cpu import onednn
+from ocrexp.models.cpu.onednn_convolution import Convolution
 
 _log = logging.getLogger(__name__)
 
@@ -138,12 +139,12 @@ def _kernels(
     padding: tuple[tuple[int, int], tuple[int, int]],
     groups: int,
     parity: tuple[int, int] | None,
-) -> onednn.Convolution | None:
+) -> Convolution | None:
     library = onednn.library()
     if library is None:
         return None
     try:
-        return onednn.Convolution(library, x, weight, stride, padding, groups, parity)
+        return Convolution(library, x, weight, stride, padding, groups, parity)
     except onednn.OneDNNError as error:
         _log.debug("convolution of %s by %s uses paddle's kernel: %s", x, weight, error)
         return None
