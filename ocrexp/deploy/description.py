@@ -15,6 +15,15 @@ from typing import Any, Literal, cast
 import yaml
 
 from ocrexp.deploy.description_check import check_description
+from ocrexp.deploy.paddle_ops import (
+    MAX_SIDE,
+    det_resize_of,
+    det_resize_op,
+    normalization_of,
+    rec_resize_of,
+    rec_resize_op,
+    widening_resize,
+)
 from ocrexp.errors import DeployError, printable
 from ocrexp.yaml_text import read_yaml
 
@@ -29,10 +38,6 @@ _LAST_BLANK = "last_blank_left_out"
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 HALF = (0.5, 0.5, 0.5)
-MAX_SIDE = 4000  # limit of a resized page's longer side, as PaddleX's max_side_limit
-# Models for which PaddleX uses `resize_long` (or 960) as the longest side; for all others as the shortest (or 736).
-_LIMITED_BY_LONGER = ("PP-OCRv3_", "PP-OCRv4_server_det", "PP-OCRv4_mobile_det", "PP-OCRv5_", "PP-OCRv6_")
-
 _DB_ARGUMENTS = (
     "thresh",
     "box_thresh",
@@ -87,7 +92,7 @@ class Description:
             thresholds = {"thresh": 0.3, "box_thresh": 0.6, "unclip_ratio": 1.5}
             return Description(task, "", resize, IMAGENET_MEAN, IMAGENET_STD, {"name": "DBPostProcess", **thresholds})
         if task == "rec":
-            return Description(task, "", _rec_resize([48, 320]), HALF, HALF, {"name": "CTCLabelDecode"})
+            return Description(task, "", widening_resize([48, 320]), HALF, HALF, {"name": "CTCLabelDecode"})
         resize = {"kind": "RecResize", "image_shape": [48, 192], "min_side": 1}
         return Description(task, "", resize, HALF, HALF, {"name": "ClsPostProcess", "label_list": ["0", "180"]})
 
@@ -153,13 +158,13 @@ class Description:
         resize = _plain(self.resize)
         normalize = {"mean": list(self.mean), "std": list(self.std), "scale": "1./255.", "order": "hwc"}
         if self.task == "det":
-            ops += [{"DetResizeForTest": _det_resize_op(resize)}, {"NormalizeImage": normalize}, {"ToCHWImage": None}]
+            ops += [{"DetResizeForTest": det_resize_op(resize)}, {"NormalizeImage": normalize}, {"ToCHWImage": None}]
         elif self.task == "cls" and not resize.get("padding", True):
             height, width = resize["image_shape"]
             ops += [{"ResizeImage": {"size": [width, height]}}, {"NormalizeImage": normalize}, {"ToCHWImage": None}]
         else:
             # PaddleX has no NormalizeImage here: text images are always scaled to [-1, 1].
-            ops.append(_rec_resize_op(resize, len(self.mean)))
+            ops.append(rec_resize_op(resize, len(self.mean)))
         ops.append({"KeepKeys": {"keep_keys": ["image", "shape"] if self.task == "det" else ["image"]}})
         return ops
 
@@ -198,12 +203,12 @@ def _read_foreign(content: dict[str, Any], path: Path) -> Description:
     if "Topk" in postprocess or postprocess.get("name") == "ClsPostProcess":
         return _foreign_cls(name, ops, postprocess)
     kind = str(postprocess.get("name"))
-    mean, std = _affine(ops.get("NormalizeImage", {}))
+    mean, std = normalization_of(ops.get("NormalizeImage", {}))
     channels = cast(Channels, ops.get("DecodeImage", {}).get("img_mode", "BGR"))
     if kind == "DBPostProcess":
         given = {key: postprocess[key] for key in _DB_ARGUMENTS if postprocess.get(key) is not None}
         arguments = {"thresh": 0.3, "box_thresh": 0.6, "unclip_ratio": 2.0, **given}
-        resize = _foreign_det_resize(name, ops.get("DetResizeForTest", {}))
+        resize = det_resize_of(name, ops.get("DetResizeForTest", {}))
         mean, std = mean or IMAGENET_MEAN, std or IMAGENET_STD
         return Description("det", name, resize, mean, std, {"name": kind, **arguments}, channels=channels)
     if not kind.endswith("LabelDecode"):
@@ -213,47 +218,8 @@ def _read_foreign(content: dict[str, Any], path: Path) -> Description:
     if listed is not None and not isinstance(listed, list):
         raise ValueError(f"PostProcess.character_dict: expected a list, got {type(listed).__name__}")
     characters = None if listed is None else tuple(str(character) for character in listed)
-    resize = _foreign_rec_resize(ops, path)
+    resize = rec_resize_of(ops, path)
     return Description("rec", name, resize, mean or HALF, std or HALF, {"name": kind}, characters, channels=channels)
-
-
-def _foreign_det_resize(name: str, op: Mapping[str, Any]) -> dict[str, Any]:
-    resize: dict[str, Any] = {"kind": "DetResize", "max_side": MAX_SIDE}
-    if op.get("image_shape") is not None:
-        return {**resize, "image_shape": list(op["image_shape"]), "keep_ratio": bool(op.get("keep_ratio", False))}
-    by_longer = name.startswith(_LIMITED_BY_LONGER) and name.endswith("_det")
-    limit = op.get("limit_side_len") or op.get("resize_long") or (960 if by_longer else 736)
-    return {
-        **resize,
-        "limit_side_len": int(limit),
-        "limit_type": op.get("limit_type") or ("max" if by_longer else "min"),
-    }
-
-
-def _foreign_rec_resize(ops: Mapping[str, Mapping[str, Any]], path: Path) -> dict[str, Any]:
-    if "RecResizeImg" in ops:
-        return _rec_resize(ops["RecResizeImg"].get("image_shape", [3, 48, 320])[-2:])
-    if "SVTRRecResizeImg" in ops:
-        op = ops["SVTRRecResizeImg"]
-        return {
-            "kind": "RecResize",
-            "image_shape": list(op.get("image_shape", [3, 64, 256])[-2:]),
-            "padding": bool(op.get("padding", True)),
-            "min_side": 1,
-        }
-    if "SARRecResizeImg" in ops:
-        op = ops["SARRecResizeImg"]
-        _, height, least, most = op.get("image_shape", [3, 48, 48, 160])
-        return {
-            "kind": "SARResize",
-            "image_shape": [height, most],
-            "min_width": least,
-            "width_downsample_ratio": op.get("width_downsample_ratio", 0.25),
-            "min_side": 1,
-        }
-    if any(op.endswith("ResizeImg") for op in ops):
-        raise DeployError(f"{path}: unknown resize operator {next(op for op in ops if op.endswith('ResizeImg'))}")
-    return _rec_resize([48, 320])
 
 
 def _foreign_cls(name: str, ops: Mapping[str, Mapping[str, Any]], postprocess: Mapping[str, Any]) -> Description:
@@ -262,44 +228,9 @@ def _foreign_cls(name: str, ops: Mapping[str, Mapping[str, Any]], postprocess: M
     if "ResizeImage" not in ops:
         return replace(Description.default("cls"), model_name=name, postprocess=outcome)
     width, height = ops["ResizeImage"].get("size", [160, 80])
-    mean, std = _affine(ops.get("NormalizeImage", {}))
+    mean, std = normalization_of(ops.get("NormalizeImage", {}))
     resize = {"kind": "RecResize", "image_shape": [int(height), int(width)], "padding": False, "min_side": 1}
     return Description("cls", name, resize, mean or IMAGENET_MEAN, std or IMAGENET_STD, outcome, channels="RGB")
-
-
-def _affine(op: Mapping[str, Any]) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
-    mean, std = op.get("mean"), op.get("std")
-    return (tuple(map(float, mean)) if mean else None, tuple(map(float, std)) if std else None)
-
-
-def _rec_resize(image_shape: Sequence[int]) -> dict[str, Any]:
-    height, width = map(int, image_shape)
-    return {"kind": "RecResize", "image_shape": [height, width], "widen": True, "max_width": 3200, "min_side": 1}
-
-
-def _det_resize_op(resize: Mapping[str, Any]) -> dict[str, Any]:
-    if resize.get("image_shape") is not None:
-        return {"image_shape": resize["image_shape"], "keep_ratio": bool(resize.get("keep_ratio", False))}
-    if resize.get("resize_long") is not None:
-        return {"resize_long": resize["resize_long"]}
-    limit, kind = resize.get("limit_side_len", 736), resize.get("limit_type", "min")
-    # PaddleX reads neither key of the limit: it reads `resize_long`, and it knows the type by the model's name.
-    return {"limit_side_len": limit, "limit_type": kind, "resize_long": limit}
-
-
-def _rec_resize_op(resize: Mapping[str, Any], channels: int) -> dict[str, Any]:
-    height, width = resize["image_shape"]
-    if resize["kind"] == "SARResize":
-        shape = [channels, height, resize.get("min_width", 48), width]
-        return {
-            "SARRecResizeImg": {
-                "image_shape": shape,
-                "width_downsample_ratio": resize.get("width_downsample_ratio", 0.25),
-            }
-        }
-    if not resize.get("padding", True):
-        return {"SVTRRecResizeImg": {"image_shape": [channels, height, width], "padding": False}}
-    return {"RecResizeImg": {"image_shape": [channels, height, width]}}
 
 
 def _model_name(content: Mapping[str, Any]) -> str:

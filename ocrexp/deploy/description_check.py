@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from ocrexp.errors import printable
 
-MAX_SIDE = 20_000  # maximum side of a network's input in pixels
+_MAX_SIDE = 20_000  # pixels of the input of a network
 _MOST_PIXELS = 25_000_000  # maximum number of pixels of an input of fixed size
 _LONGEST_LABEL = 100
 _LARGEST_MEAN, _LEAST_STD = 1e4, 1e-6
@@ -16,7 +16,7 @@ _SWITCHES = ("keep_ratio", "padding", "gray", "widen", "use_dilation", "largest_
 _SIDES = ("limit_side_len", "resize_long", "max_side", "max_width", "width_step", "min_side", "min_width")
 _RANGES = {
     "thresh": (0.0, 1.0), "box_thresh": (0.0, 1.0), "unclip_ratio": (0.0, 100.0), "width_downsample_ratio": (0.0, 1.0),
-    "max_candidates": (1, 1_000_000), "min_size": (0, MAX_SIDE),
+    "max_candidates": (1, 1_000_000), "min_size": (0, _MAX_SIDE),
 }  # fmt: skip
 _TEXTS = ("kind", "limit_type", "interpolation", "name", "score_mode", "box_type")
 
@@ -56,7 +56,7 @@ def check_description(description: Described) -> None:
     if description.resize.get("kind") not in _KINDS[description.task]:
         raise _wrong("resize.kind", " or ".join(_KINDS[description.task]), description.resize.get("kind"))
     if description.task != "det" and description.resize.get("image_shape") is None:
-        raise _wrong("resize.image_shape", f"height and width, from 1 to {MAX_SIDE}", None)
+        raise _wrong("resize.image_shape", f"height and width, from 1 to {_MAX_SIDE}", None)
     _check_values("resize", description.resize)
     _check_area(description.resize)
     _check_values("postprocess", description.postprocess)
@@ -71,9 +71,9 @@ def _check_values(where: str, values: Mapping[str, Any]) -> None:
         full = f"{where}.{printable(str(key))}"
         if key == "image_shape":
             if value is not None and not (
-                isinstance(value, Sequence) and len(value) == 2 and all(_whole(side, 1, MAX_SIDE) for side in value)
+                isinstance(value, Sequence) and len(value) == 2 and all(_whole(side, 1, _MAX_SIDE) for side in value)
             ):
-                raise _wrong(full, f"height and width, from 1 to {MAX_SIDE}", value)
+                raise _wrong(full, f"height and width, from 1 to {_MAX_SIDE}", value)
         elif key == "label_list":
             if not isinstance(value, list) or not value or not all(map(_is_label, value)):
                 raise _wrong(full, f"a list of labels of up to {_LONGEST_LABEL} characters", value)
@@ -83,8 +83,8 @@ def _check_values(where: str, values: Mapping[str, Any]) -> None:
             if not isinstance(value, bool):
                 raise _wrong(full, "true or false", value)
         elif key in _SIDES:
-            if not _whole(value, 1, MAX_SIDE):
-                raise _wrong(full, f"a whole number from 1 to {MAX_SIDE}", value)
+            if not _whole(value, 1, _MAX_SIDE):
+                raise _wrong(full, f"a whole number from 1 to {_MAX_SIDE}", value)
         elif key in _RANGES:
             low, high = _RANGES[key]
             right = _whole(value, low, high) if isinstance(low, int) else _number(value, low, high)
