@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from ocrexp import diagnosis
 from ocrexp.__main__ import main
 from ocrexp.commands.doctor import table
-from ocrexp.diagnosis import Finding
+from ocrexp.diagnosis import Finding, machine, packages
 from ocrexp.environment import _quota
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,11 +23,11 @@ def states(printed):
 @pytest.fixture
 def quick(monkeypatch):
     """Few packages to import, and a paddle that answers."""
-    monkeypatch.setattr(diagnosis, "REQUIRED", (("PyYAML", "yaml"),))
-    monkeypatch.setattr(diagnosis, "OPTIONAL", (("lmdb", "lmdb", "lmdb", "dataset=rec_lmdb"),))
+    monkeypatch.setattr(packages, "REQUIRED", (("PyYAML", "yaml"),))
+    monkeypatch.setattr(packages, "OPTIONAL", (("lmdb", "lmdb", "lmdb", "dataset=rec_lmdb"),))
     told = {"version": "3.3.1", "cuda": False, "cards": [], "right": True, "built": "", "cudnn": ""}
-    monkeypatch.setattr(diagnosis, "_ask", lambda code: told)
-    monkeypatch.setattr(diagnosis, "_nvidia_smi", lambda: "")
+    monkeypatch.setattr(packages, "ask", lambda code: told)
+    monkeypatch.setattr(machine, "_nvidia_smi", lambda: "")
     return told
 
 
@@ -51,13 +50,13 @@ def test_broken_and_missing_packages_are_named_with_advice(quick, monkeypatch, t
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text(text)
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(diagnosis, "REQUIRED", (("opencv-python", "cv2"), ("PyYAML", "yaml"), ("gone", "gone")))
+    monkeypatch.setattr(packages, "REQUIRED", (("opencv-python", "cv2"), ("PyYAML", "yaml"), ("gone", "gone")))
     optional = [
         ("lmdb", "lmdb", "lmdb", "a"),
         ("nothing-here", "nothing_here", "parallel", "b"),
         ("PyYAML", "yaml", "x", "c"),
     ]
-    monkeypatch.setattr(diagnosis, "OPTIONAL", optional)
+    monkeypatch.setattr(packages, "OPTIONAL", optional)
     assert main(["doctor"]) == 1
     printed = " ".join(capsys.readouterr().out.split())
     assert "fail opencv-python" in printed and "apt-get install -y libgl1" in printed
@@ -101,20 +100,20 @@ def test_it_runs_where_no_package_is_installed(tmp_path):
     ],
 )
 def test_gpus(quick, monkeypatch, change, driver, state, words):
-    monkeypatch.setattr(diagnosis, "_nvidia_smi", lambda: driver)
-    found = diagnosis._gpus({**quick, **change})
+    monkeypatch.setattr(machine, "_nvidia_smi", lambda: driver)
+    found = machine.check_gpus({**quick, **change})
     assert {item.state for item in found} == {state}
     assert words in " ".join(f"{item.value} {item.advice}" for item in found)
 
 
 def test_wrong_numbers_and_two_paddles(quick, monkeypatch):
-    assert diagnosis._paddle({**quick, "right": False})[0].state == "fail"
-    monkeypatch.setattr(diagnosis, "_version", lambda *names: "3.0")
-    assert diagnosis._paddle(quick)[0].state == "warn"
+    assert packages.check_paddle({**quick, "right": False})[0].state == "fail"
+    monkeypatch.setattr(packages, "_version", lambda *names: "3.0")
+    assert packages.check_paddle(quick)[0].state == "warn"
 
 
 def test_a_folder_that_cannot_be_written_fails(quick, monkeypatch, capsys):
-    monkeypatch.setattr(diagnosis.os, "access", lambda path, mode: False)
+    monkeypatch.setattr(machine.os, "access", lambda path, mode: False)
     assert main(["doctor"]) == 1
     printed = capsys.readouterr().out
     assert states(printed)["Runs"] == "fail" and "run_dir=" in printed
