@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, OmegaConf
 
 from ocrexp.errors import ConfigError
-from ocrexp.located import located
+from ocrexp.located import located, remember
 
 if TYPE_CHECKING:
     from ocrexp.engine.settings import TrainerSettings
@@ -40,4 +40,6 @@ def trainer_settings(config: DictConfig) -> TrainerSettings:
 
     values: Any = OmegaConf.to_container(config.trainer, resolve=True)
     with located("trainer", TrainerSettings, ConfigError):
-        return TrainerSettings(**values)
+        settings = TrainerSettings(**values)
+    remember(settings, "trainer")
+    return settings

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 
 from ocrexp.engine import distributed
+from ocrexp.engine.settings import TrainerSettings
+from ocrexp.located import option
 
 _LATE = 0.98  # of the steps: a run that reaches this share reaches its end
 
@@ -16,8 +18,9 @@ class TimeBudget:
     planned steps, so that a resumed run does not depend on how fast a machine is.
     """
 
-    def __init__(self, minutes: float | None) -> None:
-        self.minutes = minutes
+    def __init__(self, settings: TrainerSettings) -> None:
+        self.minutes = minutes = settings.max_minutes
+        self.key, self.steps_key = option(settings, "max_minutes"), option(settings, "max_steps")
         self._seconds = math.inf if minutes is None else minutes * 60
         self._told = False
 

@@ -10,7 +10,6 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ocrexp.errors import ConfigError
 from ocrexp.logs import without_paddle_lines
 
 if TYPE_CHECKING:
@@ -57,11 +56,11 @@ def is_main() -> bool:
     return rank() == 0
 
 
-def start_process_group(timeout_minutes: float = 120.0) -> None:
+def start_process_group(timeout_minutes: float = 120.0) -> bool:
     """Connect to the other processes of a distributed run; does nothing in a run of one process.
 
     `timeout_minutes` is how long a process on a CPU waits for another from then on; nccl takes it from the environment
-    that the launcher sets.
+    that the launcher sets. Returns False where paddle does not let it be set on a CPU: it then is 30 seconds.
     """
     if world_size() > 1:
         import paddle
@@ -72,12 +71,8 @@ def start_process_group(timeout_minutes: float = 120.0) -> None:
         if group.name() == "GLOO":
             from ocrexp.engine.gloo import set_gloo_timeout
 
-            if not set_gloo_timeout(group, int(timeout_minutes * 60_000)) and is_main():
-                logger.warning(
-                    "trainer.dist_timeout_minutes: has no effect with paddle %s on a CPU; a process that is 30 seconds "
-                    "later than the others ends the run",
-                    paddle.__version__,
-                )
+            return set_gloo_timeout(group, int(timeout_minutes * 60_000)) > 0
+    return True
 
 
 def barrier() -> None:
@@ -119,8 +114,8 @@ def wrap(model: paddle.nn.Layer, sync_bn: bool) -> paddle.nn.Layer:
     if world_size() == 1:
         return model
     if sync_bn and not paddle.device.get_device().startswith("gpu"):
-        raise ConfigError(
-            "trainer.sync_bn=true: needs GPUs, because paddle has no synchronized batch norm on a CPU; set it to false"
+        raise ValueError(
+            "sync_bn=true: needs GPUs, because paddle has no synchronized batch norm on a CPU; set it to false"
         )
     return paddle.DataParallel(model)
 

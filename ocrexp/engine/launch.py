@@ -24,6 +24,7 @@ from ocrexp.engine.launcher import read_ends
 from ocrexp.environment import available_cores, with_package
 from ocrexp.errors import ConfigError, TrainingError
 from ocrexp.folders import scratch
+from ocrexp.located import option
 from ocrexp.processes import STOP_SIGNALS, describe_signal, leave_terminal, owned
 
 ELSEWHERE = "another process"  # in the error of a rank that stops for a fault that is not its own
@@ -83,9 +84,8 @@ def _arguments(devices: int, settings: Any, logs: Path) -> list[str]:
     if _on_gpu(settings):
         count = gpu_count()
         if count < devices:
-            raise ConfigError(
-                f"trainer.devices={devices}: this machine has {count} GPUs; use trainer.devices=auto for all of them"
-            )
+            key = option(settings, "devices")
+            raise ConfigError(f"{key}={devices}: this machine has {count} GPUs; use {key}=auto for all of them")
     else:
         arguments += ["--backend", "gloo"]
     return [*arguments, *(str(item) for item in settings.launch_args)]

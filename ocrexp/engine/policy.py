@@ -27,7 +27,7 @@ class Policy:
         self._plan = plan
         self._pretrained = pretrained
         self.advice = ""  # what to do about the reason
-        self.budget = TimeBudget(settings.max_minutes)
+        self.budget = TimeBudget(settings)
         self._stop_request: Stop | None = None  # what a callback of this process asks for
         self._stop: Stop | None = None  # what all processes have agreed on
 
@@ -93,9 +93,9 @@ class Policy:
         """End the run where the time of `trainer.max_minutes` is over; `seconds` are those of the whole run."""
         if self.over(state) or not self.budget.spent(seconds):
             return
-        self.request_stop(f"trainer.max_minutes={self.budget.minutes:g} is reached")
+        self.request_stop(f"{self.budget.key}={self.budget.minutes:g} is reached")
         self._stop = self._stop_request
-        self.advice = "; resume with a larger trainer.max_minutes, or null, to make the remaining steps"
+        self.advice = f"; resume with a larger {self.budget.key}, or null, to make the remaining steps"
 
     def request_stop(self, reason: str, state: str = DONE) -> None:
         """Ask for the end of the run, which then is done or pruned; the first reason counts."""

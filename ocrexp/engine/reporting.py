@@ -237,9 +237,10 @@ class Reporter:
         reached = self._budget.forecast(state.step, self._plan.total_steps, per_step, self.clock())
         if reached is not None:
             self.say(
-                "trainer.max_minutes=%g ends this run near step %d of %d at the present speed, before the rate is "
-                "at its end; a new run with trainer.max_steps=%d, or a little less for the evaluations, fits",
-                self._budget.minutes, reached, self._plan.total_steps, reached, level=logging.WARNING,
+                "%s=%g ends this run near step %d of %d at the present speed, before the rate is at its end; "
+                "a new run with %s=%d, or a little less for the evaluations, fits",
+                self._budget.key, self._budget.minutes, reached, self._plan.total_steps, self._budget.steps_key,
+                reached, level=logging.WARNING,
             )  # fmt: skip
 
     def stopping(self, state: TrainState, reason: str, advice: str, lr: float) -> None:

@@ -10,6 +10,7 @@ import paddle
 
 from ocrexp.engine.settings import RunPlan, TrainerSettings
 from ocrexp.errors import ConfigError, printable
+from ocrexp.located import option
 
 _MEGABYTE = 1 << 20
 _STATES_PER_WEIGHT = 2  # what Adam keeps; the other optimizers keep as much or less
@@ -38,7 +39,9 @@ def check_space(model: paddle.nn.Layer, settings: TrainerSettings, plan: RunPlan
     if free < least:
         raise ConfigError(f"{figures}, the first ones {_megabytes(least)}; free some space or set run_dir")
     if free < needed - held:
-        keys = "trainer.keep_sets" + (", raise trainer.save_every_epochs" if kept else "")
+        keys = option(settings, "keep_sets")
+        if kept:
+            keys += f", raise {option(settings, 'save_every_epochs')}"
         return f"{figures}; free some space, or lower {keys}"
     return None
 

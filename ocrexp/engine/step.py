@@ -17,6 +17,8 @@ from ocrexp.engine import distributed
 from ocrexp.engine.buffers import moving_tensors
 from ocrexp.engine.health import FiniteCheck, sums
 from ocrexp.engine.settings import TrainerSettings
+from ocrexp.errors import ConfigError
+from ocrexp.located import addressed, option
 from ocrexp.types import Batch
 
 logger = logging.getLogger(__name__)
@@ -59,7 +61,8 @@ class Stepper:
     ) -> None:
         precision = settings.precision
         if precision != "fp32" and not paddle.device.get_device().startswith("gpu"):
-            logger.warning("trainer.precision=%s needs a GPU; training in fp32 on this CPU", precision)
+            key = option(settings, "precision")
+            logger.warning("%s=%s needs a GPU; training in fp32 on this CPU", key, precision)
             precision = "fp32"
         self._level = {"fp32": "O0", "amp_o1": "O1", "amp_o2": "O2"}[precision]
         self._dtype = settings.amp_dtype
@@ -71,7 +74,8 @@ class Stepper:
         self.masters: dict[str, paddle.Tensor] = getattr(optimizer, "_master_weights", {})
         if settings.sync_bn and distributed.world_size() > 1:
             model = distributed.synchronize_norms(model)
-        self._network = distributed.wrap(model, settings.sync_bn)
+        with addressed(settings, ConfigError):
+            self._network = distributed.wrap(model, settings.sync_bn)
         self._loss = loss
         # Gets outputs (float32) and batch of each forward pass whose loss is finite.
         self.observe: Callable[[dict[str, paddle.Tensor], Batch], None] | None = None

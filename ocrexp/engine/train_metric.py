@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import paddle
 
-from ocrexp.errors import ConfigError
 from ocrexp.results import Metric, Postprocess, ReadsTraining
 from ocrexp.types import Batch
 
@@ -26,13 +25,13 @@ class TrainMetric:
         steps: how many before each log line.
         log_every_steps: steps of a logging interval.
 
-    Raises ConfigError for a postprocess that does not read training outputs.
+    Raises ValueError for a postprocess that does not read training outputs.
     """
 
     def __init__(self, postprocess: Postprocess, metric: Metric, steps: int, log_every_steps: int) -> None:
         if not isinstance(postprocess, ReadsTraining):
-            raise ConfigError(
-                f"trainer.metric_during_train: {type(postprocess).__name__} cannot compute a metric on training "
+            raise ValueError(
+                f"metric_during_train: {type(postprocess).__name__} cannot compute a metric on training "
                 "batches, only recognizers and classifiers can; set it to false"
             )
         self._read = postprocess.learned

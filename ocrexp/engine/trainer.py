@@ -39,7 +39,8 @@ from ocrexp.engine.thaw import Thaw
 from ocrexp.engine.train_loader import TrainLoader
 from ocrexp.engine.train_metric import TrainMetric
 from ocrexp.engine.validation import Validation
-from ocrexp.errors import OcrexpError
+from ocrexp.errors import ConfigError, OcrexpError
+from ocrexp.located import addressed
 from ocrexp.loggers.base import RunInfo
 from ocrexp.loggers.group import LoggerGroup
 from ocrexp.optim.ema import WeightAverage
@@ -134,12 +135,13 @@ class Trainer(ViewOfState):
             self._stepper.held = thaw.held()
         self._train_metric: TrainMetric | None = None
         if settings.metric_during_train:
-            self._train_metric = TrainMetric(
-                validation.evaluator.postprocess,
-                validation.evaluator.metric,
-                int(settings.metric_during_train),
-                settings.log_every_steps,
-            )
+            with addressed(settings, ConfigError):
+                self._train_metric = TrainMetric(
+                    validation.evaluator.postprocess,
+                    validation.evaluator.metric,
+                    int(settings.metric_during_train),
+                    settings.log_every_steps,
+                )
         self._average = WeightAverage(self._learns, settings.ema_decay) if settings.ema_decay else None
         identity = RunIdentity(seed, distributed.world_size(), plan.batches_per_epoch, dict(fingerprints or {}))
         self._saver = Saver(

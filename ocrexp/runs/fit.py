@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ocrexp.errors import ConfigError, OcrexpError, printable
-from ocrexp.located import located
+from ocrexp.located import located, option
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -113,8 +113,16 @@ def build_trainer(run_dir: Path, config: DictConfig, *, resume: bool = False) ->
     settings = trainer_settings(config)
     with located("trainer", config.trainer, ConfigError):
         distributed.set_device(settings.device)
-    distributed.start_process_group(settings.dist_timeout_minutes)
+    timed = distributed.start_process_group(settings.dist_timeout_minutes)
     rank, world_size = distributed.rank(), distributed.world_size()
+    if not timed and rank == 0:
+        key = option(settings, "dist_timeout_minutes")
+        log.warning(
+            "%s: has no effect with paddle %s on a CPU; a process that is 30 seconds later than the others ends the "
+            "run",
+            key,
+            paddle.__version__,
+        )
     if warning := shared_memory_warning(world_size):
         log.warning("%s", warning)
     seed_everything(config.seed)

@@ -17,6 +17,7 @@ from ocrexp.engine.settings import RunPlan, TrainerSettings
 from ocrexp.engine.thaw import Thaw
 from ocrexp.engine.trainer import Trainer
 from ocrexp.engine.validation import Validation
+from ocrexp.located import remember
 from ocrexp.loggers.base import BaseLogger, RunInfo
 from ocrexp.loggers.group import LoggerGroup
 from ocrexp.models.freezing import freeze
@@ -196,6 +197,7 @@ def make_trainer(
     """A trainer of stand-ins; `settings` are those of `trainer`, `rates` factors by parts of the model."""
     loader = loader or FakeLoader()
     ours = TrainerSettings(**{"max_epochs": 2, "device": "cpu", "log_every_steps": 2, **settings})
+    remember(ours, "trainer")  # as the configuration does
     plan = RunPlan.make(ours, len(loader))
     seed_everything(seed)
     model = model or Net()

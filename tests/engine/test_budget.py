@@ -114,5 +114,5 @@ def test_several_processes_stop_together(monkeypatch: pytest.MonkeyPatch) -> Non
     policy.check_time(TrainState(step=3), 59.0)
     assert asked == [(True,)]
     assert policy.over(TrainState(step=3))
-    assert not TimeBudget(None).spent(1e9)
+    assert not TimeBudget(TrainerSettings()).spent(1e9)
     assert len(asked) == 1

@@ -10,6 +10,7 @@ import numpy as np
 from ocrexp.charset.charset import Charset
 from ocrexp.charset.codecs import KINDS, CTCCodec
 from ocrexp.charset.unknown import UnknownCharacter
+from ocrexp.located import option
 from ocrexp.types import Sample, UnusableSample
 
 
@@ -80,7 +81,7 @@ class TextTargets:
         if not positions:
             raise UnusableSample("label is empty")
         if len(positions) > self.max_text_length:
-            raise UnusableSample(f"label is longer than targets.max_text_length={self.max_text_length}")
+            raise UnusableSample(f"label is longer than {option(self, 'max_text_length')}={self.max_text_length}")
         if "ctc" in self._codecs:
             steps = self.steps(sample["image"].shape[:2] if self._steps else ())
             if steps is not None and CTCCodec.steps_needed(positions) > steps:
