@@ -1,12 +1,15 @@
 """Fixtures that say where golden numbers and real images are, and skip with a reason where they are not."""
 
 import dataclasses
+import fcntl
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
 
@@ -26,7 +29,6 @@ DEAR = (
     "test_docs.py",
     "config/test_explain.py",
     "tasks/test_cls.py",
-    "models/test_data_parallel.py",
     "test_extending.py",
     "test_fault_storm.py",
     "bench/test_step.py",
@@ -132,6 +134,27 @@ def _own_notices():
     logger.propagate = True
     for handler in list(logger.handlers):
         logger.removeHandler(handler)
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory):
+    """`made_once(name, make)`: the folder that `make(folder)` fills, once for all workers of this session."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+
+    def folder_of(name: str, make: Callable[[Path], None]) -> Path:
+        folder, made = base / name, base / f"{name}.made"
+        with (base / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not made.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                make(folder)
+                made.touch()
+        return folder
+
+    return folder_of
 
 
 @pytest.fixture

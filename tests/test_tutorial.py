@@ -3,11 +3,10 @@
 import os
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+import warm
 
 from ocrexp.config.check import check
 from ocrexp.config.compose import compose
@@ -44,7 +43,7 @@ def project(tmp_path):
 
 def run(command, folder):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, *command], cwd=folder, env=environment, capture_output=True, text=True)
+    done = warm.run(command, cwd=folder, env=environment)
     assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
     return done.stdout
 
@@ -59,7 +58,8 @@ def test_the_commands_run_in_their_order_up_to_the_deployed_model(project):
     assert seen == ["synth", "experiment=pages", "eval", "export", "predict"]
     assert (project / "predictions" / "predictions.jsonl").read_text(encoding="utf-8").count("\n") == 10
     snippet = re.search(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)[1]
-    assert "lines in" in run(["-c", snippet], project)
+    (project / "read.py").write_text(snippet, encoding="utf-8")
+    assert "lines in" in run(["read.py"], project)
 
 
 def test_its_sweep_and_its_experiment_compose(project, monkeypatch):

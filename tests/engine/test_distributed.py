@@ -4,6 +4,7 @@ Compared without norms and dropout, which see each rank's samples by themselves,
 samples: DB's Dice is taken over a whole batch, so its gradients on 2 × 4 images are not those on 1 × 8.
 """
 
+import json
 import os
 import signal
 import threading
@@ -26,66 +27,77 @@ SCRIPT = Path(__file__).with_name("rank_run.py")
 SETTINGS = TrainerSettings(device="cpu", devices=2)
 
 
-def _launch(run_dir: Path, mode: str) -> int:
-    run_dir.mkdir()
-    return launch_processes(2, [str(SCRIPT), str(run_dir), mode], SETTINGS, run_dir)
+def _launch(folder: Path, *modes: str) -> int:
+    folder.mkdir(exist_ok=True)
+    return launch_processes(2, [str(SCRIPT), str(folder), *modes], SETTINGS, folder)
 
 
-def test_two_processes_train_as_one_with_the_same_images(tmp_path: Path) -> None:
-    assert _launch(tmp_path / "two", "plain") == 0
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory, draw_words) -> Path:
+    """A folder with three trainings in two processes, `plain`, `thaw` and `rec`, and a comparison of `gradients`."""
+    folder = tmp_path_factory.mktemp("two")
+    draw_words(folder / "words", WORDS)
+    assert _launch(folder, "gradients", "plain", "thaw", "rec") == 0
+    assert sorted(path.name for path in (folder / "ranks").iterdir()) == ["rank.0.log", "rank.1.log"]
+    assert not any("TOKEN" in path.read_text() for path in folder.rglob("*.log"))
+    return folder
+
+
+def test_gradients_of_two_processes_are_those_of_one(two: Path) -> None:
+    for rank in (0, 1):
+        counts = json.loads((two / f"gradients/equal_{rank}.json").read_text())
+        assert counts["tuned"] == counts["untuned"] > 50
+
+
+def test_two_processes_train_as_one_with_the_same_images(two: Path, tmp_path: Path) -> None:
     one = trainer_of(tmp_path / "one", "plain")
     gradients = keep_gradients(one)
     one.fit()
     for rank in (0, 1):
-        with np.load(tmp_path / f"two/gradients_{rank}.npz") as saved:
+        with np.load(two / f"plain/gradients_{rank}.npz") as saved:
             assert set(saved) == set(gradients)
             for name, expected in gradients.items():
                 np.testing.assert_allclose(saved[name], expected, rtol=1e-5, atol=1e-7)
     assert one.step == 5  # the batch that is empty on one rank is passed over by both
-    left = paddle.load(str(tmp_path / "two/checkpoints/latest.pdparams"))
+    left = paddle.load(str(two / "plain/checkpoints/latest.pdparams"))
     for name, value in one.model.state_dict().items():
         np.testing.assert_allclose(np.asarray(left[name]), value.numpy(), rtol=1e-4, atol=1e-6)
-    status = read_status(tmp_path / "two")
+    status = read_status(two / "plain")
     assert status is not None
     assert status["state"] == "done"
     assert status["step"] == 5
     assert status["metrics"]["images"] == 7  # each evaluated once, over both ranks
     assert status["best_value"] == pytest.approx(one.state.best_value, rel=1e-4)
-    assert sorted(path.name for path in (tmp_path / "two/ranks").iterdir()) == ["rank.0.log", "rank.1.log"]
-    assert not any("TOKEN" in path.read_text() for path in (tmp_path / "two").rglob("*.log"))
 
 
-def test_two_processes_train_a_part_from_a_step_on_as_one_does(tmp_path: Path) -> None:
-    assert _launch(tmp_path / "two", "thaw") == 0
+def test_two_processes_train_a_part_from_a_step_on_as_one_does(two: Path, tmp_path: Path) -> None:
     one = trainer_of(tmp_path / "one", "thaw")
     start = one.model.conv.weight.numpy()
     one.fit()
     assert np.abs(one.model.conv.weight.numpy() - start).max() > 1e-3
-    left = paddle.load(str(tmp_path / "two/checkpoints/latest.pdparams"))
+    left = paddle.load(str(two / "thaw/checkpoints/latest.pdparams"))
     for name, value in one.model.state_dict().items():
         np.testing.assert_allclose(np.asarray(left[name]), value.numpy(), rtol=1e-4, atol=1e-6)
 
 
-def test_two_processes_train_a_recognizer_as_one_with_the_same_words(tmp_path: Path, draw_words) -> None:
+def test_two_processes_train_a_recognizer_as_one_with_the_same_words(two: Path) -> None:
     """In batches of several sizes; CTC is a mean over samples."""
-    draw_words(tmp_path / "words", WORDS)
-    assert _launch(tmp_path / "two", "rec") == 0
-    one = recognizer_of(tmp_path / "one")
+    one = recognizer_of(two / "alone")
     gradients = keep_gradients(one)
     one.fit()
     for rank in (0, 1):
-        with np.load(tmp_path / f"two/gradients_{rank}.npz") as saved:
+        with np.load(two / f"rec/gradients_{rank}.npz") as saved:
             assert set(saved) == set(gradients)
             for name, expected in gradients.items():
                 assert np.abs(saved[name] - expected).max() <= max(1e-5 * np.abs(expected).max(), 1e-10), name
-    left = paddle.load(str(tmp_path / "two/checkpoints/latest.pdparams"))
+    left = paddle.load(str(two / "rec/checkpoints/latest.pdparams"))
     for name, value in one.model.state_dict().items():
         np.testing.assert_allclose(np.asarray(left[name]), value.numpy(), rtol=1e-3, atol=1e-4)
-    status = read_status(tmp_path / "two")
+    status = read_status(two / "rec")
     assert status is not None
     assert status["step"] == one.step == 8
     assert status["metrics"] == pytest.approx(one.best_metrics)
-    shared, alone = read_samples(tmp_path / "two"), read_samples(tmp_path / "one")
+    shared, alone = read_samples(two / "rec"), read_samples(two / "alone")
     assert shared is not None and alone is not None
     assert [row["path"] for row in shared.rows] == [row["path"] for row in alone.rows] != []
 
@@ -97,8 +109,8 @@ def test_a_failing_rank_is_named_with_its_line(tmp_path: Path) -> None:
     assert "\n" not in message
     assert message.startswith("rank 1: the loss is not finite at step 5: near=nan")
     assert "images/" in message
-    assert (tmp_path / "run/nonfinite_batch_rank1.npz").exists()
-    status = read_status(tmp_path / "run")
+    assert (tmp_path / "run/nan/nonfinite_batch_rank1.npz").exists()
+    status = read_status(tmp_path / "run/nan")
     assert status is not None
     assert status["state"] == "failed"
 
@@ -106,7 +118,7 @@ def test_a_failing_rank_is_named_with_its_line(tmp_path: Path) -> None:
 def test_a_signal_to_the_parent_reaches_the_ranks_and_the_run_can_go_on(tmp_path: Path) -> None:
     def interrupt() -> None:
         for _ in range(300):
-            status = read_status(tmp_path / "run")
+            status = read_status(tmp_path / "run/slow")
             if status and status.get("step", 0) >= 3:
                 break
             time.sleep(0.1)
@@ -114,9 +126,9 @@ def test_a_signal_to_the_parent_reaches_the_ranks_and_the_run_can_go_on(tmp_path
 
     threading.Thread(target=interrupt, daemon=True).start()
     assert _launch(tmp_path / "run", "slow") == 143
-    status = read_status(tmp_path / "run")
+    status = read_status(tmp_path / "run/slow")
     assert status is not None
     assert status["state"] == "interrupted"
     from ocrexp.engine.checkpoint import CheckpointStore
 
-    assert CheckpointStore(tmp_path / "run").load_for_resume().step == status["step"] >= 3
+    assert CheckpointStore(tmp_path / "run/slow").load_for_resume().step == status["step"] >= 3

@@ -2,11 +2,11 @@
 
 import json
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import warm
 
 CASES = Path(__file__).with_name("cases.py")
 
@@ -22,25 +22,30 @@ class Exported:
 
 def _in_child(*arguments: str) -> subprocess.CompletedProcess:
     """paddle's and onnxruntime's threads stay out of the process of other tests, whose numbers feel them."""
-    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
+    done = warm.run(arguments)
     print(done.stdout, done.stderr)
     return done
 
 
 @pytest.fixture(scope="session")
 def in_child():
-    """`in_child("-m", "ocrexp", …)` runs Python; `in_child.cases` is the script of runs and spoilt exports."""
+    """`in_child("-m", "ocrexp", …)` runs this in a process of its own; `in_child.cases` is the script of exports."""
     _in_child.cases = str(CASES)
     return _in_child
 
 
 @pytest.fixture(scope="session")
-def exported(tmp_path_factory, tiny_lists, draw_words) -> Exported:
+def exported(made_once, tiny_lists, draw_words) -> Exported:
     """A detector and a recogniser with random weights, in all formats."""
     for module in ("paddle2onnx", "onnx", "onnxruntime"):
         pytest.importorskip(module)
-    folder = tmp_path_factory.mktemp("exports")
-    words = draw_words(tmp_path_factory.mktemp("words") / "lists", ["abc", "2b1c", "a", "cab12 abc12"])
-    done = _in_child(str(CASES), "make", str(folder), str(tiny_lists), str(words))
-    assert done.returncode == 0, done.stderr[-2000:]
-    return Exported(folder, json.loads(done.stdout.splitlines()[-1]), done.stdout + done.stderr)
+
+    def make(folder: Path) -> None:
+        words = draw_words(folder / "lists", ["abc", "2b1c", "a", "cab12 abc12"])
+        done = _in_child(str(CASES), "make", str(folder), str(tiny_lists), str(words))
+        assert done.returncode == 0, done.stderr[-2000:]
+        (folder / "said.json").write_text(json.dumps([done.stdout, done.stderr]))
+
+    folder = made_once("exports", make)
+    out, err = json.loads((folder / "said.json").read_text())
+    return Exported(folder, json.loads(out.splitlines()[-1]), out + err)

@@ -5,18 +5,15 @@
 """
 
 import json
-import subprocess
-import sys
 import tarfile
 
 import pytest
+import warm
 
 
 def ocrexp(folder, *arguments):
     """Run the program as a user does, in `folder`; returns what it prints. Exit code 0 is expected."""
-    done = subprocess.run(
-        [sys.executable, "-m", "ocrexp", *arguments], capture_output=True, text=True, cwd=folder, check=False
-    )
+    done = warm.run(["-m", "ocrexp", *arguments], cwd=folder)
     assert done.returncode == 0, done.stderr
     assert "warning: charset:" not in done.stderr
     return done.stdout

@@ -2,11 +2,11 @@
 
 import json
 import os
-import subprocess
 import sys
 
 import numpy as np
 import pytest
+import warm
 
 from ocrexp.weights.reader import read_parameters
 
@@ -121,9 +121,7 @@ def project(tmp_path):
 
 def python(folder, *arguments):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), *(entry for entry in sys.path if entry)])}
-    done = subprocess.run(
-        [sys.executable, *arguments], capture_output=True, text=True, cwd=folder, check=False, env=environment
-    )
+    done = warm.run(arguments, cwd=folder, env=environment)
     assert done.returncode == 0, done.stderr
     return done
 
@@ -165,9 +163,6 @@ def test_from_the_first_step_to_the_deployed_model(project, tiny_run, tiny_lists
         assert parity["formats"][backend]["files"]["results"] > 0
     assert found["paddle"][1] == found["onnx"][1]
     assert len(found["paddle"][0]) > 0
-    done = subprocess.run(
-        [sys.executable, "-m", "ocrexp", "predict", "det=run/inference", f"images={images[0]}", "output=out"],
-        capture_output=True, text=True, cwd=project, check=False,
-    )  # fmt: skip
+    done = warm.run(["-m", "ocrexp", "predict", "det=run/inference", f"images={images[0]}", "output=out"], cwd=project)
     assert done.returncode == 2
     assert "postprocess.name: 'TwoMapsPost'" in done.stderr and "register_postprocess" in done.stderr
