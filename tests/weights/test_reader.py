@@ -122,10 +122,10 @@ def test_a_hostile_file_is_one_line_and_runs_nothing(tmp_path: Path, kind: str, 
     read, wrap = READERS[suffix]
     path = tmp_path / f"w.{suffix}"
     path.write_bytes(wrap(HOSTILE[kind]))
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(CheckpointError) as error:
         read(path)
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
     assert "\n" not in str(error.value)
     assert path.name in str(error.value)
     assert MARKER not in os.environ
