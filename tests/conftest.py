@@ -104,7 +104,12 @@ def _own_cache(tmp_path_factory):
 
 @pytest.fixture(autouse=True, scope="session")
 def _shipped_files_are_parsed_once():
-    """Hydra parses some 30 files of conf/ in each composition, which is half of its time; nobody writes them here."""
+    """Hydra parses some 30 files of conf/ in each composition, which is half of its time; nobody writes them here.
+
+    For each of them it also makes a configuration of all choices, for defaults that are interpolations: a quarter of
+    the rest. Here it does so only where there is such a default.
+    """
+    from hydra._internal import defaults_list
     from hydra._internal.sources_registry import SourcesRegistry
 
     from ocrexp.config.compose import setup_hydra
@@ -121,8 +126,15 @@ def _shipped_files_are_parsed_once():
             parsed[config_path] = parse(source, config_path)
         return deepcopy(parsed[config_path])
 
+    choices_of = defaults_list._create_interpolation_map
+
+    def choices(overrides, defaults, self_added):
+        asked = any(not default.is_self() and default.is_interpolation() for default in defaults)
+        return choices_of(overrides, defaults, self_added) if asked else None
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(files, "load_config", load)
+        patch.setattr(defaults_list, "_create_interpolation_map", choices)
         yield
 
 
