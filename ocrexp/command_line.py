@@ -15,6 +15,8 @@ OF_VERBS = {
     "train": ("name", "run_dir", "sweep_dir", "hydra.run.dir", "hydra.sweep.dir", "hydra.sweeper.storage",
         "hydra.sweeper.study_name", "*hydra.sweeper.warm_start"),
     "resume": ("name", "run_dir"),
+    "find-lr": ("name", "output", "run_dir", "sweep_dir"),
+    "find-batch": ("name", "output", "run_dir", "sweep_dir"),
     "eval": ("run_dir", "checkpoint", "output"),
     "export": ("run_dir", "checkpoint", "export.dir", "export.model_name"),
     "predict": ("*images", "det", "rec", "cls", "output", "font", "rec_char_dict_path"),

@@ -64,6 +64,11 @@ def test_command_of_the_docs_composes(page, line):
         assert any(item.startswith(("run_dir=", "checkpoint=")) for item in own)
         compose(verb, own)
         compose("train", others)
+    elif verb in ("find-lr", "find-batch"):
+        own, others = split_overrides([str(key) for key in compose(verb, [])], arrange(verb, overrides))
+        compose(verb, own)
+        config = compose("train", with_default_model(others))
+        check(config)
     elif verb in ("doctor", "list", "copy"):  # no configuration: tests/commands has them
         assert all(item.partition("=")[0] in (*groups(), "pretrained") for item in overrides)
     elif verb in TAKES_RUNS:

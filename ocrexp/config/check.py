@@ -85,6 +85,7 @@ def check_early(config: DictConfig) -> None:
     errors += _closed_node_errors(container)
     if not fits(container.get("seed", 0), int):
         errors.append(ConfigError(f"seed: expected a whole number, got {container['seed']!r}"))
+    errors += _batch_size_errors(container)
     try:
         check_task(container)
     except ConfigError as error:
@@ -93,6 +94,14 @@ def check_early(config: DictConfig) -> None:
         if (takes := read_signature(str(node["_target_"]))) is not None:
             errors += _argument_errors(path, node, takes)
     _raise_all(errors)
+
+
+def _batch_size_errors(container: dict[Any, Any]) -> Iterator[ConfigError]:
+    """The value may be a number or auto, which the schema cannot say."""
+    loader = container.get("loader")
+    size = loader.get("batch_size", 1) if isinstance(loader, dict) else 1
+    if size not in ("auto", "???") and (not fits(size, int) or size < 1):
+        yield ConfigError(f"loader.batch_size: expected a whole number, 1 or more, or auto, got {size!r}")
 
 
 def _part_errors(container: Any) -> Iterator[ConfigError]:

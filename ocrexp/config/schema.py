@@ -23,7 +23,7 @@ class MultiScaleSchema:
 class LoaderSchema:
     """Node `loader`."""
 
-    batch_size: int = 8
+    batch_size: Any = 8  # a number or "auto"
     eval_batch_size: int = 1
     num_workers: Any = "auto"  # a number or "auto"
     prefetch: int = 2

@@ -7,29 +7,42 @@ from pathlib import Path
 
 _MEGABYTE = 1 << 20
 _SHM_BYTES_PER_RANK = 64 * _MEGABYTE
+# Limit and use of both versions of cgroups, the statistics, and the line of file pages that are given back on demand.
 _CGROUP_LIMITS = (
-    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+    ("memory.max", "memory.current", "memory.stat", "inactive_file"),
+    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat", "total_inactive_file"),
 )
 
 
-def available_bytes() -> int | None:
-    """Memory that can still be used: the machine's or the container's, whichever is less; None if it is unknown."""
+def available_bytes(meminfo: Path = Path("/proc/meminfo"), cgroup: Path = Path("/sys/fs/cgroup")) -> int | None:
+    """Memory that can still be used: the machine's or the container's, whichever is less; None if it is unknown.
+
+    Files that the system keeps in memory count as free.
+    """
     found = []
     try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
+        lines = meminfo.read_text().splitlines()
         found += [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
     except OSError:
         pass  # no /proc: the cgroup may still report it
-    for limit_file, used_file in _CGROUP_LIMITS:
+    for limit_file, used_file, statistics, files in _CGROUP_LIMITS:
         try:
-            limit = Path(limit_file).read_text().strip()
-            used = int(Path(used_file).read_text())
+            limit = (cgroup / limit_file).read_text().strip()
+            used = int((cgroup / used_file).read_text())
         except (OSError, ValueError):
             continue  # the other version of cgroups, or none
         if limit.isdigit():
-            found.append(max(int(limit) - used, 0))
+            found.append(max(int(limit) - max(used - _statistic(cgroup / statistics, files), 0), 0))
     return min(found) if found else None
+
+
+def _statistic(path: Path, name: str) -> int:
+    """A number of a `memory.stat`; 0 where it is missing."""
+    try:
+        rows = [line.split() for line in path.read_text().splitlines()]
+        return sum(int(row[1]) for row in rows if len(row) == 2 and row[0] == name)
+    except (OSError, ValueError):
+        return 0
 
 
 def slots_memory_warning(needed: int, available: int | None = None) -> str | None:

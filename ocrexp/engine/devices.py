@@ -91,6 +91,11 @@ def _check_cards(cards: list[int], device: str) -> None:
         raise ConfigError(f"{shown}: GPU {max(cards)} does not exist; this machine has {count} GPUs, 0 to {count - 1}")
 
 
+def uses_gpu(device: str) -> bool:
+    """Whether `trainer.device` is a GPU here: it names one, or it is auto and there is one."""
+    return device.startswith("gpu") or (device != "cpu" and gpu_count() > 0)
+
+
 def gpu_count() -> int:
     """GPUs that paddle sees, which are those that CUDA_VISIBLE_DEVICES shows."""
     from ocrexp.logs import import_paddle

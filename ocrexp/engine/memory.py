@@ -44,6 +44,25 @@ def gpu_peak_mb() -> float | None:
     return round(paddle.device.cuda.max_memory_reserved() / 2**20, 1)
 
 
+def gpu_total_mb() -> float | None:
+    """Memory of the GPU that paddle uses; None on a CPU."""
+    import paddle
+
+    if gpu_peak_mb() is None:
+        return None
+    return float(paddle.device.cuda.get_device_properties(paddle.device.get_device()).total_memory) / 2**20
+
+
+def resident_bytes(pid: int) -> int:
+    """Memory that a process uses now; 0 where it has ended or /proc does not state it."""
+    return int(_status_kb(pid, "VmRSS") * 1024)
+
+
+def own_bytes() -> int:
+    """Memory that this process uses for itself, without files that are mapped into it."""
+    return int(_status_kb(os.getpid(), "RssAnon") * 1024)
+
+
 def _family(pid: int) -> list[int]:
     """A process and its descendants."""
     found = [pid]

@@ -10,7 +10,7 @@ from typing import Any
 from ocrexp.files import read_text, write_json
 
 FILENAME = "status.json"
-_WHOLE = ("step", "total_steps", "epoch", "best_step", "parameters")
+_WHOLE = ("step", "total_steps", "epoch", "best_step", "parameters", "batch_size")
 _NUMBERS = ("best_value", "zero_shot", "val_loss", "seconds", "peak_memory_mb", "peak_gpu_memory_mb", "gmacs")
 _TEXTS = ("state", "best_metric", "error", "reason", "updated")
 RUNNING, DONE, FAILED, INTERRUPTED = "running", "done", "failed", "interrupted"
@@ -23,9 +23,9 @@ def write_status(run_dir: Path, *, state: str, **values: Any) -> None:
 
     `state` is running, done, pruned, failed or interrupted; others are `step`, `total_steps`, `epoch`, `best_metric`,
     `best_value`, `best_step`, `metrics`, `zero_shot` (the value before the first step), `zero_shot_metrics`, `val_loss`
-    (of the last evaluation), `parameters` and `gmacs` (of one image) of the model, `notes` (lines about the curves),
-    `seconds`, `peak_memory_mb`, `peak_gpu_memory_mb`, `reason` (why a run is done before its last step) and `error`
-    (one line; it is cleared unless given).
+    (of the last evaluation), `batch_size` (that loader.batch_size=auto has found), `parameters` and `gmacs` (of one
+    image) of the model, `notes` (lines about the curves), `seconds`, `peak_memory_mb`, `peak_gpu_memory_mb`, `reason`
+    (why a run is done before its last step) and `error` (one line; it is cleared unless given).
     """
     content: dict[str, Any] = {**(read_status(run_dir) or {}), "error": None, **values, "state": state}
     if content["error"] is not None:

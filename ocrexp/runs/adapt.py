@@ -1,4 +1,4 @@
-"""The node `adapt`: a run is fitted to its data and its time before it starts.
+"""The node `adapt` and `loader.batch_size=auto`: a run is fitted to its data, time and memory before it starts.
 
 What is chosen becomes a plain value of the run's frozen configuration, so that resume, eval and export need nothing of
 it. `.hydra/adapted.json` records what was chosen, for people and for a sweep that comes back to its folder.
@@ -14,17 +14,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ocrexp.adapt.base import Adaptation, Device, Pace
-from ocrexp.engine.devices import gpu_count, process_count
-from ocrexp.engine.status import FAILED, write_status
+from ocrexp.engine.devices import process_count, uses_gpu
+from ocrexp.engine.status import FAILED, RUNNING, write_status
 from ocrexp.environment import available_cores
 from ocrexp.errors import ConfigError, OcrexpError
 from ocrexp.logs import log_file, show_notices
+from ocrexp.runs.batch_search import AUTO, check_auto, rate_line
 from ocrexp.runs.choices import Choice, RunChoices, record
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from ocrexp.types import DataSource
+    from ocrexp.types import DataSource, Record
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,8 @@ _VAL_SHARE = 0.1  # of the training images
 
 
 def adapt(config: DictConfig, run_dir: Path, overrides: Sequence[str]) -> None:
-    """Fit a run to its data and its time, as its node `adapt` asks; nothing where it is null.
+    """Fit a run to its data and its time, as its node `adapt` asks, or its batch to the memory, as
+    `loader.batch_size=auto` asks; nothing where it asks for neither.
 
     The configuration has plain values afterwards. Raises OcrexpError; the run's status has its line by then.
 
@@ -41,26 +43,45 @@ def adapt(config: DictConfig, run_dir: Path, overrides: Sequence[str]) -> None:
         run_dir: the run folder, which exists.
         overrides: of the command line, whose keys keep their values.
     """
-    if config.get("adapt") is None:
+    searches = config.loader.batch_size == AUTO
+    if config.get("adapt") is None and not searches:
         return
     show_notices()
     with log_file(run_dir / "train.log"):
-        if config.get("overfit"):
+        if config.get("overfit") and not searches:
             log.info("adapt: not used with overfit=true")
             return
         try:
-            made = _adapt(config, overrides)
+            made = [_fit_batch(config)] if searches else _adapt(config, overrides)
         except OcrexpError as error:
             with suppress(OSError):  # nothing can be written: the error says so itself
                 write_status(run_dir, state=FAILED, error=str(error))
             raise
     record(run_dir, made)
+    if searches:
+        write_status(run_dir, state=RUNNING, batch_size=config.loader.batch_size)
 
 
-def _adapt(config: DictConfig, overrides: Sequence[str]) -> list[Choice]:
+def _fit_batch(config: DictConfig) -> Choice:
+    """Write the largest batch that fits the memory into the configuration."""
+    from ocrexp.runs.batch_search import find_batch
+
+    check_auto(config)
+    log.info("loader.batch_size=auto: trying batches, each in a process of its own")
+    found = find_batch(config)
+    log.info("loader.batch_size=%d: %s", found.batch, found.reason)
+    log.info("%s", rate_line(config, found.batch))
+    config.loader.batch_size = found.batch
+    return Choice("loader.batch_size", found.batch, found.reason, AUTO)
+
+
+def fit_to_data(config: DictConfig, overrides: Sequence[str]) -> tuple[Adaptation, Sequence[Record], RunChoices]:
+    """The part of the node `adapt` that looks at the data: characters, sizes, batch, rate.
+
+    The configuration has plain values afterwards. Returns the adaptation, the training records and what was chosen.
+    """
     from ocrexp.assemble.data import build_source
     from ocrexp.assemble.deployed import deployed_folder
-    from ocrexp.runs.measure import measure
 
     rules = _rules(config)
     if config.model.pretrained:
@@ -69,15 +90,22 @@ def _adapt(config: DictConfig, overrides: Sequence[str]) -> list[Choice]:
     _choose_validation(config, choices)
     source: DataSource = build_source(config.dataset)
     records = source.train_records()
-    gpu = str(config.trainer.device).startswith("gpu") or (config.trainer.device != "cpu" and gpu_count() > 0)
-    rules.fit(records, Device(gpu, available_cores()), choices)
+    rules.fit(records, Device(uses_gpu(str(config.trainer.device)), available_cores()), choices)
+    return rules, records, choices
+
+
+def _adapt(config: DictConfig, overrides: Sequence[str]) -> list[Choice]:
+    from ocrexp.runs.measure import measure
+
+    rules, records, choices = fit_to_data(config, overrides)
     if choices.value("trainer.max_minutes") is None:
         batch = config.loader.batch_size * config.trainer.accumulate * process_count(config.trainer.devices)
         pace = Pace(0.0, 0.0, math.ceil(len(records) / batch))
     else:
         processes = process_count(config.trainer.devices)
         log.info("adapt: measuring some training steps and a part of an evaluation")
-        pace = measure(config, 1 if gpu else processes, processes)  # GPUs share nothing that slows them down
+        # GPUs share nothing that slows them down.
+        pace = measure(config, 1 if uses_gpu(str(config.trainer.device)) else processes, processes)
     rules.length(pace, choices)
     return choices.made
 

@@ -19,6 +19,7 @@ from ocrexp.engine.devices import settle_devices
 from ocrexp.engine.status import FINISHED, RUNNING
 from ocrexp.errors import ConfigError, OcrexpError, explain_import_error, printable, report_error
 from ocrexp.runs import live
+from ocrexp.runs.batch_search import check_auto
 from ocrexp.runs.folder import claim_run, claim_sweep, machines
 from ocrexp.runs.grid import check_grid, first_open
 from ocrexp.runs.plan import SPENT, SweepPlan, SweepSettings
@@ -64,6 +65,7 @@ class RunGuard(Callback):
             check_parts(job)
             trainer_settings(job)
             settle_devices(job)  # what is wrong with it is reported before the folder is made
+            check_auto(job)
             folder = Path(config.hydra.run.dir).expanduser()
             given = config.run_dir is not None or _given(config, "hydra.run.dir")
             claimed_folder = claim_run(folder, given=given, shared=machines(job))
@@ -88,7 +90,9 @@ class RunGuard(Callback):
                     "sweep.stop_when.jobs: only the grid and hydra/sweeper=ocrexp_optuna count jobs; set it to null"
                 )
             for job in search.examples() if search else each_value_once(asked, grid):
-                check_early(compose("train", job))
+                composed = compose("train", job)
+                check_early(composed)
+                check_auto(composed, str(config.hydra.launcher._target_))
             folder = Path(config.hydra.sweep.dir).expanduser()
             given = config.sweep_dir is not None or _given(config, "hydra.sweep.dir")
             claimed_folder = claim_sweep(folder, given=given, shared="search" if search else None)

@@ -10,14 +10,11 @@ python measure.py    one of these processes: a JSON object on its standard input
 from __future__ import annotations
 
 import contextlib
-import json
 import math
-import os
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +28,8 @@ if TYPE_CHECKING:
 
 _SECONDS, _SHORT = 10.0, 2.0  # of counted steps; of enough of them
 _WARM, _LEAST, _ENOUGH = 2, 4, 30  # steps: the first ones allocate memory and compile kernels
-_ERROR = "ocrexp: "
+_FAILED = "adapt: some training steps were tried and failed: {}; see it with adapt=none"
+_KILLED = "adapt: the measuring process was killed by {}"
 
 
 def measure(config: DictConfig, ranks: int, world_size: int) -> Pace:
@@ -45,32 +43,14 @@ def measure(config: DictConfig, ranks: int, world_size: int) -> Pace:
     from omegaconf import OmegaConf
 
     from ocrexp.adapt.base import Pace
-    from ocrexp.environment import untouched, with_package
-    from ocrexp.processes import owned
+    from ocrexp.runs.asking import answer_of, ask
 
     text = OmegaConf.to_yaml(config, resolve=True)
-    environment = with_package(untouched())
-    if threading.current_thread() is threading.main_thread():  # the kernel would end it with the thread that started it
-        environment = owned(environment)
     running: list[subprocess.Popen[str]] = []
     try:
         for rank in range(ranks):
-            request = {"config": text, "rank": rank, "world_size": world_size}
-            process = subprocess.Popen(
-                [sys.executable, __file__],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                start_new_session=True,
-                env=environment,
-            )
-            running.append(process)
-            assert process.stdin is not None
-            process.stdin.write(json.dumps(request))
-            process.stdin.close()
-            process.stdin = None  # communicate() would flush it
-        answers = [_answer(process) for process in running]
+            running.append(ask(Path(__file__), {"config": text, "rank": rank, "world_size": world_size}))
+        answers = [answer_of(process, *process.communicate(), _FAILED, _KILLED) for process in running]
     finally:
         for process in running:
             if process.poll() is None:
@@ -83,62 +63,22 @@ def measure(config: DictConfig, ranks: int, world_size: int) -> Pace:
     )
 
 
-def _answer(process: subprocess.Popen[str]) -> dict[str, float]:
-    """What a process has measured. Raises ConfigError or TrainingError with its own line."""
-    from ocrexp.errors import ConfigError, TrainingError
-    from ocrexp.processes import describe_signal
-
-    out, err = process.communicate()
-    if process.returncode == 0:
-        answer: dict[str, float] = json.loads(out.splitlines()[-1])
-        return answer
-    if process.returncode < 0:
-        raise TrainingError(f"adapt: the measuring process was killed by {describe_signal(-process.returncode)}")
-    lines = [line for line in err.splitlines() if line.strip()] or [f"exit code {process.returncode}"]
-    told = [line.removeprefix(_ERROR) for line in lines if line.startswith(_ERROR)]
-    if told:
-        raise (ConfigError if process.returncode == ConfigError.exit_code else TrainingError)(told[-1])
-    raise TrainingError(f"adapt: some training steps were tried and failed: {lines[-1]}; see it with adapt=none")
-
-
 def main() -> int:
     """Measure; returns the exit code."""
     here = str(Path(__file__).resolve().parent)
     sys.path[:] = [entry for entry in sys.path if entry != here]  # a script's folder must not shadow top-level modules
-    from ocrexp.processes import StoppedBySignal, end_with_command, stopping
+    from ocrexp.runs.asking import answer
 
-    end_with_command()
-    from ocrexp.environment import find_own_modules
+    return answer(_measure)
 
-    find_own_modules()
+
+def _measure(question: Mapping[str, Any]) -> dict[str, Any]:
+    """Seconds of a step and of an evaluation, and steps per epoch, of one rank."""
     from omegaconf import OmegaConf
 
-    from ocrexp.config.compose import register_resolvers
-    from ocrexp.errors import OcrexpError, report_error
-    from ocrexp.logs import ignore_paddle_warnings
-
-    ignore_paddle_warnings()
-    register_resolvers()
-    request = json.load(sys.stdin)
-    answer = os.fdopen(os.dup(1), "w")  # libraries that print must not touch the answer
-    os.dup2(2, 1)
-    config = OmegaConf.create(request["config"])
-    try:
-        with stopping():
-            found = _measure(config, request["rank"], request["world_size"])
-    except OcrexpError as error:
-        report_error(error)
-        return error.exit_code
-    except StoppedBySignal as stop:
-        return 128 + stop.number
-    print(json.dumps(found), file=answer, flush=True)
-    return 0
-
-
-def _measure(config: Any, rank: int, world_size: int) -> dict[str, float]:
-    """Seconds of a step and of an evaluation, and steps per epoch, of one rank."""
     from ocrexp.runs.hooks import prepare_process
 
+    config = OmegaConf.create(question["config"])
     prepare_process(config)
     from ocrexp.assemble import assemble
     from ocrexp.engine import distributed
@@ -146,7 +86,7 @@ def _measure(config: Any, rank: int, world_size: int) -> dict[str, float]:
 
     distributed.set_device(str(config.trainer.device))
     seed_everything(config.seed)
-    parts = assemble(config, rank=rank, world_size=world_size)
+    parts = assemble(config, rank=question["rank"], world_size=question["world_size"])
     loader, validation = parts.train_loader, parts.validation
     try:
         step = _time_steps(parts)

@@ -1,13 +1,18 @@
 """The line about the curves goes to the console and to status.json; a healthy run has none."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import paddle
 import pytest
-from standins import FakeLoader, make_trainer
+from standins import Closeness, FakeEvalLoader, FakeLoader, make_trainer, read_value
 
 from ocrexp.engine.callbacks.watch import CurveWatch
+from ocrexp.engine.evaluator import Evaluator
+from ocrexp.engine.seed import seed_everything
 from ocrexp.engine.status import read_status, write_status
 from ocrexp.loggers.csv import CSVLogger
 
@@ -58,6 +63,85 @@ def wrong_from_epoch_6(batch, epoch, number):
     return {**batch, "target": batch["target"] + (40 * (-1) ** number if epoch >= 6 else 0)}
 
 
+class Images:
+    """Fixed images with fixed values: the mean of a part of the image, and noise."""
+
+    def __init__(self, first: int, count: int, noise: float) -> None:
+        generators = [np.random.default_rng([9, first + number]) for number in range(count)]
+        self.images = np.stack([each.random((8, 8, 3), dtype=np.float32) for each in generators])
+        learnable = (self.images[:, :4].mean(axis=(1, 2, 3)) - 0.5) * 12
+        self.values = (learnable + noise * np.array([each.standard_normal() for each in generators])).astype(np.float32)
+
+
+class TrainImages(FakeLoader):
+    def __init__(self, images: Images) -> None:
+        super().__init__(len(images.images), 8)
+        self.data = images
+
+    def epoch(self, epoch: int, start: int = 0) -> Generator[dict, None, None]:
+        order = np.random.default_rng([2, epoch]).permutation(self.dataset_size)
+        for number in range(start, len(self)):
+            rows = order[8 * number : 8 * number + 8]
+            yield {"image": self.data.images[rows], "target": self.data.values[rows], "index": rows}
+
+
+class EvalImages(FakeEvalLoader):
+    def __init__(self, images: Images) -> None:
+        super().__init__(len(images.images))
+        self.data = images
+
+    def __len__(self) -> int:
+        return 1
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[list[dict]]:
+        rows = np.arange(self.images)
+        yield [
+            {
+                "image": self.data.images, "shape": np.ones((self.images, 4)), "references": list(self.data.values),
+                "index": rows, "paths": [str(row) for row in rows], "targets": {"target": self.data.values},
+                "target_rows": rows,
+            }
+        ]  # fmt: skip
+
+
+class Perceptron(paddle.nn.Layer):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = paddle.nn.Sequential(paddle.nn.Linear(192, 64), paddle.nn.ReLU(), paddle.nn.Linear(64, 1))
+
+    def forward(self, images, targets=None):
+        return {"value": self.layers(images.reshape([len(images), -1]) - 0.5)}
+
+    def evaluated(self, images, known, targets, rows):
+        outputs = self.forward(images)
+        return outputs, outputs
+
+
+def error(outputs, batch):
+    return {"loss": ((outputs["value"][:, 0] - batch["target"]) ** 2).mean()}
+
+
+class Close(Closeness):
+    """The share of values with an error below 0.5."""
+
+    def compute(self) -> dict[str, float]:
+        return {"closeness": float(np.mean([abs(float(p) - float(r)) < 0.5 for p, r in self.seen]))}
+
+
+def trained(run_dir: Path, train: Images, lr: float, epochs: int, optimizer: Any = None) -> list[str]:
+    """The notes of a real run on images, evaluated on others of the same kind."""
+    seed_everything(1)
+    evaluator = Evaluator(EvalImages(Images(1000, 64, 0.1)), read_value, Close(), loss=error)
+    make_trainer(
+        run_dir, model=Perceptron(), loss=error, loader=TrainImages(train), evaluator=evaluator, lr=lr,
+        optimizer=optimizer, logger=CSVLogger(), callbacks={"watch": CurveWatch()}, max_epochs=epochs,
+        log_every_steps=max(1, len(train.images) // 8 * epochs // 40), eval_every_epochs=max(1, epochs // 10),
+    ).fit()  # fmt: skip
+    status = read_status(run_dir)
+    assert status is not None and status["state"] == "done"
+    return [note.split()[0] for note in status.get("notes", [])]
+
+
 @pytest.mark.parametrize(("spoil", "kind"), [(None, []), (wrong_from_epoch_6, ["divergence"])])
 def test_real_runs(tmp_path: Path, spoil: Callable | None, kind: list[str]) -> None:
     make_trainer(
@@ -67,3 +151,18 @@ def test_real_runs(tmp_path: Path, spoil: Callable | None, kind: list[str]) -> N
     status = read_status(tmp_path)
     assert status is not None and status["state"] == "done"
     assert [note.split()[0] for note in status.get("notes", [])] == kind
+
+
+@pytest.mark.parametrize(
+    ("images", "lr", "epochs", "optimizer", "kind"),
+    [
+        (Images(0, 512, 0.05), 3e-3, 20, None, []),
+        (Images(0, 512, 0.05), 1e-3, 40, None, []),
+        (Images(0, 16, 2.0), 1e-2, 200, None, ["overfitting"]),
+        (Images(0, 512, 0.05), 1e-7, 20, None, ["underfitting"]),
+        (Images(0, 64, 0.05), 0.3, 40, None, ["oscillation"]),
+    ],
+    ids=["healthy", "healthy_slow", "overfitting", "underfitting", "oscillating"],
+)
+def test_runs_made_to_fail_are_named_and_healthy_ones_are_not(tmp_path, images, lr, epochs, optimizer, kind) -> None:
+    assert trained(tmp_path, images, lr, epochs, optimizer) == kind
