@@ -22,8 +22,9 @@ FALL = 0.10  # of the training loss, from which on it goes on falling
 GAIN = 0.01  # of the metric (a share), from which on it goes on improving
 SWING = 0.05  # of the metric, from one evaluation to the next
 LOSS_SWING = 1.5  # of the training loss's level; the noise of small batches is below
+RISEN = 1.5  # of its first level, from which on a third of such a swing counts
 BARELY = 0.15  # of the first training loss: it has hardly fallen
-GOOD = 0.95  # of the metric; a plateau above needs no advice
+GOOD = 0.95  # of the metric; above, neither a plateau nor a validation loss needs advice
 HIGH_RATE = 0.3  # of the highest learning rate; below, the schedule explains a plateau
 
 
@@ -101,17 +102,19 @@ def _overfitting(train: Series | None, val: Series | None, metric: Series | None
     """The validation loss rises, or stays far above, while the training loss falls, and the metric gains nothing."""
     if train is None or val is None or len(val[1]) < EVALUATIONS or len(train[1]) < EVALUATIONS:
         return None
+    if metric is not None and float(metric[1][-1]) >= max(GOOD, float(np.max(metric[1])) - 3 * GAIN):
+        return None  # whatever the losses are, there is hardly anything to gain
     steps, values = val
     low = int(np.argmin(values))
     since = float(steps[low])
     if metric is not None and _late_best(metric, since):
-        return None
+        return _gap(train, val, metric, main)
     before, after = _train_near(train, since), _level(train[1])[-1]
     falls = before > 0 and (before - after) > FALL * before
     end = float(np.median(values[-2:]))
     rise = end - values[low]
     fallen = max(float(values[0] - values[low]), 0.0)
-    noise = _noise(values) if len(values) > 5 else 0.0
+    noise = max(_noise(values), _roughness(values)) if len(values) > 5 else 0.0
     if falls and low < len(values) - 2 and rise > max(0.1 * abs(values[low]), 0.1 * fallen, 2 * noise):
         evidence = (
             f"val/loss rose from {values[low]:.4g} to {end:.4g} while train/loss fell from {before:.4g} to {after:.4g}"
@@ -127,8 +130,7 @@ def _gap(train: Series, val: Series, metric: Series | None, main: str) -> Observ
     since = float(steps[half])
     before, after = _train_near(train, since), float(_level(train[1])[-1])
     stands = abs(float(np.median(values[half:]) - np.median(values[-2:]))) < 0.05 * abs(float(values[-1]))
-    moved = float(np.max(values) - np.min(values[half:])) > 0.2 * abs(float(values[-1]))
-    if len(values) < 2 * EVALUATIONS or not stands or not moved or before <= 0 or before - after < 0.3 * before:
+    if len(values) < 2 * EVALUATIONS or not stands or before <= 0 or before - after < 0.3 * before:
         return None
     if after > 0.25 * values[-1] or (metric is not None and _late_best(metric, since)):
         return None
@@ -162,17 +164,20 @@ def _oscillation(train: Series | None, metric: Series | None, main: str) -> Obse
     if train is None or len(train[1]) < 2 * POINTS:
         return None
     steps, values = (part[len(train[1]) // 2 :] for part in train)
-    middle = float(np.median(values))
+    middle, first = float(np.median(values)), float(_level(train[1])[0])
     low, high = np.percentile(values, [10, 90])
+    above = middle > RISEN * first  # small batches alone do not raise a loss
     falls = np.mean(values[: len(values) // 3]) - np.mean(values[-len(values) // 3 :])
     turns = float(np.mean(np.diff(values)[1:] * np.diff(values)[:-1] < 0))
-    if middle <= 0 or turns < 0.3 or high - low < LOSS_SWING * middle or falls > 0.5 * (high - low):
+    least = (LOSS_SWING / 3 if above else LOSS_SWING) * middle
+    if middle <= 0 or turns < 0.3 or high - low < least or falls > 0.5 * (high - low):
         return None
     if metric is not None and len(metric[1]) and (_late_best(metric, float(steps[0])) or np.max(metric[1]) > 0.5):
         return None  # it learns in spite of it
     return _seen(
         "oscillation", steps[0],
-        f"train/loss swings between {low:.4g} and {high:.4g} around {middle:.4g} and does not fall",
+        f"train/loss swings between {low:.4g} and {high:.4g} around {middle:.4g} and does not fall"
+        + (f"; it began at {first:.4g}" if above else ""),
         _CALMER,
     )  # fmt: skip
 
@@ -281,8 +286,12 @@ def _margin(values: Values) -> float:
     """What a metric has to gain for it to count: GAIN, or twice the noise from one evaluation to the next."""
     if len(values) < 5:
         return GAIN
-    noise = float(np.median(np.abs(np.diff(values, 2)))) * 1.4826 / np.sqrt(6)  # of white noise on a straight line
-    return max(GAIN, min(2 * noise, 3 * GAIN))
+    return max(GAIN, min(2 * _roughness(values), 3 * GAIN))
+
+
+def _roughness(values: Values) -> float:
+    """Standard deviation of white noise on a straight line, from second differences."""
+    return 1.4826 * float(np.median(np.abs(np.diff(values, 2)))) / float(np.sqrt(6))
 
 
 def _stands(metric: Series | None, main: str, since: float) -> str:

@@ -189,6 +189,7 @@ def make_trainer(
     clip_norm: float | None = None,
     pretrained: bool = False,
     optimizer: Any = None,
+    schedule: Any = Cosine,
     rates: dict[str, float] | None = None,
     frozen: list[str] | None = None,
     unfreeze: int | None = None,
@@ -216,7 +217,7 @@ def make_trainer(
             rates=factors.parameters,
             later=thaw.frozen.parameters if thaw else (),
         ),
-        schedule=Cosine(lr=lr, total_steps=plan.total_steps, steps_per_epoch=plan.steps_per_epoch),
+        schedule=schedule(lr=lr, total_steps=plan.total_steps, steps_per_epoch=plan.steps_per_epoch),
         train_loader=loader,
         validation=validation
         or Validation(

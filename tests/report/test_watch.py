@@ -65,6 +65,11 @@ def healthy_falling_rate(generator):
     )
 
 
+def healthy_perfect(generator):
+    """All of the validation set is right, and the training loss falls to nothing."""
+    return run(generator, falling(STEPS, 6, 1e-4, 60), falling(EVALS, 6, 0.06, 60), np.full(len(EVALS), 1.0))
+
+
 def diverging(generator):
     up = np.where(STEPS > 600, 5 * (1 - np.exp(-(STEPS - 600) / 80)), 0)
     late = np.where(EVALS > 600, 1.0, 0.0)
@@ -85,6 +90,14 @@ def memorizing(generator):
     )  # fmt: skip
 
 
+def memorizing_at_once(generator):
+    """The validation loss has not moved since the first evaluation."""
+    return run(
+        generator, falling(STEPS, 6, 0.001, 100), np.full(len(EVALS), 1.5), np.full(len(EVALS), 0.6),
+        np.full(len(STEPS), 1e-3),
+    )  # fmt: skip
+
+
 def oscillating_metric(generator):
     metric = np.where(np.arange(len(EVALS)) % 2, 0.35, 0.75)
     return run(generator, falling(STEPS, 6, 0.8), falling(EVALS, 6, 1.0), metric)
@@ -93,6 +106,12 @@ def oscillating_metric(generator):
 def oscillating_loss(generator):
     train = 2 + 1.8 * np.sign(np.sin(STEPS * 0.9))
     return run(generator, train, np.full(len(EVALS), 2.0), np.full(len(EVALS), 0.3))
+
+
+def rising_and_swinging(generator):
+    """The rate is far too high: the loss is above its start from the first steps on."""
+    train = np.where(STEPS < 60, 2.0, 5 * np.exp(0.4 * generator.standard_normal(len(STEPS))))
+    return run(generator, train, np.full(len(EVALS), 4.0), 0.2 + 0.03 * generator.standard_normal(len(EVALS)), COSINE)
 
 
 def learning_nothing(generator):
@@ -113,12 +132,14 @@ def standing_still(generator):
 
 HEALTHY = (
     healthy, healthy_noisy_batches, healthy_fine_tuning, healthy_confident, healthy_augmented, healthy_done_early,
-    healthy_falling_rate,
+    healthy_falling_rate, healthy_perfect,
 )  # fmt: skip
 BAD = {
     diverging: ("divergence", 400, 650, "optim.lr"),
     overfitting: ("overfitting", 200, 500, "augmentation"),
     memorizing: ("overfitting", 300, 700, "augmentation"),
+    memorizing_at_once: ("overfitting", 300, 700, "augmentation"),
+    rising_and_swinging: ("oscillation", 400, 600, "optim.lr"),
     oscillating_metric: ("oscillation", 300, 500, "optim.lr"),
     oscillating_loss: ("oscillation", 400, 600, "optim.lr"),
     learning_nothing: ("underfitting", 0, 20, "optim.lr"),
