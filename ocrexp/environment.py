@@ -19,6 +19,7 @@ from ocrexp.errors import ConfigError
 
 SWITCH = "OCREXP_CPU_TUNING"
 START_FOLDER = "OCREXP_START_FOLDER"  # set by the command line for the processes that it starts
+CORES = "OCREXP_CORES"  # of a job that shares the machine with others: its share of the cores
 
 # glibc's <malloc.h>
 _M_TRIM_THRESHOLD = -1
@@ -124,10 +125,11 @@ def prepare(enabled: bool = True, threads: int | None = None) -> list[str]:
 
 
 def available_cores() -> int:
-    """Cores that this process may use: its affinity, and the quota of its control group where there is one."""
+    """Cores that this process may use: its affinity, the quota of its control group, and its share (`OCREXP_CORES`)."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = _quota()
-    return cores if quota is None else max(1, min(cores, round(quota)))
+    limits = [cores, *(round(quota) for quota in [_quota()] if quota is not None)]
+    share = os.environ.get(CORES, "")
+    return max(1, min([*limits, int(share)] if share.isdecimal() else limits))
 
 
 def _quota(root: Path = Path("/sys/fs/cgroup")) -> float | None:

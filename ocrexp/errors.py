@@ -116,7 +116,6 @@ def explain_import_error(error: ImportError) -> str | None:
         "wandb": "wandb",
         "imgaug": "imgaug",
         "visualdl": "visualdl",
-        "joblib": "parallel",
         "onnxruntime": "onnx",
         "onnx": "export",
         "paddle2onnx": "export",

@@ -50,8 +50,6 @@ OPTIONS = [
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS, ids=[f"{group}={option}" for group, option in OPTIONS])
 def test_option_composes_and_fits(group, option):
-    if (group, option) == ("launcher", "joblib"):
-        pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="extra 'parallel' is not installed")
     overrides = with_default_model([f"{group}={option}", *NEEDED.get(group, {}).get(option, [])])
     config = compose("train", overrides)
     if group == "experiment" and OmegaConf.is_missing(config.dataset, "root"):

@@ -25,6 +25,8 @@ from ocrexp.lock import release_all
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+    from ocrexp.runs.launching.prepare import Prepared
+
 SUMMARY = "Compose, check, train and evaluate a model; the default"
 USAGE = """
 Usage
@@ -67,6 +69,7 @@ def run(arguments: Sequence[str]) -> int:
 
     setup_hydra()
     from ocrexp.runs.hooks import SweepTable, end_live_table
+    from ocrexp.runs.warm import end_warm
 
     if names := shadowed():
         print(f"ocrexp: your ./conf replaces the shipped {printable(', '.join(names))}", file=sys.stderr)
@@ -92,6 +95,7 @@ def run(arguments: Sequence[str]) -> int:
     finally:
         os.environ.pop("HYDRA_FULL_ERROR", None)
         end_live_table()
+        end_warm()
         release_all()  # the folder of the run or of the sweep, which Hydra's callbacks have locked
     if outcome.error is not None:
         raise outcome.error
@@ -105,7 +109,7 @@ class _JobResult:
         self.exit_code = 0
         self.error: OcrexpError | None = None
 
-    def job(self, config: DictConfig) -> float | None:
+    def job(self, config: DictConfig) -> float | Prepared | None:
         from hydra.core.hydra_config import HydraConfig
         from hydra.types import RunMode
         from omegaconf import open_dict, read_write
@@ -126,11 +130,15 @@ class _JobResult:
                 hydra.sweep.dir = str(start / hydra.sweep.dir)
         settings = SweepSettings.read(config)
         with open_dict(config):
-            config.pop("sweep", None)  # of the sweep as a whole, no part of a run
+            for node in ("sweep", "launcher"):
+                config.pop(node, None)  # of the sweep as a whole, no part of a run
         if hydra.mode == RunMode.MULTIRUN:
-            settle_devices(config)
-            from ocrexp.runs.job import run_sweep_job
+            from ocrexp.runs.job import SweepJob, run_sweep_job
+            from ocrexp.runs.launching.prepare import hand_over, is_ours
 
+            if is_ours(hydra):
+                return hand_over(SweepJob.of(config, run_dir, hydra, settings.retries))
+            settle_devices(config)
             return run_sweep_job(config, run_dir, hydra, settings.retries)
         try:
             settle_devices(config)

@@ -21,30 +21,33 @@ from ocrexp.folders import cache_folder
 log = logging.getLogger(__name__)
 
 SIGNATURES = Path(".hydra") / "signatures.json"
-_COMPOSED = "OCREXP_COMPOSED"  # digest of the resolved text that the parent process has composed
+COMPOSED = "OCREXP_COMPOSED"  # digest of the resolved text that the parent process has composed
 _KEY = "trust.key"
 _KEPT_SIGNATURES = 16
 
 
-def sign(run_dir: Path, *texts: str) -> None:
+def sign(run_dir: Path, *texts: str) -> dict[str, str]:
     """Record that this user composed the texts, before they are written into the folder.
 
-    Without a writable cache the run still works; `resume` then asks for the trusted packages.
+    Returns the environment in which a process takes the last text as its own; this process gets it too. Without a
+    writable cache the run still works; `resume` then asks for the trusted packages.
     """
-    os.environ[_COMPOSED] = _digest(texts[-1])  # for ranks and sweep jobs, which need no cache
+    composed = {COMPOSED: _digest(texts[-1])}
+    os.environ.update(composed)  # for ranks and sweep jobs, which need no cache
     try:
         key = _key(create=True)
         if key is None:
-            return
+            return composed
         known = [*_signatures(run_dir), *(_signature(key, text) for text in texts)]
         files.write_json(run_dir / SIGNATURES, list(dict.fromkeys(known))[-_KEPT_SIGNATURES:])
     except (OSError, RuntimeError) as error:  # RuntimeError: there is no home folder
         log.debug("the run is not signed: %s", error)
+    return composed
 
 
 def is_own(run_dir: Path, text: str) -> bool:
     """Whether this user composed the text, in this process or in its parent."""
-    if os.environ.get(_COMPOSED) == _digest(text):
+    if os.environ.get(COMPOSED) == _digest(text):
         return True
     try:
         key = _key(create=False)

@@ -170,7 +170,7 @@ def _chain(error: BaseException) -> list[BaseException]:
 # Options of Hydra's own groups, and the package that contains each.
 PLUGINS = {
     "hydra/launcher": {
-        "joblib": "ocrexp[parallel]", "submitit_local": "hydra-submitit-launcher",
+        "joblib": "hydra-joblib-launcher", "submitit_local": "hydra-submitit-launcher",
         "submitit_slurm": "hydra-submitit-launcher", "ray": "hydra-ray-launcher", "ray_aws": "hydra-ray-launcher",
         "rq": "hydra-rq-launcher",
     },

@@ -47,25 +47,28 @@ _NODES = (
 _VALUES = ("task", "name", "run_dir", "seed", "overfit")
 
 
-def write_job(run_dir: Path, config: DictConfig, info: JobInfo) -> None:
+def write_job(run_dir: Path, config: DictConfig, info: JobInfo) -> dict[str, str]:
     """Write what a process needs to train this folder: the resolved config and the job's names.
 
-    The texts are signed as this user's own (see authorship.py), so `config` must be composed here or admitted.
+    The texts are signed as this user's own (see authorship.py), so `config` must be composed here or admitted. Returns
+    the variables that such a process gets.
     """
-    write_config(run_dir, config, run_dir)
+    composed = write_config(run_dir, config, run_dir)
     files.write_json(run_dir / JOB, asdict(info), sync=True)
+    return composed
 
 
-def write_config(run_dir: Path, config: DictConfig, folder: Path) -> None:
+def write_config(run_dir: Path, config: DictConfig, folder: Path) -> dict[str, str]:
     """Write the frozen and then the resolved configuration of a run into `folder`, signed; see `write_job`."""
     from ocrexp.config.compose import register_resolvers
 
     register_resolvers()
     (folder / FROZEN).parent.mkdir(parents=True, exist_ok=True)
     frozen, resolved = OmegaConf.to_yaml(config), OmegaConf.to_yaml(config, resolve=True)
-    authorship.sign(run_dir, frozen, resolved)
+    composed = authorship.sign(run_dir, frozen, resolved)
     files.write_text(folder / FROZEN, frozen, sync=True)
     files.write_text(folder / RESOLVED, resolved, sync=True)
+    return composed
 
 
 def read_job(run_dir: Path) -> JobInfo:

@@ -22,7 +22,6 @@ OPTIONAL = (
     ("wandb", "wandb", "wandb", "logger=wandb"),
     ("visualdl", "visualdl", "visualdl", "logger=visualdl"),
     ("imgaug", "ocrexp.augment.imgaug_list", "imgaug", "augment=det_imgaug"),
-    ("hydra-joblib-launcher", "hydra_plugins.hydra_joblib_launcher", "parallel", "sweeps with parallel jobs"),
     ("optuna", "optuna", "search", "hydra/sweeper=ocrexp_optuna"),
     ("onnxruntime", "onnxruntime", "onnx", "predict with ONNX models"),
     ("paddle2onnx", "paddle2onnx", "export", "export to ONNX"),

@@ -25,6 +25,7 @@ _GB = 2**30
 _TRY = Path(__file__).with_name("batch_try.py")
 _KILLERS = (-9, -6)  # SIGKILL of the out-of-memory killer, SIGABRT of an allocation that failed within a library
 _KEY = "loader.batch_size"
+_BESIDE = ("joblib", "jobslauncher", "slurmlocal")  # launchers whose jobs run side by side on this machine
 
 
 @dataclass(frozen=True)
@@ -245,7 +246,7 @@ def check_auto(config: DictConfig, launcher: str = "") -> None:
         raise ConfigError(f"{_KEY}=auto: adapt chooses the batch itself; remove one of the two")
     if machines(config) is not None:
         raise ConfigError(f"{_KEY}=auto: several machines could find different batches; {hint}")
-    if "joblib" in launcher.lower() and not uses_gpu(str(config.trainer.device)):
+    if any(name in launcher.lower() for name in _BESIDE) and not uses_gpu(str(config.trainer.device)):
         raise ConfigError(f"{_KEY}=auto: jobs that run at the same time share the memory; {hint}")
 
 

@@ -17,6 +17,7 @@ from ocrexp.runs.state import read_state
 from ocrexp.runs.sweep_table import job_folders
 from ocrexp.yaml_text import read_config
 
+OF_THE_SWEEP = ("sweep", "sweep_dir", "launcher")  # nodes and keys that are not part of a run
 OVERRIDES = Path(".hydra") / "overrides.yaml"
 
 
@@ -62,7 +63,7 @@ def difference(run_dir: Path, config: DictConfig) -> str | None:
             f"{run_dir / RESOLVED}: {reason}; restore it from a copy, or choose another sweep_dir"
         ) from None
     now = _flat(OmegaConf.to_container(as_adapted(run_dir, config), resolve=True))
-    for key in sorted(key for key in {*before, *now} if key != "sweep_dir" and key.partition(".")[0] != "sweep"):
+    for key in sorted(key for key in {*before, *now} if key.partition(".")[0] not in OF_THE_SWEEP):
         if before.get(key) != now.get(key):
             return f"{key}={before.get(key)}, now {now.get(key)}"
     return None

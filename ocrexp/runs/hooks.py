@@ -22,6 +22,7 @@ from ocrexp.runs import live
 from ocrexp.runs.batch_search import check_auto
 from ocrexp.runs.folder import claim_run, claim_sweep, machines
 from ocrexp.runs.grid import check_grid, first_open
+from ocrexp.runs.launching.settings import read_launching
 from ocrexp.runs.plan import SPENT, SweepPlan, SweepSettings
 from ocrexp.runs.search.options import is_search
 from ocrexp.runs.search.request import read_search
@@ -89,10 +90,12 @@ class RunGuard(Callback):
                 raise ConfigError(
                     "sweep.stop_when.jobs: only the grid and hydra/sweeper=ocrexp_optuna count jobs; set it to null"
                 )
+            launching = read_launching(config.hydra.launcher)
             for job in search.examples() if search else each_value_once(asked, grid):
                 composed = compose("train", job)
                 check_early(composed)
                 check_auto(composed, str(config.hydra.launcher._target_))
+                launching.check_job(composed.trainer)
             folder = Path(config.hydra.sweep.dir).expanduser()
             given = config.sweep_dir is not None or _given(config, "hydra.sweep.dir")
             claimed_folder = claim_sweep(folder, given=given, shared="search" if search else None)

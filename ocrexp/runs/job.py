@@ -8,29 +8,26 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
-import subprocess
 import sys
 import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ocrexp.command_line import typed
 from ocrexp.config.frozen import JOB, RESOLVED, JobInfo, write_job
 from ocrexp.engine.console import duration
-from ocrexp.engine.devices import process_count
 from ocrexp.engine.status import FAILED, FINISHED, INTERRUPTED, RUNNING, read_status, write_status
 from ocrexp.errors import ConfigError, OcrexpError, printable
 from ocrexp.files import write_json
 from ocrexp.lock import LockedError
-from ocrexp.processes import STOP_SIGNALS, describe_signal, leave_terminal, owned
+from ocrexp.processes import describe_signal
 from ocrexp.runs.adapt import adapt
 from ocrexp.runs.choices import as_adapted
-from ocrexp.runs.fit import train_in, worker_command
+from ocrexp.runs.fit import worker_command
 from ocrexp.runs.folder import locked
 from ocrexp.runs.grid import difference
+from ocrexp.runs.job_process import Runner, Training, run_here
 from ocrexp.runs.plan import QUIET, SweepPlan
 from ocrexp.runs.resuming import withdraw
 from ocrexp.runs.search.options import is_search
@@ -43,19 +40,40 @@ if TYPE_CHECKING:
 
     from omegaconf import DictConfig
 
+_ADAPTING = threading.Lock()  # of the threads of a launcher: what one logs must not reach the log of another
+
 
 @dataclass(frozen=True)
-class _Job:
-    """A job: its configuration, folder and names, and the trial of a search that it is."""
+class JobResult:
+    """What has become of a job: its best metric as the sweeper expects it, and the signal that stopped the sweep."""
+
+    value: float | None
+    stop: int | None = None
+
+
+@dataclass(frozen=True)
+class SweepJob:
+    """A job: its configuration, folder and names, the trial of a search that it is, and how often it is retried."""
 
     config: DictConfig
     run_dir: Path
     hydra: DictConfig
     info: JobInfo
     trial: TrialOfJob | None
+    retries: int = 0
+
+    @classmethod
+    def of(cls, config: DictConfig, run_dir: Path, hydra: DictConfig, retries: int = 0) -> SweepJob:
+        """The job that Hydra has composed; one that fails is started up to `retries` more times."""
+        trial = TrialOfJob.of(hydra, run_dir)
+        number = int(hydra.job.num) if trial is None else trial.number
+        varied = _varied(hydra)
+        name = ", ".join(varied) or f"job {number}"
+        return cls(config, run_dir, hydra, JobInfo(name, Path(hydra.sweep.dir).name, number, varied), trial, retries)
 
     @property
     def label(self) -> str:
+        """`job 3 (optim.lr=0.001)`."""
         return printable(f"job {self.info.number} ({', '.join(self.info.overrides) or 'defaults'})")
 
     def say(self, text: str, *, error: bool = False) -> None:
@@ -63,27 +81,38 @@ class _Job:
         if QUIET not in os.environ:
             print(f"ocrexp: {self.label} {printable(text)}", file=sys.stderr if error else sys.stdout, flush=True)
 
+    def run(self, runner: Runner = run_here) -> JobResult:
+        """Train the job unless its folder states that it is done. Raises ConfigError where that holds another one."""
+        state = read_state(self.run_dir)
+        try:
+            with locked(self.run_dir):
+                return _train(self, state, runner)
+        except LockedError as error:
+            self.say(f"is skipped: {error}", error=True)
+            return JobResult(None)
+
 
 def run_sweep_job(config: DictConfig, run_dir: Path, hydra: DictConfig, retries: int = 0) -> float | None:
-    """Train one job unless its folder states that it is done; returns its best metric as the sweeper expects it.
+    """Train one job while this process waits; returns its best metric as the sweeper expects it.
 
-    A job that fails is started up to `retries` more times, unless its configuration is what is wrong.
+    A job that fails is started up to `retries` more times, unless its configuration is what is wrong. A signal that
+    stops the sweep ends this process, when the job has saved.
     """
-    trial = TrialOfJob.of(hydra, run_dir)
-    number = int(hydra.job.num) if trial is None else trial.number
-    varied = _varied(hydra)
-    name = ", ".join(varied) or f"job {number}"
-    job = _Job(config, run_dir, hydra, JobInfo(name, Path(hydra.sweep.dir).name, number, varied), trial)
-    state = read_state(run_dir)
-    try:
-        with locked(run_dir):
-            return _train(job, state, retries)
-    except LockedError as error:
-        job.say(f"is skipped: {error}", error=True)
-        return None
+    result = SweepJob.of(config, run_dir, hydra, retries).run()
+    if result.stop is not None:
+        stop_sweep(result.stop, hydra)
+    return result.value
 
 
-def _train(job: _Job, state: RunState, retries: int) -> float | None:
+def stop_sweep(number: int, hydra: DictConfig) -> NoReturn:
+    """End this process, whose jobs have been stopped by a signal, with the command that resumes them."""
+    fix = f"the same command with {typed('train', 'sweep_dir', hydra.sweep.dir)} resumes it"
+    with contextlib.suppress(OSError):  # the terminal is closed
+        print(f"ocrexp: the sweep stops here; {fix}", file=sys.stderr, flush=True)
+    sys.exit(128 + number)
+
+
+def _train(job: SweepJob, state: RunState, runner: Runner) -> JobResult:
     """The job in its folder, which is locked; `state` is what an earlier attempt has left there."""
     run_dir, sweeper = job.run_dir, job.hydra.get("sweeper")
     if state.state != NOT_RUN:
@@ -91,47 +120,46 @@ def _train(job: _Job, state: RunState, retries: int) -> float | None:
         if state.state in FINISHED:
             job.say("is finished and is not run again")
             _tell(job, state.values)
-            return objective(state.values.get("best_value"), sweeper)
+            return JobResult(objective(state.values.get("best_value"), sweeper))
     if job.trial is None and not SweepPlan.read(Path(job.hydra.sweep.dir)).allows(job.info.number or 0):
         if state.state == NOT_RUN:
             (run_dir / JOB).parent.mkdir(parents=True, exist_ok=True)
             write_json(run_dir / JOB, vars(job.info))  # so that it is in the table
-        return None
+        return JobResult(None)
     if job.trial is not None and not job.trial.is_open():
         job.say("has its result from another process, and is not run again")
-        return None
+        return JobResult(None)
     withdraw(run_dir)  # what a killed resume of this job alone wanted to change
     try:
         job = _adapted(job)
     except OcrexpError as error:  # in status.json; the other jobs go on
         job.say(f"failed: {error}", error=True)
         _tell(job, _outcome(run_dir, error.exit_code, None))
-        return objective(None, sweeper)
-    write_job(run_dir, job.config, job.info)
+        return JobResult(objective(None, sweeper))
+    variables = write_job(run_dir, job.config, job.info)
     before = "" if state.state == NOT_RUN else f"{state}; "
-    for attempt in range(1, retries + 2):
+    for attempt in range(1, job.retries + 2):
         resumable = state.state != NOT_RUN and has_checkpoint(run_dir)
         write_status(run_dir, state=RUNNING)  # the error of an earlier attempt is no longer true
         job.say(f"{before}{'resumes' if resumable else 'starts'} in {run_dir}")
-        code, stop = _run(job, resumable)
+        code, stop = _run(job, resumable, variables, runner)
         status = _outcome(run_dir, code, stop)
         job.say(_ending(status), error=bool(code))
-        if status["state"] != FAILED or stop is not None or attempt > retries or code == ConfigError.exit_code:
+        if status["state"] != FAILED or stop is not None or attempt > job.retries or code == ConfigError.exit_code:
             break
-        state, before = read_state(run_dir), f"attempt {attempt + 1} of {retries + 1}: "
-    if stop is not None:
-        fix = f"the same command with {typed('train', 'sweep_dir', job.hydra.sweep.dir)} resumes it"
-        print(f"ocrexp: the sweep stops here; {fix}", file=sys.stderr, flush=True)
-        sys.exit(128 + stop)
+        state, before = read_state(run_dir), f"attempt {attempt + 1} of {job.retries + 1}: "
+    if stop is not None and status["state"] not in FINISHED:
+        return JobResult(None, stop)
     _tell(job, status)
-    return objective(None if code else status.get("best_value"), sweeper)
+    return JobResult(objective(None if code else status.get("best_value"), sweeper), stop)
 
 
-def _adapted(job: _Job) -> _Job:
+def _adapted(job: SweepJob) -> SweepJob:
     """The job fitted to its data; one that comes back to its folder as it was fitted before."""
     if (job.run_dir / RESOLVED).is_file():
         return replace(job, config=as_adapted(job.run_dir, job.config))
-    adapt(job.config, job.run_dir, job.hydra.overrides.task)
+    with _ADAPTING:
+        adapt(job.config, job.run_dir, job.hydra.overrides.task)
     return job
 
 
@@ -145,7 +173,7 @@ def _ending(status: Mapping[str, Any]) -> str:
     return f"{status['state']}{reached}, {step}{of} steps in {duration(seconds or 0)}"
 
 
-def _tell(job: _Job, status: Mapping[str, Any]) -> None:
+def _tell(job: SweepJob, status: Mapping[str, Any]) -> None:
     """Give a search the result; where its study is out of reach, the next start of the search does so."""
     if job.trial is None:
         return
@@ -185,58 +213,13 @@ def _minimizes(sweeper: DictConfig | None) -> bool | None:
     return bool(OmegaConf.select(sweeper, "ax_config.experiment.minimize", default=False))
 
 
-def _run(job: _Job, resume: bool) -> tuple[int, int | None]:
+def _run(job: SweepJob, resume: bool, variables: Mapping[str, str], runner: Runner) -> tuple[int, int | None]:
     """Train the prepared folder; returns the exit code, and the signal that told the sweep to stop."""
+    variables = {**variables, **({} if job.trial is None else job.trial.variables())}
     in_parallel = "Basic" not in str(job.hydra.launcher._target_)
-    with contextlib.nullcontext() if job.trial is None else job.trial.reporting():
-        return _train_folder(job.run_dir, job.config, resume, in_parallel)
-
-
-def _train_folder(run_dir: Path, config: DictConfig, resume: bool, in_parallel: bool) -> tuple[int, int | None]:
-    if process_count(config.trainer.devices) > 1:
-        try:
-            code = train_in(run_dir, config, resume=resume)
-        except OcrexpError as error:  # in status.json; the other jobs go on
-            return error.exit_code, None
-        return code, code - 128 if code > 128 else None
-    command = [sys.executable, *worker_command(run_dir, resume)]
-    # A launcher may run jobs in threads; the kernel would end a job with the thread that started it.
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    environment = owned(dict(os.environ)) if in_main_thread else None
-    if not in_parallel:
-        return wait_for(subprocess.Popen(command, start_new_session=True, env=environment))
-    with (run_dir / "console.log").open("ab") as console:  # several progress bars on one screen help nobody
-        return wait_for(
-            subprocess.Popen(
-                command, stdout=console, stderr=subprocess.STDOUT, start_new_session=True, env=environment
-            ),
-        )
-
-
-def wait_for(process: subprocess.Popen[bytes]) -> tuple[int, int | None]:
-    """The exit code of a job's process, and the first signal that came meanwhile.
-
-    Signals are passed on, so that the job saves and leaves; its session is its own, so that it gets each of them once.
-    """
-    received: list[int] = []
-
-    def pass_on(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        received.append(number)
-        if number == signal.SIGHUP:
-            leave_terminal()
-        process.send_signal(number)
-
-    before = {}
-    if threading.current_thread() is threading.main_thread():
-        for number in STOP_SIGNALS:
-            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
-                before[number] = signal.signal(number, pass_on)
-    try:
-        code = process.wait()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    return code, received[0] if received else None
+    return runner(
+        Training(job.run_dir, job.config, worker_command(job.run_dir, resume), resume, in_parallel, variables)
+    )
 
 
 def _outcome(run_dir: Path, code: int, stop: int | None) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """A process that trains one prepared run folder: a job of a sweep, or a rank of a distributed run.
 
+A job on several devices starts its ranks.
+
 python worker.py RUN_DIR [--resume]
 """
 
@@ -25,17 +27,21 @@ def main() -> int:
 
     ignore_paddle_warnings()
     from ocrexp.config.frozen import read_resolved
+    from ocrexp.engine.devices import process_count
     from ocrexp.errors import OcrexpError, explain, printable, report_error
-    from ocrexp.runs.fit import fit
+    from ocrexp.runs.fit import fit, train_in
     from ocrexp.runs.folder import locked
     from ocrexp.runs.resuming import read_proposed
 
     run_dir = Path(sys.argv[1])
-    first = os.environ.get("PADDLE_TRAINER_ID", "0") == "0"  # the rank that writes
+    rank = os.environ.get("PADDLE_TRAINER_ID")
+    first = rank in (None, "0")  # the process that writes
     try:
         resume = "--resume" in sys.argv[2:]
         config = read_proposed(run_dir) if resume else read_resolved(run_dir)
         with stopping(), locked(run_dir, config, adopt=True) if first else contextlib.nullcontext():
+            if rank is None and process_count(config.trainer.devices) > 1:  # a job that has ranks of its own
+                return train_in(run_dir, config, resume=resume)
             return fit(run_dir, config, resume=resume)
     except OcrexpError as error:
         report_error(error)

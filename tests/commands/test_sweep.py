@@ -36,7 +36,7 @@ sys.exit(128 + received[0])
 
 SWEEP = """
 import subprocess, sys
-from ocrexp.runs.job import wait_for
+from ocrexp.runs.job_process import wait_for
 print(wait_for(subprocess.Popen([sys.executable, "job.py"], start_new_session=True)))
 """
 

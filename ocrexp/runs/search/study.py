@@ -20,6 +20,7 @@ from optuna.study import Study
 
 from ocrexp.command_line import key_of
 from ocrexp.errors import ConfigError, OcrexpError, printable
+from ocrexp.runs.grid import OF_THE_SWEEP
 from ocrexp.runs.search.options import WHERE, SearchOptions
 from ocrexp.runs.search.space import Space
 
@@ -157,13 +158,15 @@ def make_study(place: str, name: str, options: SearchOptions, space: Space, samp
 
 def _own_values(overrides: Sequence[str]) -> list[str]:
     """Overrides that are part of a job; those of the sweep as a whole may change from start to start."""
-    return [item for item in overrides if key_of(item).partition(".")[0] not in ("sweep", "sweep_dir")]
+    return [item for item in overrides if key_of(item).partition(".")[0] not in OF_THE_SWEEP]
 
 
 def _difference(before: Mapping[str, object], now: Mapping[str, object]) -> str | None:
     """What two searches differ in, for a message."""
     for part in now:
         was, is_now = before.get(part), now[part]
+        if part == "fixed" and isinstance(was, list):
+            was = _own_values(was)  # earlier versions kept all of them
         if was == is_now:
             continue
         if isinstance(was, dict) and isinstance(is_now, dict):

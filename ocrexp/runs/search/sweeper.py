@@ -21,6 +21,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from ocrexp.errors import OcrexpError, printable
 from ocrexp.lock import LOCK, is_held
 from ocrexp.owner import Owner
+from ocrexp.runs.launching.settings import read_launching
 from ocrexp.runs.plan import Budget, SweepSettings
 from ocrexp.runs.search.options import storage_of, study_name_of
 from ocrexp.runs.search.request import SearchRequest, read_search
@@ -155,18 +156,8 @@ def _suggest(trial: Trial, name: str, kind: BaseDistribution) -> Any:
     return trial.suggest_float(name, kind.low, kind.high, step=kind.step, log=kind.log)
 
 
-def width_of(launcher: DictConfig) -> int:
-    """How many jobs a launcher runs at a time, as far as its node tells."""
-    jobs = launcher.get("n_jobs", 1)
-    if isinstance(jobs, int) and jobs > 0:
-        return jobs
-    from ocrexp.environment import available_cores
-
-    return available_cores()
-
-
 def run_search(config: DictConfig, overrides: Sequence[str], launch: Launch) -> None:
     """Run the search that a command asks for, to its end or to the end of its budget; see `Search`."""
     request = read_search(config, overrides)
-    search = Search(request, Path(config.hydra.sweep.dir), launch, width_of(config.hydra.launcher))
+    search = Search(request, Path(config.hydra.sweep.dir), launch, read_launching(config.hydra.launcher).width)
     search.run(Budget.of(SweepSettings.read(config)))

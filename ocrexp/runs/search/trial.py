@@ -6,8 +6,7 @@ import json
 import logging
 import math
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,14 +47,9 @@ class TrialOfJob:
         sweep_dir = Path(hydra.sweep.dir)
         return cls(storage_of(options, sweep_dir), study_name_of(options, sweep_dir), int(run_dir.name), options)
 
-    @contextmanager
-    def reporting(self) -> Iterator[None]:
-        """Within this block, processes that are started report to this trial."""
-        os.environ[VARIABLE] = json.dumps(asdict(self))
-        try:
-            yield
-        finally:
-            os.environ.pop(VARIABLE, None)
+    def variables(self) -> dict[str, str]:
+        """The environment of a process that reports to this trial."""
+        return {VARIABLE: json.dumps(asdict(self))}
 
     def open(self) -> Study:
         """The study; raises StudyError."""

@@ -1,0 +1,48 @@
+"""The launchers of `launcher=joblib`, `slurm`, `slurm_local` and `ray`.
+
+Hydra imports this file at each start, so it imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from hydra.plugins.launcher import Launcher
+
+if TYPE_CHECKING:
+    from hydra.core.utils import JobReturn
+    from hydra.types import HydraContext, TaskFunction
+    from omegaconf import DictConfig
+
+    from ocrexp.runs.launching.prepare import Composer
+
+
+class _OwnLauncher(Launcher):
+    """Composes the jobs here and has them run elsewhere."""
+
+    def __init__(self, **options: Any) -> None:  # read from the configuration
+        del options
+        self._composer: Composer | None = None
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Called by Hydra before `launch`."""
+        from ocrexp.runs.launching.prepare import Composer
+
+        self._composer = Composer(hydra_context, task_function, config)
+
+    @abstractmethod
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Run the jobs, numbered from `initial_job_idx`; returns when all have ended."""
+
+
+class JobsLauncher(_OwnLauncher):
+    """Jobs side by side on this machine; `conf/launcher/joblib.yaml` says what each option means."""
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Run the jobs, numbered from `initial_job_idx`; returns when all have ended."""
+        from ocrexp.runs.launching.pool import run_in_pool
+
+        assert self._composer is not None
+        return run_in_pool(self._composer, job_overrides, initial_job_idx)

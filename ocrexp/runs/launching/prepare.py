@@ -1,0 +1,90 @@
+"""A job as Hydra composes it, made in the process that launches the sweep and run elsewhere.
+
+Hydra composes, makes the folder and calls the task function in one step. For a launcher of ours the task function
+returns the job instead of training it; see `ocrexp.commands.train`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ocrexp.runs.job import JobResult, SweepJob
+
+if TYPE_CHECKING:
+    from hydra.core.utils import JobReturn
+    from hydra.types import HydraContext, TaskFunction
+    from omegaconf import DictConfig
+
+PLUGIN = "hydra_plugins.ocrexp_launchers."
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A job with the environment and the folder in which its process starts."""
+
+    job: SweepJob
+    environment: dict[str, str]
+    folder: Path
+
+
+def is_ours(hydra: DictConfig) -> bool:
+    """Whether the launcher of a sweep takes prepared jobs."""
+    return str(hydra.launcher._target_).startswith(PLUGIN)
+
+
+@dataclass(frozen=True)
+class Composer:
+    """What Hydra gives a launcher, to compose jobs with."""
+
+    context: HydraContext
+    task_function: TaskFunction
+    config: DictConfig
+
+    def begin(self) -> None:
+        """What Hydra's own launchers do first."""
+        from hydra.core.utils import configure_log, setup_globals
+
+        setup_globals()
+        configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
+        Path(str(self.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
+
+    def prepare(self, overrides: Sequence[str], number: int) -> tuple[JobReturn, Prepared | None]:
+        """Compose job `number` and make its folder; what is wrong with the job itself is in Hydra's result."""
+        from hydra.core.utils import JobStatus, run_job
+        from omegaconf import open_dict
+
+        config = self.context.config_loader.load_sweep_config(self.config, list(overrides))
+        with open_dict(config):
+            config.hydra.job.id = number
+            config.hydra.job.num = number
+        result = run_job(
+            hydra_context=self.context,
+            task_function=self.task_function,
+            config=config,
+            job_dir_key="hydra.sweep.dir",
+            job_subdir_key="hydra.sweep.subdir",
+        )
+        if result.status != JobStatus.COMPLETED:
+            return result, None
+        prepared = result.return_value
+        assert isinstance(prepared, Prepared)
+        result.return_value = None
+        return result, prepared
+
+
+def hand_over(job: SweepJob) -> Prepared:
+    """The job with what Hydra has set for it alone (`hydra.job.env_set`, `hydra.job.chdir`)."""
+    return Prepared(job, dict(os.environ), Path.cwd())
+
+
+def conclude(result: JobReturn, outcome: JobResult | BaseException) -> None:
+    """Write what has become of a job into Hydra's result."""
+    from hydra.core.utils import JobStatus
+
+    value: Any = outcome.value if isinstance(outcome, JobResult) else outcome
+    result.return_value = value
+    result.status = JobStatus.COMPLETED if isinstance(outcome, JobResult) else JobStatus.FAILED
