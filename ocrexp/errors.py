@@ -116,6 +116,8 @@ def explain_import_error(error: ImportError) -> str | None:
         "wandb": "wandb",
         "imgaug": "imgaug",
         "visualdl": "visualdl",
+        "submitit": "slurm",
+        "ray": "ray",
         "onnxruntime": "onnx",
         "onnx": "export",
         "paddle2onnx": "export",

@@ -46,3 +46,36 @@ class JobsLauncher(_OwnLauncher):
 
         assert self._composer is not None
         return run_in_pool(self._composer, job_overrides, initial_job_idx)
+
+
+class SlurmLauncher(_OwnLauncher):
+    """Jobs on a Slurm cluster; `conf/launcher/slurm.yaml` says what each option means."""
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Run the jobs, numbered from `initial_job_idx`; returns when all have ended."""
+        from ocrexp.runs.launching.slurm import run_on_slurm
+
+        assert self._composer is not None
+        return run_on_slurm(self._composer, job_overrides, initial_job_idx)
+
+
+class SlurmLocalLauncher(_OwnLauncher):
+    """Jobs of a Slurm cluster on this machine; `conf/launcher/slurm_local.yaml` says what each option means."""
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Run the jobs, numbered from `initial_job_idx`; returns when all have ended."""
+        from ocrexp.runs.launching.slurm_local import run_on_this_machine
+
+        assert self._composer is not None
+        return run_on_this_machine(self._composer, job_overrides, initial_job_idx)
+
+
+class RayLauncher(_OwnLauncher):
+    """Jobs on a Ray cluster; `conf/launcher/ray.yaml` says what each option means."""
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Run the jobs, numbered from `initial_job_idx`; returns when all have ended."""
+        from ocrexp.runs.launching.ray import run_on_ray
+
+        assert self._composer is not None
+        return run_on_ray(self._composer, job_overrides, initial_job_idx)

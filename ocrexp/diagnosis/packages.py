@@ -22,6 +22,8 @@ OPTIONAL = (
     ("wandb", "wandb", "wandb", "logger=wandb"),
     ("visualdl", "visualdl", "visualdl", "logger=visualdl"),
     ("imgaug", "ocrexp.augment.imgaug_list", "imgaug", "augment=det_imgaug"),
+    ("submitit", "submitit", "slurm", "launcher=slurm, launcher=slurm_local"),
+    ("ray", "ray", "ray", "launcher=ray"),
     ("optuna", "optuna", "search", "hydra/sweeper=ocrexp_optuna"),
     ("onnxruntime", "onnxruntime", "onnx", "predict with ONNX models"),
     ("paddle2onnx", "paddle2onnx", "export", "export to ONNX"),

@@ -22,7 +22,7 @@ from ocrexp.runs import live
 from ocrexp.runs.batch_search import check_auto
 from ocrexp.runs.folder import claim_run, claim_sweep, machines
 from ocrexp.runs.grid import check_grid, first_open
-from ocrexp.runs.launching.settings import read_launching
+from ocrexp.runs.launching.read import read_launching
 from ocrexp.runs.plan import SPENT, SweepPlan, SweepSettings
 from ocrexp.runs.search.options import is_search
 from ocrexp.runs.search.request import read_search

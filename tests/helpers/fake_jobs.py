@@ -46,6 +46,19 @@ write("done", val_loss=1 - lr)
 note(None)
 """
 
+# A job that is sent elsewhere. It is defined in the launching script, so it is pickled by value, and the process that
+# runs it runs the worker of the test, too.
+REMOTE = """
+from ocrexp.runs.launching import remote
+FOLDER = str(Path(__file__).parent)
+class Fake(remote.RemoteJob):
+    def __call__(self):
+        from pathlib import Path
+        from ocrexp.runs import job
+        job.worker_command = lambda run_dir, resume: [FOLDER + "/worker.py", str(run_dir), str(resume)]
+        super().__call__()
+"""
+
 
 class FakeSweep:
     """Sweeps in a folder; `more` is code of the process that launches them."""

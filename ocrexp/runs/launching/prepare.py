@@ -12,7 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ocrexp.engine.status import FINISHED
+from ocrexp.errors import OcrexpError
 from ocrexp.runs.job import JobResult, SweepJob
+from ocrexp.runs.job_process import Training
+from ocrexp.runs.plan import SweepPlan
+from ocrexp.runs.state import read_state
 
 if TYPE_CHECKING:
     from hydra.core.utils import JobReturn
@@ -79,6 +84,22 @@ class Composer:
 def hand_over(job: SweepJob) -> Prepared:
     """The job with what Hydra has set for it alone (`hydra.job.env_set`, `hydra.job.chdir`)."""
     return Prepared(job, dict(os.environ), Path.cwd())
+
+
+def not_to_run(prepared: Prepared) -> JobResult | BaseException | None:
+    """The outcome of a job that needs no process: it is finished, or the budget of the sweep is used up."""
+
+    def never(training: Training) -> tuple[int, int | None]:
+        raise AssertionError(f"{training.run_dir} is trained here")
+
+    job = prepared.job
+    allowed = SweepPlan.read(Path(job.hydra.sweep.dir)).allows(job.info.number or 0)
+    if read_state(job.run_dir).state not in FINISHED and (allowed or job.trial is not None):
+        return None
+    try:
+        return job.run(never)
+    except OcrexpError as error:
+        return error
 
 
 def conclude(result: JobReturn, outcome: JobResult | BaseException) -> None:

@@ -28,16 +28,6 @@ class Launching(Protocol):
 
 
 @dataclass(frozen=True)
-class ForeignLaunching:
-    """A launcher of Hydra or of another package: its node is its own business."""
-
-    width: int
-
-    def check_job(self, trainer: DictConfig) -> None:
-        """A job is a process that trains a prepared folder; nothing to check."""
-
-
-@dataclass(frozen=True)
 class PoolLaunching:
     """Jobs side by side on this machine: `conf/launcher/joblib.yaml`.
 
@@ -76,13 +66,26 @@ class PoolLaunching:
         return [str(card) if visible is None else visible[card] for card in self.devices[: self.width]]
 
 
-def read_launching(launcher: DictConfig) -> Launching:
-    """What a composed `hydra.launcher` asks for. Raises ConfigError for invalid values."""
-    options, name = options_of(launcher), str(launcher.get("_target_")).rpartition(".")[2]
-    if name == "JobsLauncher":
-        return PoolLaunching.read(options)
-    jobs = options.get("n_jobs", 1)
-    return ForeignLaunching(jobs if isinstance(jobs, int) and jobs > 0 else available_cores())
+def whole(options: Mapping[str, Any], key: str, least: int) -> int:
+    """A whole number of the node. Raises ConfigError for any other value."""
+    value = options[key]
+    if type(value) is not int or value < least:
+        raise ConfigError(f"launcher.{key}: expected a whole number, {least} or more, got {value!r}")
+    return value
+
+
+def check_gpus(trainer: DictConfig, gpus: int, launcher: str) -> None:
+    """Refuse a job that needs more than the `launcher.gpus` that it gets on its node; raises ConfigError."""
+    devices, device = checked_devices(trainer.devices), str(trainer.device)
+    if device == "cpu":
+        return
+    if isinstance(devices, list) and max(devices) >= gpus:
+        raise ConfigError(
+            f"trainer.devices={devices}: a job of launcher={launcher} sees launcher.gpus={gpus} GPUs, from 0 on; use "
+            "trainer.devices=auto"
+        )
+    if isinstance(devices, int) and devices > gpus and (device.startswith("gpu") or gpus):
+        raise ConfigError(f"trainer.devices={devices}: needs launcher.gpus={devices}, got {gpus}")
 
 
 def options_of(launcher: DictConfig) -> dict[str, Any]:

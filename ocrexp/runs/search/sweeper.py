@@ -21,7 +21,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from ocrexp.errors import OcrexpError, printable
 from ocrexp.lock import LOCK, is_held
 from ocrexp.owner import Owner
-from ocrexp.runs.launching.settings import read_launching
+from ocrexp.runs.launching.read import read_launching
 from ocrexp.runs.plan import Budget, SweepSettings
 from ocrexp.runs.search.options import storage_of, study_name_of
 from ocrexp.runs.search.request import SearchRequest, read_search

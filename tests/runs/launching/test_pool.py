@@ -10,7 +10,8 @@ from omegaconf import OmegaConf
 from ocrexp.config.compose import compose
 from ocrexp.environment import available_cores
 from ocrexp.errors import ConfigError
-from ocrexp.runs.launching.settings import PoolLaunching, read_launching
+from ocrexp.runs.launching.read import read_launching
+from ocrexp.runs.launching.settings import PoolLaunching
 
 MEET = """
 end = time.time() + 60
