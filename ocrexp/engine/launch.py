@@ -8,6 +8,7 @@ of processes on each machine, and `run_dir` must be a folder that all of them se
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -30,6 +31,8 @@ from ocrexp.processes import STOP_SIGNALS, describe_signal, leave_terminal, owne
 ELSEWHERE = "another process"  # in the error of a rank that stops for a fault that is not its own
 _SECONDS_BETWEEN_LOOKS = 0.2
 _RECORD = "ends.jsonl"
+_TIMEOUT = re.compile(r"gloo/\S+\] (?:TIMEOUT|Timed out|Application timeout)", re.IGNORECASE)  # a line of gloo
+_LAST = 20_000  # characters of a log in which the cause is looked for
 _ERROR = "ocrexp: "  # how the error line of a rank begins
 
 
@@ -72,7 +75,7 @@ def launch_processes(devices: int, worker: list[str], settings: Any, run_dir: Pa
         if process.returncode:
             ends = read_ends(logs / _RECORD)
             failure = ConfigError if ends and ends[0].code == ConfigError.exit_code else TrainingError
-            why = _why(logs, process.returncode, run_dir)
+            why = _why(logs, process.returncode, run_dir, settings.dist_timeout_minutes)
             _show(line for line in held if line.strip().removeprefix(_ERROR) not in why)
             raise failure(why)
         _show(held)
@@ -182,14 +185,22 @@ def _keep_logs(logs: Path, target: Path) -> None:
             shutil.copyfileobj(source, kept)
 
 
-def _why(logs: Path, code: int, run_dir: Path) -> str:
+def _why(logs: Path, code: int, run_dir: Path, timeout_minutes: float = 0.0) -> str:
     """The rank that failed, why, where its output is, and how the run is resumed where it can be.
 
-    The cause is the signal that killed the first rank to end, else the error line of a rank, else the last line of the
-    log of the first rank to end.
+    The cause is a rank that has waited `timeout_minutes` for another one, unless a rank was killed; else the signal
+    that killed the first rank to end, else the error line of a rank, else the last line of the first log to end.
     """
     ends = [end for end in read_ends(logs / _RECORD) if end.code]
     kept = run_dir / "ranks"
+    killed = bool(ends) and ends[0].code == -signal.SIGKILL
+    for path in [] if killed else sorted(logs.glob("workerlog.*")):
+        if _TIMEOUT.search(path.read_text(errors="replace")[-_LAST:]):  # gloo raises, or ends the process (SIGABRT)
+            return (
+                f"rank {path.suffix[1:]}: waited longer than trainer.dist_timeout_minutes={timeout_minutes:g} for "
+                f"another process; raise it where machines are suspended or processes differ in speed "
+                f"(all output: {kept}){_resume_with(run_dir)}"
+            )
     if ends and ends[0].code < 0:
         own = kept / f"rank{Path(ends[0].log).suffix}.log"
         how = f"killed by {describe_signal(-ends[0].code)}"

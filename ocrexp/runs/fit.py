@@ -31,7 +31,9 @@ def train_in(run_dir: Path, config: DictConfig, *, resume: bool = False) -> int:
         try:
             return launch(devices, worker_command(run_dir, resume), config.trainer, run_dir)
         except OcrexpError as error:
-            if (read_status(run_dir) or {}).get("state") != FAILED:  # a rank that was killed could not report it
+            known = read_status(run_dir) or {}
+            # A rank that was killed could not report it, and another one only knows that its connection is gone.
+            if known.get("state") != FAILED or str(known.get("error")) not in str(error):
                 write_status(run_dir, state=FAILED, error=str(error))
             raise
     return fit(run_dir, config, resume=resume, checked=True)

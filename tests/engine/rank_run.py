@@ -1,7 +1,8 @@
 """One rank of a training; started by test_distributed.py through paddle.distributed.launch.
 
 python rank_run.py FOLDER MODE …: trains in FOLDER/MODE, one mode after the other. Modes of the stand-ins are plain, nan
-(rank 1 meets one), slow (long enough to be interrupted) and thaw (a part learns from step 2 on, at a rate of its own);
+(rank 1 meets one), slow (long enough to be interrupted), pause (as slow; a rank waits 6 seconds for another) and thaw
+(a part learns from step 2 on, at a rate of its own);
 rec is a recognizer on the words that are drawn in FOLDER/words; gradients compares those of a detector.
 """
 
@@ -50,7 +51,7 @@ class RankLoader(FakeLoader):
                 batch = {}
             if self.mode == "nan" and epoch == 1 and number == 2 and self.rank == 1:
                 batch["target"][2] = np.nan
-            if self.mode == "slow":
+            if self.mode in ("slow", "pause"):
                 time.sleep(0.05)
             yield batch
 
@@ -73,10 +74,10 @@ def trainer_of(run_dir: Path, mode: str) -> Any:
         loader=RankLoader(mode),
         model=Net(batch_norm=False, dropout=0.0),
         validation=Validation(Evaluator(RankEvalLoader(7), read_value, Closeness())),
-        max_epochs=200 if mode == "slow" else 2,
+        max_epochs=2000 if mode == "pause" else 200 if mode == "slow" else 2,
         ema_decay=0.9,
         log_every_steps=1,
-        eval_every_epochs=1 if mode != "slow" else None,
+        eval_every_epochs=None if mode in ("slow", "pause") else 1,
     )
 
 
@@ -121,10 +122,10 @@ def keep_gradients(trainer: Any) -> dict[str, np.ndarray]:
     return first
 
 
-def connect() -> None:
-    """One process group for all modes."""
-    distributed.start_process_group()
-    if distributed.world_size() > 1:
+def connect(minutes: float = 120.0) -> None:
+    """One process group for all modes; a process waits that long for another."""
+    distributed.start_process_group(minutes)
+    if distributed.world_size() > 1 and minutes == 120.0:
         _check_timeout()
     distributed.start_process_group = lambda *_: True  # type: ignore[assignment]
 
@@ -132,7 +133,7 @@ def connect() -> None:
 def main() -> int:
     folder, modes = Path(sys.argv[1]), sys.argv[2:]
     distributed.set_device("cpu")
-    connect()
+    connect(0.1 if modes == ["pause"] else 120.0)
     try:
         for mode in modes:
             run_dir = folder / mode

@@ -4,11 +4,13 @@ Compared without norms and dropout, which see each rank's samples by themselves,
 samples: DB's Dice is taken over a whole batch, so its gradients on 2 × 4 images are not those on 1 × 8.
 """
 
+import contextlib
 import json
 import os
 import signal
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,9 +29,9 @@ SCRIPT = Path(__file__).with_name("rank_run.py")
 SETTINGS = TrainerSettings(device="cpu", devices=2)
 
 
-def _launch(folder: Path, *modes: str) -> int:
+def _launch(folder: Path, *modes: str, settings: TrainerSettings = SETTINGS) -> int:
     folder.mkdir(exist_ok=True)
-    return launch_processes(2, [str(SCRIPT), str(folder), *modes], SETTINGS, folder)
+    return launch_processes(2, [str(SCRIPT), str(folder), *modes], settings, folder)
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +115,53 @@ def test_a_failing_rank_is_named_with_its_line(tmp_path: Path) -> None:
     status = read_status(tmp_path / "run/nan")
     assert status is not None
     assert status["state"] == "failed"
+
+
+def test_a_pause_is_waited_for_as_long_as_the_key_says(tmp_path: Path) -> None:
+    """Both ranks stop for 2 seconds, as a machine that sleeps; then one of them is gone for longer than 6 seconds."""
+    survived: list[int] = []
+
+    def pause() -> None:
+        run_dir = tmp_path / "run" / "pause"
+        _wait_for_step(run_dir, 3)
+        ranks = _ranks_of(tmp_path / "run")
+        for pid in ranks:
+            os.kill(pid, signal.SIGSTOP)
+        time.sleep(2)
+        step = (read_status(run_dir) or {})["step"]
+        for pid in ranks:
+            os.kill(pid, signal.SIGCONT)
+        survived.append(_wait_for_step(run_dir, step + 3))
+        os.kill(ranks[1], signal.SIGSTOP)
+        time.sleep(8)
+        os.kill(ranks[1], signal.SIGCONT)
+
+    threading.Thread(target=pause, daemon=True).start()
+    with pytest.raises(TrainingError, match=r"rank \d: waited longer than trainer\.dist_timeout_minutes=0\.1"):
+        _launch(tmp_path / "run", "pause", settings=replace(SETTINGS, dist_timeout_minutes=0.1))
+    assert survived
+
+
+def _wait_for_step(run_dir: Path, step: int) -> int:
+    for _ in range(600):
+        status = read_status(run_dir)
+        if status and status.get("step", 0) >= step:
+            return int(status["step"])
+        time.sleep(0.1)
+    raise AssertionError(f"step {step} is not reached")
+
+
+def _ranks_of(folder: Path) -> list[int]:
+    """The processes of a run, in order of rank."""
+    found = {}
+    for process in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            arguments = (process / "cmdline").read_bytes().decode().split("\0")
+            environment = (process / "environ").read_bytes().decode(errors="replace").split("\0")
+            rank = next((item for item in environment if item.startswith("PADDLE_TRAINER_ID=")), None)
+            if str(folder) in arguments and rank:
+                found[rank] = int(process.name)
+    return [found[rank] for rank in sorted(found)]
 
 
 def test_a_signal_to_the_parent_reaches_the_ranks_and_the_run_can_go_on(tmp_path: Path) -> None:

@@ -61,6 +61,22 @@ def test_the_rank_that_was_killed_is_named_with_what_to_do(tmp_path: Path) -> No
     assert line.endswith(f"Resume with: python -m ocrexp resume run_dir={run_dir}")
 
 
+def test_a_rank_that_has_waited_too_long_is_named_with_the_key(tmp_path: Path) -> None:
+    logs, run_dir = tmp_path / "logs", tmp_path / "run"
+    (run_dir / "checkpoints").mkdir(parents=True)
+    (run_dir / "checkpoints/latest.pdstates").touch()
+    logs.mkdir()
+    place = "RuntimeError: [/paddle/third_party/gloo/gloo/transport/tcp/"
+    (logs / "workerlog.0").write_text(f"{place}pair.cc:576] Read error [127.0.0.1]:17298: Connection reset by peer\n")
+    (logs / "workerlog.1").write_text(f"{place}unbound_buffer.cc:133] TIMEOUT self_rank = -1 pair_rank = none\n")
+    (logs / launch._RECORD).write_text(
+        '{"rank": 1, "log": "workerlog.1", "code": 1}\n{"rank": 0, "log": "workerlog.0", "code": 1}\n'
+    )
+    line = launch._why(logs, 1, run_dir, 0.1)
+    assert line.startswith("rank 1: waited longer than trainer.dist_timeout_minutes=0.1")
+    assert line.endswith(f"Resume with: python -m ocrexp resume run_dir={run_dir}")
+
+
 def test_the_log_of_the_rank_that_ended_first_is_quoted(tmp_path: Path) -> None:
     (tmp_path / "workerlog.0").write_text("RuntimeError: Connection closed by peer\n")
     (tmp_path / "workerlog.1").write_text("ValueError: shapes differ\n")
