@@ -167,11 +167,12 @@ class RecMetric:
         return 1.0 - similarity(label, predicted) + 1e-3 * prediction.score
 
     def outcome(self, prediction: RecPrediction, reference: RecReference) -> dict[str, Any]:
-        """See HasOutcomes: `hits` is what the text adds to the sum of `main`, `of` is 1."""
+        """See HasOutcomes: `hits` is what the text adds to the sum of `main`, `of` is 1; `case` unless it is kept."""
         one = RecMetric(self.main, self.case, self.length_buckets)
         one.update([prediction], [reference])
         texts = {"label": reference.text, "read": prediction.text, "score": round(float(prediction.score), 4)}
-        return {"hits": one.compute()[self.main], "of": 1, **texts}
+        case = {} if self.case == "keep" else {"case": self.case}
+        return {"hits": one.compute()[self.main], "of": 1, **texts, **case}
 
     def details(self) -> RecCounts:
         """The counts behind the values, for reports."""

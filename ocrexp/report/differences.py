@@ -92,7 +92,7 @@ def text_card(*rows: Row) -> Card:
     lines: list[tuple[str, Pieces, float | None]] = [("label", [(str(rows[0]["label"]), "")], None)]
     tags = ("read",) if len(rows) == 1 else ("A", "B")
     for tag, row in zip(tags, rows, strict=True):
-        label, read = compared(str(row["label"]), str(row.get("read", "")))
+        label, read = compared(str(row["label"]), str(row.get("read", "")), _case(row))
         lines.append((tag, _pieces(read), _score(row)))
         if len(rows) == 1:
             lines[0] = ("label", _pieces(label), None)
@@ -131,6 +131,12 @@ def _polygons(flat: Any) -> list[Polygon]:
 
 def _pieces(runs: Sequence[tuple[str, Any]]) -> Pieces:
     return [(text, CLASSES.get(color, "")) for text, color in runs]
+
+
+def _case(row: Row) -> str:
+    """Of the metric that made the row: colors mark what it counts as wrong."""
+    case = row.get("case")
+    return case if case in ("upper", "lower") else "keep"
 
 
 def _score(row: Row) -> float | None:

@@ -8,6 +8,7 @@ import pytest
 from ocrexp.metrics.cls import ClsMetric
 from ocrexp.metrics.det import DetMetric
 from ocrexp.metrics.rec import RecMetric
+from ocrexp.report.differences import text_card
 from ocrexp.results import (
     ClsPrediction,
     ClsReference,
@@ -65,3 +66,11 @@ def test_an_outcome_shows_texts_and_regions() -> None:
     assert page["truth"][0] == [1, 0, 11, 0, 11, 10, 1, 10]
     assert DetMetric().outcome(*PAGES[1])["ignored"] == [0]
     assert DetMetric().outcome(*PAGES[3])["found"] == [[5, 6, 15, 6, 15, 16, 5, 16]]
+
+
+def test_colors_follow_the_case_of_the_metric() -> None:
+    outcome = RecMetric(case="upper").outcome(RecPrediction("Net .Amt", 0.9), RecReference("NET AMT"))
+    label, read = text_card({"path": "missing.png", **outcome}, {"path": "missing.png", **outcome}).lines[:2]
+    assert label[1] == [("NET AMT", "")]
+    assert [piece for piece in read[1] if piece[1] == "wrong"] == [(".", "wrong")]
+    assert "".join(text for text, _ in read[1]) == "Net .Amt"
