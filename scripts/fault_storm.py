@@ -144,7 +144,7 @@ class Drawing(Kind):
     """A drawn data set."""
 
     def command(self) -> list[str]:
-        return ["synth", f"out={self.out}", "dataset.train_pages=40", "dataset.val_pages=8", "dataset.workers=2"]
+        return ["synth", f"out={self.out}", "dataset.train_pages=12", "dataset.val_pages=4", "dataset.workers=2"]
 
     def is_whole(self) -> bool:
         """The folder appears at once, and a second drawing does not write into it."""

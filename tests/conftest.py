@@ -15,6 +15,10 @@ from pathlib import Path
 
 import pytest
 
+# Some images switch compiled modules off: each process that a test starts would compile the package again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 # Files by CPU seconds, dearest first: workers take whole files, and a dear one at the end would keep one core busy
 # and the others idle. The rest follows as it is found.
 DEAR = (

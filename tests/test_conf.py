@@ -1,7 +1,7 @@
 """Every shipped config file composes, resolves, and fits the signatures of what it names."""
 
 import pytest
-from omegaconf import OmegaConf
+from omegaconf import OmegaConf, open_dict
 
 from ocrexp.config.check import check
 from ocrexp.config.compose import compose
@@ -40,21 +40,32 @@ NEEDED = {
         "multi_sar": ["targets=ctc_sar"],
     },
 }
-OPTIONS = [
-    (group, option)
-    for group in groups()
-    if group not in ("hydra", "runtime", "task") and not group.startswith("hydra/")
-    for option in options_of(group)
-]
+OPTIONS = sorted(
+    (
+        (group, option)
+        for group in groups()
+        if group not in ("hydra", "runtime", "task") and not group.startswith("hydra/")
+        for option in options_of(group)
+    ),
+    key=lambda item: item[0] not in ("model", "experiment"),  # most other options are part of these
+)
+FITS: set[tuple[str, str]] = set()  # options of configurations that have been composed and checked
 
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS, ids=[f"{group}={option}" for group, option in OPTIONS])
 def test_option_composes_and_fits(group, option):
+    if (group, option) in FITS:
+        return
     overrides = with_default_model([f"{group}={option}", *NEEDED.get(group, {}).get(option, [])])
-    config = compose("train", overrides)
+    config = compose("train", overrides, with_hydra=True)
+    chosen = config.hydra.runtime.choices
+    assert chosen[group] == option
+    with open_dict(config):
+        del config["hydra"]
     if group == "experiment" and OmegaConf.is_missing(config.dataset, "root"):
         config.dataset.root = "/data"  # a recipe leaves it to the user
     check(config)
+    FITS.update((group, chosen[group]) for group in chosen if isinstance(chosen[group], str))
 
 
 def test_model_stands_after_every_group_its_task_sets():

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,21 @@ from ocrexp.weights.registry import REGISTRY
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "conf").rglob("*.yaml"))]
 SKIPPED = ("--help", "--cfg", "--info", "-sc")
+
+
+@cache
+def composes(verb, *overrides):
+    """Returns the keys. Pages repeat commands."""
+    return [str(key) for key in compose(verb, list(overrides))]
+
+
+@cache
+def fits(*overrides):
+    """Compose a training and check its parts."""
+    config = compose("train", list(overrides))
+    if "root" in config.dataset and not config.dataset.get("root", "x"):
+        config.dataset.root = "/data"
+    check(config)
 
 
 def commands():
@@ -54,29 +70,25 @@ def test_command_of_the_docs_composes(page, line):
     if verb == "train":
         searches = any(item.startswith(("hydra/sweeper=", "sweep=optuna")) for item in overrides)
         for job in each_value_once(overrides, grid=not searches):
-            config = compose("train", with_default_model(job))
-            if "root" in config.dataset and not config.dataset.get("root", "x"):
-                config.dataset.root = "/data"
-            check(config)
+            fits(*with_default_model(job))
     elif verb in ("eval", "resume", "export"):
-        keys = [str(key) for key in compose(verb, [])] + [key_of(item) for item in overrides if "export." in item]
+        keys = composes(verb) + [key_of(item) for item in overrides if "export." in item]
         own, others = split_overrides(keys, overrides)
         assert any(item.startswith(("run_dir=", "checkpoint=")) for item in own)
-        compose(verb, own)
-        compose("train", others)
+        composes(verb, *own)
+        composes("train", *others)
     elif verb in ("find-lr", "find-batch"):
-        own, others = split_overrides([str(key) for key in compose(verb, [])], arrange(verb, overrides))
-        compose(verb, own)
-        config = compose("train", with_default_model(others))
-        check(config)
+        own, others = split_overrides(composes(verb), arrange(verb, overrides))
+        composes(verb, *own)
+        fits(*with_default_model(others))
     elif verb in ("doctor", "list", "copy"):  # no configuration: tests/commands has them
         assert all(item.partition("=")[0] in (*groups(), "pretrained") for item in overrides)
     elif verb in TAKES_RUNS:
-        compose(verb, arrange(verb, overrides))
+        composes(verb, *arrange(verb, overrides))
     elif verb == "fetch":
         assert overrides[0] in REGISTRY
     else:
-        compose(verb, overrides)
+        composes(verb, *overrides)
 
 
 def test_there_are_commands_to_test():

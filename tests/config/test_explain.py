@@ -1,9 +1,9 @@
 """Config errors: one line, the advice in it, exit code 2, and no heavy import before them."""
 
+import json
 import os
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -54,48 +54,75 @@ def test_one_line_with_the_mend(overrides, words):
         assert word in message
 
 
-def run(*arguments, cwd=None):
-    started = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "ocrexp", *arguments],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        check=False,
-    )
-    lines = [line for line in done.stderr.splitlines() if not line.startswith("import time:")]
-    imported = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
-    return done, lines, imported, time.perf_counter() - started
+EARLY = {
+    "key": (["optim.lrr=1"], "did you mean lr?"),
+    "option": (["optimizer=adamm"], "options: "),
+    "type": (["optim.lr=high"], "expected a number"),
+    "interval": (["-m", "optim.lr=interval(1e-5,1e-3)"], "grid sweeper"),
+    "verb": (["trane"], "did you mean train?"),
+    "sweep": (["-m", "optim.lrr=1,2"], "did you mean lr?"),
+    "glob": (["-m", "model=glob(*)", "seed=0,1", "optim.lrr=1"], "did you mean lr?"),
+    "deleted node": (["~trainer"], "~trainer: a run needs this node"),
+}
+LATE = {
+    "key of a part": ["+model.backbone.scal=0.5", "dataset=det_list", "dataset.root=/nowhere"],
+    "value": ["trainer.precision=fp8", "run_dir=run"],
+}
+# A Python that has imported Hydra and the verb, and a fork of it for each command.
+COMMANDS = """
+import json, os, sys
+import hydra, ocrexp.__main__, ocrexp.commands.train
+
+for name, arguments in json.loads(sys.argv[1]).items():
+    os.mkdir(name)
+    pid = os.fork()
+    if not pid:
+        os.chdir(name)
+        out, err = (os.open(each, os.O_WRONLY | os.O_CREAT) for each in ("stdout", "stderr"))
+        os.dup2(out, 1), os.dup2(err, 2)
+        sys.argv[1:] = arguments
+        try:
+            code = ocrexp.__main__.main()
+        except SystemExit as end:
+            code = end.code
+        sys.stdout.flush(), sys.stderr.flush()
+        with open("ended", "w") as file:
+            json.dump([code, sorted(sys.modules)], file)
+        os._exit(0)
+    os.waitpid(pid, 0)
+"""
 
 
-@pytest.mark.parametrize(
-    ("arguments", "word"),
-    [
-        (["optim.lrr=1"], "did you mean lr?"),
-        (["optimizer=adamm"], "options: "),
-        (["optim.lr=high"], "expected a number"),
-        (["-m", "optim.lr=interval(1e-5,1e-3)"], "grid sweeper"),
-        (["trane"], "did you mean train?"),
-        (["-m", "optim.lrr=1,2"], "did you mean lr?"),
-        (["-m", "model=glob(*)", "seed=0,1", "optim.lrr=1"], "did you mean lr?"),
-        (["~trainer"], "~trainer: a run needs this node"),
-    ],
-    ids=["key", "option", "type", "interval", "verb", "sweep", "glob", "deleted node"],
-)
-def test_command_line_answers_before_paddle_is_imported(arguments, word, tmp_path):
-    done, lines, imported, _ = run(*arguments, cwd=tmp_path)
-    assert done.returncode == 2
+@pytest.fixture(scope="module")
+def commands(tmp_path_factory):
+    """By the names of EARLY and LATE: exit code, error lines, imported modules, and the folder in which it ran."""
+    folder = tmp_path_factory.mktemp("commands")
+    asked = {name: arguments for name, (arguments, _) in EARLY.items()} | LATE
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
+    command = [sys.executable, "-c", COMMANDS, json.dumps(asked)]
+    subprocess.run(command, cwd=folder, env=environment, check=True)
+    found = {}
+    for name in asked:
+        code, modules = json.loads((folder / name / "ended").read_text())
+        found[name] = code, (folder / name / "stderr").read_text().splitlines(), modules, folder / name
+    return found
+
+
+@pytest.mark.parametrize("name", EARLY)
+def test_command_line_answers_before_paddle_is_imported(name, commands):
+    code, lines, imported, folder = commands[name]
+    assert code == 2
     assert len(lines) == 1, lines
-    assert word in lines[0]
-    assert "paddle" not in imported
-    assert not (tmp_path / "outputs").exists()
+    assert EARLY[name][1] in lines[0]
+    assert "ocrexp.__main__" in imported and "paddle" not in imported
+    assert not (folder / "outputs").exists()
 
 
-def test_unknown_key_of_a_part_is_refused_before_data_is_loaded(tmp_path):
-    done, lines, _, _ = run("+model.backbone.scal=0.5", "dataset=det_list", "dataset.root=/nowhere", cwd=tmp_path)
-    assert done.returncode == 2
+def test_unknown_key_of_a_part_is_refused_before_data_is_loaded(commands):
+    code, lines, _, folder = commands["key of a part"]
+    assert code == 2
     assert lines == ["ocrexp: unknown key model.backbone.scal: MobileNetV3 has no argument 'scal'; did you mean scale?"]
-    assert not (tmp_path / "outputs").exists()
+    assert not (folder / "outputs").exists()
 
 
 def test_missing_packages_are_told_with_the_command_to_run(tmp_path):
@@ -122,12 +149,12 @@ def test_missing_packages_are_told_with_the_command_to_run(tmp_path):
     )
 
 
-def test_impossible_trainer_values_leave_no_folder(tmp_path):
-    done, lines, _, _ = run("trainer.precision=fp8", "run_dir=run", cwd=tmp_path)
-    assert done.returncode == 2
+def test_impossible_trainer_values_leave_no_folder(commands):
+    code, lines, _, folder = commands["value"]
+    assert code == 2
     assert len(lines) == 1
     assert all(word in lines[0] for word in ("trainer.precision", "fp32, amp_o1, amp_o2", "fp8"))
-    assert not (tmp_path / "run").exists()
+    assert not (folder / "run").exists()
 
 
 @pytest.mark.parametrize(("verb", "key"), [("synth", "experiment"), ("bench", "model"), ("convert-config", "logger")])

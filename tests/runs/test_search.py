@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -166,12 +167,23 @@ def test_a_grid_runs_each_combination_once_also_beside_another_process(tmp_path)
 # Pruning, objectives, failures.
 
 
+@pytest.fixture(scope="module")
+def unpruned(tmp_path_factory):
+    """`unpruned(objective)`: the study of a search without pruning, made once for each objective."""
+
+    @cache
+    def study_of(objective):
+        return search(tmp_path_factory.mktemp("unpruned"), pruner="none", objectives=[objective])[1]
+
+    return study_of
+
+
 @pytest.mark.parametrize(
     ("pruner", "objective"),
     [("median", "metric"), ("halving", "metric"), ("hyperband", "metric"), ("median", "val_loss")],
 )
-def test_pruning_saves_steps_and_finds_a_rate_as_good(pruner, objective, tmp_path):
-    _, whole = search(tmp_path / "a", pruner="none", objectives=[objective])
+def test_pruning_saves_steps_and_finds_a_rate_as_good(pruner, objective, unpruned, tmp_path):
+    whole = unpruned(objective)
     _, study = search(tmp_path / "b", pruner=pruner, objectives=[objective])
     assert steps(whole) == 20 * EVALUATIONS
     assert steps(study) < 0.75 * steps(whole)
