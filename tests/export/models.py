@@ -93,15 +93,22 @@ def built(config):
 
 def convert(folder: Path) -> None:
     from ocrexp.export.formats import OPSET
-    from ocrexp.export.to_onnx import main
 
     stem = str(folder / "inference")
+    to_onnx(f"{stem}.json", f"{stem}.pdiparams", f"{stem}.onnx", str(OPSET))
+
+
+def to_onnx(*arguments: str) -> None:
+    """paddle2onnx in this process; what it prints goes to the error stream."""
+    from ocrexp.export.to_onnx import main
+
     said = os.dup(1)
-    os.dup2(2, 1)  # paddle2onnx prints
+    os.dup2(2, 1)
     try:
-        main(f"{stem}.json", f"{stem}.pdiparams", f"{stem}.onnx", OPSET)
+        main(*arguments[:3], int(arguments[3]))
     finally:
         os.dup2(said, 1)
+        os.close(said)
 
 
 if __name__ == "__main__":
