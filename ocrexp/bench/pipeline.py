@@ -103,7 +103,7 @@ def _one_worker(pipeline: Any, batch_size: int, collate: Any) -> Loader:
 
 def _stage_times(pipeline: TrainPipeline, batch_size: int, passes: int) -> dict[str, float]:
     """Median over the passes of the mean milliseconds a stage takes."""
-    loader = _one_worker(_Timed(pipeline), batch_size, _collect)
+    loader = _one_worker(_TimedPipeline(pipeline), batch_size, _collect)
     means: dict[str, list[float]] = {}
     try:
         for epoch in range(passes):
@@ -131,7 +131,7 @@ class _TimedImage(EncodedImage):
         return pixels
 
 
-class _Timed:
+class _TimedPipeline:
     """A pipeline that returns times in place of samples."""
 
     def __init__(self, pipeline: TrainPipeline) -> None:

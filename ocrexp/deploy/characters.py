@@ -36,7 +36,7 @@ KINDS: dict[str, Kind] = {
 METADATA_KEY = "character"  # in RapidOCR's .onnx files: one character per line
 
 Outputs = list[npt.NDArray[Any]]
-Decoder = Callable[[Outputs], list[RecPrediction]]
+ReadTexts = Callable[[Outputs], list[RecPrediction]]
 
 
 def decoder_of(
@@ -45,7 +45,7 @@ def decoder_of(
     backend: Backend,
     dictionary: str | Path | None = None,
     use_space_char: bool | None = None,
-) -> Decoder:
+) -> ReadTexts:
     """Decodes the network's outputs to texts.
 
     The characters come from the dictionary, else from the description, else from the .onnx file. Their number is

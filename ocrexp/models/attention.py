@@ -102,7 +102,7 @@ class ConvMixer(nn.Layer):
         return self.local_mixer(image).flatten(2).transpose([0, 2, 1])
 
 
-class Block(nn.Layer):
+class MixerBlock(nn.Layer):
     """Mixing of positions, then an MLP, each with a shortcut and a layer norm.
 
     Args:

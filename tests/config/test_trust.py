@@ -72,7 +72,7 @@ REFUSED = [
     "ocrexp.models.cpu.onednn.Library",
     "ocrexp.models.model.nn.Layer",
     "ocrexp.models.model.OCRModel.__init__",
-    "ocrexp.models.backbones.mobilenet_v3.ConvBN.forward",
+    "ocrexp.models.backbones.mobilenet_v3.ConvBNAct.forward",
     "ocrexp.models.backbones.no_such_file.Net",
     "ocrexp.models.backbones.mobilenet_v3.paddle",
     "ocrexp.loggers.csv._format",

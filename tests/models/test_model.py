@@ -9,7 +9,7 @@ from paddle.nn import functional
 
 from ocrexp import models
 from ocrexp.errors import ConfigError
-from ocrexp.models.attention import Block
+from ocrexp.models.attention import MixerBlock
 from ocrexp.models.backbones.lcnet_v3 import PPLCNetV3
 from ocrexp.models.backbones.lcnet_v4 import LCNetV4Block
 from ocrexp.models.backbones.mobilenet_v3 import MobileNetV3
@@ -145,7 +145,7 @@ def test_an_export_for_paddle_2_can_replace_gelu_in_every_network(monkeypatch: p
     """paddle's own knows no graphs of Paddle 2; networks look it up at each call, see `ocrexp.export.legacy`."""
     seen = []
     monkeypatch.setattr(functional, "gelu", lambda x: seen.append(x.shape) or x)
-    Block(8, 2)(paddle.randn([1, 3, 8]))
+    MixerBlock(8, 2)(paddle.randn([1, 3, 8]))
     LCNetV4Block(8, 8, 1, squeeze_excite=False)(paddle.randn([1, 8, 4, 4]))
     assert seen == [[1, 3, 32], [1, 16, 4, 4]]
     sources = [path.read_text(encoding="utf-8") for path in Path(models.__path__[0]).rglob("*.py")]

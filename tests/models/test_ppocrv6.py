@@ -17,7 +17,7 @@ from ocrexp.charset.sources import from_characters
 from ocrexp.config.compose import compose
 from ocrexp.export.network import InferenceNetwork, for_inference, trace
 from ocrexp.losses.db import DBLoss
-from ocrexp.models.backbones.lcnet_v4 import ConvBN, PPLCNetV4
+from ocrexp.models.backbones.lcnet_v4 import FusableConvBN, PPLCNetV4
 from ocrexp.models.cpu.upsample import TwoLevels
 from ocrexp.models.heads.ctc import CTCHead
 from ocrexp.models.heads.db import DBHead
@@ -245,7 +245,7 @@ def test_fused_recognition_backbones_and_steps(size: str) -> None:
 
 def test_even_kernels_pad_below_and_at_the_right_before_the_norm_counts() -> None:
     """As PaddleOCR's padding SAME, in training too, where the norm sees windows of the image alone."""
-    layer = ConvBN(3, 4, 2)
+    layer = FusableConvBN(3, 4, 2)
     x = paddle.randn([2, 3, 5, 6])
     plain = F.conv2d(F.pad(x, [0, 1, 0, 1]), layer.conv.weight)
     expected = F.batch_norm(plain, paddle.zeros([4]), paddle.ones([4]), layer.bn.weight, layer.bn.bias, training=True)

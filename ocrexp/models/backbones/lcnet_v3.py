@@ -18,7 +18,7 @@ from ocrexp.models.layers import Conv2D, SqueezeExcite, conv2d, folded, make_div
 Stride = int | tuple[int, int]
 
 
-class Row(NamedTuple):
+class LCNetV3Spec(NamedTuple):
     """A block at scale 1."""
 
     kernel_size: int
@@ -28,28 +28,28 @@ class Row(NamedTuple):
     squeeze_excite: bool = False
 
 
-_REC_STAGES: dict[str, tuple[Row, ...]] = {
-    "blocks2": (Row(3, 16, 32, 1),),
-    "blocks3": (Row(3, 32, 64, 1), Row(3, 64, 64, 1)),
-    "blocks4": (Row(3, 64, 128, (2, 1)), Row(3, 128, 128, 1)),
-    "blocks5": (Row(3, 128, 256, (1, 2)), *[Row(5, 256, 256, 1)] * 4),
+_REC_STAGES: dict[str, tuple[LCNetV3Spec, ...]] = {
+    "blocks2": (LCNetV3Spec(3, 16, 32, 1),),
+    "blocks3": (LCNetV3Spec(3, 32, 64, 1), LCNetV3Spec(3, 64, 64, 1)),
+    "blocks4": (LCNetV3Spec(3, 64, 128, (2, 1)), LCNetV3Spec(3, 128, 128, 1)),
+    "blocks5": (LCNetV3Spec(3, 128, 256, (1, 2)), *[LCNetV3Spec(5, 256, 256, 1)] * 4),
     "blocks6": (
-        Row(5, 256, 512, (2, 1), squeeze_excite=True),
-        Row(5, 512, 512, 1, squeeze_excite=True),
-        Row(5, 512, 512, (2, 1)),
-        Row(5, 512, 512, 1),
+        LCNetV3Spec(5, 256, 512, (2, 1), squeeze_excite=True),
+        LCNetV3Spec(5, 512, 512, 1, squeeze_excite=True),
+        LCNetV3Spec(5, 512, 512, (2, 1)),
+        LCNetV3Spec(5, 512, 512, 1),
     ),
 }
-_DET_STAGES: dict[str, tuple[Row, ...]] = {
-    "blocks2": (Row(3, 16, 32, 1),),
-    "blocks3": (Row(3, 32, 64, 2), Row(3, 64, 64, 1)),
-    "blocks4": (Row(3, 64, 128, 2), Row(3, 128, 128, 1)),
-    "blocks5": (Row(3, 128, 256, 2), *[Row(5, 256, 256, 1)] * 4),
+_DET_STAGES: dict[str, tuple[LCNetV3Spec, ...]] = {
+    "blocks2": (LCNetV3Spec(3, 16, 32, 1),),
+    "blocks3": (LCNetV3Spec(3, 32, 64, 2), LCNetV3Spec(3, 64, 64, 1)),
+    "blocks4": (LCNetV3Spec(3, 64, 128, 2), LCNetV3Spec(3, 128, 128, 1)),
+    "blocks5": (LCNetV3Spec(3, 128, 256, 2), *[LCNetV3Spec(5, 256, 256, 1)] * 4),
     "blocks6": (
-        Row(5, 256, 512, 2, squeeze_excite=True),
-        Row(5, 512, 512, 1, squeeze_excite=True),
-        Row(5, 512, 512, 1),
-        Row(5, 512, 512, 1),
+        LCNetV3Spec(5, 256, 512, 2, squeeze_excite=True),
+        LCNetV3Spec(5, 512, 512, 1, squeeze_excite=True),
+        LCNetV3Spec(5, 512, 512, 1),
+        LCNetV3Spec(5, 512, 512, 1),
     ),
 }
 _DET_CHANNELS = (16, 24, 56, 480)  # of the maps given on, at scale 1
@@ -202,10 +202,10 @@ class RepConv(nn.Layer):
         return F.pad(kernel, [margin] * 4), bias
 
 
-class Block(nn.Layer):
+class LCNetV3Block(nn.Layer):
     """Depthwise RepConv, optional channel attention, pointwise RepConv."""
 
-    def __init__(self, row: Row, scale: float, branches: int, lab_lr: float, fused: bool = False) -> None:
+    def __init__(self, row: LCNetV3Spec, scale: float, branches: int, lab_lr: float, fused: bool = False) -> None:
         super().__init__()
         channels = make_divisible(row.channels * scale, _DIVISOR)
         out_channels = make_divisible(row.out_channels * scale, _DIVISOR)
@@ -250,7 +250,7 @@ class PPLCNetV3(nn.Layer):
         self._stages = _DET_STAGES if det else _REC_STAGES
         self.conv1 = ConvBN(in_channels, make_divisible(16 * scale, _DIVISOR), 3, stride=2)
         for name, rows in self._stages.items():
-            stage = nn.Sequential(*(Block(row, scale, conv_kxk_num, lab_lr, fused) for row in rows))
+            stage = nn.Sequential(*(LCNetV3Block(row, scale, conv_kxk_num, lab_lr, fused) for row in rows))
             self.add_sublayer(name, stage)
         self.layer_list: nn.LayerList | None = None
         self.out_channels: int | list[int] = make_divisible(512 * scale, _DIVISOR)

@@ -70,7 +70,7 @@ REC_SIZES = {
 }
 
 
-class ConvBN(nn.Layer):
+class FusableConvBN(nn.Layer):
     """Convolution without bias, batch norm; with `fused`, and after `fuse()`, one convolution with bias.
 
     A kernel of 2×2 and stride 1 keeps the size by one more row below and column at the right, as PaddleOCR's padding
@@ -130,8 +130,8 @@ class StemBlock(nn.Layer):
     def __init__(self, in_channels: int, mid_channels: int, out_channels: int, fused: bool = False) -> None:
         super().__init__()
 
-        def conv(channels_in: int, channels_out: int, size: int, stride: int = 1) -> ConvBN:
-            return ConvBN(channels_in, channels_out, size, stride, decays=False, fused=fused)
+        def conv(channels_in: int, channels_out: int, size: int, stride: int = 1) -> FusableConvBN:
+            return FusableConvBN(channels_in, channels_out, size, stride, decays=False, fused=fused)
 
         self.stem1 = conv(in_channels, mid_channels, 3, 2)
         self.stem2a = conv(mid_channels, mid_channels // 2, 2)
@@ -156,7 +156,7 @@ class RepDWConv(nn.Layer):
         self._spec = (channels, kernel_size)
         self.reparam_conv = self._one_conv() if fused else None
         if not fused:
-            self.conv = ConvBN(channels, channels, kernel_size, groups=channels)
+            self.conv = FusableConvBN(channels, channels, kernel_size, groups=channels)
             self.conv1 = nn.Conv2D(channels, channels, 1, groups=channels, bias_attr=False)
             self.bn = nn.BatchNorm2D(channels)
 
@@ -210,14 +210,14 @@ class LCNetV4Block(nn.Layer):
         if self._shortcut:
             self.token_mixer.add_sublayer("rep_dw", RepDWConv(in_channels, 3, fused))
         else:
-            dw_conv = ConvBN(in_channels, in_channels, 3, stride, groups=in_channels, fused=fused)
+            dw_conv = FusableConvBN(in_channels, in_channels, 3, stride, groups=in_channels, fused=fused)
             self.token_mixer.add_sublayer("dw_conv", dw_conv)
         if squeeze_excite:
             self.token_mixer.add_sublayer("se", SqueezeExcite(in_channels, slope=1 / 6))
         self.channel_mixer = nn.Sequential()
-        self.channel_mixer.add_sublayer("expand", ConvBN(in_channels, 2 * in_channels, fused=fused))
+        self.channel_mixer.add_sublayer("expand", FusableConvBN(in_channels, 2 * in_channels, fused=fused))
         self.channel_mixer.add_sublayer("act", GELU())
-        last = ConvBN(2 * in_channels, out_channels, gamma=0.0 if self._shortcut else 1.0, fused=fused)
+        last = FusableConvBN(2 * in_channels, out_channels, gamma=0.0 if self._shortcut else 1.0, fused=fused)
         self.channel_mixer.add_sublayer("compress", last)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -276,4 +276,4 @@ def _stem(in_channels: int, size: Size, fused: bool) -> nn.Layer:
     mid, out = size.stem
     if not size.plain_stem:
         return StemBlock(in_channels, mid, out, fused)
-    return nn.Sequential(ConvBN(in_channels, mid, 3, 2), GELU(), ConvBN(mid, out, 3, 2))
+    return nn.Sequential(FusableConvBN(in_channels, mid, 3, 2), GELU(), FusableConvBN(mid, out, 3, 2))

@@ -16,7 +16,7 @@ from paddle.nn import functional as F
 from ocrexp.models.layers import Conv2D, SqueezeExcite
 
 
-class Row(NamedTuple):
+class SeparableSpec(NamedTuple):
     """A depthwise separable convolution at scale 1."""
 
     channels: int
@@ -27,18 +27,18 @@ class Row(NamedTuple):
 
 
 _ROWS = (
-    Row(32, 64, 3, (1, 1)),
-    Row(64, 128, 3, (1, 1)),
-    Row(128, 128, 3, (1, 1)),
-    Row(128, 256, 3, (2, 1)),
-    Row(256, 256, 3, (1, 1)),
-    Row(256, 512, 3, (2, 1)),
-    *[Row(512, 512, 5, (1, 1))] * 5,
-    Row(512, 1024, 5, (2, 1), squeeze_excite=True),
+    SeparableSpec(32, 64, 3, (1, 1)),
+    SeparableSpec(64, 128, 3, (1, 1)),
+    SeparableSpec(128, 128, 3, (1, 1)),
+    SeparableSpec(128, 256, 3, (2, 1)),
+    SeparableSpec(256, 256, 3, (1, 1)),
+    SeparableSpec(256, 512, 3, (2, 1)),
+    *[SeparableSpec(512, 512, 5, (1, 1))] * 5,
+    SeparableSpec(512, 1024, 5, (2, 1), squeeze_excite=True),
 )
 
 
-class ConvBN(nn.Layer):
+class ConvBNHardSwish(nn.Layer):
     """Convolution without bias, batch norm, hard swish."""
 
     def __init__(
@@ -68,9 +68,9 @@ class DepthwiseSeparable(nn.Layer):
         self, channels: int, out_channels: int, kernel_size: int, stride: tuple[int, int], squeeze_excite: bool
     ) -> None:
         super().__init__()
-        self._depthwise_conv = ConvBN(channels, channels, kernel_size, stride, groups=channels)
+        self._depthwise_conv = ConvBNHardSwish(channels, channels, kernel_size, stride, groups=channels)
         self._se = SqueezeExcite(channels, slope=1 / 6) if squeeze_excite else None
-        self._pointwise_conv = ConvBN(channels, out_channels, 1)
+        self._pointwise_conv = ConvBNHardSwish(channels, out_channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self._depthwise_conv(x)
@@ -106,8 +106,8 @@ class MobileNetV1Enhance(nn.Layer):
             raise ValueError(f"last_pool_type: expected avg or max, got {last_pool_type}")
         if len(last_conv_stride) != 2 or len(last_pool_kernel_size) != 2:
             raise ValueError("last_conv_stride, last_pool_kernel_size: expected two numbers, such as [1,2]")
-        last = Row(1024, 1024, 5, (last_conv_stride[0], last_conv_stride[1]), squeeze_excite=True)
-        self.conv1 = ConvBN(in_channels, int(32 * scale), 3, stride=2)
+        last = SeparableSpec(1024, 1024, 5, (last_conv_stride[0], last_conv_stride[1]), squeeze_excite=True)
+        self.conv1 = ConvBNHardSwish(in_channels, int(32 * scale), 3, stride=2)
         self.block_list = nn.Sequential(
             *(
                 DepthwiseSeparable(

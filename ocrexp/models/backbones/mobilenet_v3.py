@@ -15,7 +15,7 @@ from ocrexp.models.layers import Conv2D, SqueezeExcite, make_divisible, relu
 Stride = int | tuple[int, int]
 
 
-class Block(NamedTuple):
+class BlockSpec(NamedTuple):
     """One row of the paper's tables 1 and 2, at scale 1."""
 
     kernel_size: int
@@ -27,41 +27,41 @@ class Block(NamedTuple):
 
 
 _LARGE = (
-    Block(3, 16, 16, False, "relu", 1),
-    Block(3, 64, 24, False, "relu", 2),
-    Block(3, 72, 24, False, "relu", 1),
-    Block(5, 72, 40, True, "relu", 2),
-    Block(5, 120, 40, True, "relu", 1),
-    Block(5, 120, 40, True, "relu", 1),
-    Block(3, 240, 80, False, "hardswish", 2),
-    Block(3, 200, 80, False, "hardswish", 1),
-    Block(3, 184, 80, False, "hardswish", 1),
-    Block(3, 184, 80, False, "hardswish", 1),
-    Block(3, 480, 112, True, "hardswish", 1),
-    Block(3, 672, 112, True, "hardswish", 1),
-    Block(5, 672, 160, True, "hardswish", 2),
-    Block(5, 960, 160, True, "hardswish", 1),
-    Block(5, 960, 160, True, "hardswish", 1),
+    BlockSpec(3, 16, 16, False, "relu", 1),
+    BlockSpec(3, 64, 24, False, "relu", 2),
+    BlockSpec(3, 72, 24, False, "relu", 1),
+    BlockSpec(5, 72, 40, True, "relu", 2),
+    BlockSpec(5, 120, 40, True, "relu", 1),
+    BlockSpec(5, 120, 40, True, "relu", 1),
+    BlockSpec(3, 240, 80, False, "hardswish", 2),
+    BlockSpec(3, 200, 80, False, "hardswish", 1),
+    BlockSpec(3, 184, 80, False, "hardswish", 1),
+    BlockSpec(3, 184, 80, False, "hardswish", 1),
+    BlockSpec(3, 480, 112, True, "hardswish", 1),
+    BlockSpec(3, 672, 112, True, "hardswish", 1),
+    BlockSpec(5, 672, 160, True, "hardswish", 2),
+    BlockSpec(5, 960, 160, True, "hardswish", 1),
+    BlockSpec(5, 960, 160, True, "hardswish", 1),
 )
 _SMALL = (
-    Block(3, 16, 16, True, "relu", 2),
-    Block(3, 72, 24, False, "relu", 2),
-    Block(3, 88, 24, False, "relu", 1),
-    Block(5, 96, 40, True, "hardswish", 2),
-    Block(5, 240, 40, True, "hardswish", 1),
-    Block(5, 240, 40, True, "hardswish", 1),
-    Block(5, 120, 48, True, "hardswish", 1),
-    Block(5, 144, 48, True, "hardswish", 1),
-    Block(5, 288, 96, True, "hardswish", 2),
-    Block(5, 576, 96, True, "hardswish", 1),
-    Block(5, 576, 96, True, "hardswish", 1),
+    BlockSpec(3, 16, 16, True, "relu", 2),
+    BlockSpec(3, 72, 24, False, "relu", 2),
+    BlockSpec(3, 88, 24, False, "relu", 1),
+    BlockSpec(5, 96, 40, True, "hardswish", 2),
+    BlockSpec(5, 240, 40, True, "hardswish", 1),
+    BlockSpec(5, 240, 40, True, "hardswish", 1),
+    BlockSpec(5, 120, 48, True, "hardswish", 1),
+    BlockSpec(5, 144, 48, True, "hardswish", 1),
+    BlockSpec(5, 288, 96, True, "hardswish", 2),
+    BlockSpec(5, 576, 96, True, "hardswish", 1),
+    BlockSpec(5, 576, 96, True, "hardswish", 1),
 )
 STEM_CHANNELS = 16
 LAST_CHANNELS = {"large": 960, "small": 576}
 BLOCKS = {"large": _LARGE, "small": _SMALL}
 
 
-class ConvBN(nn.Layer):
+class ConvBNAct(nn.Layer):
     """Convolution without bias, batch norm, activation."""
 
     def __init__(
@@ -98,15 +98,17 @@ class ConvBN(nn.Layer):
 class InvertedResidual(nn.Layer):
     """Expansion, depthwise convolution, channel attention, linear projection; a shortcut where shapes allow."""
 
-    def __init__(self, in_channels: int, out_channels: int, expanded: int, block: Block, squeeze_excite: bool) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, expanded: int, block: BlockSpec, squeeze_excite: bool
+    ) -> None:
         super().__init__()
         self._shortcut = block.stride == 1 and in_channels == out_channels
-        self.expand_conv = ConvBN(in_channels, expanded, 1, activation=block.activation)
-        self.bottleneck_conv = ConvBN(
+        self.expand_conv = ConvBNAct(in_channels, expanded, 1, activation=block.activation)
+        self.bottleneck_conv = ConvBNAct(
             expanded, expanded, block.kernel_size, stride=block.stride, groups=expanded, activation=block.activation
         )
         self.mid_se = SqueezeExcite(expanded) if squeeze_excite else None
-        self.linear_conv = ConvBN(expanded, out_channels, 1)
+        self.linear_conv = ConvBNAct(expanded, out_channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.bottleneck_conv(self.expand_conv(x))
@@ -142,7 +144,7 @@ class MobileNetV3(nn.Layer):
         if scale <= 0:
             raise ValueError(f"scale: expected a number above 0, got {scale}")
         channels = make_divisible(STEM_CHANNELS * scale)
-        self.conv = ConvBN(in_channels, channels, 3, stride=2, activation="hardswish")
+        self.conv = ConvBNAct(in_channels, channels, 3, stride=2, activation="hardswish")
         self.out_channels: list[int] = []
         self._stages: list[nn.Layer] = []
         stage: list[nn.Layer] = []
@@ -165,7 +167,7 @@ class MobileNetV3(nn.Layer):
             )
             channels = out_channels
         last = make_divisible(scale * LAST_CHANNELS[model_name])
-        stage.append(ConvBN(channels, last, 1, activation="hardswish"))
+        stage.append(ConvBNAct(channels, last, 1, activation="hardswish"))
         self._add_stage(stage, last)
 
     def _add_stage(self, layers: list[nn.Layer], channels: int) -> None:

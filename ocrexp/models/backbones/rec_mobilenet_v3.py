@@ -11,7 +11,14 @@ from typing import Literal
 from paddle import Tensor, nn
 from paddle.nn import functional as F
 
-from ocrexp.models.backbones.mobilenet_v3 import BLOCKS, LAST_CHANNELS, STEM_CHANNELS, ConvBN, InvertedResidual, Stride
+from ocrexp.models.backbones.mobilenet_v3 import (
+    BLOCKS,
+    LAST_CHANNELS,
+    STEM_CHANNELS,
+    ConvBNAct,
+    InvertedResidual,
+    Stride,
+)
 from ocrexp.models.layers import make_divisible
 
 # The blocks that carry a stride, and how many values `large_stride` and `small_stride` have.
@@ -49,7 +56,7 @@ class RecMobileNetV3(nn.Layer):
             raise ValueError(f"scale: expected a number above 0, got {scale}")
         strides = dict(zip(_STRIDED[model_name], self._strides(model_name, large_stride, small_stride), strict=True))
         channels = make_divisible(STEM_CHANNELS * scale)
-        self.conv1 = ConvBN(in_channels, channels, 3, stride=2, activation="hardswish")
+        self.conv1 = ConvBNAct(in_channels, channels, 3, stride=2, activation="hardswish")
         blocks = []
         for index, block in enumerate(BLOCKS[model_name]):
             stride: Stride = (strides[index], 1) if index in strides else 1
@@ -71,7 +78,7 @@ class RecMobileNetV3(nn.Layer):
             channels = out_channels
         self.blocks = nn.Sequential(*blocks)
         self.out_channels = make_divisible(scale * LAST_CHANNELS[model_name])
-        self.conv2 = ConvBN(channels, self.out_channels, 1, activation="hardswish")
+        self.conv2 = ConvBNAct(channels, self.out_channels, 1, activation="hardswish")
 
     @staticmethod
     def _strides(model_name: str, large: Sequence[int] | None, small: Sequence[int] | None) -> Sequence[int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from paddle import Tensor, nn
 from paddle.nn import functional as F
 
-from ocrexp.models.backbones.resnet_vd import CHANNELS, DEPTHS, BasicBlock, Bottleneck, ConvBN, Stride
+from ocrexp.models.backbones.resnet_vd import CHANNELS, DEPTHS, BasicBlock, Bottleneck, PoolConvBN, Stride
 
 
 class RecResNetVd(nn.Layer):
@@ -26,9 +26,9 @@ class RecResNetVd(nn.Layer):
         if layers not in DEPTHS:
             raise ValueError(f"layers: expected one of {', '.join(map(str, DEPTHS))}, got {layers}")
         block = Bottleneck if layers >= 50 else BasicBlock
-        self.conv1_1 = ConvBN(in_channels, 32, 3, relu=True)
-        self.conv1_2 = ConvBN(32, 32, 3, relu=True)
-        self.conv1_3 = ConvBN(32, 64, 3, relu=True)
+        self.conv1_1 = PoolConvBN(in_channels, 32, 3, relu=True)
+        self.conv1_2 = PoolConvBN(32, 32, 3, relu=True)
+        self.conv1_3 = PoolConvBN(32, 64, 3, relu=True)
         self._blocks: list[nn.Layer] = []
         channels = 64
         for stage, (depth, width) in enumerate(zip(DEPTHS[layers], CHANNELS, strict=True)):

@@ -15,7 +15,7 @@ _CHANNELS = (256, 256, 512, 512)
 _POOLS: tuple[tuple[int, int] | None, ...] = ((2, 2), (2, 2), (2, 1), None)
 
 
-class BasicBlock(nn.Layer):
+class ResNet31Block(nn.Layer):
     """Two 3×3 convolutions; a 1×1 one in the shortcut where the channels change."""
 
     def __init__(self, in_channels: int, channels: int) -> None:
@@ -50,7 +50,7 @@ class ResNet31(nn.Layer):
         self.bn1_2 = nn.BatchNorm2D(128)
         before = 128
         for stage, (depth, channels) in enumerate(zip(_DEPTHS, _CHANNELS, strict=True), start=2):
-            blocks = [BasicBlock(before if index == 0 else channels, channels) for index in range(depth)]
+            blocks = [ResNet31Block(before if index == 0 else channels, channels) for index in range(depth)]
             self.add_sublayer(f"block{stage}", nn.Sequential(*blocks))
             self.add_sublayer(f"conv{stage}", Conv2D(channels, channels, 3, padding=1))
             self.add_sublayer(f"bn{stage}", nn.BatchNorm2D(channels))

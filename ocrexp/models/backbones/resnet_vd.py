@@ -17,7 +17,7 @@ CHANNELS = (64, 128, 256, 512)
 Stride = int | tuple[int, int]
 
 
-class ConvBN(nn.Layer):
+class PoolConvBN(nn.Layer):
     """Optional average pooling by `pool`, convolution without bias, batch norm, optional ReLU."""
 
     def __init__(
@@ -51,9 +51,9 @@ class BasicBlock(nn.Layer):
 
     def __init__(self, in_channels: int, channels: int, stride: Stride, project: bool) -> None:
         super().__init__()
-        self.conv0 = ConvBN(in_channels, channels, 3, stride=stride, relu=True)
-        self.conv1 = ConvBN(channels, channels, 3)
-        self.short = ConvBN(in_channels, channels, 1, pool=None if stride == 1 else stride) if project else None
+        self.conv0 = PoolConvBN(in_channels, channels, 3, stride=stride, relu=True)
+        self.conv1 = PoolConvBN(channels, channels, 3)
+        self.short = PoolConvBN(in_channels, channels, 1, pool=None if stride == 1 else stride) if project else None
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.conv1(self.conv0(x))
@@ -67,10 +67,10 @@ class Bottleneck(nn.Layer):
 
     def __init__(self, in_channels: int, channels: int, stride: Stride, project: bool) -> None:
         super().__init__()
-        self.conv0 = ConvBN(in_channels, channels, 1, relu=True)
-        self.conv1 = ConvBN(channels, channels, 3, stride=stride, relu=True)
-        self.conv2 = ConvBN(channels, channels * 4, 1)
-        self.short = ConvBN(in_channels, channels * 4, 1, pool=None if stride == 1 else stride) if project else None
+        self.conv0 = PoolConvBN(in_channels, channels, 1, relu=True)
+        self.conv1 = PoolConvBN(channels, channels, 3, stride=stride, relu=True)
+        self.conv2 = PoolConvBN(channels, channels * 4, 1)
+        self.short = PoolConvBN(in_channels, channels * 4, 1, pool=None if stride == 1 else stride) if project else None
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.conv2(self.conv1(self.conv0(x)))
@@ -93,9 +93,9 @@ class ResNetVd(nn.Layer):
         if layers not in DEPTHS:
             raise ValueError(f"layers: expected one of {', '.join(map(str, DEPTHS))}, got {layers}")
         block = Bottleneck if layers >= 50 else BasicBlock
-        self.conv1_1 = ConvBN(in_channels, 32, 3, stride=2, relu=True)
-        self.conv1_2 = ConvBN(32, 32, 3, relu=True)
-        self.conv1_3 = ConvBN(32, 64, 3, relu=True)
+        self.conv1_1 = PoolConvBN(in_channels, 32, 3, stride=2, relu=True)
+        self.conv1_2 = PoolConvBN(32, 32, 3, relu=True)
+        self.conv1_3 = PoolConvBN(32, 64, 3, relu=True)
         self.out_channels: list[int] = []
         self._stages: list[list[nn.Layer]] = []
         channels = 64

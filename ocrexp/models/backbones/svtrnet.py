@@ -14,11 +14,11 @@ import paddle
 from paddle import Tensor, nn
 from paddle.nn import functional as F
 
-from ocrexp.models.attention import Block, check_size
+from ocrexp.models.attention import MixerBlock, check_size
 from ocrexp.models.layers import Conv2D, gelu, initialize_transformer
 
 
-class ConvBN(nn.Layer):
+class ConvBNGELU(nn.Layer):
     """3×3 convolution of stride 2 with bias, batch norm, GELU."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
@@ -43,7 +43,7 @@ class OverlappingPatches(nn.Layer):
     def __init__(self, in_channels: int, channels: int, sub_num: int) -> None:
         super().__init__()
         widths = [in_channels] + [channels // 2 ** (sub_num - 1 - index) for index in range(sub_num)]
-        self.proj = nn.Sequential(*(ConvBN(a, b) for a, b in pairwise(widths)))
+        self.proj = nn.Sequential(*(ConvBNGELU(a, b) for a, b in pairwise(widths)))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.proj(x).flatten(2).transpose([0, 2, 1])
@@ -151,10 +151,10 @@ class SVTRNet(nn.Layer):
         for stage in range(3):
             self._sizes.append((height, width))
             blocks = [
-                Block(
+                MixerBlock(
                     embed_dim[stage],
                     num_heads[stage],
-                    mixer[index],  # type: ignore[arg-type]  # Block checks the name
+                    mixer[index],  # type: ignore[arg-type]  # MixerBlock checks the name
                     local_mixer[stage],
                     (height, width),
                     mlp_ratio,

@@ -11,7 +11,7 @@ from typing import Literal
 import paddle
 from paddle import Tensor, nn
 
-from ocrexp.models.attention import Attention, Block, Mlp, PatchEmbed
+from ocrexp.models.attention import Attention, MixerBlock, Mlp, PatchEmbed
 from ocrexp.models.layers import DropPath, initialize_transformer
 
 _VITSTR = {"tiny": (192, 3), "small": (384, 6), "base": (768, 12)}  # channels, heads
@@ -133,7 +133,7 @@ class ViTSTR(nn.Layer):
         steps = max(depth - 1, 1)
         self.blocks = nn.LayerList(
             [
-                Block(
+                MixerBlock(
                     channels,
                     num_heads,
                     mlp_ratio=mlp_ratio,

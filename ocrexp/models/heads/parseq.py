@@ -59,7 +59,7 @@ class DecoderLayer(nn.Layer):
         return x + self.dropout3(self.linear2(self.dropout(gelu(self.linear1(self.norm2(x))))))
 
 
-class Decoder(nn.Layer):
+class ParseQDecoder(nn.Layer):
     """Layers and a last norm."""
 
     def __init__(self, channels: int, num_heads: int, hidden: int, drop: float, depth: int) -> None:
@@ -141,7 +141,7 @@ class ParseQHead(nn.Layer):
         self._length = max_text_length
         self._perm_num, self._perm_forward, self._perm_mirrored = perm_num, perm_forward, perm_mirrored
         self._autoregressive, self._refinements = decode_ar, refine_iters
-        self.decoder = Decoder(in_channels, dec_num_heads, int(in_channels * dec_mlp_ratio), dropout, dec_depth)
+        self.decoder = ParseQDecoder(in_channels, dec_num_heads, int(in_channels * dec_mlp_ratio), dropout, dec_depth)
         self.head = nn.Linear(in_channels, out_channels - 2)
         self.text_embed = TokenEmbedding(out_channels, in_channels)
         self.pos_queries = self.create_parameter(

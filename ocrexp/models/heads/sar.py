@@ -40,7 +40,7 @@ def _valid_width(valid_ratio: Tensor, width: int) -> Tensor:
     return paddle.ceil(valid_ratio * width).clip(max=width).astype("int64")
 
 
-class Decoder(nn.Layer):
+class SARDecoder(nn.Layer):
     """Writes the characters; see SARHead."""
 
     def __init__(
@@ -133,7 +133,7 @@ class SARHead(nn.Layer):
     ) -> None:
         super().__init__()
         self.encoder = Encoder(in_channels, enc_dim, enc_drop_rnn)
-        self.decoder = Decoder(in_channels, out_channels, enc_dim, d_k, pred_dropout, max_text_length)
+        self.decoder = SARDecoder(in_channels, out_channels, enc_dim, d_k, pred_dropout, max_text_length)
         self.out_channels = out_channels
 
     def forward(self, x: Tensor, targets: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:

@@ -12,7 +12,7 @@ from paddle import Tensor, nn
 from paddle.nn import functional as F
 
 from ocrexp.errors import ConfigError
-from ocrexp.models.attention import Block
+from ocrexp.models.attention import MixerBlock
 from ocrexp.models.heads.ctc import uniform_attr
 from ocrexp.models.layers import Conv2D, initialize_transformer
 
@@ -138,7 +138,7 @@ class SVTREncoder(nn.Layer):
             hidden_dims,
             list(kernel_size),
             [
-                Block(
+                MixerBlock(
                     hidden_dims,
                     num_heads,
                     mlp_ratio=mlp_ratio,
@@ -163,13 +163,13 @@ class _SVTR(nn.Layer):
         self, in_channels: int, dims: int, hidden_dims: int, kernel_size: list[int], blocks: list[nn.Layer]
     ) -> None:
         super().__init__()
-        self.conv1 = ConvBN(in_channels, in_channels // 8, kernel_size)
-        self.conv2 = ConvBN(in_channels // 8, hidden_dims, [1, 1])
+        self.conv1 = ConvBNSwish(in_channels, in_channels // 8, kernel_size)
+        self.conv2 = ConvBNSwish(in_channels // 8, hidden_dims, [1, 1])
         self.svtr_block = nn.LayerList(blocks)
         self.norm = nn.LayerNorm(hidden_dims, epsilon=1e-6)
-        self.conv3 = ConvBN(hidden_dims, in_channels, [1, 1])
-        self.conv4 = ConvBN(2 * in_channels, in_channels // 8, kernel_size)
-        self.conv1x1 = ConvBN(in_channels // 8, dims, [1, 1])
+        self.conv3 = ConvBNSwish(hidden_dims, in_channels, [1, 1])
+        self.conv4 = ConvBNSwish(2 * in_channels, in_channels // 8, kernel_size)
+        self.conv1x1 = ConvBNSwish(in_channels // 8, dims, [1, 1])
         initialize_transformer(self)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -217,7 +217,7 @@ class LightSVTREncoder(nn.Layer):
     ) -> None:
         super().__init__()
         blocks = [
-            Block(
+            MixerBlock(
                 dims,
                 num_heads,
                 mlp_ratio=mlp_ratio,
@@ -240,7 +240,7 @@ class LightSVTREncoder(nn.Layer):
 class _LightSVTR(nn.Layer):
     def __init__(self, in_channels: int, dims: int, local_kernel: int, blocks: list[nn.Layer]) -> None:
         super().__init__()
-        self.conv_reduce = ConvBN(in_channels, dims, [1, 1])
+        self.conv_reduce = ConvBNSwish(in_channels, dims, [1, 1])
         weight = paddle.ParamAttr(initializer=nn.initializer.KaimingNormal())
         kernel, padding = [1, local_kernel], [0, local_kernel // 2]
         self.local_conv = nn.Sequential(
@@ -250,7 +250,7 @@ class _LightSVTR(nn.Layer):
         )
         self.svtr_block = nn.LayerList(blocks)
         self.norm = nn.LayerNorm(dims, epsilon=1e-6)
-        self.skip_conv = ConvBN(in_channels, dims, [1, 1])
+        self.skip_conv = ConvBNSwish(in_channels, dims, [1, 1])
         initialize_transformer(self)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -264,7 +264,7 @@ class _LightSVTR(nn.Layer):
         return z + skip
 
 
-class ConvBN(nn.Layer):
+class ConvBNSwish(nn.Layer):
     """Convolution without bias, batch norm, swish."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: list[int]) -> None:

@@ -22,7 +22,7 @@ _SIZES = {"large": ((64, 128, 256, 512), 256), "small": ((16, 32, 64, 128), 64)}
 _EPS = 1e-6
 
 
-class ConvBN(nn.Layer):
+class ConvBNReLU(nn.Layer):
     """3×3 convolution without bias, batch norm, ReLU."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
@@ -41,7 +41,7 @@ class LocalizationNetwork(nn.Layer):
         super().__init__()
         widths, hidden = _SIZES[model_name]
         for index, width in enumerate(widths):
-            self.add_sublayer(f"loc_conv{index}", ConvBN(in_channels, width))
+            self.add_sublayer(f"loc_conv{index}", ConvBNReLU(in_channels, width))
             in_channels = width
         self._convs = len(widths)
         slow = paddle.ParamAttr(learning_rate=loc_lr)
