@@ -29,11 +29,11 @@ class ClipCrop:
 
     def __init__(self, size: Sequence[int] = (640, 640), max_tries: int = 50, min_visible: float = 0.25) -> None:
         if len(size) != 2 or min(size) < 1:
-            raise ValueError(f"size is {list(size)}: give width and height, at least one pixel each")
+            raise ValueError(f"size: expected width and height, 1 pixel or more each, got {list(size)}")
         if max_tries < 1:
-            raise ValueError(f"max_tries is {max_tries}: it must be at least 1")
+            raise ValueError(f"max_tries: expected a whole number, 1 or more, got {max_tries}")
         if not 0 <= min_visible <= 1:
-            raise ValueError(f"min_visible is {min_visible}: a share lies in 0..1")
+            raise ValueError(f"min_visible: expected a number from 0 to 1, got {min_visible}")
         self.width, self.height = int(size[0]), int(size[1])
         self.max_tries, self.min_visible = max_tries, min_visible
 

@@ -47,11 +47,11 @@ class RandomPerspective:
     ) -> None:
         for name, value, limit in (("p", p, 1.0), ("min_visible", min_visible, 1.0), ("scale", scale, 0.99)):
             if not 0 <= value <= limit:
-                raise ValueError(f"{name} is {value}: it lies in 0..{limit:g}")
+                raise ValueError(f"{name}: expected a number from 0 to {limit:g}, got {value}")
         if not 0 <= shear < 60:
-            raise ValueError(f"shear is {shear}: it lies in 0..60 degrees")
+            raise ValueError(f"shear: expected degrees from 0 to below 60, got {shear}")
         if perspective < 0:
-            raise ValueError(f"perspective is {perspective}: it must be 0 or more")
+            raise ValueError(f"perspective: expected a number, 0 or more, got {perspective}")
         self.p, self.perspective, self.shear, self.scale = p, perspective, shear, scale
         self.fit_output, self.min_visible = fit_output, min_visible
 

@@ -36,10 +36,10 @@ class FlipRotate:
         min_visible: float = 0.25,
     ) -> None:
         if len(rotate) != 2 or rotate[0] > rotate[1]:
-            raise ValueError(f"rotate is {list(rotate)}: give two angles, the lower one first")
+            raise ValueError(f"rotate: expected two angles, the lower one first, got {list(rotate)}")
         for name, value in (("flip", flip), ("p", p), ("min_visible", min_visible)):
             if not 0 <= value <= 1:
-                raise ValueError(f"{name} is {value}: it lies in 0..1")
+                raise ValueError(f"{name}: expected a number from 0 to 1, got {value}")
         self.flip, self.p = flip, p
         self.rotate = (float(rotate[0]), float(rotate[1]))
         self.fit_output, self.min_visible = fit_output, min_visible

@@ -1,4 +1,4 @@
-"""What a machine has to train with, for `ocrexp doctor`: each check gives a line and, where something is amiss, advice.
+"""What a machine has to train with, for `ocrexp doctor`: each check gives a line and, if something is wrong, advice.
 
 The checks import neither paddle nor any optional package into this process: one that is broken, or that ends its
 process, is reported like one that is missing.

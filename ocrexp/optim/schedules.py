@@ -187,8 +187,8 @@ class Piecewise(_ByEpoch):
         _check_increasing("decay_epochs", self.decay_epochs)
         if len(self.factors) != len(self.decay_epochs) + 1:
             raise ValueError(
-                f"decay_epochs has {len(self.decay_epochs)} epochs for {len(self.factors)} factors: "
-                "give one factor more than epochs"
+                f"factors: expected {len(self.decay_epochs) + 1} numbers, one more than decay_epochs, got "
+                f"{len(self.factors)}"
             )
 
     def rate(self, step: int, total: int) -> float:  # noqa: ARG002

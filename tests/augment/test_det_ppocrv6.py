@@ -191,13 +191,13 @@ def test_the_shipped_list_gives_crops_of_its_size() -> None:
     ("make", "said"),
     [
         (lambda: FlipRotate(rotate=(10, -10)), "lower one first"),
-        (lambda: FlipRotate(p=2), "p is 2"),
-        (lambda: RandomPerspective(shear=70), "shear is 70"),
-        (lambda: RandomPerspective(perspective=-1), "perspective is -1"),
-        (lambda: RandomPerspective(scale=1), "scale is 1"),
+        (lambda: FlipRotate(p=2), "p: expected .* got 2"),
+        (lambda: RandomPerspective(shear=70), "shear: expected .* got 70"),
+        (lambda: RandomPerspective(perspective=-1), "perspective: expected .* got -1"),
+        (lambda: RandomPerspective(scale=1), "scale: expected .* got 1"),
         (lambda: ClipCrop((640,)), "width and height"),
-        (lambda: ClipCrop(max_tries=0), "max_tries is 0"),
-        (lambda: ClipCrop(min_visible=3), "min_visible is 3"),
+        (lambda: ClipCrop(max_tries=0), "max_tries: expected .* got 0"),
+        (lambda: ClipCrop(min_visible=3), "min_visible: expected .* got 3"),
     ],
 )
 def test_wrong_values_are_refused(make: Any, said: str) -> None:

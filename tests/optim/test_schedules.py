@@ -126,7 +126,10 @@ def test_one_cycle_ends_low_and_stays_there() -> None:
     ("make", "words"),
     [
         (partial(schedules.Cosine, warmup_steps=3, warmup_epochs=1), "both"),
-        (partial(schedules.Piecewise, decay_epochs=[1, 2], factors=[1, 0.1]), "one factor more"),
+        (
+            partial(schedules.Piecewise, decay_epochs=[1, 2], factors=[1, 0.1]),
+            "factors: expected 3 numbers, one more than decay_epochs, got 2",
+        ),
         (partial(schedules.MultiStep, milestones=[3, 2]), "increasing"),
         (partial(schedules.OneCycle, anneal_strategy="cosine"), "cos or linear"),
         (partial(schedules.Step, step_size=0), "expected a number of epochs above 0|expected a number above 0"),
