@@ -101,6 +101,15 @@ def _one_code_path_of_the_matrix_library():
 
 
 @pytest.fixture(autouse=True, scope="session")
+def _nothing_waits_for_the_disk():
+    """A save syncs each of its files, and a journal each of its entries. What a kill leaves does not depend on it; what
+    a power failure leaves is tried by scripts/crash_points.py, in its own process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
 def _own_cache(tmp_path_factory):
     """Drawn pages of tests, those of their subprocesses too, stay out of the user's cache."""
     os.environ["OCREXP_CACHE"] = str(tmp_path_factory.mktemp("cache"))

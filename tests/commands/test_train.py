@@ -188,7 +188,7 @@ def test_sweep_runs_all_jobs_ranks_them_and_does_nothing_twice(tiny_run, tmp_pat
     }
 
     stamp = (tmp_path / "sweep" / "0" / "metrics.csv").stat().st_mtime_ns
-    code, out, _ = ocrexp(*sweep, *grid, cwd=tmp_path, fresh=True)
+    code, out, _ = ocrexp(*sweep, *grid, cwd=tmp_path)
     assert code == 1
     assert sum("is finished and is not run again" in line for line in out) == 2
     assert (tmp_path / "sweep" / "0" / "metrics.csv").stat().st_mtime_ns == stamp

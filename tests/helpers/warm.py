@@ -173,6 +173,7 @@ def _warm_up() -> None:
 
 if __name__ == "__main__":
     _warm_up()
+    os.fsync = lambda descriptor: None  # as in the tests' own process, see conftest.py
     _paths = sys.path[1:]  # without the folder of this file
     _request = _serve(socket.socket(fileno=int(sys.argv[1])))
     try:

@@ -26,13 +26,6 @@ from ocrexp.runs.search.space import Axis, read_space  # noqa: E402
 from ocrexp.runs.search.study import StudyError, open_storage, shown  # noqa: E402
 from ocrexp.runs.sweep_table import finish_sweep, read_sweep  # noqa: E402
 
-
-@pytest.fixture(autouse=True)
-def _nothing_waits_for_the_disk(monkeypatch):
-    """Optuna calls fsync for each entry of a journal."""
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
-
-
 SIZE = Axis("size", choices=("8", "16", "32"))
 
 
