@@ -30,6 +30,7 @@ OF_VERBS = {
     "convert-config": ("config", "out"),
     "compare": ("*runs", "sort", "*filter", "*group", "*columns", "output", "gallery"),
     "report": ("*runs", "*filter", "output"),
+    "wandb-sync": ("*runs", "project", "entity"),
 }  # fmt: skip
 # Keys of the parts, by the node at the top and the last name.
 OF_PARTS = {
@@ -39,14 +40,17 @@ OF_PARTS = {
     ),
     "charset": ("path", "*characters"),
     "model": ("name", "pretrained", "pretrained_charset"),
-    "logger": ("project", "entity", "name", "group", "notes", "*tags", "filename", "folder"),
+    "logger": (
+        "project", "entity", "name", "group", "job_type", "notes", "*tags", "filename", "folder", "tracking_uri",
+        "experiment",
+    ),
     "callbacks": ("font", "folder"),
 }  # fmt: skip
 
 # Those of all these keys, by their last name, that are not paths: `~` at their beginning is a character.
 _NO_PATHS = (
     "name", "model_name", "characters", "project", "entity", "group", "notes", "tags", "filename", "folder",
-    "sort", "filter", "columns", "study_name", "storage",
+    "sort", "filter", "columns", "study_name", "storage", "tracking_uri", "experiment", "job_type",
 )  # fmt: skip
 # Keys of parts whose values are mappings of characters.
 MAPPINGS = ("charset.unknown_map",)

@@ -118,6 +118,8 @@ def explain_import_error(error: ImportError) -> str | None:
         "visualdl": "visualdl",
         "submitit": "slurm",
         "ray": "ray",
+        "tensorboard": "tensorboard",
+        "mlflow": "mlflow",
         "onnxruntime": "onnx",
         "onnx": "export",
         "paddle2onnx": "export",

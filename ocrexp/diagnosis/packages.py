@@ -21,6 +21,8 @@ REQUIRED = (
 OPTIONAL = (
     ("wandb", "wandb", "wandb", "logger=wandb"),
     ("visualdl", "visualdl", "visualdl", "logger=visualdl"),
+    ("tensorboard", "tensorboard", "tensorboard", "logger=tensorboard"),
+    ("mlflow-skinny", "mlflow", "mlflow", "logger=mlflow"),
     ("imgaug", "ocrexp.augment.imgaug_list", "imgaug", "augment=det_imgaug"),
     ("submitit", "submitit", "slurm", "launcher=slurm, launcher=slurm_local"),
     ("ray", "ray", "ray", "launcher=ray"),

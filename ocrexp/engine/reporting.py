@@ -19,6 +19,7 @@ from ocrexp.engine.memory import PeakMemory, gpu_peak_mb
 from ocrexp.engine.settings import RunPlan
 from ocrexp.engine.state import TrainState
 from ocrexp.engine.status import RUNNING, write_status
+from ocrexp.engine.summary import summary
 from ocrexp.loggers.base import RunInfo
 from ocrexp.loggers.group import LoggerGroup
 from ocrexp.report.figures import figures
@@ -194,7 +195,7 @@ class Reporter:
         self._memory.sample()
         values = {**result.losses, **result.metrics}
         self._loggers.log_metrics({f"val/{name}": value for name, value in values.items()}, state.step)
-        if not state.step:
+        if is_best or not state.step:
             self._summarize(state)
         self.status(RUNNING, state)
         if state.zero_evaluations == health.ZERO_EVALUATIONS:
@@ -226,11 +227,9 @@ class Reporter:
         return f"; before training {state.zero_shot[name]:.4f}" if state.step and name in state.zero_shot else ""
 
     def _summarize(self, state: TrainState) -> None:
-        """Give the loggers the main values from before training: of each set, and the one that decides."""
-        main = self._main_metric
-        names = [n for n in state.zero_shot if n in (main, self._best_metric) or n.endswith(f"/{main}")]
-        if names:
-            self._loggers.log_summary({f"zero_shot/{name}": state.zero_shot[name] for name in names})
+        """Give the loggers the values of the run as a whole."""
+        if values := summary(state, self._main_metric, self._best_metric):
+            self._loggers.log_summary(values)
 
     def _forecast(self, state: TrainState, per_step: float) -> None:
         """Warn once of a time that is over before the schedule of the learning rate has come to its end."""

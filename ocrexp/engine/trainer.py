@@ -32,7 +32,7 @@ from ocrexp.engine.saving import RunIdentity, Saver
 from ocrexp.engine.seed import seed_step
 from ocrexp.engine.settings import RunPlan, TrainerSettings
 from ocrexp.engine.state import TrainState
-from ocrexp.engine.status import FAILED, INTERRUPTED
+from ocrexp.engine.status import FAILED, INTERRUPTED, PRUNED
 from ocrexp.engine.step import Loss, NonFiniteLoss, Stepper, StepReport
 from ocrexp.engine.task import NothingToShow, TrainTask
 from ocrexp.engine.thaw import Thaw
@@ -85,6 +85,8 @@ class Trainer(ViewOfState):
         pretrained: whether the weights come from a file, so that an evaluation before the first step is of interest.
         task: how samples and results are looked at; None: nothing is drawn.
         causes: what to check when the metric stays 0, of the task; see `ocrexp.report.causes`.
+        stopped_by: who ends runs by a signal because others do better, an agent of W&B: such a run is pruned. None:
+            a run that is told to stop is interrupted.
 
     `fit()` trains to the end. To resume an earlier run, call `restore(store.load_for_resume())` before it.
     """
@@ -113,6 +115,7 @@ class Trainer(ViewOfState):
         pretrained: bool = False,
         task: TrainTask | None = None,
         causes: health.Causes = lambda _: [],
+        stopped_by: str | None = None,
     ) -> None:
         self.model = model
         self._learns = model if trainable is None else trainable
@@ -127,6 +130,7 @@ class Trainer(ViewOfState):
         self._schedule = schedule
         self._seed = seed
         self._run = run
+        self._stopped_by = stopped_by
         self._thaw = thaw
         if thaw is not None:
             thaw.prepare()
@@ -191,6 +195,7 @@ class Trainer(ViewOfState):
         clock = self._report.clock = lambda: time.perf_counter() - began
         ended, code = FAILED, 0
         error: BaseException | None = None
+        reason: str | None = None
         try:
             with self._signals:
                 self._begin()
@@ -200,8 +205,11 @@ class Trainer(ViewOfState):
             ended = self._policy.ended
         except _Interrupted:
             ended, code = INTERRUPTED, 128 + (self._signals.received or 2)
-            line = "stopped at step %d; Resume with: %s"
-            self._report.say(line, self.step, command("resume", {"run_dir": self.run_dir}))
+            if self._stopped_by is not None:
+                ended, code, reason = PRUNED, 0, f"stopped by {self._stopped_by}"
+            by = "" if self._stopped_by is None else f" by {self._stopped_by}"
+            line = "stopped at step %d%s; Resume with: %s"
+            self._report.say(line, self.step, by, command("resume", {"run_dir": self.run_dir}))
         except KeyboardInterrupt:
             ended = INTERRUPTED
             raise
@@ -216,7 +224,7 @@ class Trainer(ViewOfState):
             raise
         finally:
             self._callbacks.end(self, ended)
-            self._report.close(ended, self.state, error, self._policy.stop_reason)
+            self._report.close(ended, self.state, error, reason or self._policy.stop_reason)
         distributed.barrier()  # the launcher ends all processes soon after the first one: rank 0 has to have saved
         state = self.state
         return FitResult(

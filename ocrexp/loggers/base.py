@@ -6,6 +6,7 @@ holds: it forwards everything and disables a logger that fails.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,7 +24,9 @@ class RunInfo:
     `config` is the resolved configuration as nested plain dicts and lists; add `fingerprint` (of the data) to it so
     that runs on other data can be distinguished. `resumed`: `run_dir` contains the earlier part of this run,
     `resume_step` how many optimizer steps of it count, and `state` what `state_dict` gave then (both None if unknown).
-    `sizes` are of the model: `parameters`, and `gmacs` of one image.
+    `sizes` are of the model: `parameters`, and `gmacs` of one image. `overrides` are what was typed to compose the run
+    (of a job of a sweep: what differs between the jobs). `environment` is what `environment.json` contains: versions,
+    machine, and under `git` the state of the code.
     """
 
     name: str
@@ -35,10 +38,23 @@ class RunInfo:
     resume_step: int | None = None
     state: dict[str, Any] | None = None
     sizes: dict[str, float] = field(default_factory=dict)
+    overrides: tuple[str, ...] = ()
+    environment: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRow:
+    """One evaluated image for a table: its picture, what is true, what was predicted, and a score in 0..1."""
+
+    picture: RgbImage
+    path: str
+    truth: str
+    prediction: str
+    score: float
 
 
 class Logger(Protocol):
-    """A destination of a run's values. Any method may raise; the group then leaves the logger out of the run."""
+    """A destination of a run's values. Any method may raise; the group then disables the logger for the run."""
 
     def start(self, run: RunInfo) -> None:
         """Open the destination; a resumed run goes on where the earlier one was at `run.resume_step`."""
@@ -49,8 +65,11 @@ class Logger(Protocol):
     def log_images(self, name: str, images: list[RgbImage], step: int, captions: list[str] | None = None) -> None:
         """Pictures; `captions`, where given, has one entry per image."""
 
+    def log_samples(self, name: str, rows: Sequence[SampleRow], step: int) -> None:
+        """Evaluated images as a table."""
+
     def log_summary(self, values: dict[str, float]) -> None:
-        """Values of the run as a whole, as `zero_shot/hmean`; a resumed run gives them again."""
+        """Values of the run as a whole, such as `best/hmean`; they replace earlier ones of the same name."""
 
     def log_artifact(self, path: Path, name: str, kind: str) -> None:
         """Offer a file or folder to be stored with the run; `kind` for instance `model`."""
@@ -65,6 +84,8 @@ class Logger(Protocol):
 class BaseLogger:
     """Does nothing at each call; a logger overrides what its destination can take."""
 
+    wants_samples: bool = False  # whether log_samples does something; the rows are not made otherwise
+
     def start(self, run: RunInfo) -> None:
         pass
 
@@ -72,6 +93,9 @@ class BaseLogger:
         pass
 
     def log_images(self, name: str, images: list[RgbImage], step: int, captions: list[str] | None = None) -> None:
+        pass
+
+    def log_samples(self, name: str, rows: Sequence[SampleRow], step: int) -> None:
         pass
 
     def log_summary(self, values: dict[str, float]) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ocrexp.loggers.base import Logger, RgbImage, RunInfo, one_line
+from ocrexp.loggers.base import BaseLogger, Logger, RgbImage, RunInfo, SampleRow, one_line
 
 log = logging.getLogger(__name__)
 
@@ -41,16 +42,7 @@ class LoggerGroup:
         earlier = run.state or {}
         self._states = {name: state for name, state in earlier.items() if isinstance(state, dict)}
         for name, logger in self._loggers.items():
-            own = RunInfo(
-                name=run.name,
-                run_dir=run.run_dir,
-                config=run.config,
-                group=run.group,
-                tags=run.tags,
-                resumed=run.resumed,
-                resume_step=run.resume_step,
-                state=self._states.get(name),
-            )
+            own = replace(run, state=self._states.get(name))
             if self._call(name, "start", partial(logger.start, own)):
                 self._started.add(name)
 
@@ -59,6 +51,15 @@ class LoggerGroup:
 
     def log_images(self, name: str, images: list[RgbImage], step: int, captions: list[str] | None = None) -> None:
         self._each("log_images", lambda logger: logger.log_images(name, images, step, captions))
+
+    @property
+    def wants_samples(self) -> bool:
+        """Whether a logger shows tables of samples."""
+        found = [self._loggers[name] for name in self.active]
+        return any(isinstance(logger, BaseLogger) and logger.wants_samples for logger in found)
+
+    def log_samples(self, name: str, rows: Sequence[SampleRow], step: int) -> None:
+        self._each("log_samples", lambda logger: logger.log_samples(name, rows, step))
 
     def log_summary(self, values: dict[str, float]) -> None:
         self._each("log_summary", lambda logger: logger.log_summary(values))

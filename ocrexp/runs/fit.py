@@ -26,10 +26,12 @@ def train_in(run_dir: Path, config: DictConfig, *, resume: bool = False) -> int:
     devices = process_count(config.trainer.devices)
     if devices > 1:
         from ocrexp.engine.distributed import launch
-        from ocrexp.engine.status import FAILED, read_status, write_status
+        from ocrexp.engine.status import FAILED, FINISHED, read_status, write_status
 
         try:
-            return launch(devices, worker_command(run_dir, resume), config.trainer, run_dir)
+            code = launch(devices, worker_command(run_dir, resume), config.trainer, run_dir)
+            ended = (read_status(run_dir) or {}).get("state")
+            return 0 if code > 128 and ended in FINISHED else code  # an agent of W&B has stopped it
         except OcrexpError as error:
             known = read_status(run_dir) or {}
             # A rank that was killed could not report it, and another one only knows that its connection is gone.
@@ -109,7 +111,9 @@ def build_trainer(run_dir: Path, config: DictConfig, *, resume: bool = False) ->
     from ocrexp.engine.trainer import Trainer
     from ocrexp.loggers.base import RunInfo
     from ocrexp.loggers.group import LoggerGroup
-    from ocrexp.runs.provenance import write_provenance
+    from ocrexp.loggers.wandb_ids import of_agent
+    from ocrexp.runs.catalog import typed_overrides
+    from ocrexp.runs.provenance import read_provenance, write_provenance
     from ocrexp.runs.search.trial import trial_callbacks
 
     settings = trainer_settings(config)
@@ -167,6 +171,8 @@ def build_trainer(run_dir: Path, config: DictConfig, *, resume: bool = False) ->
             group=job.group,
             resumed=resume,
             sizes=sizes,
+            overrides=tuple(typed_overrides(run_dir)),
+            environment=read_provenance(run_dir) or {},
         ),
         callbacks={**parts.callbacks, **trial_callbacks()},
         loggers=LoggerGroup(parts.loggers),
@@ -178,6 +184,7 @@ def build_trainer(run_dir: Path, config: DictConfig, *, resume: bool = False) ->
         pretrained=bool(config.model.pretrained),
         task=parts.task,
         causes=parts.zero_metric_causes,
+        stopped_by="the agent of a W&B sweep" if of_agent() and not resume else None,
     )
     if resume:
         found = CheckpointStore(run_dir).load_for_resume()

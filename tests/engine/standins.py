@@ -193,6 +193,7 @@ def make_trainer(
     rates: dict[str, float] | None = None,
     frozen: list[str] | None = None,
     unfreeze: int | None = None,
+    stopped_by: str | None = None,
     **settings: Any,
 ) -> Trainer:
     """A trainer of stand-ins; `settings` are those of `trainer`, `rates` factors by parts of the model."""
@@ -236,6 +237,7 @@ def make_trainer(
         pretrained=pretrained,
         thaw=thaw,
         rates=factors.groups,
+        stopped_by=stopped_by,
     )
 
 

@@ -49,7 +49,10 @@ def test_it_is_made_where_it_is_of_interest_or_asked_for(
     trainer = make_trainer(tmp_path, logger=recorder, pretrained=pretrained, eval_at_start=asked)
     result = trainer.fit()
     assert [step for step, values in recorder.values if "val/closeness" in values] == expected
-    assert bool(result.zero_shot) == bool(recorder.summary) == (expected[0] == 0)
+    before = [name for name in recorder.summary if name.startswith("zero_shot/")]
+    assert bool(result.zero_shot) == bool(before) == (expected[0] == 0)
+    assert recorder.summary["best/closeness"] == result.best_value
+    assert recorder.summary["best/step"] == result.best_step
 
 
 def test_a_wrong_value_is_one_line() -> None:
@@ -126,7 +129,7 @@ def test_a_resumed_run_does_not_repeat_it_and_keeps_its_figures(tmp_path: Path) 
     result = on.fit()
     assert [step for step, values in recorder.values if "val/closeness" in values] == [6, 12]
     assert result.zero_shot == first.state.zero_shot
-    assert recorder.summary == {"zero_shot/closeness": result.zero_shot["closeness"]}
+    assert recorder.summary["zero_shot/closeness"] == result.zero_shot["closeness"]
 
 
 def test_a_stop_during_it_makes_it_again(tmp_path: Path) -> None:
