@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -73,7 +75,25 @@ def run(arguments: Sequence[str]) -> int:
             f"the export differs from the trained model: {outcome.failures[0]}; see {target.failed / PARITY}"
         )
     print(f"written: {printable(str(target.path))}")
+    _store(verb, config, weights, target.path, list(formats))
     return 0
+
+
+def _store(verb: DictConfig, config: DictConfig, weights: Path, folder: Path, formats: list[str]) -> None:
+    """Store the export in W&B where the run has its model there; the export itself is done, whatever W&B does."""
+    node = (config.get("logger") or {}).get("wandb")
+    if not verb.run_dir or node is None or not node.get("log_model") or os.environ.get("WANDB_MODE") == "disabled":
+        return
+    from ocrexp.loggers.base import one_line
+
+    options = {str(key): value for key, value in OmegaConf.to_container(node, resolve=True).items()}  # type: ignore[union-attr]
+    try:
+        from ocrexp.loggers.wandb_export import log_export
+
+        about = {"formats": formats, "checkpoint": weights.name}
+        print(f"ocrexp: {printable(log_export(Path(verb.run_dir), weights, folder, options, about))}", file=sys.stderr)
+    except Exception as error:  # whatever W&B's client raises
+        log.warning("the export is not stored in W&B: %s", one_line(error))
 
 
 def export(

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from ocrexp.data.sample_counts import SampleCount
 from ocrexp.drawing import Picture
+from ocrexp.loggers.base import SampleRow
 from ocrexp.report.evaluation import Captioned
 from ocrexp.results import EvalResult
 from ocrexp.types import Batch
@@ -27,6 +28,9 @@ class TrainTask(Protocol):
 
     def draw_samples(self, result: EvalResult, limit: int) -> list[Captioned]:
         """Up to `limit` evaluated images with ground truth and prediction."""
+
+    def sample_rows(self, result: EvalResult, limit: int) -> list[SampleRow]:
+        """Up to `limit` evaluated images as rows of a table."""
 
     def write_report(self, result: EvalResult, folder: Path) -> dict[str, Picture]:
         """What else an evaluation has to show: files in `folder`, and the pictures among them. Raises OSError."""
@@ -48,6 +52,11 @@ class NothingToShow:
         return []
 
     def draw_samples(self, result: EvalResult, limit: int) -> list[Captioned]:
+        """None."""
+        del result, limit
+        return []
+
+    def sample_rows(self, result: EvalResult, limit: int) -> list[SampleRow]:
         """None."""
         del result, limit
         return []

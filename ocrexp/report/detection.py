@@ -21,6 +21,7 @@ from ocrexp.drawing import (
     side_by_side,
     write_beside,
 )
+from ocrexp.loggers.base import SampleRow
 from ocrexp.metrics.det import match_regions
 from ocrexp.results import DetPrediction, DetReference, EvalSample
 from ocrexp.types import Polygon, UnusableSample
@@ -69,6 +70,20 @@ def caption(sample: EvalSample) -> str:
     """The image's file name with its counts."""
     match = match_regions(sample.reference.polygons, sample.reference.ignored, sample.prediction.polygons)
     return f"{Path(sample.path).name}: {len(match.pairs)} found, {len(match.missed)} missed, {len(match.wrong)} wrong"
+
+
+def sample_row(sample: EvalSample, longest: int = 600) -> SampleRow:
+    """The picture of `draw_sample`, how many regions there are, and what became of them."""
+    match = match_regions(sample.reference.polygons, sample.reference.ignored, sample.prediction.polygons)
+    found, missed, wrong = len(match.pairs), len(match.missed), len(match.wrong)
+    of = match.counted_references + match.counted_predictions
+    return SampleRow(
+        draw_sample(sample, longest),
+        sample.path,
+        f"{len(sample.reference.polygons)} regions",
+        f"{found} found, {missed} missed, {wrong} wrong",
+        2 * found / of if of else 1.0,
+    )
 
 
 def _panel(

@@ -12,6 +12,7 @@ import numpy as np
 
 from ocrexp.data.images import read_image
 from ocrexp.drawing import BAND, INK, MISSED, RIGHT, WRONG, Color, Picture
+from ocrexp.loggers.base import SampleRow
 from ocrexp.report.text import Runs, joins, line_picture
 from ocrexp.results import EvalSample, RecPrediction, RecReference
 from ocrexp.types import UnusableSample
@@ -87,6 +88,13 @@ def crop_picture(path: Path) -> Picture | str:
         return np.ascontiguousarray(read_image(path)[..., ::-1])
     except UnusableSample as error:
         return str(error)
+
+
+def sample_row(sample: EvalSample, truth: str, prediction: str) -> SampleRow:
+    """The image, or a picture that states why there is none, with what is true and what was predicted."""
+    crop = crop_picture(Path(sample.path))
+    picture = cell(crop, []) if isinstance(crop, str) else crop
+    return SampleRow(picture, sample.path, truth, prediction, float(sample.prediction.score))
 
 
 def cell(crop: Picture | str, lines: Sequence[tuple[str, Runs]], name: str = "") -> Picture:

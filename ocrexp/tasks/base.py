@@ -19,6 +19,7 @@ import numpy.typing as npt
 from ocrexp.data.collate import Empty, EvalBatch
 from ocrexp.data.sample_counts import SampleCount
 from ocrexp.drawing import Picture
+from ocrexp.loggers.base import SampleRow
 from ocrexp.report.evaluation import Captioned
 from ocrexp.results import EvalResult, ZeroEvidence
 from ocrexp.tasks.gate import Compared, Rules
@@ -106,6 +107,10 @@ class Task(ABC):
     @abstractmethod
     def draw_samples(self, result: EvalResult, limit: int) -> list[Captioned]:
         """Up to `limit` evaluated images with ground truth and prediction."""
+
+    @abstractmethod
+    def sample_rows(self, result: EvalResult, limit: int) -> list[SampleRow]:
+        """Up to `limit` evaluated images as rows of a table."""
 
     def write_report(self, result: EvalResult, folder: Path) -> dict[str, Picture]:
         """What else an evaluation has to show: files in `folder`, and the pictures among them. Raises OSError."""

@@ -14,8 +14,9 @@ from ocrexp.data.collate import Empty, EvalBatch, by_shape, stack_training, vali
 from ocrexp.data.records import text_portions
 from ocrexp.drawing import INK, Picture
 from ocrexp.errors import DataError
+from ocrexp.loggers.base import SampleRow
 from ocrexp.report.evaluation import SHEET, Captioned
-from ocrexp.report.recognition import cell, draw_sheet, file_name, sheet
+from ocrexp.report.recognition import cell, draw_sheet, file_name, sample_row, sheet
 from ocrexp.results import (
     ClsPrediction,
     ClsReference,
@@ -116,6 +117,12 @@ class ClsTask(Task):
         right = sum(sample.prediction.label == sample.reference.label for sample in shown)
         picture = draw_sheet([_as_text(sample) for sample in shown])
         return [Captioned(picture, f"{right} of {len(shown)} classified right", "sheet")]
+
+    def sample_rows(self, result: EvalResult, limit: int) -> list[SampleRow]:
+        """Images with label, predicted label and its probability."""
+        return [
+            sample_row(sample, sample.reference.label, sample.prediction.label) for sample in result.samples[:limit]
+        ]
 
     def draw_targets(self, samples: Sequence[Mapping[str, Any]], targets: Any) -> list[Picture]:
         """One sheet of the transformed images with their labels."""

@@ -13,6 +13,7 @@ from ocrexp.data.collate import Empty, EvalBatch, by_shape, stack_training
 from ocrexp.data.regions import count_lines, crossing_lines
 from ocrexp.data.sample_counts import SampleCount
 from ocrexp.drawing import Picture
+from ocrexp.loggers.base import SampleRow
 from ocrexp.report import detection
 from ocrexp.report.causes import detection_causes, regions_found
 from ocrexp.report.evaluation import Captioned
@@ -90,6 +91,10 @@ class DetTask(Task):
             Captioned(detection.draw_sample(sample), detection.caption(sample), Path(sample.path).stem)
             for sample in result.samples[:limit]
         ]
+
+    def sample_rows(self, result: EvalResult, limit: int) -> list[SampleRow]:
+        """Ground truth beside prediction, with the counts of regions; the score is the image's own hmean."""
+        return [detection.sample_row(sample) for sample in result.samples[:limit]]
 
     def draw_targets(self, samples: Sequence[Mapping[str, Any]], targets: Any) -> list[Picture]:
         """One picture per sample: its polygons and maps."""

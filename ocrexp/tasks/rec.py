@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ocrexp.data.collate import Empty, EvalBatch, by_shape, stack_training, valid_columns
 from ocrexp.drawing import Picture
+from ocrexp.loggers.base import SampleRow
 from ocrexp.metrics.rec import RecCounts
 from ocrexp.report import recognition
 from ocrexp.report.causes import recognition_causes
@@ -128,6 +129,13 @@ class RecTask(Task):
         case = result.details.case if isinstance(result.details, RecCounts) else "keep"
         right = sum(recognition.is_right(sample, case) for sample in shown)
         return [Captioned(recognition.draw_sheet(shown, case=case), f"{right} of {len(shown)} read right", "sheet")]
+
+    def sample_rows(self, result: EvalResult, limit: int) -> list[SampleRow]:
+        """Crops with label, reading and its score."""
+        return [
+            recognition.sample_row(sample, sample.reference.text, sample.prediction.text)
+            for sample in result.samples[:limit]
+        ]
 
     def write_report(self, result: EvalResult, folder: Path) -> dict[str, Picture]:
         """Character confusions, worst samples, accuracy by length."""

@@ -2,7 +2,6 @@
 
 import json
 import os
-import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -10,27 +9,35 @@ from pathlib import Path
 import pytest
 
 from ocrexp.loggers.base import RunInfo
-from ocrexp.loggers.wandb import ID_FILE, WandbLogger
+from ocrexp.loggers.wandb import WandbLogger
+from ocrexp.loggers.wandb_ids import ID_FILE
+from ocrexp.loggers.wandb_log import read_records
 
 SCRIPT = """
 import logging, sys
 from pathlib import Path
 import numpy as np
 logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stdout)
-from ocrexp.loggers.base import RunInfo
+from ocrexp.loggers.base import RunInfo, SampleRow
 from ocrexp.loggers.group import LoggerGroup
 from ocrexp.loggers.wandb import WandbLogger
 
 folder, resumed, end = Path(sys.argv[1]), sys.argv[2] == "resumed", sys.argv[3]
 group = LoggerGroup({"wandb": WandbLogger(project="receipts", tags=["cpu"], notes="a note", init_timeout=3)})
-config = {"model": {"backbone": {"scale": 0.5}}}
-group.start(RunInfo("db", folder, config, group="sweep7", tags=("sweep",), resumed=resumed))
+config = {"model": {"backbone": {"scale": 0.5}}, "fingerprint": {"train": "abc"}}
+environment = {"python": "3.11", "git": {"commit": "c0ffee", "branch": "main", "changed": [], "diff": "-a"}}
+group.start(RunInfo("db", folder, config, group="sweep7", tags=("sweep",), resumed=resumed, environment=environment,
+                    resume_step=10 if resumed else None))
 assert group.active == ["wandb"]
 group.log_summary({"zero_shot/hmean": 0.125})
-for step in (10, 20):
-    group.log_metrics({"train/loss": 1.0 / step}, step)
-    group.log_metrics({"val/hmean": 0.25}, step)
-group.log_images("val/samples", [np.zeros((8, 8, 3), np.uint8)], 20, ["page 1"])
+for step in (20,) if resumed else (10, 20):
+    group.log_metrics({"train/loss": (2.0 if resumed else 1.0) / step, "train/lr": 0.001}, step)
+    group.log_metrics({"val/hmean": 2.5 / step}, step)
+    if step == 10:
+        group.log_summary({"best/hmean": 0.25, "best/step": 10.0})
+picture = np.zeros((8, 8, 3), np.uint8)
+group.log_images("val/predictions", [picture], 20, ["page 1"])
+group.log_samples("val/samples", [SampleRow(picture, "/data/page 1.png", "TOTAL", "T0TAL", 0.75)], 20)
 if end == "killed":
     import os, signal
     os.kill(os.getpid(), signal.SIGKILL)
@@ -53,30 +60,15 @@ def run_script(folder: Path, how: str, end: str, **environment: str) -> subproce
 
 
 def records(folder: Path) -> list[dict]:
-    """What W&B has written in the first offline folder, one dict a record.
-
-    The file is a LevelDB log: after 7 bytes, blocks of 32 KB of fragments, each crc (4), length (2), type (1), data;
-    type 1 is a whole record, 2 a first, 3 a middle and 4 a last part.
-    """
+    """What W&B has written in the first offline folder, one dict a record."""
     from google.protobuf.json_format import MessageToDict
     from wandb.proto import wandb_internal_pb2
 
-    data = next(folder.glob("wandb/offline-run-*/run-*.wandb")).read_bytes()
-    assert data[:4] == b":W&B"
-    found, parts, position = [], b"", 7
-    while position + 7 <= len(data):
-        left = 32768 - position % 32768
-        if left < 7:
-            position += left
-            continue
-        length, kind = struct.unpack("<HB", data[position + 4 : position + 7])
-        parts += data[position + 7 : position + 7 + length]
-        position += 7 + length
-        if kind in (1, 4):
-            record = wandb_internal_pb2.Record()
-            record.ParseFromString(parts)
-            found.append(MessageToDict(record, preserving_proto_field_name=True))
-            parts = b""
+    found = []
+    for content in read_records(next(folder.glob("wandb/offline-run-*/run-*.wandb"))):
+        record = wandb_internal_pb2.Record()
+        record.ParseFromString(content)
+        found.append(MessageToDict(record, preserving_proto_field_name=True))
     return found
 
 
@@ -114,16 +106,28 @@ def test_what_is_written_of_a_failed_run(failed_run: tuple[Path, str]) -> None:
         (10, 0.1, None),
         (10, None, 0.25),
         (20, 0.05, None),
-        (20, None, 0.25),
+        (20, None, 0.125),
     ]
-    assert history[-1]["step"] == 20 and any(name.startswith("val/samples") for name in history[-1])
+    assert {row["_type"] for row in (history[-2]["val/predictions"], history[-1]["val/samples"])} == {
+        "images/separated",
+        "table-file",
+    }
+    (table,) = folder.glob("wandb/offline-run-*/files/media/table/**/*.table.json")
+    content = json.loads(table.read_text())
+    assert content["columns"] == ["image", "file", "truth", "prediction", "score"]
+    assert content["data"][0][1:] == ["page 1.png", "TOTAL", "T0TAL", 0.75]
+    used = [record["artifact"] for record in found if record.get("artifact", {}).get("type") == "dataset"]
+    assert used[0]["use_after_commit"] and json.loads(used[0]["metadata"]) == {"train": "abc"}
+    assert config["environment"]["git"] == {"commit": "c0ffee", "branch": "main", "changed": []}
+    assert run["job_type"] == "train"
     summary = {
         item.get("key") or item["nested_key"][0]: json.loads(item["value_json"])
         for record in found
         for item in record.get("summary", {}).get("update", [])
     }
-    assert summary["zero_shot/hmean"] == 0.125
-    assert len(list(folder.glob("wandb/offline-run-*/files/media/images/**/*.png"))) == 1
+    assert summary["zero_shot/hmean"] == 0.125 and summary["state"] == "failed"
+    assert (summary["val/hmean"], summary["best/hmean"], summary["best/step"]) == (0.25, 0.25, 10), "not the last ones"
+    assert len(list(folder.glob("wandb/offline-run-*/files/media/images/**/*.png"))) >= 1
     assert next(record["exit"]["exit_code"] for record in found if "exit" in record) == 1
 
 

@@ -7,7 +7,7 @@ the main rank only, in the order of the config, after the loggers have got the v
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from ocrexp.engine.status import DONE
 from ocrexp.engine.task import TrainTask
+from ocrexp.loggers.base import SampleRow
 from ocrexp.results import EvalResult
 
 
@@ -27,6 +28,11 @@ class LoggerSink(Protocol):
     def log_images(
         self, name: str, images: list[npt.NDArray[np.uint8]], step: int, captions: list[str] | None = None
     ) -> None: ...
+
+    @property
+    def wants_samples(self) -> bool: ...
+
+    def log_samples(self, name: str, rows: Sequence[SampleRow], step: int) -> None: ...
 
     def log_artifact(self, path: Path, name: str, kind: str) -> None: ...
 

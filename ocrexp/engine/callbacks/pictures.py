@@ -25,6 +25,7 @@ class PredictionPictures(Callback):
         every_evaluations: draw after every N-th evaluation; the best so far is always drawn.
         limit: maximum number of images each time; a sheet has its own number.
         keep: number of latest evaluations whose pictures are kept; older ones are deleted.
+        rows: images of the best evaluation in the table that W&B shows (image, truth, prediction, score).
     """
 
     def __init__(
@@ -33,14 +34,18 @@ class PredictionPictures(Callback):
         every_evaluations: int = 1,
         limit: int = 8,
         keep: int = 10,
+        rows: int = 30,
     ) -> None:
-        for key, value in (("every_evaluations", every_evaluations), ("limit", limit), ("keep", keep)):
+        for key, value in (
+            ("every_evaluations", every_evaluations), ("limit", limit), ("keep", keep), ("rows", rows),
+        ):  # fmt: skip
             if value < 1:
                 raise ValueError(f"{key}: expected 1 or more, got {value}")
         self.draw = draw
         self.every_evaluations = every_evaluations
         self.limit = limit
         self.keep = keep
+        self.rows = rows
         self._evaluations = 0
 
     def on_evaluation_end(self, run: RunView, result: EvalResult, is_best: bool) -> None:
@@ -66,6 +71,8 @@ class PredictionPictures(Callback):
             log.warning("the pictures could not be written to %s: %s", folder, error.strerror or error)
         pictures, captions = [one.picture for one in drawn], [one.caption for one in drawn]
         run.loggers.log_images("val/predictions", pictures, run.step, captions)
+        if is_best and run.loggers.wants_samples:
+            run.loggers.log_samples("val/samples", run.task.sample_rows(result, self.rows), run.step)
 
     def state_dict(self) -> dict[str, Any]:
         return {"evaluations": self._evaluations}
