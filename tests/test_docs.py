@@ -9,6 +9,7 @@ import pytest
 
 from ocrexp.__main__ import VERBS, split_verb
 from ocrexp.command_line import key_of
+from ocrexp.commands.copy import FILES
 from ocrexp.config.arguments import arrange
 from ocrexp.config.check import check
 from ocrexp.config.compose import compose
@@ -82,7 +83,7 @@ def test_command_of_the_docs_composes(page, line):
         composes(verb, *own)
         fits(*with_default_model(others))
     elif verb in ("doctor", "list", "copy"):  # no configuration: tests/commands has them
-        assert all(item.partition("=")[0] in (*groups(), "pretrained") for item in overrides)
+        assert all(item.partition("=")[0] in (*groups(), "pretrained", *FILES) for item in overrides)
     elif verb in TAKES_RUNS:
         composes(verb, *arrange(verb, overrides))
     elif verb == "fetch":

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ocrexp.command_line import is_path, key_of, quote
+from ocrexp.config.agent import as_hydra_reads
 from ocrexp.config.paths import add_folder, groups, options_of
 from ocrexp.config.quoting import as_text
 from ocrexp.config.verbs import TAKES_RUNS, VERBS
@@ -54,6 +55,8 @@ def arrange(verb: str, arguments: Sequence[str]) -> list[str]:
     if verb == "convert-config" and "-o" in arguments:  # PaddleOCR's overrides follow it
         at = list(arguments).index("-o")
         return [*arrange(verb, arguments[:at]), *arguments[at:]]
+    if verb == "train":
+        arguments = as_hydra_reads(arguments)
     if verb in TAKES_RUNS:
         runs, arguments = _split_runs(arguments)
         return [*_arranged(verb, arguments), *runs]

@@ -111,6 +111,12 @@ def _quoted(text: str, keep: bool = False, home: bool = False) -> str:
     return quote(text)
 
 
+def reads_as_one(override: str) -> bool:
+    """Whether Hydra reads the override, as one value and not as a sweep."""
+    parsed = _read(override)
+    return parsed is not None and not parsed.is_sweep_override()
+
+
 def _parses(override: str) -> bool:
     return _read(override) is not None
 

@@ -47,6 +47,18 @@ def test_list_without_a_group_shows_experiments_models_and_groups(project, capsy
     assert "_rec" not in [line.split()[0] for line in shown.splitlines() if line.strip()]
 
 
+def test_copy_gives_the_definition_of_a_wandb_sweep_and_does_not_overwrite_it(project, capsys):
+    assert main(["copy", "wandb-sweep"]) == 0
+    assert "wandb sweep --project NAME wandb_sweep.yaml" in capsys.readouterr().out
+    assert "${args_no_hyphens}" in (project / "wandb_sweep.yaml").read_text()
+    assert main(["copy", "wandb-sweep"]) == 2
+    assert "exists" in capsys.readouterr().err
+    assert main(["copy", "wandb-sweep", "to=other.txt"]) == 2
+    assert "other.txt" in capsys.readouterr().err
+    assert main(["copy", "wandb-sweep", "to=my sweeps/a.yaml"]) == 0
+    assert (project / "my sweeps" / "a.yaml").is_file()
+
+
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
