@@ -60,6 +60,7 @@ class MLflowLogger(BaseLogger):
                 "%s is not installed, so nothing is logged to MLflow; run: pip install 'ocrexp[mlflow]'", missing
             )
             return
+        logging.getLogger("mlflow").setLevel(logging.WARNING)  # it reports each step of creating a database
         uri = self.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or _default_uri()
         if _DISK.fullmatch(uri):  # MLflow takes a folder only from those who say that they mean it
             os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")

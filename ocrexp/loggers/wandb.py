@@ -22,6 +22,7 @@ EXIT_CODES = {"done": 0, "pruned": 0, "failed": 1, "interrupted": 255}
 FINISH_SECONDS = 90.0
 PROJECT = "ocrexp"  # where neither the configuration nor the environment names one
 _BEST = "best/"
+_FLUSH = "x_transaction_log_flush_interval"  # seconds of values that a kill takes from an offline run
 
 
 class WandbLogger(BaseLogger):
@@ -113,6 +114,7 @@ class WandbLogger(BaseLogger):
             return
         self._id = str(self._run.id)  # an agent's run: W&B ignores the id that it was given
         wandb_ids.keep_run(run.run_dir, self._id, entity=self._run.entity, project=self._run.project)
+        wandb_artifacts.do_not_wait(self._run)
         self._run.define_metric("step", hidden=True)
         self._run.define_metric("*", step_metric="step")
         self._fingerprint = dict(run.config.get("fingerprint") or {})
@@ -221,6 +223,7 @@ def settings(wandb: Any, timeout: float) -> Any:
         silent=True,
         # An agent stops its run by SIGTERM; W&B's own SIGINT on top would end it before it has saved.
         **({"stop_fn": _nothing} if wandb_ids.of_agent() else {}),
+        **({_FLUSH: 1.0} if _FLUSH in wandb.Settings.model_fields else {}),
     )
 
 

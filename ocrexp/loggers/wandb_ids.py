@@ -93,7 +93,7 @@ def ask(query: str, variables: Mapping[str, Any], seconds: float = 30.0) -> Any:
 
     key = base64.b64encode(f"api:{api_key(wandb)}".encode()).decode()
     request = urllib.request.Request(
-        f"{wandb.Settings().base_url}/graphql",
+        f"{_server(wandb)}/graphql",
         json.dumps({"query": query, "variables": dict(variables)}).encode(),
         {"Content-Type": "application/json", "Authorization": f"Basic {key}"},
     )
@@ -108,7 +108,7 @@ def api_key(wandb: Any) -> str | None:
     """The key of the environment or of .netrc; asks nobody, neither a person nor the network."""
     if key := os.environ.get("WANDB_API_KEY"):
         return key
-    host = urlsplit(wandb.Settings().base_url).hostname or ""
+    host = urlsplit(_server(wandb)).hostname or ""
     named = os.environ.get("NETRC")
     candidates = [Path(named)] if named else [Path.home() / ".netrc", Path.home() / "_netrc"]
     for path in candidates:
@@ -118,3 +118,8 @@ def api_key(wandb: Any) -> str | None:
         except (netrc.NetrcParseError, OSError) as error:
             log.warning("%s cannot be read to find a W&B key: %s", path, one_line(error))
     return None
+
+
+def _server(wandb: Any) -> str:
+    """The address of the environment, else that of `wandb login --host`, else W&B's own."""
+    return str(os.environ.get("WANDB_BASE_URL") or wandb.sdk.wandb_setup.singleton().settings.base_url).rstrip("/")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import struct
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,45 +70,53 @@ def write_records(path: Path, records: Iterable[bytes]) -> None:
 
 @dataclass(frozen=True)
 class JoinedRun:
-    """The parts of a run as one: its records, the number of rows of values, and whose it is."""
+    """The parts of a run as one: its records, which of them are rows of values, and whose it is."""
 
     records: list[bytes]
-    rows: int
+    rows: list[int]
     entity: str
     project: str
 
+    def after(self, sent: int) -> list[bytes]:
+        """The records without the first rows, which W&B has: it appends what it gets."""
+        known = set(self.rows[:sent])
+        return [record for number, record in enumerate(self.records) if number not in known]
 
-def join(parts: Sequence[Path]) -> JoinedRun:
+
+def join(parts: Sequence[Path], kept: Collection[int] = ()) -> JoinedRun:
     """The files of a run that was resumed, in the order of time, as one run that was never stopped.
 
     Rows of steps that a later part has made again are dropped, W&B's own step and runtime are counted through, and the
-    end is that of the last part. Raises OSError, and ValueError for a part that is not of W&B.
+    end is that of the last part. `kept` are numbers of parts, from 0, before which nothing is dropped, because W&B has
+    got what is before them as it was. Raises OSError, and ValueError for a part that is not of W&B.
     """
     read = [[_parsed(record) for record in read_records(part)] for part in parts]
-    first = next((record.run for records in read for record in records if record.HasField("run")), None)
-    if first is None:
-        raise ValueError("contains no run")
+    begun = next((record for records in read for record in records if record.HasField("run")), None)
+    if begun is None:
+        raise ValueError(f"{parts[0]}: contains no run; it was killed before W&B has written anything")
+    first = begun.run
     joined: list[Any] = []
     runtime = 0.0
     for number, records in enumerate(read):
-        joined = _before(joined, records)
+        if number not in kept:
+            joined = _before(joined, records)
         offset = runtime
         for record in records:
             kind = record.WhichOneof("record_type")
-            if (kind in _ENDS and number < len(read) - 1) or (kind == "header" and number):
+            if (kind in _ENDS and number < len(read) - 1) or (kind == "header" and joined):
                 continue
-            if kind == "run" and number:  # the configuration that the resume has changed
+            if kind == "run" and record is not begun:  # the configuration that the resume has changed
                 first.config.MergeFrom(record.run.config)
                 continue
             if kind == "history":
                 runtime = max(runtime, _delay(record.history, offset))
             joined.append(record)
-    rows = 0
-    for number, record in enumerate(joined, start=1):
-        record.num = number
+    rows: list[int] = []
+    for number, record in enumerate(joined):
+        record.num = number + 1
         if record.HasField("history"):
-            _number(record.history, rows)
-            rows += 1
+            _number(record.history, len(rows))
+            rows.append(number)
     return JoinedRun([record.SerializeToString() for record in joined], rows, first.entity, first.project)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -11,10 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ocrexp.files import scratch
+from ocrexp.files import read_text, write_json
+from ocrexp.folders import scratch
 from ocrexp.loggers.base import one_line
 from ocrexp.loggers.wandb_ids import ask
-from ocrexp.loggers.wandb_log import JoinedRun, join, write_records
+from ocrexp.loggers.wandb_log import join, write_records
 from ocrexp.processes import owned
 from ocrexp.runs.state import read_state
 
@@ -35,6 +37,22 @@ class Upload:
     run_id: str
     parts: tuple[Path, ...]
     reason: str | None = None
+
+    def kept(self) -> list[int]:
+        """Numbers of the parts before which no row may be dropped: W&B has got what is before them as it was.
+
+        That is so behind an online part, and behind one that was sent without the following one.
+        """
+        found = []
+        for number, part in enumerate(self.parts[:-1], start=1):
+            mark = _read_mark(part)
+            if mark is None:
+                as_it_was = not part.parent.name.startswith("offline-")
+            else:
+                as_it_was = mark.parts <= number or number in mark.kept
+            if as_it_was:
+                found.append(number)
+        return found
 
 
 def uploads_of(run_dir: Path, name: str, again: bool) -> list[Upload]:
@@ -61,26 +79,30 @@ def uploads_of(run_dir: Path, name: str, again: bool) -> list[Upload]:
 def upload(one: Upload, entity: str | None, project: str | None, timeout: float) -> str | None:
     """Send a run; returns None, or in one line why it is not complete at W&B.
 
-    What is sent is a copy in which the parts are joined, so that sending it again changes nothing.
+    W&B appends the rows that it gets to those that it has. It is asked how many these are, and a copy of the run is
+    sent in which the parts are joined and these rows are missing: sending it again changes nothing.
     """
     try:
-        joined = join(one.parts)
+        kept = one.kept()
+        joined = join(one.parts, kept)
+        whose = entity or joined.entity, project or joined.project, one.run_id
+        has = _rows(*whose)
         with scratch("wandb") as folder:
-            file = _copy(one, joined, folder)
-            problem = _sync(file, entity, project, timeout)
-    except (OSError, ValueError) as error:
-        return f"{one.parts[0]}: {getattr(error, 'strerror', None) or error}"
-    if problem is not None:
-        return problem
-    problem = _incomplete(entity or joined.entity, project or joined.project, one.run_id, joined.rows)
-    if problem is not None:
-        return problem
+            problem = _sync(_copy(one, joined.after(has), folder), entity, project, timeout)
+        if problem is not None:
+            return problem
+        has = _rows(*whose)
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        return one_line(error)
+    if has < len(joined.rows):
+        where = "/".join(filter(None, whose))
+        return f"{where} has {has} of {len(joined.rows)} rows at W&B; the same command sends the others"
     for part in one.parts:
-        _mark(part).touch()
+        write_json(_mark(part), {"parts": len(one.parts), "kept": kept}, indent=None)
     return None
 
 
-def _copy(one: Upload, joined: JoinedRun, folder: Path) -> Path:
+def _copy(one: Upload, records: list[bytes], folder: Path) -> Path:
     """A folder as W&B's command takes it, with the files of all parts, those of the last one winning."""
     place = folder / one.parts[0].parent.name
     for part in one.parts:
@@ -88,7 +110,7 @@ def _copy(one: Upload, joined: JoinedRun, folder: Path) -> Path:
             shutil.copytree(part.parent / "files", place / "files", dirs_exist_ok=True)
     place.mkdir(exist_ok=True)
     file = place / one.parts[0].name
-    write_records(file, joined.records)
+    write_records(file, records)
     return file
 
 
@@ -105,16 +127,12 @@ def _sync(file: Path, entity: str | None, project: str | None, timeout: float) -
     return _plain(errors[0]) if errors else None
 
 
-def _incomplete(entity: str, project: str, run_id: str, rows: int) -> str | None:
-    """Why W&B does not have all rows of a run; None if it has. W&B's command marks a run as sent in either case."""
-    where = "/".join(filter(None, (entity, project, run_id)))
-    try:
-        answer = ask(_ASK, {"entity": entity or None, "project": project, "name": run_id})
-        bucket = answer["model"]["bucket"]
-        count = 0 if bucket is None else int(bucket["historyLineCount"] or 0)
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        return f"W&B does not say whether {where} is complete ({one_line(error)}); the same command sends it again"
-    return f"{where} has {count} of {rows} rows; the same command sends it again" if count < rows else None
+def _rows(entity: str, project: str, run_id: str) -> int:
+    """How many rows of values W&B has of a run; 0 for one that it does not know. W&B's own command does not report a
+    run that has not arrived. Raises as `ask` does, LookupError and TypeError for an answer of another kind."""
+    answer = ask(_ASK, {"entity": entity or None, "project": project, "name": run_id})
+    bucket = (answer["model"] or {}).get("bucket")
+    return 0 if bucket is None else int(bucket["historyLineCount"] or 0)
 
 
 def _run(command: Sequence[str], timeout: float) -> subprocess.CompletedProcess[bytes]:
@@ -131,6 +149,26 @@ def _run(command: Sequence[str], timeout: float) -> subprocess.CompletedProcess[
 def _plain(line: str) -> str:
     text = re.sub(r"\x1b\[[0-9;]*m", "", line).removeprefix("wandb:").strip().removeprefix("ERROR").strip()
     return text[:300]
+
+
+@dataclass(frozen=True)
+class _Mark:
+    """How many parts were sent together, and the numbers of those before which no row was dropped."""
+
+    parts: int
+    kept: list[int]
+
+
+def _read_mark(part: Path) -> _Mark | None:
+    """The mark of a part that was sent, by W&B's own command (an empty file) or by `upload`; None for another part."""
+    path = _mark(part)
+    if not path.exists():
+        return None
+    try:
+        content = json.loads(read_text(path))
+        return _Mark(int(content["parts"]), [int(number) for number in content["kept"]])
+    except (OSError, ValueError, LookupError, TypeError):
+        return _Mark(0, [])
 
 
 def _mark(part: Path) -> Path:

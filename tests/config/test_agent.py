@@ -52,7 +52,7 @@ VALUES = {
 }
 
 
-@pytest.mark.parametrize("macro", ["args", "args_no_hyphens", "args_override_hydra"])
+@pytest.mark.parametrize("macro", ["args", "args_no_hyphens"])
 def test_values_arrive_as_the_sweep_has_them(agent, macro: str) -> None:
     words = agent(VALUES, macro)
     config = compose("train", with_default_model(arrange("train", ["experiment=quickstart", *words])))

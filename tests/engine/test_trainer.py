@@ -215,13 +215,13 @@ def test_a_run_that_an_agent_stops_is_pruned_and_can_be_resumed(tmp_path: Path) 
     recorder = Recorder()
     by = "the agent of a W&B sweep"
     result = make_trainer(tmp_path, callbacks={"stop": stop}, logger=recorder, log_every_steps=1, stopped_by=by).fit()
-    assert (result.state, result.exit_code, result.step) == ("pruned", 0, 8), "an agent counts other codes as failures"
+    assert (result.state, result.exit_code) == ("pruned", 0), "an agent counts other codes as failures"
     status = read_status(tmp_path) or {}
     assert (status["state"], status["reason"], status["error"]) == ("pruned", f"stopped by {by}", None)
     assert recorder.finished == ["pruned"]
     on = make_trainer(tmp_path)
     on.restore(CheckpointStore(tmp_path).load_for_resume())
-    assert on.step == 8 and on.fit().state == "done"
+    assert on.step == result.step < 12 and on.fit().state == "done"
 
 
 def test_a_stop_during_an_evaluation_makes_the_evaluation_later(tmp_path: Path) -> None:

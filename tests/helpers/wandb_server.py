@@ -153,7 +153,11 @@ class WandbServer:
                 if answer is None:
                     self.unknown.append(operation)
                     return {"errors": [{"message": f"the stand-in does not know {operation}"}]}
-                return answer(self, content.get("variables") or {})
+                try:
+                    return answer(self, content.get("variables") or {})
+                except (KeyError, TypeError) as error:
+                    self.unknown.append(f"{operation}: {error!r} of {content.get('variables')}")
+                    return {"errors": [{"message": self.unknown[-1]}], "status": 400}
             if match := re.fullmatch(r"/files/[^/]+/[^/]+/([^/]+)/file_stream", path):
                 return self._stream(self.runs[match[1]], content)
             self.unknown.append(path)
@@ -228,9 +232,9 @@ class WandbServer:
                 "aliases": [alias["alias"] for alias in about.get("aliases") or ()],
             }  # fmt: skip
         artifact = self.artifacts[key]
-        artifact["run"] = about.get("runName")
-        if key not in self.runs[about["runName"]].logged:
-            self.runs[about["runName"]].logged.append(key)
+        run = self.runs.get(about.get("runName"))  # none for an artifact that a run reads
+        if run is not None and key not in run.logged:
+            run.logged.append(key)
         latest = {"id": key} if artifact["state"] == "COMMITTED" else None
         found = {"id": key, "state": artifact["state"], "artifactSequence": {"latestArtifact": latest}}
         return {"data": {"createArtifact": {"artifact": found}}}
@@ -243,7 +247,7 @@ class WandbServer:
 
     def _artifact_files(self, given: dict[str, Any]) -> dict[str, Any]:
         edges = []
-        for spec in given["artifactFiles"]:
+        for spec in (given.get("input") or given)["artifactFiles"]:
             key, name = spec["artifactID"], spec["name"]
             self.artifacts[key]["files"].append(name)
             path = f"/storage/artifact/{key}/{name}"
@@ -296,6 +300,8 @@ _OPERATIONS = {
     "GetViewer": WandbServer._viewer,
     "GetDefaultEntity": WandbServer._viewer,
     "ServerFeaturesQuery": lambda server, _: {"data": {"serverInfo": {"features": []}}},
+    "OrganizationCoreWeaveOrganizationID": lambda server, _: {"data": {"entity": None}},
+    "ArtifactType": lambda server, _: {"data": {"project": {"artifact": None}}},
     "ServerInfo": lambda server, _: {"data": {"serverInfo": {"cliVersionInfo": {}, "latestLocalVersionInfo": None}}},
     "UpsertBucket": WandbServer._upsert,
     "RunResumeStatus": WandbServer._resume,

@@ -1,12 +1,19 @@
 """MLflow's own server answers what the logger has written; a server that does not answer costs no time."""
 
+import contextlib
+import importlib.metadata
+import os
+import signal
+import socket
+import subprocess
 import sys
-import threading
 import time
+import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
-from logged_runs import asked, interrupt_and_resume
+from logged_runs import asked, interrupt_and_resume, until
 
 from ocrexp.loggers.base import RunInfo
 from ocrexp.loggers.group import LoggerGroup
@@ -16,43 +23,66 @@ WHY = "mlflow is not installed: pip install 'ocrexp[mlflow]'"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The address of a server of a database into which one run was logged."""
+def database(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A database into which one run was logged that was stopped and resumed."""
     pytest.importorskip("mlflow", reason=WHY)
-    pytest.importorskip("flask", reason="flask, which MLflow's server needs, is not installed")
     pytest.importorskip("sqlalchemy", reason=WHY)
-    from werkzeug.serving import make_server
-
     folder = tmp_path_factory.mktemp("mlflow")
     uri = f"sqlite:///{folder}/mlflow.db"
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         interrupt_and_resume(lambda: MLflowLogger(tracking_uri=uri, experiment="receipts"), folder / "run")
-        patch.setenv("_MLFLOW_SERVER_FILE_STORE", uri)
-        patch.setenv("_MLFLOW_SERVER_ARTIFACT_ROOT", str(folder / "mlruns"))
-        from mlflow.server import app
-
-        listening = make_server("127.0.0.1", 0, app, threaded=True)
-        threading.Thread(target=listening.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{listening.server_port}/api/2.0/mlflow"
-        listening.shutdown()
+    return uri
 
 
-def test_the_run_and_its_parts_are_one(server: str) -> None:
-    experiment = asked(f"{server}/experiments/get-by-name?experiment_name=receipts")["experiment"]
-    (run,) = asked(f"{server}/runs/search", {"experiment_ids": [experiment["experiment_id"]]})["runs"]
-    assert (run["info"]["run_name"], run["info"]["status"]) == ("optim.lr=0.001", "FINISHED")
-    params = {one["key"]: one["value"] for one in run["data"]["params"]}
-    assert params["optim.lr"] == "0.001" and params["dataset.root"] == "/data/发票 (1)"
-    tags = {one["key"]: one["value"] for one in run["data"]["tags"]}
+def test_the_run_and_its_parts_are_one(database: str) -> None:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=database)
+    experiment = client.get_experiment_by_name("receipts")
+    (run,) = client.search_runs([experiment.experiment_id])
+    assert (run.info.run_name, run.info.status) == ("optim.lr=0.001", "FINISHED")
+    assert (run.data.params["optim.lr"], run.data.params["dataset.root"]) == ("0.001", "/data/发票 (1)")
+    tags = run.data.tags
     assert tags["mlflow.source.git.commit"] == "c0ffee"
     assert (tags["sweep"], tags["state"], tags["fingerprint.train"]) == ("lr", "done", "abc")
-    assert {one["key"]: one["value"] for one in run["data"]["metrics"]}["best/hmean"] == 0.75
-    query = f"run_id={run['info']['run_id']}"
-    history = asked(f"{server}/metrics/get-history?{query}&metric_key=val/hmean")["metrics"]
-    assert [(one["step"], one["value"]) for one in history] == [(10, 0.5), (30, 0.75)]
-    files = {one["path"] for one in asked(f"{server}/artifacts/list?{query}")["files"]}
-    assert files == {"environment.json", "images"}
+    assert run.data.metrics["best/hmean"] == 0.75
+    history = client.get_metric_history(run.info.run_id, "val/hmean")
+    assert [(one.step, one.value) for one in history] == [(10, 0.5), (30, 0.75)]
+    assert {one.path for one in client.list_artifacts(run.info.run_id)} == {"environment.json", "images"}
+
+
+def test_its_server_shows_the_run(database: str, tmp_path: Path) -> None:
+    try:
+        importlib.metadata.version("mlflow")
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip("mlflow, which has the server with its pages, is not installed: pip install mlflow")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", database, "--port", str(port)]
+    quiet = subprocess.DEVNULL
+    server = subprocess.Popen(
+        [*command, "--workers", "1"], cwd=tmp_path, stdout=quiet, stderr=quiet, start_new_session=True
+    )
+    url = f"http://127.0.0.1:{port}"
+
+    def answer(path: str, body: dict | None = None) -> Any:
+        with contextlib.suppress(OSError):
+            return asked(f"{url}/api/2.0/mlflow/{path}", body)
+        return None
+
+    try:
+        found = until(lambda: answer("experiments/get-by-name?experiment_name=receipts"), 90)
+        (run,) = answer("runs/search", {"experiment_ids": [found["experiment"]["experiment_id"]]})["runs"]
+        query = f"run_id={run['info']['run_id']}&metric_key=val/hmean"
+        history = answer(f"metrics/get-history?{query}")["metrics"]
+        assert [(one["step"], one["value"]) for one in history] == [(10, 0.5), (30, 0.75)]
+        with urllib.request.urlopen(url, timeout=20) as page:
+            assert b"<html" in page.read()
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
 
 
 def test_a_server_that_does_not_answer_costs_no_time_and_one_line(
