@@ -48,7 +48,9 @@ class VisualDLLogger(BaseLogger):
         if self._config is not None and measured:  # VisualDL wants the names of the metrics with them
             flat = hyperparameters(self._config)
             self._writer.add_hparams(
-                hparams_dict={name: _plain(value) for name, value in flat.items()}, metrics_list=measured
+                # Its table takes a dot in a name for a level, and shows nothing.
+                hparams_dict={name.replace(".", "/"): _plain(value) for name, value in flat.items()},
+                metrics_list=measured,
             )
             self._config = None
         self._step = max(self._step, step)

@@ -75,7 +75,7 @@ def test_its_figures_are_the_untrained_model_s_and_change_no_step(
     result = trainer.fit()
     assert_same(weights(plain), weights(trainer))
     assert result.zero_shot == untrained
-    assert recorder.summary == {
+    assert {name: value for name, value in recorder.summary.items() if name.startswith("zero_shot/")} == {
         "zero_shot/closeness": untrained["closeness"],
         "zero_shot/receipts/closeness": untrained["receipts/closeness"],
     }

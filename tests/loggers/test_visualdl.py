@@ -50,8 +50,8 @@ def test_pictures_hyperparameters_and_the_final_state(server: str) -> None:
     (image,) = until(lambda: data(server, "image/list", run=NAME, tag="val/predictions/0"))
     assert image["step"] == 10
     (run,) = until(lambda: data(server, "hparams/list"))
-    assert run["hparams"]["optim.lr"] == pytest.approx(0.001)
-    assert run["hparams"]["model.backbone.no_se"] == "true"
+    assert run["hparams"]["optim/lr"] == pytest.approx(0.001)
+    assert run["hparams"]["model/backbone/no_se"] == "true"
     assert run["metrics"]["val/hmean"] == 0.75
     steps = [row["step"] for row in data(server, "text/list", run=NAME, tag="state")]
     query = urllib.parse.urlencode({"run": NAME, "tag": "state", "index": len(steps) - 1})
