@@ -1,6 +1,7 @@
 """The callbacks that draw: prediction pictures and curves."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from ocrexp.engine.callbacks.curves import Curves
 from ocrexp.engine.callbacks.pictures import PredictionPictures
+from ocrexp.loggers.base import SampleRow
 from ocrexp.results import DetPrediction, DetReference, EvalResult, EvalSample
 from ocrexp.tasks.find import find_task
 
@@ -17,10 +19,16 @@ from ocrexp.tasks.find import find_task
 class Sink:
     def __init__(self) -> None:
         self.images: list[tuple[str, int, int, list[str] | None]] = []
+        self.rows: list[SampleRow] = []
 
     def log_metrics(self, values: dict[str, float], step: int) -> None: ...
 
     def log_artifact(self, path: Path, name: str, kind: str) -> None: ...
+
+    wants_samples = True
+
+    def log_samples(self, name: str, rows: Sequence[SampleRow], step: int) -> None:
+        self.rows = list(rows)
 
     def log_images(self, name: str, images: list[np.ndarray], step: int, captions: list[str] | None = None) -> None:
         self.images.append((name, len(images), step, captions))
@@ -60,6 +68,9 @@ def test_pictures_go_to_the_run_folder_and_the_loggers(tmp_path: Path, result: E
     assert drawn(tmp_path) == ["step_0000040_00.jpg", "step_0000040_01.jpg"]
     expected = ["page.png: 1 found, 0 missed, 0 wrong"] * 2
     assert run.loggers.images == [("val/predictions", 2, 40, expected)]
+    row = run.loggers.rows[0]
+    assert (row.truth, row.prediction, row.score) == ("1 regions", "1 found, 0 missed, 0 wrong", 1.0)
+    assert len(run.loggers.rows) == 3 and row.picture.dtype == np.uint8 and row.picture.ndim == 3
 
 
 def test_not_every_evaluation_but_always_the_best_and_the_latest_are_kept(tmp_path: Path, result: EvalResult) -> None:

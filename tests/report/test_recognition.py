@@ -1,6 +1,7 @@
 """Sheets of recognised crops and the report of an evaluation of texts."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from ocrexp.drawing import INK, MISSED, RIGHT, WRONG
 from ocrexp.engine.callbacks.pictures import PredictionPictures
 from ocrexp.engine.callbacks.report import EvaluationReport
+from ocrexp.loggers.base import SampleRow
 from ocrexp.metrics.rec import RecMetric
 from ocrexp.report.recognition import compared, draw_sheet
 from ocrexp.report.text import line_picture, visible
@@ -31,6 +33,11 @@ class Run:
     @property
     def loggers(self) -> Any:
         return self
+
+    wants_samples = True
+
+    def log_samples(self, name: str, rows: Sequence[SampleRow], step: int) -> None:
+        self.rows = list(rows)
 
     def log_images(self, name: str, images: list[np.ndarray], step: int, captions: list[str] | None = None) -> None:
         self.images.append((name, len(images), captions))
@@ -141,6 +148,8 @@ def test_pictures_of_texts_are_one_sheet(tmp_path: Path) -> None:
     PredictionPictures(limit=1).on_evaluation_end(run, evaluated(tmp_path, [("a", "a"), ("b", "c")]), is_best=True)
     assert [path.name for path in (tmp_path / "plots" / "predictions").iterdir()] == ["step_0000040_00.jpg"]
     assert run.images == [("val/predictions", 1, ["1 of 2 read right"])]
+    assert [(row.truth, row.prediction, row.score) for row in run.rows] == [("a", "a", 0.8), ("b", "c", 0.8)]
+    assert run.rows[1].picture.shape == (20, 70, 3), "the crop itself"
 
 
 def test_the_report_belongs_to_the_best_evaluation(tmp_path: Path) -> None:
