@@ -77,10 +77,11 @@ def sample_row(sample: EvalSample, longest: int = 600) -> SampleRow:
     match = match_regions(sample.reference.polygons, sample.reference.ignored, sample.prediction.polygons)
     found, missed, wrong = len(match.pairs), len(match.missed), len(match.wrong)
     of = match.counted_references + match.counted_predictions
+    regions = len(sample.reference.polygons)
     return SampleRow(
         draw_sample(sample, longest),
         sample.path,
-        f"{len(sample.reference.polygons)} regions",
+        f"{regions} region" + ("" if regions == 1 else "s"),
         f"{found} found, {missed} missed, {wrong} wrong",
         2 * found / of if of else 1.0,
     )

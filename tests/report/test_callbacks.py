@@ -69,7 +69,7 @@ def test_pictures_go_to_the_run_folder_and_the_loggers(tmp_path: Path, result: E
     expected = ["page.png: 1 found, 0 missed, 0 wrong"] * 2
     assert run.loggers.images == [("val/predictions", 2, 40, expected)]
     row = run.loggers.rows[0]
-    assert (row.truth, row.prediction, row.score) == ("1 regions", "1 found, 0 missed, 0 wrong", 1.0)
+    assert (row.truth, row.prediction, row.score) == ("1 region", "1 found, 0 missed, 0 wrong", 1.0)
     assert len(run.loggers.rows) == 3 and row.picture.dtype == np.uint8 and row.picture.ndim == 3
 
 
