@@ -22,6 +22,7 @@ OF_VERBS = {
     "predict": ("*images", "det", "rec", "cls", "output", "font", "rec_char_dict_path"),
     "eval-system": ("det", "rec", "cls", "output", "rec_char_dict_path"),
     "cut-lines": ("det", "out"),
+    "check-data": ("source", "output"),
     "synth": ("out",),
     "bench": (
         "root", "labels", "rec_root", "rec_labels", "paddleocr", "paddleocr_source", "det", "rec", "images",
@@ -50,7 +51,7 @@ OF_PARTS = {
 # Those of all these keys, by their last name, that are not paths: `~` at their beginning is a character.
 _NO_PATHS = (
     "name", "model_name", "characters", "project", "entity", "group", "notes", "tags", "filename", "folder",
-    "sort", "filter", "columns", "study_name", "storage", "tracking_uri", "experiment", "job_type",
+    "sort", "filter", "columns", "study_name", "storage", "tracking_uri", "experiment", "job_type", "source",
 )  # fmt: skip
 # Keys of parts whose values are mappings of characters.
 MAPPINGS = ("charset.unknown_map",)

@@ -30,6 +30,15 @@ _users = 0
 _screen: int | None = None  # a copy of the real error stream while it is redirected
 _caught: IO[bytes] | None = None
 _read = 0
+_dropped: list[str] = []  # the latest of the decoders' lines
+_MOST_DROPPED = 100
+
+
+def dropped_lines() -> list[str]:
+    """The decoders' lines that were kept off the screen since the last call, the first hundred."""
+    lines = list(_dropped)
+    _dropped.clear()
+    return lines
 
 
 def silence_decoders() -> None:
@@ -78,6 +87,8 @@ def _leave() -> None:
         return
     text = os.pread(_caught.fileno(), 1 << 20, _read)
     _read += len(text)
+    if text and len(_dropped) < _MOST_DROPPED:
+        _dropped.extend(match[0].decode("utf-8", "replace").strip() for match in _NOISE.finditer(text))
     if rest := _NOISE.sub(b"", text):
         os.write(_screen, rest)
     if _users == 0:

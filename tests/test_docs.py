@@ -9,9 +9,10 @@ import pytest
 
 from ocrexp.__main__ import VERBS, split_verb
 from ocrexp.command_line import key_of
+from ocrexp.commands.check_data import compose_for
 from ocrexp.commands.copy import FILES
 from ocrexp.config.arguments import arrange
-from ocrexp.config.check import check
+from ocrexp.config.check import check, check_early
 from ocrexp.config.compose import compose
 from ocrexp.config.frozen import split_overrides
 from ocrexp.config.paths import groups
@@ -82,6 +83,10 @@ def test_command_of_the_docs_composes(page, line):
         own, others = split_overrides(composes(verb), arrange(verb, overrides))
         composes(verb, *own)
         fits(*with_default_model(others))
+    elif verb == "check-data":
+        own, others = split_overrides(composes(verb), overrides)
+        composes(verb, *own)
+        check_early(compose_for(None if any(item.startswith("dataset=") for item in others) else "rec", others))
     elif verb in ("doctor", "list", "copy"):  # no configuration: tests/commands has them
         assert all(item.partition("=")[0] in (*groups(), "pretrained", *FILES) for item in overrides)
     elif verb in TAKES_RUNS:

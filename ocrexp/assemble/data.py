@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, OmegaConf
 
 from ocrexp.config.build import build
-from ocrexp.engine.validation import MAIN
 from ocrexp.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -42,6 +41,8 @@ def build_val_sets(node: DictConfig) -> dict[str, DataSource]:
 
 
 def _val_set(node: DictConfig, name: str, value: Any) -> DataSource:
+    from ocrexp.engine.validation import MAIN  # it imports paddle
+
     if name == MAIN or not name.isidentifier():
         raise ConfigError(
             f"dataset.{VAL_SETS}.{name}: expected a name of letters, digits and _, other than {MAIN}; got {name!r}"

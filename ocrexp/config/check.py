@@ -86,6 +86,9 @@ def check_early(config: DictConfig) -> None:
     if not fits(container.get("seed", 0), int):
         errors.append(ConfigError(f"seed: expected a whole number, got {container['seed']!r}"))
     errors += _batch_size_errors(container)
+    seconds = container.get("data_check_seconds") or 0
+    if not fits(seconds, float) or seconds < 0:
+        errors.append(ConfigError(f"data_check_seconds: expected a number, 0 or more, got {seconds!r}"))
     try:
         check_task(container)
     except ConfigError as error:

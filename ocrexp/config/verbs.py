@@ -7,7 +7,7 @@ from __future__ import annotations
 
 VERBS = (
     "train", "resume", "eval", "predict", "eval-system", "export", "list", "copy", "fetch", "synth", "cut-lines",
-    "convert-config", "find-lr", "find-batch", "compare", "report", "wandb-sync", "doctor", "bench",
+    "convert-config", "check-data", "find-lr", "find-batch", "compare", "report", "wandb-sync", "doctor", "bench",
 )  # fmt: skip
 TAKES_RUNS = ("compare", "report", "wandb-sync")  # words without = are runs, the value of `runs`
 WITHOUT_CONFIG = ("list", "copy", "fetch")  # these read their arguments themselves; nothing is composed

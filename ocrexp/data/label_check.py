@@ -95,7 +95,7 @@ def check_labels(
             what = (
                 f"{crowded.sum()} {total} need more than the {emitted} steps that CTC emits at width {width} (one more "
                 "for each pair of equal neighbors) and are skipped; "
-                + _wider(steps, width, emitted, int(labels.steps.max()))
+                + wider_advice(steps, width, emitted, int(labels.steps.max()))
             )
             add(what, crowded, labels.steps)
     if (empty | long | crowded).all():
@@ -142,14 +142,16 @@ def _changed(records: Sequence[Record], charset: Charset) -> list[str]:
 
 def _read(records: Sequence[Record], charset: Charset) -> tuple[_Labels, CharsetCoverage]:
     """What the labels need, and which characters the charset lacks. Raises DataError if its policy does."""
-    known = _known(charset)
+    known = known_points(charset)
     characters = np.zeros(len(records), np.int64)
     steps = np.zeros(len(records), np.int64)
     others: list[int] = []
     start = 0
     for portion in text_portions(records):
         stop = start + len(portion)
-        sound, characters[start:stop], steps[start:stop] = _count(list(map(charset.normalize, portion)), known)
+        sound, characters[start:stop], steps[start:stop] = count_characters(
+            list(map(charset.normalize, portion)), known
+        )
         others += (np.flatnonzero(~sound) + start).tolist()
         start = stop
     coverage = charset.check((records[i].texts[0], records[i].source) for i in others)
@@ -160,7 +162,7 @@ def _read(records: Sequence[Record], charset: Charset) -> tuple[_Labels, Charset
     return _Labels(characters, steps), replace(coverage, texts=len(records))
 
 
-def _known(charset: Charset) -> npt.NDArray[np.bool_]:
+def known_points(charset: Charset) -> npt.NDArray[np.bool_]:
     """Which code points are entries of their own, bool [code points]; none where entries have several: texts have to be
     taken apart then."""
     table = np.zeros(0x110000, bool)
@@ -169,7 +171,9 @@ def _known(charset: Charset) -> npt.NDArray[np.bool_]:
     return table
 
 
-def _count(texts: Sequence[str], known: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.bool_], _Counts, _Counts]:
+def count_characters(
+    texts: Sequence[str], known: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.bool_], _Counts, _Counts]:
     """Of each text: whether it is made of known code points alone, how many it has, and CTC's steps for it."""
     points = code_points("\0".join(texts))
     ends = np.cumsum([len(text) + 1 for text in texts]) - 1
@@ -189,7 +193,7 @@ def _first(coverage: CharsetCoverage) -> str:
     return coverage.first[coverage.unknown.most_common(1)[0][0]]
 
 
-def _wider(steps: Callable[[int], int | None], width: int, emitted: int, needed: int) -> str:
+def wider_advice(steps: Callable[[int], int | None], width: int, emitted: int, needed: int) -> str:
     """Advice that would keep the labels: about the smallest width at which CTC emits the needed steps."""
     tried = -(-width * needed // (emitted * _WIDTH_STEP)) * _WIDTH_STEP
     if tried > _WIDEST:

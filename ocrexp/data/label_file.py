@@ -60,7 +60,11 @@ class LabelFile(Sequence[LabelLine]):
 
     def line(self, index: int) -> LabelLine:
         """A line by its index among `packed`. Raises BadLine for a bad one."""
-        return _parse(self.packed, index, self.format)[0]
+        return self.parsed(index)[0]
+
+    def parsed(self, index: int) -> tuple[LabelLine, list[LabelProblem]]:
+        """A line and what is dropped of it, by its index among `packed`. Raises BadLine for a bad one."""
+        return _parse(self.packed, index, self.format)
 
     def add(self, problem: LabelProblem) -> None:
         """Count a fault."""
@@ -89,7 +93,12 @@ def read_lines(path: Path, form: LabelFormat) -> LabelFile:
     what `read_packed` raises. Bad is a line that is not UTF-8, holds a NUL byte, has no tab or no path in front of it,
     or for which the format raises BadLine.
     """
-    result = LabelFile(read_packed(path), form)
+    return check_lines(read_packed(path), form)
+
+
+def check_lines(packed: PackedLines, form: LabelFormat) -> LabelFile:
+    """Check all lines; see `read_lines`."""
+    result = LabelFile(packed, form)
     checked = Checked.none(len(result.packed))
     strange: list[int] = []  # lines that are not UTF-8
     accented = False  # lines beside ASCII that are UTF-8

@@ -39,10 +39,12 @@ def read_label_file(path: Path) -> LabelFile:
     coordinates that are not finite or lie outside of any image, more points or regions than any image has. A polygon
     without area loses its region only: nothing of the image is missing then.
     """
-    return read_lines(path, _Regions())
+    return read_lines(path, RegionFormat())
 
 
-class _Regions(LabelFormat):
+class RegionFormat(LabelFormat):
+    """Regions with polygons and texts behind the tab."""
+
     def parse(
         self, number: int, names: tuple[str, ...], label: str, path: Path
     ) -> tuple[LabelLine, list[LabelProblem]]:

@@ -126,12 +126,12 @@ class LabelLists(SplitSource):
 
         One of several lists may have images relative to its own folder, if none of them is below the root.
         """
-        part = _part(file, self.root, list_index)
+        part = list_part(file, self.root, list_index)
         exists = self._find(part, self._images)
         folder = file.path.parent
         if alone or exists.any() or folder == self.root:
             return part, exists
-        own = _part(file, folder, list_index)
+        own = list_part(file, folder, list_index)
         found = self._find(own, ImageNames(folder))
         return (own, found) if found.any() else (part, exists)
 
@@ -169,7 +169,7 @@ def _refuse_empty(file: LabelFile) -> None:
     )
 
 
-def _part(file: LabelFile, root: Path, list_index: int) -> ListPart:
+def list_part(file: LabelFile, root: Path, list_index: int) -> ListPart:
     """All records of a list: an image each."""
     if not file.plural:
         return ListPart(file, root, list_index, file.kept, None, {})

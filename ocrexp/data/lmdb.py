@@ -73,8 +73,8 @@ class RecLmdb(SplitSource):
         report: list[str] = []
         digest = hashlib.sha256()
         for list_index, part in enumerate(parts):
-            for folder in _databases(self.root / part):
-                found = _read(folder)
+            for folder in lmdb_folders(self.root / part):
+                found = read_lmdb(folder)
                 digest.update(found.digest)
                 kept = [i for i in found.labels if split == "val" or found.has_image[i]]
                 if not kept:
@@ -94,7 +94,7 @@ class RecLmdb(SplitSource):
 
 
 @dataclass(slots=True)
-class _Database:
+class LmdbLabels:
     """What an LMDB holds: good labels by number, which images are there, and what is wrong."""
 
     folder: Path
@@ -114,7 +114,7 @@ class _Database:
         return lines + counted(f"{split}: {len(missing)} missing image(s) {fate}", missing)
 
 
-def _databases(folder: Path) -> list[Path]:
+def lmdb_folders(folder: Path) -> list[Path]:
     """The folder if it is an LMDB, else those below it."""
     if (folder / DATA_FILE).is_file():
         return [folder]
@@ -136,7 +136,8 @@ def _databases(folder: Path) -> list[Path]:
     return sorted(below)
 
 
-def _read(folder: Path) -> _Database:
+def read_lmdb(folder: Path) -> LmdbLabels:
+    """The labels of a database. Raises DataError for one that is damaged."""
     file = databases(folder)
     try:
         return _read_labels(folder, file)
@@ -144,7 +145,7 @@ def _read(folder: Path) -> _Database:
         raise damaged(folder, error) from None
 
 
-def _read_labels(folder: Path, file: LmdbFile) -> _Database:
+def _read_labels(folder: Path, file: LmdbFile) -> LmdbLabels:
     count = _count(folder, file)
     digest = hashlib.sha256(str(count).encode())
     labels: dict[int, str] = {}
@@ -195,7 +196,7 @@ def _read_labels(folder: Path, file: LmdbFile) -> _Database:
         faults[kind] = [f"{folder}:{_key(_LABEL, number)}" for number in absent]
     if beyond:
         faults[f"label(s) beyond num-samples={count} ignored"] = [str(folder)] * beyond
-    return _Database(folder, count, digest.digest(), labels, has_image, faults)
+    return LmdbLabels(folder, count, digest.digest(), labels, has_image, faults)
 
 
 def _count(folder: Path, file: LmdbFile) -> int:

@@ -40,7 +40,7 @@ def refuse_other_task(path: Path, task: str) -> None:
             f"{path}: this is a detection list (path<TAB>regions), but the run is a recognizer; use {_USE['det']}, or "
             "give a list with one text per image"
         )
-    if task == "det" and not any(_may_be_regions(label) for label in labels):
+    if task == "det" and not any(may_be_regions(label) for label in labels):
         raise ConfigError(
             f"{path}: this is a recognition list (path<TAB>text), but the run is a detector; use {_USE['rec']}, or "
             "give a list with regions"
@@ -51,6 +51,6 @@ def _has_regions(label: str) -> bool:
     return ('"points"' in label and '"transcription"' in label) or bool(_NUMBERS.match(label))
 
 
-def _may_be_regions(label: str) -> bool:
+def may_be_regions(label: str) -> bool:
     """Whether a label is one of detection, or was meant to be."""
     return label.lstrip()[:1] in ("[", "{") or label.count(",") >= 4 or "points" in label

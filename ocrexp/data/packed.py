@@ -103,23 +103,31 @@ class SomeLines(Sequence[bytes]):
 def read_packed(path: Path) -> PackedLines:
     """The lines of a file.
 
+    Raises what `read_packed_bytes` raises, and DataError if it is in UTF-16 or UTF-32.
+    """
+    data = read_packed_bytes(path)
+    if encoding := wide_encoding(data[:4096]):
+        raise DataError(f"label file {path} {convert_wide(path, encoding)}")
+    return PackedLines(path, data)
+
+
+def read_packed_bytes(path: Path) -> bytes:
+    """The content of a label file.
+
     Raises DataError if it is missing, is not a regular file (a named pipe or a device may have no end), cannot be
-    read or does not fit into memory, or if it is in UTF-16 or UTF-32.
+    read or does not fit into memory.
     """
     try:
         mode = path.stat().st_mode
         if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
             raise DataError(f"label file {path} is not a regular file; give the path of a text file")
-        data = path.read_bytes()
+        return path.read_bytes()
     except FileNotFoundError:
         raise DataError(f"label file {path} does not exist; give the path of a text file") from None
     except OSError as error:
         raise DataError(f"label file {path} cannot be read ({error.strerror}); give the path of a text file") from None
     except MemoryError:
         raise DataError(f"label file {path} does not fit into memory; split it into several lists") from None
-    if encoding := wide_encoding(data[:4096]):
-        raise DataError(f"label file {path} {convert_wide(path, encoding)}")
-    return PackedLines(path, data)
 
 
 def _find(array: npt.NDArray[np.uint8], byte: int) -> Offsets:

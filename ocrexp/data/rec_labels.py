@@ -30,10 +30,12 @@ def read_rec_label_file(path: Path) -> LabelFile:
     Raises what `read_lines` raises. What counts as a bad line: not UTF-8, no tab, no path, a NUL byte, a text that is
     empty or all spaces, a carriage return within the line, more than 10 000 characters.
     """
-    return read_lines(path, _Texts())
+    return read_lines(path, TextFormat())
 
 
-class _Texts(LabelFormat):
+class TextFormat(LabelFormat):
+    """One text behind the tab."""
+
     has_notes = True
 
     def parse(

@@ -113,6 +113,7 @@ def build_trainer(run_dir: Path, config: DictConfig, *, resume: bool = False) ->
     from ocrexp.loggers.group import LoggerGroup
     from ocrexp.loggers.wandb_ids import of_agent
     from ocrexp.runs.catalog import typed_overrides
+    from ocrexp.runs.data_check import log_data_check
     from ocrexp.runs.provenance import read_provenance, write_provenance
     from ocrexp.runs.search.trial import trial_callbacks
 
@@ -148,8 +149,9 @@ def build_trainer(run_dir: Path, config: DictConfig, *, resume: bool = False) ->
         if rates := parts.rates.describe(parts.lr):
             log.info("%s", rates)
         if not resume:
+            log_data_check(config, source)
             with contextlib.suppress(OSError):  # a full disk is reported by what matters more
-                write_provenance(run_dir, paddle.device.get_device())
+                write_provenance(run_dir, paddle.device.get_device(), source.fingerprint())
     job = read_job(run_dir)
     fingerprint = source.fingerprint() | ({} if charset is None else {"charset": charset.fingerprint})
     fingerprint["labels"] = label_digest(config)

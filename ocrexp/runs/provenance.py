@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,9 @@ MOST_DIFF = 100_000  # characters
 _PATIENCE = 10  # seconds for git
 
 
-def write_provenance(run_dir: Path, device: str) -> None:
-    """Write the file, unless the run has one from its first start. Raises OSError."""
+def write_provenance(run_dir: Path, device: str, data: Mapping[str, str] | None = None) -> None:
+    """Write the file, unless the run has one from its first start; `data` is the fingerprint of the data, which
+    `check_data.json` has too. Raises OSError."""
     if (run_dir / FILENAME).exists():
         return
     content = {
@@ -35,6 +37,7 @@ def write_provenance(run_dir: Path, device: str) -> None:
         "processor": _processor(),
         "cores": available_cores(),
         "device": device,
+        "data": dict(data or {}),
         "git": git_state(Path(os.environ.get(START_FOLDER) or Path.cwd()))
         or git_state(Path(__file__).resolve().parent),
     }

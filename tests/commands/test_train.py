@@ -46,6 +46,9 @@ def test_run_folder_holds_what_is_promised(finished):
     with (finished / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert {"step", "train/loss", "train/lr", "val/hmean"} <= set(rows[0])
+    assert "data check: looked at 16 of 16 labels and 16 of 16 images" in (finished / "train.log").read_text()
+    data = json.loads((finished / "environment.json").read_text())["data"]
+    assert data["train_images"] == "12" and len(data["val_sha256"]) == 64
 
 
 def test_existing_run_folder_is_not_overwritten(finished, tiny_run, tmp_path):

@@ -113,6 +113,7 @@ def test_the_home_folder_in_paths_and_not_in_texts(monkeypatch):
         "predict": ["images", "det", "output", "font"],
         "eval-system": ["output", "dataset.root"],
         "cut-lines": ["out", "det"],
+        "check-data": ["output", "dataset.root"],
         "synth": ["out", "dataset.cache_dir"],
         "convert-config": ["config", "out"],
         "resume": ["run_dir"],

@@ -124,10 +124,10 @@ def test_a_hundred_thousand_labels_take_less_than_a_second():
 
 
 def test_counting_many_texts_together_is_counting_each():
-    from ocrexp.data.label_check import _count, _known
+    from ocrexp.data.label_check import count_characters, known_points
 
     texts = ["", "aa", "abba", "b", "\x00\x00", "é", "aéé", "漢漢字", ""]
-    sound, lengths, steps = _count(texts, _known(from_characters("abé漢")))
+    sound, lengths, steps = count_characters(texts, known_points(from_characters("abé漢")))
     assert lengths.tolist() == list(map(len, texts))
     assert steps.tolist() == [len(text) + sum(a == b for a, b in pairwise(text)) for text in texts]
     assert sound.tolist() == [True, True, True, True, False, True, True, False, True]
