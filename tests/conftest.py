@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -113,42 +112,6 @@ def _nothing_waits_for_the_disk():
 def _own_cache(tmp_path_factory):
     """Drawn pages of tests, those of their subprocesses too, stay out of the user's cache."""
     os.environ["OCREXP_CACHE"] = str(tmp_path_factory.mktemp("cache"))
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _shipped_files_are_parsed_once():
-    """Hydra parses some 30 files of conf/ in each composition, which is half of its time; nobody writes them here.
-
-    For each of them it also makes a configuration of all choices, for defaults that are interpolations: a quarter of
-    the rest. Here it does so only where there is such a default.
-    """
-    from hydra._internal import defaults_list
-    from hydra._internal.sources_registry import SourcesRegistry
-
-    from ocrexp.config.compose import setup_hydra
-    from ocrexp.config.paths import shipped_conf
-
-    setup_hydra()  # Hydra imports its sources a second time when it is first used
-    files = SourcesRegistry.instance().resolve("file")
-    parse, shipped, parsed = files.load_config, str(shipped_conf()), {}
-
-    def load(source, config_path):
-        if source.path != shipped:
-            return parse(source, config_path)
-        if config_path not in parsed:
-            parsed[config_path] = parse(source, config_path)
-        return deepcopy(parsed[config_path])
-
-    choices_of = defaults_list._create_interpolation_map
-
-    def choices(overrides, defaults, self_added):
-        asked = any(not default.is_self() and default.is_interpolation() for default in defaults)
-        return choices_of(overrides, defaults, self_added) if asked else None
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(files, "load_config", load)
-        patch.setattr(defaults_list, "_create_interpolation_map", choices)
-        yield
 
 
 @pytest.fixture(autouse=True)

@@ -13,10 +13,11 @@ if TYPE_CHECKING:
 
 
 def setup_hydra() -> None:
-    """Register schemas, and the user's `./conf` before the shipped one, with Hydra."""
+    """Register schemas, and the user's `./conf` before the shipped one, with Hydra, which parses each file once."""
     from hydra.core.plugins import Plugins
     from hydra.plugins.search_path_plugin import SearchPathPlugin
 
+    from ocrexp.config.parse_once import parse_files_once
     from ocrexp.config.renamed import RenamedOptions
     from ocrexp.config.user_files import UserFiles
 
@@ -32,6 +33,7 @@ def setup_hydra() -> None:
     Plugins.instance().register(OcrexpSearchPath)
     Plugins.instance().register(UserFiles)
     Plugins.instance().register(RenamedOptions)
+    parse_files_once()
 
 
 def register_resolvers() -> None:

@@ -1,0 +1,27 @@
+"""Hydra's files are parsed once, and again when they have changed; nobody changes what is kept."""
+
+import os
+
+from hydra._internal.sources_registry import SourcesRegistry
+
+from ocrexp.config.compose import compose, setup_hydra
+
+
+def test_a_file_is_parsed_again_when_it_has_changed(tmp_path):
+    setup_hydra()
+    (tmp_path / "a.yaml").write_text("x: 1\n")
+    source = SourcesRegistry.instance().resolve("file")(provider="test", path=f"file://{tmp_path}")
+    first = source.load_config("a")
+    first.config.x = 5
+    assert source.load_config("a").config == {"x": 1}
+    (tmp_path / "a.yaml").write_text("x: 2\n")
+    os.utime(tmp_path / "a.yaml", ns=(1, 1))
+    assert source.load_config("a").config == {"x": 2}
+
+
+def test_options_that_depend_on_others_are_still_chosen():
+    """Nothing is carried over from one composition to the next."""
+    first = compose("train", ["model=crnn_mbv3", "optim.lr=0.5"])
+    second = compose("train", ["model=db_mbv3"])
+    assert (first.task, second.task) == ("rec", "det")
+    assert second.optim.lr != 0.5
