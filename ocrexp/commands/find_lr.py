@@ -34,10 +34,10 @@ Usage
   python -m ocrexp find-lr model=crnn_mbv3 rates=[1e-4,3e-4,1e-3] steps=50
 
 Trains the given configuration in memory while the learning rate rises, until the loss diverges (Smith 2017), and prints
-an override for each suggestion: steepest fall, minimum / 10, valley. With rates=[...] it trains from the same start at
-each rate, with the schedule of the run in that many steps, and compares the validation loss. Model, data, optimizer,
-precision, pretrained weights and optim.lr_scale are those of training; no run folder is touched. The points and a
-picture are in the folder that it prints. The exit code is 1 if the curve suggests nothing."""
+an override for each suggestion: steepest fall, minimum / 10, valley, and between these two. With rates=[...] it trains
+from the same start at each rate, with the schedule of the run in that many steps, and compares the validation loss.
+Model, data, optimizer, precision, pretrained weights and optim.lr_scale are those of training; no run folder is
+touched. The points and a picture are in the folder that it prints. The exit code is 1 if the curve suggests nothing."""
 
 _RAMP_STEPS, _TRAINING_STEPS = 100, 50
 _OF_RAMP = ("start", "end", "mode", "smoothing", "diverge")

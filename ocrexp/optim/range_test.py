@@ -17,7 +17,7 @@ Values = npt.NDArray[np.float64]
 
 EXPONENTIAL, LINEAR = "exponential", "linear"
 LEAST_POINTS = 12  # fewer show no course
-_SKIPPED = 0.1  # of the points, at the beginning: the smoothed loss is that of a few batches there
+_SKIPPED = 0.1  # of the points, at the beginning
 _LEAST_FALL = 0.02  # of the loss at low rates; a smaller fall is a flat curve
 _ERRORS = 3.5  # standard errors that a fall has to exceed: of 500 curves of noise alone, 1 or 2 do
 
@@ -74,11 +74,13 @@ class Smoothed:
 
 @dataclass(frozen=True)
 class RangeCurve:
-    """A test's points: rates, losses, smoothed losses; `ended` says why it stopped before the end of the ramp."""
+    """A test's points: rates, losses, losses smoothed with the share `smoothing`; `ended` says why it stopped before
+    the end of the ramp."""
 
     rates: Values
     losses: Values
     smoothed: Values
+    smoothing: float
     ended: str | None = None
 
 
@@ -133,10 +135,11 @@ def _fall(curve: RangeCurve) -> tuple[float, float, float]:
 def suggest(curve: RangeCurve) -> Suggestions:
     """The suggestions of a curve that is usable (see `unusable`).
 
-    The recommended one is the valley, because it depends least on single batches, unless it lies behind a tenth of the
-    rate at the minimum: the loss rises soon after such a rate.
+    The recommended one is between valley and minimum/10, as their geometric mean: the valley is where the loss has
+    fallen by a part, so a training of few steps is too slow there, and a tenth of the minimum is high, because the
+    smoothed loss lags behind the rate. Where the valley lies behind minimum/10, that is recommended.
     """
-    first = _skipped(len(curve.rates))
+    first = _skipped(curve)
     rates, losses = curve.rates[first:], curve.smoothed[first:]
     lowest = int(np.argmin(losses))
     rates, losses = rates[: lowest + 1], losses[: lowest + 1]  # what comes behind the minimum rises
@@ -147,19 +150,26 @@ def suggest(curve: RangeCurve) -> Suggestions:
     tenth = Suggestion("minimum/10", float(rates[-1] / 10), "a tenth of the rate at which the loss is lowest")
     valley = Suggestion("valley", float(rates[_valley(losses)]), "the middle of the longest fall of the loss")
     found = [steepest, tenth, valley]
-    if valley.rate <= tenth.rate:
-        return Suggestions(found, valley, "it depends least on single batches, and is below minimum/10")
-    return Suggestions(found, tenth, "the valley is nearer to the rate at which the loss begins to rise")
+    if valley.rate > tenth.rate:
+        return Suggestions(found, tenth, "the valley is nearer to the rate at which the loss begins to rise")
+    between = Suggestion("between", math.sqrt(valley.rate * tenth.rate), "the geometric mean of valley and minimum/10")
+    reason = "few steps learn slowly at the valley, and minimum/10 is near to where the loss rises"
+    return Suggestions([*found, between], between, reason)
 
 
-def _skipped(points: int) -> int:
-    return int(points * _SKIPPED)
+def _skipped(curve: RangeCurve) -> int:
+    """How many points at the beginning do not count: the smoothed loss is that of a few batches there."""
+    points = len(curve.rates)
+    return min(max(int(points * _SKIPPED), round(1 / (1 - curve.smoothing))), points // 4)
 
 
 def _steepest(rates: Values, losses: Values) -> int:
-    """Where the loss falls most per factor of the rate."""
-    slopes = np.gradient(losses, np.log(rates)) if len(rates) > 1 else np.zeros(1)
-    return int(np.argmin(slopes))
+    """Where the loss falls most per factor of the rate, over a tenth of the points, so that one batch counts little."""
+    half = max(1, len(losses) // 20)
+    if len(losses) <= 2 * half:
+        return 0
+    slopes = (losses[2 * half :] - losses[: -2 * half]) / np.log(rates[2 * half :] / rates[: -2 * half])
+    return half + int(np.argmin(slopes))
 
 
 def _valley(losses: Values) -> int:

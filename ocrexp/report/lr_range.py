@@ -53,7 +53,7 @@ def plot_range(path: Path, curve: RangeCurve, found: Suggestions | None, mode: s
         axes.plot(suggestion.rate, at, "o", color=color, markersize=9 if chosen else 6, label=plain(label), zorder=5)
     axes.set_xlabel("optim.lr")
     axes.set_ylabel("training loss")
-    axes.legend(frameon=False, fontsize=9)
+    axes.legend(frameon=False, fontsize=9, loc="best")
     _save(figure, path)
 
 

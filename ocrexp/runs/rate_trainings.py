@@ -116,7 +116,7 @@ def range_test(config: DictConfig, ramp: Ramp, smoothing: float, diverge: float)
             log.info("ended at step %d, lr %.3g: %s", len(smoothed), ramp(step), ended)
     count = len(smoothed)
     rates = np.array([ramp(step) for step in range(count)])
-    return RangeCurve(rates, np.array(trained.losses[:count]), np.array(smoothed), ended)
+    return RangeCurve(rates, np.array(trained.losses[:count]), np.array(smoothed), smoothing, ended)
 
 
 def short_trainings(config: DictConfig, rates: Sequence[float], steps: int) -> RateTrainings:

@@ -6,7 +6,8 @@ import json
 import pytest
 import warm
 
-from ocrexp.commands.find_lr import run
+from ocrexp.commands.find_lr import _settle, run
+from ocrexp.config.compose import compose
 from ocrexp.errors import ConfigError
 
 
@@ -17,7 +18,7 @@ def find(tiny_run, tmp_path, *more):
 
 
 def test_a_range_test_prints_overrides_and_leaves_its_points(tiny_run, tmp_path):
-    done = find(tiny_run, tmp_path, "start=1e-5", "end=1", "steps=40", "smoothing=0.8", "trainer.devices=2")
+    done = find(tiny_run, tmp_path, "start=1e-5", "end=1", "steps=24", "smoothing=0.8", "trainer.devices=2")
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "found" / "lr_range.json").read_text())
     best = found["suggestions"][found["recommended"]]
@@ -83,3 +84,14 @@ def test_an_existing_folder_is_not_overwritten(tmp_path, tiny_run):
     (tmp_path / "found" / "mine.txt").write_text("")
     with pytest.raises(ConfigError, match=r"found: exists and is not overwritten; choose another folder$"):
         run([*tiny_run, f"output={tmp_path / 'found'}"])
+
+
+def test_the_test_has_what_an_adaptation_chooses_in_one_process(tmp_path, draw_words, capsys, monkeypatch):
+    monkeypatch.setattr("ocrexp.runs.adapt.available_cores", lambda: 2)
+    root = draw_words(tmp_path / "words", ["AB1", "C2", "3D4", "E", "F5", "6G"])
+    given = ["experiment=finetune_rec", f"dataset.root={root}", "model.pretrained=null", "trainer.device=cpu"]
+    config = compose("train", given)
+    _settle(config, given)
+    assert (config.loader.batch_size, config.trainer.accumulate, config.trainer.devices) == (2, 2, 1)  # of 18 lines
+    assert "makes the images of a step those of 2 processes" in capsys.readouterr().out
+    assert config.optim.schedule.warmup_steps == compose("train", given).optim.schedule.warmup_steps  # no length

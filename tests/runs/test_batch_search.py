@@ -13,6 +13,7 @@ from ocrexp.engine.status import read_status
 from ocrexp.errors import ConfigError, TrainingError
 from ocrexp.runs import batch_search
 from ocrexp.runs.batch_search import BatchLimits, check_auto, configured_for, find_batch, largest, rate_line
+from ocrexp.runs.grid import difference
 
 # A try that takes 8 MB per image, or fails as its configuration says; it imports nothing.
 TRY = """
@@ -160,6 +161,7 @@ def test_auto_is_a_number_in_the_run_which_a_resume_uses_again(tiny_run, tmp_pat
     assert OmegaConf.load(run_dir / "config_resolved.yaml").loader.batch_size == 3
     status = read_status(run_dir)
     assert status is not None and (status["state"], status["batch_size"], status["step"]) == ("done", 3, 4)
+    assert difference(run_dir, compose("train", overrides)) is None  # so a sweep that comes back knows the run
     done = warm.run(["-m", "ocrexp", "resume", f"run_dir={run_dir}", "trainer.max_epochs=2"], cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "trying batches" not in done.stderr
