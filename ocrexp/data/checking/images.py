@@ -198,22 +198,22 @@ def _in_processes(portions: Iterator[Portion], workers: int) -> Iterator[list[tu
                 pool.shutdown(wait=False)
                 lost = [portion, *(each for each, _ in waiting)]
                 waiting.clear()
-                yield from map(_one_by_one, lost)
+                yield from map(_again, lost)
                 pool = _pool(workers)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _one_by_one(portion: Portion) -> list[tuple[int, ImageFacts]]:
-    """A portion during which a process has ended: each image in a process that may end."""
-    found: list[tuple[int, ImageFacts]] = []
-    for row, path in portion:
-        with _pool(1) as pool:
-            try:
-                found += pool.submit(_examine, [(row, path)]).result()
-            except BrokenProcessPool:
-                found.append((row, ImageFacts("ends the process that decodes it")))
-    return found
+def _again(portion: Portion) -> list[tuple[int, ImageFacts]]:
+    """A portion that was lost when a process ended, in a process that may end: in halves, down to the image."""
+    with _pool(1) as pool:
+        try:
+            return pool.submit(_examine, portion).result()
+        except BrokenProcessPool:
+            if len(portion) == 1:
+                return [(portion[0][0], ImageFacts("ends the process that decodes it"))]
+    half = len(portion) // 2
+    return _again(portion[:half]) + _again(portion[half:])
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:

@@ -18,6 +18,7 @@ from ocrexp.data.records import text_portions
 from ocrexp.types import Record
 
 _LABELS_SHARE = 0.4  # of the time
+_MOST_IMAGES = 200  # a sample shows what is common; training itself reports each image that it cannot decode
 _PORTION = 64  # detection labels between two looks at the clock
 # What is not reported: training counts these anyway, normalizes them, or learns from them all the same.
 _REPORTED = (
@@ -94,7 +95,7 @@ def _images(splits: Mapping[str, Sequence[Record]], problems: Problems, over: Ca
         for split, order in orders.items():
             if not order:
                 continue
-            if over():
+            if over() or looked == _MOST_IMAGES:
                 return looked
             record = splits[split][order.pop()]
             facts = examine(record.image_path)
