@@ -13,16 +13,20 @@ from ocrexp.config.build import build, keyed
 from ocrexp.data.checking.lengths import TextLimits
 from ocrexp.data.checking.plan import DataPlan
 from ocrexp.data.checking.regions import RegionLimits
-from ocrexp.data.lists import LabelLists
+from ocrexp.data.cls_lists import ClsLists
+from ocrexp.data.lists import DetLists
 from ocrexp.data.lmdb import RecLmdb
+from ocrexp.data.rec_lists import RecLists
+from ocrexp.data.source import SplitSource
 from ocrexp.data.transforms.resize import DetResize
 from ocrexp.errors import ConfigError
 
+_READ_HERE = (DetLists, RecLists, ClsLists, RecLmdb)  # what is read again, line by line, to find what is wrong
 Steps = Callable[[Any], Callable[[int], int | None]]  # charset → image width → steps of CTC
 
 
 def make_data_plan(config: DictConfig, steps: Steps | None = None) -> DataPlan:
-    """The plan of a checked configuration whose data set is lists or LMDB folders.
+    """The plan of a checked configuration whose data set is lists, LMDB folders, or files of another format.
 
     Args:
         config: of training.
@@ -31,7 +35,7 @@ def make_data_plan(config: DictConfig, steps: Steps | None = None) -> DataPlan:
     Raises ConfigError for other data sets.
     """
     source = build_source(config.dataset)
-    if not isinstance(source, LabelLists | RecLmdb):
+    if not isinstance(source, SplitSource):
         raise ConfigError(
             f"dataset: expected label lists or LMDB folders, got {type(source).__name__}; add dataset=rec_list, "
             "det_list, cls_list or rec_lmdb"
@@ -43,6 +47,7 @@ def make_data_plan(config: DictConfig, steps: Steps | None = None) -> DataPlan:
         root=source.root,
         lists=source.parts,
         lmdb=isinstance(source, RecLmdb),
+        source_data=None if type(source) in _READ_HERE else source,
         keys={"train": "train" if isinstance(source, RecLmdb) else "train_labels", "val": source.val_key},
         val_split=source.val_split,
         several_sizes=OmegaConf.select(config, "loader.multi_scale") is not None,

@@ -14,7 +14,7 @@ from ocrexp.data.checking.advice import advise
 from ocrexp.data.checking.classes import check_classes
 from ocrexp.data.checking.databases import read_database
 from ocrexp.data.checking.encoding import Digest
-from ocrexp.data.checking.entries import Entries, Hashes
+from ocrexp.data.checking.entries import Entries, Hashes, RecordEntries
 from ocrexp.data.checking.figures import character_counts, histogram
 from ocrexp.data.checking.image_check import check_images, repeated_images
 from ocrexp.data.checking.images import ImageTable, look_at_images
@@ -28,7 +28,7 @@ from ocrexp.data.checking.repeats import label_hashes, repeated_lines
 from ocrexp.data.checking.texts import TextCheck
 from ocrexp.data.checking.worst import find_worst
 from ocrexp.data.lmdb import lmdb_folders
-from ocrexp.data.source import SPLITS
+from ocrexp.data.source import SPLITS, SplitSource
 from ocrexp.errors import DataError
 from ocrexp.files import exists
 
@@ -59,6 +59,9 @@ def check_dataset(plan: DataPlan) -> DataFindings:
 
 def _read(findings: DataFindings) -> None:
     plan, problems = findings.plan, findings.problems
+    if plan.source_data is not None:
+        _read_records(findings, plan.source_data)
+        return
     others = {plan.keys.get(split, split): list(names) for split, names in plan.lists.items()}
     for split, names in plan.lists.items():
         digest = hashlib.sha256()
@@ -74,6 +77,21 @@ def _read(findings: DataFindings) -> None:
         raise DataError(f"dataset: nothing to check: {reason}")
     if not any(len(one) for one in findings.entries) and not problems.number("error"):
         raise DataError(f"{findings.entries[0].path}: is empty; write one line per image, path<TAB>label")
+
+
+def _read_records(findings: DataFindings, source: SplitSource) -> None:
+    """The records of a source of another kind, and what it reports about those that it skips."""
+    for split, records in (("train", source.train_records()), ("val", source.val_records())):
+        one = RecordEntries(split, source.root, records)
+        findings.entries.append(one)
+        for i in np.flatnonzero(~one.exists).tolist():
+            what = f"image {one.image(i)} does not exist"
+            findings.problems.add("image-missing", one.place(i), what)
+    for line in source.report():
+        split, _, what = line.partition(": ")
+        if split in SPLITS:
+            findings.problems.add("source-skipped", Place(split, str(source.root)), what)
+    findings.fingerprint |= source.fingerprint()
 
 
 def _read_part(
@@ -249,7 +267,7 @@ def _split_rows(findings: DataFindings) -> tuple[npt.NDArray[np.int64], npt.NDAr
         for split in SPLITS
     }  # fmt: skip
     train, val = (some[some >= 0] for some in (rows["train"], rows["val"]))
-    if plan.val_split is None or plan.lmdb or not len(train):
+    if plan.val_split is None or plan.lmdb or plan.source_data is not None or not len(train):
         return train, val
     from ocrexp.data.checking.entries import ListEntries
     from ocrexp.data.records import ListRecords, image_hashes

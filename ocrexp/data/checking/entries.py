@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,9 @@ import numpy.typing as npt
 from ocrexp.data.checking.problems import Place
 from ocrexp.data.label_file import LabelFile
 from ocrexp.data.label_format import LabelLine, LabelProblem
+from ocrexp.data.lmdb_file import is_entry
 from ocrexp.data.records import ListPart, ListRecords, image_hashes
+from ocrexp.files import exists
 from ocrexp.types import Record
 
 Hashes = npt.NDArray[np.int64]
@@ -152,6 +154,57 @@ class LmdbEntries(Entries):
     def hashes(self) -> Hashes:
         """A hash of the absolute path of each image."""
         return image_hashes([Record(self.image(i), ("",)) for i in range(len(self))])
+
+
+class RecordEntries(Entries):
+    """Records of any source, such as a reader of another format; it has reported its own bad lines."""
+
+    def __init__(self, split: str, path: Path, records: Sequence[Record]) -> None:
+        self.split = split
+        self.path = path
+        self.records = records
+        self.exists = np.fromiter(
+            (exists(record.image_path) or is_entry(record.image_path) for record in records), bool
+        )
+
+    def texts(self) -> Iterator[list[str]]:
+        """The texts of all entries in portions."""
+        for start in range(0, len(self.records), _PORTION):
+            yield [record.texts[0] for record in self.records[start : start + _PORTION]]
+
+    def text(self, i: int) -> str:
+        """The text of an entry."""
+        return self.records[i].texts[0]
+
+    def line(self, i: int) -> int:
+        """The number of the line that the record's source states; 0 without one."""
+        return self.place(i).line
+
+    def find(self, line: int) -> int | None:
+        """None: lines of several files have the same numbers."""
+        del line
+        return None
+
+    def image(self, i: int) -> Path:
+        """The image of an entry."""
+        return self.records[i].image_path
+
+    def hashes(self) -> Hashes:
+        """A hash of the absolute path of each image."""
+        return image_hashes(self.records)
+
+    def regions(self, i: int) -> tuple[LabelLine, list[LabelProblem]]:
+        """The regions of an entry."""
+        record = self.records[i]
+        return LabelLine(0, (str(record.image_path),), record.texts, record.polygons, record.ignored), []
+
+    def place(self, i: int) -> Place:
+        """Where a record is: the file and line of its source, else the image."""
+        source = self.records[i].source
+        file, _, line = source.rpartition(":")
+        if line.isdigit():
+            return Place(self.split, file, int(line))
+        return Place(self.split, source or str(self.records[i].image_path))
 
 
 def _find(numbers: npt.NDArray[Any], wanted: int) -> int | None:

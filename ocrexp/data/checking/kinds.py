@@ -68,6 +68,7 @@ _ERRORS = (
     ("class-unknown", "labels that are not classes", "set labels=[…] to the classes, or correct the label", False),
     ("leak-image", "validation images that are training images", "remove them from one list", False),
     ("leak-content", "validation images equal to training images", "remove them from one list", False),
+    ("source-skipped", "entries that the reader skips", "", False),
     ("lmdb-entry", "LMDB entries that cannot be used", "create the database again", False),
 )  # fmt: skip
 _WARNINGS = (

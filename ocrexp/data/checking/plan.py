@@ -17,6 +17,7 @@ from ocrexp.data.checking.images import ImageTable
 from ocrexp.data.checking.lengths import TextLimits
 from ocrexp.data.checking.problems import Place, Problems
 from ocrexp.data.checking.regions import RegionLimits
+from ocrexp.data.source import SplitSource
 from ocrexp.data.split import ValSplit
 
 
@@ -34,6 +35,7 @@ class DataPlan:
         root: folder of the data.
         lists: lists, or LMDB folders, of each split, relative to the root.
         lmdb: whether these are LMDB folders.
+        source_data: a source of another kind, whose records are checked; its own report has its bad lines.
         keys: the configuration's names of the lists, for advice.
         val_split: divides the training images, where there is no validation list.
         images: open the images.
@@ -53,6 +55,7 @@ class DataPlan:
     root: Path
     lists: Mapping[str, Sequence[str]]
     lmdb: bool = False
+    source_data: SplitSource | None = None
     keys: Mapping[str, str] = field(default_factory=lambda: {"train": "train_labels", "val": "val_labels"})
     val_split: ValSplit | None = None
     images: bool = True

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from ocrexp.data.checking.entries import Entries, Hashes, ListEntries
+from ocrexp.data.checking.entries import Entries, Hashes, ListEntries, RecordEntries
 from ocrexp.data.checking.problems import Problems
 from ocrexp.data.label_format import short
+from ocrexp.types import Record
 
 
 def label_hashes(entries: Entries) -> Hashes:
@@ -23,10 +24,16 @@ def label_hashes(entries: Entries) -> Hashes:
             found[start : start + len(labels)] = np.fromiter(map(hash, labels), np.int64, len(labels))
             start += len(labels)
         return found
+    if isinstance(entries, RecordEntries):
+        return np.fromiter(map(_label_hash, entries.records), np.int64, len(entries))
     for texts in entries.texts():
         found[start : start + len(texts)] = np.fromiter(map(hash, texts), np.int64, len(texts))
         start += len(texts)
     return found
+
+
+def _label_hash(record: Record) -> int:
+    return hash((record.texts, tuple(polygon.tobytes() for polygon in record.polygons)))
 
 
 def repeated_lines(entries: Sequence[Entries], images: Sequence[Hashes], problems: Problems) -> None:

@@ -9,6 +9,7 @@ from planted import rec_plan
 
 from ocrexp.data.checking.check import check_dataset
 from ocrexp.data.checking.leakage import SourceNames
+from ocrexp.data.lists import DetLists
 from ocrexp.data.lmdb import RecLmdb
 from ocrexp.data.rec_lists import RecLists
 from ocrexp.data.split import ValSplit
@@ -66,6 +67,31 @@ def test_the_fingerprint_is_that_of_training(tmp_path):
     findings = check_dataset(rec_plan(tmp_path, images=False))
     assert findings.fingerprint == RecLists(tmp_path, "train_list.txt", "val_list.txt").fingerprint()
     assert findings.images.looked == 0 and "images=false" in findings.not_looked[0]
+
+
+def test_records_of_another_source_are_checked(tmp_path):
+    class OtherFormat(RecLists):
+        """A source that reads in its own way."""
+
+    lists = planted.clean_rec(tmp_path)
+    lists.add("train_list.txt", "train/gone.png\tgone")
+    lists.add("train_list.txt", "train/Lemon.png\tLemon ")
+    lists.add("val_list.txt", "train/sugar.png\tsugar")
+    lists.write()
+    source = OtherFormat(tmp_path, "train_list.txt", "val_list.txt")
+    findings = check_dataset(rec_plan(tmp_path, source_data=source))
+    found = {(problem.kind.name, problem.place.line) for problem in findings.problems}
+    assert found >= {("text-spaces", 26), ("label-conflict", 26), ("leak-image", 7), ("source-skipped", 0)}
+    assert findings.fingerprint["train_sha256"] == source.fingerprint()["train_sha256"]
+
+
+def test_regions_of_another_source_are_checked(tmp_path):
+    planted.faulty_det(tmp_path).write()
+    plain = check_dataset(planted.det_plan(tmp_path))
+    source = DetLists(tmp_path, "train_list.txt", "val_list.txt")
+    findings = check_dataset(planted.det_plan(tmp_path, source_data=source))
+    for kind in ("polygon-crossing", "polygon-outside", "polygon-duplicate", "polygon-unrotated", "image-no-regions"):
+        assert findings.problems.total(kind) == plain.problems.total(kind) == 1
 
 
 def test_lmdb_entries_are_checked_like_lines(tmp_path):
