@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 from ocrexp.engine.callbacks.base import Callback, RunView
 from ocrexp.results import EvalResult
@@ -18,6 +19,7 @@ class Curves(Callback):
 
     def __init__(self, filename: str = "metrics.csv") -> None:
         self.filename = filename
+        self._drawn: tuple[int, int] | None = None  # the state of the file at the last drawing, which takes a while
 
     def on_evaluation_end(self, run: RunView, result: EvalResult, is_best: bool) -> None:  # noqa: ARG002
         self._draw(run)
@@ -32,8 +34,21 @@ class Curves(Callback):
             from ocrexp.report.title import run_title
 
             values, title = run.run_dir / self.filename, run_title(run.run_dir)
+            if (state := _state(values)) is not None and state == self._drawn:
+                return True
             plot_results(values, run.run_dir / "results.png", title)
-            return bool(plot_run(values, run.run_dir / "plots", title))
+            plots = plot_run(values, run.run_dir / "plots", title)
+            self._drawn = state if plots else None
+            return bool(plots)
         except (OSError, ValueError, ImportError) as error:  # a plot is not worth a run
             log.warning("the curves could not be drawn: %s", error)
             return True
+
+
+def _state(path: Path) -> tuple[int, int] | None:
+    """Time and size of a file; None where there is none."""
+    try:
+        state = path.stat()
+    except OSError:
+        return None
+    return state.st_mtime_ns, state.st_size

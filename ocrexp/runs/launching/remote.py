@@ -30,6 +30,7 @@ from ocrexp.runs.job import JobResult, SweepJob, objective
 from ocrexp.runs.launching.prepare import Prepared
 from ocrexp.runs.plan import QUIET
 from ocrexp.runs.state import read_state
+from ocrexp.runs.warm import SWITCH as WARM
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -108,6 +109,7 @@ class RemoteJob:
         """Make this process one that trains the job."""
         for name in (QUIET, OWNER, PARENT):  # of the process that has launched the sweep
             os.environ.pop(name, None)
+        os.environ[WARM] = "0"  # one job has nothing to share
         for name, value in self.variables.items():
             if value is None:
                 os.environ.pop(name, None)
