@@ -47,6 +47,15 @@ def test_the_page_is_one_file_and_corrected_lists_are_beside_the_originals(tmp_p
     ("arguments", "key"),
     [
         (["dataset.root=nowhere"], "dataset.root"),
+        (
+            [
+                "dataset.root=data",
+                "dataset=rec_list",
+                "dataset.train_labels=trian_list.txt",
+                "dataset.val_labels=v.txt",
+            ],
+            "did you mean dataset.train_labels=train_list.txt?",
+        ),
         (["dataset.root=data", "task=text"], "task: expected one of det, rec, cls"),
         (["dataset.root=data", "workers=0"], "workers"),
         (["dataset.root=data", "fix=[text-space]"], "text-spaces"),

@@ -27,6 +27,8 @@ from ocrexp.data.checking.regions import RegionCheck, combined
 from ocrexp.data.checking.repeats import label_hashes, repeated_lines
 from ocrexp.data.checking.texts import TextCheck
 from ocrexp.data.checking.worst import find_worst
+from ocrexp.data.list_advice import missing_list
+from ocrexp.data.lists import LabelLists
 from ocrexp.data.lmdb import lmdb_folders
 from ocrexp.data.source import SPLITS, SplitSource
 from ocrexp.errors import DataError
@@ -73,8 +75,8 @@ def _read(findings: DataFindings) -> None:
         if any(one.split == split for one in findings.entries):
             findings.fingerprint |= {f"{split}_sha256": digest.hexdigest(), f"{split}_images": str(images)}
     if not findings.entries:
-        reason = next((str(problem) for problem in problems), f"{plan.root} has no list")
-        raise DataError(f"dataset: nothing to check: {reason}")
+        reason = next((problem.what for problem in problems), f"{plan.root} has no list")
+        raise DataError(f"dataset: there is nothing to check: {reason}")
     if not any(len(one) for one in findings.entries) and not problems.number("error"):
         raise DataError(f"{findings.entries[0].path}: is empty; write one line per image, path<TAB>label")
 
@@ -100,8 +102,11 @@ def _read_part(
     plan, problems = findings.plan, findings.problems
     path = plan.root / name
     if not exists(path):
-        what = f"{'LMDB folder' if plan.lmdb else 'label file'} {path} does not exist"
-        problems.add("split-missing", Place(split, str(path)), what)
+        kind = "list-missing" if split == "train" else "split-missing"
+        what = f"LMDB folder {path} does not exist"
+        if not plan.lmdb:
+            what = missing_list(path, plan.root, others, LabelLists.usual_val, lambda option: f"dataset.{option}")
+        problems.add(kind, Place(split, str(path)), what, None if plan.lmdb else "")
         return []
     if plan.lmdb:
         return [read_database(folder, split, problems, digest) for folder in lmdb_folders(path)]

@@ -30,6 +30,7 @@ class Kind:
 
 
 _ERRORS = (
+    ("list-missing", "training lists that do not exist", "correct dataset.root, or the names of the lists", False),
     ("encoding-wide", "lists in UTF-16 or UTF-32", "convert the list to UTF-8", True),
     ("encoding-other", "lines in another encoding than UTF-8", "convert them to UTF-8", True),
     ("encoding-unknown", "lines that are not UTF-8", "convert them from the encoding they were saved in", False),
@@ -113,7 +114,7 @@ _WARNINGS = (
      "split by photograph: dataset.val_split_by", False),
     ("class-imbalance", "classes with few images", "add images of this class", False),
     ("class-missing", "classes without images", "add images, or remove the class from labels", False),
-    ("split-missing", "lists that do not exist", "give the list, or set dataset.val_split=0.1", False),
+    ("split-missing", "validation lists that do not exist", "give the list, or set dataset.val_split=0.1", False),
 )  # fmt: skip
 _NOTES = (
     ("line-crlf", "Windows line ends", "", False),
