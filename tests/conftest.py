@@ -34,6 +34,7 @@ DEAR = (
     "tasks/test_cls.py",
     "test_extending.py",
     "test_fault_storm.py",
+    "loggers/test_wandb_uploads.py",
     "bench/test_step.py",
 )
 

@@ -22,34 +22,30 @@ from ocrexp.loggers.base import RunInfo, SampleRow
 from ocrexp.loggers.group import LoggerGroup
 from ocrexp.loggers.wandb import WandbLogger
 
-folder, resumed, end = Path(sys.argv[1]), sys.argv[2] == "resumed", sys.argv[3]
+folder, end = Path(sys.argv[1]), sys.argv[2]
 group = LoggerGroup({"wandb": WandbLogger(project="receipts", tags=["cpu"], notes="a note", init_timeout=3)})
 config = {"model": {"backbone": {"scale": 0.5}}, "fingerprint": {"train": "abc"}}
 environment = {"python": "3.11", "git": {"commit": "c0ffee", "branch": "main", "changed": [], "diff": "-a"}}
-group.start(RunInfo("db", folder, config, group="sweep7", tags=("sweep",), resumed=resumed, environment=environment,
-                    resume_step=10 if resumed else None))
+group.start(RunInfo("db", folder, config, group="sweep7", tags=("sweep",), environment=environment))
 assert group.active == ["wandb"]
 group.log_summary({"zero_shot/hmean": 0.125})
-for step in (20,) if resumed else (10, 20):
-    group.log_metrics({"train/loss": (2.0 if resumed else 1.0) / step, "train/lr": 0.001}, step)
+for step in (10, 20):
+    group.log_metrics({"train/loss": 1.0 / step, "train/lr": 0.001}, step)
     group.log_metrics({"val/hmean": 2.5 / step}, step)
     if step == 10:
         group.log_summary({"best/hmean": 0.25, "best/step": 10.0})
 picture = np.zeros((8, 8, 3), np.uint8)
 group.log_images("val/predictions", [picture], 20, ["page 1"])
 group.log_samples("val/samples", [SampleRow(picture, "/data/page 1.png", "TOTAL", "T0TAL", 0.75)], 20)
-if end == "killed":
-    import os, signal
-    os.kill(os.getpid(), signal.SIGKILL)
 group.finish(end)
 """
 
 
-def run_script(folder: Path, how: str, end: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def run_script(folder: Path, end: str, **environment: str) -> subprocess.CompletedProcess[str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
     clean |= {"HOME": str(folder), "NETRC": str(folder / "no-netrc"), **environment}
     return subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(folder), how, end],
+        [sys.executable, "-c", SCRIPT, str(folder), end],
         env=clean,
         stdin=subprocess.PIPE,  # an answer could be given, so a question would block until the timeout
         capture_output=True,
@@ -76,7 +72,7 @@ def records(folder: Path) -> list[dict]:
 def failed_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     pytest.importorskip("wandb")
     folder = tmp_path_factory.mktemp("my run")
-    done = run_script(folder, "new", "failed")
+    done = run_script(folder, "failed")
     assert done.returncode == 0, done.stdout + done.stderr
     return folder, done.stdout
 
@@ -132,19 +128,9 @@ def test_what_is_written_of_a_failed_run(failed_run: tuple[Path, str]) -> None:
     assert next(record["exit"]["exit_code"] for record in found if "exit" in record) == 1
 
 
-def test_a_killed_run_goes_on_under_the_same_id(tmp_path: Path) -> None:
-    pytest.importorskip("wandb")
-    assert run_script(tmp_path, "new", "killed").returncode == -9
-    run_id = json.loads((tmp_path / ID_FILE).read_text())["id"]
-    done = run_script(tmp_path, "resumed", "done")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert json.loads((tmp_path / ID_FILE).read_text())["id"] == run_id
-    assert len(list(tmp_path.glob(f"wandb/offline-run-*-{run_id}"))) in (1, 2)  # one if both began in one second
-
-
 def test_no_network_goes_offline_after_the_timeout(tmp_path: Path) -> None:
     pytest.importorskip("wandb")
-    done = run_script(tmp_path, "new", "done", WANDB_API_KEY="0123456789" * 4, WANDB_BASE_URL="http://127.0.0.1:9")
+    done = run_script(tmp_path, "done", WANDB_API_KEY="0123456789" * 4, WANDB_BASE_URL="http://127.0.0.1:9")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "does not answer" in done.stdout and "wandb sync" in done.stdout
     assert len(list(tmp_path.glob("wandb/offline-run-*"))) == 1

@@ -135,6 +135,11 @@ def sweep(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_a_killed_run_goes_on_under_the_same_id(sweep: Path) -> None:
+    assert len(list((sweep / "0").glob(f"wandb/offline-run-*-{run_id(sweep / '0')}"))) == 2
+    assert len(list((sweep / "0").glob("wandb/offline-run-*"))) == 2
+
+
 def sync(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, list[str]]:
     from ocrexp.config.arguments import arrange
 
