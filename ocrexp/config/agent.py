@@ -9,7 +9,6 @@ from typing import Any
 
 from ocrexp.command_line import quote
 from ocrexp.config.quoting import reads_as_one
-from ocrexp.yaml_text import read_yaml
 
 PARAMETERS = "WANDB_SWEEP_PARAM_PATH"  # the file in which the agent keeps the values of the run that it starts
 
@@ -51,6 +50,8 @@ def _parameters() -> dict[str, Any]:
     path = os.environ.get(PARAMETERS)
     if not path or not os.environ.get("WANDB_SWEEP_ID"):
         return {}
+    from ocrexp.yaml_text import read_yaml  # `doctor` runs without YAML
+
     try:
         content = read_yaml(Path(path).read_bytes())
     except (OSError, ValueError):  # the values are in the arguments too
