@@ -118,7 +118,9 @@ class Job(Sweep):
     """A sweep of two jobs; one of them is killed, and the command then goes on and reports it."""
 
     def victims(self, command: int) -> list[int]:
-        return [pid for pid in marked(self.folder) if pid != command and b"worker.py" in command_line(pid)]
+        """The processes that hold the lock of a job's folder; a forked one has the command line of the warm process."""
+        owners = {owner_of(path) for path in self.out.glob("*/.lock")}
+        return [pid for pid in marked(self.folder) if pid != command and pid in owners]
 
 
 class Export(Kind):
@@ -215,6 +217,14 @@ def marked(folder: Path) -> list[int]:
             except OSError:  # it has ended, or is somebody else's
                 continue
     return found
+
+
+def owner_of(lock: Path) -> int:
+    """The process that holds a lock; 0 where the file is gone."""
+    try:
+        return int(json.loads(lock.read_text())["pid"])
+    except (OSError, ValueError, LookupError):
+        return 0
 
 
 def command_line(pid: int) -> bytes:
