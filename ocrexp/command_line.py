@@ -24,6 +24,7 @@ OF_VERBS = {
     "cut-lines": ("det", "out"),
     "check-data": ("source", "output"),
     "synth": ("out",),
+    "convert": ("*root", "*from", "to", "out", "image_root", "text_key", "dictionary", "split_by", "placeholder"),
     "bench": (
         "root", "labels", "rec_root", "rec_labels", "paddleocr", "paddleocr_source", "det", "rec", "images",
         "lines_root", "paddleocr3", "rapidocr", "output",
@@ -37,7 +38,7 @@ OF_VERBS = {
 OF_PARTS = {
     "dataset": (
         "root", "*train_labels", "*val_labels", "*train", "*val", "cache_dir", "backgrounds", "fonts", "words",
-        "dictionary", "characters", "val_split_by",
+        "dictionary", "characters", "val_split_by", "format", "level", "text_key", "image_root",
     ),
     "charset": ("path", "*characters"),
     "model": ("name", "pretrained", "pretrained_charset"),
@@ -52,6 +53,7 @@ OF_PARTS = {
 _NO_PATHS = (
     "name", "model_name", "characters", "project", "entity", "group", "notes", "tags", "filename", "folder",
     "sort", "filter", "columns", "study_name", "storage", "tracking_uri", "experiment", "job_type", "source",
+    "from", "to", "format", "level", "text_key", "placeholder",
 )  # fmt: skip
 # Keys of parts whose values are mappings of characters.
 MAPPINGS = ("charset.unknown_map",)

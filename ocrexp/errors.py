@@ -124,6 +124,8 @@ def explain_import_error(error: ImportError) -> str | None:
         "onnx": "export",
         "paddle2onnx": "export",
         "pypdfium2": "pdf",
+        "scipy": "formats",
+        "lmdb": "formats",
         "jinja2": "report",
         "plotly": "report",
         **dict.fromkeys(("hydra", "omegaconf", "rich", "rapidfuzz", "matplotlib", "shapely"), "train"),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from ocrexp.data.records import Images, image_hashes, select
 from ocrexp.errors import DataError
@@ -57,14 +58,25 @@ class ValSplit:
 
         Raises DataError if there are not two groups, or images that the expression does not match.
         """
-        groups = self._groups(records, root)
+        names = [below(path, root) for path in Images(records)]
+        held, chosen, groups = self.hold_out(names)
+        train, val = select(records, np.flatnonzero(~held)), select(records, np.flatnonzero(held))
+        of = "" if self.by == BY_IMAGE else f" ({chosen} of {groups} groups)"
+        return train, val, f"val_split={self.share}: {len(train)} for training, {len(val)} for validation{of}"
+
+    def hold_out(self, names: Sequence[str]) -> tuple[npt.NDArray[np.bool_], int, int]:
+        """Which images are for validation, bool [n], and how many of how many groups that is.
+
+        `names` are paths of images, with slashes. Raises DataError as the call does.
+        """
+        groups = self._groups(names)
         sizes = Counter(groups)
         if len(sizes) < 2:
             raise DataError(
-                f"val_split={self.share}: all {len(records)} images are in one group "
+                f"val_split={self.share}: all {len(groups)} images are in one group "
                 f"(val_split_by={self.by}); split by image, or give a validation list"
             )
-        wanted = max(round(self.share * len(records)), 1)
+        wanted = max(round(self.share * len(groups)), 1)
         chosen: set[str] = set()
         taken = 0
         for name in sorted(sizes, key=self._rank)[:-1]:  # one at least is for training
@@ -72,23 +84,19 @@ class ValSplit:
                 break
             chosen.add(name)
             taken += sizes[name]
-        held = np.fromiter((name in chosen for name in groups), bool, len(groups))
-        train, val = select(records, np.flatnonzero(~held)), select(records, np.flatnonzero(held))
-        of = "" if self.by == BY_IMAGE else f" ({len(chosen)} of {len(sizes)} groups)"
-        return train, val, f"val_split={self.share}: {len(train)} for training, {len(val)} for validation{of}"
+        return np.fromiter((name in chosen for name in groups), bool, len(groups)), len(chosen), len(sizes)
 
-    def _groups(self, records: Sequence[Record], root: Path) -> list[str]:
-        """The name of each record's group."""
-        names = [below(path, root) for path in Images(records)]
+    def _groups(self, names: Sequence[str]) -> list[str]:
+        """The name of each image's group."""
         if self.by == BY_IMAGE:
-            return names
+            return list(names)
         if self.by == BY_FOLDER:
             return [name.rpartition("/")[0] for name in names]
         matches = [re.search(self.by, name) for name in names]
         unmatched = [index for index, match in enumerate(matches) if match is None]
         if unmatched:
             raise DataError(
-                f"val_split_by={self.by!r}: {len(unmatched)} of {len(records)} image paths do not match, the "
+                f"val_split_by={self.by!r}: {len(unmatched)} of {len(names)} image paths do not match, the "
                 f"first {names[unmatched[0]]}; correct the expression, or use image or folder"
             )
         return [(match[1] or "") if match.re.groups else match[0] for match in matches if match is not None]

@@ -1,0 +1,206 @@
+"""ICDAR's Robust Reading label files: focused (2013), incidental (2015) and multi-lingual (2017, 2019) scene text.
+
+One text file per image, one word per line, `gt_NAME.txt` for `NAME.jpg`; word crops have one `gt.txt` for all.
+Sources: rrc.cvc.uab.es, tasks of challenges 2, 4, 8 and 15. Byte order marks, any line end and texts with commas occur.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from ocrexp.data.formats.base import (
+    DET,
+    IGNORED,
+    REC,
+    BadLabel,
+    Format,
+    each_file,
+    leading_numbers,
+    outline,
+    share_of_lines,
+    unquoted,
+)  # fmt: skip
+from ocrexp.data.formats.entries import NO, Account, Entry, Guess, ReadOptions, Region
+from ocrexp.data.formats.folder import Folder, split_of
+from ocrexp.data.formats.safe_files import read_lines
+from ocrexp.data.formats.shapes import box
+
+SCRIPTS = ("Arabic", "Latin", "Chinese", "Japanese", "Korean", "Bangla", "Hindi", "Symbols", "Mixed", "None")
+_PREFIX = re.compile(r"^(?:gt_|res_|poly_gt_)")
+_NOT_LABELS = re.compile(r"(?:^|/)(?:classes|readme|license|coords|fileState)[^/]*$", re.IGNORECASE)
+_NUMBER = r"\s*-?\d+(?:\.\d+)?\s*"
+_EIGHT = rf"(?:{_NUMBER},){{7}}{_NUMBER}"
+_MLT = rf"{_EIGHT},\s*(?:{'|'.join(SCRIPTS)})\s*,.*"
+_BOX = rf'{_NUMBER}(?:,{_NUMBER}){{3}},\s*".*"|\d+ \d+ \d+ \d+ ".*"'
+_CROP = r'[^,"]+\.\w{3,4},\s*".*"'
+_SCRIPT_CROP = rf"[^,]+\.\w{{3,4}},(?:{'|'.join(SCRIPTS)}),.*"
+
+Parse = Callable[[str], Region]
+
+
+def label_files(folder: Folder, *suffixes: str) -> list[str]:
+    """Text files that may be labels of one image each."""
+    return [name for name in folder.files(*suffixes) if not _NOT_LABELS.search(name)]
+
+
+def page_entry(folder: Folder, name: str, parse: Parse, account: Account) -> Entry:
+    """The entry of a label file with a region per line; bad lines are dropped with their place."""
+    path = folder.base / name
+    regions = []
+    for line_number, line in read_lines(path, account):
+        try:
+            regions.append(parse(line))
+        except BadLabel as bad:
+            account.drop("line that cannot be read", f"{path}:{line_number}: {bad}")
+    stem = re.sub(r"\.[^.]*$", "", name.rpartition("/")[2])
+    plain = _PREFIX.sub("", stem)
+    image = folder.image_of(plain, name) or (folder.image_of(stem, name) if plain != stem else None)
+    shown = folder.below(image) if image else f"{plain}.jpg"
+    return Entry(shown, image, regions, split=split_of(name.rpartition("/")[0]), source=str(path))
+
+
+def pages(*suffixes: str, parse: Parse) -> Callable[[Folder, ReadOptions, Account], Iterator[Entry]]:
+    """A reader of folders with one label file per image."""
+
+    def read(folder: Folder, options: ReadOptions, account: Account) -> Iterator[Entry]:
+        del options
+        names = label_files(folder, *suffixes)
+        return each_file(names, account, lambda name: page_entry(folder, name, parse, account))
+
+    return read
+
+
+def region(flat: list[float], text: str, language: str = "") -> Region:
+    """A region of four corners whose text may be the mark of ignored ones."""
+    ignored = text == IGNORED
+    return Region(outline(flat), None if ignored else text, ignored, language)
+
+
+def parse_2013(line: str) -> Region:
+    """`left, top, right, bottom, "text"`, or with spaces only."""
+    separator = "," if re.match(rf"{_NUMBER},", line) else " "
+    numbers, text = leading_numbers(line.strip(), 4, separator)
+    text = unquoted(text.strip())
+    ignored = text == IGNORED
+    return Region(box(*numbers), None if ignored else text, ignored)
+
+
+def parse_2015(line: str) -> Region:
+    """`x1,y1,x2,y2,x3,y3,x4,y4,text`."""
+    return region(*leading_numbers(line, 8))
+
+
+def parse_mlt(line: str) -> Region:
+    """`x1,y1,x2,y2,x3,y3,x4,y4,script,text`; E2E-MLT has a flag instead of the script, and a space before the text."""
+    numbers, rest = leading_numbers(line, 8)
+    script, comma, text = rest.partition(",")
+    if not comma:
+        raise BadLabel("expected a script and a text after the coordinates")
+    if script.strip() in ("0", "1"):
+        return region(numbers, text.removeprefix(" "))
+    return region(numbers, text, script.strip())
+
+
+def _recognize(pattern: str, name_pattern: str, reason: str, other: str = "") -> Callable[[Folder], Guess]:
+    def recognize(folder: Folder) -> Guess:
+        names = [name for name in folder.like(r".*\.txt") if not _NOT_LABELS.search(name)]
+        for name in names[:20]:
+            lines = folder.first_lines(name)
+            share = share_of_lines(lines, pattern)
+            if share > 0.5 and not (other and share_of_lines(lines, other) > 0.5):
+                typical = re.match(name_pattern, name.rpartition("/")[2]) is not None
+                return Guess(0.9 if typical else 0.7, f"{name} has lines of {reason}")
+        return NO
+
+    return recognize
+
+
+def _read_crops(folder: Folder, options: ReadOptions, account: Account) -> Iterator[Entry]:
+    del options
+    for name in folder.files(".txt"):
+        lines = folder.first_lines(name)
+        if share_of_lines(lines, _CROP) > 0.5:
+            parse = _parse_crop
+        elif share_of_lines(lines, _SCRIPT_CROP) > 0.5:
+            parse = _parse_script_crop
+        else:
+            continue
+        path = folder.base / name
+        for line_number, line in read_lines(path, account):
+            try:
+                image, text, language = parse(line)
+            except BadLabel as bad:
+                account.drop("line that cannot be read", f"{path}:{line_number}: {bad}")
+                continue
+            yield Entry(
+                image, folder.image(image, name), None, text, split=split_of(name), source=f"{path}:{line_number}",
+                extra={"language": language} if language else {},
+            )  # fmt: skip
+
+
+def _parse_crop(line: str) -> tuple[str, str, str]:
+    """`word_1.png, "text"`, with backslashes before quotes of the text."""
+    image, comma, text = line.partition(",")
+    text = text.strip()
+    if not comma or len(text) < 2 or text[0] != '"' or text[-1] != '"':
+        raise BadLabel('expected NAME, "text"')
+    return image.strip(), re.sub(r'\\(["\\])', r"\1", text[1:-1]), ""
+
+
+def _parse_script_crop(line: str) -> tuple[str, str, str]:
+    """`word_1.png,script,text`."""
+    fields = line.split(",", 2)
+    if len(fields) < 3:
+        raise BadLabel("expected NAME,script,text")
+    return fields[0].strip(), fields[2], fields[1].strip()
+
+
+def _recognize_crops(folder: Folder) -> Guess:
+    for name in folder.like(r"gt.*\.txt|.*_gt\.txt"):
+        lines = folder.first_lines(name)
+        if share_of_lines(lines, _CROP) > 0.5:
+            return Guess(0.9, f'{name} has lines of NAME, "text"')
+        if share_of_lines(lines, _SCRIPT_CROP) > 0.5:
+            return Guess(0.9, f"{name} has lines of NAME,script,text")
+    return NO
+
+
+_read_mlt = pages(".txt", parse=parse_mlt)
+
+
+def _recognize_mlt(pattern: str, year: str) -> Callable[[Folder], Guess]:
+    inner = _recognize(_MLT, pattern, "8 coordinates, a script and a text")
+
+    def recognize(folder: Folder) -> Guess:
+        guess = inner(folder)
+        if guess.confidence and guess.confidence < 0.9:
+            return Guess(0.5, guess.reason)
+        return Guess(guess.confidence, f"{guess.reason}, in files named as those of {year}") if guess else NO
+
+    return recognize
+
+
+FORMATS = [
+    Format(
+        "icdar2013", "ICDAR 2013 focused scene text", DET, 'gt_NAME.txt: left, top, right, bottom, "text"',
+        _recognize(_BOX, r"gt_", '2 corners and a quoted text'), pages(".txt", parse=parse_2013),
+    ),
+    Format(
+        "icdar2015", "ICDAR 2015 incidental scene text", DET, "gt_NAME.txt: x1,y1,…,x4,y4,text",
+        _recognize(rf"{_EIGHT},.*", r"gt_", "8 coordinates and a text", rf"{_MLT}|{_EIGHT},{_NUMBER},.*"),
+        pages(".txt", parse=parse_2015),
+    ),
+    Format(
+        "icdar2017_mlt", "ICDAR 2017 MLT", DET, "gt_NAME.txt: x1,y1,…,x4,y4,script,text",
+        _recognize_mlt(r"gt_", "2017"), _read_mlt,
+    ),
+    Format(
+        "icdar2019_mlt", "ICDAR 2019 MLT", DET, "NAME.txt: x1,y1,…,x4,y4,script,text",
+        _recognize_mlt(r"tr_img_", "2019"), _read_mlt,
+    ),
+    Format(
+        "icdar_words", "Word crops of ICDAR 2013, 2015, MLT", REC, 'gt.txt: NAME, "text" or NAME,script,text',
+        _recognize_crops, _read_crops,
+    ),
+]  # fmt: skip

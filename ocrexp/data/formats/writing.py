@@ -1,0 +1,96 @@
+"""Writes entries into a new folder, part by part."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ocrexp.data.formats.entries import SPLITS, Account, Entry
+from ocrexp.data.formats.writer import Images, WriteOptions, Writer
+from ocrexp.types import UnusableSample
+
+
+@dataclass(slots=True)
+class Written:
+    """What was written of a part."""
+
+    images: int = 0
+    regions: int = 0
+    ignored: int = 0
+    texts: int = 0
+
+    def as_json(self) -> dict[str, int]:
+        """Plain values."""
+        return {"images": self.images, "regions": self.regions, "ignored": self.ignored, "texts": self.texts}
+
+
+@dataclass
+class Parts:
+    """The writers of a conversion: one for each part, made when its first entry comes.
+
+    Args:
+        writer: the class of the format.
+        folder: the folder that is written.
+        final: its place in the end.
+        names: the parts that will come.
+        options, account: as Writer takes them.
+    """
+
+    writer: type[Writer]
+    folder: Path
+    final: Path
+    names: list[str]
+    options: WriteOptions
+    account: Account
+    written: dict[str, Written] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._writers: dict[str, Writer] = {}
+        self._stack = ExitStack()
+        self._shared = Images(self.folder, self.final, self.options.copy)
+
+    def write(self, entries: Iterator[tuple[str, Entry]], advance: Callable[[str], None]) -> None:
+        """Write pairs of part and entry; `advance` is called with the name of each image."""
+        with self._stack:
+            for part, entry in entries:
+                self._add(part, entry)
+                advance(entry.name)
+            for name in sorted(self._writers, key=_order):
+                self._writers[name].close()
+
+    def _add(self, part: str, entry: Entry) -> None:
+        if part not in self._writers:
+            self._writers[part] = self._open(part)
+        writer = self._writers[part]
+        before = writer.written
+        try:
+            writer.add(entry)
+        except UnusableSample as error:
+            self.account.drop("image that cannot be read", f"{entry.source}: {entry.name}: {error}")
+            return
+        if writer.written > before:
+            counts = self.written.setdefault(part, Written())
+            counts.images += 1
+            counts.regions += len(entry.regions or ())
+            counts.ignored += sum(region.ignored for region in entry.regions or ())
+            counts.texts += entry.text is not None or sum(r.text is not None for r in entry.regions or ())
+
+    def _open(self, part: str) -> Writer:
+        if self.writer.own_folder and len(self.names) > 1:
+            folder, final = self.folder / part, self.final / part
+            folder.mkdir()
+            return self.writer(folder, Images(folder, final, self.options.copy), part, self.options, self.account)
+        return self.writer(self.folder, self._shared, part, self.options, self.account)
+
+
+def _order(name: str) -> int:
+    return SPLITS.index(name) if name in SPLITS else len(SPLITS)
+
+
+def parts_of(divided: list[str | None]) -> list[str]:
+    """The parts that occur, in their usual order."""
+    found = Counter(part for part in divided if part is not None)
+    return sorted(found, key=_order)
