@@ -70,7 +70,7 @@ def _results(task: dict[str, Any], place: str, account: Account) -> list[Any]:
         if "predictions" in task or annotations is not None:
             account.drop("task without annotations", place)
         return _flat_results(task)
-    done = [one for one in annotations if isinstance(one, dict) and not one.get("was_cancelled")]  # its own key
+    done = [one for one in annotations if isinstance(one, dict) and not one.get("was_cancelled")]
     account.drop("canceled annotation", place, len(annotations) - len(done))
     if not done:
         return []
