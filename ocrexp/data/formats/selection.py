@@ -136,7 +136,7 @@ class Division:
         split_by: what stays together: see ocrexp.data.split.ValSplit.
         seed: another one takes others.
         limit: the first ones only.
-        sample: a random share below 1, or so many of them.
+        sample: a random share below 1, or a number of random ones.
     """
 
     split: float | None = None
