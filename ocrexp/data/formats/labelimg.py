@@ -264,7 +264,7 @@ class YoloWriter(Writer):
 
 
 FORMATS = [
-    Format("labelimg_voc", "LabelImg, Pascal VOC", DET, "NAME.xml: object, bndbox; the class is no text",
+    Format("labelimg_voc", "LabelImg, Pascal VOC", DET, "NAME.xml: object, bndbox; the class is not a text",
            _recognize_voc, _read_voc, VocWriter, _TEXT_KEY),
     Format("labelimg_yolo", "LabelImg, YOLO", DET, "labels/NAME.txt: class x y width height, relative; classes.txt",
            _recognize_yolo, _read_yolo, YoloWriter, _TEXT_KEY),

@@ -121,14 +121,20 @@ def read_xml(path: Path) -> Element:
 
 def parse_xml(data: bytes, where: Path | str) -> Element:
     """The root element of XML; `where` is named in messages."""
+    begin = len(data) - len(data.lstrip(b"\r\n\t "))  # some programs write a line end before the declaration
+    before = data[:begin].count(b"\n")
     parser = expat.ParserCreate()
+
+    def line() -> int:
+        return parser.CurrentLineNumber + before
+
     stack: list[Element] = [Element("", {}, 0)]
 
     def start(tag: str, attributes: dict[str, str]) -> None:
         if len(stack) > _DEEPEST:
-            raise DataError(f"{where}:{parser.CurrentLineNumber}: elements are nested too deeply; correct the file")
+            raise DataError(f"{where}:{line()}: elements are nested too deeply; correct the file")
         plain = {name.rpartition(":")[2]: value for name, value in attributes.items()}
-        element = Element(tag.rpartition(":")[2], plain, parser.CurrentLineNumber)
+        element = Element(tag.rpartition(":")[2], plain, line())
         stack[-1].children.append(element)
         stack.append(element)
 
@@ -140,7 +146,7 @@ def parse_xml(data: bytes, where: Path | str) -> Element:
 
     def refuse(*_: Any) -> int:
         raise DataError(
-            f"{where}:{parser.CurrentLineNumber}: has a document type (DOCTYPE), which could define entities, and is "
+            f"{where}:{line()}: has a document type (DOCTYPE), which could define entities, and is "
             "refused; remove that line"
         )
 
@@ -148,10 +154,11 @@ def parse_xml(data: bytes, where: Path | str) -> Element:
     parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, characters
     parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = parser.ExternalEntityRefHandler = refuse
     try:
-        parser.Parse(data.lstrip(b"\r\n\t "), True)
+        parser.Parse(data[begin:], True)
     except expat.ExpatError as error:
         raise DataError(
-            f"{where}:{error.lineno}:{error.offset + 1}: is not XML ({expat.ErrorString(error.code)}); correct the file"
+            f"{where}:{error.lineno + before}:{error.offset + 1}: is not XML ({expat.ErrorString(error.code)}); correct "
+            "the file"
         ) from None
     except (ValueError, LookupError) as error:
         raise DataError(f"{where}: is not XML ({error}); correct the file") from None
