@@ -53,7 +53,7 @@ def format_named(name: str, key: str, known: Sequence[str] = ()) -> Format:
 
 
 def recognize(folder: Folder) -> tuple[Format, Guess]:
-    """The format of a folder and why. Raises ConfigError if there is none, or, with the candidates, if it is not clear."""
+    """The format of a folder and why. Raises ConfigError if there is none, or several are possible."""
     guesses = [(found.recognize(folder), found) for found in FORMATS.values()]
     ranked = sorted((pair for pair in guesses if pair[0]), key=lambda pair: -pair[0].confidence)
     if not ranked:

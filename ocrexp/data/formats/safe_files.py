@@ -157,8 +157,8 @@ def parse_xml(data: bytes, where: Path | str) -> Element:
         parser.Parse(data[begin:], True)
     except expat.ExpatError as error:
         raise DataError(
-            f"{where}:{error.lineno + before}:{error.offset + 1}: is not XML ({expat.ErrorString(error.code)}); correct "
-            "the file"
+            f"{where}:{error.lineno + before}:{error.offset + 1}: is not XML ({expat.ErrorString(error.code)}); "
+            "correct the file"
         ) from None
     except (ValueError, LookupError) as error:
         raise DataError(f"{where}: is not XML ({error}); correct the file") from None
