@@ -42,7 +42,7 @@ def test_it_can_be_switched_off_and_is_off_for_gpus(monkeypatch):
 
 
 def test_jobs_of_a_sweep_train_side_by_side_in_one_process_or_two(tiny_run, tmp_path):
-    """A job of two processes (gloo) beside one that is forked; and a fresh process makes the same weights."""
+    """A job of two processes (gloo) beside one that is forked; and a single run makes the same weights."""
     arguments = ["-m", "ocrexp", "-m", *tiny_run, "trainer.device=cpu", "trainer.max_epochs=1", "callbacks=none"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = warm.run(
@@ -53,13 +53,11 @@ def test_jobs_of_a_sweep_train_side_by_side_in_one_process_or_two(tiny_run, tmp_
     assert [read_status(job)["state"] for job in (one, two)] == ["done"] * 2
     assert sorted(path.name for path in (two / "ranks").iterdir()) == ["rank.0.log", "rank.1.log"]
     assert "run folder:" in (one / "console.log").read_text()
-    fresh = warm.run(
-        [*arguments, "trainer.devices=1", "sweep_dir=fresh"],
-        cwd=tmp_path,
-        env={**environment, "OCREXP_WARM_JOBS": "0"},
+    alone = warm.run(
+        [*arguments[:2], *arguments[3:], "trainer.devices=1", "run_dir=alone"], cwd=tmp_path, env=environment
     )
-    assert fresh.returncode == 0, fresh.stderr
+    assert alone.returncode == 0, alone.stderr
     mine, theirs = (read_parameters(Path(folder) / "checkpoints" / "latest.pdparams")
-                    for folder in (one, tmp_path / "fresh" / "0"))  # fmt: skip
+                    for folder in (one, tmp_path / "alone"))  # fmt: skip
     assert mine.keys() == theirs.keys()
     assert all((mine[name] == theirs[name]).all() for name in mine)
