@@ -82,14 +82,14 @@ def _textocr(label: dict[str, Any]) -> Region:
 def _is(folder: Folder, name: str, key: str) -> bool:
     if folder.only:
         return True
-    head = folder.head(name)
+    head = folder.probe(name)
     return '"utf8_string"' in head and f'"{key}"' in head
 
 
 def _recognize(key: str, what: str) -> Callable[[Folder], Guess]:
     def recognize(folder: Folder) -> Guess:
         for name in folder.like(r".*\.json"):
-            head = folder.head(name)
+            head = folder.probe(name)
             if '"utf8_string"' not in head and not ('"imgs"' in head and '"anns"' in head):
                 continue
             if f'"{key}"' in head:

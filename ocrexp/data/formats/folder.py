@@ -9,12 +9,13 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ocrexp.data.formats.safe_files import read_head
+from ocrexp.data.formats.safe_files import read_head, read_windows
 from ocrexp.files import exists
 
 IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".jp2", ".avif")
 _GLANCE = 20_000  # files that are looked at to recognize a format
 _HEAD = 1 << 16
+_PIECES, _PIECE = 48, 1 << 12
 _NUMBERS = re.compile(r"(\d+)")
 _SPLIT = re.compile(r"(?:^|[^a-z])(train|val|dev|test|eval)(?:ing|id|idation|uation)?(?:[^a-z]|$)")
 _SPLIT_NAMES = {"dev": "val", "eval": "val"}
@@ -50,6 +51,7 @@ class Folder:
         self._all: list[str] | None = None
         self._seen: list[str] | None = None
         self._heads: dict[str, bytes] = {}
+        self._probes: dict[str, str] = {}
         self._by_name: dict[str, list[str]] | None = None
         self._by_stem: dict[str, list[str]] = {}
         self.ambiguous: set[str] = set()  # images that were chosen of several with the same name
@@ -80,6 +82,15 @@ class Folder:
         if name not in self._heads:
             self._heads[name] = read_head(self.base / name, _HEAD)
         return self._heads[name].decode("utf-8", "replace").lstrip("\ufeff")
+
+    def probe(self, name: str) -> str:
+        """The beginning of a file and pieces of the rest: a large JSON file has its parts one after the other."""
+        head = self.head(name)
+        if len(self._heads[name]) < _HEAD:
+            return head
+        if name not in self._probes:
+            self._probes[name] = read_windows(self.base / name, _PIECES, _PIECE).decode("utf-8", "replace")
+        return head + self._probes[name]
 
     def raw_head(self, name: str) -> bytes:
         """The beginning of a file."""

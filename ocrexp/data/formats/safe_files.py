@@ -165,6 +165,22 @@ def parse_xml(data: bytes, where: Path | str) -> Element:
     return stack[0].children[0]
 
 
+def read_windows(path: Path, count: int, size: int) -> bytes:
+    """Pieces of a file at equal distances, the last one at its end; b"" if it cannot be read or is not a file."""
+    try:
+        if not path.is_file():
+            return b""
+        length = path.stat().st_size
+        with path.open("rb") as file:
+            parts = []
+            for i in range(count):
+                file.seek(max(length - size, 0) * i // max(count - 1, 1))
+                parts.append(file.read(size))
+        return b"\n".join(parts)
+    except OSError:
+        return b""
+
+
 def read_head(path: Path, size: int = 1 << 16) -> bytes:
     """The beginning of a file; b"" if it cannot be read or is not a file."""
     try:

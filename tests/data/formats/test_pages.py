@@ -86,6 +86,18 @@ def test_coco_text_runs_counterclockwise_and_has_illegible_words(tmp_path: Path,
     assert "anns 4: expected a number, got 'three'" in account.dropped["annotation that cannot be read"].places[0]
 
 
+@pytest.mark.parametrize("first", ["imgs", "anns"])
+def test_a_large_file_is_recognized_whatever_its_order(tmp_path: Path, first: str) -> None:
+    whole = json.loads(coco_text("mask"))
+    whole["imgs"] |= {str(i): {"file_name": f"{i}.jpg", "width": 1, "height": 1} for i in range(8, 3000)}
+    label = whole["anns"]["1"]
+    whole["anns"] |= {str(i): label for i in range(10, 600)}
+    parts = [first, "anns" if first == "imgs" else "imgs", "imgToAnns"]
+    write(tmp_path / "cocotext.v2.json", json.dumps({part: whole[part] for part in parts}))
+    assert recognized(tmp_path) == "coco_text"
+    assert len(read(tmp_path)[0]) == 2993
+
+
 def test_textocr_marks_words_that_cannot_be_read_with_a_dot(tmp_path: Path) -> None:
     flat = [525.8, 3.4, 723.4, 7.3, 722.7, 37.3, 525.8, 33.1]
     annotations = {
