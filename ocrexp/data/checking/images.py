@@ -184,6 +184,8 @@ def look_at_images(
 
 def _in_processes(portions: Iterator[Portion], workers: int) -> Iterator[list[tuple[int, ImageFacts]]]:
     waiting: deque[tuple[Portion, Future[list[tuple[int, ImageFacts]]]]] = deque()
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)  # a forked process has OpenCV's pool without its threads and would wait for them
     pool = _pool(workers)
     try:
         while True:
@@ -202,6 +204,7 @@ def _in_processes(portions: Iterator[Portion], workers: int) -> Iterator[list[tu
                 pool = _pool(workers)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+        cv2.setNumThreads(threads)
 
 
 def _again(portion: Portion) -> list[tuple[int, ImageFacts]]:
@@ -226,7 +229,6 @@ def _start(parent: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     end_with_parent(parent)
     silence_decoders()
-    cv2.setNumThreads(1)
 
 
 def _examine(portion: Portion) -> list[tuple[int, ImageFacts]]:
