@@ -62,8 +62,8 @@ def test_a_folder_of_runs_is_answered_with_its_latest_run(tmp_path):
 @pytest.mark.parametrize(
     ("override", "words"),
     [
-        ("logger=null", "logger=None: unknown option; options: csv, none"),
-        ("logger=wandbb", "options: csv, none, visualdl, wandb"),
+        ("logger=null", "logger=None: unknown option; options: csv, mlflow, none"),
+        ("logger=wandbb", "options: csv, mlflow, none, tensorboard, visualdl, wandb"),
         ("optimizer=adamw", "the optimizer of a run cannot be replaced; change single keys with optim.KEY=…"),
         ("loader.eval_batch_size=many", "loader.eval_batch_size: expected a whole number, got 'many'"),
         ("postprocess.box_thresh=0.1,0.2", "supports sweeps"),
