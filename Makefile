@@ -39,7 +39,7 @@ finetune: setup
 	$(BIN)/python -m ocrexp experiment=quickstart_finetune $(ARGS)
 
 test: setup
-	$(BIN)/python -m pytest -n auto $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 lint: setup
 	$(BIN)/ruff check .

@@ -1,6 +1,7 @@
 """Exported models are timed by stage, beside other tools that run in turn on the same images."""
 
 import json
+import shlex
 import sys
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def pages(tmp_path: Path) -> Path:
 def peer(tmp_path: Path) -> Path:
     script, python = tmp_path / "peer.py", tmp_path / "python"
     script.write_text(PEER.format(project=str(Path(peers.__file__).parents[2])))
-    python.write_text(f"#!/bin/sh\nexec {sys.executable} {script}\n")
+    python.write_text(f"#!/bin/sh\nexec {shlex.quote(sys.executable)} {shlex.quote(str(script))}\n")
     python.chmod(0o755)
     return python
 
