@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +18,9 @@ from ocrexp.config.frozen import split_overrides
 from ocrexp.config.task import LISTS, MODELS, with_default_model
 from ocrexp.errors import ConfigError, nothing_done, printable
 from ocrexp.files import write_json
-from ocrexp.folders import claim_folder, claimed
-from ocrexp.lock import LOCK, holding
 from ocrexp.logs import show_notices
 from ocrexp.nearest import did_you_mean
+from ocrexp.runs.output import output_folder
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -75,7 +73,9 @@ def run(arguments: Sequence[str]) -> int:
             settings = _settings(compose("check-data", own), tasks[-1] if tasks else None)
             config = compose_for(settings.task, changes)
             plan = _plan(config, settings)
-            folder = held.enter_context(_output(settings))
+            folder = held.enter_context(
+                output_folder(settings.output, "outputs/check-data", REPORT, "a check", settings.overwrite)
+            )
         started = time.perf_counter()
         from ocrexp.data.checking.check import check_dataset
 
@@ -256,32 +256,3 @@ def _fix(findings: DataFindings, fix: bool | list[str]) -> list[FixedList]:
     if not fixed:
         print("corrected: no list has a problem that fix corrects")
     return fixed
-
-
-@contextmanager
-def _output(settings: CheckDataSettings) -> Iterator[Path]:
-    """The folder to write into, locked for this process; a new one is removed if nothing is written."""
-    given = settings.output is not None
-    folder = Path(settings.output or f"outputs/check-data/{datetime.now():%Y-%m-%d_%H-%M-%S}").expanduser()
-    if given and folder.exists() and not folder.is_dir():
-        raise ConfigError(f"output={folder}: is a file; name a folder")
-    with ExitStack() as held:
-        try:
-            if given:
-                folder.parent.mkdir(parents=True, exist_ok=True)
-                made = claimed(folder)
-            else:
-                folder, made = claim_folder(folder), True
-            if made:
-                held.callback(_remove_empty, folder)
-            held.enter_context(holding(folder / LOCK, f"output={folder}"))
-        except OSError as error:
-            raise ConfigError(f"output={folder}: cannot be written ({error.strerror}); name another folder") from None
-        if (folder / REPORT).exists() and not settings.overwrite:
-            raise ConfigError(f"output={folder}: contains a check; name another folder, or add overwrite=true")
-        yield folder
-
-
-def _remove_empty(folder: Path) -> None:
-    with suppress(OSError):  # it is not empty
-        folder.rmdir()

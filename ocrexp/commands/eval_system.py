@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,12 +31,11 @@ from ocrexp.deploy.folder import ModelFolder
 from ocrexp.deploy.progress import Progress
 from ocrexp.errors import ConfigError, DataError, OcrexpError, nothing_done, printable
 from ocrexp.files import shortened
-from ocrexp.folders import claim_folder, claimed
-from ocrexp.lock import LOCK, holding
 from ocrexp.logs import show_notices
 from ocrexp.metrics.system import SystemMetric, SystemPrediction
 from ocrexp.report.figures import figures as in_one_line
 from ocrexp.results import DetReference, Noted
+from ocrexp.runs.output import output_folder
 from ocrexp.types import Record, UnusableSample
 
 if TYPE_CHECKING:
@@ -106,7 +104,9 @@ def _run(arguments: Sequence[str], held: ExitStack) -> int:
                 f"pictures, limit: expected pictures of 0 or more, and limit of 1 or more or null, got "
                 f"pictures={settings.pictures}, limit={settings.limit}"
             )
-        folder = held.enter_context(_output(settings))
+        folder = held.enter_context(
+            output_folder(settings.output, "outputs/eval-system", REPORT, "an evaluation", settings.overwrite)
+        )
 
         metric = build(config.metric)
         source = build_validation(config.dataset)
@@ -231,35 +231,3 @@ def _write(
             picture = draw_system_sample(image, read.prediction, reference_of(read.record), metric, name, finder)
         (folder / "worst").mkdir(exist_ok=True)
         write_picture(folder / "worst" / f"{number:02d}_{shortened(read.record.image_path.stem)}.jpg", picture)
-
-
-@contextmanager
-def _output(settings: EvalSystemSettings) -> Iterator[Path]:
-    """The folder to write into, locked for this process; a new folder is removed if nothing is written.
-
-    An evaluation in the folder is replaced only if the user asks for it.
-    """
-    given = settings.output is not None
-    folder = Path(settings.output or f"outputs/eval-system/{datetime.now():%Y-%m-%d_%H-%M-%S}").expanduser()
-    if given and folder.exists() and not folder.is_dir():
-        raise ConfigError(f"output={folder}: is a file; name a folder")
-    with ExitStack() as held:
-        try:
-            if given:
-                folder.parent.mkdir(parents=True, exist_ok=True)
-                made = claimed(folder)
-            else:
-                folder, made = claim_folder(folder), True
-            if made:
-                held.callback(_remove_empty, folder)
-            held.enter_context(holding(folder / LOCK, f"output={folder}"))
-        except OSError as error:
-            raise ConfigError(f"output={folder}: cannot be written ({error.strerror}); name another folder") from None
-        if (folder / REPORT).exists() and not settings.overwrite:
-            raise ConfigError(f"output={folder}: contains an evaluation; name another folder, or add overwrite=true")
-        yield folder
-
-
-def _remove_empty(folder: Path) -> None:
-    with suppress(OSError):  # it is not empty
-        folder.rmdir()

@@ -9,10 +9,10 @@ import pytest
 import yaml
 
 from ocrexp.__main__ import main
-from ocrexp.commands import eval_system
 from ocrexp.deploy import end_to_end
 from ocrexp.deploy.outputs import Reading
 from ocrexp.lock import LOCK
+from ocrexp.runs import output
 
 
 def box(x):
@@ -106,7 +106,7 @@ def test_evaluations_of_one_second_have_a_folder_each(arguments, tmp_path, monke
         def now():
             return datetime(2026, 1, 2)
 
-    monkeypatch.setattr(eval_system, "datetime", Now)
+    monkeypatch.setattr(output, "datetime", Now)
     monkeypatch.chdir(tmp_path)
     for _ in range(2):
         assert main([*arguments[:-1], "pictures=0"]) == 0
