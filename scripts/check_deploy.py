@@ -50,7 +50,7 @@ def main() -> int:
         pinned = ["--constraint", str(ROOT / "constraints.txt")]  # the size is of these versions
         pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         run(*pip, *pinned, f"{wheel}[deploy]", cwd=folder)
-        # Only venv of Python 3.11 and older brings setuptools, 9 MB that nothing here uses.
+        # Only venv of Python 3.11 and older installs setuptools, 9 MB that nothing here uses.
         run(python, "-m", "pip", "uninstall", "--quiet", "--yes", "setuptools", cwd=folder)
         disk = subprocess.run(["du", "-sm", environment], capture_output=True, text=True, check=True).stdout
         size = int(disk.split()[0])
