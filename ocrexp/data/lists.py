@@ -89,7 +89,8 @@ class LabelLists(SplitSource):
             dropped += file.dropped
             notes.merge(file.notes)
             _refuse_empty(file)
-            named, exists = self._named(file, list_index, alone=len(parts) == 1)
+            listed = list_part(file, self.root, list_index)
+            named, exists = find_images(listed, self._images, alone=len(parts) == 1)
             absent += int((~exists).sum())
             for i in np.flatnonzero(~exists)[:3].tolist():
                 record = named.record(i)
@@ -121,30 +122,6 @@ class LabelLists(SplitSource):
         keys = {"train": "train_labels", "val": self.val_key}
         return {keys[split]: parts for split, parts in self.parts.items()}
 
-    def _named(self, file: LabelFile, list_index: int, alone: bool) -> tuple[ListPart, np.ndarray]:
-        """The records of a list and which of their images exist, bool [n].
-
-        One of several lists may have images relative to its own folder, if none of them is below the root.
-        """
-        part = list_part(file, self.root, list_index)
-        exists = self._find(part, self._images)
-        folder = file.path.parent
-        if alone or exists.any() or folder == self.root:
-            return part, exists
-        own = list_part(file, folder, list_index)
-        found = self._find(own, ImageNames(folder))
-        return (own, found) if found.any() else (part, exists)
-
-    def _find(self, part: ListPart, images: ImageNames) -> np.ndarray:
-        """Which images exist, bool [n]; where they are is put into the part."""
-        exists = np.zeros(len(part), bool)
-        names = part.image_names()
-        for start in range(0, len(part), _PORTION):
-            found, others = images.find(list(islice(names, _PORTION)))
-            exists[start : start + len(found)] = found
-            part.paths.update((start + i, path) for i, path in others.items())
-        return exists
-
 
 class DetLists(LabelLists):
     """A data source of PaddleOCR detection lists; arguments, and what is skipped, as in LabelLists."""
@@ -167,6 +144,34 @@ def _refuse_empty(file: LabelFile) -> None:
         f"all {file.bad} lines of label file {file.path} are invalid, the first: {file.problems[0]}"
         + (f" ({len(file.kinds)} kinds of faults)" if len(file.kinds) > 1 else "")
     )
+
+
+def find_images(part: ListPart, images: ImageNames, alone: bool) -> tuple[ListPart, np.ndarray]:
+    """The records of a list and which of their images exist, bool [n]; where they are is put into the part.
+
+    Args:
+        part: the records with paths relative to the root.
+        images: of the root.
+        alone: whether it is the only list; one of several may have images relative to its own folder, if none of them
+            is below the root.
+    """
+    exists = _which_exist(part, images)
+    folder = part.file.path.parent
+    if alone or exists.any() or folder == part.root:
+        return part, exists
+    own = list_part(part.file, folder, part.list_index)
+    found = _which_exist(own, ImageNames(folder))
+    return (own, found) if found.any() else (part, exists)
+
+
+def _which_exist(part: ListPart, images: ImageNames) -> np.ndarray:
+    exists = np.zeros(len(part), bool)
+    names = part.image_names()
+    for start in range(0, len(part), _PORTION):
+        found, others = images.find(list(islice(names, _PORTION)))
+        exists[start : start + len(found)] = found
+        part.paths.update((start + i, path) for i, path in others.items())
+    return exists
 
 
 def list_part(file: LabelFile, root: Path, list_index: int) -> ListPart:

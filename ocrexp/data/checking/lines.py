@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +18,8 @@ from ocrexp.data.label_file import LabelFile, check_lines
 from ocrexp.data.label_format import BadLine, LabelFormat, short
 from ocrexp.data.labels import RegionFormat
 from ocrexp.data.list_advice import all_missing
-from ocrexp.data.lists import list_part
+from ocrexp.data.lists import find_images, list_part
 from ocrexp.data.rec_labels import TextFormat
-from ocrexp.data.records import ListPart
 
 _PORTION = 8192
 # What a BadLine states, and the kind of problem that it is.
@@ -152,11 +150,7 @@ def _columns(entries: ListEntries, problems: Problems) -> None:
 def _find_images(entries: ListEntries, others: Mapping[str, Sequence[str]], problems: Problems) -> None:
     """Fill in which images exist; one of several lists may have them relative to its own folder."""
     root, file = entries.part.root, entries.file
-    entries.exists[:] = look_up(entries.part)
-    if not entries.exists.any() and len(entries) and file.path.parent != root:
-        own = list_part(file, file.path.parent, entries.part.list_index)
-        if (found := look_up(own)).any():
-            entries.part, entries.exists = own, found
+    entries.part, entries.exists = find_images(entries.part, ImageNames(root), alone=False)
     missing = np.flatnonzero(~entries.exists).tolist()
     if len(missing) == len(entries) > 0 and not is_header(file.line(int(entries.part.lines[0])).names[0]):
         what = all_missing(file, entries.part.record(0), root, others, lambda option: f"dataset.{option}")
@@ -172,15 +166,3 @@ def _find_images(entries: ListEntries, others: Mapping[str, Sequence[str]], prob
         else:
             advice = moved_advice(name, root, file.path)
             problems.add("image-missing", place, f"image {entries.image(i)} does not exist", advice)
-
-
-def look_up(part: ListPart) -> np.ndarray:
-    """Which images of a list exist, bool [n]; where they are is put into the part."""
-    images = ImageNames(part.root)
-    exists = np.zeros(len(part), bool)
-    names = part.image_names()
-    for start in range(0, len(part), _PORTION):
-        found, others = images.find(list(islice(names, _PORTION)))
-        exists[start : start + len(found)] = found
-        part.paths.update((start + i, path) for i, path in others.items())
-    return exists
