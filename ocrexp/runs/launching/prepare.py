@@ -7,7 +7,7 @@ returns the job instead of training it; see `ocrexp.commands.train`.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,13 +80,40 @@ class Composer:
         result.return_value = None
         return result, prepared
 
+    def to_run(
+        self,
+        jobs: Sequence[Sequence[str]],
+        first: int,
+        results: list[JobReturn],
+        ready: Callable[[], bool] = lambda: True,
+    ) -> Iterator[tuple[JobReturn, Prepared]]:
+        """The jobs that need a process, in order; the results of all jobs are appended to `results`.
+
+        Args:
+            jobs: their overrides.
+            first: the number of the first one.
+            results: see above.
+            ready: called before each job is composed; waits for a free place, and is false where the sweep is to stop.
+        """
+        for number, overrides in enumerate(jobs, first):
+            if not ready():
+                return
+            result, prepared = self.prepare(overrides, number)
+            results.append(result)
+            if prepared is None:
+                continue
+            if (outcome := _without_process(prepared)) is not None:
+                conclude(result, outcome)
+            else:
+                yield result, prepared
+
 
 def hand_over(job: SweepJob) -> Prepared:
     """The job with what Hydra has set for it alone (`hydra.job.env_set`, `hydra.job.chdir`)."""
     return Prepared(job, dict(os.environ), Path.cwd())
 
 
-def not_to_run(prepared: Prepared) -> JobResult | BaseException | None:
+def _without_process(prepared: Prepared) -> JobResult | BaseException | None:
     """The outcome of a job that needs no process: it is finished, or the budget of the sweep is used up."""
 
     def never(training: Training) -> tuple[int, int | None]:

@@ -14,7 +14,7 @@ from ocrexp.engine.status import INTERRUPTED
 from ocrexp.environment import CORES, START_FOLDER, available_cores
 from ocrexp.errors import ConfigError
 from ocrexp.runs.job import JobResult, stop_sweep
-from ocrexp.runs.launching.prepare import Composer, conclude, not_to_run
+from ocrexp.runs.launching.prepare import Composer, conclude
 from ocrexp.runs.launching.ray_settings import RayLaunching
 from ocrexp.runs.launching.remote import RemoteJob
 from ocrexp.runs.launching.settings import options_of
@@ -54,22 +54,16 @@ def run_on_ray(composer: Composer, jobs: Sequence[Sequence[str]], first: int) ->
         with suppress(OSError):
             stop_file.touch()
 
+    def has_place() -> bool:
+        while launching.n_jobs is not None and len(tasks) >= launching.n_jobs and not stop:
+            _look(tasks)
+        return not stop
+
     with (
         _connected(launching) as run,
         handling(dict.fromkeys((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), end_jobs)),
     ):
-        for number, overrides in enumerate(jobs, first):
-            while launching.n_jobs is not None and len(tasks) >= launching.n_jobs and not stop:
-                _look(tasks)
-            if stop:
-                break
-            result, prepared = composer.prepare(overrides, number)
-            results.append(result)
-            if prepared is None:
-                continue
-            if (outcome := not_to_run(prepared)) is not None:
-                conclude(result, outcome)
-                continue
+        for result, prepared in composer.to_run(jobs, first, results, has_place):
             remote = RemoteJob.of(prepared, {CORES: str(launching.cpus)}, stop_file=stop_file)
             tasks.append(_Task(remote, result, run(remote)))
         while tasks:

@@ -23,7 +23,7 @@ from ocrexp.errors import ConfigError
 from ocrexp.files import read_text, write_json
 from ocrexp.lock import LOCK, is_held
 from ocrexp.runs.job import JobResult, stop_sweep
-from ocrexp.runs.launching.prepare import Composer, conclude, not_to_run
+from ocrexp.runs.launching.prepare import Composer, conclude
 from ocrexp.runs.launching.remote import RemoteJob
 from ocrexp.runs.launching.settings import options_of
 from ocrexp.runs.launching.signals import handling
@@ -71,15 +71,9 @@ def run_on_slurm(composer: Composer, jobs: Sequence[Sequence[str]], first: int) 
     composer.begin()
     folder = Path(composer.config.hydra.sweep.dir).absolute() / FOLDER
     queue = active_jobs() or {}
-    results, waiting, found = [], [], []
-    for number, overrides in enumerate(jobs, first):
-        result, prepared = composer.prepare(overrides, number)
-        results.append(result)
-        if prepared is None:
-            continue
-        if (outcome := not_to_run(prepared)) is not None:
-            conclude(result, outcome)
-            continue
+    results: list[JobReturn] = []
+    waiting, found = [], []
+    for result, prepared in composer.to_run(jobs, first, results):
         remote = RemoteJob.of(prepared)
         earlier = _earlier(remote, queue)
         if earlier is not None:

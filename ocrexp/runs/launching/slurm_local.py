@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ocrexp.engine.status import INTERRUPTED
 from ocrexp.environment import CORES
 from ocrexp.runs.job import JobResult, stop_sweep
-from ocrexp.runs.launching.prepare import Composer, conclude, not_to_run
+from ocrexp.runs.launching.prepare import Composer, conclude
 from ocrexp.runs.launching.remote import RemoteJob
 from ocrexp.runs.launching.settings import cores_of_a_job, options_of
 from ocrexp.runs.launching.signals import handling
@@ -64,19 +64,13 @@ def run_on_this_machine(composer: Composer, jobs: Sequence[Sequence[str]], first
         for entry in running:
             _signal_job(entry, signal.SIGTERM)
 
+    def has_place() -> bool:
+        while not free and not stop:
+            _look(running, free)
+        return not stop
+
     with handling(dict.fromkeys((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), end_jobs)):
-        for number, overrides in enumerate(jobs, first):
-            while not free and not stop:
-                _look(running, free)
-            if stop:
-                break
-            result, prepared = composer.prepare(overrides, number)
-            results.append(result)
-            if prepared is None:
-                continue
-            if (outcome := not_to_run(prepared)) is not None:
-                conclude(result, outcome)
-                continue
+        for result, prepared in composer.to_run(jobs, first, results, has_place):
             card = free.pop(0)
             visible = os.environ.get("CUDA_VISIBLE_DEVICES") if card is None else card  # submitit hides all GPUs
             remote = RemoteJob.of(prepared, {"CUDA_VISIBLE_DEVICES": visible, CORES: cores})
