@@ -38,7 +38,7 @@ Score = Callable[[str], tuple[float, float]]  # text -> log likelihood, share of
 
 
 @dataclass(frozen=True, slots=True)
-class Guess:
+class EncodingGuess:
     """An encoding: what people call it, what `iconv -f` takes, and some text of the file read with it."""
 
     name: str
@@ -74,7 +74,7 @@ def wide_encoding(data: bytes) -> str | None:
     return None
 
 
-def guess_encoding(lines: Sequence[bytes]) -> Guess | None:
+def guess_encoding(lines: Sequence[bytes]) -> EncodingGuess | None:
     """The encoding of lines that are not UTF-8; None if none is plausible, or several are."""
     sample = _sample(lines)
     found: list[tuple[float, float, _Candidate, str]] = []
@@ -97,10 +97,10 @@ def guess_encoding(lines: Sequence[bytes]) -> Guess | None:
             line.decode(best.codec)
     except UnicodeDecodeError:
         return None
-    return Guess(best.name, best.iconv, _example(text))
+    return EncodingGuess(best.name, best.iconv, _example(text))
 
 
-def conversion(path: Path, guess: Guess | None, part: tuple[int, int] | None = None) -> str:
+def conversion(path: Path, guess: EncodingGuess | None, part: tuple[int, int] | None = None) -> str:
     """What to do with a file that is not UTF-8: the command that converts it, or its `part` (first and last line) where
     other lines are UTF-8 already."""
     name = shlex.quote(str(path))

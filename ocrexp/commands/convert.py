@@ -16,7 +16,7 @@ from ocrexp.data.formats.entries import Account, Entry
 from ocrexp.data.formats.registry import FORMATS
 from ocrexp.data.formats.selection import Origin, divide, read_all
 from ocrexp.data.formats.settings import ConvertSettings, settings_from
-from ocrexp.data.formats.writing import Parts, parts_of
+from ocrexp.data.formats.writing import PartWriters, parts_of
 from ocrexp.deploy.label_crops import cut_entries
 from ocrexp.deploy.progress import Progress
 from ocrexp.errors import DataError, nothing_done, printable
@@ -95,10 +95,10 @@ def _first_look(settings: ConvertSettings) -> tuple[ConvertSettings, list[str | 
     return settings, divided
 
 
-def _write(settings: ConvertSettings, divided: list[str | None], folder: Path, account: Account) -> Parts:
+def _write(settings: ConvertSettings, divided: list[str | None], folder: Path, account: Account) -> PartWriters:
     writer = FORMATS[settings.writer].writer
     assert writer is not None
-    parts = Parts(writer, folder, settings.out, parts_of(divided), settings.write, account)
+    parts = PartWriters(writer, folder, settings.out, parts_of(divided), settings.write, account)
     entries: Iterator[tuple[str, Entry]] = _taken(settings, divided, account)
     total = sum(part is not None for part in divided)
     with Progress(total, "converting") as bar:
@@ -142,7 +142,7 @@ def _nothing(settings: ConvertSettings) -> str:
     return f"{paths}: contains no usable image; {first}"
 
 
-def _report(settings: ConvertSettings, parts: Parts, account: Account) -> dict[str, Any]:
+def _report(settings: ConvertSettings, parts: PartWriters, account: Account) -> dict[str, Any]:
     """The content of convert.json."""
     return {
         "read": [
@@ -159,7 +159,7 @@ def _report(settings: ConvertSettings, parts: Parts, account: Account) -> dict[s
     }
 
 
-def _next_step(settings: ConvertSettings, parts: Parts) -> str:
+def _next_step(settings: ConvertSettings, parts: PartWriters) -> str:
     if settings.writer != "paddleocr":
         return ""
     regions = any(written.regions for written in parts.written.values())

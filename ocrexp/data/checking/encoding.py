@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from ocrexp.charset.encodings import Guess, conversion, convert_wide, guess_encoding, wide_encoding
+from ocrexp.charset.encodings import EncodingGuess, conversion, convert_wide, guess_encoding, wide_encoding
 from ocrexp.data.checking.problems import Place, Problems
 from ocrexp.data.label_format import short
 from ocrexp.data.packed import PackedLines, SomeLines, read_packed_bytes
@@ -106,7 +106,7 @@ def _converted(lines: PackedLines, split: str, problems: Problems, converted: di
     return DecodedList(_rebuilt(lines, set(strange), guess), {**converted, "encoding-other": len(strange)})
 
 
-def _rebuilt(lines: PackedLines, strange: set[int], guess: Guess) -> PackedLines:
+def _rebuilt(lines: PackedLines, strange: set[int], guess: EncodingGuess) -> PackedLines:
     """The same lines, with the same numbers, in UTF-8."""
     rows = [b""] * (int(lines.numbers[-1]) if len(lines) else 0)
     for i, number in enumerate(lines.numbers.tolist()):

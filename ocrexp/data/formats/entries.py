@@ -87,7 +87,7 @@ class Entry:
 
 
 @dataclass(slots=True)
-class Kind:
+class PlaceCount:
     """How many, and the first places."""
 
     count: int = 0
@@ -98,8 +98,8 @@ class Account:
     """What of a source was dropped and what was changed, by kind, with the number and the first places."""
 
     def __init__(self) -> None:
-        self.dropped: dict[str, Kind] = {}
-        self.changed: dict[str, Kind] = {}
+        self.dropped: dict[str, PlaceCount] = {}
+        self.changed: dict[str, PlaceCount] = {}
 
     def drop(self, what: str, place: str, count: int = 1) -> None:
         """Count what is not in the result: `what` names the thing and the reason."""
@@ -131,10 +131,10 @@ class Account:
         }
 
 
-def _count(kinds: dict[str, Kind], what: str, place: str, count: int) -> None:
+def _count(kinds: dict[str, PlaceCount], what: str, place: str, count: int) -> None:
     if count < 1:
         return
-    kind = kinds.setdefault(what, Kind())
+    kind = kinds.setdefault(what, PlaceCount())
     kind.count += count
     if len(kind.places) < _PLACES and place not in kind.places:
         kind.places.append(place)

@@ -38,7 +38,7 @@ class WriteOptions:
 
 
 @dataclass(slots=True)
-class Images:
+class ResultImages:
     """Puts the images of a result into its folder.
 
     Args:
@@ -140,7 +140,7 @@ class Writer(ABC):
     has_extra: ClassVar[bool] = False
     own_folder: ClassVar[bool] = True  # every part has a folder of its own; otherwise files are named after the part
 
-    def __init__(self, folder: Path, images: Images, split: str, options: WriteOptions, account: Account) -> None:
+    def __init__(self, folder: Path, images: ResultImages, split: str, options: WriteOptions, account: Account) -> None:
         self.folder, self.images, self.split, self.options, self.account = folder, images, split, options, account
         self.written = 0
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ocrexp.data.formats.entries import SPLITS, Account, Entry
-from ocrexp.data.formats.writer import Images, WriteOptions, Writer
+from ocrexp.data.formats.writer import ResultImages, WriteOptions, Writer
 from ocrexp.types import UnusableSample
 
 
@@ -28,7 +28,7 @@ class Written:
 
 
 @dataclass
-class Parts:
+class PartWriters:
     """The writers of a conversion: one for each part, made when its first entry comes.
 
     Args:
@@ -50,7 +50,7 @@ class Parts:
     def __post_init__(self) -> None:
         self._writers: dict[str, Writer] = {}
         self._stack = ExitStack()
-        self._shared = Images(self.folder, self.final, self.options.copy)
+        self._shared = ResultImages(self.folder, self.final, self.options.copy)
 
     def write(self, entries: Iterator[tuple[str, Entry]], advance: Callable[[str], None]) -> None:
         """Write pairs of part and entry; `advance` is called with the name of each image."""
@@ -82,7 +82,7 @@ class Parts:
         if self.writer.own_folder and len(self.names) > 1:
             folder, final = self.folder / part, self.final / part
             folder.mkdir()
-            return self.writer(folder, Images(folder, final, self.options.copy), part, self.options, self.account)
+            return self.writer(folder, ResultImages(folder, final, self.options.copy), part, self.options, self.account)
         return self.writer(self.folder, self._shared, part, self.options, self.account)
 
 

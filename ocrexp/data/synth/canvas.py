@@ -38,7 +38,7 @@ class PageSettings:
     background_share: float
 
 
-class Region(NamedTuple):
+class DrawnRegion(NamedTuple):
     """One labeled outline in page pixels, clockwise from the text's top left."""
 
     polygon: Polygon
@@ -94,7 +94,7 @@ class Canvas:
         self.view = view
         self.settings = settings
         self.rng = rng
-        self.regions: list[Region] = []
+        self.regions: list[DrawnRegion] = []
         self.words = 0
         height, width = image.shape[:2]
         self._taken = np.zeros((height // 2 + 2, width // 2 + 2), np.uint8)  # half resolution is exact enough
@@ -190,7 +190,7 @@ class Canvas:
         corners = through(np.concatenate([polygon for _, polygon in parts]), whole).astype(np.float32)
         ends = np.cumsum([len(polygon) for _, polygon in parts])[:-1]
         for (text, _), polygon in zip(parts, np.split(corners, ends), strict=True):
-            self.regions.append(Region(polygon, text, illegible))
+            self.regions.append(DrawnRegion(polygon, text, illegible))
         self._take(through(sprite.outline, whole))
         self.words += len(sprite.words)
         return True

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from ocrexp.data.synth import backgrounds
-from ocrexp.data.synth.canvas import Canvas, Matrix, PageSettings, Region
+from ocrexp.data.synth.canvas import Canvas, DrawnRegion, Matrix, PageSettings
 from ocrexp.data.synth.degrade import degrade
 from ocrexp.data.synth.fonts import FontSet
 from ocrexp.data.synth.layouts import LAYOUTS, illegible
@@ -24,7 +24,7 @@ class Page:
     """A drawn page: image (height, width, 3) uint8 BGR, its regions, and the JPEG quality to store it with."""
 
     image: Image
-    regions: list[Region]
+    regions: list[DrawnRegion]
     quality: int
 
     @property

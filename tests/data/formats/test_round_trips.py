@@ -11,7 +11,7 @@ from ocrexp.data.formats.entries import Account, Entry, Region
 from ocrexp.data.formats.registry import FORMATS
 from ocrexp.data.formats.shapes import bounds, box
 from ocrexp.data.formats.writer import WriteOptions
-from ocrexp.data.formats.writing import Parts
+from ocrexp.data.formats.writing import PartWriters
 from ocrexp.data.lmdb_file import databases
 
 QUAD = [(20.5, 10.0), (80.0, 12.0), (80.0, 30.0), (20.5, 28.0)]
@@ -23,7 +23,7 @@ def written(entries: list[Entry], name: str, out: Path) -> Account:
     assert writer is not None
     account = Account()
     out.mkdir()
-    Parts(writer, out, out, ["train"], WriteOptions(), account).write(
+    PartWriters(writer, out, out, ["train"], WriteOptions(), account).write(
         iter(("train", entry) for entry in entries), lambda _: None
     )
     databases.close()
