@@ -167,16 +167,18 @@ def _chain(error: BaseException) -> list[BaseException]:
     return chain
 
 
-# Options of Hydra's own groups, and the package that contains each.
-PLUGINS = {
+# Options of Hydra's own groups: what we have in place of it, with its extra, and the package that contains the others.
+OURS = {
     "hydra/launcher": {
-        "joblib": "hydra-joblib-launcher", "submitit_local": "hydra-submitit-launcher",
-        "submitit_slurm": "hydra-submitit-launcher", "ray": "hydra-ray-launcher", "ray_aws": "hydra-ray-launcher",
-        "rq": "hydra-rq-launcher",
+        "joblib": ("launcher=joblib", ""), "submitit_local": ("launcher=slurm_local", "slurm"),
+        "submitit_slurm": ("launcher=slurm", "slurm"), "ray": ("launcher=ray", "ray"),
     },
+    "hydra/sweeper": {"optuna": ("hydra/sweeper=ocrexp_optuna", "search")},
+}  # fmt: skip
+PLUGINS = {
+    "hydra/launcher": {"ray_aws": "hydra-ray-launcher", "rq": "hydra-rq-launcher"},
     "hydra/sweeper": {
-        "ocrexp_optuna": "ocrexp[search]", "optuna": "hydra-optuna-sweeper",
-        "ax": "hydra-ax-sweeper", "nevergrad": "hydra-nevergrad-sweeper",
+        "ocrexp_optuna": "ocrexp[search]", "ax": "hydra-ax-sweeper", "nevergrad": "hydra-nevergrad-sweeper",
     },
     "hydra/job_logging": {"colorlog": "hydra_colorlog"},
     "hydra/hydra_logging": {"colorlog": "hydra_colorlog"},
@@ -187,11 +189,15 @@ def _missing_plugin(group: str, option: str) -> ConfigError:
     from hydra.core.config_store import ConfigStore
 
     there = sorted({name.removesuffix(".yaml") for name in ConfigStore.instance().list(group)} | set(options_of(group)))
-    packages = PLUGINS[group]
-    if option in packages:
+    packages, ours = PLUGINS[group], OURS.get(group, {})
+    if option in ours:
+        other, extra = ours[option]
+        needs = f" (pip install 'ocrexp[{extra}]')" if extra else ", which needs no further package"
+        hint = f"; use {other}{needs};"
+    elif option in packages:
         hint = f"; run: pip install '{packages[option]}';"
     else:
-        known = [*there, *packages]
+        known = [*there, *packages, *ours]
         hint = did_you_mean(option, known) or "; install the package that contains it;"
     return ConfigError(f"{group}={option}: unknown option{hint} installed options: {', '.join(there)}")
 

@@ -18,6 +18,7 @@ Series = tuple[Values, Values]  # steps, values
 EVALUATIONS = 4  # fewer show no course
 POINTS = 12  # of the training loss
 RISE = 0.25  # of what the loss has fallen, from which on a rise counts
+EXPLODED = 10.0  # times the validation loss before training; augmented images of a pretrained network cost less
 FALL = 0.10  # of the training loss, from which on it goes on falling
 GAIN = 0.01  # of the metric (a share), from which on it goes on improving
 SWING = 0.05  # of the metric, from one evaluation to the next
@@ -50,6 +51,7 @@ def watch(series: Mapping[str, Series], main: str) -> Observation | None:
     if raw is not None and (found := _not_finite(raw)):
         return found
     for look in (
+        lambda: _exploded(train, series.get("val/loss")),
         lambda: _divergence(train, metric, main),
         lambda: _overfitting(train, val, metric, main),
         lambda: _oscillation(train, metric, main),
@@ -68,9 +70,11 @@ def _not_finite(raw: Series) -> Observation | None:
         return None
     since = int(steps[bad[0]])
     return _seen(
-        "divergence", since, "train/loss is not finite",
-        "lower optim.lr (a tenth), set optim.clip_norm=5, or lengthen the warm-up (optim.schedule.warmup_steps)",
+        "divergence", since, "train/loss is not finite", _SLOWER,
     )  # fmt: skip
+
+
+_SLOWER = "lower optim.lr (a tenth), set optim.clip_norm=5, or lengthen the warm-up (optim.schedule.warmup_steps)"
 
 
 def _divergence(train: Series | None, metric: Series | None, main: str) -> Observation | None:
@@ -95,6 +99,20 @@ def _divergence(train: Series | None, metric: Series | None, main: str) -> Obser
         "divergence", since, evidence,
         "lower optim.lr (a third, a tenth), set optim.clip_norm=5, or lengthen the warm-up "
         "(optim.schedule.warmup_steps)",
+    )  # fmt: skip
+
+
+def _exploded(train: Series | None, val: Series | None) -> Observation | None:
+    """The training loss is far above the validation loss before training, from its first logged value on."""
+    if train is None or val is None or len(train[1]) < POINTS or val[0][0] > 0:
+        return None
+    start, level = float(val[1][0]), _level(train[1])
+    if not np.isfinite(start) or start <= 0 or np.min(level) < EXPLODED * start:
+        return None
+    return _seen(
+        "divergence", train[0][0],
+        f"train/loss is {level[0]:.4g} and {level[-1]:.4g} at the end; val/loss was {start:.4g} before training",
+        _SLOWER,
     )  # fmt: skip
 
 

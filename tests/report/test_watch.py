@@ -166,6 +166,21 @@ def test_each_kind_is_named_with_its_step_and_advice(curves: Callable) -> None:
         assert advice in found.line and "\n" not in found.line
 
 
+def test_a_loss_that_has_exploded_before_it_is_logged_is_a_divergence() -> None:
+    steps = np.arange(10.0, 310.0, 10.0)
+    series = {
+        "train/loss": (steps, np.full(30, 4e3)),
+        "val/loss": (np.array([0.0, 100, 200, 300]), np.array([1.9, 4e3, 4e3, 4e3])),
+        "val/accuracy": (np.array([0.0, 100, 200, 300]), np.array([0.7, 0, 0, 0])),
+    }
+    found = watch(series, "accuracy")
+    assert found is not None and found.kind == "divergence" and found.since == 10
+    assert "1.9 before training" in found.line and "lower optim.lr" in found.line
+    series["train/loss"] = (steps, np.full(30, 4.0))
+    found = watch(series, "accuracy")
+    assert found is not None and found.kind != "divergence"
+
+
 def test_a_loss_that_is_not_finite_is_a_divergence() -> None:
     values = falling(STEPS, 6, 0.5)
     values[70:] = np.nan
