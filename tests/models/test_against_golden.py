@@ -32,6 +32,7 @@ MODELS = {
     "ch_PP-OCRv3_det_student": "ppocrv3_det",
     "ch_PP-OCRv4_det_student": "ppocrv4_det",
     "ch_PP-OCRv4_det_student_scale": "ppocrv5_det",
+    "det_r50_dbpp": "dbpp_r50",
 }
 CASES += [*((name, "1") for name in MODELS), ("ch_PP-OCRv3_det_student", "0")]
 LOSS_NAMES = {

@@ -13,6 +13,7 @@ from ocrexp.models.attention import MixerBlock
 from ocrexp.models.backbones.lcnet_v3 import PPLCNetV3
 from ocrexp.models.backbones.lcnet_v4 import LCNetV4Block
 from ocrexp.models.backbones.mobilenet_v3 import MobileNetV3
+from ocrexp.models.backbones.resnet import ResNet
 from ocrexp.models.backbones.resnet_vd import ResNetVd
 from ocrexp.models.heads.db import DBHead
 from ocrexp.models.layers import make_divisible, nearest_upsample
@@ -39,6 +40,7 @@ def build(backbone: paddle.nn.Layer, normalize: dict[str, list[float]] | None = 
         (lambda: MobileNetV3("large", 1.0), [24, 40, 112, 960]),
         (lambda: MobileNetV3("large", 1.25), [32, 48, 144, 1200]),
         (lambda: ResNetVd(34), [64, 128, 256, 512]),
+        (lambda: ResNet(18), [64, 128, 256, 512]),
         (lambda: PPLCNetV3(0.25, 1, det=True), [4, 6, 14, 120]),
         (lambda: PPLCNetV3(0.25, det=True, fused=True), [4, 6, 14, 120]),
     ],

@@ -1,6 +1,6 @@
 """Feature pyramids for DB (Liao et al., arXiv 1911.08947): one map at stride 4 from four.
 
-Names and shapes of the parameters are those of PaddleOCR's `DBFPN` and `RSEFPN`.
+Names and shapes of the parameters are those of PaddleOCR's `DBFPN` (with `ASFBlock`) and `RSEFPN`.
 """
 
 from __future__ import annotations
@@ -30,15 +30,16 @@ class DBFPN(nn.Layer):
     Args:
         in_channels: channels of the backbone's maps at strides 4, 8, 16, 32 (the model fills this in).
         out_channels: channels of the joined map, a multiple of 4.
+        use_asf: weigh the levels of the joined map at each pixel (`AdaptiveScaleFusion`, DB++).
 
     `forward([c2, c3, c4, c5])` gives [N, out_channels, H/4, W/4]; the levels stand from the coarsest to the finest. On
-    a CPU, for a head that takes them, the coarser levels stay at stride 8 (`TwoLevels`).
+    a CPU, for a head that takes them and without `use_asf`, the coarser levels stay at stride 8 (`TwoLevels`).
     """
 
     # If the sides of an image are not multiples of it, upsampling a level does not give the size of the next one.
     size_multiple = 32
 
-    def __init__(self, in_channels: Sequence[int], out_channels: int = 256) -> None:
+    def __init__(self, in_channels: Sequence[int], out_channels: int = 256, use_asf: bool = False) -> None:
         super().__init__()
         check_channels(type(self).__name__, in_channels, out_channels)
         self.out_channels = out_channels
@@ -58,6 +59,7 @@ class DBFPN(nn.Layer):
         self.p5_conv, self.p4_conv, self.p3_conv, self.p2_conv = (
             conv(out_channels, out_channels // 4, 3) for _ in range(4)
         )
+        self.asf = AdaptiveScaleFusion(out_channels) if use_asf else None
 
         # Set by the model when the head takes `TwoLevels`.
         self.keep_levels_apart = False
@@ -66,6 +68,8 @@ class DBFPN(nn.Layer):
         c2, c3, c4, c5 = features
         if cpu.applies(c2):
             apart = self._two_levels(features)
+            if self.asf is not None:
+                return self.asf(apart)
             return apart if self.keep_levels_apart else apart.joined()
         out5 = self.in5_conv(c5)
         out4 = self.in4_conv(c4) + nearest_upsample(out5, 2)
@@ -77,7 +81,8 @@ class DBFPN(nn.Layer):
             nearest_upsample(self.p3_conv(out3), 2),
             self.p2_conv(out2),
         ]
-        return paddle.concat(levels, axis=1)
+        joined = paddle.concat(levels, axis=1)
+        return joined if self.asf is None else self.asf(joined)
 
     def _two_levels(self, features: Sequence[Tensor]) -> TwoLevels:
         """The same without maps of `out_channels` at stride 4, which take most of the time and memory on a CPU.
@@ -97,6 +102,40 @@ class DBFPN(nn.Layer):
             self.p3_conv(out3),
         ]
         return TwoLevels(half=paddle.concat(coarser, axis=1), full=finest)
+
+
+class AdaptiveScaleFusion(nn.Layer):
+    """DB++'s attention over the four levels of a joined map (Liao et al., arXiv 2202.10304): each level is multiplied
+    by a weight in 0..1 at each pixel. PaddleOCR's `ASFBlock`.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        weight = paddle.ParamAttr(initializer=initializer.KaimingUniform())
+        inner = channels // 4
+        self.conv = Conv2D(channels, inner, 3, padding=1)
+        # Numbered as in PaddleOCR, whose sequences hold the activations too.
+        self.spatial_scale = nn.Sequential(
+            nn.Conv2D(1, 1, 3, padding=1, weight_attr=weight, bias_attr=False),
+            nn.ReLU(),
+            nn.Conv2D(1, 1, 1, weight_attr=weight, bias_attr=False),
+            nn.Sigmoid(),
+        )
+        self.channel_scale = nn.Sequential(
+            nn.Conv2D(inner, 4, 1, weight_attr=weight, bias_attr=False),
+            nn.Sigmoid(),
+        )
+
+    def forward(self, levels: Tensor | TwoLevels) -> Tensor:
+        if isinstance(levels, TwoLevels):
+            joined = levels.joined()
+            y = levels.conv3x3(self.conv.weight) + self.conv.bias.reshape([1, -1, 1, 1])
+        else:
+            joined, y = levels, self.conv(levels)
+        scores = self.channel_scale(self.spatial_scale(y.mean(axis=1, keepdim=True)) + y)
+        _, channels, height, width = joined.shape
+        weighed = joined.reshape([0, 4, channels // 4, height, width]) * scores.unsqueeze(2)
+        return weighed.reshape([0, channels, height, width])
 
 
 class RSELayer(nn.Layer):
