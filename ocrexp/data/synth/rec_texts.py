@@ -53,7 +53,7 @@ class TextMaker:
         self._random_length = (min(random_length[0], max_length), min(random_length[1], max_length))
         self._punctuation = punctuation
         self._marks = [mark for mark in _PUNCTUATION if mark in self._allowed]
-        self._cases = _Wheel(cases)
+        self._cases = Wheel(cases)
         makers: dict[str, Callable[[np.random.Generator], str]] = {
             "word": self._word,
             "number": maker.number,
@@ -72,7 +72,7 @@ class TextMaker:
                 usable[kind] = weight
             else:
                 self.left_out.append(kind)
-        self._kinds = _Wheel(usable or {"random": 1.0})
+        self._kinds = Wheel(usable or {"random": 1.0})
         self._makers = makers
 
     def text(self, rng: np.random.Generator) -> str:
@@ -143,7 +143,7 @@ class TextMaker:
         return " ".join(words)
 
 
-class _Wheel:
+class Wheel:
     """Draws one of some names by their weights."""
 
     def __init__(self, weights: Mapping[str, float]) -> None:

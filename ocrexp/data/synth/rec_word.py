@@ -24,7 +24,7 @@ _PHOTOGRAPH_SIDE = 288  # pixels of a photograph's shorter side: crops of words 
 _LARGEST_FONT = 900  # font size times characters: long lines are drawn smaller, as scans have them
 # Their outlines show the case of a word and where its line is; a tight crop of the others looks the same
 # ("sox" and "SOX", "-" and "_").
-_TELLING = frozenset("ABDEFGHIJKLMNQRTYabdefghijklmnpqrty123456789(){}[]|/\\$@&%#!?")
+TELLING = frozenset("ABDEFGHIJKLMNQRTYabdefghijklmnpqrty123456789(){}[]|/\\$@&%#!?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def _font_size(settings: WordSettings, length: int, rng: np.random.Generator) ->
 
 def _room(sprite: Sprite, text: str, font: str, size: int) -> Polygon:
     """The line's outline; with the height of capitals and the baseline if they do not follow from the characters."""
-    if not _TELLING.isdisjoint(text):
+    if not TELLING.isdisjoint(text):
         return sprite.outline
     drawn = load_font(font, size, needs_shaping(text))
     top, bottom = drawn.getbbox(text, anchor="ls")[1::2]

@@ -1,0 +1,1 @@
+"""The look of real text images, measured and put on other words."""
