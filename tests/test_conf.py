@@ -18,6 +18,10 @@ NEEDED = {
         "cls_list": ["dataset.root=/data"],
         "rec_lmdb": ["dataset.root=/data"],
     },
+    "dataset/text": {
+        option: ["model=crnn_mbv3", *(["dataset.text.corpus.path=README.md"] if option == "corpus" else [])]
+        for option in options_of("dataset/text")
+    },
     "model/backbone": {"vit_parseq": ["model=parseq"], "vitstr_tiny": ["model=vitstr_tiny"]},
     # They read the image shape of a recogniser.
     **{

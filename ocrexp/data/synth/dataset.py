@@ -20,6 +20,7 @@ from ocrexp.data.source import OfTask
 from ocrexp.data.synth import backgrounds, cache
 from ocrexp.data.synth.canvas import ILLEGIBLE, PageSettings
 from ocrexp.data.synth.checks import checked_weights, existing_folder, require, size_range
+from ocrexp.data.synth.effect import Effect, camera_settings, effects_of
 from ocrexp.data.synth.fonts import FontSet
 from ocrexp.data.synth.layouts import LAYOUTS
 from ocrexp.data.synth.page import Page, draw_page
@@ -64,6 +65,7 @@ class SynthDet(OfTask):
         size: side of the square pages, or [height, width], in pixels.
         seed: of the pages; of its own, so that `seed` of a run does not draw new ones.
         level: "word" or "line": what one polygon encloses.
+        camera: what is done to the drawn pages, by name and in this order.
         layouts: weights of the layouts (scene, poster, paragraph, receipt, table); 0 leaves one out.
         font_size: smallest and largest font size in pixels.
         max_words: a page ends with about this many words.
@@ -96,6 +98,7 @@ class SynthDet(OfTask):
         size: int | Sequence[int] = 640,
         seed: int = 0,
         level: Literal["word", "line"] = "word",
+        camera: Mapping[str, Effect | None] | None = None,
         layouts: Mapping[str, float] | None = None,
         font_size: Sequence[int] = (13, 64),
         max_words: int = 120,
@@ -145,6 +148,7 @@ class SynthDet(OfTask):
             background_share=float(background_share),
         )
         WordMaker("train", scripts)  # refuses unknown scripts now
+        self._camera = effects_of(camera)
         self.seed = seed
         self.pages: dict[Split, int] = {"train": train_pages, "val": val_pages}
         self._cache = Path(cache_dir).expanduser() if cache_dir else cache.default_cache_dir()
@@ -194,6 +198,7 @@ class SynthDet(OfTask):
             "fonts": fonts.fingerprint(),
             "words": hashlib.sha256("\n".join(words).encode()).hexdigest() if words is not None else None,
             "backgrounds": backgrounds.fingerprint(photographs) if photographs else None,
+            **camera_settings(self._camera),
         }
         if words is not None and any(map(needs_shaping, words)):
             settings["shaped"] = True
@@ -204,7 +209,14 @@ class SynthDet(OfTask):
         """Draw one page; always the same for the same arguments."""
         found = self._materials
         return draw_page(
-            self.page_settings, self.seed, split, index, found.texts[split], found.fonts, found.photographs
+            self.page_settings,
+            self.seed,
+            split,
+            index,
+            found.texts[split],
+            found.fonts,
+            found.photographs,
+            self._camera,
         )
 
     @property

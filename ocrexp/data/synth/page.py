@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import numpy as np
 from ocrexp.data.synth import backgrounds
 from ocrexp.data.synth.canvas import Canvas, DrawnRegion, Matrix, PageSettings
 from ocrexp.data.synth.degrade import degrade
+from ocrexp.data.synth.effect import Effect, photographed
 from ocrexp.data.synth.fonts import FontSet
 from ocrexp.data.synth.layouts import LAYOUTS, illegible
 from ocrexp.data.synth.pen import Pen
@@ -45,6 +47,7 @@ def draw_page(
     texts: WordMaker,
     fonts: FontSet,
     photographs: list[Path],
+    camera: Sequence[Effect] = (),
 ) -> Page:
     """Draw page `index` of a split; all that is random comes from (seed, split, index)."""
     rng = np.random.default_rng([seed, SPLITS.index(split), index])
@@ -62,7 +65,11 @@ def draw_page(
     if rng.random() < settings.illegible:
         illegible(pen)
     image, quality = degrade(canvas.image, settings.degrade, rng)
-    return Page(image, canvas.regions, quality)
+    if not camera:
+        return Page(image, canvas.regions, quality)
+    image, polygons = photographed(camera, image, [region.polygon for region in canvas.regions], rng)
+    regions = [region._replace(polygon=polygon) for region, polygon in zip(canvas.regions, polygons, strict=True)]
+    return Page(image, regions, quality)
 
 
 def _view(settings: PageSettings, rng: np.random.Generator) -> Matrix:

@@ -11,7 +11,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,15 @@ import numpy as np
 from ocrexp.data.source import OfTask
 from ocrexp.data.synth import cache
 from ocrexp.data.synth.checks import checked_weights, existing_folder, require, size_range
+from ocrexp.data.synth.effect import Effect, camera_settings, effects_of, photographed
 from ocrexp.data.synth.fonts import FontSet
-from ocrexp.data.synth.rec_materials import Materials, checked_characters, dictionary_characters, gather
+from ocrexp.data.synth.rec_materials import Materials, checked_characters, dictionary_characters, gather, with_space
 from ocrexp.data.synth.rec_texts import CASES, KINDS, PRINTABLE
 from ocrexp.data.synth.rec_word import Word, WordSettings, draw_word
 from ocrexp.data.synth.shaping import needs_shaping
+from ocrexp.data.synth.text.base import TextPart
+from ocrexp.data.synth.text.made_up import MadeUp
+from ocrexp.data.synth.text.mix import TextSources
 from ocrexp.data.synth.words import SPLITS, Split, WordMaker
 from ocrexp.environment import available_cores
 from ocrexp.errors import DataError
@@ -47,8 +51,10 @@ class SynthRec(OfTask):
         seed: of the drawing; of its own, so that `seed` of a run does not draw new ones.
         endless: draw new training images every epoch, in the loader's processes, and keep none. Image i of epoch e is
             always the same; epoch 0 has the images that would otherwise be kept. The validation images are kept.
-        characters: all that texts may contain; None: printable ASCII without the space, as charset=en94. Phrases are
-            drawn only where the space is one of them.
+        text: sources of texts by name; None or empty: made-up texts alone.
+        camera: what is done to the drawn images, by name and in this order.
+        characters: all that texts may contain; None: those of the corpora of `text`, and for made-up texts printable
+            ASCII without the space, as charset=en94. Phrases are drawn only where the space is one of them.
         dictionary: a PaddleOCR dictionary, one character per line, whose characters are taken in place of `characters`.
         use_space_char: add the space, as the charset's key of this name.
         max_length: most characters of a text.
@@ -95,6 +101,8 @@ class SynthRec(OfTask):
         val_words: int = 1000,
         seed: int = 0,
         endless: bool = False,
+        text: Mapping[str, TextPart | MadeUp | None] | None = None,
+        camera: Mapping[str, Effect | None] | None = None,
         characters: str | Sequence[str] | None = None,
         dictionary: str | None = None,
         use_space_char: bool = False,
@@ -142,12 +150,12 @@ class SynthRec(OfTask):
         fine = len(margin) == 2 and 0 <= margin[0] <= margin[1] <= 2
         require(fine, "margin", list(margin), "[least, largest], 0 to 2")
         require(workers is None or workers >= 1, "workers", workers, "at least 1, or null for one per core")
-        if dictionary is not None:
-            self.characters = dictionary_characters(dictionary, use_space_char)
-        else:
-            self.characters = checked_characters(PRINTABLE if characters is None else characters)
-            if use_space_char and " " not in self.characters:
-                self.characters += " "
+        self._given = dictionary_characters(dictionary, use_space_char) if dictionary is not None else None
+        if characters is not None and dictionary is None:
+            self._given = with_space(checked_characters(characters), use_space_char)
+        self._use_space_char = use_space_char
+        self._sources = TextSources.of(text)
+        self._camera = effects_of(camera)
         self.word_settings = WordSettings(
             font_size=size_range("font_size", font_size, 10),
             margin=(float(margin[0]), float(margin[1])),
@@ -186,10 +194,28 @@ class SynthRec(OfTask):
         self.workers = workers or available_cores()
 
     @functools.cached_property
+    def characters(self) -> str:
+        """All that texts may contain. Raises DataError if a corpus cannot be read."""
+        if self._given is not None:
+            return self._given
+        own = PRINTABLE if self._sources.made_up else ""
+        with addressed(self, DataError):
+            found = dict.fromkeys(own + "".join(part.characters() for part in self._sources.parts))
+        return with_space("".join(found), self._use_space_char)
+
+    @functools.cached_property
     def _materials(self) -> Materials:
         with addressed(self, DataError):
             fonts = FontSet(self._fonts, self._system_fonts)
-            return gather(fonts, self.characters, self._text_settings, self._words, self._scripts, self._backgrounds)
+            return gather(
+                fonts,
+                self.characters,
+                self._text_settings,
+                self._words,
+                self._scripts,
+                self._backgrounds,
+                self._sources,
+            )
 
     def _begin(self, split: Split, index: int, epoch: int) -> tuple[str, str, np.random.Generator]:
         """An image's text, a font that draws it, and the random numbers to draw it with."""
@@ -203,7 +229,11 @@ class SynthRec(OfTask):
     def draw(self, split: Split, index: int, epoch: int = 0) -> Word:
         """Draw one image; always the same for the same arguments."""
         text, font, rng = self._begin(split, index, epoch)
-        return draw_word(self.word_settings, text, font, self._materials.photographs, rng)
+        word = draw_word(self.word_settings, text, font, self._materials.photographs, rng)
+        if not self._camera:
+            return word
+        image, _ = photographed(self._camera, word.image, [], rng)
+        return replace(word, image=image)
 
     def draw_training(self, index: int, epoch: int) -> tuple[bytes, tuple[str, ...]]:
         """A training image of an epoch as the bytes of a JPEG file, and its text."""
@@ -229,6 +259,8 @@ class SynthRec(OfTask):
             "scripts": list(self._scripts),
             **({"shaped": True} if needs_shaping(self.characters) else {}),
             **self._materials.prints,
+            **self._sources.settings(),
+            **camera_settings(self._camera),
         }
 
     def _digest(self, counts: Mapping[Split, int]) -> str:

@@ -16,8 +16,10 @@ from ocrexp.data.synth.checks import require
 from ocrexp.data.synth.fonts import FontSet
 from ocrexp.data.synth.rec_texts import TextMaker
 from ocrexp.data.synth.shaping import JOINERS, install_fonts, refuse_missing_script, require_raqm
+from ocrexp.data.synth.text.mix import TextMix, TextSources
 from ocrexp.data.synth.words import SPLITS, Split, WordMaker, read_words
 from ocrexp.errors import DataError
+from ocrexp.located import addressed
 
 _MOST_PHOTOGRAPHS = 256  # they are kept in memory, shrunken
 _TRIES = 100
@@ -28,7 +30,7 @@ class Materials:
     """Fonts, the texts of each split, photographs, hashes of the materials, and what cannot be used."""
 
     fonts: FontSet
-    texts: Mapping[Split, TextMaker]
+    texts: Mapping[Split, TextMix]
     photographs: list[Path]
     prints: dict[str, str | None]
     report: list[str]
@@ -52,6 +54,7 @@ def gather(
     words: Path | None,
     scripts: Sequence[str],
     photographs: Path | None,
+    sources: TextSources,
 ) -> Materials:
     """Find the materials.
 
@@ -62,6 +65,7 @@ def gather(
         words: a file of words, one per line, or None for made-up ones.
         scripts: of made-up words.
         photographs: a folder of them, or None.
+        sources: where texts come from.
 
     Raises ValueError if the fonts draw none of the characters, the words cannot be written with them, or a file or
     folder cannot be read.
@@ -84,8 +88,13 @@ def gather(
     for split, maker in makers.items():
         if listed is not None and not maker.count:
             raise ValueError(f"words={words}: characters can write none of its {split} words; change one of them")
-    texts = {split: TextMaker(makers[split], drawable, **text_settings) for split in SPLITS}
-    if left_out := [kind for kind in texts["train"].left_out if kind != "phrase" or " " in drawable]:
+    for part in sources.parts:
+        with addressed(part, DataError):
+            report += part.prepare(frozenset(drawable), text_settings["max_length"])
+    made_up = {split: TextMaker(makers[split], drawable, **text_settings) for split in SPLITS}
+    texts = {split: TextMix(split, made_up[split], sources) for split in SPLITS}
+    left_out = [kind for kind in made_up["train"].left_out if kind != "phrase" or " " in drawable]
+    if left_out and sources.made_up:
         report.append(f"texts: {', '.join(left_out)} skipped, because the characters cannot write them")
     found = backgrounds.photographs_in(photographs) if photographs else []
     if len(found) > _MOST_PHOTOGRAPHS:
@@ -121,6 +130,11 @@ def checked_characters(entries: str | Sequence[str]) -> str:
     odd = [c for c in characters if c not in (" ", *JOINERS) and (c.isspace() or not c.isprintable())]
     require(not odd, "characters", repr("".join(odd)), "printable characters, and no space characters but U+0020")
     return characters
+
+
+def with_space(characters: str, wanted: bool) -> str:
+    """The characters, with the space if it is wanted."""
+    return characters + " " if wanted and " " not in characters else characters
 
 
 def dictionary_characters(path: str, use_space_char: bool) -> str:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import bisect
 import itertools
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from ocrexp.data.synth.shaping import JOINERS, is_mark, script_of
-from ocrexp.data.synth.words import VAL_SHARE, Split, WordMaker, core, split_of
+from ocrexp.data.synth.words import Split, WordMaker, belongs
 
 PRINTABLE = (
     "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"  # as en94
@@ -119,7 +118,7 @@ class TextMaker:
             text = "".join([pool[pick] for pick in picks])
             if len(self._bases) < len(pool):
                 text = self._with_bases(text, picks)
-            if _belongs(text) == self._split:
+            if belongs(text) == self._split:
                 return text
         return text  # a charset of a few characters may have no string of this split that is this short
 
@@ -153,10 +152,3 @@ class Wheel:
     def turn(self, rng: np.random.Generator) -> str:
         at = rng.random() * self._ends[-1]
         return self._names[min(bisect.bisect(self._ends, at), len(self._names) - 1)]
-
-
-def _belongs(text: str) -> Split:
-    """The split of a random string: by its letters and digits as for words, by the complete string if it has none."""
-    if core(text):
-        return split_of(text)
-    return "val" if zlib.crc32(text.encode()) % VAL_SHARE == 0 else "train"

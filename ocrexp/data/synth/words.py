@@ -58,6 +58,13 @@ def split_of(text: str) -> Split:
     return "val" if zlib.crc32(core(text).encode()) % VAL_SHARE == 0 else "train"
 
 
+def belongs(text: str) -> Split:
+    """The split of any text: by its letters and digits as for words, by the complete text if it has none."""
+    if core(text):
+        return split_of(text)
+    return "val" if zlib.crc32(text.encode()) % VAL_SHARE == 0 else "train"
+
+
 def read_words(path: Path) -> list[str]:
     """The words of a file, one per line, in its order, without repeated or empty ones. Raises ValueError."""
     try:

@@ -1,0 +1,73 @@
+"""The texts of a drawn recognition dataset: from one source or from several."""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ocrexp.data.synth.rec_texts import TextMaker
+from ocrexp.data.synth.text.base import TextPart
+from ocrexp.data.synth.text.made_up import MadeUp
+from ocrexp.data.synth.words import Split
+from ocrexp.errors import DataError
+
+Sources = Mapping[str, TextPart | MadeUp | None]
+_TRIES = 200
+
+
+@dataclass(frozen=True)
+class TextSources:
+    """The sources of `dataset.text`, without those that are null; without any, texts are made up."""
+
+    parts: tuple[TextPart, ...]
+    made_up: float
+
+    @classmethod
+    def of(cls, given: Sources | None) -> TextSources:
+        """The sources by their names."""
+        found = [part for part in (given or {}).values() if part is not None]
+        parts = tuple(part for part in found if isinstance(part, TextPart))
+        made_up = sum(part.weight for part in found if isinstance(part, MadeUp))
+        return cls(parts, made_up if found else 1.0)
+
+    def settings(self) -> dict[str, Any]:
+        """All that determines the texts beside the made-up ones, as plain values; nothing where all are made up."""
+        if not self.parts:
+            return {}
+        return {"text": [part.settings() for part in self.parts], "made_up": self.made_up}
+
+
+class TextMix:
+    """Draws the texts of one split from several sources.
+
+    Args:
+        split: "train" or "val".
+        made_up: draws the made-up ones.
+        sources: prepared sources and the weight of the made-up texts.
+    """
+
+    def __init__(self, split: Split, made_up: TextMaker, sources: TextSources) -> None:
+        self._split: Split = split
+        self._made_up, self._parts = made_up, sources.parts
+        self._ends = list(itertools.accumulate([sources.made_up, *(part.weight for part in sources.parts)]))
+
+    def text(self, rng: np.random.Generator) -> str:
+        """A text of one of the sources that the characters can write."""
+        if not self._parts:
+            return self._made_up.text(rng)
+        chosen = bisect.bisect(self._ends, rng.random() * self._ends[-1])
+        if chosen == 0:
+            return self._made_up.text(rng)
+        part = self._parts[min(chosen, len(self._parts)) - 1]
+        for _ in range(_TRIES):
+            if self._made_up.fits(text := part.text(self._split, rng)):
+                return text
+        raise DataError(
+            f"{type(part).__name__}: draws no text that fits, for example {text!r}; raise max_length, or change the "
+            "characters"
+        )
