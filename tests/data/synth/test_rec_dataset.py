@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
+from ocrexp.config.build import build
+from ocrexp.config.compose import compose
 from ocrexp.data.dataset import TrainPipeline
 from ocrexp.data.synth import cache
 from ocrexp.data.synth.dataset import write_dataset
@@ -211,10 +213,9 @@ def test_characters_come_from_a_dictionary_where_one_is_given(tmp_path):
 
 
 def test_the_shipped_node_is_complete(tmp_path):
-    conf = OmegaConf.create({"dataset": OmegaConf.load(Path(__file__).parents[3] / "conf/dataset/synth_rec.yaml")})
-    node = OmegaConf.to_container(conf, resolve=True)["dataset"]  # without a charset
-    assert node.pop("_target_") == "ocrexp.data.synth.rec_dataset.SynthRec"
-    source = SynthRec(**{**node, **SMALL, "cache_dir": str(tmp_path)})
+    dataset = compose("synth", ["dataset=synth_rec", "out=unused", f"dataset.cache_dir={tmp_path}"]).dataset
+    source = build(dataset)  # without a charset
+    assert isinstance(source, SynthRec)
     en94 = OmegaConf.load(Path(__file__).parents[3] / "conf/charset/en94.yaml").characters
     assert source.characters == en94 == PRINTABLE
 
