@@ -17,6 +17,7 @@ from ocrexp.command_line import typed
 from ocrexp.config.compose import compose
 from ocrexp.data.images import limit_pixels
 from ocrexp.data.pixels import is_blank
+from ocrexp.deploy.correction import Corrections, CorrectionSettings, check_corrections, remove_corrections
 from ocrexp.deploy.end_to_end import (
     EnginePool,
     RuntimeSettings,
@@ -39,12 +40,14 @@ USAGE = """
 Usage
   python -m ocrexp predict images=scans/ det=DIR rec=DIR [output=DIR] [key=value ...]
   python -m ocrexp predict images='[a.jpg,book.pdf,photos/*.png]' det=DIR rec=DIR cls=DIR
+  python -m ocrexp predict images=photos/ det=DIR rec=DIR sort=uncertain correct=ppocrlabel
   find . -name '*.jpg' | python -m ocrexp predict images=- det=DIR rec=DIR output=- > predictions.jsonl
 
 Reads images with exported models. With det and rec, an image is a page; det alone finds regions; with rec alone, an
 image is one line of text. Writes predictions.jsonl (one object per image, in order), labels.txt in PaddleOCR's format
-(to correct in PPOCRLabel and to train on) and pictures of the boxes beside the texts. An image that cannot be read is
-reported, the others are read, and the exit code is 1."""
+to train on, and pictures of the boxes beside the texts; with correct=ppocrlabel or label_studio also a folder that this
+program opens, to correct the result, with sort=uncertain the least certain images first. An image that cannot be read
+is reported, the others are read, and the exit code is 1."""
 
 
 LINES_AT_ONCE = 32  # line images that are read together, so that lines of similar width share a batch
@@ -54,7 +57,7 @@ AHEAD = 2  # additional threads, which load and draw while the models run
 
 @dataclass(frozen=True)
 class PredictSettings:
-    """The keys of conf/predict.yaml that are not the models'."""
+    """The keys of conf/predict.yaml that are neither the models' nor for corrections."""
 
     images: str | list[str]
     output: str | None
@@ -101,6 +104,8 @@ def run(arguments: Sequence[str]) -> int:
         config = compose("predict", arguments)
         settings = settings_from(config, PredictSettings)
         models = settings_from(config, RuntimeSettings).checked()
+        correcting = settings_from(config, CorrectionSettings)
+        correcting.check(folder=settings.output != "-", pages=not models.rec_only)
         if settings.dpi < 1 or settings.picture_side < 64:
             raise ConfigError(
                 f"dpi, picture_side: expected dpi of 1 or more and picture_side of 64 pixels or more, got "
@@ -112,8 +117,9 @@ def run(arguments: Sequence[str]) -> int:
             print(f"ocrexp: {printable(skipped.describe())}", file=sys.stderr)
         limit_pixels(models.max_pixels)
         output = _output(settings)
-        if output is not None and settings.output is not None:
-            is_taken(output, settings.overwrite)  # printed before the models are loaded
+        # Printed before the models are loaded.
+        if output is not None and settings.output is not None and is_taken(output, settings.overwrite):
+            check_corrections(output)
         finder = FontFinder(settings.font)
         count = models.worker_count(len(sources))
         reader = EnginePool(models, count)
@@ -122,8 +128,11 @@ def run(arguments: Sequence[str]) -> int:
     if settings.output is None:
         output = _claimed(output)
     folder = PredictionFolder(output, sources, models.rec_only, settings.overwrite, labels=settings.labels)
+    corrections = Corrections(folder, correcting)
+    work = Work(settings, models.rec_only, reader, finder, folder, save_pages=settings.labels or correcting.wanted)
     try:
-        return _to_folder(sources, Work(settings, models.rec_only, reader, finder, folder), count, folder)
+        remove_corrections(output)
+        return _to_folder(sources, work, count, folder, corrections)
     finally:
         folder.close()
 
@@ -138,8 +147,10 @@ class Work:
         reader: EnginePool,
         finder: FontFinder,
         folder: PredictionFolder | None = None,
+        save_pages: bool = False,
     ) -> None:
         self._settings = settings
+        self._save_pages = save_pages
         self.lines = lines
         self._reader = reader
         self._folder = folder
@@ -180,7 +191,7 @@ class Work:
         if self._folder is None:
             return outcome
         started = time.perf_counter()
-        if self._settings.labels:
+        if self._save_pages:
             self._folder.save_page(outcome.source, image)
         picture = None
         if self._settings.pictures:
@@ -204,9 +215,16 @@ class Work:
         write_picture(path, picture)
 
 
-def _to_folder(sources: list[Source], work: Work, count: int, folder: PredictionFolder) -> int:
+def _to_folder(
+    sources: list[Source], work: Work, count: int, folder: PredictionFolder, corrections: Corrections
+) -> int:
+    def write(outcome: ImageResult) -> None:
+        folder.write(outcome)
+        corrections.add(outcome)
+
     try:
-        code = _predict(sources, work, count, folder.write, sys.stdout)
+        code = _predict(sources, work, count, write, sys.stdout)
+        more = corrections.write()
     except OSError as error:
         raise DataError(f"output={folder.folder}: cannot be written ({error.strerror or error})") from error
     if work.finder.missing:
@@ -219,7 +237,11 @@ def _to_folder(sources: list[Source], work: Work, count: int, folder: Prediction
     if folder.unlabeled:
         first = printable(folder.unlabeled[0])
         print(f"ocrexp: {len(folder.unlabeled)} images are not in {LABELS}, for example {first}", file=sys.stderr)
-    print(f"written: {printable(str(folder.folder))}: {', '.join(folder.holds())}")
+    for line in corrections.account.lines():
+        print(f"ocrexp: correct: {printable(line)}", file=sys.stderr)
+    print(f"written: {printable(str(folder.folder))}: {', '.join([*folder.holds(), *more])}")
+    if least := corrections.least_certain():
+        print(printable(least))
     if folder.labels_written:
         dataset = "rec_list" if folder.rec_only else "det_list"
         path = (folder.folder / LABELS).absolute()

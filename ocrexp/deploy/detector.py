@@ -149,6 +149,11 @@ class TextDetector:
             return self.regions(self.infer(prepared), shape)
         return self._find_in_tiles(page, tiling)
 
+    @property
+    def box_thresh(self) -> float | None:
+        """Regions with a lower score are dropped; None for a detector with a registered postprocess."""
+        return None if self._several else self.postprocess.box_thresh
+
     def shrunk(self, page: Image, tile: str = "tile=True") -> str:
         """A warning with advice (`tile`) if a page is shrunk by more than half; otherwise ""."""
         shrunk = None if self._tiler else self.resize.shrunk(*page.shape[:2])

@@ -30,6 +30,7 @@ from ocrexp.deploy.options import (
 )
 from ocrexp.deploy.order import reading_order
 from ocrexp.deploy.outputs import Reading
+from ocrexp.deploy.uncertainty import FoundRegion
 from ocrexp.environment import available_cores
 from ocrexp.errors import ConfigError, DeployError
 from ocrexp.types import Image
@@ -232,11 +233,16 @@ class Engine:
         return self._read(images)
 
     def _read_page(self, image: Image) -> Reading:
-        lines = self._system.read(image)
-        texts = [text for _, (text, _) in lines]
-        scores = [float(score) for _, (_, score) in lines]
-        note = self._system.detector.shrunk(image, "tile=true")
-        return Reading([box for box, _ in lines], texts, scores, dict(self._system.timings), note)
+        found = self._system.examine(image)
+        kept = [region for region in found if region.kept]
+        return Reading(
+            [region.polygon for region in kept if region.polygon is not None],
+            [region.text or "" for region in kept],
+            [region.text_score for region in kept],
+            dict(self._system.timings),
+            self._system.detector.shrunk(image, "tile=true"),
+            found,
+        )
 
     def _find_regions(self, image: Image) -> Reading:
         started = time.perf_counter()
@@ -245,15 +251,30 @@ class Engine:
         polygons = [found.polygons[index] for index in order]
         seconds = time.perf_counter() - started
         scores = [float(found.scores[index]) for index in order]
-        return Reading(polygons, None, scores, {"det": seconds}, self._detector.shrunk(image, "tile=true"))
+        regions = [
+            FoundRegion(polygon, box_score=score, box_thresh=self._detector.box_thresh)
+            for polygon, score in zip(polygons, scores, strict=True)
+        ]
+        return Reading(polygons, None, scores, {"det": seconds}, self._detector.shrunk(image, "tile=true"), regions)
 
     def _read_lines(self, images: list[Image]) -> list[Reading]:
         timings: dict[str, float] = {}
         if self._classifier is not None:
             images, _, timings["cls"] = self._classifier(images)
-        results, timings["rec"] = self._recognizer(images)
+        started = time.perf_counter()
+        results = self._recognizer.recognize(images)
+        timings["rec"] = time.perf_counter() - started
         shares = {stage: seconds / len(images) for stage, seconds in timings.items()}
-        return [Reading(None, [text], [float(score)], dict(shares)) for text, score in results]
+        return [
+            Reading(
+                None,
+                [read.text],
+                [read.score],
+                dict(shares),
+                regions=[FoundRegion(None, read.text, read.score, read.char_scores)],
+            )
+            for read in results
+        ]
 
 
 class EnginePool:

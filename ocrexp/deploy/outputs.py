@@ -13,6 +13,7 @@ from typing import Any, TextIO
 import cv2
 
 from ocrexp.deploy.sources import Source
+from ocrexp.deploy.uncertainty import FoundRegion
 from ocrexp.errors import ConfigError, printable
 from ocrexp.files import shortened, write_bytes
 from ocrexp.types import Image, Polygon
@@ -21,6 +22,7 @@ PREDICTIONS = "predictions.jsonl"
 LABELS = "labels.txt"
 PICTURES = "pictures"
 PAGES = "pages"
+PROGRAM_FOLDERS = ("ppocrlabel", "label_studio")  # of annotation programs; see `ocrexp.deploy.correction`
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,8 @@ class Reading:
     """The result for one image: `polygons` (n, 2) in its pixels, `texts`, `scores` 0..1, of equal length.
 
     Without a recognizer `texts` is None and the scores are the detector's; without a detector `polygons` is None and
-    there is one text, of the whole image. `timings`: seconds by stage. `note`: a warning for the user.
+    there is one text, of the whole image. `timings`: seconds by stage. `note`: a warning for the user. `regions`: all
+    regions with all their scores, in the same order, also those that were dropped for the score of their text.
     """
 
     polygons: list[Polygon] | None
@@ -36,6 +39,7 @@ class Reading:
     scores: list[float]
     timings: dict[str, float] = field(default_factory=dict)
     note: str = ""
+    regions: Sequence[FoundRegion] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,7 @@ def prediction_line(outcome: ImageResult) -> str:
         row["size"] = list(outcome.size)
     if (reading := outcome.reading) is not None:
         if reading.polygons is not None:
-            row["boxes"] = [_points(polygon) for polygon in reading.polygons]
+            row["boxes"] = [rounded_points(polygon) for polygon in reading.polygons]
         if reading.texts is not None:
             row["texts"] = reading.texts
         row["scores"] = [round(score, 4) for score in reading.scores]
@@ -83,7 +87,8 @@ def det_label(name: str, reading: Reading) -> str:
     polygons = reading.polygons or []
     texts = reading.texts if reading.texts is not None else [""] * len(polygons)
     regions = [
-        {"transcription": text, "points": _points(polygon)} for polygon, text in zip(polygons, texts, strict=True)
+        {"transcription": text, "points": rounded_points(polygon)}
+        for polygon, text in zip(polygons, texts, strict=True)
     ]
     return f"{name}\t{json.dumps(regions, ensure_ascii=False)}\n"
 
@@ -123,7 +128,7 @@ class PredictionFolder:
         sources: all images of the run; they determine the names of the pictures and the root of the labels.
         rec_only: whether images are lines and labels are `path<TAB>text`.
         overwrite: whether to replace the results of an earlier run in the folder; other files are not touched.
-        labels: whether to write labels and the pages that they name.
+        labels: whether to write labels.
 
     Label paths are relative to `root`. A page of a PDF or TIFF is saved as an image file, which its label names. Raises
     ConfigError for a folder that exists and is not empty, or that cannot be written.
@@ -138,7 +143,7 @@ class PredictionFolder:
         self.labels_written = 0
         self._names = _unique_names(sources)
         self._prepare(sources, overwrite)
-        self._images = {source: self._label_image(source) for source in sources}
+        self._images = {source: self._image_file(source) for source in sources}
         self.root = label_root(list(self._images.values()))
         self._predictions = self._open(PREDICTIONS)
         self._labels = self._open(LABELS) if labels else None
@@ -175,6 +180,10 @@ class PredictionFolder:
         self._labels.flush()
         self.labels_written += 1
 
+    def label_image(self, source: Source) -> Path:
+        """The file that the labels of an image name."""
+        return self._images[source]
+
     def holds(self) -> list[str]:
         """Names of the files in the folder."""
         return [name for name in (PREDICTIONS, LABELS, PICTURES, PAGES) if (self.folder / name).exists()]
@@ -196,7 +205,7 @@ class PredictionFolder:
 
     def _clear(self, sources: Sequence[Source]) -> None:
         """Removes the results of an earlier run, and nothing else."""
-        for name in (PICTURES, PAGES):
+        for name in (PICTURES, PAGES, *PROGRAM_FOLDERS):
             place = self.folder / name
             inside = [source for source in sources if place.resolve() in source.path.resolve().parents]
             if inside:
@@ -204,7 +213,7 @@ class PredictionFolder:
                     f"output={self.folder}: {inside[0].name} is in {name}, which would be overwritten; name another"
                     " folder"
                 )
-            if place.is_dir() and (self.folder / PREDICTIONS).exists():
+            if name not in PROGRAM_FOLDERS and place.is_dir() and (self.folder / PREDICTIONS).exists():
                 shutil.rmtree(place)
         for name in (PREDICTIONS, LABELS):
             (self.folder / name).unlink(missing_ok=True)
@@ -219,7 +228,7 @@ class PredictionFolder:
                 f"output={self.folder}: cannot be written ({error.strerror}); name another folder"
             ) from None
 
-    def _label_image(self, source: Source) -> Path:
+    def _image_file(self, source: Source) -> Path:
         return source.path if source.page is None else self.folder / PAGES / f"{self._names[source]}.png"
 
 
@@ -237,7 +246,7 @@ def _unique_names(sources: Sequence[Source]) -> dict[Source, str]:
     return names
 
 
-def _points(polygon: Polygon) -> list[list[int | float]]:
+def rounded_points(polygon: Polygon) -> list[list[int | float]]:
     """[[x, y], ...]: integers where they are whole, otherwise one decimal."""
     return [[int(v) if float(v).is_integer() else round(float(v), 1) for v in point] for point in polygon]
 

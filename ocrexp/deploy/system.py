@@ -23,6 +23,7 @@ from ocrexp.deploy.options import (
 from ocrexp.deploy.order import reading_order
 from ocrexp.deploy.paddle_args import takes_paddleocr_arguments
 from ocrexp.deploy.recognizer import TextRecognizer
+from ocrexp.deploy.uncertainty import FoundRegion
 from ocrexp.errors import DeployError
 from ocrexp.types import Image, Polygon
 
@@ -81,16 +82,39 @@ class TextSystem:
 
         `started` is the time at which the detection began, by `time.perf_counter`; None: now.
         """
+        found = self.examine(page, started)
+        return [
+            (region.polygon, (region.text, region.text_score))
+            for region in found
+            if region.kept and region.polygon is not None and region.text is not None
+        ]
+
+    def examine(self, page: Image, started: float | None = None) -> list[FoundRegion]:
+        """As `read`, with the scores of regions and characters, and with the regions that `drop_score` drops."""
         timings: dict[str, float] = {}
         start = time.perf_counter() if started is None else started
-        polygons = self.detector.find(page).polygons
+        detected = self.detector.find(page)
         found = time.perf_counter()
         timings["det"] = found - start
-        polygons = [polygons[index] for index in reading_order(polygons)]
+        order = reading_order(detected.polygons)
+        polygons = [detected.polygons[index] for index in order]
         lines = [crop(page, polygon, self.crop_margin) for polygon in polygons]
         timings["crop"] = time.perf_counter() - found
         if self.classifier is not None:
             lines, _, timings["cls"] = self.classifier(lines)
-        texts, timings["rec"] = self.recognizer(lines)
+        cropped = time.perf_counter()
+        reads = self.recognizer.recognize(lines)
+        timings["rec"] = time.perf_counter() - cropped
         self.timings = timings
-        return [(polygon, text) for polygon, text in zip(polygons, texts, strict=True) if text[1] >= self.drop_score]
+        return [
+            FoundRegion(
+                polygon,
+                read.text,
+                read.score,
+                read.char_scores,
+                float(detected.scores[index]),
+                self.detector.box_thresh,
+                self.drop_score,
+            )
+            for polygon, index, read in zip(polygons, order, reads, strict=True)
+        ]

@@ -16,6 +16,7 @@ from ocrexp.config.compose import compose
 from ocrexp.data.lists import DetLists
 from ocrexp.deploy import end_to_end
 from ocrexp.deploy.outputs import Reading
+from ocrexp.deploy.uncertainty import FoundRegion
 
 BOX = np.array([[2, 2], [28, 2], [28, 12], [2, 12]], np.float32)
 
@@ -36,7 +37,8 @@ class StandIn:
             text = str(int(image[0, 0, 0]))
             polygons = None if self.settings.det is None else [BOX]
             texts = None if self.settings.rec is None else [text]
-            readings.append(Reading(polygons, texts, [0.9], {"det": 0.01, "rec": 0.02}))
+            regions = [FoundRegion(BOX, text, 0.9, (0.9,) * len(text), 0.9)]
+            readings.append(Reading(polygons, texts, [0.9], {"det": 0.01, "rec": 0.02}, regions=regions))
         return readings
 
 
@@ -138,6 +140,25 @@ def test_results_are_never_overwritten_unless_asked(models, scans, tmp_path, cap
     assert (tmp_path / "out" / "predictions.jsonl").read_bytes() == before
     assert main([*command, "overwrite=true", "pictures=false"]) == 0
     assert not (tmp_path / "out" / "pictures").exists()
+
+
+def test_a_correction_is_never_overwritten(models, scans, tmp_path, capsys):
+    out = tmp_path / "out"
+    keys = ["correct=[ppocrlabel,label_studio]", "sort=uncertain", "pictures=false", "correct_copies=true"]
+    command = ["predict", f"images={scans}", f"output={out}", *models, *keys]
+    assert main(command) == 0
+    said = capsys.readouterr().out
+    assert "written: " in said and ": predictions.jsonl, labels.txt, uncertain.jsonl, ppocrlabel, label_studio" in said
+    assert "least certain: " in said and "120.png: 0.3 wrong regions expected" in said
+    assert not (out / "ppocrlabel/1_120.png").is_symlink()
+    assert [row["texts"] for row in rows(out)] == [["10"], ["60"], ["120"], ["250"]]
+    assert main([*command, "overwrite=true", "limit=1"]) == 0
+    assert [path.name for path in (out / "label_studio/images").iterdir()] == ["1_120.png"]
+    (out / "ppocrlabel/fileState.txt").write_text("ppocrlabel/1_120.png\t1\n")
+    StandIn.seen = []
+    assert main([*command, "overwrite=true"]) == 2
+    assert "ppocrlabel/fileState.txt contains corrections; name another folder" in capsys.readouterr().err
+    assert not StandIn.seen and (out / "ppocrlabel/1_120.png").exists()
 
 
 def test_without_a_name_every_run_has_a_folder_of_its_own(models, scans, tmp_path, monkeypatch):

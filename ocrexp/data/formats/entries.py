@@ -29,6 +29,7 @@ class Region:
         ignored: training and evaluation ignore it.
         language: as the source names it.
         extra: what else the source knows of it, by the source's names; plain values.
+        score: of a model's prediction, 0..1; None: it is not known, or a person labeled it.
     """
 
     points: Points
@@ -36,6 +37,7 @@ class Region:
     ignored: bool = False
     language: str = ""
     extra: dict[str, Any] = field(default_factory=dict)
+    score: float | None = None
 
 
 @dataclass(slots=True)

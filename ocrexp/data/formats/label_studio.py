@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from ocrexp.data.formats.base import DET, IGNORED, Format
 from ocrexp.data.formats.entries import NO, Account, Entry, Guess, Points, ReadOptions, Region
@@ -24,7 +24,6 @@ from ocrexp.files import as_json
 _UPLOAD = re.compile(r"^[0-9a-f]{8}-")
 _IGNORE_LABEL = "ignore"
 _TEXT = "text"
-_LOCAL = "/data/local-files/?d="
 
 
 def _read(folder: Folder, options: ReadOptions, account: Account) -> Iterator[Entry]:
@@ -41,6 +40,8 @@ def _read(folder: Folder, options: ReadOptions, account: Account) -> Iterator[En
             entry = Entry(named, _find(folder, named, name), [], source=place)
             entry.name = folder.below(entry.image) if not isinstance(entry.image, bytes | None) else named
             results = _results(task, place, account)
+            if results is None:
+                continue
             entry.regions = list(_regions(entry, results, options.level, place, account))
             yield entry
 
@@ -63,28 +64,34 @@ def _find(folder: Folder, named: str, label: str) -> Any:
     return folder.image(named.lstrip("/"), label) or folder.image(_UPLOAD.sub("", plain), label)
 
 
-def _results(task: dict[str, Any], place: str, account: Account) -> list[Any]:
-    """The results of the annotation that counts."""
+def _results(task: dict[str, Any], place: str, account: Account) -> list[Any] | None:
+    """The results of the annotation that counts; None if no person has labeled the image."""
     annotations = task.get("annotations", task.get("completions"))
+    if not annotations and ("predictions" in task or annotations is not None):
+        account.drop("task without annotations", place)
+        return None
     if not isinstance(annotations, list):
-        if "predictions" in task or annotations is not None:
-            account.drop("task without annotations", place)
-        return _flat_results(task)
+        return _flat_results(task, place, account)
     done = [one for one in annotations if isinstance(one, dict) and not one.get("was_cancelled")]
     account.drop("canceled annotation", place, len(annotations) - len(done))
     if not done:
-        return []
+        account.drop("task all of whose annotations were canceled", place)
+        return None
     account.drop("annotation of a task that has a later one", place, len(done) - 1)
     latest = max(done, key=lambda one: str(one.get("updated_at") or one.get("created_at") or ""))
     results = latest.get("result")
     return results if isinstance(results, list) else []
 
 
-def _flat_results(task: dict[str, Any]) -> list[Any]:
+def _flat_results(task: dict[str, Any], place: str, account: Account) -> list[Any]:
     """The results of the form JSON-MIN, in which boxes and texts are lists of equal length."""
-    boxes = task.get("bbox") or task.get("label") or []
+    # Of several kinds of shapes only `label` has all, in the order of the texts.
+    boxes = max((task.get(key) or [] for key in ("bbox", "poly", "label")), key=len)
     texts = task.get("transcription") or []
     texts = [texts] if isinstance(texts, str) else texts
+    if texts and len(texts) != len(boxes):
+        account.change("task with other numbers of texts and regions, read without texts; export it as JSON", place)
+        texts = []
     results: list[Any] = []
     for i, value in enumerate(boxes if isinstance(boxes, list) else []):
         if not isinstance(value, dict):
@@ -165,7 +172,7 @@ def _outline(value: dict[str, Any], width: float, height: float) -> Points | Non
 def _is(head: str) -> bool:
     return head.lstrip().startswith("[") and (
         ('"original_width"' in head and '"result"' in head)
-        or ('"original_width"' in head and '"bbox"' in head)
+        or ('"original_width"' in head and ('"bbox"' in head or '"poly"' in head))
         or '"from_name"' in head
     )
 
@@ -178,7 +185,10 @@ def _recognize(folder: Folder) -> Guess:
 
 
 class LabelStudioWriter(Writer):
-    """Writes `tasks.json` with polygons and texts, and `template.xml`, the labeling interface that it is for."""
+    """Writes `tasks.json` with polygons and texts, and `template.xml`, the labeling interface that it is for.
+
+    The tasks of a draft have predictions, which annotators start from, and what `Entry.extra` knows among their data.
+    """
 
     has_extra = True
 
@@ -195,7 +205,7 @@ class LabelStudioWriter(Writer):
             common = {
                 "id": f"r{i}", "to_name": "image", "original_width": width, "original_height": height,
                 "image_rotation": 0,
-            }  # fmt: skip
+            } | ({} if region.score is None else {"score": round(region.score, 4)})  # fmt: skip
             points = [[x / width * 100, y / height * 100] for x, y in region.points]
             labels = [
                 *(str(label) for label in region.extra.get("labels", ())),
@@ -209,7 +219,15 @@ class LabelStudioWriter(Writer):
             if region.text is not None:
                 text = {"text": [region.text]}
                 results.append(common | {"type": "textarea", "from_name": "transcription", "value": value | text})
-        self._tasks.append({"data": {"ocr": f"{_LOCAL}{name}"}, "annotations": [{"result": results}]})
+        task: dict[str, Any] = {"data": {"ocr": f"{self.options.address}{quote(name)}"}}
+        if self.options.draft:
+            task["data"] |= entry.extra
+            scores = [region.score for region in entry.regions or () if region.score is not None]
+            mean = {"score": round(sum(scores) / len(scores), 4)} if scores else {}
+            task["predictions"] = [{"model_version": "ocrexp", **mean, "result": results}]
+        else:
+            task["annotations"] = [{"result": results}]
+        self._tasks.append(task)
         return True
 
     def close(self) -> None:
@@ -218,7 +236,7 @@ class LabelStudioWriter(Writer):
         labels = {
             label
             for task in self._tasks
-            for result in task["annotations"][0]["result"]
+            for result in task["predictions" if self.options.draft else "annotations"][0]["result"]
             for label in result["value"].get("labels", ())
         }
         from xml.sax.saxutils import quoteattr

@@ -30,11 +30,15 @@ class WriteOptions:
             images in the labels' folder get symbolic links.
         placeholder: the text of regions that have none, in formats whose regions need one.
         shard_bytes: the size from which a new shard is begun.
+        draft: the labels are a model's, which a person has still to confirm; for programs that know the difference.
+        address: precedes the path of an image in Label Studio's tasks.
     """
 
     copy: bool = False
     placeholder: str = "text"
     shard_bytes: int = 1 << 28
+    draft: bool = False
+    address: str = "/data/local-files/?d="
 
 
 @dataclass(slots=True)
