@@ -32,8 +32,9 @@ from ocrexp.deploy.order import reading_order
 from ocrexp.deploy.outputs import Reading
 from ocrexp.deploy.uncertainty import FoundRegion
 from ocrexp.environment import available_cores
-from ocrexp.errors import ConfigError, DeployError
+from ocrexp.errors import CheckpointError, ConfigError, DeployError
 from ocrexp.types import Image
+from ocrexp.weights.registry import REGISTRY, fetched
 
 if TYPE_CHECKING:
     from ocrexp.deploy.classifier import TextClassifier
@@ -128,10 +129,18 @@ class RuntimeSettings(PageOptions, DetectorOptions, RecognizerOptions, Classifie
 
 
 def model_folder(key: str, value: str | None) -> str | None:
-    """The folder (or file) of a model; a run folder means its export. Raises ConfigError if it is missing."""
+    """The folder (or file) of a model; a run folder means its export, a name a model that was fetched.
+
+    Raises ConfigError if it is missing.
+    """
     if value is None:
         return None
     path = Path(value).expanduser()
+    if not path.exists() and value in REGISTRY:
+        try:
+            return str(fetched(REGISTRY[value]))
+        except CheckpointError as error:
+            raise ConfigError(f"{key}={value}: {error}") from None
     if not path.exists():
         raise ConfigError(f"{key}={value}: folder not found; export a run: python -m ocrexp export run_dir=RUN")
     if (path / "inference").is_dir():

@@ -8,6 +8,7 @@ import json
 import cv2
 import numpy as np
 import pytest
+from ppocrlabel_files import confirmed, opened
 
 from ocrexp.__main__ import main
 from ocrexp.data.lists import DetLists
@@ -44,23 +45,6 @@ def predicted(tmp_path, **given):
     names = corrections.write()
     folder.close()
     return tmp_path / "out", names, corrections
-
-
-def opened(path):
-    """A label file as PPOCRLabel 3.1 reads it."""
-    labels = {}
-    for line in path.read_text("utf-8").splitlines():
-        name, label = line.split("\t")
-        words = label.replace("false", "False").replace("true", "True").replace("null", "None")
-        labels[name] = eval(words)
-    return labels
-
-
-def confirmed(folder, labels):
-    """Write what PPOCRLabel writes for confirmed images: those without a region are in fileState.txt only."""
-    lines = [f"{name}\t{json.dumps(label, ensure_ascii=False)}\n" for name, label in labels.items() if label]
-    (folder / "Label.txt").write_text("".join(lines), encoding="utf-8")
-    (folder / "fileState.txt").write_text("".join(f"{name}\t1\n" for name in labels), encoding="utf-8")
 
 
 def records(root, out, capsys):
