@@ -23,6 +23,7 @@ OF_VERBS = {
     "eval-system": ("det", "rec", "cls", "output", "rec_char_dict_path"),
     "cut-lines": ("det", "out"),
     "check-data": ("source", "output"),
+    "browse": ("report",),
     "synth": ("out",),
     "convert": ("*root", "*from", "to", "out", "image_root", "text_key", "dictionary", "split_by", "placeholder"),
     "bench": (

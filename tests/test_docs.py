@@ -83,7 +83,7 @@ def test_command_of_the_docs_composes(page, line):
         own, others = split_overrides(composes(verb), arrange(verb, overrides))
         composes(verb, *own)
         fits(*with_default_model(others))
-    elif verb == "check-data":
+    elif verb in ("check-data", "browse"):
         own, others = split_overrides(composes(verb), overrides)
         composes(verb, *own)
         check_early(compose_for(None if any(item.startswith("dataset=") for item in others) else "rec", others))

@@ -39,6 +39,7 @@ class ModelParts:
     given_charset: Charset | None = None
     rank: int = 0
     world_size: int = 1
+    given_source: DataSource | None = None
 
     @cached_property
     def settings(self) -> TrainerSettings:
@@ -55,7 +56,7 @@ class ModelParts:
     @cached_property
     def source(self) -> DataSource:
         """Where the records come from; with `overfit` the first batch of them."""
-        source = build_source(self.config.dataset)
+        source = build_source(self.config.dataset) if self.given_source is None else self.given_source
         if not self.config.get("overfit"):
             return source
         from ocrexp.data.first_batch import FirstBatch

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ocrexp.optim.schedules import Schedule
     from ocrexp.results import Metric, Postprocess, ZeroEvidence
     from ocrexp.tasks.base import RunFacts
+    from ocrexp.types import DataSource
 
 
 def assemble(
@@ -44,6 +45,7 @@ def assemble(
     charset: Charset | None = None,
     rank: int = 0,
     world_size: int = 1,
+    source: DataSource | None = None,
 ) -> Parts:
     """The parts of a run.
 
@@ -54,8 +56,9 @@ def assemble(
         charset: the characters, where the caller has them; None: they are found.
         rank: of this process; it has its own share of the images.
         world_size: number of processes.
+        source: the data set of the configuration, where the caller has it.
     """
-    return Parts(config, weights, charset, rank, world_size)
+    return Parts(config, weights, charset, rank, world_size, source)
 
 
 class Parts(DataParts):

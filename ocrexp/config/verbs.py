@@ -7,8 +7,8 @@ from __future__ import annotations
 
 VERBS = (
     "train", "resume", "eval", "predict", "eval-system", "export", "list", "copy", "fetch", "synth", "convert",
-    "cut-lines", "convert-config", "check-data", "find-lr", "find-batch", "compare", "report", "wandb-sync", "doctor",
-    "bench",
+    "cut-lines", "convert-config", "check-data", "browse", "find-lr", "find-batch", "compare", "report", "wandb-sync",
+    "doctor", "bench",
 )  # fmt: skip
 TAKES_RUNS = ("compare", "report", "wandb-sync")  # words without = are runs, the value of `runs`
 WITHOUT_CONFIG = ("list", "copy", "fetch")  # these read their arguments themselves; nothing is composed

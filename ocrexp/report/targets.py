@@ -26,11 +26,7 @@ def draw_texts(samples: Sequence[Mapping[str, Any]], read: Callable[[Any], dict[
 def text_cell(sample: Mapping[str, Any], learned: Mapping[str, str]) -> Picture:
     """One augmented text image over its text and the text of each label; padding is drawn darker, and characters that a
     label lacks are pink."""
-    image = np.ascontiguousarray(sample["image"][..., ::-1])
-    valid = int(sample.get("valid_width", image.shape[1]))
-    if valid < image.shape[1]:
-        image[:, valid:] //= 2
-        image[:, valid : valid + 1] = _IGNORED
+    image = text_image(sample)
     text = sample["texts"][0]
     lines: list[tuple[str, Runs]] = [("text", [(text, INK)])]
     for kind, said in learned.items():
@@ -40,14 +36,27 @@ def text_cell(sample: Mapping[str, Any], learned: Mapping[str, str]) -> Picture:
     return cell(image, lines, file_name(sample))
 
 
+def text_image(sample: Mapping[str, Any]) -> Picture:
+    """One transformed text image, RGB uint8; padding is drawn darker, behind a red line."""
+    image = np.ascontiguousarray(sample["image"][..., ::-1])
+    valid = int(sample.get("valid_width", image.shape[1]))
+    if valid < image.shape[1]:
+        image[:, valid:] //= 2
+        image[:, valid : valid + 1] = _IGNORED
+    return image
+
+
 def draw_targets(sample: Mapping[str, Any]) -> Picture:
-    """One transformed sample side by side: polygons, shrink map, threshold map, and its two masks.
+    """The panels of one transformed sample side by side, each under a band with its name; RGB uint8."""
+    return side_by_side([captioned(picture, title) for title, picture in target_panels(sample)])
+
+
+def target_panels(sample: Mapping[str, Any]) -> list[tuple[str, Picture]]:
+    """Pictures of one transformed sample with their names: polygons, shrink map, threshold map, and its mask.
 
     Green polygons are learned, red ones are excluded from the loss. The maps lie over a darkened image: shrink map in
     green, with red where `shrink_mask` leaves pixels out; threshold map as heat inside `threshold_mask`. Maps that the
     sample does not have are not drawn.
-
-    Returns RGB uint8, the panels in a row, each under a band with its name.
     """
     image = np.ascontiguousarray(sample["image"][..., ::-1])
     panels = [("polygons", _with_polygons(image, sample["polygons"], sample["ignored"]))]
@@ -58,7 +67,7 @@ def draw_targets(sample: Mapping[str, Any]) -> Picture:
     if "threshold_map" in sample:
         panels.append(("threshold map", _heat(sample["threshold_map"])))
         panels.append(("threshold map in its mask", _over(dark, sample["threshold_map"], sample["threshold_mask"])))
-    return side_by_side([captioned(picture, title) for title, picture in panels])
+    return panels
 
 
 def _with_polygons(image: Picture, polygons: Any, ignored: Any) -> Picture:

@@ -122,6 +122,16 @@ class Task(ABC):
     def draw_targets(self, samples: Sequence[Mapping[str, Any]], targets: Any) -> list[Picture]:
         """Transformed training samples as the loss sees them; `targets` is the transform that made their targets."""
 
+    def target_panels(self, sample: Mapping[str, Any], targets: Any) -> list[tuple[str, Picture]]:
+        """Pictures of one transformed sample as the loss sees it, with their names; `targets` as in `draw_targets`."""
+        del targets
+        return [("image", np.ascontiguousarray(sample["image"][..., ::-1]))]
+
+    def target_facts(self, sample: Mapping[str, Any], targets: Any) -> list[tuple[str, str]]:
+        """What else the loss gets of one transformed sample, in words: names and values."""
+        del sample, targets
+        return []
+
     # Deployment
 
     def input_size(self, model: OCRModel, image_shape: Sequence[int] | None) -> tuple[int | None, int | None]:

@@ -17,6 +17,7 @@ from ocrexp.errors import DataError
 from ocrexp.loggers.base import SampleRow
 from ocrexp.report.evaluation import SHEET, Captioned
 from ocrexp.report.recognition import cell, draw_sheet, file_name, sample_row, sheet
+from ocrexp.report.targets import text_image
 from ocrexp.results import (
     ClsPrediction,
     ClsReference,
@@ -135,6 +136,16 @@ class ClsTask(Task):
             for sample in samples
         ]
         return [sheet(cells, columns=3)] if cells else []
+
+    def target_panels(self, sample: Mapping[str, Any], targets: Any) -> list[tuple[str, Picture]]:
+        """The image; its padding is darker."""
+        del targets
+        return [("image, padding darker" if "valid_width" in sample else "image", text_image(sample))]
+
+    def target_facts(self, sample: Mapping[str, Any], targets: Any) -> list[tuple[str, str]]:
+        """The class."""
+        index = int(sample["label_cls"])
+        return [("class", f"{index}, label {targets.labels[index]}")]
 
     def input_size(self, model: OCRModel, image_shape: Sequence[int] | None) -> tuple[int | None, int | None]:
         """The size of its images, to which all are padded or squeezed."""

@@ -17,7 +17,7 @@ from ocrexp.loggers.base import SampleRow
 from ocrexp.report import detection
 from ocrexp.report.causes import detection_causes, regions_found
 from ocrexp.report.evaluation import Captioned
-from ocrexp.report.targets import draw_targets
+from ocrexp.report.targets import draw_targets, target_panels
 from ocrexp.results import DetPrediction, DetReference, EvalResult, ZeroEvidence
 from ocrexp.tasks.base import RunFacts, Task
 from ocrexp.tasks.drawn import draw_words
@@ -100,6 +100,23 @@ class DetTask(Task):
         """One picture per sample: its polygons and maps."""
         del targets
         return [draw_targets(sample) for sample in samples]
+
+    def target_panels(self, sample: Mapping[str, Any], targets: Any) -> list[tuple[str, Picture]]:
+        """Its polygons and maps."""
+        del targets
+        return target_panels(sample)
+
+    def target_facts(self, sample: Mapping[str, Any], targets: Any) -> list[tuple[str, str]]:
+        """How many regions are learned, and how much of the image is text."""
+        del targets
+        ignored = int(np.sum(sample["ignored"]))
+        facts = [("regions", f"{len(sample['ignored']) - ignored} learned, {ignored} ignored")]
+        if "shrink_map" in sample:
+            masked = 1 - float(np.mean(sample["shrink_mask"]))
+            facts.append(
+                ("pixels", f"{float(np.mean(sample['shrink_map'] > 0)):.1%} shrunk text, {masked:.1%} not in the loss")
+            )
+        return facts
 
     def describe_postprocess(self, name: str, arguments: Mapping[str, Any], output: str) -> dict[str, Any]:
         """Under the name of the class, which is PaddleOCR's."""

@@ -17,7 +17,7 @@ from ocrexp.metrics.rec import RecCounts
 from ocrexp.report import recognition
 from ocrexp.report.causes import recognition_causes
 from ocrexp.report.evaluation import SHEET, Captioned
-from ocrexp.report.targets import draw_texts
+from ocrexp.report.targets import draw_texts, text_image
 from ocrexp.report.text_report import write_text_report
 from ocrexp.results import EvalResult, RecPrediction, RecReference, ZeroEvidence
 from ocrexp.tasks.base import Floats, RunFacts, Task
@@ -144,6 +144,15 @@ class RecTask(Task):
     def draw_targets(self, samples: Sequence[Mapping[str, Any]], targets: Any) -> list[Picture]:
         """One sheet of text images with the texts of their labels."""
         return draw_texts(samples, targets.read)
+
+    def target_panels(self, sample: Mapping[str, Any], targets: Any) -> list[tuple[str, Picture]]:
+        """The image; its padding is darker."""
+        del targets
+        return [("image, padding darker" if "valid_width" in sample else "image", text_image(sample))]
+
+    def target_facts(self, sample: Mapping[str, Any], targets: Any) -> list[tuple[str, str]]:
+        """The encoded labels, the texts that they contain, and the steps of CTC."""
+        return list(targets.facts(sample))
 
     def input_size(self, model: OCRModel, image_shape: Sequence[int] | None) -> tuple[int | None, int | None]:
         """The height of its images; the width too where positions are learned or images are rectified."""

@@ -114,6 +114,7 @@ def test_the_home_folder_in_paths_and_not_in_texts(monkeypatch):
         "eval-system": ["output", "dataset.root"],
         "cut-lines": ["out", "det"],
         "check-data": ["output", "dataset.root"],
+        "browse": ["report", "dataset.root"],
         "convert": ["root", "out", "image_root"],
         "synth": ["out", "dataset.cache_dir"],
         "convert-config": ["config", "out"],

@@ -39,7 +39,7 @@ _PORTION = 4096
 
 def check_dataset(plan: DataPlan) -> DataFindings:
     """Check a data set. Raises DataError if there is nothing to check: no list, or none that can be read."""
-    findings = DataFindings(plan, Problems(plan.most))
+    findings = DataFindings(plan, Problems(plan.most, plan.heard))
     _read(findings)
     hashes = [one.hashes() for one in findings.entries]
     for split in SPLITS:

@@ -15,7 +15,7 @@ from ocrexp.data.checking.entries import Entries
 from ocrexp.data.checking.figures import Histogram
 from ocrexp.data.checking.images import ImageTable
 from ocrexp.data.checking.lengths import TextLimits
-from ocrexp.data.checking.problems import Place, Problems
+from ocrexp.data.checking.problems import Place, Problem, Problems
 from ocrexp.data.checking.regions import RegionLimits
 from ocrexp.data.source import SplitSource
 from ocrexp.data.split import ValSplit
@@ -49,6 +49,7 @@ class DataPlan:
         source: regular expression that names the photograph of an image; None: found by the names, "" not looked for.
         most_pairs: pairs of similar images that are compared pixel by pixel.
         progress: makes a progress bar of (total, what); it is called with the name of each image.
+        heard: called with each problem that is kept, when it is found.
     """
 
     task: str
@@ -71,6 +72,7 @@ class DataPlan:
     source: str | None = None
     most_pairs: int = 20_000
     progress: Callable[[int, str], Callable[[str], None]] = _no_progress
+    heard: Callable[[Problem], None] | None = None
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,12 +53,20 @@ class Problem:
             facts["image"] = str(self.image)
         return facts
 
+    def shown(self) -> dict[str, str]:
+        """Texts for a page that shows the place itself."""
+        kind = self.kind
+        return {
+            "kind": kind.name, "severity": kind.severity, "title": kind.title, "what": self.what, "advice": self.advice,
+        }  # fmt: skip
+
 
 @dataclass(slots=True)
 class Problems:
-    """Collects problems; `most` of each kind and split are kept (None: all)."""
+    """Collects problems; `most` of each kind and split are kept (None: all); `heard` is called with each of these."""
 
     most: int | None = 1000
+    heard: Callable[[Problem], None] | None = None
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     kept: dict[tuple[str, str], list[Problem]] = field(default_factory=dict)
 
@@ -79,6 +87,8 @@ class Problems:
         if self.most is None or len(some) < self.most:
             found = KINDS[kind]
             some.append(Problem(found, place, what, found.advice if advice is None else advice, image, polygons))
+            if self.heard is not None:
+                self.heard(some[-1])
 
     def wants(self, kind: str, split: str) -> bool:
         """Whether a further problem would be kept; otherwise counting is enough."""

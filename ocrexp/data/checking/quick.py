@@ -58,6 +58,17 @@ def quick_check(
     return _lines(problems), f"data check: {seen}{rest}; python -m ocrexp check-data finds more"
 
 
+def problems_of(record: Record, task: str) -> list[dict[str, str]]:
+    """The problems that a record's own label and image show, as plain values for a page."""
+    problems = Problems(most=None)
+    check = TextCheck("train", problems)
+    for _ in _regions([record], "train", check, problems) if task == "det" else _texts([record], "train", check):
+        pass
+    if record.draw is None:
+        _judge(record, "train", examine(record.image_path), problems)
+    return [problem.shown() for problem in problems]
+
+
 def _place(record: Record, split: str) -> Place:
     file, _, line = record.source.rpartition(":")
     return Place(split, file, int(line)) if line.isdigit() else Place(split, record.source)

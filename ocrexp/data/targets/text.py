@@ -98,3 +98,21 @@ class TextTargets:
             ids = sample[f"label_{kind}"]  # type: ignore[literal-required]
             texts[kind] = self._charset.decode(codec.position(ids[codec.is_character(ids)]).tolist())
         return texts
+
+    def facts(self, sample: Sample) -> list[tuple[str, str]]:
+        """What the labels of a sample are, in words: names and values."""
+        positions = self._charset.encode(sample["texts"][0])
+        facts = [("characters", f"{sample['length']} of {self.max_text_length} that a label can have")]
+        if "ctc" in self._codecs:
+            steps = self.steps(sample["image"].shape[:2] if self._steps else ())
+            emitted = "not checked" if steps is None else f"{steps} emitted"
+            facts.append(("CTC steps", f"{CTCCodec.steps_needed(positions)} needed, {emitted}"))
+        texts = self.read(sample)
+        for kind, codec in self._codecs.items():
+            ids: list[int] = sample[f"label_{kind}"].tolist()  # type: ignore[literal-required]
+            used = len(ids)
+            while used > 1 and ids[used - 1] == codec.padding:
+                used -= 1
+            padding = f", then {codec.padding} × {len(ids) - used}" if used < len(ids) else ""
+            facts += [(f"label {kind}", " ".join(map(str, ids[:used])) + padding), (f"read back {kind}", texts[kind])]
+        return facts
