@@ -20,9 +20,13 @@ USAGE = """
 Usage
   python -m ocrexp synth out=DIR [dataset.train_pages=500] [dataset.seed=1] ...
   python -m ocrexp synth dataset=synth_rec out=DIR [dataset.train_words=5000] ...
+  python -m ocrexp synth dataset=synth_rec out=DIR dataset/text=corpus dataset.text.corpus.path=texts.txt to=lmdb
+  python -m ocrexp synth out=DIR crops=true
 
-Draws a labeled data set (images, train_list.txt, val_list.txt in PaddleOCR's format) into a new folder: pages for a
-detector, words for a recognizer or a classifier."""
+Draws a labeled data set (images, train_list.txt, val_list.txt in PaddleOCR's format, or LMDB, or tar shards) into a new
+folder: pages for a detector, words for a recognizer or a classifier, or both from the same pages."""
+
+_TO = ("paddleocr", "lmdb", "shards")
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -30,6 +34,7 @@ def run(arguments: Sequence[str]) -> int:
     from ocrexp.config.build import build
     from ocrexp.data.synth.dataset import write_dataset
     from ocrexp.data.synth.rec_dataset import SynthRec
+    from ocrexp.deploy.drawn import DrawnOutput, write_drawn
 
     show_notices()
     if not any(item.startswith("out=") for item in arguments):
@@ -37,17 +42,43 @@ def run(arguments: Sequence[str]) -> int:
     config = compose("synth", arguments)
     check(config)
     out = Path(config.out)
-    if out.exists() and any(out.iterdir()):
+    _check_output(config)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f"out={out}: exists and is not overwritten; choose a new folder")
     source = build(config.dataset)
-    write_dataset(out, source)
+    if config.crops and source.task != "det":
+        raise ConfigError("crops=true: the data set has images of one text; choose dataset=synth_det, or crops=false")
+    if config.to == "lmdb" and source.task == "det" and not config.crops:
+        raise ConfigError("to=lmdb: LMDB holds words, not pages; set crops=true, or to=paddleocr or to=shards")
+    root = out
+    if config.to == "paddleocr" and not config.crops:
+        write_dataset(out, source)
+    else:
+        output = DrawnOutput(config.to, bool(config.crops), float(config.crop_margin))
+        for line in write_drawn(out, source, output):
+            print(f"ocrexp: {printable(line)}", file=sys.stderr)
+        root = out / "det" if config.crops else out
     for line in source.report():
         print(f"ocrexp: {printable(line)}", file=sys.stderr)
+    if (config.to != "paddleocr" and not (config.crops and config.to == "lmdb")) or source.task not in MODELS:
+        print(f"drawn: {printable(str(out))}")
+        return 0
     choices: dict[str, object] = {"model": MODELS[source.task], "dataset": LISTS[source.task]}
     if isinstance(source, SynthRec):
         choices |= _charset(config.dataset, source.characters)
-    print(f"drawn: {printable(str(out))} (train: {command('train', {**choices, 'dataset.root': out})})")
+    print(f"drawn: {printable(str(out))} (train: {command('train', {**choices, 'dataset.root': root})})")
     return 0
+
+
+def _check_output(config: DictConfig) -> None:
+    """Raises ConfigError for an output that does not exist."""
+    if config.to not in _TO:
+        raise ConfigError(f"to: expected one of {', '.join(_TO)}, got {config.to!r}")
+    if not isinstance(config.crops, bool):
+        raise ConfigError(f"crops: expected true or false, got {config.crops!r}")
+    margin = config.crop_margin
+    if isinstance(margin, bool) or not isinstance(margin, int | float) or not 0 <= margin <= 1:
+        raise ConfigError(f"crop_margin: expected a number from 0 to 1, got {margin!r}")
 
 
 def _charset(dataset: DictConfig, characters: str) -> dict[str, object]:

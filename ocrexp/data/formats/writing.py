@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,19 +48,22 @@ class PartWriters:
 
     def __post_init__(self) -> None:
         self._writers: dict[str, Writer] = {}
-        self._stack = ExitStack()
         self._shared = ResultImages(self.folder, self.final, self.options.copy)
 
     def write(self, entries: Iterator[tuple[str, Entry]], advance: Callable[[str], None]) -> None:
         """Write pairs of part and entry; `advance` is called with the name of each image."""
-        with self._stack:
-            for part, entry in entries:
-                self._add(part, entry)
-                advance(entry.name)
-            for name in sorted(self._writers, key=_order):
-                self._writers[name].close()
+        for part, entry in entries:
+            self.add(part, entry)
+            advance(entry.name)
+        self.close()
 
-    def _add(self, part: str, entry: Entry) -> None:
+    def close(self) -> None:
+        """Complete every part."""
+        for name in sorted(self._writers, key=_order):
+            self._writers[name].close()
+
+    def add(self, part: str, entry: Entry) -> None:
+        """Write an entry; one whose image cannot be read is counted."""
         if part not in self._writers:
             self._writers[part] = self._open(part)
         writer = self._writers[part]

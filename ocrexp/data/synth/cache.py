@@ -12,15 +12,11 @@ import fcntl
 import hashlib
 import json
 import logging
-import multiprocessing
 import os
 import shutil
-import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
-from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -28,12 +24,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from ocrexp.data.synth.parallel import in_order
 from ocrexp.data.synth.words import SPLITS, Split
-from ocrexp.data.worker import keep_freed_memory
 from ocrexp.errors import DataError
 from ocrexp.folders import cache_folder, new_folder, remove_leftovers
 from ocrexp.lock import beside, holding
-from ocrexp.processes import STOP_SIGNALS, end_with_parent
 from ocrexp.types import Image
 
 
@@ -54,7 +49,6 @@ class Drawn(Protocol):
 Draw = Callable[[Split, int], Drawn]
 Job = tuple[Split, int]
 META = "synth.json"
-_BATCH = 8  # images between two messages of a drawing process
 _LOOK = 0.2  # seconds between two looks at another process's drawing
 
 
@@ -105,7 +99,9 @@ def obtain(cache: Path, name: str, pages: dict[Split, int], settings: dict[str, 
                 logging.getLogger(__name__).warning("%s is damaged; its images are drawn again", folder)
                 shutil.rmtree(folder)
             try:
-                _draw_and_rename(folder, pages, settings, draw, workers)
+                with new_folder(folder, "part") as part:
+                    _draw(part, folder, pages, settings, draw, workers)
+                    part.rename(folder)
             except OSError:
                 if not is_whole(folder):  # another machine was faster, where the file system has no locks
                     raise
@@ -114,6 +110,16 @@ def obtain(cache: Path, name: str, pages: dict[Split, int], settings: dict[str, 
 
 def write(folder: Path, pages: dict[Split, int], settings: dict[str, Any], draw: Draw, workers: int) -> None:
     """Draw into a new folder of the user's. Raises DataError if it holds something or cannot be written."""
+    with filled(folder) as part:
+        _draw(part, folder, pages, settings, draw, workers)
+
+
+@contextlib.contextmanager
+def filled(folder: Path) -> Iterator[Path]:
+    """A folder to write a data set into, which gets the name `folder` if all goes well.
+
+    Raises DataError if `folder` holds something or cannot be written.
+    """
     with _told(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with holding(beside(folder), f"out={folder}"):
@@ -122,7 +128,9 @@ def write(folder: Path, pages: dict[Split, int], settings: dict[str, Any], draw:
                     raise DataError(f"{folder}: exists and is not overwritten; choose a new folder")
                 folder.rmdir()
             remove_leftovers(folder.parent, folder.name)
-            _draw_and_rename(folder, pages, settings, draw, workers)
+            with new_folder(folder, "part") as part:
+                yield part
+                part.rename(folder)
 
 
 @contextlib.contextmanager
@@ -159,94 +167,32 @@ def _locked(path: Path, progress: _DrawingProgress) -> Iterator[None]:
         yield
 
 
-def _draw_and_rename(folder: Path, pages: dict[Split, int], settings: dict[str, Any], draw: Draw, workers: int) -> None:
-    with new_folder(folder, "part") as part:
-        (part / "images").mkdir()
-        lines = _draw_all(part, pages, draw, workers, folder)
-        digests = {}
-        for split in SPLITS:
-            text = "".join(lines[split, index] + "\n" for index in range(pages[split])).encode()
-            (part / list_name(split)).write_bytes(text)
-            digests[split] = hashlib.sha256(text).hexdigest()
-        meta = {"pages": pages, "sha256": digests, "settings": settings}
-        (part / META).write_text(json.dumps(meta, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        part.rename(folder)
-
-
-def _draw_all(
-    part: Path, pages: dict[Split, int], draw: Draw, workers: int, shown: Path
-) -> dict[tuple[Split, int], str]:
-    """Draw every image into `part`; returns its label line by (split, index)."""
+def _draw(
+    part: Path, folder: Path, pages: dict[Split, int], settings: dict[str, Any], draw: Draw, workers: int
+) -> None:
+    """Draw every image into `part`, which will be `folder`, with its lists and its description."""
+    (part / "images").mkdir()
     jobs: list[Job] = [(split, index) for split in SPLITS for index in range(pages[split])]
-    workers = max(1, min(workers, len(jobs) // 16))  # a process is not worth it for a handful of images
-    progress = _DrawingProgress(len(jobs), shown)
-    lines: dict[tuple[Split, int], str] = {}
-    if workers == 1:
-        for done in _draw_share(part, jobs, draw):
-            lines.update(done)
-            progress.show(len(lines))
-    else:
-        # A forked process has the fonts and the settings at once; pipes need no shared memory or semaphores.
-        context = multiprocessing.get_context("fork")
-        processes, pipes = [], []
-        # A forked process has OpenCV's pool without its threads and would wait for them: no pool while forking.
-        threads = cv2.getNumThreads()
-        cv2.setNumThreads(1)
-        parent = os.getpid() if threading.current_thread() is threading.main_thread() else None
-        for rank in range(workers):
-            receive, send = context.Pipe(duplex=False)
-            process = context.Process(
-                target=_worker, args=(send, receive, part, jobs[rank::workers], draw, parent), daemon=True
-            )
-            process.start()
-            send.close()
-            processes.append(process)
-            pipes.append(receive)
-        cv2.setNumThreads(threads)
-        try:
-            _collect(pipes, lines, progress)
-        finally:
-            for process in processes:
-                process.kill()  # at the end they are gone; after an error their images are not wanted
-                process.join()
-        if len(lines) < len(jobs):
-            codes = sorted({process.exitcode for process in processes if process.exitcode})
-            raise DataError(f"a process that draws images has died (exit codes {codes}); try workers=1")
-    progress.end(len(lines))
-    return lines
 
+    def work(job: Job) -> str:
+        image = draw(*job)
+        name = image_name(*job)
+        (part / name).write_bytes(encode(image, name).tobytes())
+        return f"{name}\t{image.label}\n"
 
-def _collect(pipes: list[Connection], lines: dict[tuple[Split, int], str], progress: _DrawingProgress) -> None:
-    open_pipes = list(pipes)
-    while open_pipes:
-        for pipe in wait(open_pipes):
-            assert isinstance(pipe, Connection)
-            try:
-                message = pipe.recv()
-            except EOFError:
-                open_pipes.remove(pipe)
-                continue
-            if isinstance(message, Exception):
-                raise message
-            lines.update(message)
-            progress.show(len(lines))
-
-
-def _worker(send: Connection, receive: Connection, part: Path, jobs: list[Job], draw: Draw, parent: int | None) -> None:
-    if parent is not None:
-        end_with_parent(parent)
-    receive.close()
-    for number in STOP_SIGNALS:
-        signal.signal(number, signal.SIG_IGN)  # they go to the whole group: the parent ends the others
-    keep_freed_memory()
-    try:
-        for done in _draw_share(part, jobs, draw):
-            send.send(done)
-    except BrokenPipeError:
-        return  # whoever wanted the images is gone
-    except (OSError, DataError) as error:
-        with contextlib.suppress(BrokenPipeError):
-            send.send(error)
+    progress = _DrawingProgress(len(jobs), folder)
+    lines: dict[Split, list[str]] = {split: [] for split in SPLITS}
+    for count, ((split, _), line) in enumerate(zip(jobs, in_order(jobs, work, workers), strict=True), 1):
+        lines[split].append(line)
+        progress.show(count)
+    progress.end(len(jobs))
+    digests = {}
+    for split in SPLITS:
+        text = "".join(lines[split]).encode()
+        (part / list_name(split)).write_bytes(text)
+        digests[split] = hashlib.sha256(text).hexdigest()
+    meta = {"pages": pages, "sha256": digests, "settings": settings}
+    (part / META).write_text(json.dumps(meta, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def encode(drawn: Drawn, name: str) -> npt.NDArray[np.uint8]:
@@ -255,19 +201,6 @@ def encode(drawn: Drawn, name: str) -> npt.NDArray[np.uint8]:
     if not encoded:
         raise DataError(f"{name} could not be encoded as JPEG: the installed OpenCV does not support it")
     return data
-
-
-def _draw_share(part: Path, jobs: list[Job], draw: Draw) -> Iterator[dict[Job, str]]:
-    done: dict[Job, str] = {}
-    for split, index in jobs:
-        page = draw(split, index)
-        name = image_name(split, index)
-        (part / name).write_bytes(encode(page, name).tobytes())
-        done[split, index] = f"{name}\t{page.label}"
-        if len(done) == _BATCH:
-            yield done
-            done = {}
-    yield done
 
 
 class _DrawingProgress:

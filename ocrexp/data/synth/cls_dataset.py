@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -53,19 +53,29 @@ class SynthCls(OfTask):
         return replace(word, image=turned(word.image, self._angles[number]), text=self.labels[number])
 
     @property
-    def _settings(self) -> dict[str, Any]:
+    def counts(self) -> dict[Split, int]:
+        """Images of each split."""
+        return self._words.counts
+
+    @property
+    def workers(self) -> int:
+        """Drawing processes."""
+        return self._words.workers
+
+    def description(self) -> dict[str, Any]:
+        """All that shapes the images, as plain values. Raises DataError."""
         return {**self._words.settings(self._words.counts), "labels": self.labels}
 
     @functools.cached_property
     def folder(self) -> Path:
         """The folder of the drawn images; draws them first where the cache lacks them. Raises DataError."""
-        digest = hashlib.sha256(json.dumps(self._settings, sort_keys=True).encode()).hexdigest()
-        words = self._words
-        return cache.obtain(words.cache, f"cls-{digest[:16]}", words.counts, self._settings, self.draw, words.workers)
+        settings = self.description()
+        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+        return cache.obtain(self._words.cache, f"cls-{digest[:16]}", self.counts, settings, self.draw, self.workers)
 
     def write(self, folder: Path) -> None:
         """Draw the images into a new folder outside of the cache. Raises DataError."""
-        cache.write(folder, self._words.counts, self._settings, self.draw, self._words.workers)
+        cache.write(folder, self.counts, self.description(), self.draw, self.workers)
 
     def _records(self, split: Split) -> list[Record]:
         source = self.folder / cache.list_name(split)
@@ -87,10 +97,9 @@ class SynthCls(OfTask):
     def fingerprint(self) -> dict[str, str]:
         """SHA-256 of the label lists and the number of images, of each split."""
         prints: dict[str, str] = {}
-        counts: Mapping[Split, int] = self._words.counts
         for split in SPLITS:
             listed = hashlib.sha256((self.folder / cache.list_name(split)).read_bytes()).hexdigest()
-            prints |= {f"{split}_sha256": listed, f"{split}_count": str(counts[split])}
+            prints |= {f"{split}_sha256": listed, f"{split}_count": str(self.counts[split])}
         return prints
 
     def report(self) -> list[str]:

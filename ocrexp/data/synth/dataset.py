@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 
@@ -47,10 +47,25 @@ class _Materials:
     report: list[str]
 
 
-class Writes(Protocol):
-    """A drawn dataset."""
+class DrawnData(Protocol):
+    """A drawn dataset: its task, how many images each split has, in how many processes they are drawn, one of them, and
+    all that shapes them, as plain values."""
+
+    task: ClassVar[str | None]
+
+    @property
+    def counts(self) -> dict[Split, int]: ...
+
+    @property
+    def workers(self) -> int: ...
+
+    def draw(self, split: Split, index: int) -> cache.Drawn: ...
+
+    def description(self) -> dict[str, Any]: ...
 
     def write(self, folder: Path) -> None: ...
+
+    def report(self) -> list[str]: ...
 
 
 class SynthDet(OfTask):
@@ -150,14 +165,14 @@ class SynthDet(OfTask):
         WordMaker("train", scripts)  # refuses unknown scripts now
         self._camera = effects_of(camera)
         self.seed = seed
-        self.pages: dict[Split, int] = {"train": train_pages, "val": val_pages}
+        self.counts: dict[Split, int] = {"train": train_pages, "val": val_pages}
         self._cache = Path(cache_dir).expanduser() if cache_dir else cache.default_cache_dir()
         self._scripts = tuple(scripts)
         self._backgrounds = existing_folder("backgrounds", backgrounds)
         self._fonts = existing_folder("fonts", fonts)
         self._system_fonts = system_fonts
         self._words = Path(words).expanduser() if words else None
-        self._workers = workers or available_cores()
+        self.workers = workers or available_cores()
         self._found: _Materials | None = None
 
     @property
@@ -192,7 +207,7 @@ class SynthDet(OfTask):
         settings = {
             "generator": GENERATOR_VERSION,
             "seed": self.seed,
-            "pages": self.pages,
+            "pages": self.counts,
             **asdict(self.page_settings),
             "scripts": list(self._scripts),
             "fonts": fonts.fingerprint(),
@@ -223,11 +238,15 @@ class SynthDet(OfTask):
     def folder(self) -> Path:
         """The folder of the drawn pages; draws them first where the cache lacks them. Raises DataError."""
         found = self._materials
-        return cache.obtain(self._cache, found.name, self.pages, found.settings, self.draw, self._workers)
+        return cache.obtain(self._cache, found.name, self.counts, found.settings, self.draw, self.workers)
+
+    def description(self) -> dict[str, Any]:
+        """All that shapes the pages, as plain values. Raises DataError."""
+        return self._materials.settings
 
     def write(self, folder: Path) -> None:
         """Draw the pages into a new folder outside of the cache. Raises DataError if that fails."""
-        cache.write(folder, self.pages, self._materials.settings, self.draw, self._workers)
+        cache.write(folder, self.counts, self._materials.settings, self.draw, self.workers)
 
     def _records(self, split: Split) -> list[Record]:
         folder = self.folder
@@ -257,7 +276,7 @@ class SynthDet(OfTask):
         prints = {}
         for split in SPLITS:
             prints[f"{split}_sha256"] = hashlib.sha256((folder / cache.list_name(split)).read_bytes()).hexdigest()
-            prints[f"{split}_count"] = str(self.pages[split])
+            prints[f"{split}_count"] = str(self.counts[split])
         return prints
 
     def report(self) -> list[str]:
@@ -265,7 +284,7 @@ class SynthDet(OfTask):
         return list(self._materials.report)
 
 
-def write_dataset(out_dir: str | Path, source: Writes) -> Path:
+def write_dataset(out_dir: str | Path, source: DrawnData) -> Path:
     """Draw a dataset's images into a new folder: images/, train_list.txt, val_list.txt; returns the folder.
 
     Raises DataError if the folder holds something or cannot be written.

@@ -266,9 +266,13 @@ class SynthRec(OfTask):
     def _digest(self, counts: Mapping[Split, int]) -> str:
         return hashlib.sha256(json.dumps(self.settings(counts), sort_keys=True).encode()).hexdigest()
 
+    def description(self) -> dict[str, Any]:
+        """All that shapes the images, as plain values. Raises DataError."""
+        return self.settings(self.counts)
+
     def write(self, folder: Path) -> None:
         """Draw the images into a new folder outside of the cache, those of epoch 0 if endless. Raises DataError."""
-        cache.write(folder, self.counts, self.settings(self.counts), self.draw, self.workers)
+        cache.write(folder, self.counts, self.description(), self.draw, self.workers)
 
     def _records(self, split: Split) -> list[Record]:
         source = self.folder / cache.list_name(split)
