@@ -70,6 +70,8 @@ class SynthRec(OfTask):
         stretch: largest logarithm of a factor of the width.
         perspective: largest move of a corner, share of the height.
         curved: share of words along an arc.
+        vertical: share of the texts with wide characters (Chinese, Japanese, Korean) that are vertical lines; an image that
+            is at least 1.5 times as high as wide is turned counterclockwise, as crops are.
         tracking: share of words with wide letter spacing.
         effects: share of words with a rim, a shadow or fattened letters.
         strokes: share of words underlined, beside ruling, or crossed by a thin line.
@@ -119,6 +121,7 @@ class SynthRec(OfTask):
         stretch: float = 0.25,
         perspective: float = 0.12,
         curved: float = 0.1,
+        vertical: float = 0.0,
         tracking: float = 0.2,
         effects: float = 0.15,
         strokes: float = 0.15,
@@ -141,7 +144,7 @@ class SynthRec(OfTask):
         require(1 <= max_length <= 100, "max_length", max_length, "1 to 100")
         require(0 <= max_angle <= 30, "max_angle", max_angle, "0 to 30 degrees")
         shares = {"punctuation": punctuation, "difficulty": difficulty, "slant": slant, "stretch": stretch}
-        shares |= {"curved": curved, "tracking": tracking, "effects": effects, "strokes": strokes}
+        shares |= {"curved": curved, "vertical": vertical, "tracking": tracking, "effects": effects, "strokes": strokes}
         shares |= {"neighbours": neighbours, "textured": textured, "low_contrast": low_contrast, "degrade": degrade}
         shares |= {"inverted": inverted, "background_share": background_share}
         for key, value in shares.items():
@@ -173,6 +176,7 @@ class SynthRec(OfTask):
             inverted=float(inverted),
             background_share=float(background_share),
             degrade=degrade * difficulty,
+            vertical=float(vertical),
         )
         self._text_settings: dict[str, Any] = {
             "weights": checked_weights("texts", dict.fromkeys(KINDS, 1.0) if texts is None else texts, KINDS),
@@ -255,7 +259,7 @@ class SynthRec(OfTask):
             "images": dict(counts),
             "characters": self.characters,
             **self._text_settings,
-            **asdict(self.word_settings),
+            **{key: value for key, value in asdict(self.word_settings).items() if key != "vertical" or value},
             "scripts": list(self._scripts),
             **({"shaped": True} if needs_shaping(self.characters) else {}),
             **self._materials.prints,

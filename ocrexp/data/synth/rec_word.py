@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -17,6 +17,7 @@ from ocrexp.data.synth.degrade import degrade
 from ocrexp.data.synth.fonts import load_font
 from ocrexp.data.synth.shaping import needs_shaping
 from ocrexp.data.synth.sprites import Sprite, bend, box_polygon, draw_line, rotation, shift, through
+from ocrexp.data.synth.vertical import draw_column, suits_vertical, turned_as_crop
 from ocrexp.errors import DataError
 from ocrexp.types import Image, Polygon
 
@@ -48,6 +49,7 @@ class WordSettings:
     inverted: float
     background_share: float
     degrade: float
+    vertical: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,8 @@ class Word:
 def draw_word(settings: WordSettings, text: str, font: str, photographs: list[Path], rng: np.random.Generator) -> Word:
     """Draw a text with a font that has its characters; all that is random comes from `rng`."""
     size = _font_size(settings, len(text), rng)
+    if settings.vertical and suits_vertical(text) and rng.random() < settings.vertical:
+        return _column(settings, text, font, size, photographs, rng)
     tracking = float(rng.uniform(0.03, 0.25)) if rng.random() < settings.tracking else 0.0
     space = float(rng.uniform(0.28, 0.5)) + tracking
     stroke = 1 if size >= 26 and rng.random() < settings.effects * 0.4 else 0
@@ -76,6 +80,19 @@ def draw_word(settings: WordSettings, text: str, font: str, photographs: list[Pa
     if rng.random() < settings.curved:
         sprite, outline = _bent(sprite, outline, rng)
     return _compose(settings, sprite, outline, size, text, photographs, rng)
+
+
+def _column(
+    settings: WordSettings, text: str, font: str, size: int, photographs: list[Path], rng: np.random.Generator
+) -> Word:
+    """A vertical line, turned as the crops of such lines are."""
+    tracking = float(rng.uniform(0.03, 0.25)) if rng.random() < settings.tracking else 0.0
+    sprite = draw_column(text, font, size, tracking)
+    if sprite is None:
+        raise DataError(f"{text!r} drawn with {font} is invisible; remove the font, or the characters")
+    # Beside a vertical line are other columns; what lies above or below belongs to it.
+    word = _compose(replace(settings, neighbours=0.0), sprite, sprite.outline, size, text, photographs, rng, True)
+    return replace(word, image=turned_as_crop(word.image))
 
 
 def _font_size(settings: WordSettings, length: int, rng: np.random.Generator) -> int:
@@ -106,7 +123,7 @@ def _bent(sprite: Sprite, outline: Polygon, rng: np.random.Generator) -> tuple[S
     return arc, arc.outline
 
 
-def _view(settings: WordSettings, outline: Polygon, rng: np.random.Generator) -> Matrix:
+def _view(settings: WordSettings, outline: Polygon, rng: np.random.Generator, column: bool) -> Matrix:
     """Stretch, slant, turn and perspective of the text."""
     matrix = np.eye(3)
     if settings.stretch:
@@ -120,9 +137,14 @@ def _view(settings: WordSettings, outline: Polygon, rng: np.random.Generator) ->
         flat = through(outline, matrix)
         low, high = flat.min(axis=0), flat.max(axis=0)
         corners = box_polygon(*low, *high)
-        moved = corners + rng.uniform(-1, 1, (4, 2)) * settings.perspective * (high[1] - low[1])
+        moved = corners + rng.uniform(-1, 1, (4, 2)) * settings.perspective * _thickness(low, high, column)
         matrix = cv2.getPerspectiveTransform(corners, moved.astype(np.float32)) @ matrix
     return matrix
+
+
+def _thickness(low: npt.NDArray[np.floating], high: npt.NDArray[np.floating], column: bool) -> float:
+    """The height of a line, the width of a vertical one; distances are shares of it."""
+    return float(high[0] - low[0] if column else high[1] - low[1])
 
 
 def _compose(
@@ -133,11 +155,12 @@ def _compose(
     text: str,
     photographs: list[Path],
     rng: np.random.Generator,
+    column: bool = False,
 ) -> Word:
-    view = _view(settings, outline, rng)
+    view = _view(settings, outline, rng, column)
     placed = through(outline, view)
     low, high = placed.min(axis=0), placed.max(axis=0)
-    tall = float(high[1] - low[1])
+    tall = _thickness(low, high, column)
     least, most = settings.margin
     # Left, top, right, bottom; skewed to tight, for crops are cut by boxes around the ink.
     margins = np.maximum(1.5, tall * (least + (most - least) * rng.random(4) ** 2 * rng.random()))
