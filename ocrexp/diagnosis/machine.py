@@ -157,11 +157,14 @@ def check_fonts() -> Finding:
         return Finding("warn", "Fonts", f"not checked: {one_line(error)}")
     missing = [script for script, character in _SCRIPTS.items() if character in finder.missing]
     found = ", ".join(script for script in _SCRIPTS if script not in missing)
+    advice = []
     if missing:
-        advice = f"to draw {', '.join(missing)}, run: apt-get install fonts-noto-core fonts-noto-cjk, or set font=FILE"
-        return Finding("note", "Fonts", found, advice)
-    if not shaped:
-        return Finding(
-            "note", "Fonts", found, "Pillow has no raqm, so Arabic and Hindi letters are not joined in pictures"
+        advice.append(
+            f"to draw {', '.join(missing)}, run: apt-get install fonts-noto-core fonts-noto-cjk, or set font=FILE"
         )
-    return Finding("ok", "Fonts", found)
+    if not shaped:
+        advice.append(
+            "Pillow has no raqm: letters of Arabic and Hindi are not joined in pictures, and synth draws neither them "
+            "nor vertical lines; run: pip install --upgrade Pillow, and apt-get install libfribidi0"
+        )
+    return Finding("note" if advice else "ok", "Fonts", found, "; ".join(advice))

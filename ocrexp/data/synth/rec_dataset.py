@@ -70,8 +70,8 @@ class SynthRec(OfTask):
         stretch: largest logarithm of a factor of the width.
         perspective: largest move of a corner, share of the height.
         curved: share of words along an arc.
-        vertical: share of the texts with wide characters (Chinese, Japanese, Korean) that are vertical lines; an image that
-            is at least 1.5 times as high as wide is turned counterclockwise, as crops are.
+        vertical: share of the texts with wide characters (Chinese, Japanese, Korean) that are vertical lines; an image
+            at least 1.5 times as high as wide is turned counterclockwise, as crops are.
         tracking: share of words with wide letter spacing.
         effects: share of words with a rim, a shadow or fattened letters.
         strokes: share of words underlined, beside ruling, or crossed by a thin line.

@@ -1,7 +1,7 @@
 """Vertical lines of Chinese, Japanese and Korean: from the top down, one character below the other.
 
 The rules are those of print (UAX 50, JLREQ): wide characters stand upright, Latin words and long numbers lie on their
-side, turned clockwise, numbers of two digits stand upright side by side, and punctuation has the font's vertical forms.
+side, turned clockwise, numbers of one or two digits stand upright, and punctuation has the font's vertical forms.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def suits_vertical(text: str) -> bool:
 
 
 def cells(text: str) -> Iterator[Cell]:
-    """The parts of a vertical line, from the top: upright characters, sideways runs, numbers of two digits."""
+    """The parts of a vertical line, from the top: upright characters, sideways runs, numbers of one or two digits."""
     start = 0
     while start < len(text):
         if is_upright(text[start]):
@@ -50,7 +50,7 @@ def cells(text: str) -> Iterator[Cell]:
             if number:
                 yield "upright", " "
             if run:
-                yield "together" if len(run) == 2 and run.isdecimal() else "sideways", run
+                yield "together" if len(run) <= 2 and run.isdecimal() else "sideways", run
         start = end
 
 
@@ -131,9 +131,7 @@ def _has_vertical_form(character: str, tall: ImageFont.FreeTypeFont) -> bool:
     return along.size != down.size or bytes(along) != bytes(down)
 
 
-def _sideways(
-    image: Image.Image, run: str, font: ImageFont.FreeTypeFont, axis: float, y: float, stroke: int
-) -> float:
+def _sideways(image: Image.Image, run: str, font: ImageFont.FreeTypeFont, axis: float, y: float, stroke: int) -> float:
     """A run turned clockwise, the middle of its line on the axis; returns its length."""
     ascent, descent = font.getmetrics()
     length = math.ceil(font.getlength(run))
