@@ -73,6 +73,9 @@ PAGES: list[tuple[str, str, str, list[tuple[str | None, bool]]]] = [
             {"id": "r", "type": "rectangle", "original_width": 200, "original_height": 100, "value":
              {"x": 5, "y": 20, "width": 25, "height": 20, "rotation": 0}},
             {"id": "r", "type": "textarea", "value": {"text": ["a b"]}}]}]}]), [("a b", False)]),
+    ("label_studio", "min.json", json.dumps([{"ocr": "images/1.png", "id": 1, "annotation_id": 2, "transcription": "a",
+        "poly": [{"points": [[5, 20], [30, 20], [30, 40], [5, 40]], "original_width": 200, "original_height": 100}]}]),
+     [("a", False)]),
     ("coco", "instances.json", json.dumps({"images": [{"id": 9, "file_name": "1.png"}], "annotations": [
         {"image_id": 9, "category_id": 1, "bbox": [10, 20, 50, 20], "segmentation": [], "iscrowd": 1},
         {"image_id": 9, "category_id": 1, "bbox": [0, 0, 1, 1], "segmentation": [FLAT], "attributes": {"text": "a"}}]}),
