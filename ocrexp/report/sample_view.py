@@ -32,11 +32,11 @@ class ShowsTargets(Protocol):
 
 
 def visible_runs(text: str, spaces: bool = True) -> list[Run]:
-    """A text in pieces: what no image shows is written as its code point, spaces as ␣.
+    """A text in pieces: what no image shows, and marks that NFC joins to their letter, are code points.
 
     Args:
         text: a label.
-        spaces: mark all spaces; otherwise those at the ends and those in a row.
+        spaces: mark all spaces with ␣; otherwise those at the ends and those in a row.
     """
     cut = text[:_MOST_CHARACTERS]
     if cut is text and text.isascii() and text.isprintable() and " " not in text:
@@ -44,7 +44,7 @@ def visible_runs(text: str, spaces: bool = True) -> list[Run]:
     odd = set(find_invisible(code_points(cut)).tolist())
     runs: list[Run] = []
     for place, character in enumerate(cut):
-        if place in odd or unicodedata.category(character) in ("Cc", "Cn", "Co", "Cs"):
+        if place in odd or unicodedata.category(character) in ("Cc", "Cn", "Co", "Cs") or _decomposed(cut, place):
             runs.append((f"U+{ord(character):04X}", "odd", describe_point(ord(character))))
         elif character == " " and (
             spaces or not cut[:place].strip() or not cut[place:].strip() or cut[place - 1] == " "
@@ -57,6 +57,12 @@ def visible_runs(text: str, spaces: bool = True) -> list[Run]:
     if len(text) > len(cut):
         runs.append((f"… {len(text) - len(cut)} more characters", "odd", "cut here"))
     return runs
+
+
+def _decomposed(text: str, place: int) -> bool:
+    """Whether a mark and the character before it have a form of one character, which looks the same."""
+    mark = unicodedata.combining(text[place]) and place
+    return bool(mark) and len(unicodedata.normalize("NFC", text[place - 1 : place + 1])) == 1
 
 
 def clean(text: object) -> str:

@@ -134,7 +134,7 @@
     byId("grid").replaceChildren(...shown.samples.map(tile));
     const elsewhere = shown.elsewhere;
     byId("elsewhere").replaceChildren(...(elsewhere.length ? [make("details", { open: !shown.samples.length },
-      make("summary", {}, elsewhere.length + " problems of this kind are of no sample (training skips these lines)"), make("ul", {}, ...elsewhere.map((place) => make("li", {}, place))))] : []));
+      make("summary", {}, "Lines with this problem that are not samples, because training skips them: " + elsewhere.length), make("ul", {}, ...elsewhere.map((place) => make("li", {}, place))))] : []));
     byId("pager").hidden = shown.pages < 2;
     byId("where").textContent = "page " + (shown.page + 1) + " of " + shown.pages;
     byId("back").disabled = shown.page === 0;
