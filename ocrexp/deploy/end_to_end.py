@@ -34,10 +34,13 @@ from ocrexp.deploy.uncertainty import FoundRegion
 from ocrexp.environment import available_cores
 from ocrexp.errors import CheckpointError, ConfigError, DeployError
 from ocrexp.types import Image
-from ocrexp.weights.registry import REGISTRY, fetched
+from ocrexp.weights.registry import DICTIONARY, REGISTRY, fetched
 
 if TYPE_CHECKING:
     from ocrexp.deploy.classifier import TextClassifier
+    from ocrexp.deploy.detector import TextDetector
+    from ocrexp.deploy.recognizer import TextRecognizer
+    from ocrexp.deploy.system import TextSystem
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -125,7 +128,12 @@ class RuntimeSettings(PageOptions, DetectorOptions, RecognizerOptions, Classifie
         folders = {key: model_folder(key, getattr(self, key)) for key in ("det", "rec", "cls")}
         for key, folder in folders.items():
             _check_model_task(key, folder)
-        return dataclasses.replace(self, det=folders["det"], rec=folders["rec"], cls=folders["cls"])
+        dictionary = self.rec_char_dict_path
+        if dictionary is None and self.rec in REGISTRY and DICTIONARY in REGISTRY[self.rec].files:
+            dictionary = str(Path(str(folders["rec"]), DICTIONARY))
+        return dataclasses.replace(
+            self, det=folders["det"], rec=folders["rec"], cls=folders["cls"], rec_char_dict_path=dictionary
+        )
 
 
 def model_folder(key: str, value: str | None) -> str | None:
@@ -192,7 +200,7 @@ def refuse_paddleocr_names(arguments: Sequence[str]) -> None:
 class Engine:
     """The requested models behind one call: takes BGR images, returns their readings; one thread at a time.
 
-    Lines without a detector are read in batches; pages one by one.
+    Lines are read in batches, also those of several pages.
 
     Args:
         settings: as `RuntimeSettings.checked` gives them.
@@ -205,73 +213,65 @@ class Engine:
         detection = arguments_of(settings, DetectorOptions)
         recognition = arguments_of(settings, RecognizerOptions)
         classification = arguments_of(settings, ClassifierOptions)
-        self._read: Callable[[list[Image]], list[Reading]]
+        self.system: TextSystem | None = None
+        self.detector: TextDetector | None = None
+        self.recognizer: TextRecognizer | None = None
+        self.classifier: TextClassifier | None = None
         if settings.det is not None and settings.rec is not None:
             from ocrexp.deploy.system import TextSystem
 
             pages = arguments_of(settings, PageOptions)
-            self._system = TextSystem(
-                settings.det,
-                settings.rec,
-                settings.cls,
-                **pages,
-                **detection,
-                **recognition,
-                **classification,
-                **common,
-            )
-            self._read = lambda images: [self._read_page(image) for image in images]
-        elif settings.det is not None:
+            options = {**pages, **detection, **recognition, **classification, **common}
+            self.system = TextSystem(settings.det, settings.rec, settings.cls, **options)
+            self.detector, self.recognizer = self.system.detector, self.system.recognizer
+            self.classifier = self.system.classifier
+            return
+        if settings.det is not None:
             from ocrexp.deploy.detector import TextDetector
 
-            self._detector = TextDetector(settings.det, **detection, **common)
-            self._read = lambda images: [self._find_regions(image) for image in images]
-        else:
+            self.detector = TextDetector(settings.det, **detection, **common)
+        if settings.rec is not None:
             from ocrexp.deploy.recognizer import TextRecognizer
 
-            assert settings.rec is not None
-            self._recognizer = TextRecognizer(settings.rec, **recognition, **common)
-            self._classifier: TextClassifier | None = None
-            if settings.cls is not None:
-                from ocrexp.deploy.classifier import TextClassifier
+            self.recognizer = TextRecognizer(settings.rec, **recognition, **common)
+        if settings.cls is not None:
+            from ocrexp.deploy.classifier import TextClassifier
 
-                self._classifier = TextClassifier(settings.cls, **classification, **common)
-            self._read = self._read_lines
+            self.classifier = TextClassifier(settings.cls, **classification, **common)
 
     def __call__(self, images: list[Image]) -> list[Reading]:
-        return self._read(images)
+        """What the models give for images: pages with a detector, lines without."""
+        if self.system is not None:
+            return self._read_pages(self.system, images)
+        return self.find_regions(images) if self.detector is not None else self.read_lines(images)
 
-    def _read_page(self, image: Image) -> Reading:
-        found = self._system.examine(image)
-        kept = [region for region in found if region.kept]
-        return Reading(
-            [region.polygon for region in kept if region.polygon is not None],
-            [region.text or "" for region in kept],
-            [region.text_score for region in kept],
-            dict(self._system.timings),
-            self._system.detector.shrunk(image, "tile=true"),
-            found,
-        )
+    def find_regions(self, images: list[Image]) -> list[Reading]:
+        """Regions in reading order, without texts. Needs the detector."""
+        assert self.detector is not None
+        readings = []
+        for image in images:
+            started = time.perf_counter()
+            found = self.detector.find(image)
+            order = reading_order(found.polygons)
+            polygons = [found.polygons[index] for index in order]
+            seconds = time.perf_counter() - started
+            scores = [float(found.scores[index]) for index in order]
+            regions = [
+                FoundRegion(polygon, box_score=score, box_thresh=self.detector.box_thresh)
+                for polygon, score in zip(polygons, scores, strict=True)
+            ]
+            note = self.detector.shrunk(image, "tile=true")
+            readings.append(Reading(polygons, None, scores, {"det": seconds}, note, regions))
+        return readings
 
-    def _find_regions(self, image: Image) -> Reading:
-        started = time.perf_counter()
-        found = self._detector.find(image)
-        order = reading_order(found.polygons)
-        polygons = [found.polygons[index] for index in order]
-        seconds = time.perf_counter() - started
-        scores = [float(found.scores[index]) for index in order]
-        regions = [
-            FoundRegion(polygon, box_score=score, box_thresh=self._detector.box_thresh)
-            for polygon, score in zip(polygons, scores, strict=True)
-        ]
-        return Reading(polygons, None, scores, {"det": seconds}, self._detector.shrunk(image, "tile=true"), regions)
-
-    def _read_lines(self, images: list[Image]) -> list[Reading]:
+    def read_lines(self, images: list[Image]) -> list[Reading]:
+        """The text of each image, which is one line. Needs the recognizer."""
+        assert self.recognizer is not None
         timings: dict[str, float] = {}
-        if self._classifier is not None:
-            images, _, timings["cls"] = self._classifier(images)
+        if self.classifier is not None:
+            images, _, timings["cls"] = self.classifier(images)
         started = time.perf_counter()
-        results = self._recognizer.recognize(images)
+        results = self.recognizer.recognize(images)
         timings["rec"] = time.perf_counter() - started
         shares = {stage: seconds / len(images) for stage, seconds in timings.items()}
         return [
@@ -284,6 +284,25 @@ class Engine:
             )
             for read in results
         ]
+
+    @staticmethod
+    def _read_pages(system: TextSystem, images: list[Image]) -> list[Reading]:
+        pages = system.examine_pages(images)
+        shares = {stage: seconds / len(images) for stage, seconds in system.timings.items()}
+        readings = []
+        for image, found in zip(images, pages, strict=True):
+            kept = [region for region in found if region.kept]
+            readings.append(
+                Reading(
+                    [region.polygon for region in kept if region.polygon is not None],
+                    [region.text or "" for region in kept],
+                    [region.text_score for region in kept],
+                    dict(shares),
+                    system.detector.shrunk(image, "tile=true"),
+                    found,
+                )
+            )
+        return readings
 
 
 class EnginePool:

@@ -66,13 +66,8 @@ def prediction_line(outcome: ImageResult) -> str:
     row: dict[str, Any] = {"path": _utf8(outcome.source.name)}
     if outcome.size is not None:
         row["size"] = list(outcome.size)
-    if (reading := outcome.reading) is not None:
-        if reading.polygons is not None:
-            row["boxes"] = [rounded_points(polygon) for polygon in reading.polygons]
-        if reading.texts is not None:
-            row["texts"] = reading.texts
-        row["scores"] = [round(score, 4) for score in reading.scores]
-        row["seconds"] = round(sum(reading.timings.values()), 4)
+    if outcome.reading is not None:
+        row.update(reading_fields(outcome.reading))
     else:
         row["error"] = outcome.error
     if outcome.picture is not None:
@@ -80,6 +75,18 @@ def prediction_line(outcome: ImageResult) -> str:
     text = json.dumps(row, ensure_ascii=False)
     # JSON does not escape U+009B, which a terminal would obey; the escape stands for the same name.
     return text if printable(text) == text else "".join(c if printable(c) == c else json.dumps(c)[1:-1] for c in text)
+
+
+def reading_fields(reading: Reading) -> dict[str, Any]:
+    """`boxes` and `texts`, where the models give them, `scores` and `seconds`, as JSON has them."""
+    fields: dict[str, Any] = {}
+    if reading.polygons is not None:
+        fields["boxes"] = [rounded_points(polygon) for polygon in reading.polygons]
+    if reading.texts is not None:
+        fields["texts"] = reading.texts
+    fields["scores"] = [round(score, 4) for score in reading.scores]
+    fields["seconds"] = round(sum(reading.timings.values()), 4)
+    return fields
 
 
 def det_label(name: str, reading: Reading) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,30 +93,37 @@ class TextSystem:
 
     def examine(self, page: Image, started: float | None = None) -> list[FoundRegion]:
         """As `read`, with the scores of regions and characters, and with the regions that `drop_score` drops."""
-        timings: dict[str, float] = {}
+        return self.examine_pages([page], started)[0]
+
+    def examine_pages(self, pages: Sequence[Image], started: float | None = None) -> list[list[FoundRegion]]:
+        """As `examine` for several pages: their regions are found page by page, their lines are read together.
+
+        `timings` is that of all pages.
+        """
+        timings: dict[str, float] = {"det": 0.0, "crop": 0.0}
+        regions: list[list[tuple[Polygon, float]]] = []
+        lines: list[Image] = []
         start = time.perf_counter() if started is None else started
-        detected = self.detector.find(page)
-        found = time.perf_counter()
-        timings["det"] = found - start
-        order = reading_order(detected.polygons)
-        polygons = [detected.polygons[index] for index in order]
-        lines = [crop(page, polygon, self.crop_margin) for polygon in polygons]
-        timings["crop"] = time.perf_counter() - found
+        for page in pages:
+            detected = self.detector.find(page)
+            found = time.perf_counter()
+            timings["det"] += found - start
+            order = reading_order(detected.polygons)
+            regions.append([(detected.polygons[index], float(detected.scores[index])) for index in order])
+            lines += [crop(page, polygon, self.crop_margin) for polygon, _ in regions[-1]]
+            start = time.perf_counter()
+            timings["crop"] += start - found
         if self.classifier is not None:
             lines, _, timings["cls"] = self.classifier(lines)
         cropped = time.perf_counter()
-        reads = self.recognizer.recognize(lines)
+        reads = iter(self.recognizer.recognize(lines))
         timings["rec"] = time.perf_counter() - cropped
         self.timings = timings
+        thresh = self.detector.box_thresh
         return [
-            FoundRegion(
-                polygon,
-                read.text,
-                read.score,
-                read.char_scores,
-                float(detected.scores[index]),
-                self.detector.box_thresh,
-                self.drop_score,
-            )
-            for polygon, index, read in zip(polygons, order, reads, strict=True)
+            [
+                FoundRegion(polygon, read.text, read.score, read.char_scores, score, thresh, self.drop_score)
+                for (polygon, score), read in zip(of_page, islice(reads, len(of_page)), strict=True)
+            ]
+            for of_page in regions
         ]

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from ocrexp.__main__ import main
-from ocrexp.deploy.end_to_end import in_order
+from ocrexp.config.compose import compose
+from ocrexp.deploy import end_to_end
+from ocrexp.deploy.end_to_end import RuntimeSettings, in_order, settings_from
 from ocrexp.errors import ConfigError
 
 
@@ -86,6 +88,15 @@ def test_a_damaged_model_is_one_line(onnx_models, pages, tmp_path, capsys):
     assert len(said.strip().splitlines()) == 1
     assert "empty (0 bytes)" in said
     assert not (tmp_path / "out").exists()
+
+
+def test_a_fetched_model_is_given_by_its_name_and_brings_its_dictionary(make_det, make_rec, monkeypatch):
+    folders = {"ppocrv6_small_det": make_det(), "ppocrv4_rec": make_rec()}
+    monkeypatch.setattr(end_to_end, "fetched", lambda model: folders[model.name])
+    config = compose("predict", ["images=x", "det=ppocrv6_small_det", "rec=ppocrv4_rec"])
+    settings = settings_from(config, RuntimeSettings).checked()
+    assert [settings.det, settings.rec] == [str(folder) for folder in folders.values()]
+    assert settings.rec_char_dict_path == str(folders["ppocrv4_rec"] / "dictionary.txt")
 
 
 def test_results_come_in_the_order_of_the_items_with_few_ahead():

@@ -27,6 +27,18 @@ def test_lines_come_in_reading_order_with_their_texts(make_det, make_rec) -> Non
     assert all(seconds >= 0 for seconds in system.timings.values())
 
 
+def test_pages_that_are_read_together_are_read_as_alone(make_det, make_rec, make_cls) -> None:
+    system = TextSystem(make_det(), make_rec(), make_cls())
+    pages = [page((20, 20, 120, 40)), page(), page((200, 20, 300, 40), (20, 100, 160, 124))]
+    together, alone = system.examine_pages(pages), [system.examine(each) for each in pages]
+    assert [[region.text for region in found] for found in together] == [["a"], [], ["a", "a"]]
+    for regions, others in zip(together, alone, strict=True):
+        for region, other in zip(regions, others, strict=True):
+            np.testing.assert_array_equal(region.polygon, other.polygon)
+            assert region.text_score == pytest.approx(other.text_score, abs=1e-5)
+            assert region.box_score == other.box_score
+
+
 def test_low_scores_are_dropped(make_det, make_rec) -> None:
     image = page((20, 20, 120, 40))
     assert len(TextSystem(make_det("a"), make_rec("b"))(image)) == 1
