@@ -20,6 +20,7 @@ OF_VERBS = {
     "eval": ("run_dir", "checkpoint", "output"),
     "export": ("run_dir", "checkpoint", "export.dir", "export.model_name"),
     "predict": ("*images", "det", "rec", "cls", "output", "font", "rec_char_dict_path"),
+    "serve": ("det", "rec", "cls", "rec_char_dict_path"),
     "eval-system": ("det", "rec", "cls", "output", "rec_char_dict_path"),
     "cut-lines": ("det", "out"),
     "check-data": ("source", "output"),

@@ -128,6 +128,7 @@ def explain_import_error(error: ImportError) -> str | None:
         "lmdb": "formats",
         "jinja2": "report",
         "plotly": "report",
+        **dict.fromkeys(("fastapi", "uvicorn", "starlette", "python_multipart"), "serve"),
         **dict.fromkeys(("hydra", "omegaconf", "rich", "rapidfuzz", "matplotlib", "shapely"), "train"),
     }
     name = (error.name or "").partition(".")[0]

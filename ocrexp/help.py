@@ -48,11 +48,12 @@ def _own_keys(verb: str) -> str:
 
 
 def _keys_in(path: Path) -> list[str]:
-    """The lines with keys of a configuration file, and of the files that it takes into its own level."""
+    """The lines with keys of a configuration file, and those that it does not replace of the files in its own level."""
     text = path.read_text(encoding="utf-8")
     lines = [line for line in text.splitlines() if line and not line.startswith(("#", "defaults", "  -"))]
     for group, option in re.findall(r"^  - (\w+): (\w+)", text, flags=re.MULTILINE):
         included = shipped_conf() / group / f"{option}.yaml"
         if included.is_file() and included.read_text(encoding="utf-8").startswith("# @package _global_"):
-            lines += _keys_in(included)
+            own = {line.partition(":")[0] for line in lines}
+            lines += [line for line in _keys_in(included) if line.partition(":")[0] not in own]
     return lines

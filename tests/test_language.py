@@ -36,8 +36,8 @@ UNWANTED = {
     r"wholly|brings|shall|thus|the like": "completely, maps, must, therefore, such as",
     r"(?-i:What it reaches|What there is|How fast|Where the keys went)": "a noun as the heading",
 }
-# A config key of `dataset=synth_rec`, which runs and overrides name; a key of Label Studio's files.
-KEY = re.compile(r"neighbours|was_cancelled")
+# A config key of `dataset=synth_rec`, which runs and overrides name; a key of Label Studio's files; names of asyncio.
+KEY = re.compile(r"neighbours|was_cancelled|CancelledError|\.cancelled\(\)")
 
 
 def shipped() -> list[Path]:

@@ -111,6 +111,7 @@ def test_the_home_folder_in_paths_and_not_in_texts(monkeypatch):
         "eval": ["run_dir", "output", "checkpoint"],
         "export": ["export.dir"],
         "predict": ["images", "det", "output", "font"],
+        "serve": ["det", "rec_char_dict_path"],
         "eval-system": ["output", "dataset.root"],
         "cut-lines": ["out", "det"],
         "check-data": ["output", "dataset.root"],
