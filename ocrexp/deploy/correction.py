@@ -12,7 +12,7 @@ from ocrexp.data.formats.entries import Account, Entry, Region
 from ocrexp.data.formats.label_studio import LabelStudioWriter
 from ocrexp.data.formats.ppocrlabel import CACHE, LABELS, STATE, UNREAD, PPOCRLabelWriter
 from ocrexp.data.formats.writer import ResultImages, WriteOptions, Writer
-from ocrexp.deploy.outputs import ImageResult, PredictionFolder, rounded_points
+from ocrexp.deploy.outputs import ImageResult, PredictionFolder, rounded_points, utf8_name
 from ocrexp.deploy.uncertainty import Doubt, FoundRegion, Uncertainty, uncertainty_of
 from ocrexp.errors import ConfigError
 from ocrexp.nearest import did_you_mean
@@ -115,11 +115,12 @@ class Corrections:
         for rank, (outcome, uncertainty) in enumerate(results, start=1):
             assert outcome.reading is not None
             image = self._folder.label_image(outcome.source)
-            name = image.name if self._settings.sort is None else f"{rank:0{digits}d}_{image.name}"
+            name = utf8_name(image.name)
+            name = name if self._settings.sort is None else f"{rank:0{digits}d}_{name}"
             reasons = "; ".join(str(doubt) for doubt in uncertainty.doubts[:REASONS_IN_TASKS])
             extra = {"wrong_regions_expected": round(uncertainty.expected, 2), "reasons": reasons}
             regions = [_region(found) for found in outcome.reading.regions]
-            yield Entry(name, image, regions, size=outcome.size, source=outcome.source.name, extra=extra)
+            yield Entry(name, image, regions, size=outcome.size, source=utf8_name(outcome.source.name), extra=extra)
 
     def _write_program(self, name: str, entries: list[Entry]) -> None:
         place = self._folder.folder / name
@@ -161,7 +162,7 @@ def uncertain_line(outcome: ImageResult, uncertainty: Uncertainty) -> str:
     """The line of `uncertain.jsonl`: path, the expected number of wrong regions, the number of regions, the reasons."""
     assert outcome.reading is not None
     row = {
-        "path": outcome.source.name.encode("utf-8", "surrogateescape").decode("utf-8", "replace"),
+        "path": utf8_name(outcome.source.name),
         "wrong_regions_expected": round(uncertainty.expected, 4),
         "regions": len(outcome.reading.regions),
         "reasons": [_reason(doubt) for doubt in uncertainty.doubts],

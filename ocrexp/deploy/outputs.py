@@ -63,7 +63,7 @@ def prediction_line(outcome: ImageResult) -> str:
 
     Keys that the models do not fill (boxes without a detector, texts without a recognizer) are omitted.
     """
-    row: dict[str, Any] = {"path": _utf8(outcome.source.name)}
+    row: dict[str, Any] = {"path": utf8_name(outcome.source.name)}
     if outcome.size is not None:
         row["size"] = list(outcome.size)
     if outcome.reading is not None:
@@ -176,7 +176,7 @@ class PredictionFolder:
         if outcome.reading is None or self._labels is None:
             return
         name = os.path.relpath(_absolute(self._images[outcome.source]), self.root).replace(os.sep, "/")
-        if any(character in name for character in "\t\n\r") or _utf8(name) != name:
+        if any(character in name for character in "\t\n\r") or utf8_name(name) != name:
             self.unlabeled.append(f"{outcome.source.name!a} (a label list cannot contain its name)")
             return
         line = (rec_label if self.rec_only else det_label)(name, outcome.reading)
@@ -244,7 +244,7 @@ def _unique_names(sources: Sequence[Source]) -> dict[Source, str]:
     names: dict[Source, str] = {}
     taken: set[str] = set()
     for source in sources:
-        stem = shortened(_utf8(source.path.stem)) + ("" if source.page is None else f"_{source.page:04d}")
+        stem = shortened(utf8_name(source.path.stem)) + ("" if source.page is None else f"_{source.page:04d}")
         name, number = stem, 2
         while name.lower() in taken:  # some file systems do not distinguish upper and lower case
             name, number = f"{stem}_{number}", number + 1
@@ -263,6 +263,6 @@ def _absolute(path: Path) -> Path:
     return Path(os.path.abspath(path))  # noqa: PTH100
 
 
-def _utf8(name: str) -> str:
+def utf8_name(name: str) -> str:
     """A file name as text; bytes that are not UTF-8 are replaced."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -4,6 +4,7 @@ The programs themselves: scripts/ppocrlabel_check.py. Here, PPOCRLabel's way to 
 """
 
 import json
+import os
 
 import cv2
 import numpy as np
@@ -33,7 +34,7 @@ def predicted(tmp_path, **given):
     for name, read in TEXTS.items():
         path = tmp_path / "photos" / name
         path.parent.mkdir(exist_ok=True)
-        cv2.imwrite(str(path), np.zeros((20, 40, 3), np.uint8))
+        path.write_bytes(cv2.imencode(".png", np.zeros((20, 40, 3), np.uint8))[1].tobytes())
         sources.append(Source(path))
         chars = (read[1],) * len(read[0]) if read else ()
         regions = [FoundRegion(BOX, read[0], read[1], chars, 0.9, drop_score=0.1)] if read else []
@@ -108,6 +109,14 @@ def test_label_studio_imports_the_tasks_and_its_export_is_read_back(tmp_path, ca
     }  # fmt: skip
     np.testing.assert_allclose(found[0].polygons[0], BOX, atol=1e-3)
     assert "dropped: 1 × task without annotations" in said
+
+
+def test_a_name_that_is_not_utf8(tmp_path, monkeypatch):
+    monkeypatch.setitem(TEXTS, os.fsdecode(b"\xff.png"), ("1", 0.01))
+    out, _, _ = predicted(tmp_path, correct=["ppocrlabel", "label_studio"], sort="uncertain", limit=3)
+    name = list(opened(out / "ppocrlabel/Cache.cach"))[2].rpartition("/")[2]
+    assert name == "3_\ufffd.png" and (out / "ppocrlabel" / name).exists()
+    assert "\ufffd.png" in (out / "uncertain.jsonl").read_text("utf-8")
 
 
 @pytest.mark.parametrize(
