@@ -95,7 +95,8 @@ class SynthDet(OfTask):
         fonts: a folder of fonts to use instead of those that matplotlib ships, or None.
         system_fonts: use the system's fonts too; pages then depend on the machine.
         words: a UTF-8 file of words, one per line, instead of made-up ones, or None.
-        scripts: scripts of the made-up words: latin, latin_ext, greek, cyrillic.
+        scripts: scripts of the made-up words: latin, latin_ext, greek, cyrillic, arabic, hebrew, devanagari, thai,
+            hangul, kana, han.
         workers: drawing processes; None: one per core.
 
     Raises:

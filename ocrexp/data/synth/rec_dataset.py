@@ -29,7 +29,7 @@ from ocrexp.data.synth.shaping import needs_shaping
 from ocrexp.data.synth.text.base import TextPart
 from ocrexp.data.synth.text.made_up import MadeUp
 from ocrexp.data.synth.text.mix import TextSources
-from ocrexp.data.synth.words import SPLITS, Split, WordMaker
+from ocrexp.data.synth.words import SPLITS, Split, WordMaker, letters_of
 from ocrexp.environment import available_cores
 from ocrexp.errors import DataError
 from ocrexp.located import addressed
@@ -53,8 +53,9 @@ class SynthRec(OfTask):
             always the same; epoch 0 has the images that would otherwise be kept. The validation images are kept.
         text: sources of texts by name; None or empty: made-up texts alone.
         camera: what is done to the drawn images, by name and in this order.
-        characters: all that texts may contain; None: those of the corpora of `text`, and for made-up texts printable
-            ASCII without the space, as charset=en94. Phrases are drawn only where the space is one of them.
+        characters: all that texts may contain; None: those of the sources of `text`, and for made-up texts printable
+            ASCII without the space, as charset=en94, with the letters of `scripts` (in place of the Latin ones, where
+            `scripts` has no Latin). Phrases are drawn only where the space is one of them.
         dictionary: a PaddleOCR dictionary, one character per line, whose characters are taken in place of `characters`.
         use_space_char: add the space, as the charset's key of this name.
         max_length: most characters of a text.
@@ -86,7 +87,8 @@ class SynthRec(OfTask):
             scripts are shaped and ordered, which needs Pillow with raqm; labels stay in logical order.
         system_fonts: use the system's fonts too; images then depend on the machine.
         words: a UTF-8 file of words, one per line, instead of made-up ones, or None.
-        scripts: scripts of the made-up words: latin, latin_ext, greek, cyrillic.
+        scripts: scripts of the made-up words: latin, latin_ext, greek, cyrillic, arabic, hebrew, devanagari, thai,
+            hangul, kana, han.
         workers: drawing processes; None: one per core.
 
     Raises:
@@ -202,7 +204,11 @@ class SynthRec(OfTask):
         """All that texts may contain. Raises DataError if a corpus cannot be read."""
         if self._given is not None:
             return self._given
-        own = PRINTABLE if self._sources.made_up else ""
+        own = ""
+        if self._sources.made_up:
+            latin = any(script.startswith("latin") for script in self._scripts)
+            own = PRINTABLE if latin else "".join(c for c in PRINTABLE if not c.isalpha())
+            own += "".join(letters_of(script) for script in self._scripts if script != "latin")
         with addressed(self, DataError):
             found = dict.fromkeys(own + "".join(part.characters() for part in self._sources.parts))
         return with_space("".join(found), self._use_space_char)

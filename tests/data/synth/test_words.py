@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from ocrexp.data.synth.shaping import is_mark
 from ocrexp.data.synth.words import SCRIPTS, WordMaker, core, read_words, split_of
 
 
@@ -26,7 +27,7 @@ def test_the_same_seed_gives_the_same_texts():
 def test_every_script_makes_words_of_letters(script):
     maker, rng = WordMaker("train", [script]), np.random.default_rng(0)
     words = {maker.word(rng) for _ in range(300)}
-    assert len(words) > 150 and all(word.isalpha() and len(word) > 1 for word in words)
+    assert len(words) > 150 and all(len(word) > 1 and all(c.isalpha() or is_mark(c) for c in word) for word in words)
 
 
 def test_an_unknown_script_is_refused_with_the_known_ones():
