@@ -31,9 +31,10 @@ _TO = ("paddleocr", "lmdb", "shards")
 
 def run(arguments: Sequence[str]) -> int:
     """Draw the images and print their folder; returns 0."""
-    from ocrexp.config.build import build
-    from ocrexp.data.synth.dataset import write_dataset
+    from ocrexp.assemble.data import build_source
+    from ocrexp.data.synth.dataset import DrawnData, write_dataset
     from ocrexp.data.synth.rec_dataset import SynthRec
+    from ocrexp.data.synth.style.dataset import StyledRec
     from ocrexp.deploy.drawn import DrawnOutput, write_drawn
 
     show_notices()
@@ -45,7 +46,9 @@ def run(arguments: Sequence[str]) -> int:
     _check_output(config)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f"out={out}: exists and is not overwritten; choose a new folder")
-    source = build(config.dataset)
+    source = build_source(config.dataset)
+    if not isinstance(source, DrawnData) or source.task is None:
+        raise ConfigError("dataset: is not drawn; choose one of synth_det, synth_rec, synth_cls, rec_styled")
     if config.crops and source.task != "det":
         raise ConfigError("crops=true: the data set has images of one text; choose dataset=synth_det, or crops=false")
     if config.to == "lmdb" and source.task == "det" and not config.crops:
@@ -58,7 +61,8 @@ def run(arguments: Sequence[str]) -> int:
         for line in write_drawn(out, source, output):
             print(f"ocrexp: {printable(line)}", file=sys.stderr)
         root = out / "det" if config.crops else out
-    for line in source.report():
+    # Of words in the look of real lines, the real lists are not what was drawn.
+    for line in source.drawn_report() if isinstance(source, StyledRec) else source.report():
         print(f"ocrexp: {printable(line)}", file=sys.stderr)
     if (config.to != "paddleocr" and not (config.crops and config.to == "lmdb")) or source.task not in MODELS:
         print(f"drawn: {printable(str(out))}")
@@ -66,6 +70,8 @@ def run(arguments: Sequence[str]) -> int:
     choices: dict[str, object] = {"model": MODELS[source.task], "dataset": LISTS[source.task]}
     if isinstance(source, SynthRec):
         choices |= _charset(config.dataset, source.characters)
+    elif isinstance(source, StyledRec):
+        choices["charset"] = "from_labels"
     print(f"drawn: {printable(str(out))} (train: {command('train', {**choices, 'dataset.root': root})})")
     return 0
 

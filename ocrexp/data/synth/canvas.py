@@ -195,6 +195,13 @@ class Canvas:
         self.words += len(sprite.words)
         return True
 
+    def label(self, text: str, sheet_polygon: npt.NDArray[np.floating]) -> None:
+        """Label a word that `blend` has drawn; its outline is in sheet coordinates."""
+        polygon = through(sheet_polygon, self.view)
+        self.regions.append(DrawnRegion(polygon.astype(np.float32), text, False))
+        self._take(polygon)
+        self.words += 1
+
 
 def grow(polygon: npt.NDArray[np.floating], gap: float) -> npt.NDArray[np.float64]:
     """An outline moved outwards from its center by about `gap`, enough to keep a distance from others."""

@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -25,11 +25,12 @@ from ocrexp.data.synth.fonts import FontSet
 from ocrexp.data.synth.layouts import LAYOUTS
 from ocrexp.data.synth.page import Page, draw_page
 from ocrexp.data.synth.shaping import needs_shaping, refuse_missing_script, require_raqm
+from ocrexp.data.synth.traced import read_outlines
 from ocrexp.data.synth.words import SPLITS, Split, WordMaker, read_words
 from ocrexp.environment import available_cores
 from ocrexp.errors import DataError
 from ocrexp.located import addressed
-from ocrexp.types import Record
+from ocrexp.types import Polygon, Record
 
 # Part of the cache's name: raise it with every change that alters a page.
 GENERATOR_VERSION = 2
@@ -44,9 +45,11 @@ class _Materials:
     photographs: list[Path]
     settings: dict[str, Any]
     name: str
+    outlines: list[list[Polygon]]
     report: list[str]
 
 
+@runtime_checkable
 class DrawnData(Protocol):
     """A drawn dataset: its task, how many images each split has, in how many processes they are drawn, one of them, and
     all that shapes them, as plain values."""
@@ -63,9 +66,9 @@ class DrawnData(Protocol):
 
     def description(self) -> dict[str, Any]: ...
 
-    def write(self, folder: Path) -> None: ...
-
     def report(self) -> list[str]: ...
+
+    def write(self, folder: Path) -> None: ...
 
 
 class SynthDet(OfTask):
@@ -81,7 +84,10 @@ class SynthDet(OfTask):
         seed: of the pages; of its own, so that `seed` of a run does not draw new ones.
         level: "word" or "line": what one polygon encloses.
         camera: what is done to the drawn pages, by name and in this order.
-        layouts: weights of the layouts (scene, poster, paragraph, receipt, table); 0 leaves one out.
+        layouts: weights of the layouts (scene, poster, paragraph, receipt, table, form, invoice, traced); 0 leaves one
+            out. None: all alike, traced only with `outlines`.
+        outlines: a detection list in PaddleOCR's format, or None: the layout traced draws words along its polygons,
+            also curved ones. Its images are not read and need not exist.
         font_size: smallest and largest font size in pixels.
         max_words: a page ends with about this many words.
         max_angle: largest turn of scattered text in degrees; sheets turn by about a sixth of it.
@@ -116,6 +122,7 @@ class SynthDet(OfTask):
         level: Literal["word", "line"] = "word",
         camera: Mapping[str, Effect | None] | None = None,
         layouts: Mapping[str, float] | None = None,
+        outlines: str | None = None,
         font_size: Sequence[int] = (13, 64),
         max_words: int = 120,
         max_angle: float = 20.0,
@@ -133,7 +140,13 @@ class SynthDet(OfTask):
         workers: int | None = None,
     ) -> None:
         height, width = (size, size) if isinstance(size, int) else tuple(size)
-        weights = checked_weights("layouts", dict.fromkeys(LAYOUTS, 1.0) if layouts is None else layouts, LAYOUTS)
+        usual = {name: 1.0 for name in LAYOUTS if name != "traced" or outlines is not None}
+        weights = checked_weights("layouts", usual if layouts is None else layouts, LAYOUTS)
+        if (weights.get("traced", 0) > 0) != (outlines is not None):
+            raise ValueError(
+                "layouts.traced: expected above 0 together with outlines, a detection list to draw along; set both, or "
+                "layouts.traced=0 outlines=null"
+            )
         require(train_pages >= 1, "train_pages", train_pages, "at least 1")
         require(val_pages >= 1, "val_pages", val_pages, "at least 1")
         require(min(height, width) >= 128, "size", size, "at least 128 pixels")
@@ -165,6 +178,7 @@ class SynthDet(OfTask):
         )
         WordMaker("train", scripts)  # refuses unknown scripts now
         self._camera = effects_of(camera)
+        self._outlines = None if outlines is None else Path(outlines).expanduser()
         self.seed = seed
         self.counts: dict[Split, int] = {"train": train_pages, "val": val_pages}
         self._cache = Path(cache_dir).expanduser() if cache_dir else cache.default_cache_dir()
@@ -205,6 +219,11 @@ class SynthDet(OfTask):
                     f"words={self._words}: no font has the characters of its {split} words; set fonts=FOLDER"
                 )
         photographs = backgrounds.photographs_in(self._backgrounds) if self._backgrounds else []
+        outlines: list[list[Polygon]] = []
+        if self._outlines is not None:
+            outlines, dropped = read_outlines(self._outlines)
+            if dropped:
+                report.append(f"outlines: {dropped} polygon(s) not used: ignored, or with an odd number of points")
         settings = {
             "generator": GENERATOR_VERSION,
             "seed": self.seed,
@@ -216,10 +235,12 @@ class SynthDet(OfTask):
             "backgrounds": backgrounds.fingerprint(photographs) if photographs else None,
             **camera_settings(self._camera),
         }
+        if self._outlines is not None:
+            settings["outlines"] = hashlib.sha256(self._outlines.read_bytes()).hexdigest()
         if words is not None and any(map(needs_shaping, words)):
             settings["shaped"] = True
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
-        return _Materials(fonts, texts, photographs, settings, f"det-{digest[:16]}", report)
+        return _Materials(fonts, texts, photographs, settings, f"det-{digest[:16]}", outlines, report)
 
     def draw(self, split: Split, index: int) -> Page:
         """Draw one page; always the same for the same arguments."""
@@ -233,6 +254,7 @@ class SynthDet(OfTask):
             found.fonts,
             found.photographs,
             self._camera,
+            found.outlines,
         )
 
     @property

@@ -1,4 +1,5 @@
-"""Arrangements of text on a page: scattered signs, posters, paragraphs, receipts and tables.
+"""Arrangements of text on a page: scattered signs, posters, paragraphs, receipts and tables; others are in documents.py
+and traced.py.
 
 Each layout measures in the sheet's pixels (the page before its slight perspective) and stops where the page is full.
 """
@@ -11,8 +12,10 @@ import cv2
 import numpy as np
 
 from ocrexp.data.synth.backgrounds import color
+from ocrexp.data.synth.documents import form, invoice
 from ocrexp.data.synth.pen import Pen, fitting, luminance, maybe_bent, paper, sheet_turn
 from ocrexp.data.synth.sprites import box_polygon, rotation, shift, through
+from ocrexp.data.synth.traced import traced
 
 
 def sign(pen: Pen, size: int, lines: int, angle: float) -> bool:
@@ -244,4 +247,7 @@ LAYOUTS: dict[str, Callable[[Pen], None]] = {
     "paragraph": paragraph,
     "receipt": receipt,
     "table": table,
+    "form": form,
+    "invoice": invoice,
+    "traced": traced,
 }

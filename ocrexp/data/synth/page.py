@@ -18,7 +18,7 @@ from ocrexp.data.synth.fonts import FontSet
 from ocrexp.data.synth.layouts import LAYOUTS, illegible
 from ocrexp.data.synth.pen import Pen
 from ocrexp.data.synth.words import SPLITS, Split, WordMaker
-from ocrexp.types import Image
+from ocrexp.types import Image, Polygon
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,7 @@ def draw_page(
     fonts: FontSet,
     photographs: list[Path],
     camera: Sequence[Effect] = (),
+    outlines: Sequence[Sequence[Polygon]] = (),
 ) -> Page:
     """Draw page `index` of a split; all that is random comes from (seed, split, index)."""
     rng = np.random.default_rng([seed, SPLITS.index(split), index])
@@ -58,7 +59,7 @@ def draw_page(
     else:
         image = backgrounds.surface(height, width, rng)
     canvas = Canvas(image, _view(settings, rng), settings, rng)
-    pen = Pen(canvas, texts, fonts)
+    pen = Pen(canvas, texts, fonts, outlines)
     names = [name for name, weight in settings.layouts.items() if weight > 0]
     weights = np.array([settings.layouts[name] for name in names], np.float64)
     LAYOUTS[names[int(rng.choice(len(names), p=weights / weights.sum()))]](pen)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,15 +14,17 @@ from ocrexp.data.synth.canvas import Canvas, Matrix, grow
 from ocrexp.data.synth.fonts import FontSet, text_width
 from ocrexp.data.synth.sprites import Sprite, bend, box_polygon, draw_line, rotation, shift, through
 from ocrexp.data.synth.words import WordMaker
+from ocrexp.types import Polygon
 
 
 @dataclass(frozen=True, slots=True)
 class Pen:
-    """What layouts draw with: a canvas, texts and fonts."""
+    """What layouts draw with: a canvas, texts and fonts; `outlines` of images for the layout `traced`."""
 
     canvas: Canvas
     texts: WordMaker
     fonts: FontSet
+    outlines: Sequence[Sequence[Polygon]] = ()
 
     @property
     def rng(self) -> np.random.Generator:

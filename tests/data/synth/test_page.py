@@ -1,3 +1,6 @@
+import json
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -5,18 +8,44 @@ from shapely.geometry import Polygon as Shape
 
 from ocrexp.data.synth.canvas import Canvas
 from ocrexp.data.synth.dataset import SynthDet
-from ocrexp.data.synth.fonts import bundled_fonts
+from ocrexp.data.synth.fonts import FontSet, bundled_fonts
 from ocrexp.data.synth.layouts import LAYOUTS
+from ocrexp.data.synth.page import draw_page
 from ocrexp.data.synth.sprites import draw_line, rotation, shift
+from ocrexp.data.synth.traced import along
+from ocrexp.data.synth.words import WordMaker
+from ocrexp.errors import DataError
 
 
 def _source(tmp_path, **keys) -> SynthDet:
     return SynthDet(cache_dir=str(tmp_path), **{"size": 320, "font_size": (12, 40), **keys})
 
 
+# A flat box, an arch of 10 points, a wave of 14; another image with a box; an ignored one and one with 5 points.
+_ARCH = [(40 + 110 - 100 * np.cos(t), 160 - 100 * np.sin(t)) for t in np.linspace(0.4, np.pi - 0.4, 5)] + [
+    (40 + 110 - 60 * np.cos(t), 160 - 60 * np.sin(t)) for t in np.linspace(np.pi - 0.4, 0.4, 5)
+]
+_WAVE = [(x, 260 + 20 * np.sin(x / 40)) for x in np.linspace(20, 280, 7)] + [
+    (x, 300 + 20 * np.sin(x / 40)) for x in np.linspace(280, 20, 7)
+]
+_BOX = [(20, 10), (130, 14), (129, 40), (19, 36)]
+
+
+def _outlines(folder) -> str:
+    def entry(points, text="word"):
+        return {"transcription": text, "points": [[round(float(v), 1) for v in point] for point in points]}
+
+    crossing = [*_BOX[:2], (90, 60), *_BOX[2:]]
+    images = [[entry(_BOX), entry(_ARCH), entry(_WAVE), entry(_BOX, "###"), entry(crossing)], [entry(_BOX)]]
+    path = folder / "outlines.txt"
+    path.write_text("".join(f"none_{i}.jpg\t{json.dumps(line)}\n" for i, line in enumerate(images)))
+    return str(path)
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_pages_hold_words_that_neither_overlap_nor_leave_the_page(tmp_path, layout):
-    source = _source(tmp_path, layouts={layout: 1}, curved=0.5, illegible=1.0)
+    outlines = _outlines(tmp_path) if layout == "traced" else None
+    source = _source(tmp_path, layouts={layout: 1}, curved=0.5, illegible=1.0, outlines=outlines)
     found = 0
     for index in range(8):
         page = source.draw("train", index)
@@ -29,7 +58,53 @@ def test_pages_hold_words_that_neither_overlap_nor_leave_the_page(tmp_path, layo
             assert region.polygon.min() >= 0 and region.polygon.max() <= 320
             assert region.ignored == (region.text == "###")
         found += sum(not region.ignored for region in page.regions)
-    assert found > 24
+    assert found > (9 if layout == "traced" else 24)
+
+
+def test_words_along_given_outlines_lie_inside_of_them(tmp_path):
+    keys = {"layouts": {"traced": 1}, "outlines": _outlines(tmp_path), "degrade": 0, "illegible": 0, "perspective": 0}
+    source = _source(tmp_path, **keys)
+    points = set()
+    for index in range(6):
+        page = source.draw("train", index)
+        before = draw_page(
+            replace(source.page_settings, max_words=0),
+            0,
+            "train",
+            index,
+            WordMaker("train"),
+            FontSet(),
+            [],
+            (),
+            [[np.zeros((4, 2))]],
+        ).image
+        inked = np.abs(page.image.astype(int) - before).max(axis=2) > 8
+        for region in page.regions:
+            inside = np.zeros(inked.shape, np.uint8)
+            cv2.fillPoly(inside, [np.round(region.polygon * 16).astype(np.int32)], 1, shift=4)
+            covered = (inside > 0) & inked
+            assert covered.sum() > 0.08 * inside.sum()  # and it fills the outline
+            inked &= cv2.dilate(inside, np.ones((3, 3), np.uint8)) == 0
+            points.add(len(region.polygon))
+        assert not inked.any()  # there is no ink elsewhere
+    assert {4, 10, 14} >= points >= {10, 14}
+    assert source.report() == ["outlines: 2 polygon(s) not used: ignored, or with an odd number of points"]
+
+
+def test_folded_outlines_are_not_drawn():
+    sprite = draw_line(["word"], str(bundled_fonts()[0]), 30)
+    upper = np.array([[0.0, 0.0], [50, 0], [100, 0]])
+    lower = upper + np.array([0, 20])
+    assert along(sprite, upper, lower) is not None
+    assert along(sprite, upper, lower[::-1]) is None
+
+
+def test_outlines_and_their_layout_belong_together(tmp_path):
+    for keys in ({"layouts": {"traced": 1}}, {"layouts": {"scene": 1}, "outlines": "list.txt"}):
+        with pytest.raises(ValueError, match=r"layouts\.traced: expected above 0 together with outlines"):
+            _source(tmp_path, **keys)
+    with pytest.raises(DataError, match=r"missing\.txt: file not found"):
+        _source(tmp_path, layouts={"traced": 1}, outlines=str(tmp_path / "missing.txt")).draw("train", 0)
 
 
 @pytest.mark.parametrize("degrees", [0, 17, -90])

@@ -151,12 +151,13 @@ def _read(place: Path, digest: str) -> Looks | None:
             values = json.loads(data["text"].tobytes().decode())
             if values["digest"] != digest:
                 return None
+            grounds, fills = data["grounds"], data["fills"]  # decompressed at each access
             looks, at = [], 0
             for plain in values["looks"]:
                 height, width = plain.pop("size")
                 end = at + height * width
-                ground = data["grounds"][3 * at : 3 * end].reshape(height, width, 3)
-                looks.append(_look(plain, ground, data["fills"][at:end].reshape(height, width)))
+                ground = grounds[3 * at : 3 * end].reshape(height, width, 3)
+                looks.append(_look(plain, ground, fills[at:end].reshape(height, width)))
                 at = end
             return Looks(looks, values["skipped"], digest)
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error):

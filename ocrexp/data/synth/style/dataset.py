@@ -36,7 +36,7 @@ from ocrexp.located import addressed
 from ocrexp.types import Record
 
 # Part of the cache's name: raise it with every change that alters an image.
-GENERATOR_VERSION = 1
+GENERATOR_VERSION = 2
 _TRIES = 100
 
 
@@ -51,12 +51,12 @@ class StyledRec(RecLists):
         style_list: a list of real images with the look to draw in, or None: the real training lists.
         style_root: folder of that list; None: `root`.
         most_looks: images that are measured, evenly from the list.
-        words: drawn training images.
+        train_words: drawn training images (of an epoch, if endless).
         val_words: drawn validation images of the verb `synth`; training validates on the real list.
         seed: of the drawing; the `seed` of a run does not draw new ones.
         endless: draw new training images every epoch, in the loader's processes, and keep none.
         texts: weights of the kinds of text: label, form, words, random (see LabelTexts); None: all alike.
-        word_list: a UTF-8 file of further words, one per line, or None.
+        words: a UTF-8 file of further words, one per line, or None.
         max_length: most characters of a text.
         case: how words are printed: auto, as_is, upper, title or lower. auto: where the labels have capitals only,
             the print of each image is looked at; otherwise as in the label.
@@ -84,12 +84,12 @@ class StyledRec(RecLists):
         style_list: str | None = None,
         style_root: str | None = None,
         most_looks: int = 1000,
-        words: int = 10000,
+        train_words: int = 10000,
         val_words: int = 0,
         seed: int = 0,
         endless: bool = False,
         texts: Mapping[str, float] | None = None,
-        word_list: str | None = None,
+        words: str | None = None,
         max_length: int = 25,
         case: str = "auto",
         variation: float = 0.5,
@@ -104,7 +104,7 @@ class StyledRec(RecLists):
         fine = ratios is None or (len(ratios) == lists and min(ratios) >= 0)
         require(fine, "ratios", ratios, f"{lists} numbers of 0 or more: of each training list and of the drawn images")
         self.ratios = None if ratios is None else list(ratios)
-        require(words >= 1, "words", words, "at least 1")
+        require(train_words >= 1, "train_words", train_words, "at least 1")
         require(val_words >= 0, "val_words", val_words, "0 or more")
         require(most_looks >= 1, "most_looks", most_looks, "at least 1")
         require(seed >= 0, "seed", seed, "0 or more")
@@ -118,11 +118,11 @@ class StyledRec(RecLists):
         if style_list is not None:
             self._style = RecLists(root if style_root is None else style_root, style_list, style_list)
         self._most_looks = most_looks
-        self.counts: dict[Split, int] = {"train": words, "val": val_words}
+        self.counts: dict[Split, int] = {"train": train_words, "val": val_words}
         self.seed = seed
         self.endless = endless
         self._weights = checked_weights("texts", dict.fromkeys(KINDS, 1.0) if texts is None else texts, KINDS)
-        self._word_list = None if word_list is None else Path(word_list).expanduser()
+        self._words = None if words is None else Path(words).expanduser()
         self._max_length = max_length
         self._case = case
         self._variation = float(variation)
@@ -145,8 +145,8 @@ class StyledRec(RecLists):
     def texts(self) -> LabelTexts:
         """The texts of the drawn images."""
         with addressed(self, DataError):
-            words = [] if self._word_list is None else read_words(self._word_list)
-        return LabelTexts(list(all_texts(self._real)), self._weights, self._max_length, words)
+            further = [] if self._words is None else read_words(self._words)
+        return LabelTexts(list(all_texts(self._real)), self._weights, self._max_length, further)
 
     @functools.cached_property
     def looks(self) -> Looks:
@@ -192,7 +192,7 @@ class StyledRec(RecLists):
             "looks": self.looks.digest,
             "texts": self._weights,
             "labels": hashlib.sha256("\n".join(all_texts(self._real)).encode()).hexdigest(),
-            "words": None if self._word_list is None else hashlib.sha256(self._word_list.read_bytes()).hexdigest(),
+            "words": None if self._words is None else hashlib.sha256(self._words.read_bytes()).hexdigest(),
             "max_length": self._max_length,
             "variation": self._variation,
             "other_fonts": self._other_fonts,
@@ -209,10 +209,13 @@ class StyledRec(RecLists):
         name = f"styled-{self._digest(counts)[:16]}"
         return cache.obtain(self.cache, name, counts, self.settings(counts), self.draw, self.workers)
 
+    def description(self) -> dict[str, Any]:
+        """All that shapes the images of both splits, as plain values."""
+        return self.settings(self.counts)
+
     def write(self, folder: Path) -> None:
         """Draw the images into a new folder outside of the cache, without the real ones. Raises DataError."""
-        _ = self.looks  # once, before the drawing processes are forked
-        cache.write(folder, self.counts, self.settings(self.counts), self.draw, self.workers)
+        cache.write(folder, self.counts, self.description(), self.draw, self.workers)
 
     def train_records(self) -> Sequence[Record]:
         """The real training images, then the drawn ones as a list of their own. Raises DataError."""
@@ -247,5 +250,5 @@ class StyledRec(RecLists):
     def drawn_report(self) -> list[str]:
         """Images without a look, and words of the file that are not used."""
         dropped = self.texts.dropped
-        lines = [f"word_list: {dropped} word(s) dropped, which have characters that no label has"] if dropped else []
+        lines = [f"words: {dropped} word(s) dropped, which have characters that no label has"] if dropped else []
         return [*self.looks.report(), *lines]

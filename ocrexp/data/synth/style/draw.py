@@ -18,7 +18,7 @@ from ocrexp.data.synth.style.looks import Edges, Look, Plane, fatten, leaning, s
 from ocrexp.types import Image, Polygon
 
 _SIZES = (24, 32, 40, 48, 56, 64, 80, 96)  # font sizes that are loaded; what lies between is scaled
-_DETAILED_EM = 60  # pixels: texts are drawn about this large, then shrunk as a scanner would
+_DETAILED_EM = 48  # pixels: texts are drawn about this large, then shrunk as a scanner would
 _MOST_DETAIL = 4
 _NOISE_SIDE = (128, 2048)
 _GRAINS = 5  # steps of the noise's correlation that are kept
@@ -122,10 +122,10 @@ def ground_of(look: Look, rows: int, columns: int, rng: np.random.Generator) -> 
     along = np.arange(columns) + int(rng.integers(2 * width))
     along = np.where(along // width % 2, width - 1 - along % width, along % width)  # mirrored to and fro
     down = np.arange(rows) * height // rows if rows > height else np.arange(rows) + int(rng.integers(height - rows + 1))
-    part = look.ground[down[:, None], along[None]]
+    part = look.ground.take(down, axis=0).take(along, axis=1)
     if look.noise > 0.5:
         noise = _field_part(sum(look.grain) / 2, rows, columns, rng) * np.float32(look.noise)
-        noise *= look.filled[down[:, None], along[None]]
+        noise *= look.filled.take(down, axis=0).take(along, axis=1)
         part = cv2.add(part, cv2.merge([noise] * 3), dtype=cv2.CV_8U)
     return part
 

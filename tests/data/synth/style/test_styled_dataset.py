@@ -4,13 +4,14 @@ import cv2
 import numpy as np
 import pytest
 
+from ocrexp.commands.synth import run
 from ocrexp.data.batch_shares import BatchShareSampler
 from ocrexp.data.dataset import TrainPipeline
 from ocrexp.data.records import ListRecords, list_sizes
 from ocrexp.data.synth.fonts import bundled_fonts
 from ocrexp.data.synth.style.dataset import StyledRec
 from ocrexp.data.synth.style.texts import LabelTexts
-from ocrexp.errors import DataError
+from ocrexp.errors import ConfigError, DataError
 from tests.data.synth.style.test_measure import crop
 
 LABELS = ["TOTAL 25.10", "TAX INVOICE", "12/03/2018", "CASH"]
@@ -33,7 +34,7 @@ def root(tmp_path_factory):
 
 
 def styled(root, **given) -> StyledRec:
-    given = {"words": 24, "fonts": str(root / "fonts"), "cache_dir": str(root / "cache"), "workers": 1} | given
+    given = {"train_words": 24, "fonts": str(root / "fonts"), "cache_dir": str(root / "cache"), "workers": 1} | given
     return StyledRec(root, "train_list.txt", "val_list.txt", **given)
 
 
@@ -68,6 +69,20 @@ def test_images_depend_on_seed_and_number_alone(root, tmp_path):
         cv2.imencode(".jpg", again.image, [1, again.quality])[1].tobytes()
         == (tmp_path / "one/images/train_000004.jpg").read_bytes()
     )
+
+
+def test_the_verb_draws_them_without_the_real_lists(root, tmp_path, capsys):
+    out = tmp_path / "drawn"
+    keys = [
+        f"dataset.{key}={root / value}" for key, value in (("root", ""), ("fonts", "fonts"), ("cache_dir", "cache"))
+    ]
+    keys += ["dataset.train_words=9", "dataset.val_labels=missing.txt", f"out={out}"]
+    assert run(["dataset=rec_styled", *keys]) == 0
+    assert len((out / "train_list.txt").read_text().splitlines()) == 9
+    shown = capsys.readouterr()
+    assert "charset=from_labels" in shown.out and "style: 1 image(s) not used" in shown.err
+    with pytest.raises(ConfigError, match="dataset: is not drawn; choose one of"):
+        run(["dataset=rec_list", f"dataset.root={root}", f"out={tmp_path / 'other'}"])
 
 
 def test_endless_words_are_new_in_every_epoch_and_begin_with_those_that_are_kept(root):
