@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +23,9 @@ from ocrexp.deploy.paddle_args import takes_paddleocr_arguments
 from ocrexp.deploy.tiles import Tiler, Tiling
 from ocrexp.errors import ConfigError, DeployError
 from ocrexp.postprocess.db import DBPostProcess
+from ocrexp.postprocess.detectors import POSTPROCESSES, DetectorPostprocess
 from ocrexp.results import DetPrediction
-from ocrexp.types import Batch, Image, Polygon, Sample
+from ocrexp.types import Image, Polygon, Sample
 
 if TYPE_CHECKING:
     from ocrexp.deploy.images import AnyImage
@@ -36,21 +37,14 @@ _NO_CHANCE = np.random.default_rng(0)  # transforms take a generator; a resize d
 Probabilities = npt.NDArray[np.float32]
 
 
-class DetectorPostprocess(Protocol):
-    """The postprocess of a detector with several outputs; gets all outputs by name, and `shape` as in evaluation."""
-
-    box_type: str
-
-    def __call__(self, outputs: dict[str, npt.NDArray[Any]], batch: Batch) -> list[DetPrediction]: ...
-
-
-_OTHERS: dict[str, Callable[..., DetectorPostprocess]] = {}
+_OTHERS: dict[str, Callable[..., DetectorPostprocess]] = dict(POSTPROCESSES)
 
 
 def register_postprocess(name: str, make: Callable[..., DetectorPostprocess]) -> None:
     """Register your own postprocess with the runtime, under the name of its class in the run.
 
-    Only exports with several outputs need this. A description contains class names, and is never used to import them.
+    A network with several outputs, or whose output is not DB's map, needs this. A description contains class names,
+    and is never used to import them.
     """
     _OTHERS[name] = make
 
@@ -92,38 +86,44 @@ class TextDetector:
         thresholds.update({key: value for key, value in given.items() if value is not None})
         try:
             self.resize = DetResize(**_resize_arguments(self.description, own.det_limit_side_len, own.det_limit_type))
-            self._several = self._registered(thresholds)
-            self.postprocess = DBPostProcess(**({} if self._several else thresholds))  # of one map
+            self._other = self._registered(thresholds)
+            self.postprocess = DBPostProcess(**({} if self._other else thresholds))  # of one map
         except (ConfigError, ValueError, TypeError) as error:
             raise DeployError(f"{folder.path}: {error}") from None
         self.normalize = Normalizer(
             own.det_mean or self.description.mean, own.det_std or self.description.std, self.description.channels
         )
         self.backend = open_backend(folder, backend, run.device, run.threads, run.precision, run.tensorrt)
-        if own.tile and self._several:
+        if own.tile and self._other:
+            name = type(self._other).__name__
             raise DeployError(
-                f"{folder.path}: tile=true needs a detector with one output map, this one has several; set tile=false"
+                f"{folder.path}: tile=true needs a detector with one output map of DB, not {name}; set tile=false"
             )
         self._tiler = Tiler(self.resize, self.backend.batch) if own.tile else None
 
     def _registered(self, arguments: dict[str, Any]) -> DetectorPostprocess | None:
-        """The postprocess of a detector with several outputs; None for a detector with one map."""
-        if len(self.description.outputs) < 2:
-            return None
+        """The postprocess of a detector that has other outputs than DB's map; None for DB."""
         name = str(self.description.postprocess.get("name"))
+        outputs = self._outputs
+        if len(outputs) < 2 and name not in _OTHERS:
+            return None
         if name not in _OTHERS:
             raise ConfigError(
-                f"postprocess.name: '{name}' for a network with the outputs {', '.join(self.description.outputs)} is "
+                f"postprocess.name: '{name}' for a network with the outputs {', '.join(outputs)} is "
                 "not registered; import the module that calls register_postprocess for it"
             )
         return _OTHERS[name](**arguments)
+
+    @property
+    def _outputs(self) -> tuple[str, ...]:
+        return self.description.outputs or ("maps",)
 
     def __call__(self, image: AnyImage) -> tuple[npt.NDArray[np.float32] | list[Polygon], float]:
         """Regions, float32 [n, 4, 2] or with `poly` a list of (k, 2), and the seconds that it took."""
         start = time.perf_counter()
         polygons = self.detect(image).polygons
         seconds = time.perf_counter() - start
-        if (self._several or self.postprocess).box_type == "poly":
+        if (self._other or self.postprocess).box_type == "poly":
             return polygons, seconds
         return np.array(polygons, dtype=np.float32).reshape(-1, 4, 2), seconds
 
@@ -138,29 +138,29 @@ class TextDetector:
         tiling = self._tiler.tiling(*page.shape[:2]) if self._tiler else None
         if tiling is None:
             prepared, shape = self.prepare(page)
-            if self._several is not None:
+            if self._other is not None:
                 values = self.backend.run_all(prepared)
-                if len(values) != len(self.description.outputs):
-                    raise DeployError(
-                        f"the network's outputs: expected {self.description.outputs}, got {len(values)} outputs"
-                    )
-                outputs = dict(zip(self.description.outputs, values, strict=True))
-                return self._several(outputs, {"shape": shape[None]})[0]
+                if len(values) != len(self._outputs):
+                    raise DeployError(f"the network's outputs: expected {self._outputs}, got {len(values)} outputs")
+                outputs = dict(zip(self._outputs, values, strict=True))
+                return self._other(outputs, {"shape": shape[None]})[0]
             return self.regions(self.infer(prepared), shape)
         return self._find_in_tiles(page, tiling)
 
     @property
     def box_thresh(self) -> float | None:
         """Regions with a lower score are dropped; None for a detector with a registered postprocess."""
-        return None if self._several else self.postprocess.box_thresh
+        return None if self._other else self.postprocess.box_thresh
 
     def shrunk(self, page: Image, tile: str = "tile=True") -> str:
         """A warning with advice (`tile`) if a page is shrunk by more than half; otherwise ""."""
         shrunk = None if self._tiler else self.resize.shrunk(*page.shape[:2])
         if shrunk is None:
             return ""
-        larger = ", or raise det_limit_side_len" if shrunk.key == "limit_side_len" else ""
-        return f"{shrunk.describe()}; set {tile}{larger}"
+        advice = [] if self._other else [f"set {tile}"]  # tiles need DB's map
+        if shrunk.key == "limit_side_len":
+            advice.append("raise det_limit_side_len")
+        return "; ".join([shrunk.describe(), *([", or ".join(advice)] if advice else [])])
 
     def warn(self, page: Image, image: AnyImage) -> None:
         """Log a warning if a page is shrunk by more than half; `image` is its source."""

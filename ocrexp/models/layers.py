@@ -131,6 +131,38 @@ def nearest_upsample(x: Tensor, factor: int) -> Tensor:
     return expanded.reshape([0, c, h * factor, w * factor])
 
 
+def bilinear_upsample(x: Tensor, factor: int) -> Tensor:
+    """Bilinear interpolation of [N, C, H, W] by a whole factor, corners not aligned.
+
+    In an exported graph as sums of neighbors: paddle2onnx and oneDNN refuse paddle's own there, which is faster.
+    """
+    if paddle.in_dynamic_mode():
+        return F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
+    return bilinear_by_sums(x, factor)
+
+
+def bilinear_by_sums(x: Tensor, factor: int) -> Tensor:
+    """`bilinear_upsample` in operators that every runtime has."""
+    above, below = (
+        paddle.concat([x[:, :, :1], x[:, :, :-1]], axis=2),
+        paddle.concat([x[:, :, 1:], x[:, :, -1:]], axis=2),
+    )
+    x = paddle.stack(_between(above, x, below, factor), axis=3).flatten(2, 3)
+    left = paddle.concat([x[:, :, :, :1], x[:, :, :, :-1]], axis=3)
+    right = paddle.concat([x[:, :, :, 1:], x[:, :, :, -1:]], axis=3)
+    return paddle.stack(_between(left, x, right, factor), axis=4).flatten(3, 4)
+
+
+def _between(before: Tensor, x: Tensor, after: Tensor, factor: int) -> list[Tensor]:
+    """The `factor` values in place of each one of `x`, between it and its neighbors in one direction."""
+    values = []
+    for step in range(factor):
+        distance = (step + 0.5) / factor - 0.5
+        other = before if distance < 0 else after
+        values.append(x * (1 - abs(distance)) + other * abs(distance))
+    return values
+
+
 class SqueezeExcite(nn.Layer):
     """Channel attention of MobileNetV3: global mean → 1×1 conv, ReLU → 1×1 conv, hard sigmoid → scale.
 

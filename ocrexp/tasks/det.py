@@ -24,6 +24,9 @@ from ocrexp.tasks.drawn import draw_words
 from ocrexp.tasks.gate import Compared, Rules
 from ocrexp.types import Batch, Polygon, Record, Sample
 
+# Targets that are 0 outside of text, of which a sample has one: DB, CT.
+_TEXT_MAPS = ("shrink_map", "kernel_instance")
+
 
 class DetTask(Task):
     """Regions with polygons; the metric's names are of boxes."""
@@ -71,10 +74,11 @@ class DetTask(Task):
         return DetPrediction([], [])
 
     def learnable(self, batch: Batch) -> npt.NDArray[np.bool_] | None:
-        """Samples whose shrink map holds text."""
-        if "shrink_map" not in batch:
+        """Samples whose map of text holds any."""
+        name = next((name for name in _TEXT_MAPS if name in batch), None)
+        if name is None:
             return None
-        maps = np.asarray(batch["shrink_map"])
+        maps = np.asarray(batch[name])
         return np.asarray(maps.any(axis=tuple(range(1, maps.ndim))))
 
     def zero_causes(self, evidence: ZeroEvidence, facts: RunFacts) -> list[str]:

@@ -7,13 +7,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_models import stripes, write_cls, write_det, write_rec
+from tiny_models import stripes, write_cls, write_ct, write_det, write_rec
 
 
 @pytest.fixture
 def make_det(tmp_path: Path) -> Callable[..., Path]:
     """`write_det` into a folder of this name."""
     return lambda name="det", **resize: write_det(tmp_path / name, **resize)
+
+
+@pytest.fixture
+def ct_folder(tmp_path: Path) -> Path:
+    """A folder of `write_ct`."""
+    return write_ct(tmp_path / "ct")
 
 
 @pytest.fixture

@@ -46,6 +46,19 @@ def test_polygons(make_det) -> None:
     assert len(prediction.polygons) == len(prediction.scores) == 1
 
 
+def test_a_detector_with_other_maps_has_its_own_postprocess(ct_folder) -> None:
+    image = page(size=(320, 640))
+    cv2.circle(image, (200, 160), 80, (0, 0, 0), -1)
+    polygons, _ = TextDetector(ct_folder)(image)
+    assert len(polygons) == 1 and np.abs(np.linalg.norm(polygons[0] - [200, 160], axis=1) - 80).max() < 10
+    boxes, _ = TextDetector(ct_folder, det_box_type="quad", det_db_box_thresh=0.5)(image)
+    assert boxes.shape == (1, 4, 2)
+    with pytest.raises(DeployError, match=r"tile=true.*CTPostProcess"):
+        TextDetector(ct_folder, tile=True)
+    with pytest.raises(DeployError, match="unclip_ratio"):
+        TextDetector(ct_folder, det_db_unclip_ratio=2.0)
+
+
 def test_arguments_stand_above_the_file(make_det) -> None:
     folder = make_det()
     plain = TextDetector(folder)

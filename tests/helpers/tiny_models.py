@@ -61,6 +61,29 @@ def write_det(folder: Path, **resize: object) -> Path:
     return folder
 
 
+def write_ct(folder: Path) -> Path:
+    """A folder with a CT detector; a pixel is a kernel where it is dark, all shifts are 0."""
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed: the tiny networks of these tests need it")
+    node = onnx.helper.make_node
+    weights = np.zeros((3, 3, 1, 1), np.float32)
+    weights[0] = -1 / 3
+    _save(
+        [
+            node("AveragePool", ["x"], ["small"], kernel_shape=[4, 4], strides=[4, 4]),
+            node("Conv", ["small", "w"], ["c"]),
+            node("Relu", ["c"], ["y"]),
+        ],
+        {"w": weights},
+        ["n", 3, "h", "w_"],
+        ["n", 3, "h4", "w4"],
+        folder / "inference.onnx",
+    )
+    resize = {"kind": "DetResize", "limit_side_len": 320, "limit_type": "max"}
+    postprocess = {"name": "CTPostProcess", "box_thresh": 0.9, "box_type": "poly"}
+    _with_file(Description("det", "", resize, HALF, HALF, postprocess), folder, None)
+    return folder
+
+
 def write_rec(
     folder: Path,
     characters: str = "ab",

@@ -158,7 +158,7 @@ def test_from_the_first_step_to_the_deployed_model(project, tiny_run, tiny_lists
     found = {}
     for backend in ("paddle", "onnx"):
         done = python(project, "predict.py", backend, images[0])
-        assert "tile=true needs a detector with one output map" in done.stderr
+        assert "tile=true needs a detector with one output map of DB" in done.stderr
         found[backend] = json.loads(done.stdout.splitlines()[-1])
         assert parity["formats"][backend]["files"]["results"] > 0
     assert found["paddle"][1] == found["onnx"][1]
