@@ -33,6 +33,9 @@ class Record:
     `source` is "list file:line number". Detection fills `polygons` (each (n, 2) float32) and `ignored`;
     recognition has one text and no polygon.
 
+    `without_area` is the number of regions of the label that have none and are not among the polygons, where it is not
+    reported otherwise.
+
     Where `draw` is given there is no file: `draw(epoch)` gives what it would hold, another image every epoch, and its
     texts; `texts` are those of epoch 0. Training only.
     """
@@ -43,6 +46,7 @@ class Record:
     ignored: tuple[bool, ...] = ()
     source: str = ""
     list_index: int = 0
+    without_area: int = 0
     draw: Callable[[int], tuple[bytes, tuple[str, ...]]] | None = field(default=None, compare=False)
 
 

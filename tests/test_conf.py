@@ -17,6 +17,8 @@ NEEDED = {
         "rec_list": ["dataset.root=/data"],
         "cls_list": ["dataset.root=/data"],
         "rec_lmdb": ["dataset.root=/data"],
+        "rec_shards": ["dataset.root=/data"],
+        "det_shards": ["dataset.root=/data"],
     },
     "dataset/text": {
         option: ["model=crnn_mbv3", *(["dataset.text.corpus.path=README.md"] if option == "corpus" else [])]

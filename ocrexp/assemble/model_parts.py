@@ -119,9 +119,10 @@ class ModelParts:
         import paddle
 
         from ocrexp.assemble.deployed import sampler_of, training_images
+        from ocrexp.data.records import some_records
         from ocrexp.models.calibration import calibrate
 
-        records = self.source.train_records()
+        records, _ = some_records(self.source.train_records())
         sample = sampler_of(records, self._augment(), self.config.seed)
 
         def run(images: Any, valid_width: Any) -> object:

@@ -9,7 +9,8 @@ from functools import partial
 import numpy as np
 
 from ocrexp.data.images import EncodedImage, read_image
-from ocrexp.data.regions import beyond_image
+from ocrexp.data.records import StreamedRecords
+from ocrexp.data.regions import WITHOUT_AREA, beyond_image
 from ocrexp.data.sampler import Size
 from ocrexp.errors import DataError, OcrexpError
 from ocrexp.types import ReadsEncoded, Record, Sample, Transform, UnusableSample
@@ -28,6 +29,8 @@ class _Pipeline:
 
     def describe(self, index: int) -> str:
         """The image and where its label stands, for messages."""
+        if isinstance(self.records, StreamedRecords):
+            return self.records.describe(index)
         record = self.records[index % len(self.records)]
         return f"{record.image_path} ({record.source})" if record.source else str(record.image_path)
 
@@ -67,9 +70,12 @@ class TrainPipeline(_Pipeline):
 
         Raises UnusableSample for an image that cannot be read, DataError where a transform fails.
         """
-        repetition, index = divmod(index, len(self.records))
-        # A record's first turn has the same stream with and without repetitions.
-        stream = [self.seed, epoch, index, *([repetition] if repetition else [])]
+        if isinstance(self.records, StreamedRecords):
+            stream = [self.seed, epoch, *self.records.stream(index)]
+        else:
+            repetition, index = divmod(index, len(self.records))
+            # A record's first turn has the same stream with and without repetitions.
+            stream = [self.seed, epoch, index, *([repetition] if repetition else [])]
         sample = self.labels(index, epoch)
         if size is not None:
             sample["size"] = size
@@ -78,8 +84,10 @@ class TrainPipeline(_Pipeline):
             sample["encoded"] = encoded
         else:
             sample["image"] = encoded.decode()
-        polygons = sample["record"].polygons
-        sample["counts"] = beyond_image(polygons, *encoded.size) if polygons else {}
+        record = sample["record"]
+        sample["counts"] = beyond_image(record.polygons, *encoded.size) if record.polygons else {}
+        if record.without_area:
+            sample["counts"][WITHOUT_AREA] = record.without_area
         sample["others"] = partial(self._other, index, epoch)
         return self._apply(sample, np.random.default_rng(stream))
 
@@ -98,11 +106,14 @@ class TrainPipeline(_Pipeline):
     def _other(self, index: int, epoch: int, rng: np.random.Generator) -> Sample:
         """Another record's sample, decoded and not transformed; the same one only where there is no other."""
         for _ in range(_OTHER_TRIES):
-            other = int(rng.integers(len(self.records)))
+            if isinstance(self.records, StreamedRecords):
+                other = self.records.near(index, rng)
+            else:
+                other = int(rng.integers(len(self.records)))
             if other == index and len(self.records) > 1:
                 continue
-            sample = self.labels(other, epoch)
             try:
+                sample = self.labels(other, epoch)
                 sample["image"] = _open(sample).decode()
             except UnusableSample:
                 continue  # counted when its own turn comes

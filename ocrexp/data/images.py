@@ -21,6 +21,7 @@ from ocrexp.data.image_header import ImageHeader, png_chunks_fit, read_header
 from ocrexp.data.jpeg_header import JpegHeader, read_jpeg_header
 from ocrexp.data.lmdb_file import is_entry, read_entry
 from ocrexp.data.pixels import eight_bits, laid_on_ground, to_bgr8, turned
+from ocrexp.data.shards.shard_files import is_member, read_member
 from ocrexp.files import kind_of
 from ocrexp.quiet import quiet
 from ocrexp.types import Image, UnusableSample
@@ -52,9 +53,10 @@ def pixel_limit() -> int:
 
 
 def read_bytes(path: Path) -> bytes:
-    """An image file's bytes; a path may also name an entry of an LMDB folder. Raises UnusableSample with the reason."""
+    """An image file's bytes; a path may also name an entry of an LMDB folder or an image in a shard. Raises
+    UnusableSample with the reason."""
     try:
-        data = read_entry(path) if is_entry(path) else _read_file(path)
+        data = _read(path)
     except FileNotFoundError:
         data = None
     except OSError as error:
@@ -64,6 +66,12 @@ def read_bytes(path: Path) -> bytes:
     if not data:
         raise UnusableSample("image file is empty (0 bytes)")
     return data
+
+
+def _read(path: Path) -> bytes | None:
+    if is_member(path):
+        return read_member(path)
+    return read_entry(path) if is_entry(path) else _read_file(path)
 
 
 def _read_file(path: Path) -> bytes:

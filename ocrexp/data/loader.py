@@ -11,14 +11,14 @@ import weakref
 from collections import Counter, deque
 from collections.abc import Generator, Sequence
 from multiprocessing.connection import wait
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from ocrexp.data.collate import Collate
 from ocrexp.data.memory import slots_memory_warning
 from ocrexp.data.sample_counts import SampleCounts, add_counts
-from ocrexp.data.sampler import Indices, Planned, Size
+from ocrexp.data.sampler import Planned, Sampler, Size
 from ocrexp.data.shared import SharedSlots, array_bytes
 from ocrexp.data.worker import (
     BatchRequest,
@@ -39,20 +39,6 @@ _LEAST_SLOT_BYTES = 4 << 20  # images may differ in size, and the first be the s
 _EXAMPLES = 3  # kept for each reason of rejection
 # Addresses beyond the estimate cost nothing; a batch that needs more still goes through its pipe.
 _SLOT_SLACK = 2
-
-
-class Sampler(Protocol):
-    """What the loader needs of a sampler."""
-
-    batch_size: int
-
-    def __len__(self) -> int: ...
-
-    def plan(self, epoch: int) -> list[Planned]: ...
-
-    def shapes(self) -> list[tuple[Size | None, int]]: ...
-
-    def first_indices(self, count: int) -> Indices: ...
 
 
 class Loader:
@@ -140,7 +126,7 @@ class Loader:
         if called != self._current:
             raise RuntimeError(f"the batches of epoch {epoch} are gone: the loader was closed or began another epoch")
 
-    def _inline(self, epoch: int, plan: list[Planned], called: int) -> Generator[Any, None, None]:
+    def _inline(self, epoch: int, plan: Sequence[Planned], called: int) -> Generator[Any, None, None]:
         for planned in plan:
             self._check_current(epoch, called)
             began = time.perf_counter()
@@ -150,7 +136,7 @@ class Loader:
             add_counts(self.counts, counts)
             yield batch
 
-    def _parallel(self, epoch: int, plan: list[Planned], called: int) -> Generator[Any, None, None]:
+    def _parallel(self, epoch: int, plan: Sequence[Planned], called: int) -> Generator[Any, None, None]:
         first = self._serial
         self._serial += len(plan)
         ready: dict[int, Reply] = {}
@@ -173,7 +159,7 @@ class Loader:
             # To the slots they are of: after `close` the loader may have others.
             free.extend(reply.slot for reply in ready.values() if reply.slot is not None)
 
-    def _send(self, epoch: int, plan: list[Planned], first: int, sent: int, ahead: int) -> int:
+    def _send(self, epoch: int, plan: Sequence[Planned], first: int, sent: int, ahead: int) -> int:
         """Hand out tasks up to batch `ahead` to workers that have room; returns how many of the plan are handed out."""
         while sent < min(len(plan), ahead):
             worker = min(self._workers, key=lambda worker: worker.in_flight)

@@ -15,10 +15,10 @@ from ocrexp.data.collate import Collate
 from ocrexp.data.dataset import EvalPipeline, TrainPipeline
 from ocrexp.data.image_size import read_aspects
 from ocrexp.data.images import MAX_PIXELS, limit_pixels
-from ocrexp.data.loader import Loader, Sampler
+from ocrexp.data.loader import Loader
 from ocrexp.data.multi_scale import MultiScaleSampler
-from ocrexp.data.records import Images, any_drawn, list_sizes
-from ocrexp.data.sampler import EpochSampler, EvalSampler
+from ocrexp.data.records import Images, StreamedRecords, any_drawn, list_sizes
+from ocrexp.data.sampler import EpochSampler, EvalSampler, Sampler
 from ocrexp.environment import available_cores
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,16 @@ def build_train_loader(
     `several_sizes`: whether the task's batches may differ in image size, as `multi_scale` makes them.
     """
     _limit_pixels(max_pixels)
-    counts = list_sizes(pipeline.records, len(ratios or ()))
+    workers = resolve_workers(num_workers, world_size)
+    if isinstance(records := pipeline.records, StreamedRecords):
+        for name, value in (("batch_shares", batch_shares), ("multi_scale", multi_scale)):
+            if value is not None:
+                raise ValueError(
+                    f"{name}: only for lists and databases, shards are read in their order; set it to null"
+                )
+        stream = records.sampler(batch_size, seed, shuffle, drop_last, rank, world_size)
+        return Loader(pipeline, stream, workers, collate, prefetch)
+    counts = list_sizes(records, len(ratios or ()))
     if batch_shares is not None:
         check_batch_shares(batch_shares, counts, ratios)
     order = (shuffle, drop_last, rank, world_size)
@@ -82,7 +91,7 @@ def build_train_loader(
             sampler = MultiScaleSampler(counts, aspects, ratios, *sizes)
         else:
             sampler = MultiScaleShareSampler(counts, aspects, batch_shares, *sizes)
-    return Loader(pipeline, sampler, resolve_workers(num_workers, world_size), collate, prefetch)
+    return Loader(pipeline, sampler, workers, collate, prefetch)
 
 
 def build_eval_loader(

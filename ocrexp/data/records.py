@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from abc import abstractmethod
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import overload
 
@@ -14,9 +16,11 @@ import numpy.typing as npt
 
 from ocrexp.data.image_names import image_path
 from ocrexp.data.label_file import LabelFile, split_names
+from ocrexp.data.sampler import Sampler
 from ocrexp.types import Record
 
 _BATCH = 4096  # texts of other records that are given together
+_LOOKED_AT = 1000  # streamed records, before training
 
 
 @dataclass(slots=True)
@@ -142,10 +146,53 @@ class ListRecords(Sequence[Record]):
                 yield part.file.texts(chunk)
 
 
+class StreamedRecords(Sequence[Record]):
+    """Records of which there are too many to hold: each is read when it is asked for, by an index of its sampler.
+
+    `len` is the number of samples of an epoch. Iterating, and slices from the beginning, read one after the other and
+    leave out those that cannot be used; an index raises UnusableSample for such a one.
+    """
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[Record]: ...
+
+    @abstractmethod
+    def sampler(
+        self, batch_size: int, seed: int, shuffle: bool, drop_last: bool, rank: int, world_size: int
+    ) -> Sampler:
+        """What gives the indices of an epoch, in an order in which they can be read."""
+
+    @abstractmethod
+    def describe(self, index: int) -> str:
+        """The image and where its label stands, for messages."""
+
+    @abstractmethod
+    def stream(self, index: int) -> list[int]:
+        """What tells the random numbers of an index from those of all others of its epoch."""
+
+    @abstractmethod
+    def near(self, index: int, rng: np.random.Generator) -> int:
+        """The index of another record that is read as easily; the same one only where there is no other."""
+
+    def head(self, count: int) -> list[Record]:
+        """The first usable records."""
+        return list(islice(self, count))
+
+
+def some_records(records: Sequence[Record]) -> tuple[Sequence[Record], str]:
+    """What is looked at before training, and a remark: all records, or the first ones of those that are streamed."""
+    if not isinstance(records, StreamedRecords):
+        return records, ""
+    first = records.head(_LOOKED_AT)
+    return first, f"only the first {len(first)} samples of the training shards were looked at before training"
+
+
 def text_portions(records: Sequence[Record]) -> Iterator[list[str]]:
     """The texts of recognition records in portions; those of lists are not made into records for it."""
     if isinstance(records, ListRecords):
         yield from records.texts()
+    elif isinstance(records, StreamedRecords):
+        yield from (list(record.texts) for record in records)
     else:
         for start in range(0, len(records), _BATCH):
             yield [text for record in records[start : start + _BATCH] for text in record.texts]
@@ -225,4 +272,4 @@ def list_sizes(records: Sequence[Record], lists: int) -> list[int]:
 
 def any_drawn(records: Sequence[Record]) -> bool:
     """Whether any image is drawn again in each epoch."""
-    return not isinstance(records, ListRecords) and any(record.draw is not None for record in records)
+    return not isinstance(records, ListRecords | StreamedRecords) and any(record.draw is not None for record in records)

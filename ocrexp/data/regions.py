@@ -18,6 +18,7 @@ from ocrexp.types import Polygon, Record
 
 # Names of a sample's counts.
 LABELED, OUTSIDE, MOSTLY_OUTSIDE = "regions labeled", "regions outside", "regions mostly outside"
+WITHOUT_AREA = "regions without area"
 LEGIBLE, SMALL, VANISHED = "regions in crops", "regions too small", "regions shrunk to nothing"
 
 _CHUNK = 1 << 16  # polygons looked at together
@@ -106,6 +107,9 @@ def _chunks(records: Sequence[Record], indices: Sequence[int]) -> Iterator[tuple
 def count_lines(split: str, counts: Mapping[str, SampleCount]) -> list[str]:
     """What the samples of a split have reported, a line for each reason."""
     lines = []
+    if WITHOUT_AREA in counts:
+        found = counts[WITHOUT_AREA]
+        lines.append(f"{split}: {found.count} region(s) without area dropped, the first in {found.where}")
     for name, where in ((OUTSIDE, "outside their image"), (MOSTLY_OUTSIDE, "more than half outside their image")):
         if name in counts:
             lines.append(

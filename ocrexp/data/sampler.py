@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,20 @@ class Planned(NamedTuple):
 
     indices: Indices
     size: Size | None = None
+
+
+class Sampler(Protocol):
+    """What the loader needs of a sampler."""
+
+    batch_size: int
+
+    def __len__(self) -> int: ...
+
+    def plan(self, epoch: int) -> Sequence[Planned]: ...
+
+    def shapes(self) -> list[tuple[Size | None, int]]: ...
+
+    def first_indices(self, count: int) -> Indices: ...
 
 
 def check_lists(list_sizes: Sequence[int], ratios: Sequence[float] | None, batch_size: int) -> list[int]:

@@ -24,6 +24,7 @@ OPTIONAL = (
     ("tensorboard", "tensorboard", "tensorboard", "logger=tensorboard"),
     ("mlflow-skinny", "mlflow", "mlflow", "logger=mlflow"),
     ("imgaug", "ocrexp.augment.imgaug_list", "imgaug", "augment=det_imgaug"),
+    ("fsspec", "fsspec", "shards", "dataset=rec_shards, det_shards with URLs"),
     ("submitit", "submitit", "slurm", "launcher=slurm, launcher=slurm_local"),
     ("ray", "ray", "ray", "launcher=ray"),
     ("optuna", "optuna", "search", "hydra/sweeper=ocrexp_optuna"),

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ocrexp.adapt.base import Adaptation, Device, Pace
+from ocrexp.data.records import StreamedRecords
 from ocrexp.engine.devices import process_count, uses_gpu
 from ocrexp.engine.status import FAILED, RUNNING, write_status
 from ocrexp.environment import available_cores
@@ -90,6 +91,8 @@ def fit_to_data(config: DictConfig, overrides: Sequence[str]) -> tuple[Adaptatio
     _choose_validation(config, choices)
     source: DataSource = build_source(config.dataset)
     records = source.train_records()
+    if isinstance(records, StreamedRecords):
+        raise ConfigError("adapt: looks at all labels and image sizes, which shards are not read for; set adapt=none")
     rules.fit(records, Device(uses_gpu(str(config.trainer.device)), available_cores()), choices)
     return rules, records, choices
 

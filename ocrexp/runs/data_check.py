@@ -24,9 +24,11 @@ def log_data_check(config: DictConfig, source: DataSource) -> None:
     if seconds <= 0 or not isinstance(source, SplitSource) or config.get("overfit"):
         return
     from ocrexp.data.checking.quick import quick_check
+    from ocrexp.data.records import some_records
 
-    splits = {"train": source.train_records(), "val": source.val_records()}
+    train, remark = some_records(source.train_records())
+    splits = {"train": train, "val": source.val_records()}
     found, looked = quick_check(splits, str(config.task), float(seconds))
     for line in found:
         log.warning("%s", line)
-    log.info("%s", looked)
+    log.info("%s%s", looked, f"; {remark}" if remark else "")

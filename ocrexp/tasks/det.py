@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ocrexp.data.collate import Empty, EvalBatch, by_shape, stack_training
+from ocrexp.data.records import some_records
 from ocrexp.data.regions import count_lines, crossing_lines
 from ocrexp.data.sample_counts import SampleCount
 from ocrexp.drawing import Picture
@@ -66,8 +67,10 @@ class DetTask(Task):
 
     def label_lines(self, facts: RunFacts) -> list[str]:
         """Those of the training and the validation records."""
-        splits = {"train": facts.source.train_records(), "val": facts.source.val_records()}
-        return [line for split, records in splits.items() for line in self.record_lines(split, records)]
+        train, remark = some_records(facts.source.train_records())
+        lines = self.record_lines("train", train)
+        lines += [f"train: {remark}"] if lines and remark else []
+        return [*lines, *self.record_lines("val", facts.source.val_records())]
 
     def nothing_found(self) -> DetPrediction:
         """No region."""

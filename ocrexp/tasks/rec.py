@@ -89,6 +89,7 @@ class RecTask(Task):
     def label_lines(self, facts: RunFacts) -> list[str]:
         """Characters that the charset lacks, texts that are too long for the targets or for CTC."""
         from ocrexp.data.label_check import check_labels, check_val_labels
+        from ocrexp.data.records import some_records
         from ocrexp.errors import ConfigError
         from ocrexp.models.steps import ctc_steps
 
@@ -104,9 +105,9 @@ class RecTask(Task):
         # With several sizes the widths follow the images.
         one_width = None if facts.config["loader"]["multi_scale"] else width
         targets = facts.targets
-        lines = check_labels(
-            facts.source.train_records(), facts.charset, targets.kinds, targets.max_text_length, steps, one_width
-        )
+        records, remark = some_records(facts.source.train_records())
+        lines = check_labels(records, facts.charset, targets.kinds, targets.max_text_length, steps, one_width)
+        lines += [f"train: {remark}"] if lines and remark else []
         return [*lines, *check_val_labels(facts.source.val_records(), facts.charset)]
 
     def zero_causes(self, evidence: ZeroEvidence, facts: RunFacts) -> list[str]:

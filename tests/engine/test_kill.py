@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import subprocess
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import paddle
 import pytest
 import warm
 from rec_words import BY_RATIO, MODEL, SIZES, WORDS
+from shard_making import word_shards
 from standins import assert_same
 
 from ocrexp.data.image_size import read_aspects
@@ -80,11 +82,13 @@ def _recogniser(run_dir: Path, *arguments: str) -> subprocess.CompletedProcess[s
     return warm.run(["-m", "ocrexp", *arguments, f"run_dir={run_dir}"], env=environment)
 
 
-def _train_whole_and_cut(tmp_path: Path, overrides: list[str], kill_after: int) -> tuple[Path, Path]:
+def _train_whole_and_cut(
+    tmp_path: Path, overrides: list[str], kill_after: int, model: Sequence[str] = MODEL
+) -> tuple[Path, Path]:
     """The same training at once, and killed and resumed."""
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     train = [
-        *MODEL, "trainer.max_epochs=2", "trainer.ema_decay=0.9", "loader.batch_size=4", "loader.num_workers=2",
+        *model, "trainer.max_epochs=2", "trainer.ema_decay=0.9", "loader.batch_size=4", "loader.num_workers=2",
         "trainer.save_every_steps=4", "trainer.eval_every_steps=11", "trainer.eval_every_epochs=null", "callbacks=none",
         *overrides,
     ]  # fmt: skip
@@ -122,6 +126,18 @@ def test_a_recogniser_on_endless_words_goes_on_exactly(tmp_path: Path) -> None:
     ]  # fmt: skip
     whole, cut = _train_whole_and_cut(tmp_path, endless, kill_after=14)
     _assert_equal_runs(whole, cut, steps=16)  # 8 an epoch: saved in the middle of the second
+
+
+def test_a_recogniser_on_shards_goes_on_exactly(tmp_path: Path) -> None:
+    word_shards(tmp_path / "words", [9, 7, 10])
+    word_shards(tmp_path / "words", [4], "val")
+    streamed = [
+        "dataset=rec_shards", f"dataset.root={tmp_path / 'words'}", "dataset.samples=24", "dataset.buffer=10",
+        f"dataset.cache_dir={tmp_path / 'cache'}", "charset.characters=w0123456789",
+    ]  # fmt: skip
+    model = [item for item in MODEL if not item.startswith("loader")]
+    whole, cut = _train_whole_and_cut(tmp_path, streamed, kill_after=10, model=model)
+    _assert_equal_runs(whole, cut, steps=12)  # 6 an epoch: saved in the middle of the second, in the middle of a buffer
 
 
 def _assert_equal_runs(whole: Path, cut: Path, steps: int) -> None:

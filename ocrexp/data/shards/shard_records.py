@@ -1,0 +1,183 @@
+"""The samples of shards as records."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import overload
+
+import numpy as np
+
+from ocrexp.data.records import StreamedRecords
+from ocrexp.data.sampler import Indices
+from ocrexp.data.shards.shard_files import GONE, shards
+from ocrexp.data.shards.shard_index import ShardSample
+from ocrexp.data.shards.shard_labels import PREFERRED, ReadLabel
+from ocrexp.data.shards.shard_sampler import ShardSampler, parts_of, sample_stream
+from ocrexp.data.shards.shard_set import ShardSet
+from ocrexp.errors import DataError
+from ocrexp.types import Record, UnusableSample
+
+log = logging.getLogger(__name__)
+
+NO_IMAGE, NO_LABEL = "sample without an image", "sample without a label"
+_NEAR_TRIES = 10
+
+
+def read_record(path: Path, sample: ShardSample, task: str, read_label: ReadLabel) -> Record:
+    """The record of a sample; its image need not exist. Raises UnusableSample without a usable label."""
+    found = {span.suffix: span for span in sample.labels}
+    label = next((found[suffix] for suffix in PREFERRED[task] if suffix in found), None)
+    if label is None:
+        raise UnusableSample(NO_LABEL)
+    try:
+        data = shards.read(path, label)
+    except OSError as error:
+        raise UnusableSample(f"shard cannot be read ({error.strerror})") from None
+    line, without_area = read_label(data, label.suffix, sample.name)
+    return Record(
+        image_path=path / sample.name,
+        texts=line.texts,
+        polygons=line.polygons,
+        ignored=line.ignored,
+        source=place_of(path, sample.key),
+        without_area=without_area,
+    )
+
+
+def place_of(path: Path, key: str) -> str:
+    """Where a sample is, for messages."""
+    return f"{shards.name(path)}: {key}"
+
+
+class ShardRecords(StreamedRecords):
+    """The training samples of shards, see StreamedRecords.
+
+    Args:
+        shard_set: the shards.
+        counts: samples of each shard; None with `samples`.
+        samples: of an epoch.
+        buffer: see ShardSampler.
+        task, read_label: what a label is.
+    """
+
+    def __init__(
+        self,
+        shard_set: ShardSet,
+        counts: Indices | None,
+        samples: int,
+        buffer: int,
+        task: str,
+        read_label: ReadLabel,
+    ) -> None:
+        self._shards = shard_set
+        self._counts = counts
+        self._samples = samples
+        self._buffer = buffer
+        self._task = task
+        self._read_label = read_label
+
+    def __len__(self) -> int:
+        return self._samples
+
+    @overload
+    def __getitem__(self, index: int) -> Record: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Record]: ...
+
+    def __getitem__(self, index: int | slice) -> Record | list[Record]:
+        if isinstance(index, slice):
+            if index.start not in (None, 0) or index.step not in (None, 1) or (index.stop or 0) < 0:
+                raise IndexError("streamed records have slices from the beginning only")
+            return list(self) if index.stop is None else self.head(index.stop)
+        path, sample = self._sample(index)
+        if sample.image is None:
+            raise UnusableSample(NO_IMAGE)
+        return read_record(path, sample, self._task, self._read_label)
+
+    def __iter__(self) -> Iterator[Record]:
+        skipped: Counter[str] = Counter()
+        for number, path in enumerate(self._shards.paths):
+            self._shards.bring([number])
+            for sample in shards.index(path).samples:
+                try:
+                    if sample.image is None:
+                        raise UnusableSample(NO_IMAGE)
+                    yield read_record(path, sample, self._task, self._read_label)
+                except UnusableSample as reason:
+                    skipped[str(reason)] += 1
+        for why, count in skipped.items():
+            log.warning("train: %d sample(s) skipped: %s", count, why)
+
+    def sampler(
+        self, batch_size: int, seed: int, shuffle: bool, drop_last: bool, rank: int, world_size: int
+    ) -> ShardSampler:
+        """See ShardSampler."""
+        return ShardSampler(
+            self._shards,
+            self._counts,
+            self._samples,
+            self._buffer,
+            batch_size,
+            seed,
+            shuffle,
+            drop_last,
+            rank,
+            world_size,
+        )
+
+    def describe(self, index: int) -> str:
+        """Shard and key."""
+        path = self._shards.paths[parts_of(index)[1]]
+        try:
+            return place_of(path, self._sample(index)[1].key)
+        except (UnusableSample, DataError):
+            return shards.name(path)
+
+    def stream(self, index: int) -> list[int]:
+        """See `sample_stream`."""
+        return sample_stream(index)
+
+    def near(self, index: int, rng: np.random.Generator) -> int:
+        """Another one of the same shard with an image."""
+        _, shard, sample = parts_of(index)
+        samples = shards.index(self._shards.paths[shard]).samples
+        for _ in range(_NEAR_TRIES):
+            other = int(rng.integers(len(samples)))
+            if other != sample and samples[other].image is not None:
+                return index - sample + other
+        return index
+
+    def _sample(self, index: int) -> tuple[Path, ShardSample]:
+        _, shard, sample = parts_of(index)
+        path = self._shards.paths[shard]
+        try:
+            samples = shards.index(path).samples
+        except DataError as error:
+            raise UnusableSample(f"shard cannot be read ({error})") from None
+        if sample >= len(samples):
+            raise UnusableSample(GONE)
+        return path, samples[sample]
+
+
+def listed_records(
+    path: Path, task: str, read_label: ReadLabel, rejected: dict[str, list[str]], missing: list[str]
+) -> list[Record]:
+    """The records of a shard's samples with a usable label, in memory.
+
+    The others are added to `rejected`, reason -> places; those without an image are records too, and their places are
+    added to `missing`.
+    """
+    records = []
+    for sample in shards.index(path).samples:
+        try:
+            records.append(read_record(path, sample, task, read_label))
+        except UnusableSample as reason:
+            rejected.setdefault(str(reason), []).append(place_of(path, sample.key))
+            continue
+        if sample.image is None:
+            missing.append(place_of(path, sample.key))
+    return records

@@ -1,0 +1,170 @@
+"""The shards of training: how many samples each has, and that those in use are here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ocrexp.data.shards.remote import Ahead, RemoteShard
+from ocrexp.data.shards.shard_files import shards
+from ocrexp.data.shards.shard_index import ShardIndex
+from ocrexp.data.source import counted
+from ocrexp.files import write_json
+
+log = logging.getLogger(__name__)
+
+_AT_ONCE = 16  # questions for the states of remote shards
+
+
+class ShardSet:
+    """Shards in their order.
+
+    Args:
+        paths: of the files, or of the copies of remote shards.
+        cache: folder in which the numbers of samples are kept, so that the next start does not count again; None: they
+            are not kept.
+    """
+
+    def __init__(self, paths: Sequence[Path], cache: Path | None = None) -> None:
+        self.paths = list(paths)
+        self._cache = cache
+        self._facts: dict[int, dict[str, Any]] = {}
+        self._ahead = Ahead()
+        self._used: list[Path] = []
+        self._counting = False
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def count(self, shard: int) -> int:
+        """How many samples a shard has, by its number. Raises DataError if it cannot be read."""
+        if shard not in self._facts:
+            self.bring([shard])
+            self._facts[shard] = _facts(shards.index(self.paths[shard]), shards.name(self.paths[shard]))
+            if not self._counting:  # in the middle of training: `lines` have been reported
+                for what, (count, where) in self._facts[shard].get("faults", {}).items():
+                    log.warning("train: %d %s: %s", count, what, where)
+        return int(self._facts[shard]["samples"])
+
+    def count_all(self) -> npt.NDArray[np.int64]:
+        """The numbers of samples of all shards, from their headers or from an earlier count of the same files."""
+        began = time.perf_counter()
+        with ThreadPoolExecutor(_AT_ONCE) as pool:  # a question over the network each
+            stamps = list(pool.map(_stamp, self.paths))
+        file = self._file()
+        known = _kept(file)
+        for shard, (path, stamp) in enumerate(zip(self.paths, stamps, strict=True)):
+            facts = known.get(shards.name(path))
+            if facts is not None and stamp is not None and facts.get("stamp") == stamp:
+                self._facts[shard] = facts
+        new = [shard for shard in range(len(self)) if shard not in self._facts]
+        self._announce(new)
+        self._counting = True
+        for place, shard in enumerate(new):
+            remote = [other for other in new[place : place + 3] if shards.remote(self.paths[other])]
+            if remote:
+                self._ahead.start(self._remote(remote), [self.paths[other] for other in remote])
+            self.count(shard)
+            self._facts[shard]["stamp"] = stamps[shard]
+        self._counting = False
+        if new:
+            log.info("counted the samples of %d shards in %.1f s", len(new), time.perf_counter() - began)
+            self._keep(file)
+        return np.array([self._facts[shard]["samples"] for shard in range(len(self))], np.int64)
+
+    def bring(self, wanted: Iterable[int], soon: Iterable[int] = ()) -> None:
+        """Shards that are here afterwards, and those that will be needed next. Raises DataError."""
+        wanted, soon = list(wanted), list(soon)
+        used = [self.paths[shard] for shard in {*wanted, *soon}]
+        keep = [*used, *self._used]
+        self._ahead.start(self._remote(wanted), keep)
+        self._ahead.start(self._remote(soon), keep)
+        self._ahead.wait(self._remote(wanted), keep)
+        self._used = used
+
+    def lines(self, split: str) -> list[str]:
+        """What the shards counted so far have that cannot be used: a line for each kind."""
+        faults: Counter[str] = Counter()
+        first: dict[str, list[str]] = {}
+        for shard in sorted(self._facts):
+            for what, (count, where) in self._facts[shard].get("faults", {}).items():
+                faults[what] += count
+                first.setdefault(what, []).append(where)
+        return [
+            line for what in faults for line in counted(f"{split}: {faults[what]} {what}", first[what], faults[what])
+        ]
+
+    def digest(self) -> str:
+        """SHA-256 over the shards' file names and what is known of their contents: the size of a local one, the
+        number of samples where they are counted."""
+        known = []
+        for shard, path in enumerate(self.paths):
+            size = None if shards.remote(path) else path.stat().st_size
+            known.append([path.name, size, self._facts.get(shard, {}).get("samples")])
+        return hashlib.sha256(json.dumps(known).encode()).hexdigest()
+
+    def _remote(self, wanted: Iterable[int]) -> list[RemoteShard]:
+        return [remote for shard in wanted if (remote := shards.remote(self.paths[shard])) is not None]
+
+    def _announce(self, new: Sequence[int]) -> None:
+        remote = self._remote(new)
+        if remote:
+            log.info(
+                "%d remote shards are read once to count their samples; the data set's samples=N starts without",
+                len(remote),
+            )
+
+    def _file(self) -> Path | None:
+        if self._cache is None:
+            return None
+        names = json.dumps([shards.name(path) for path in self.paths])
+        return self._cache / "counts" / f"{hashlib.sha256(names.encode()).hexdigest()[:20]}.json"
+
+    def _keep(self, file: Path | None) -> None:
+        if file is not None:
+            with suppress(OSError):  # counted again the next time
+                file.parent.mkdir(parents=True, exist_ok=True)
+                write_json(file, {shards.name(self.paths[i]): facts for i, facts in self._facts.items()}, indent=None)
+
+
+def _facts(index: ShardIndex, name: str) -> dict[str, Any]:
+    faults = {what: (count, f"{name}: {index.first[what]}") for what, count in index.faults.items()}
+    if index.damage is not None:
+        what, offset = index.damage
+        faults["shard(s) damaged, what follows is skipped"] = (1, f"{name}: byte {offset}: {what}; copy it again")
+    return {"samples": len(index.samples), **({"faults": faults} if faults else {})}
+
+
+def _stamp(path: Path) -> str | None:
+    """What changes with a file's content; None if it is unknown."""
+    if (remote := shards.remote(path)) is not None:
+        return json.dumps(remote.state(), sort_keys=True)
+    status = os.stat(path)  # noqa: PTH116
+    return f"{status.st_size} {status.st_mtime_ns}"
+
+
+def _kept(file: Path | None) -> dict[str, dict[str, Any]]:
+    """What was counted earlier, by the names of shards."""
+    if file is None:
+        return {}
+    try:
+        found = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    sound = isinstance(found, dict) and all(
+        isinstance(facts, dict) and isinstance(facts.get("samples"), int) and isinstance(facts.get("faults", {}), dict)
+        for facts in found.values()
+    )
+    return found if sound else {}

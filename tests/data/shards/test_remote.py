@@ -1,0 +1,110 @@
+"""Shards behind URLs: the same samples as from files, with a bounded cache."""
+
+import functools
+import http.server
+import logging
+import threading
+
+import pytest
+from shard_making import word_shards
+
+from ocrexp.data.shards import remote
+from ocrexp.data.shards.sources import RecShards
+from ocrexp.errors import DataError
+
+fsspec = pytest.importorskip("fsspec", reason="extra 'shards' is not installed")
+SIZES = [6, 6, 6, 6]
+
+
+@pytest.fixture
+def memory(tmp_path):
+    """The shards in fsspec's memory."""
+    system = fsspec.filesystem("memory")
+    for path in word_shards(tmp_path / "files", SIZES):
+        system.pipe_file(f"/words/{path.name}", path.read_bytes())
+    yield system
+    system.rm("/words", recursive=True)
+
+
+def texts(source, epoch=0):
+    records = source.train_records()
+    plan = records.sampler(4, 1, True, False, 0, 1).plan(epoch)
+    return [records[index].texts[0] for batch in plan for index in batch.indices.tolist()]
+
+
+@pytest.mark.parametrize("samples", [None, 18])
+def test_the_samples_are_those_of_files(memory, tmp_path, samples):
+    options = {"samples": samples, "buffer": 7, "cache_dir": tmp_path / "cache"}
+    local = RecShards(str(tmp_path / "files"), "train-*.tar", "train-000.tar", **options)
+    for root, train in (
+        ("memory://words", "train-*.tar"),
+        ("memory://words", "train-{000..003}.tar"),
+        (f"file://{tmp_path}/files", "train-*.tar"),
+    ):
+        source = RecShards(root, train, "train-000.tar", **options)
+        assert texts(source) == texts(local)
+        assert [record.texts for record in source.val_records()] == [record.texts for record in local.val_records()]
+    assert source.split_report("train") == []
+
+
+def test_copies_have_a_limit_together_and_come_again(memory, tmp_path):
+    size = memory.size("/words/train-000.tar")
+    source = RecShards(
+        "memory://words", "train-*.tar", "train-000.tar", samples=24, buffer=1, cache_dir=tmp_path / "cache",
+        cache_gb=2.5 * size / 1e9,
+    )  # fmt: skip
+    expected = [f"w{i}" for i in range(24)]
+    for epoch in range(3):
+        assert sorted(texts(source, epoch), key=lambda text: int(text[1:])) == expected
+        kept = list((tmp_path / "cache").glob("*/*.tar"))
+        assert 1 <= len(kept) <= 4  # what is in use stays
+    for path in kept:
+        path.unlink()  # by another run
+    assert len(texts(source)) == 24
+
+
+def test_a_changed_shard_is_copied_again(memory, tmp_path):
+    options = {"buffer": 7, "cache_dir": tmp_path / "cache"}
+    assert len(texts(RecShards("memory://words", "train-000.tar", "train-000.tar", **options))) == 6
+    [other] = word_shards(tmp_path / "other", [9])
+    memory.pipe_file("/words/train-000.tar", other.read_bytes())
+    assert len(texts(RecShards("memory://words", "train-000.tar", "train-000.tar", **options))) == 9
+
+
+def test_http(tmp_path, monkeypatch, caplog):
+    word_shards(tmp_path / "files", SIZES)
+    fails = [2]
+
+    class Server(http.server.SimpleHTTPRequestHandler):
+        def do_GET(self):
+            if fails[0] and "train-001" in self.path:
+                fails[0] -= 1
+                self.send_error(503)
+            else:
+                super().do_GET()
+
+        def log_message(self, *_):
+            pass
+
+    monkeypatch.setattr(remote, "_WAIT", 0.01)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Server, directory=tmp_path / "files"))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        root = f"http://user:secret@127.0.0.1:{server.server_port}"
+        options = {"samples": 24, "buffer": 7, "cache_dir": tmp_path / "cache"}
+        local = RecShards(str(tmp_path / "files"), "train-*.tar", "train-000.tar", **options)
+        source = RecShards(root, "train-{000..003}.tar", "train-000.tar", **options)
+        with caplog.at_level(logging.WARNING):
+            assert texts(source) == texts(local)
+        assert "trying again" in caplog.text
+        with pytest.raises(DataError, match=r"train-009\.tar: does not exist") as caught:
+            texts(RecShards(root, "train-009.tar", "train-000.tar", **options))
+        assert "secret" not in caplog.text + str(caught.value)
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_what_is_wrong_with_a_url(tmp_path):
+    with pytest.raises(DataError, match="cannot be opened"):
+        RecShards("nothing://words", "a.tar", "a.tar", cache_dir=tmp_path).train_records()
