@@ -48,7 +48,7 @@ def make_data_plan(config: DictConfig, steps: Steps | None = None) -> DataPlan:
         lists=source.parts,
         lmdb=isinstance(source, RecLmdb),
         source_data=None if type(source) in _READ_HERE else source,
-        keys={"train": "train" if isinstance(source, RecLmdb) else "train_labels", "val": source.val_key},
+        keys={"train": "train" if source.val_key == "val" else "train_labels", "val": source.val_key},
         val_split=source.val_split,
         several_sizes=OmegaConf.select(config, "loader.multi_scale") is not None,
     )

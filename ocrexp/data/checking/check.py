@@ -25,11 +25,13 @@ from ocrexp.data.checking.plan import DataFindings, DataPlan
 from ocrexp.data.checking.problems import Place, Problems
 from ocrexp.data.checking.regions import RegionCheck, combined
 from ocrexp.data.checking.repeats import label_hashes, repeated_lines
+from ocrexp.data.checking.shards import read_shards
 from ocrexp.data.checking.texts import TextCheck
 from ocrexp.data.checking.worst import find_worst
 from ocrexp.data.list_advice import missing_list
 from ocrexp.data.lists import LabelLists
 from ocrexp.data.lmdb import lmdb_folders
+from ocrexp.data.shards.sources import ShardSource
 from ocrexp.data.source import SPLITS, SplitSource
 from ocrexp.errors import DataError
 from ocrexp.files import exists
@@ -61,6 +63,12 @@ def check_dataset(plan: DataPlan) -> DataFindings:
 
 def _read(findings: DataFindings) -> None:
     plan, problems = findings.plan, findings.problems
+    if isinstance(plan.source_data, ShardSource):
+        for split in SPLITS:
+            entries, fingerprint = read_shards(plan.source_data, split, problems)
+            findings.entries.append(entries)
+            findings.fingerprint |= fingerprint
+        return
     if plan.source_data is not None:
         _read_records(findings, plan.source_data)
         return

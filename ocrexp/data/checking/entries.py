@@ -16,6 +16,7 @@ from ocrexp.data.label_file import LabelFile
 from ocrexp.data.label_format import LabelLine, LabelProblem
 from ocrexp.data.lmdb_file import is_entry
 from ocrexp.data.records import ListPart, ListRecords, image_hashes
+from ocrexp.data.shards.shard_files import has_image
 from ocrexp.files import exists
 from ocrexp.types import Record
 
@@ -164,7 +165,11 @@ class RecordEntries(Entries):
         self.path = path
         self.records = records
         self.exists = np.fromiter(
-            (exists(record.image_path) or is_entry(record.image_path) for record in records), bool
+            (
+                exists(record.image_path) or is_entry(record.image_path) or has_image(record.image_path)
+                for record in records
+            ),
+            bool,
         )
 
     def texts(self) -> Iterator[list[str]]:

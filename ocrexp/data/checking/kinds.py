@@ -70,6 +70,9 @@ _ERRORS = (
     ("leak-image", "validation images that are training images", "remove them from one list", False),
     ("leak-content", "validation images equal to training images", "remove them from one list", False),
     ("source-skipped", "entries that the reader skips", "", False),
+    ("shard-damaged", "shards that are truncated or damaged", "copy the shard again, or write it again", False),
+    ("shard-sample", "samples of shards that cannot be used", "write the shard again", False),
+    ("shard-member", "members of shards that are not used", "write the shard again", False),
     ("lmdb-entry", "LMDB entries that cannot be used", "create the database again", False),
 )  # fmt: skip
 _WARNINGS = (

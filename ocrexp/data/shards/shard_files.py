@@ -129,6 +129,16 @@ def read_member(path: Path) -> bytes | None:
     return None if image is None else shards.read(shard, image)
 
 
+def has_image(path: Path) -> bool:
+    """Whether a path names an image that a shard has."""
+    if not is_member(path):
+        return False
+    head, _, name = str(path).partition(_BETWEEN)
+    index = shards.index(Path(f"{head}{SUFFIX}"))
+    number = index.images.get(name)
+    return number is not None and index.samples[number].image is not None
+
+
 def refuse_compressed(name: str) -> None:
     """Raises DataError for a compressed shard: its samples cannot be read one by one."""
     if _COMPRESSED.search(name):

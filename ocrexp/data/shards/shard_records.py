@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import overload
+from typing import NamedTuple, overload
 
 import numpy as np
 
@@ -163,21 +164,48 @@ class ShardRecords(StreamedRecords):
         return path, samples[sample]
 
 
-def listed_records(
-    path: Path, task: str, read_label: ReadLabel, rejected: dict[str, list[str]], missing: list[str]
-) -> list[Record]:
-    """The records of a shard's samples with a usable label, in memory.
+class Fault(NamedTuple):
+    """Something of a shard that cannot be used: a kind of `ocrexp.data.checking.kinds`, where it is, and what it is."""
 
-    The others are added to `rejected`, reason -> places; those without an image are records too, and their places are
-    added to `missing`.
+    kind: str
+    place: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.what}"
+
+
+@dataclass
+class Listed:
+    """The records of shards in memory: all samples with a usable label, whether they have an image or not.
+
+    Attributes:
+        records: in the order of the files.
+        digest, lines: see ShardSet.
+        faults: all that cannot be used.
     """
-    records = []
-    for sample in shards.index(path).samples:
-        try:
-            records.append(read_record(path, sample, task, read_label))
-        except UnusableSample as reason:
-            rejected.setdefault(str(reason), []).append(place_of(path, sample.key))
-            continue
-        if sample.image is None:
-            missing.append(place_of(path, sample.key))
-    return records
+
+    records: list[Record]
+    digest: str
+    lines: list[str]
+    faults: list[Fault] = field(default_factory=list)
+
+    def of(self, kind: str) -> list[Fault]:
+        """The faults of a kind."""
+        return [fault for fault in self.faults if fault.kind == kind]
+
+    def add(self, path: Path, task: str, read_label: ReadLabel) -> None:
+        """The samples of a shard, which is here."""
+        index = shards.index(path)
+        for sample in index.samples:
+            try:
+                self.records.append(read_record(path, sample, task, read_label))
+            except UnusableSample as reason:
+                self.faults.append(Fault("shard-sample", place_of(path, sample.key), str(reason)))
+        for what, count in index.faults.items():
+            if what not in (NO_IMAGE, NO_LABEL):
+                where = place_of(path, index.first[what])
+                self.faults.append(Fault("shard-member", where, f"{count} {what}" if count > 1 else what))
+        if index.damage is not None:
+            what, offset = index.damage
+            self.faults.append(Fault("shard-damaged", f"{shards.name(path)}: byte {offset}", what))

@@ -11,14 +11,13 @@ import numpy as np
 
 from ocrexp.data.label_format import LabelLine
 from ocrexp.data.shards.names import find_shards
-from ocrexp.data.shards.shard_files import shards
+from ocrexp.data.shards.shard_files import has_image, shards
 from ocrexp.data.shards.shard_labels import region_label, text_label
-from ocrexp.data.shards.shard_records import NO_IMAGE, NO_LABEL, ShardRecords, listed_records
+from ocrexp.data.shards.shard_records import NO_IMAGE, NO_LABEL, Listed, ShardRecords
 from ocrexp.data.shards.shard_set import ShardSet
 from ocrexp.data.source import Names, Split, SplitSource, counted
 from ocrexp.errors import DataError
 from ocrexp.folders import cache_folder
-from ocrexp.types import Record
 
 _SAMPLE_LIMIT = 1 << 24  # of a shard; see shard_sampler
 
@@ -76,10 +75,9 @@ class ShardSource(SplitSource):
 
     def load(self, split: str, parts: Sequence[str]) -> Split:
         """Training: the numbers of samples. Validation: all labels."""
-        paths = find_shards(self._base, parts, self._cache, self._cache_bytes)
-        shard_set = ShardSet(paths, self._cache)
         if split == "val":
-            return self._listed(split, shard_set)
+            return self._in_memory(split)
+        shard_set = ShardSet(find_shards(self._base, parts, self._cache, self._cache_bytes), self._cache)
         counts, samples = None, self._samples
         if samples is None:
             counts = shard_set.count_all()
@@ -88,40 +86,40 @@ class ShardSource(SplitSource):
         records = ShardRecords(shard_set, counts, samples, self._buffer, self._task(), self.read_label)
         return Split(records, shard_set.digest(), shard_set.lines(split))
 
-    def listed(self, name: str) -> Split:
-        """A split, "train" or "val", with all labels in memory."""
+    def listed(self, name: str) -> Listed:
+        """A split, "train" or "val", with all labels in memory and all that cannot be used."""
         paths = find_shards(self._base, self.parts[name], self._cache, self._cache_bytes)
-        return self._listed(name, ShardSet(paths, self._cache))
+        shard_set = ShardSet(paths, self._cache)
+        counts = shard_set.count_all()
+        _check_counts(shard_set, counts)
+        found = Listed([], shard_set.digest(), shard_set.lines(name))
+        for shard in range(len(shard_set)):
+            shard_set.bring([shard], [shard + 1] if shard + 1 < len(shard_set) else [])
+            found.add(shard_set.paths[shard], self._task(), self.read_label)
+        if not found.records:
+            first = found.of("shard-sample")[0]
+            raise DataError(f"none of the {counts.sum()} samples of {name} can be used, the first: {first}")
+        return found
 
     def report(self) -> list[str]:
         """Those of both splits; whether they share images is not looked at."""
         return [line for name in ("train", "val") for line in self.split_report(name)]
 
-    def _listed(self, split: str, shard_set: ShardSet) -> Split:
-        counts = shard_set.count_all()
-        _check_counts(shard_set, counts)
+    def _in_memory(self, split: str) -> Split:
+        """A split whose labels are read at once, with its report."""
+        found = self.listed(split)
         rejected: dict[str, list[str]] = {}
-        records: list[Record] = []
-        missing: list[str] = []
-        for shard in range(len(shard_set)):
-            shard_set.bring([shard], [shard + 1] if shard + 1 < len(shard_set) else [])
-            records += listed_records(shard_set.paths[shard], self._task(), self.read_label, rejected, missing)
-        if not records:
-            why, places = next(iter(rejected.items()))
-            raise DataError(f"none of the {counts.sum()} samples of {split} can be used, the first: {places[0]}: {why}")
-        dropped = sum(record.without_area for record in records)
-        first = next((record.source for record in records if record.without_area), "")
+        for fault in found.of("shard-sample"):
+            rejected.setdefault(fault.what, []).append(fault.place)
+        dropped = [record.source for record in found.records for _ in range(record.without_area)]
+        missing = [record.source for record in found.records if not has_image(record.image_path)]
         report = [
-            *(line for line in shard_set.lines(split) if NO_IMAGE not in line and NO_LABEL not in line),
-            *(
-                line
-                for why, places in rejected.items()
-                for line in counted(f"{split}: {len(places)} {why}, skipped", places)
-            ),
-            *counted(f"{split}: {dropped} region(s) without area dropped", [first] if dropped else [], dropped),
+            *(line for line in found.lines if NO_IMAGE not in line and NO_LABEL not in line),
+            *(line for why, at in rejected.items() for line in counted(f"{split}: {len(at)} {why}, skipped", at)),
+            *counted(f"{split}: {len(dropped)} region(s) without area dropped", dropped),
             *counted(f"{split}: {len(missing)} missing image(s) {self.missed}", missing),
         ]
-        return Split(records, shard_set.digest(), report)
+        return Split(found.records, found.digest, report)
 
     def _task(self) -> str:
         assert self.task is not None

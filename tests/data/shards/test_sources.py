@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 from shard_making import page_members, png, word_shards, write_tar
 
+from ocrexp.assemble.data_plan import make_data_plan
+from ocrexp.config.compose import compose
+from ocrexp.data.checking.check import check_dataset
 from ocrexp.data.dataset import EvalPipeline, TrainPipeline
 from ocrexp.data.images import read_image
 from ocrexp.data.loaders import build_eval_loader, build_train_loader
@@ -215,6 +218,29 @@ def _counts(counts):
     from ocrexp.types import SampleCount
 
     return {name: SampleCount(number, 0, "here") for name, number in counts.items() if number}
+
+
+def test_check_data_names_shard_and_member(root):
+    bad = [("a.png", png(1)), ("a.txt", b"good"), ("b.png", png(1)), ("c.txt", b"x"), ("d.png", b"?"), ("d.txt", b"y")]
+    write_tar(root / "train-000.tar", [*bad, ("notes.md", b""), ("e.png", png(9)), ("e.txt", b"\xff")])
+    cut = root / "train-004.tar"
+    cut.write_bytes(cut.read_bytes()[:3000])
+    config = compose("train", ["model=crnn_mbv3", "dataset=rec_shards", f"dataset.root={root}", "charset=en94"])
+    plan = make_data_plan(config)
+    plan.workers = 1
+    findings = check_dataset(plan)
+    found = {
+        (problem.kind.name, str(problem.place).removeprefix(f"{root}/"), problem.what) for problem in findings.problems
+    }
+    assert {
+        ("shard-sample", "train-000.tar: b", "sample without a label"),
+        ("shard-sample", "train-000.tar: e", "label: not UTF-8"),
+        ("image-missing", "train-000.tar: c", "the sample has no image"),
+        ("shard-member", "train-000.tar: notes.md", "sample without image and label"),
+    } < found
+    assert any(kind == "shard-damaged" and place.startswith("train-004.tar: byte ") for kind, place, _ in found)
+    assert any(kind == "image-corrupt" and place == "train-000.tar: d" for kind, place, _ in found)
+    assert findings.facts["val images"] == 7
 
 
 def test_images_have_paths_that_are_read_but_never_opened(root, tmp_path):
