@@ -3,15 +3,13 @@
 LMDB: `num-samples`, `image-000000001`, `label-000000001`, … (deep-text-recognition-benchmark, PaddleOCR). MMOCR's
 databases of labels alone hold JSON, with the name of an image file.
 
-Shards: members with the same name up to the first dot are a sample: an image, and a text (`.txt`, `.gt.txt`) or JSON
-of `{"text"}` for a word, a list of regions as in PaddleOCR's lists, or `{"regions": […]}`. Members are read in their
-order; names with `..` or a leading slash are never used as paths.
+Shards: members with the same name up to the first dot are a sample: an image, and a text (`.txt`, `.gt.txt`, `.gt`) or
+JSON of `{"text"}` for a word, a list of regions as in PaddleOCR's lists, or `{"regions": […]}`. Members are read in
+their order; names with `..` or a leading slash are never used as paths.
 """
 
 from __future__ import annotations
 
-import io
-import json
 import re
 import tarfile
 from collections.abc import Iterator
@@ -20,17 +18,17 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ocrexp.data.formats.base import REC, Format
-from ocrexp.data.formats.entries import NO, Account, Entry, Guess, ReadOptions, Region
+from ocrexp.data.formats.entries import NO, Account, Entry, Guess, ReadOptions
 from ocrexp.data.formats.folder import IMAGES, Folder, split_of
 from ocrexp.data.formats.paddleocr import region_of
 from ocrexp.data.formats.safe_files import parse_json
-from ocrexp.data.formats.shapes import as_pairs
-from ocrexp.data.formats.writer import Writer, content, suffix_of
+from ocrexp.data.formats.shard_writer import ShardWriter
+from ocrexp.data.formats.writer import Writer, content
 from ocrexp.data.lmdb_file import DATA_FILE, databases
 from ocrexp.data.lmdb_pages import LmdbDamaged
 from ocrexp.errors import DataError
 
-_TEXTS = ("txt", "gt.txt")
+_TEXTS = ("txt", "gt.txt", "gt")
 _MOST_LABEL = 1 << 26  # bytes of a member with labels
 _MOST_IMAGE = 1 << 31
 _GLANCE = 12  # members of a shard that are looked at to recognize it
@@ -189,62 +187,6 @@ def _recognize_shards(folder: Folder) -> Guess:
         if suffixes & {*_TEXTS, "json"}:
             return Guess(0.95, f"{name} is a tar file with members .{', .'.join(sorted(suffixes))}")
     return NO
-
-
-class ShardWriter(Writer):
-    """Writes `PART-000000.tar`, …: an image and a text, or regions in JSON, per sample."""
-
-    kinds = ("det", "rec")
-    has_language = has_extra = True
-    own_folder = False
-
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self._shard: tarfile.TarFile | None = None
-        self._number = self._count = self._size = 0
-
-    def put(self, entry: Entry) -> bool:
-        """One sample."""
-        data = content(entry)
-        if self._shard is None or self._size > self.options.shard_bytes:
-            self._begin()
-        key = f"{self._count:09d}"
-        self._count += 1
-        suffix = suffix_of(data) or PurePosixPath(entry.name).suffix.lower() or ".jpg"
-        self._add(f"{key}{suffix}", data)
-        if entry.regions is None:
-            assert entry.text is not None
-            self._add(f"{key}.txt", entry.text.encode())
-        else:
-            regions = [_region_value(region) for region in entry.regions]
-            self._add(f"{key}.json", json.dumps({"name": entry.name, "regions": regions}, ensure_ascii=False).encode())
-        return True
-
-    def _begin(self) -> None:
-        self.close()
-        self._shard = tarfile.open(self.folder / f"{self.split}-{self._number:06d}.tar", "w")  # noqa: SIM115
-        self._number += 1
-        self._size = 0
-
-    def _add(self, name: str, data: bytes) -> None:
-        assert self._shard is not None
-        member = tarfile.TarInfo(name)
-        member.size = len(data)
-        self._shard.addfile(member, io.BytesIO(data))
-        self._size += len(data) + 1024
-
-    def close(self) -> None:
-        """The last shard is complete."""
-        if self._shard is not None:
-            self._shard.close()
-
-
-def _region_value(region: Region) -> dict[str, Any]:
-    text = region.text if region.text is not None else "###" if region.ignored else ""
-    value: dict[str, Any] = {"transcription": text, "points": as_pairs(region.points), "difficult": region.ignored}
-    if region.language:
-        value["language"] = region.language
-    return value | region.extra
 
 
 FORMATS = [

@@ -78,10 +78,12 @@ def settings_from(values: Mapping[str, Any]) -> ConvertSettings:
     filters = Filters(
         values["missing_images"] == "keep", values["min_height"], characters, "det" if crops else task
     )  # fmt: skip
+    workers = values["workers"] or available_cores()
+    copy, shard_bytes = values["images"] == "copy", int(values["shard_mb"] * 1e6)
+    write = WriteOptions(copy, values["placeholder"], shard_bytes, workers=workers)
     return ConvertSettings(
         origins, writer.name, out, read, filters, division,
-        WriteOptions(values["images"] == "copy", values["placeholder"]), crops, values["crop_margin"],
-        values["workers"] or available_cores(),
+        write, crops, values["crop_margin"], workers,
     )  # fmt: skip
 
 
@@ -89,7 +91,7 @@ _TYPES: dict[str, tuple[str, tuple[type, ...]]] = {
     **dict.fromkeys(("to", "split_by", "placeholder", "out"), ("a text", (str,))),
     **dict.fromkeys(("image_root", "text_key", "dictionary"), ("a text or null", (str, type(None)))),
     **dict.fromkeys(("crops", "use_space_char", "formats"), ("true or false", (bool,))),
-    **dict.fromkeys(("crop_margin", "min_height"), ("a number of 0 or more", (int, float))),
+    **dict.fromkeys(("crop_margin", "min_height", "shard_mb"), ("a number of 0 or more", (int, float))),
     **dict.fromkeys(("split", "sample"), ("a number or null", (int, float, type(None)))),
     **dict.fromkeys(("limit", "workers"), ("a whole number of 1 or more, or null", (int, type(None)))),
     "split_seed": ("a whole number", (int,)),
@@ -103,7 +105,7 @@ def _check_types(values: Mapping[str, Any]) -> None:
     """Raises ConfigError for a value of the wrong type or out of range."""
     for key, (words, types) in _TYPES.items():
         value: Any = values[key]
-        size = key in ("crop_margin", "min_height") and isinstance(value, int | float)
+        size = key in ("crop_margin", "min_height", "shard_mb") and isinstance(value, int | float)
         wrong = size and not 0 <= value < 1e6
         if wrong or not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
             raise ConfigError(f"{key}: expected {words}, got {value!r}")

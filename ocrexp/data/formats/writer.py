@@ -32,6 +32,7 @@ class WriteOptions:
         shard_bytes: the size from which a new shard is begun.
         draft: the labels are a model's, which a person has still to confirm; for programs that know the difference.
         address: precedes the path of an image in Label Studio's tasks.
+        workers: processes that write, in formats that are written by several.
     """
 
     copy: bool = False
@@ -39,6 +40,7 @@ class WriteOptions:
     shard_bytes: int = 1 << 28
     draft: bool = False
     address: str = "/data/local-files/?d="
+    workers: int = 1
 
 
 @dataclass(slots=True)
@@ -133,6 +135,10 @@ class Writer(ABC):
         options: see WriteOptions.
         account: what the format cannot hold is counted there.
 
+    Attributes:
+        written: how many entries were written.
+        lost: entries that were counted as written, whose images could not be read afterwards, each with the reason.
+
     Class attributes state what the format holds: `shapes` are `polygons`, `quads` or `boxes`.
     """
 
@@ -147,6 +153,7 @@ class Writer(ABC):
     def __init__(self, folder: Path, images: ResultImages, split: str, options: WriteOptions, account: Account) -> None:
         self.folder, self.images, self.split, self.options, self.account = folder, images, split, options, account
         self.written = 0
+        self.lost: list[tuple[Entry, str]] = []
 
     def add(self, entry: Entry) -> None:
         """Write an entry, as far as the format can hold it. Raises UnusableSample if its image cannot be read."""
@@ -169,6 +176,9 @@ class Writer(ABC):
 
     def close(self) -> None:  # noqa: B027  # most formats are complete after their last entry
         """Write what is written at the end."""
+
+    def cancel(self) -> None:  # noqa: B027  # most formats run nothing
+        """End what still runs, after an error."""
 
     def _fitted(self, region: Region, place: str) -> Region:
         """The region as the format can hold it; what is lost is counted."""

@@ -21,6 +21,13 @@ class Written:
     ignored: int = 0
     texts: int = 0
 
+    def count(self, entry: Entry, sign: int = 1) -> None:
+        """Count an entry, or take it back."""
+        self.images += sign
+        self.regions += sign * len(entry.regions or ())
+        self.ignored += sign * sum(region.ignored for region in entry.regions or ())
+        self.texts += sign * ((entry.text is not None) + sum(r.text is not None for r in entry.regions or ()))
+
     def as_json(self) -> dict[str, int]:
         """Plain values."""
         return {"images": self.images, "regions": self.regions, "ignored": self.ignored, "texts": self.texts}
@@ -52,15 +59,21 @@ class PartWriters:
 
     def write(self, entries: Iterator[tuple[str, Entry]], advance: Callable[[str], None]) -> None:
         """Write pairs of part and entry; `advance` is called with the name of each image."""
-        for part, entry in entries:
-            self.add(part, entry)
-            advance(entry.name)
-        self.close()
+        try:
+            for part, entry in entries:
+                self.add(part, entry)
+                advance(entry.name)
+            self.close()
+        except BaseException:
+            for writer in self._writers.values():
+                writer.cancel()
+            raise
 
     def close(self) -> None:
         """Complete every part."""
         for name in sorted(self._writers, key=_order):
             self._writers[name].close()
+            self._take_back(name)
 
     def add(self, part: str, entry: Entry) -> None:
         """Write an entry; one whose image cannot be read is counted."""
@@ -71,14 +84,21 @@ class PartWriters:
         try:
             writer.add(entry)
         except UnusableSample as error:
-            self.account.drop("image that cannot be read", f"{entry.source}: {entry.name}: {error}")
+            self._drop(entry, str(error))
             return
         if writer.written > before:
-            counts = self.written.setdefault(part, Written())
-            counts.images += 1
-            counts.regions += len(entry.regions or ())
-            counts.ignored += sum(region.ignored for region in entry.regions or ())
-            counts.texts += entry.text is not None or sum(r.text is not None for r in entry.regions or ())
+            self.written.setdefault(part, Written()).count(entry)
+
+    def _take_back(self, part: str) -> None:
+        """What could not be written of what was counted."""
+        for entry, why in self._writers[part].lost:
+            self._drop(entry, why)
+            self.written[part].count(entry, -1)
+        if part in self.written and not self.written[part].images:
+            del self.written[part]
+
+    def _drop(self, entry: Entry, why: str) -> None:
+        self.account.drop("image that cannot be read", f"{entry.source}: {entry.name}: {why}")
 
     def _open(self, part: str) -> Writer:
         if self.writer.own_folder and len(self.names) > 1:

@@ -131,3 +131,31 @@ def test_real_samples(tmp_path: Path, folder: str, name: str) -> None:
             assert same.points == [pytest.approx(point, abs=1e-3) for point in region.points]
             assert (same.text, same.ignored, same.language) == (region.text, region.ignored, region.language)
             assert same.extra == region.extra
+
+
+def test_shards_are_the_same_for_any_number_of_workers(tmp_path: Path) -> None:
+    words = [Entry(f"{i}.png", picture(tmp_path / f"{i}.png", 8, 20 + i), None, f"w{i}", source="s") for i in range(20)]
+    damaged = tmp_path / "empty.png"
+    damaged.touch()
+    words[5] = replace(words[5], image=damaged)
+    words[11] = replace(words[11], image=(tmp_path / "11.png").read_bytes())  # as crops are
+    words[13] = replace(words[13], image=tmp_path / "none.png")
+    words[14] = replace(words[14], image=None)
+    contents = []
+    for workers in (1, 3):
+        out = tmp_path / f"out{workers}"
+        out.mkdir()
+        writer, account = FORMATS["shards"].writer, Account()
+        assert writer is not None
+        options = WriteOptions(shard_bytes=4000, workers=workers)
+        parts = PartWriters(writer, out, out, ["train"], options, account)
+        parts.write(iter(("train", word) for word in words), lambda _: None)
+        assert parts.written["train"].as_json() == {"images": 17, "regions": 0, "ignored": 0, "texts": 17}
+        assert account.dropped["image that cannot be read"].count == 2
+        assert account.dropped["image that does not exist"].count == 1
+        contents.append({path.name: path.read_bytes() for path in sorted(out.iterdir())})
+    assert contents[0] == contents[1]
+    assert len(contents[0]) > 3
+    entries, lost = read(tmp_path / "out3", "shards")
+    assert [entry.text for entry in entries] == [f"w{i}" for i in range(20) if i not in (5, 13, 14)]
+    assert not lost.dropped
