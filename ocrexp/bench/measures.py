@@ -66,6 +66,27 @@ def measure_rec_pipeline(config: DictConfig) -> list[Row]:
     return rows
 
 
+def measure_shards(config: DictConfig) -> list[Row]:
+    """Images per second of one worker without augmentation, and seconds of the start: a list, and shards of its
+    images."""
+    from ocrexp.bench.shards import time_shards
+    from ocrexp.tasks.find import find_task
+
+    root = _lists(config, "rec_root", "sroie_rec")
+    with tempfile.TemporaryDirectory() as folder:
+        labels = Path(folder) / "list.txt"
+        lines = (root / config.rec_labels).read_bytes().splitlines(keepends=True)
+        labels.write_bytes(b"".join(lines[: config.rec_images]))
+        place = Path(folder) / "shards"
+        place.mkdir()
+        collate = find_task("rec").collate_train
+        timings = time_shards(root, str(labels), (32, 320), place, collate, config.repeats)
+    return [
+        *(_row(f"{name}, one worker", one.images_per_second, None, "images/s") for name, one in timings.items()),
+        *(_row(f"{name}, start", one.start_seconds, None, "s") for name, one in timings.items()),
+    ]
+
+
 def _lists(config: DictConfig, key: str = "root", usual: str = "icdar2015_det") -> Path:
     if config[key]:
         return Path(config[key])
@@ -179,6 +200,7 @@ def measure_inference(config: DictConfig) -> list[Row]:
 MEASURES: dict[str, Callable[[Any], list[Row]]] = {
     "pipeline": measure_pipeline,
     "rec_pipeline": measure_rec_pipeline,
+    "shards": measure_shards,
     "step": measure_step,
     "rec_step": measure_rec_step,
     "metric": measure_metric,

@@ -17,7 +17,7 @@ from ocrexp.errors import printable
 SUMMARY = "Time the data pipeline, the training step, metric and postprocessing"
 USAGE = """
 Usage
-  python -m ocrexp bench what=[pipeline,rec_pipeline,step,rec_step,metric,postprocess,start,memory] [key=value ...]
+  python -m ocrexp bench what=[pipeline,rec_pipeline,shards,step,rec_step,metric,postprocess,start,memory] [key=value]
   python -m ocrexp bench what=[inference] det=DIR rec=DIR [images=DIR] [backends=[onnx]] [batch_sizes=[1,6]] ...
 
 Times the parts, each as the median of several runs; prints a table and writes JSON (output=FILE). With

@@ -19,7 +19,7 @@ def test_measures_what_was_asked_and_writes_json(tmp_path, capsys):
 
 def test_unknown_measurement(capsys):
     assert main(["bench", "what=[speed]"]) == 2
-    assert capsys.readouterr().err.startswith("ocrexp: what: expected names of pipeline, rec_pipeline, step")
+    assert capsys.readouterr().err.startswith("ocrexp: what: expected names of pipeline, rec_pipeline, shards, step")
 
 
 def test_environment_without_paddleocr_is_told(tmp_path, capsys):
