@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from ocrexp.data.jpeg_header import Order, exif_orientation, read_jpeg_header
 
+IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".jp2", ".avif")  # suffixes, in data sets
 HEAD = 4096  # bytes that are enough to recognize a format
 _SEARCHED = 1 << 16  # bytes in which the boxes of AVIF and JPEG 2000 are looked for
 _PNG = b"\x89PNG\r\n\x1a\n"

@@ -150,7 +150,7 @@ class StreamedRecords(Sequence[Record]):
     """Records of which there are too many to hold: each is read when it is asked for, by an index of its sampler.
 
     `len` is the number of samples of an epoch. Iterating, and slices from the beginning, read one after the other and
-    leave out those that cannot be used; an index raises UnusableSample for such a one.
+    skip those that cannot be used; an index raises UnusableSample for such a one.
     """
 
     @abstractmethod

@@ -19,11 +19,12 @@ from typing import Any
 
 from ocrexp.data.formats.base import REC, Format
 from ocrexp.data.formats.entries import NO, Account, Entry, Guess, ReadOptions
-from ocrexp.data.formats.folder import IMAGES, Folder, split_of
+from ocrexp.data.formats.folder import Folder, split_of
 from ocrexp.data.formats.paddleocr import region_of
 from ocrexp.data.formats.safe_files import parse_json
 from ocrexp.data.formats.shard_writer import ShardWriter
 from ocrexp.data.formats.writer import Writer, content
+from ocrexp.data.image_header import IMAGES
 from ocrexp.data.lmdb_file import DATA_FILE, databases
 from ocrexp.data.lmdb_pages import LmdbDamaged
 from ocrexp.errors import DataError

@@ -10,9 +10,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ocrexp.data.formats.safe_files import read_head, read_windows
+from ocrexp.data.image_header import IMAGES
 from ocrexp.files import exists
 
-IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".jp2", ".avif")
 _GLANCE = 20_000  # files that are looked at to recognize a format
 _HEAD = 1 << 16
 _PIECES, _PIECE = 48, 1 << 12

@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ocrexp.data.formats.folder import IMAGES
+from ocrexp.data.image_header import IMAGES
 from ocrexp.data.shards.tar_headers import Read, TarDamaged, members
 
 LABELS = ("txt", "gt.txt", "gt", "json")

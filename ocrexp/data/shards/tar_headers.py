@@ -53,7 +53,7 @@ def members(read: Read, length: int) -> Iterator[Member]:
         if len(header) < _BLOCK:
             raise TarDamaged("is truncated in a header" if offset else "is not a tar file", offset)
         if not _is_sound(header):
-            raise TarDamaged("is damaged: no header" if offset else "is not a tar file", offset)
+            raise TarDamaged("is damaged: this is not a header" if offset else "is not a tar file", offset)
         kind = header[156:157]
         size = _number(header[124:136], offset)
         start = offset + _BLOCK
@@ -103,11 +103,11 @@ def _number(field: bytes, offset: int) -> int:
         return value
     digits = field.strip(b" \0")
     if digits and not digits.isdigit():
-        raise TarDamaged("is damaged: a size that is no number", offset)
+        raise TarDamaged("is damaged: a size that is not a number", offset)
     try:
         return int(digits or b"0", 8)
     except ValueError:
-        raise TarDamaged("is damaged: a size that is no number", offset) from None
+        raise TarDamaged("is damaged: a size that is not a number", offset) from None
 
 
 def _name(header: bytes) -> str:

@@ -70,8 +70,8 @@ def header(name: bytes, size: bytes, kind: bytes = b"0") -> bytes:
         (header(b"a.jpg", b"77777777777"), "is truncated in 'a.jpg'"),
         (header(b"a.jpg", b"\x80" + b"\x7f" * 11), "a size that no file has"),
         (header(b"a.jpg", b"\xff" * 12), "a size that no file has"),  # negative
-        (header(b"a.jpg", b"12z"), "no number"),
-        (header(b"a.jpg", b"99"), "no number"),
+        (header(b"a.jpg", b"12z"), "not a number"),
+        (header(b"a.jpg", b"99"), "not a number"),
         (header(b"././@LongLink", b"77777777777", b"L"), "a name of"),
         (header(b"pax", b"00000177777", b"x"), "truncated"),
     ],
