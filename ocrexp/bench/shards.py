@@ -23,6 +23,7 @@ from ocrexp.data.shards.sources import RecShards
 from ocrexp.data.source import SplitSource
 from ocrexp.data.targets.text import TextTargets
 from ocrexp.data.transforms.rec_resize import RecResize
+from ocrexp.types import Transform
 
 _BATCH = 64
 _SHARD_BYTES = 2_000_000
@@ -54,7 +55,10 @@ def time_shards(
     options = WriteOptions(shard_bytes=_SHARD_BYTES)
     PartWriters(ShardWriter, folder, folder, ["train"], options, Account()).write(words, lambda _: None)
     texts = [record.texts[0] for record in records]
-    transforms = [RecResize(image_shape), TextTargets(from_labels(texts), max_text_length=max(map(len, texts)))]
+    transforms: list[Transform] = [
+        RecResize(image_shape),
+        TextTargets(from_labels(texts), max_text_length=max(map(len, texts))),
+    ]
     number = iter(range(1_000_000))
 
     def shards(samples: int | None) -> RecShards:

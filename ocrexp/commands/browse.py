@@ -116,11 +116,14 @@ def _session(config: DictConfig, settings: BrowseSettings, held: ExitStack) -> t
     from ocrexp.data.browsing.found import FoundProblems
     from ocrexp.data.browsing.index import DataIndex
     from ocrexp.data.images import limit_pixels
+    from ocrexp.data.shards.sources import InMemory, ShardSource
     from ocrexp.data.source import SplitSource
     from ocrexp.runs.hooks import prepare_process
 
     limit_pixels(int(config.loader.max_pixels))
     source = build_source(config.dataset)
+    if isinstance(source, ShardSource):
+        source = InMemory(source)
     index = DataIndex({"train": source.train_records(), "val": source.val_records()}, str(config.task))
     if index.task != "det":
         index.read_texts()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
@@ -18,7 +19,7 @@ _KEPT_EPOCHS = 8
 class PlansEpochs(Protocol):
     """What is needed of a sampler."""
 
-    def plan(self, epoch: int) -> list[Planned]: ...
+    def plan(self, epoch: int) -> Sequence[Planned]: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,20 @@ def test_a_folder_stands_for_all_below_it(root):
     assert {record.list_index for record in records} == {0}
 
 
+def test_folders_take_part_by_their_ratios(tmp_path):
+    make(tmp_path / "MJ", [f"m{i}" for i in range(8)])
+    make(tmp_path / "ST" / "a", ["a0", "a1"])
+    make(tmp_path / "ST" / "b", ["b0", "b1"])
+    source = RecLmdb(tmp_path, ["MJ", "ST"], "MJ", ratios=[0.5, 2])
+    loader = build_train_loader(
+        TrainPipeline(source.train_records(), [], 0), collate=lambda samples, empty: [s["texts"][0] for s in samples],
+        several_sizes=True, ratios=source.ratios, seed=0, rank=0, world_size=1, **{**NODE, "shuffle": True},
+    )  # fmt: skip
+    texts = sorted(text for batch in loader.epoch(0) for text in batch)
+    assert texts[:8] == ["a0", "a0", "a1", "a1", "b0", "b0", "b1", "b1"]
+    assert len(set(texts[8:])) == 4  # a half of the other database
+
+
 def test_the_fingerprint_is_that_of_the_labels(root, tmp_path):
     make(tmp_path / "other" / "training", ["one", "two words", " trois "])
     make(tmp_path / "other" / "changed", ["one", "two words", "trois"])

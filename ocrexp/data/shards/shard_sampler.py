@@ -17,6 +17,7 @@ from ocrexp.errors import DataError
 
 # An index is one number: which time the shard is read in the epoch, its number, and the number of the sample in it.
 _SAMPLE_BITS, _SHARD_BITS = 24, 20
+_AHEAD = 4  # shards that come while one is counted
 _MOST_TURNS = 1 << 18
 # The last number of a generator's seed; those of samples end with _SAMPLE.
 _SAMPLE, _BUFFER, _ORDER = 1, 2, 3
@@ -202,7 +203,9 @@ class _Stream:
         sampler = self.sampler
         empty = 0
         while self._ends[-1] <= sample:
-            turn, shard = self._shard_at(len(self._parts))
+            place = len(self._parts)
+            sampler._shards.bring([], [self._shard_at(place + more)[1] for more in range(_AHEAD)])
+            turn, shard = self._shard_at(place)
             count = sampler._shards.count(shard)
             self._parts.append((turn, shard, 0))
             self._ends.append(self._ends[-1] + count)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -21,10 +20,12 @@ from ocrexp.data.shards.remote import Ahead, RemoteShard
 from ocrexp.data.shards.shard_files import shards
 from ocrexp.data.shards.shard_index import ShardIndex
 from ocrexp.data.source import counted
+from ocrexp.errors import DataError
 from ocrexp.files import write_json
 
 log = logging.getLogger(__name__)
 
+_KEEP_EVERY = 8  # shards that are counted while training
 _AT_ONCE = 16  # questions for the states of remote shards
 
 
@@ -39,7 +40,12 @@ class ShardSet:
 
     def __init__(self, paths: Sequence[Path], cache: Path | None = None) -> None:
         self.paths = list(paths)
-        self._cache = cache
+        names = json.dumps([shards.name(path) for path in paths])
+        name = hashlib.sha256(names.encode()).hexdigest()[:20]
+        self._file = None if cache is None else cache / "counts" / f"{name}.json"
+        self._known: dict[str, dict[str, Any]] | None = None  # by shards' names, from earlier starts
+        self._stamps: dict[int, str] = {}
+        self._new = 0
         self._facts: dict[int, dict[str, Any]] = {}
         self._ahead = Ahead()
         self._used: list[Path] = []
@@ -51,42 +57,45 @@ class ShardSet:
     def count(self, shard: int) -> int:
         """How many samples a shard has, by its number. Raises DataError if it cannot be read."""
         if shard not in self._facts:
-            self.bring([shard])
-            self._facts[shard] = _facts(shards.index(self.paths[shard]), shards.name(self.paths[shard]))
+            self._facts[shard] = self._counted(shard)
             if not self._counting:  # in the middle of training: `lines` have been reported
                 for what, (count, where) in self._facts[shard].get("faults", {}).items():
                     log.warning("train: %d %s: %s", count, what, where)
         return int(self._facts[shard]["samples"])
 
+    def _counted(self, shard: int) -> dict[str, Any]:
+        """What is known of a shard: from an earlier count of the same file, else from its headers."""
+        path = self.paths[shard]
+        stamp = self._stamps.pop(shard) if shard in self._stamps else _stamp(path)
+        if self._known is None:
+            self._known = _kept(self._file)
+        facts = self._known.get(shards.name(path))
+        if facts is not None and facts.get("stamp") == stamp:
+            return facts
+        self.bring([shard])
+        self._new += 1
+        facts = {**_facts(shards.index(path), shards.name(path)), "stamp": stamp}
+        if not self._counting and self._new >= max(_KEEP_EVERY, len(self._facts) // 10):
+            self._keep()
+        return facts
+
     def count_all(self) -> npt.NDArray[np.int64]:
         """The numbers of samples of all shards, from their headers or from an earlier count of the same files."""
         began = time.perf_counter()
         with ThreadPoolExecutor(_AT_ONCE) as pool:  # a question over the network each
-            stamps = list(pool.map(_stamp, self.paths))
-        file = self._file()
-        known = _kept(file)
-        for shard, (path, stamp) in enumerate(zip(self.paths, stamps, strict=True)):
-            facts = known.get(shards.name(path))
-            if facts is not None and stamp is not None and facts.get("stamp") == stamp:
-                self._facts[shard] = facts
-        new = [shard for shard in range(len(self)) if shard not in self._facts]
-        self._announce(new)
+            self._stamps = dict(enumerate(pool.map(_stamp, self.paths)))
         self._counting = True
-        for place, shard in enumerate(new):
-            remote = [other for other in new[place : place + 3] if shards.remote(self.paths[other])]
-            if remote:
-                self._ahead.start(self._remote(remote), [self.paths[other] for other in remote])
+        for shard in range(len(self)):
             self.count(shard)
-            self._facts[shard]["stamp"] = stamps[shard]
         self._counting = False
-        if new:
-            log.info("counted the samples of %d shards in %.1f s", len(new), time.perf_counter() - began)
-            self._keep(file)
+        if self._new:
+            log.info("counted the samples of %d shards in %.1f s", self._new, time.perf_counter() - began)
+            self._keep()
         return np.array([self._facts[shard]["samples"] for shard in range(len(self))], np.int64)
 
     def bring(self, wanted: Iterable[int], soon: Iterable[int] = ()) -> None:
         """Shards that are here afterwards, and those that will be needed next. Raises DataError."""
-        wanted, soon = list(wanted), list(soon)
+        wanted, soon = list(dict.fromkeys(wanted)), list(dict.fromkeys(soon))
         used = [self.paths[shard] for shard in {*wanted, *soon}]
         keep = [*used, *self._used]
         self._ahead.start(self._remote(wanted), keep)
@@ -118,25 +127,14 @@ class ShardSet:
     def _remote(self, wanted: Iterable[int]) -> list[RemoteShard]:
         return [remote for shard in wanted if (remote := shards.remote(self.paths[shard])) is not None]
 
-    def _announce(self, new: Sequence[int]) -> None:
-        remote = self._remote(new)
-        if remote:
-            log.info(
-                "%d remote shards are read once to count their samples; the data set's samples=N starts without",
-                len(remote),
-            )
-
-    def _file(self) -> Path | None:
-        if self._cache is None:
-            return None
-        names = json.dumps([shards.name(path) for path in self.paths])
-        return self._cache / "counts" / f"{hashlib.sha256(names.encode()).hexdigest()[:20]}.json"
-
-    def _keep(self, file: Path | None) -> None:
-        if file is not None:
+    def _keep(self) -> None:
+        """Write what is known for the next start."""
+        self._new = 0
+        if self._file is not None:
+            known = {shards.name(self.paths[shard]): facts for shard, facts in self._facts.items()}
             with suppress(OSError):  # counted again the next time
-                file.parent.mkdir(parents=True, exist_ok=True)
-                write_json(file, {shards.name(self.paths[i]): facts for i, facts in self._facts.items()}, indent=None)
+                self._file.parent.mkdir(parents=True, exist_ok=True)
+                write_json(self._file, _kept(self._file) | known, indent=None)  # other ranks count other shards
 
 
 def _facts(index: ShardIndex, name: str) -> dict[str, Any]:
@@ -147,11 +145,14 @@ def _facts(index: ShardIndex, name: str) -> dict[str, Any]:
     return {"samples": len(index.samples), **({"faults": faults} if faults else {})}
 
 
-def _stamp(path: Path) -> str | None:
-    """What changes with a file's content; None if it is unknown."""
+def _stamp(path: Path) -> str:
+    """What changes with a shard's content. Raises DataError if it does not exist."""
     if (remote := shards.remote(path)) is not None:
         return json.dumps(remote.state(), sort_keys=True)
-    status = os.stat(path)  # noqa: PTH116
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); check the file and its permissions") from None
     return f"{status.st_size} {status.st_mtime_ns}"
 
 

@@ -18,6 +18,7 @@ from ocrexp.data.shards.shard_set import ShardSet
 from ocrexp.data.source import Names, Split, SplitSource, counted
 from ocrexp.errors import DataError
 from ocrexp.folders import cache_folder
+from ocrexp.types import Record
 
 _SAMPLE_LIMIT = 1 << 24  # of a shard; see shard_sampler
 
@@ -76,7 +77,7 @@ class ShardSource(SplitSource):
     def load(self, split: str, parts: Sequence[str]) -> Split:
         """Training: the numbers of samples. Validation: all labels."""
         if split == "val":
-            return self._in_memory(split)
+            return self.in_memory(split)
         shard_set = ShardSet(find_shards(self._base, parts, self._cache, self._cache_bytes), self._cache)
         counts, samples = None, self._samples
         if samples is None:
@@ -105,7 +106,7 @@ class ShardSource(SplitSource):
         """Those of both splits; whether they share images is not looked at."""
         return [line for name in ("train", "val") for line in self.split_report(name)]
 
-    def _in_memory(self, split: str) -> Split:
+    def in_memory(self, split: str) -> Split:
         """A split whose labels are read at once, with its report."""
         found = self.listed(split)
         rejected: dict[str, list[str]] = {}
@@ -124,6 +125,30 @@ class ShardSource(SplitSource):
     def _task(self) -> str:
         assert self.task is not None
         return self.task
+
+
+class InMemory:
+    """A data source of the same samples whose labels are all in memory, for what looks at samples in any order."""
+
+    def __init__(self, source: ShardSource) -> None:
+        self._source = source
+        self._train = source.in_memory("train")
+
+    def train_records(self) -> Sequence[Record]:
+        """Samples with a usable label."""
+        return self._train.records
+
+    def val_records(self) -> Sequence[Record]:
+        """Those of the source."""
+        return self._source.val_records()
+
+    def fingerprint(self) -> dict[str, str]:
+        """That of the source."""
+        return self._source.fingerprint()
+
+    def report(self) -> list[str]:
+        """What is skipped."""
+        return [*self._train.report, *self._source.split_report("val")]
 
 
 def _check_counts(shard_set: ShardSet, counts: np.ndarray) -> None:

@@ -9,6 +9,7 @@ import pytest
 from shard_making import word_shards
 
 from ocrexp.data.shards import remote
+from ocrexp.data.shards.shard_set import ShardSet
 from ocrexp.data.shards.sources import RecShards
 from ocrexp.errors import DataError
 
@@ -61,6 +62,20 @@ def test_copies_have_a_limit_together_and_come_again(memory, tmp_path):
     for path in kept:
         path.unlink()  # by another run
     assert len(texts(source)) == 24
+
+
+def test_a_resumed_run_does_not_copy_what_it_has_counted(memory, tmp_path, monkeypatch):
+    monkeypatch.setattr("ocrexp.data.shards.shard_set._KEEP_EVERY", 1)
+    options = {"samples": 24, "buffer": 6, "cache_dir": tmp_path / "cache"}
+    whole = texts(RecShards("memory://words", "train-*.tar", "train-000.tar", **options))
+    for path in (tmp_path / "cache").glob("*/*.tar"):
+        path.unlink()
+    records = RecShards("memory://words", "train-*.tar", "train-000.tar", **options).train_records()
+    rest = records.sampler(4, 1, True, False, 0, 1).plan(0)[5:]
+    bring = ShardSet.bring
+    monkeypatch.setattr(ShardSet, "bring", lambda self, wanted, soon=(): bring(self, wanted))  # nothing ahead
+    assert [records[index].texts[0] for index in rest[0].indices.tolist()] == whole[20:]
+    assert len(list((tmp_path / "cache").glob("*/*.tar"))) == 1
 
 
 def test_a_changed_shard_is_copied_again(memory, tmp_path):
