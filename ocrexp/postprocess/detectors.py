@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy.typing as npt
 
 from ocrexp.postprocess.ct import CTPostProcess
+from ocrexp.postprocess.fce import FCEPostProcess
 from ocrexp.results import DetPrediction
 from ocrexp.types import Batch
 
@@ -23,4 +24,7 @@ class DetectorPostprocess(Protocol):
     def __call__(self, outputs: dict[str, npt.NDArray[Any]], batch: Batch) -> list[DetPrediction]: ...
 
 
-POSTPROCESSES: dict[str, Callable[..., DetectorPostprocess]] = {"CTPostProcess": CTPostProcess}
+POSTPROCESSES: dict[str, Callable[..., DetectorPostprocess]] = {
+    "CTPostProcess": CTPostProcess,
+    "FCEPostProcess": FCEPostProcess,
+}

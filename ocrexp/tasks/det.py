@@ -25,8 +25,14 @@ from ocrexp.tasks.drawn import draw_words
 from ocrexp.tasks.gate import Compared, Rules
 from ocrexp.types import Batch, Polygon, Record, Sample
 
-# Targets that are 0 outside of text, of which a sample has one: DB, CT.
-_TEXT_MAPS = ("shrink_map", "kernel_instance")
+# Targets that are 0 outside of text, and the channel of those that have several: DB, CT, FCE.
+_TEXT_MAPS: dict[str, int | None] = {
+    "shrink_map": None,
+    "kernel_instance": None,
+    "p3_maps": 0,
+    "p4_maps": 0,
+    "p5_maps": 0,
+}
 
 
 class DetTask(Task):
@@ -78,11 +84,13 @@ class DetTask(Task):
 
     def learnable(self, batch: Batch) -> npt.NDArray[np.bool_] | None:
         """Samples whose map of text holds any."""
-        name = next((name for name in _TEXT_MAPS if name in batch), None)
-        if name is None:
-            return None
-        maps = np.asarray(batch[name])
-        return np.asarray(maps.any(axis=tuple(range(1, maps.ndim))))
+        found = [
+            np.asarray(batch[name] if channel is None else batch[name][:, channel])
+            for name, channel in _TEXT_MAPS.items()
+            if name in batch
+        ]
+        some = [maps.any(axis=(1, 2)) for maps in found]
+        return np.asarray(np.any(some, axis=0)) if some else None
 
     def zero_causes(self, evidence: ZeroEvidence, facts: RunFacts) -> list[str]:
         """See `report.causes`."""

@@ -3,6 +3,7 @@
 import curved_text
 import numpy as np
 import pytest
+import shapely
 
 from ocrexp.data.targets.ct import CTTargets
 from ocrexp.postprocess.ct import CTPostProcess
@@ -30,6 +31,23 @@ def test_ideal_maps_give_the_regions_back_in_source_coordinates() -> None:
     quads = run(ideal_maps(straight), box_type="quad")
     assert {polygon.shape for polygon in quads.polygons} == {(4, 2)}
     assert curved_text.figures(quads, straight)["hmean"] == 1.0
+
+
+def test_regions_are_those_of_paddleocr(golden) -> None:
+    noise = np.random.default_rng(6)
+    maps = ideal_maps()
+    logits = np.where(maps[0] > 0, 3.0, -3.0) + noise.normal(0, 0.3, maps[0].shape)
+    maps[0] = 1 / (1 + np.exp(-logits))
+    maps[1:] += noise.normal(0, 0.02, maps[1:].shape)
+    found = run(maps, (160, 640, 2.0, 0.5))
+    with np.load(golden / "targets" / "polygon_detectors.npz") as arrays:
+        theirs = [shapely.Polygon(arrays[f"ct.polygon.{number}"]).buffer(0) for number in range(5)]
+    assert len(found.polygons) == 5
+    for polygon in found.polygons:
+        ours = shapely.Polygon(polygon)
+        assert (
+            max(ours.intersection(each).area / ours.union(each).area for each in theirs) > 0.8
+        )  # whole pixels, 12 high
 
 
 def test_maps_may_be_larger_than_300_pixels() -> None:

@@ -24,6 +24,22 @@ def ring_of(made, number):
     return np.argwhere(eroded - cv2.erode(eroded, np.ones((3, 3), np.uint8)))
 
 
+def test_targets_are_those_of_paddleocr(golden) -> None:
+    polygons = [np.round(polygon / 2) for polygon in curved_text.POLYGONS]
+    made = targets(polygons, [False, False, False, False, True], (160, 160))
+    names = {
+        "instance": "gt_instance",
+        "kernel_instance": "gt_kernel_instance",
+        "kernel_mask": "training_mask",
+        "shift_mask": "training_mask_distance",
+    }
+    with np.load(golden / "targets" / "polygon_detectors.npz") as arrays:
+        for ours, theirs in names.items():
+            np.testing.assert_array_equal(made[ours], arrays[f"ct.{theirs}"], err_msg=ours)
+        different = (made["shift"] != arrays["ct.gt_distance"]).any(axis=0)
+    assert different.sum() <= 0.02 * np.count_nonzero(made["instance"])  # equally near points of the kernel
+
+
 def test_each_pixel_of_a_region_is_shifted_to_the_nearest_point_inside_its_kernel() -> None:
     made = targets(curved_text.POLYGONS)
     for number in range(1, len(curved_text.POLYGONS) + 1):
