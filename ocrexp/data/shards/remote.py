@@ -30,6 +30,7 @@ _TRIES = 4
 _WAIT = 1.0  # seconds after the first failure; doubled after each
 _STATES = ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated", "created", "size")
 _AT_ONCE = 4  # downloads of a process ahead of their use
+_COPIES = "copies"
 _LONGEST_NAME = 120
 
 
@@ -69,7 +70,8 @@ class RemoteShard:
     def copy(self) -> Path:
         """Where its copy is, or will be."""
         name = self.url.partition("?")[0].rpartition("/")[2][-_LONGEST_NAME:]
-        return self.cache / hashlib.sha256(self.url.encode()).hexdigest()[:20] / (name or "shard.tar")
+        which = hashlib.sha256(self.url.encode()).hexdigest()[:20]
+        return self.cache / _COPIES / f"{which}_{name or 'shard.tar'}"
 
     def __str__(self) -> str:
         """The URL without what may be a secret: user, password and query."""
@@ -96,7 +98,8 @@ class RemoteShard:
                 log.warning("%s: %s: %s; trying again in %.0f s", self, type(error).__name__, error, wait)
                 time.sleep(wait)
                 wait *= 2
-        _make_room(self.cache, self.cache_bytes, {self.copy, *used})
+        with suppress(OSError):  # another process deletes too; the next copy makes room again
+            _make_room(self.cache / _COPIES, self.cache_bytes, {self.copy, *used})
 
     def state(self) -> dict[str, str]:
         """What the file system knows of the shard: size, time, tag. Raises DataError if there is none."""
@@ -130,10 +133,10 @@ class RemoteShard:
             ) from None
 
 
-def _make_room(cache: Path, most: int, used: set[Path]) -> None:
+def _make_room(folder: Path, most: int, used: set[Path]) -> None:
     """Delete the copies that were used least recently until all together have `most` bytes."""
     found = []
-    for path in cache.glob("*/*"):
+    for path in folder.iterdir():
         with suppress(OSError):
             if path.suffix != ".json" and not path.name.startswith("."):
                 status = path.stat()
@@ -145,8 +148,6 @@ def _make_room(cache: Path, most: int, used: set[Path]) -> None:
         if path not in used:
             path.unlink(missing_ok=True)
             path.with_name(f"{path.name}.json").unlink(missing_ok=True)
-            with suppress(OSError):
-                path.parent.rmdir()
             total -= size
 
 
