@@ -144,8 +144,8 @@ def export(
 def write_formats(trained: Trained, description: Description, folders: dict[str, Path]) -> None:
     """Write the files of each format into its folder."""
     from ocrexp.export.describe import metadata
-    from ocrexp.export.formats import write_legacy, write_onnx, write_paddle
-    from ocrexp.export.network import InferenceNetwork, input_shape, trace
+    from ocrexp.export.formats import OPSET, write_legacy, write_onnx, write_paddle
+    from ocrexp.export.network import InferenceNetwork, input_shape, onnx_opset, trace
 
     with scratch("export") as traced:
         model = trained.model()
@@ -162,7 +162,8 @@ def write_formats(trained: Trained, description: Description, folders: dict[str,
         if "onnx" in folders:
             began = time.perf_counter()
             axes = [side or name for side, name in zip(shape, ("batch", "channels", "height", "width"), strict=True)]
-            write_onnx(paddle_folder, folders["onnx"], metadata(description.characters), axes)
+            opset = onnx_opset(model, OPSET)
+            write_onnx(paddle_folder, folders["onnx"], metadata(description.characters), axes, opset)
             log.info("onnx format written in %.1f s", time.perf_counter() - began)
 
 

@@ -88,7 +88,9 @@ def write_legacy(trained: Trained, folder: Path) -> None:
     _expect(folder, "legacy")
 
 
-def write_onnx(paddle_folder: Path, folder: Path, metadata: Mapping[str, str], axes: Sequence[str | int]) -> None:
+def write_onnx(
+    paddle_folder: Path, folder: Path, metadata: Mapping[str, str], axes: Sequence[str | int], opset: int = OPSET
+) -> None:
     """`inference.onnx` from the files of `write_paddle`.
 
     Args:
@@ -96,6 +98,7 @@ def write_onnx(paddle_folder: Path, folder: Path, metadata: Mapping[str, str], a
         folder: where to write.
         metadata: properties of the model; RapidOCR reads the dictionary from `character`.
         axes: names (or sizes) of the input's axes, written into the file.
+        opset: version of ONNX's operators.
     """
     import onnx
 
@@ -105,7 +108,7 @@ def write_onnx(paddle_folder: Path, folder: Path, metadata: Mapping[str, str], a
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / FILES["onnx"][0]
     model_file, weights_file = (str(paddle_folder / name) for name in FILES["paddle"])
-    _in_child("ocrexp.export.to_onnx", [model_file, weights_file, str(path), str(OPSET)], "onnx", {})
+    _in_child("ocrexp.export.to_onnx", [model_file, weights_file, str(path), str(opset)], "onnx", {})
     _expect(folder, "onnx")
     model = onnx.load(str(path))
     tidy(model)

@@ -12,7 +12,7 @@ import paddle
 from paddle import Tensor, nn
 
 from ocrexp.errors import ConfigError
-from ocrexp.models.hooks import DropsBranches, Fuses
+from ocrexp.models.hooks import DropsBranches, Fuses, NeedsOpset
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -67,6 +67,11 @@ def for_inference(model: OCRModel) -> OCRModel:
 def input_shape(model: OCRModel, config: DictConfig, task: Task) -> list[int | None]:
     """The input's [N, C, H, W]; None: any size (for a detector, multiples of the neck's stride)."""
     return [None, channels(config), *task.input_size(model, config.model.get("image_shape"))]
+
+
+def onnx_opset(model: nn.Layer, usual: int) -> int:
+    """The version of ONNX's operators that all layers have: the usual one, or what a layer needs."""
+    return max([usual, *(layer.onnx_opset for layer in model.sublayers() if isinstance(layer, NeedsOpset))])
 
 
 def channels(config: DictConfig) -> int:

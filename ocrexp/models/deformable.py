@@ -30,6 +30,8 @@ class DeformableConv2D(nn.Layer):
     precision too: an offset in half precision has the step of a pixel from 1024 on.
     """
 
+    onnx_opset = 19  # DeformConv
+
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, groups: int = 1) -> None:
         super().__init__()
         taps = groups * kernel_size**2

@@ -61,6 +61,13 @@ class Fuses(Protocol):
     def fuse(self) -> None: ...
 
 
+@runtime_checkable
+class NeedsOpset(Protocol):
+    """A layer that ONNX can express from this version of its operators on; an export raises its own to it."""
+
+    onnx_opset: int
+
+
 class Branches(NamedTuple):
     """Branches whose sum is deployed as one convolution with bias.
 

@@ -8,7 +8,9 @@ from typing import Any, Protocol
 import numpy.typing as npt
 
 from ocrexp.postprocess.ct import CTPostProcess
+from ocrexp.postprocess.east import EASTPostProcess
 from ocrexp.postprocess.fce import FCEPostProcess
+from ocrexp.postprocess.pse import PSEPostProcess
 from ocrexp.results import DetPrediction
 from ocrexp.types import Batch
 
@@ -26,5 +28,7 @@ class DetectorPostprocess(Protocol):
 
 POSTPROCESSES: dict[str, Callable[..., DetectorPostprocess]] = {
     "CTPostProcess": CTPostProcess,
+    "EASTPostProcess": EASTPostProcess,
     "FCEPostProcess": FCEPostProcess,
+    "PSEPostProcess": PSEPostProcess,
 }

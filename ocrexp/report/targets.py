@@ -16,6 +16,12 @@ from ocrexp.report.text import Runs
 # Traffic lights, not the colors of right and wrong predictions: these show what is learned.
 _LEGIBLE: Color = (0, 220, 0)
 _IGNORED: Color = (255, 60, 60)
+# Maps of the text, their masks and titles: of DB, PSE, and EAST and SAST.
+_TEXT_MAPS = (
+    ("shrink_map", "shrink_mask", "shrink map"),
+    ("gt_text", "mask", "text"),
+    ("score_map", "training_mask", "score map"),
+)
 
 
 def draw_texts(samples: Sequence[Mapping[str, Any]], read: Callable[[Any], dict[str, str]]) -> list[Picture]:
@@ -61,13 +67,25 @@ def target_panels(sample: Mapping[str, Any]) -> list[tuple[str, Picture]]:
     image = np.ascontiguousarray(sample["image"][..., ::-1])
     panels = [("polygons", _with_polygons(image, sample["polygons"], sample["ignored"]))]
     dark = (image * 0.45).astype(np.uint8)
-    if "shrink_map" in sample:
-        panel = _tint(dark, sample["shrink_map"] > 0, _LEGIBLE)
-        panels.append(("shrink map, masked red", _tint(panel, sample["shrink_mask"] == 0, _IGNORED)))
+    for name, mask, title in _TEXT_MAPS:
+        if name in sample:
+            panel = _tint(dark, _at_size(sample[name], image) > 0, _LEGIBLE)
+            panels.append((f"{title}, masked red", _tint(panel, _at_size(sample[mask], image) == 0, _IGNORED)))
+    if "gt_kernels" in sample:
+        panels.append(("kernels", _heat(sample["gt_kernels"].mean(axis=0, dtype=np.float32))))
     if "threshold_map" in sample:
         panels.append(("threshold map", _heat(sample["threshold_map"])))
         panels.append(("threshold map in its mask", _over(dark, sample["threshold_map"], sample["threshold_mask"])))
     return panels
+
+
+def _at_size(values: npt.NDArray[Any], image: Picture) -> npt.NDArray[Any]:
+    """A map, possibly with an axis of length 1 in front and smaller than the image, at the image's size."""
+    height, width = image.shape[:2]
+    flat = values.reshape(values.shape[-2:])
+    if flat.shape == (height, width):
+        return flat
+    return np.asarray(cv2.resize(flat, (width, height), interpolation=cv2.INTER_NEAREST))
 
 
 def _with_polygons(image: Picture, polygons: Any, ignored: Any) -> Picture:

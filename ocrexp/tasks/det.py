@@ -25,10 +25,12 @@ from ocrexp.tasks.drawn import draw_words
 from ocrexp.tasks.gate import Compared, Rules
 from ocrexp.types import Batch, Polygon, Record, Sample
 
-# Targets that are 0 outside of text, and the channel of those that have several: DB, CT, FCE.
+# Targets that are 0 outside of text, and the channel of those that have several: DB, CT, PSE, EAST, FCE.
 _TEXT_MAPS: dict[str, int | None] = {
     "shrink_map": None,
     "kernel_instance": None,
+    "gt_text": None,
+    "score_map": None,
     "p3_maps": 0,
     "p4_maps": 0,
     "p5_maps": 0,

@@ -5,18 +5,21 @@ from pathlib import Path
 import numpy as np
 import paddle
 import pytest
+from paddle import nn
 from paddle.nn import functional
 
 from ocrexp import models
 from ocrexp.errors import ConfigError
+from ocrexp.export.network import onnx_opset
 from ocrexp.models.attention import MixerBlock
 from ocrexp.models.backbones.lcnet_v3 import PPLCNetV3
 from ocrexp.models.backbones.lcnet_v4 import LCNetV4Block
 from ocrexp.models.backbones.mobilenet_v3 import MobileNetV3
 from ocrexp.models.backbones.resnet import ResNet
 from ocrexp.models.backbones.resnet_vd import ResNetVd
+from ocrexp.models.deformable import DeformableConv2D
 from ocrexp.models.heads.db import DBHead
-from ocrexp.models.layers import make_divisible, nearest_upsample
+from ocrexp.models.layers import Conv2D, make_divisible, nearest_upsample
 from ocrexp.models.model import OCRModel
 from ocrexp.models.necks.db_fpn import DBFPN
 
@@ -152,3 +155,10 @@ def test_an_export_for_paddle_2_can_replace_gelu_in_every_network(monkeypatch: p
     assert seen == [[1, 3, 32], [1, 16, 4, 4]]
     sources = [path.read_text(encoding="utf-8") for path in Path(models.__path__[0]).rglob("*.py")]
     assert sum(source.count("F.gelu") + source.count("nn.GELU") for source in sources) == 1
+
+
+def test_deformable_convolutions_raise_the_version_of_onnx() -> None:
+    plain, deformable = nn.Sequential(Conv2D(2, 2, 3)), nn.Sequential(DeformableConv2D(2, 2, 3))
+    assert onnx_opset(plain, 17) == 17
+    assert onnx_opset(deformable, 17) == 19
+    assert onnx_opset(deformable, 20) == 20

@@ -3,6 +3,8 @@
 import numpy as np
 
 from ocrexp.data.targets.db import DBTargets
+from ocrexp.data.targets.east import EASTTargets
+from ocrexp.data.targets.pse import PSETargets
 from ocrexp.report.targets import draw_targets
 
 
@@ -23,6 +25,14 @@ def test_panels_side_by_side():
     assert (red - green)[80:110].max() > 100  # left out
     assert shrink[35, 60, 1] > shrink[35, 60, 0] + 50
     assert shrink[95, 60, 0] > shrink[95, 60, 1] + 50
+
+
+def test_maps_of_other_detectors_are_drawn_at_the_size_of_the_image():
+    for targets, panels in ((PSETargets(), 3), (EASTTargets(), 2)):
+        picture = draw_targets(targets(sample(), np.random.default_rng(0)))
+        assert picture.shape[1] == panels * 160 + (panels - 1) * 6
+        text = picture[-160:, 166:326].astype(int)
+        assert (text[35, 60] @ [-1, 1, 0]) > 50 > 0 > -50 > (text[95, 60] @ [-1, 1, 0])  # green, red
 
 
 def test_without_maps_only_the_polygons():

@@ -13,8 +13,8 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from ocrexp.data.regions import LEGIBLE, SMALL, VANISHED
-from ocrexp.data.targets.maps import area_and_perimeter, draw_threshold, shrink_polygon
+from ocrexp.data.regions import LEGIBLE
+from ocrexp.data.targets.maps import area_and_perimeter, draw_threshold, shrink_polygon, why_lost
 from ocrexp.types import Sample
 
 
@@ -98,7 +98,7 @@ class DBTargets:
                 for kernel in kernels:
                     cv2.fillPoly(shrink_map, [kernel], 1)
             else:
-                if not ignored[i] and (reason := self._why_lost(polygon, width, height)):
+                if not ignored[i] and (reason := why_lost(polygon, width, height, self.min_text_size)):
                     counts[reason] = counts.get(reason, 0) + 1
                 ignored[i] = True
                 cv2.fillPoly(shrink_mask, [inside.astype(np.int32)], 0)
@@ -109,16 +109,6 @@ class DBTargets:
         sample["shrink_map"] = shrink_map
         sample["shrink_mask"] = shrink_mask
         return sample
-
-    def _why_lost(self, polygon: np.ndarray, width: int, height: int) -> str | None:
-        """Why a polygon has no kernel; None for one that the crop cuts or that crosses itself, which is no loss here or
-        is known from its label."""
-        low, high = polygon.min(axis=0), polygon.max(axis=0)
-        if low.min() < 0 or high[0] > width - 1 or high[1] > height - 1:
-            return None
-        if (high - low).min() < self.min_text_size:
-            return SMALL
-        return None if abs(area_and_perimeter(polygon)[0]) < 1 else VANISHED
 
     def _kernels(self, inside: np.ndarray, ratio: float) -> list[np.ndarray]:
         """What is left of a polygon in the shrink map; nothing for one that is too small to be learned."""

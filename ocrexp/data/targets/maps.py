@@ -12,6 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import pyclipper
 
+from ocrexp.data.regions import SMALL, VANISHED
+from ocrexp.types import Polygon
+
 Points = npt.NDArray[np.float64]  # (n, 2), x then y
 
 
@@ -40,6 +43,17 @@ def offset_polygon(points: Points, distance: float) -> list[npt.NDArray[np.int32
     except pyclipper.ClipperException:  # fewer than three different whole pixels
         return []
     return [np.array(path, dtype=np.int32) for path in offset.Execute(distance)]
+
+
+def why_lost(polygon: Polygon | Points, width: int, height: int, min_text_size: float) -> str | None:
+    """Why a polygon has no kernel, as a name of a sample's counts; None for one that the crop cuts or that crosses
+    itself, which is no loss here or is known from its label."""
+    low, high = polygon.min(axis=0), polygon.max(axis=0)
+    if low.min() < 0 or high[0] > width - 1 or high[1] > height - 1:
+        return None
+    if (high - low).min() < min_text_size:
+        return SMALL
+    return None if abs(area_and_perimeter(polygon.astype(np.float64))[0]) < 1 else VANISHED
 
 
 def shrink_polygon(points: Points, area: float, perimeter: float, ratio: float) -> list[npt.NDArray[np.int32]]:

@@ -1,0 +1,114 @@
+"""Locality-aware suppression of EAST (Zhou et al., arXiv 1704.03155, algorithm 1), for quadrilaterals.
+
+Quadrilaterals of neighboring pixels are averaged first, those that are left suppress each other. Plain floats: most
+calls look at two quadrilaterals, for which arrays or a library of geometry cost ten times as much.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Quads = npt.NDArray[np.float64]  # (n, 4, 2)
+Ring = list[tuple[float, float]]
+
+
+def merge_and_suppress(
+    quads: Quads, scores: npt.NDArray[np.float64], threshold: float
+) -> tuple[Quads, npt.NDArray[np.float64]]:
+    """The quadrilaterals that are left, and the sum of the scores of those in each, the largest first.
+
+    Args:
+        quads: in the order of their pixels, row by row.
+        scores: above 0.
+        threshold: IoU above which two are of the same region.
+    """
+    merged, weights = _merge(quads, scores, threshold)
+    order = np.argsort(-weights, kind="stable")
+    merged, weights = merged[order], weights[order]
+    low, high = merged.min(axis=1), merged.max(axis=1)
+    left = np.ones(len(merged), bool)
+    rings = [[(x, y) for x, y in quad] for quad in merged.tolist()]
+    areas = [abs(_area(ring)) for ring in rings]
+    for index in range(len(merged)):
+        if not left[index]:
+            continue
+        near = left & (low < high[index]).all(axis=1) & (low[index] < high).all(axis=1)
+        for other in np.flatnonzero(near).tolist():
+            if other > index and _iou(rings[index], rings[other], areas[index], areas[other]) > threshold:
+                left[other] = False
+    return merged[left], weights[left]
+
+
+def _merge(quads: Quads, scores: npt.NDArray[np.float64], threshold: float) -> tuple[Quads, npt.NDArray[np.float64]]:
+    """Weighted means of runs: each quadrilateral joins the mean before it where both overlap enough."""
+    merged: list[list[float]] = []
+    weights: list[float] = []
+    mean: list[float] = []
+    weight = 0.0
+    for quad, score in zip(quads.reshape(-1, 8).tolist(), scores.tolist(), strict=True):
+        if mean and _overlaps(quad, mean, threshold):
+            total = weight + score
+            mean = [(score * new + weight * old) / total for new, old in zip(quad, mean, strict=True)]
+            weight = total
+            continue
+        if mean:
+            merged.append(mean)
+            weights.append(weight)
+        mean, weight = quad, score
+    if mean:
+        merged.append(mean)
+        weights.append(weight)
+    return np.array(merged).reshape(-1, 4, 2), np.array(weights)
+
+
+def _overlaps(one: list[float], other: list[float], threshold: float) -> bool:
+    if max(one[::2]) <= min(other[::2]) or max(other[::2]) <= min(one[::2]):
+        return False
+    if max(one[1::2]) <= min(other[1::2]) or max(other[1::2]) <= min(one[1::2]):
+        return False
+    ring, around = (list(zip(quad[::2], quad[1::2], strict=True)) for quad in (one, other))
+    return _iou(ring, around, abs(_area(ring)), abs(_area(around))) > threshold
+
+
+def _iou(one: Ring, other: Ring, area: float, other_area: float) -> float:
+    overlap = min(abs(_area(_clipped(one, other))), area, other_area)
+    union = area + other_area - overlap
+    return overlap / union if union > 0 else 0.0
+
+
+def _area(ring: Ring) -> float:
+    """Signed; positive where the points run clockwise on screen."""
+    if len(ring) < 3:
+        return 0.0
+    x0, y0 = ring[0]
+    area = 0.0
+    x1, y1 = ring[-1]
+    for x2, y2 in ring:
+        area += (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
+        x1, y1 = x2, y2
+    return area / 2
+
+
+def _clipped(ring: Ring, convex: Ring) -> Ring:
+    """The part of a ring inside a convex one (Sutherland and Hodgman)."""
+    corners = convex if _area(convex) > 0 else convex[::-1]
+    x1, y1 = corners[-1]
+    for x2, y2 in corners:
+        if not ring:
+            return []
+        dx, dy = x2 - x1, y2 - y1
+        kept: Ring = []
+        px, py = ring[-1]
+        before = dx * (py - y1) - dy * (px - x1)
+        for qx, qy in ring:
+            side = dx * (qy - y1) - dy * (qx - x1)
+            if (before < 0) != (side < 0):
+                share = before / (before - side)
+                kept.append((px + share * (qx - px), py + share * (qy - py)))
+            if side >= 0:
+                kept.append((qx, qy))
+            px, py, before = qx, qy, side
+        ring = kept
+        x1, y1 = x2, y2
+    return ring
