@@ -2,6 +2,8 @@
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Tests wait for other processes a third of their time: one worker more than cores.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 # Some images switch compiled modules off; importing paddle then takes 5 seconds longer, each time.
 export PYTHONDONTWRITEBYTECODE :=
@@ -39,7 +41,7 @@ finetune: setup
 	$(BIN)/python -m ocrexp experiment=quickstart_finetune $(ARGS)
 
 test: setup
-	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 lint: setup
 	$(BIN)/ruff check .
