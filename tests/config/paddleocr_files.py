@@ -185,6 +185,20 @@ def mobile_recognizer(version: int, language: str = "") -> Tree:
     return copy.deepcopy(tree)
 
 
+def server_detector(version: int) -> Tree:
+    """PP-OCRv3's (3), v4's (4) or v5's (5) server detector, as PaddleOCR 3.x's PP-OCRvN_server_det.yml."""
+    tree = mobile_detector(version)
+    tree["Global"]["model_name"] = f"PP-OCRv{version}_server_det"
+    hgnet: Tree = {"name": "PPHGNet_small" if version == 4 else "PPHGNetV2_B4", "det": True}
+    local: Tree = {"name": "PFHeadLocal", "k": 50, "mode": "large", **({"fix_nan": True} if version == 4 else {})}
+    tree["Architecture"] |= {
+        "Backbone": hgnet if version > 3 else {"name": "ResNet_vd", "in_channels": 3, "layers": 50},
+        "Neck": {"name": "LKPAN", "out_channels": 256, **({"intracl": True} if version > 3 else {})},
+        "Head": local if version > 3 else {"name": "DBHead", "kernel_list": [7, 2, 2], "k": 50},
+    }  # fmt: skip
+    return tree
+
+
 def detector_v6(size: str = "small") -> Tree:
     """PP-OCRv6's detector, as PP-OCRv6_small_det.yml."""
     tree = mobile_detector(5)
@@ -205,6 +219,16 @@ def detector_v6(size: str = "small") -> Tree:
     tree["PostProcess"] = {
         "name": "DBPostProcess", "thresh": 0.2, "box_thresh": 0.45, "max_candidates": 3000, "unclip_ratio": 1.4,
     }  # fmt: skip
+    return tree
+
+
+def server_recognizer() -> Tree:
+    """PP-OCRv5's server recognizer, as PP-OCRv5_server_rec.yml."""
+    tree = mobile_recognizer(5)
+    tree["Global"]["model_name"] = "PP-OCRv5_server_rec"
+    tree["Architecture"] |= {"algorithm": "SVTR_HGNet", "Backbone": {"name": "PPHGNetV2_B4", "text_rec": True}}
+    transforms = tree["Train"]["dataset"]["transforms"]
+    tree["Train"]["dataset"]["transforms"] = [step for step in transforms if "RecConAug" not in step]
     return tree
 
 

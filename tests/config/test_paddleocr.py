@@ -226,7 +226,7 @@ def test_overrides_are_read_as_yaml_and_may_hold_an_equals_sign(tmp_path):
         ({"Architecture.model_type": "table"}, "Architecture.model_type: expected det or rec, got table"),
         ({"Architecture.Models": {}}, "Architecture: distillation of several models"),
         ({"Architecture.Backbone.name": "MobileNetV4"}, "unsupported detector backbone MobileNetV4; did you mean"),
-        ({"Architecture.Neck.name": "LKPAN"}, "Architecture.Neck: unsupported detector neck LKPAN"),
+        ({"Architecture.Neck.name": "SASTFPN"}, "Architecture.Neck: unsupported detector neck SASTFPN"),
         ({"Loss.name": "EASTLoss"}, "Loss.name: EASTLoss: expected DBLoss"),
         ({"Optimizer.name": "Lamb"}, "Optimizer.name: unsupported optimizer Lamb; supported: Adam, AdamW"),
         ({"Optimizer.lr.name": "TwoStepCosine"}, "Optimizer.lr.name: unsupported schedule TwoStepCosine"),

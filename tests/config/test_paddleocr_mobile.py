@@ -1,4 +1,4 @@
-"""convert-config of the mobile files of PP-OCRv3 to v5, their languages, and those of PP-OCRv6."""
+"""convert-config of the mobile and server files of PP-OCRv3 to v5, their languages, and those of PP-OCRv6."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,16 @@ from ocrexp.config.compose import compose
 from ocrexp.config.paddleocr import Conversion, convert
 from ocrexp.errors import ConfigError
 
-from .paddleocr_files import detector_v6, mobile_detector, mobile_recognizer, put, recognizer_v6, write
+from .paddleocr_files import (
+    detector_v6,
+    mobile_detector,
+    mobile_recognizer,
+    put,
+    recognizer_v6,
+    server_detector,
+    server_recognizer,
+    write,
+)
 
 LANGUAGES = ("arabic", "cyrillic", "devanagari", "el", "en", "eslav", "korean", "latin", "ta", "te", "th")
 
@@ -37,9 +46,13 @@ def missing(conversion: Conversion) -> list[str]:
         (mobile_detector(5), "ppocrv5_det"),
         (detector_v6("small"), "ppocrv6_small_det"),
         (detector_v6("medium"), "ppocrv6_medium_det"),
+        (server_detector(3), "ppocrv3_det_server"),
+        (server_detector(4), "ppocrv4_det_server"),
+        (server_detector(5), "ppocrv5_det_server"),
         (mobile_recognizer(3), "svtr_lcnet"),
         (mobile_recognizer(4), "ppocrv4_rec"),
         (mobile_recognizer(5), "ppocrv5_rec"),
+        (server_recognizer(), "ppocrv5_rec_server"),
         (recognizer_v6("tiny"), "ppocrv6_tiny_rec"),
         (recognizer_v6("small"), "ppocrv6_small_rec"),
         (recognizer_v6("medium"), "ppocrv6_medium_rec"),
@@ -93,6 +106,14 @@ def test_loss_and_averaged_weights_of_ppocrv6(tmp_path: Path) -> None:
     tree = put(detector_v6("small"), "Global.ema_decay_type", "exponential")
     conversion, _ = converted(tmp_path, tree)
     assert "Global.ema_decay_type" in [note.key for note in conversion.notes if note.kind == "changed"]
+
+
+def test_the_binarization_of_server_detectors_counts_twice(tmp_path: Path) -> None:
+    tree = server_detector(4)
+    loss = converted(tmp_path, tree)[1].loss
+    assert (loss.binary_loss_type, loss.dice_weight, loss.focal_weight) == ("DiceFocalLoss", 2.0, 0.0)
+    with pytest.raises(ConfigError, match=r"^Loss\.main_loss_type: expected DiceLoss for PFHeadLocal"):
+        convert(write(tmp_path, put(tree, "Loss.main_loss_type", "BCELoss")), "turned")
 
 
 def steps_of(tree: dict[str, Any], crop: str, perspective: bool) -> dict[str, Any]:

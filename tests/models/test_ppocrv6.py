@@ -23,7 +23,8 @@ from ocrexp.models.heads.ctc import CTCHead
 from ocrexp.models.heads.db import DBHead
 from ocrexp.models.model import OCRModel
 from ocrexp.models.necks.db_fpn import DBFPN, RSEFPN
-from ocrexp.models.necks.large_kernel import BRANCHES, DilatedReparamBlock, IntraCLBlock, RepLKFPN, RepLKPAN
+from ocrexp.models.necks.intracl import IntraCLBlock
+from ocrexp.models.necks.large_kernel import BRANCHES, DilatedReparamBlock, RepLKFPN, RepLKPAN
 from ocrexp.models.necks.pyramid import Pyramid
 from ocrexp.models.necks.sequence import LightSVTREncoder, Reshape
 

@@ -13,8 +13,22 @@ from ocrexp.nearest import did_you_mean
 
 ALGORITHMS = {
     "det": ("DB",),
-    "rec": ("CRNN", "Rosetta", "STARNet", "RARE", "SVTR", "SVTR_LCNet", "NRTR", "SAR", "ViTSTR", "ParseQ"),
+    "rec": (
+        "CRNN",
+        "Rosetta",
+        "STARNet",
+        "RARE",
+        "SVTR",
+        "SVTR_LCNet",
+        "SVTR_HGNet",
+        "NRTR",
+        "SAR",
+        "ViTSTR",
+        "ParseQ",
+    ),
 }
+# Which generation has each backbone of server models.
+_SERVER_GENERATIONS = {"PPHGNet_small": "ppocrv4", "PPHGNetV2_B4": "ppocrv5"}
 _SVTR_SIZES = {64: "svtr_tiny", 96: "svtr_small", 128: "svtr_base", 192: "svtr_large"}
 
 
@@ -86,6 +100,10 @@ def _detector(experiment: Experiment, root: Section, section: Section) -> Conver
     head_part = find("detector head", head, head.text("name"), parts.DET_HEADS)
     if name == "MobileNetV3" and neck_part.option == "rsefpn":
         model = "ppocrv3_det"
+    elif name == "ResNet_vd" and neck_part.option == "lkpan":
+        model = "ppocrv3_det_server"
+    elif name in _SERVER_GENERATIONS:
+        model = f"{_SERVER_GENERATIONS[name]}_det_server"
     elif name in ("PPLCNetV3", "PPLCNetV4"):
         model = f"{_generation(root, backbone)}_det"
     experiment.choose("model", model)
@@ -97,6 +115,12 @@ def _detector(experiment: Experiment, root: Section, section: Section) -> Conver
         experiment.choose(f"model/{place}", chosen)
         carry(experiment, node, own, f"model.{place}")
     _model_size(experiment, backbone)
+    if head_part.option == "db":
+        _auxiliary_maps(experiment, neck, head)
+    return ConvertedNetwork("det", "db", model)
+
+
+def _auxiliary_maps(experiment: Experiment, neck: Section, head: Section) -> None:
     aux, channels = head.number("aux_in_channels", 0), neck.number("out_channels")
     if aux not in (0, channels):
         raise ConfigError(
@@ -104,7 +128,6 @@ def _detector(experiment: Experiment, root: Section, section: Section) -> Conver
         )
     source = head.key("aux_in_channels")
     experiment.set("model.head.aux", bool(aux), source, implied="aux_in_channels" not in head)
-    return ConvertedNetwork("det", "db", model)
 
 
 def _generation(root: Section, backbone: Section) -> str:
@@ -113,6 +136,14 @@ def _generation(root: Section, backbone: Section) -> str:
         size = backbone.text("model_size") or backbone.text("config_name", "small")
         return f"ppocrv6_{size if size in ('tiny', 'small', 'medium') else 'small'}"
     return "ppocrv5" if "v5" in root.section("Global").text("model_name").lower() else "ppocrv4"
+
+
+def _recognizer_name(root: Section, backbone: Section) -> str:
+    """Our model of a generation that NRTR guides."""
+    name = backbone.text("name")
+    if name in _SERVER_GENERATIONS:
+        return f"{_SERVER_GENERATIONS[name]}_rec_server"
+    return f"{_generation(root, backbone)}_rec"
 
 
 def _model_size(experiment: Experiment, backbone: Section) -> None:
@@ -147,7 +178,7 @@ def _recognizer(experiment: Experiment, root: Section, section: Section) -> Conv
     trunk_option = _trunk_option(trunk, backbone, backbone_name)
     neck_part = _neck(neck)
     if head_name == "MultiHead":
-        model, kind = _multi_head(experiment, head, _generation(root, backbone))
+        model, kind = _multi_head(experiment, head, _recognizer_name(root, backbone))
     else:
         top = find("recognizer head", head, head_name, {**parts.REC_HEADS, "MultiHead": Part("multi")})
         kind = "vitstr" if backbone_name == "ViTSTR" and top.option == "ctc" else top.option
@@ -221,7 +252,7 @@ def _has(model: str, group: str) -> bool:
     return any(isinstance(entry, dict) and group in entry for entry in loaded["defaults"])
 
 
-def _multi_head(experiment: Experiment, head: Section, generation: str) -> tuple[str, str]:
+def _multi_head(experiment: Experiment, head: Section, nrtr_model: str) -> tuple[str, str]:
     entries = dict(head.entries("head_list"))
     if len(entries) != 2 or "CTCHead" not in entries:
         raise ConfigError(
@@ -247,7 +278,7 @@ def _multi_head(experiment: Experiment, head: Section, generation: str) -> tuple
         experiment.set("model.head.guide.dim_feedforward", dim * 4, source, implied=True)
     experiment.only(head, "use_pool", False, "a MultiHead that pools the backbone's map is not supported")
     experiment.only(head, "use_pos", False, "a MultiHead with position embedding is not supported")
-    return ("svtr_lcnet" if guide.option == "multi_sar" else f"{generation}_rec"), guide.option
+    return ("svtr_lcnet" if guide.option == "multi_sar" else nrtr_model), guide.option
 
 
 def _text_length(experiment: Experiment, length: int) -> None:

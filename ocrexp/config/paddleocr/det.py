@@ -50,6 +50,13 @@ def _loss(experiment: Experiment, section: Section) -> None:
         raise ConfigError(f"{section.key('main_loss_type')}: expected one of {', '.join(_MAIN_LOSSES)}, got {main}")
     focal = main == "DiceFocalLoss"
     experiment.choose("loss", "db_focal" if focal else "db")
+    if experiment.choices.get("model/head") == "db_local":
+        if main != "DiceLoss":
+            raise ConfigError(
+                f"{section.key('main_loss_type')}: expected DiceLoss for PFHeadLocal, whose binarization has two"
+                f" losses, got {main}"
+            )
+        experiment.choose("loss", "db_cbn")
     for name, default in (_LOSS | (_FOCAL_LOSS if focal else {})).items():
         if name == "balance_loss" and focal:
             experiment.set("loss.balance_loss", False, "PaddleOCR's DiceFocalLoss mines nothing", implied=True)

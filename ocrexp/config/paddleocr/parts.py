@@ -47,6 +47,8 @@ TRANSFORMS = {
     ),
 }  # fmt: skip
 
+_HGNET_V2 = {"out_indices": (None, [0, 1, 2, 3]), "lr_mult_list": [1.0] * 5}
+
 DET_BACKBONES = {
     "MobileNetV3": Part("mobilenetv3_large_x0_5", {"model_name": "large", "scale": 0.5, "disable_se": False}),
     "PPLCNetV3": Part(
@@ -55,6 +57,8 @@ DET_BACKBONES = {
         {"det": True, "lr_mult_list": [1.0] * 6},
     ),
     "PPLCNetV4": Part("pplcnet_v4_det", {"model_size": "small"}, {"det": True, "lr_mult_list": [1.0] * 6}),
+    "PPHGNet_small": Part("pphgnet_small", {}, {"det": True, "out_indices": (None, [0, 1, 2, 3])}),
+    "PPHGNetV2_B4": Part("pphgnet_v2_det", {}, _HGNET_V2 | {"det": True, "text_rec": False}),
     "ResNet_vd": Part("resnet50_vd", {"layers": 50}, {"dcn_stage": (None,)}, {"disable_se": _SWALLOWED}),
 }
 
@@ -79,6 +83,7 @@ REC_BACKBONES = {
         {"det": False, "lr_mult_list": [1.0] * 6},
         dict.fromkeys(("use_rep", "stem_type", "stem_channels"), "model_size says it"),
     ),
+    "PPHGNetV2_B4": Part("pphgnet_v2_rec", {}, _HGNET_V2 | {"text_rec": True, "det": False}),
     "MTB": Part("mtb", {}, {"cnn_num": 2}),
     "ResNet31": Part(
         "resnet31", {},
@@ -116,7 +121,8 @@ _LARGE_KERNEL_PAN = Part(
 )
 DET_NECKS = {
     "DBFPN": Part("db_fpn", {"out_channels": 256}, {"use_asf": False}),
-    "RSEFPN": Part("rsefpn", {"out_channels": 96, "shortcut": True}, {"intracl": False}),
+    "RSEFPN": Part("rsefpn", {"out_channels": 96, "shortcut": True, "intracl": False}),
+    "LKPAN": Part("lkpan", {"out_channels": 256, "intracl": False}, {"mode": "large"}),
     "RepLKFPN": _LARGE_KERNEL_FPN,
     "RepLKPAN": _LARGE_KERNEL_PAN,
     "UniRepLKFPN": _LARGE_KERNEL_FPN,  # the names of early files
@@ -132,13 +138,10 @@ REC_NECKS = {
     "lightsvtr": Part("lightsvtr", _LIGHT_SVTR_NECK, {"qkv_bias": True, "qk_scale": (None,)}),
 }
 
+_NOT_FINITE = "a loss that is not finite stops the run or is skipped (trainer.nonfinite), nothing is set to 0"
 DET_HEADS = {
-    "DBHead": Part(
-        "db",
-        {"k": 50, "kernel_list": [3, 2, 2]},
-        {"lite_head": False},
-        {"fix_nan": "a loss that is not finite stops the run or is skipped (trainer.nonfinite), nothing is set to 0"},
-    )
+    "DBHead": Part("db", {"k": 50, "kernel_list": [3, 2, 2]}, {"lite_head": False}, {"fix_nan": _NOT_FINITE}),
+    "PFHeadLocal": Part("db_local", {"k": 50, "kernel_list": [3, 2, 2], "mode": "small"}, {}, {"fix_nan": _NOT_FINITE}),
 }
 
 _SAR_HEAD = Part(

@@ -125,9 +125,11 @@ class FusableConvBN(nn.Layer):
 
 
 class StemBlock(nn.Layer):
-    """To stride 4: a convolution, then pooling beside two small convolutions, joined by two more."""
+    """A convolution of stride 2, then pooling beside two small convolutions, joined by two more, of stride `stride`."""
 
-    def __init__(self, in_channels: int, mid_channels: int, out_channels: int, fused: bool = False) -> None:
+    def __init__(
+        self, in_channels: int, mid_channels: int, out_channels: int, fused: bool = False, stride: int = 2
+    ) -> None:
         super().__init__()
 
         def conv(channels_in: int, channels_out: int, size: int, stride: int = 1) -> FusableConvBN:
@@ -136,7 +138,7 @@ class StemBlock(nn.Layer):
         self.stem1 = conv(in_channels, mid_channels, 3, 2)
         self.stem2a = conv(mid_channels, mid_channels // 2, 2)
         self.stem2b = conv(mid_channels // 2, mid_channels, 2)
-        self.stem3 = conv(mid_channels * 2, mid_channels, 3, 2)
+        self.stem3 = conv(mid_channels * 2, mid_channels, 3, stride)
         self.stem4 = conv(mid_channels, out_channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -36,9 +36,15 @@ class MapBranch(nn.Layer):
         self._pointwise = second == third == 2
 
     def forward(self, x: Tensor | TwoLevels) -> Tensor:
-        if not isinstance(x, TwoLevels):
-            return self.upsample(self.conv1(x))
-        return self.upsample(self.shifted(x.conv3x3(self.conv1.weight)))
+        return self.upsample(self._first(x))
+
+    def with_features(self, x: Tensor | TwoLevels) -> tuple[Tensor, Tensor]:
+        """The map [N, 1, H, W], and the features [N, C / 4, H/2, W/2] that it is made of."""
+        features = relu(self.conv_bn2(self.conv2(relu(self.conv_bn1(self._first(x))))))
+        return probability(self.conv3(features)), features
+
+    def _first(self, x: Tensor | TwoLevels) -> Tensor:
+        return self.shifted(x.conv3x3(self.conv1.weight)) if isinstance(x, TwoLevels) else self.conv1(x)
 
     def shifted(self, x: Tensor) -> Tensor:
         """What the first convolution gives without its bias, with it, where it has one."""
@@ -55,7 +61,7 @@ class MapBranch(nn.Layer):
             return self._upsample_pointwise(x)
         x = relu(self.conv_bn1(x))
         x = relu(self.conv_bn2(self.conv2(x)))
-        return _probability(self.conv3(x))
+        return probability(self.conv3(x))
 
     @paddle.no_grad()
     def fuse(self) -> None:
@@ -85,7 +91,7 @@ class MapBranch(nn.Layer):
         x = relu(self.conv_bn2(x))
         weight = permuted(self.conv3.weight, [2, 3, 1, 0]).reshape([4, c])
         x = paddle.matmul(weight, x.reshape([n, c, 4 * h * w]))
-        x = _probability(x.add_(self.conv3.bias))
+        x = probability(x.add_(self.conv3.bias))
         # inner row, inner column, outer row, outer column, height, width
         x = x.reshape([n, 2, 2, 2, 2, h, w]).transpose([0, 5, 3, 1, 6, 4, 2])
         return x.reshape([n, 1, 4 * h, 4 * w])
@@ -171,8 +177,7 @@ class DBHead(nn.Layer):
 
     def _all_maps(self, shrink: Tensor, threshold: Tensor) -> Tensor:
         with full_precision():
-            binary = F.sigmoid(self.k * (shrink - threshold))
-            return paddle.concat([shrink, threshold, binary], axis=1)
+            return paddle.concat([shrink, threshold, binarized(shrink, threshold, self.k)], axis=1)
 
     def drop_training_branches(self) -> None:
         """Leaves the shrink map's branch alone, which is all that evaluation uses."""
@@ -191,7 +196,12 @@ class DBHead(nn.Layer):
         return shrink, threshold
 
 
-def _probability(logits: Tensor) -> Tensor:
+def binarized(shrink: Tensor, threshold: Tensor, k: float) -> Tensor:
+    """The differentiable binarization of two maps."""
+    return F.sigmoid(k * (shrink - threshold))
+
+
+def probability(logits: Tensor) -> Tensor:
     """Sigmoid in float32: the binarization multiplies differences of maps by 50, and with them what rounding loses."""
     with full_precision():
         return F.sigmoid(logits.astype("float32"))

@@ -14,6 +14,7 @@ from paddle.nn import initializer
 from ocrexp.models.cpu import conv as cpu
 from ocrexp.models.cpu.upsample import TwoLevels, composed, conv3x3_of_doubled
 from ocrexp.models.layers import Conv2D, SqueezeExcite, conv2d, nearest_upsample
+from ocrexp.models.necks.intracl import add_blocks, with_context
 
 
 def check_channels(name: str, in_channels: Sequence[int], out_channels: int) -> None:
@@ -166,6 +167,7 @@ class RSEFPN(nn.Layer):
         in_channels: channels of the backbone's maps at strides 4, 8, 16, 32 (the model fills this in).
         out_channels: channels of the joined map, a multiple of 4.
         shortcut: add the attention's result to its input.
+        intracl: an IntraCLBlock on each level; `out_channels` is then a multiple of 8.
 
     `forward([c2, c3, c4, c5])` gives [N, out_channels, H/4, W/4]; the levels stand from the coarsest to the finest. On
     a CPU, for a head that takes them, the coarser levels stay at stride 8 (`TwoLevels`).
@@ -173,17 +175,24 @@ class RSEFPN(nn.Layer):
 
     size_multiple = 32
 
-    def __init__(self, in_channels: Sequence[int], out_channels: int = 96, shortcut: bool = True) -> None:
+    def __init__(
+        self, in_channels: Sequence[int], out_channels: int = 96, shortcut: bool = True, intracl: bool = False
+    ) -> None:
         super().__init__()
         check_channels(type(self).__name__, in_channels, out_channels)
         self.out_channels = out_channels
         self.ins_conv = nn.LayerList([RSELayer(c, out_channels, 1, shortcut) for c in in_channels])
         self.inp_conv = nn.LayerList([RSELayer(out_channels, out_channels // 4, 3, shortcut) for _ in in_channels])
+        self._intracl = intracl
+        if intracl:
+            add_blocks(self, out_channels // 4)
         self.keep_levels_apart = False
 
     def forward(self, features: Sequence[Tensor]) -> Tensor | TwoLevels:
         outs = top_down(self.ins_conv, features)
         levels = coarsest_first(self.inp_conv, outs)
+        if self._intracl:
+            levels = with_context(self, levels)
         return joined_levels(levels, self.keep_levels_apart)
 
 

@@ -1,7 +1,7 @@
 """PP-OCRv6's feature pyramids: large depthwise kernels made of dilated branches (UniRepLKNet, Ding et al., arXiv
 2311.15599), which fuse into one convolution for inference.
 
-Names and shapes of the parameters are those of PaddleOCR 3.7's `RepLKFPN`, `RepLKPAN` and `IntraCLBlock`.
+Names and shapes of the parameters are those of PaddleOCR 3.7's `RepLKFPN` and `RepLKPAN`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from paddle.nn import initializer
 
 from ocrexp.models.cpu.upsample import TwoLevels
 from ocrexp.models.hooks import Branches
-from ocrexp.models.layers import Conv2D, SqueezeExcite, folded, relu
-from ocrexp.models.necks.db_fpn import RSELayer, check_channels, coarsest_first, joined_levels, top_down
+from ocrexp.models.layers import Conv2D, SqueezeExcite, folded
+from ocrexp.models.necks.db_fpn import RSELayer, check_channels, joined_levels, top_down
+from ocrexp.models.necks.lkpan import PathAggregation
 from ocrexp.models.necks.pyramid import Pyramid
 
 # Kernel size → (kernel size, dilation) of the branches beside it.
@@ -123,35 +124,6 @@ class DilatedReparamConv(nn.Layer):
         self.pw.bias.set_value(bias)
 
 
-class IntraCLBlock(nn.Layer):
-    """Long-range context inside a text: sums of square, vertical and horizontal kernels of falling size, added to the
-    input (I3CL, Du et al., arXiv 2108.01343)."""
-
-    def __init__(self, channels: int, reduce_factor: int = 2) -> None:
-        super().__init__()
-        inner = channels // reduce_factor
-        self.conv1x1_reduce_channel = Conv2D(channels, inner, 1)
-        self.conv1x1_return_channel = Conv2D(inner, channels, 1)
-        for name, shape in (
-            ("v_layer_{0}x1", lambda size: (size, 1)),
-            ("q_layer_1x{0}", lambda size: (1, size)),
-            ("c_layer_{0}x{0}", lambda size: (size, size)),
-        ):
-            for size in (7, 5, 3):
-                height, width = shape(size)
-                conv = Conv2D(inner, inner, (height, width), padding=(height // 2, width // 2))
-                self.add_sublayer(name.format(size), conv)
-        self.bn = nn.BatchNorm2D(channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.conv1x1_reduce_channel(x)
-        for size in (7, 5, 3):
-            names = (f"c_layer_{size}x{size}", f"v_layer_{size}x1", f"q_layer_1x{size}")
-            square, vertical, horizontal = (getattr(self, name)(y) for name in names)
-            y = square + vertical + horizontal
-        return x + relu(self.bn(self.conv1x1_return_channel(y)))
-
-
 class RepLKFPN(nn.Layer):
     """PP-OCRv6's pyramid for tiny and small detectors: RSEFPN with large depthwise kernels in place of 3×3 ones.
 
@@ -202,8 +174,8 @@ class RepLKFPN(nn.Layer):
         return x + attended if self._shortcut else attended
 
 
-class RepLKPAN(nn.Layer):
-    """PP-OCRv6's pyramid for medium detectors: LKPAN, down and up again, with 9×9 kernels that are depthwise.
+class RepLKPAN(PathAggregation):
+    """PP-OCRv6's pyramid for medium detectors: LKPAN with 9×9 kernels that are depthwise.
 
     Args:
         in_channels: channels of the backbone's maps at strides 4, 8, 16, 32 (the model fills this in).
@@ -216,39 +188,13 @@ class RepLKPAN(nn.Layer):
     maps.
     """
 
-    size_multiple = 32
-
     def __init__(
         self, in_channels: Sequence[int], out_channels: int = 256, intracl: bool = False, fused: bool = False
     ) -> None:
-        super().__init__()
-        check_channels(type(self).__name__, in_channels, out_channels)
-        if intracl and out_channels % 8:
-            raise ValueError(f"out_channels: expected a multiple of 8 with intracl, got {out_channels}")
-        self.out_channels, share = out_channels, out_channels // 4
-        self.ins_conv = nn.LayerList([_pointwise(c, out_channels) for c in in_channels])
-        self.inp_conv = nn.LayerList([DilatedReparamConv(out_channels, share, 9, fused) for _ in in_channels])
-        weight = paddle.ParamAttr(initializer=initializer.KaimingUniform())
-        self.pan_head_conv = nn.LayerList(
-            [Conv2D(share, share, 3, stride=2, padding=1, weight_attr=weight, bias_attr=False) for _ in in_channels[1:]]
-        )
-        self.pan_lat_conv = nn.LayerList([DilatedReparamConv(share, share, 9, fused) for _ in in_channels])
-        self._intracl = intracl
-        for number in range(1, 5 if intracl else 1):
-            self.add_sublayer(f"incl{number}", IntraCLBlock(share))
-        self.keep_levels_apart = False
-        self.gives_pyramid = False
+        def large(channels_in: int, channels_out: int) -> DilatedReparamConv:
+            return DilatedReparamConv(channels_in, channels_out, 9, fused)
 
-    def forward(self, features: Sequence[Tensor]) -> Tensor | TwoLevels | Pyramid:
-        outs = top_down(self.ins_conv, features)
-        maps = coarsest_first(self.inp_conv, outs)
-        for number, conv in enumerate(self.pan_head_conv):
-            maps[number + 1] = maps[number + 1] + conv(maps[number])
-        levels = [conv(maps[number]) for number, conv in enumerate(self.pan_lat_conv)]
-        if self._intracl:
-            levels = [getattr(self, f"incl{number}")(levels[number - 1]) for number in (4, 3, 2, 1)][::-1]
-        joined = joined_levels(levels, self.keep_levels_apart)
-        return Pyramid(joined, (outs[0], outs[1], outs[2])) if self.gives_pyramid else joined
+        super().__init__(in_channels, out_channels, large, intracl)
 
 
 def _pointwise(in_channels: int, out_channels: int, bias: bool = False) -> Conv2D:

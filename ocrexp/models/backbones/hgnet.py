@@ -1,0 +1,150 @@
+"""PP-HGNet, the backbone of PP-OCRv4's server models: blocks that join the outputs of all their convolutions.
+
+Names and shapes of the parameters are those of PaddleOCR's `rec_hgnet`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import paddle
+from paddle import Tensor, nn
+from paddle.nn import functional as F
+
+from ocrexp.models.layers import Conv2D, relu
+
+Stride = int | tuple[int, int]
+
+
+class HGStageSpec(NamedTuple):
+    """Blocks of one width; `stride` is None where nothing comes before them."""
+
+    in_channels: int
+    channels: int
+    out_channels: int
+    blocks: int
+    stride: Stride | None
+
+
+_STEM = (64, 64, 128)
+_LAYERS = 6
+_SMALL_DET = (
+    HGStageSpec(128, 128, 256, 1, None),
+    HGStageSpec(256, 160, 512, 1, 2),
+    HGStageSpec(512, 192, 768, 2, 2),
+    HGStageSpec(768, 224, 1024, 1, 2),
+)
+
+
+class ConvBNAct(nn.Layer):
+    """Convolution without bias, batch norm without L2 decay, optional ReLU."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int = 3,
+        stride: Stride = 1,
+        groups: int = 1,
+        activated: bool = True,
+    ) -> None:
+        super().__init__()
+        self.conv = Conv2D(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride=stride,
+            padding=kernel_size // 2,
+            groups=groups,
+            weight_attr=paddle.ParamAttr(initializer=nn.initializer.KaimingNormal()),
+            bias_attr=False,
+        )
+        still = paddle.ParamAttr(regularizer=paddle.regularizer.L2Decay(0.0))
+        self.bn = nn.BatchNorm2D(out_channels, weight_attr=still, bias_attr=still)
+        self._activated = activated
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.bn(self.conv(x))
+        return relu(x) if self._activated else x
+
+
+class EffectiveSE(nn.Layer):
+    """Channel attention by one convolution of the mean (Lee and Park, arXiv 1911.06667)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        weight = paddle.ParamAttr(initializer=nn.initializer.KaimingNormal())
+        self.conv = nn.Conv2D(channels, channels, 1, weight_attr=weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * F.sigmoid(self.conv(F.adaptive_avg_pool2d(x, 1)))
+
+
+class HGBlock(nn.Layer):
+    """A chain of 3×3 convolutions, whose outputs and input are joined, made narrower and attended."""
+
+    def __init__(self, in_channels: int, channels: int, out_channels: int, identity: bool) -> None:
+        super().__init__()
+        widths = [in_channels, *[channels] * (_LAYERS - 1)]
+        self.layers = nn.LayerList([ConvBNAct(width, channels) for width in widths])
+        self.aggregation_conv = ConvBNAct(in_channels + _LAYERS * channels, out_channels, 1)
+        self.att = EffectiveSE(out_channels)
+        self._identity = identity
+
+    def forward(self, x: Tensor) -> Tensor:
+        outputs = [x]
+        for layer in self.layers:
+            outputs.append(layer(outputs[-1]))
+        y = self.att(self.aggregation_conv(paddle.concat(outputs, axis=1)))
+        return x + y if self._identity else y
+
+
+class HGStage(nn.Layer):
+    """A depthwise convolution with the stride, if there is one, then blocks; all but the first have a shortcut."""
+
+    def __init__(self, spec: HGStageSpec) -> None:
+        super().__init__()
+        width = spec.in_channels
+        self.downsample = (
+            None if spec.stride is None else ConvBNAct(width, width, 3, spec.stride, groups=width, activated=False)
+        )
+        self.blocks = nn.Sequential(
+            *(
+                HGBlock(spec.out_channels if number else width, spec.channels, spec.out_channels, number > 0)
+                for number in range(spec.blocks)
+            )
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.blocks(x if self.downsample is None else self.downsample(x))
+
+
+class PPHGNetSmall(nn.Layer):
+    """PP-HGNet small for detection.
+
+    Args:
+        in_channels: channels of the image.
+
+    `forward(images [N, in_channels, H, W])` gives maps with `out_channels` at strides 4, 8, 16, 32; H and W should be
+    multiples of 32.
+    """
+
+    def __init__(self, in_channels: int = 3) -> None:
+        super().__init__()
+        widths = (in_channels, *_STEM)
+        self.stem = nn.Sequential(
+            *(
+                ConvBNAct(a, b, stride=1 if number else 2)
+                for number, (a, b) in enumerate(zip(widths, _STEM, strict=False))
+            )
+        )
+        self.stages = nn.LayerList([HGStage(spec) for spec in _SMALL_DET])
+        self.out_channels = [spec.out_channels for spec in _SMALL_DET]
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        x = F.max_pool2d(self.stem(x), kernel_size=3, stride=2, padding=1)
+        maps = []
+        for stage in self.stages:
+            x = stage(x)
+            maps.append(x)
+        return maps
