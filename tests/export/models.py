@@ -23,6 +23,12 @@ SMALLER = {
         "model.backbone.mixer=[Local,Local,Global,Global]",
         "model.transform.num_control_points=10",
     ],
+    "svtrv2_tiny": [
+        "model.backbone.embed_dim=[16,32,64]",
+        "model.backbone.depth=[1,2,1]",
+        "model.backbone.conv_blocks=[1,1,0]",
+    ],
+    "ppocrv4_det_server": ["model/backbone=mobilenetv3_small_x0_5", "model.neck.out_channels=32"],
     "parseq": ["model.backbone.depth=2", "model.head.max_text_length=5"],
     "nrtr": ["model.head.num_encoder_layers=1", "model.head.num_decoder_layers=1", "model.head.max_text_length=5"],
 }
@@ -36,7 +42,7 @@ def differences(name: str, folder: Path) -> dict:
     from ocrexp.export.network import InferenceNetwork, input_shape, trace
     from ocrexp.tasks.find import find_task
 
-    config = compose("train", [f"model={name}", *([] if name.startswith("db_") else ["charset=en36"]), *smaller(name)])
+    config = compose("train", [f"model={name}", *([] if "det" in name else ["charset=en36"]), *smaller(name)])
     model, copy = built(config), built(config)
     copy.set_state_dict(model.state_dict())
     task = find_task(config.task)

@@ -12,7 +12,7 @@ from ocrexp.export.network import InferenceNetwork
 
 onnx = pytest.importorskip("onnx")
 
-MODELS = ["ppocrv4_rec", "rare_mbv3", "vitstr_tiny", "svtr_tiny", "parseq", "nrtr"]
+MODELS = ["ppocrv4_rec", "rare_mbv3", "vitstr_tiny", "svtr_tiny", "parseq", "nrtr", "svtrv2_tiny", "ppocrv4_det_server"]
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +149,7 @@ def test_widths_are_free_unless_positions_are_learnt_or_images_rectified(shipped
     shapes = {name: shipped[name]["shape"] for name in MODELS}
     assert shapes["ppocrv4_rec"] == [None, 3, 48, None]
     assert shapes["nrtr"] == [None, 1, 32, None]
+    assert shapes["svtrv2_tiny"] == [None, 3, 32, None]
     assert shapes["vitstr_tiny"] == [None, 1, 224, 224]
     assert shapes["parseq"] == [None, 3, 32, 128]
     assert shapes["rare_mbv3"] == [None, 3, 32, 100]
