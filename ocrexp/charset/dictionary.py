@@ -25,29 +25,13 @@ def read_lines(path: Path) -> list[str]:
 
     Raises OSError, and ValueError, "LINE: what is wrong; what to do", for content that is not UTF-8 text.
     """
-    from ocrexp.charset.encodings import conversion, convert_wide, guess_encoding, wide_encoding
+    from ocrexp.charset.encodings import decoded
 
-    content = read_file(path, MOST_TEXT)
-    if encoding := wide_encoding(content):
-        raise ValueError(f"1: {convert_wide(path, encoding)}")
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        guess = guess_encoding([raw for raw in content.split(b"\n") if not _is_utf8(raw)])
-        raise ValueError(f"{line}: not UTF-8; {conversion(path, guess)}") from None
+    text = decoded(path, read_file(path, MOST_TEXT))
     if "\0" in text:
         line = text[: text.index("\0")].count("\n") + 1
         raise ValueError(f"{line}: contains a NUL character; delete it, or copy the dictionary again")
     return entries_of(text)
-
-
-def _is_utf8(line: bytes) -> bool:
-    try:
-        line.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def entries_of(text: str) -> list[str]:

@@ -128,6 +128,30 @@ def convert_wide(path: Path, encoding: str) -> str:
     return f"is in {encoding.upper()}; convert it, {_whole(encoding, shlex.quote(str(path)))}"
 
 
+def decoded(path: Path, content: bytes) -> str:
+    """The text of a UTF-8 file without a byte order mark.
+
+    Raises ValueError, "LINE: what is wrong; what to do", for content in another encoding, which is
+    named if it is certain.
+    """
+    if encoding := wide_encoding(content):
+        raise ValueError(f"1: {convert_wide(path, encoding)}")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        guess = guess_encoding([raw for raw in content.split(b"\n") if not _is_utf8(raw)])
+        raise ValueError(f"{line}: not UTF-8; {conversion(path, guess)}") from None
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def _whole(iconv: str, name: str) -> str:
     return f"iconv -f {iconv} -t utf-8 {name} > new.txt && mv new.txt {name}"
 

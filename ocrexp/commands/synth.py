@@ -89,9 +89,14 @@ def _check_output(config: DictConfig) -> None:
 
 def _charset(dataset: DictConfig, characters: str) -> dict[str, object]:
     """The charset of a recognizer that can write the drawn texts, where it is not the model's default."""
+    from ocrexp.data.synth.rec_texts import PRINTABLE
+
     if dataset.dictionary:
         space = {"charset.use_space_char": "true"} if dataset.use_space_char else {}
         return {"charset": "dictionary", "charset.path": dataset.dictionary, **space}
     if dataset.characters:
         return {"charset": "characters", "charset.characters": characters}
-    return {"charset.use_space_char": "true"} if dataset.use_space_char else {}
+    found = set(characters)
+    if not found <= {*PRINTABLE, " "}:  # those of a corpus or of other scripts
+        return {"charset": "from_labels"}
+    return {"charset.use_space_char": "true"} if " " in found else {}

@@ -6,8 +6,10 @@ import subprocess
 import sys
 
 import pytest
+from omegaconf import DictConfig
 
 from ocrexp.__main__ import main
+from ocrexp.commands.synth import _charset
 from ocrexp.config.arguments import arrange
 from ocrexp.config.check import check
 from ocrexp.config.compose import compose
@@ -99,6 +101,13 @@ def test_texts_that_look_a_little_like_regions_are_texts(tmp_path, draw_words):
     assert {record.texts[0] for record in RecLists(root, "train_list.txt", "val_list.txt").train_records()} == {
         "points", "[A]",
     }  # fmt: skip
+
+
+def test_synth_names_a_charset_that_can_write_the_letters_of_a_corpus_or_script():
+    dataset = DictConfig({"dictionary": None, "characters": None, "use_space_char": False})
+    assert _charset(dataset, "ab1") == {}
+    assert _charset(dataset, "ab 1") == {"charset.use_space_char": "true"}
+    assert _charset(dataset, "aβ 1") == {"charset": "from_labels"}
 
 
 @pytest.mark.parametrize(

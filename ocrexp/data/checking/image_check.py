@@ -90,7 +90,8 @@ def per_character(
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
     """Aspect of each image divided by the characters of its text, NaN for short texts, and whether it is elongated."""
     lengths = np.concatenate([np.array([len(text) for text in texts]) for texts in one.texts()] or [np.zeros(0)])
-    height, width = (np.where(rows >= 0, side[rows], 0) for side in (table.height, table.width))
+    # Row -1, of an entry without an image, is the 0 at the end.
+    height, width = (np.append(side, 0)[rows] for side in (table.height, table.width))
     ratio = np.maximum(height, width) / np.maximum(np.minimum(height, width), 1)
     usable = (height > 0) & (lengths >= _LEAST_CHARACTERS)
     return np.where(usable, ratio / np.maximum(lengths, 1), np.nan), ratio >= _ELONGATED

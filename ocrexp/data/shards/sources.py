@@ -99,7 +99,9 @@ class ShardSource(SplitSource):
             found.add(shard_set.paths[shard], self._task(), self.read_label)
         if not found.records:
             first = found.of("shard-sample")[0]
-            raise DataError(f"none of the {counts.sum()} samples of {name} can be used, the first: {first}")
+            raise DataError(
+                f"none of the {counts.sum()} samples of {name} can be used, the first: {first}; correct the shards"
+            )
         return found
 
     def report(self) -> list[str]:

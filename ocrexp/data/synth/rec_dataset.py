@@ -210,7 +210,7 @@ class SynthRec(OfTask):
             own = PRINTABLE if latin else "".join(c for c in PRINTABLE if not c.isalpha())
             own += "".join(letters_of(script) for script in self._scripts if script != "latin")
         with addressed(self, DataError):
-            found = dict.fromkeys(own + "".join(part.characters() for part in self._sources.parts))
+            found = dict.fromkeys(own + self._sources.characters())
         return with_space("".join(found), self._use_space_char)
 
     @functools.cached_property

@@ -19,7 +19,6 @@ from ocrexp.data.synth.shaping import JOINERS, install_fonts, refuse_missing_scr
 from ocrexp.data.synth.text.mix import TextMix, TextSources
 from ocrexp.data.synth.words import SPLITS, Split, WordMaker, read_words
 from ocrexp.errors import DataError
-from ocrexp.located import addressed
 
 _MOST_PHOTOGRAPHS = 256  # they are kept in memory, shrunken
 _TRIES = 100
@@ -88,9 +87,7 @@ def gather(
     for split, maker in makers.items():
         if listed is not None and not maker.count:
             raise ValueError(f"words={words}: characters can write none of its {split} words; change one of them")
-    for part in sources.parts:
-        with addressed(part, DataError):
-            report += part.prepare(frozenset(drawable), text_settings["max_length"])
+    report += sources.prepare(frozenset(drawable), text_settings["max_length"])
     made_up = {split: TextMaker(makers[split], drawable, **text_settings) for split in SPLITS}
     texts = {split: TextMix(split, made_up[split], sources) for split in SPLITS}
     left_out = [kind for kind in made_up["train"].left_out if kind != "phrase" or " " in drawable]

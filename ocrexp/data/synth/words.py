@@ -14,7 +14,8 @@ from typing import Literal
 
 import numpy as np
 
-from ocrexp.files import read_text
+from ocrexp.charset.encodings import decoded
+from ocrexp.files import read_file
 
 Split = Literal["train", "val"]
 SPLITS: tuple[Split, Split] = ("train", "val")
@@ -98,12 +99,15 @@ def belongs(text: str) -> Split:
 def read_words(path: Path) -> list[str]:
     """The words of a file, one per line, in its order, without repeated or empty ones. Raises ValueError."""
     try:
-        lines = read_text(path, None).splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
+        content = read_file(path)
+    except OSError as error:
         raise ValueError(
-            f"words={path}: cannot be read ({reason}); give a UTF-8 text file with one word per line"
+            f"words={path}: cannot be read ({error.strerror or error}); give a UTF-8 text file with one word per line"
         ) from error
+    try:
+        lines = decoded(path, content).splitlines()
+    except ValueError as error:
+        raise ValueError(f"words={path}:{error}") from None
     words = list(dict.fromkeys(word for line in lines if core(word := line.strip())))
     for split in SPLITS:
         if not any(split_of(word) == split for word in words):

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -9,6 +10,7 @@ import planted
 
 from ocrexp.data.checking import images
 from ocrexp.data.checking.check import check_dataset
+from ocrexp.data.checking.image_check import per_character
 from ocrexp.data.checking.near import near_pairs
 from ocrexp.data.checking.plan import DataPlan
 
@@ -73,3 +75,9 @@ def test_classes(tmp_path):
         ("class-imbalance", "train_list.txt", 0),
     }
     assert findings.facts["train classes"] == {"0": 40, "180": 1, "90 ": 1}
+
+
+def test_texts_have_no_width_where_no_image_exists():
+    table = images.ImageTable.empty(0, Path, np.zeros(0, np.int64))
+    widths, _ = per_character(SimpleNamespace(texts=lambda: iter([["Total"]])), np.array([-1]), table)
+    assert np.isnan(widths).all()

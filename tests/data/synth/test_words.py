@@ -52,3 +52,6 @@ def test_a_file_of_too_few_words_is_refused(tmp_path):
         read_words(path)
     with pytest.raises(ValueError, match="one word per line"):
         read_words(tmp_path / "missing.txt")
+    path.write_bytes("价格 数量\n".encode("gbk"))
+    with pytest.raises(ValueError, match=r"^words=.*:1: not UTF-8; .*iconv"):
+        read_words(path)

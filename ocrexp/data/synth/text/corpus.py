@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ocrexp.charset.encodings import decoded
 from ocrexp.data.synth.checks import require
 from ocrexp.data.synth.shaping import JOINERS, is_mark
 from ocrexp.data.synth.text.base import TextPart
@@ -63,18 +64,18 @@ class Corpus(TextPart):
             data = read_file(self.path)
         except OSError as error:
             raise ValueError(f"{self.path}: cannot be read ({error.strerror or error}); check the file") from error
-        data = data.removeprefix(b"\xef\xbb\xbf")
+        try:
+            text = decoded(self.path, data)
+        except ValueError as error:
+            raise ValueError(f"{self.path}:{error}") from None
         is_json = self.path.suffix.lower() in _JSON
         lines = []
-        for number, raw in enumerate(data.split(b"\n"), 1):
-            try:
-                line = raw.decode("utf-8")
-            except UnicodeDecodeError as error:
-                raise ValueError(
-                    f"{self.path}:{number}: is not UTF-8 (byte {error.start + 1} of the line); convert the file"
-                ) from None
+        for number, line in enumerate(text.split("\n"), 1):
+            line = line.removeprefix("\ufeff")  # joined files have several
             if line.strip():
                 lines.append(" ".join((self._json_text(line, number) if is_json else line).split()))
+        if not any(lines):
+            raise ValueError(f"{self.path}: has no text; write one text per line, or JSON lines")
         return lines
 
     def _json_text(self, line: str, number: int) -> str:

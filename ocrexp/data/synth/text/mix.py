@@ -15,6 +15,7 @@ from ocrexp.data.synth.text.base import TextPart
 from ocrexp.data.synth.text.made_up import MadeUp
 from ocrexp.data.synth.words import Split
 from ocrexp.errors import DataError
+from ocrexp.located import located
 
 Sources = Mapping[str, TextPart | MadeUp | None]
 _TRIES = 200
@@ -26,14 +27,31 @@ class TextSources:
 
     parts: tuple[TextPart, ...]
     made_up: float
+    names: tuple[str, ...] = ()  # of the parts
 
     @classmethod
     def of(cls, given: Sources | None) -> TextSources:
         """The sources by their names."""
         found = [part for part in (given or {}).values() if part is not None]
-        parts = tuple(part for part in found if isinstance(part, TextPart))
+        named = {name: part for name, part in (given or {}).items() if isinstance(part, TextPart)}
         made_up = sum(part.weight for part in found if isinstance(part, MadeUp))
-        return cls(parts, made_up if found else 1.0)
+        return cls(tuple(named.values()), made_up if found else 1.0, tuple(named))
+
+    def characters(self) -> str:
+        """The characters of all parts. Raises ValueError with the name of a part whose file cannot be used."""
+        found = ""
+        for name, part in zip(self.names, self.parts, strict=True):
+            with located(f"text.{name}", type(part)):
+                found += part.characters()
+        return found
+
+    def prepare(self, allowed: frozenset[str], max_length: int) -> list[str]:
+        """Prepare all parts; returns what they drop. Raises ValueError with the name of a part without texts."""
+        report = []
+        for name, part in zip(self.names, self.parts, strict=True):
+            with located(f"text.{name}", type(part)):
+                report += part.prepare(allowed, max_length)
+        return report
 
     def settings(self) -> dict[str, Any]:
         """All that determines the texts beside the made-up ones, as plain values; nothing where all are made up."""

@@ -64,11 +64,14 @@ def test_a_line_without_spaces_is_cut_between_letters(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("a.txt", b"good\nbad \xff\n", r"a\.txt:2: is not UTF-8 \(byte 5 of the line\)"),
+        ("a.txt", b"good\nbad \xff\n", r"a\.txt:2: not UTF-8; convert .* iconv"),
+        ("a.txt", "收银员 合计 金额\n".encode("gbk"), r"a\.txt:1: not UTF-8; it is GB18030 .* iconv -f gb18030"),
+        ("a.txt", "Total\n".encode("utf-16"), r"a\.txt:1: is in UTF-16.* iconv"),
+        ("a.txt", b" \n\n", r"a\.txt: has no text; write"),
         ("a.jsonl", b'{"text": "x"}\n{"text": \n', r"a\.jsonl:2: is not JSON"),
         ("a.jsonl", b'{"text": "x"}\n\n{"t": "x"}\n', r"a\.jsonl:3: has no key 'text' \(keys: t\)"),
         ("a.jsonl", b'{"text": 3}\n', r"a\.jsonl:1: expected a text, got 3"),
-        ("a.txt", b"one\n", "none of its 1 lines is left for the"),
+        ("a.txt", b"one\n", r"^text\.corpus\.path=.*: none of its 1 lines is left for the"),
     ],
 )
 def test_errors_have_the_number_of_the_line(tmp_path, name, content, said):
@@ -77,6 +80,11 @@ def test_errors_have_the_number_of_the_line(tmp_path, name, content, said):
     with pytest.raises(DataError, match=said) as error:
         source.text("train", 0)
     assert "\n" not in str(error.value)
+
+
+def test_byte_order_marks_and_windows_line_ends_are_no_part_of_texts(tmp_path):
+    (tmp_path / "a.txt").write_bytes("\ufeffone\r\n\ufefftwo\r\n".encode())
+    assert Corpus(str(tmp_path / "a.txt")).characters() == "enotw"
 
 
 def test_a_missing_file_and_wrong_values_are_refused_at_once(tmp_path):
