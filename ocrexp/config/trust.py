@@ -30,8 +30,8 @@ VARIABLE = "OCREXP_TRUSTED"
 _PART_MODULES = (
     "models.model", "models.backbones.", "models.necks.", "models.heads.", "models.transforms.", "losses.", "augment.",
     "adapt.", "postprocess.", "metrics.", "optim.", "loggers.", "engine.callbacks.", "data.lists", "data.rec_lists",
-    "data.format_lists", "data.cls_lists", "data.lmdb", "data.synth.dataset", "data.synth.rec_dataset",
-    "data.synth.cls_dataset", "data.synth.text.", "data.synth.style.dataset",
+    "data.format_lists", "data.cls_lists", "data.lmdb", "data.shards.sources", "data.synth.dataset",
+    "data.synth.rec_dataset", "data.synth.cls_dataset", "data.synth.text.", "data.synth.style.dataset",
     "data.synth.camera.", "data.targets.", "data.transforms.",
 )  # fmt: skip
 _PART_FUNCTIONS = frozenset(
