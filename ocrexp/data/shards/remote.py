@@ -13,21 +13,23 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ocrexp.errors import DataError
 from ocrexp.files import replacing, write_text
 from ocrexp.folders import remove_leftovers
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*(?:::|://)")
 _TRIES = 4
 _WAIT = 1.0  # seconds after the first failure; doubled after each
+_QUERY = re.compile(r"\?[^\s'\"]*")  # may be a secret
 _STATES = ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated", "created", "size")
 _AT_ONCE = 4  # downloads of a process ahead of their use
 _COPIES = "copies"
@@ -50,6 +52,16 @@ def file_system(url: str) -> tuple[Any, str]:
         raise DataError(f"{url}: needs a package ({error}); run pip install 'ocrexp[shards]'") from None
     except ValueError as error:  # an unknown protocol
         raise DataError(f"{url}: cannot be opened ({error}); correct the URL") from None
+
+
+def _hidden(error: Exception) -> Exception:
+    """What has failed: fsspec's HTTP raises FileNotFoundError for a server that does not answer, too, with the reason
+    as its cause. Of other file systems the FileNotFoundError is true."""
+    cause = error.__cause__
+    network = isinstance(cause, TimeoutError) or type(cause).__module__.startswith("aiohttp.")
+    if not isinstance(error, FileNotFoundError) or not isinstance(cause, Exception) or not network:
+        return error
+    return error if getattr(cause, "status", None) in (404, 410) else cause  # the status of ClientResponseError
 
 
 @dataclass(frozen=True)
@@ -82,36 +94,44 @@ class RemoteShard:
 
         Raises DataError if it cannot be read after several tries.
         """
-        wait = _WAIT
-        for turn in range(1, _TRIES + 1):
-            try:
-                self._fetch()
-                break
-            except DataError:
-                raise
-            except Exception as error:  # each file system has errors of its own
-                gone = isinstance(error, FileNotFoundError)
-                if turn == _TRIES or gone:
-                    what = "does not exist" if gone else f"{type(error).__name__}: {error}"
-                    times = "" if gone else f" {_TRIES} times"
-                    raise DataError(f"{self}: cannot be read{times} ({what}); check the URL and the network") from error
-                log.warning("%s: %s: %s; trying again in %.0f s", self, type(error).__name__, error, wait)
-                time.sleep(wait)
-                wait *= 2
+        self._persistently(self._fetch)
         with suppress(OSError):  # another process deletes too; the next copy makes room again
             _make_room(self.cache / _COPIES, self.cache_bytes, {self.copy, *used})
 
     def state(self) -> dict[str, str]:
-        """What the file system knows of the shard: size, time, tag. Raises DataError if there is none."""
+        """What the file system knows of the shard: size, time, tag. Raises DataError if there is none, or
+        if it cannot be read after several tries."""
+        return self._persistently(self._state)
+
+    def _persistently(self, action: Callable[[], T]) -> T:
+        """Do what the network may interrupt, up to four times."""
+        wait = _WAIT
+        for turn in range(1, _TRIES + 1):
+            try:
+                return action()
+            except DataError:
+                raise
+            except Exception as error:  # each file system has errors of its own
+                cause = _hidden(error)
+                if isinstance(cause, FileNotFoundError):
+                    raise DataError(f"{self}: does not exist; check the URL") from error
+                what = f"{type(cause).__name__}: {_QUERY.sub('', str(cause))}"
+                if turn == _TRIES:
+                    raise DataError(
+                        f"{self}: cannot be read {_TRIES} times ({what}); check the URL and the network"
+                    ) from error
+                log.warning("%s: %s; trying again in %.0f s", self, what, wait)
+                time.sleep(wait)
+                wait *= 2
+        raise AssertionError("the last try returns or raises")
+
+    def _state(self) -> dict[str, str]:
         system, path = file_system(self.url)
-        try:
-            found = system.info(path)
-        except FileNotFoundError:
-            raise DataError(f"{self}: does not exist; check the URL") from None
+        found = system.info(path)
         return {key: str(found[key]) for key in _STATES if found.get(key) is not None}
 
     def _fetch(self) -> None:
-        state = json.dumps(self.state(), sort_keys=True)
+        state = json.dumps(self._state(), sort_keys=True)
         beside = self.copy.with_name(f"{self.copy.name}.json")
         with suppress(OSError):
             if self.copy.is_file() and beside.read_text("utf-8") == state:

@@ -13,7 +13,6 @@ from ocrexp.data.labels import read_label_file
 from ocrexp.data.synth.fonts import text_width
 from ocrexp.data.synth.pen import Pen
 from ocrexp.data.synth.sprites import Sprite, shift
-from ocrexp.errors import DataError
 from ocrexp.types import Polygon
 
 _STRIPS = 24  # straight pieces into which a line is cut
@@ -27,11 +26,11 @@ Points = npt.NDArray[np.float64]
 def read_outlines(path: Path) -> tuple[list[list[Polygon]], int]:
     """The outlines of a detection list by image, and how many are unusable: ignored, or with an odd number of points.
 
-    The points have to be in the usual order: along the top of the text, then back along its bottom. Raises DataError
+    The points have to be in the usual order: along the top of the text, then back along its bottom. Raises ValueError
     for a list without usable outlines.
     """
     if not path.is_file():
-        raise DataError(f"outlines={path}: file not found; give a detection list in PaddleOCR's format")
+        raise ValueError(f"outlines={path}: file not found; give a detection list in PaddleOCR's format")
     file = read_label_file(path)
     found, dropped = [], 0
     for index in file.kept.tolist():
@@ -45,7 +44,7 @@ def read_outlines(path: Path) -> tuple[list[list[Polygon]], int]:
         if usable:
             found.append(usable)
     if not found:
-        raise DataError(f"outlines={path}: has no polygon with an even number of points; give another detection list")
+        raise ValueError(f"outlines={path}: has no polygon with an even number of points; give another detection list")
     return found, dropped
 
 

@@ -118,6 +118,8 @@ def test_http(tmp_path, monkeypatch, caplog):
     finally:
         server.shutdown()
         server.server_close()
+    with pytest.raises(DataError, match=r"train-000\.tar: cannot be read 4 times \(.*Connect.*; check the URL"):
+        texts(RecShards(root, "train-000.tar", "train-000.tar", **options))
 
 
 def test_what_is_wrong_with_a_url(tmp_path):
