@@ -49,9 +49,14 @@ def file_system(url: str) -> tuple[Any, str]:
         system, path = fsspec.core.url_to_fs(url)
         return system, str(path)
     except ImportError as error:
-        raise DataError(f"{url}: needs a package ({error}); run pip install 'ocrexp[shards]'") from None
+        raise DataError(f"{_public(url)}: needs a package ({error}); run pip install 'ocrexp[shards]'") from None
     except ValueError as error:  # an unknown protocol
-        raise DataError(f"{url}: cannot be opened ({error}); correct the URL") from None
+        raise DataError(f"{_public(url)}: cannot be opened ({error}); correct the URL") from None
+
+
+def _public(url: str) -> str:
+    """A URL without what may be a secret: user, password and query."""
+    return re.sub(r"(?<=://)[^/@]*@", "", url.partition("?")[0])
 
 
 def _hidden(error: Exception) -> Exception:
@@ -86,8 +91,7 @@ class RemoteShard:
         return self.cache / _COPIES / f"{which}_{name or 'shard.tar'}"
 
     def __str__(self) -> str:
-        """The URL without what may be a secret: user, password and query."""
-        return re.sub(r"(?<=://)[^/@]*@", "", self.url.partition("?")[0])
+        return _public(self.url)
 
     def fetch(self, used: Iterable[Path] = ()) -> None:
         """Make the copy, unless there is one of what is at the URL now. `used` are copies that must stay.
