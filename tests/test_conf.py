@@ -30,6 +30,15 @@ NEEDED = {
         group: {option: ["model=crnn_mbv3"] for option in options_of(group) if option.startswith("rec")}
         for group in ("preprocess", "augment")
     },
+    "model": {
+        f"distill{kind}": ["model/student=crnn_mbv3", *([] if kind.endswith("dml") else ["model/teacher=crnn_r34"])]
+        for kind in ("", "_dml", "_cml", "_udml")
+    },
+    "loss": {"distill": ["model=distill", "model/student=crnn_mbv3", "model/teacher=crnn_r34"]},
+    "loss/terms": {
+        option: ["model=distill", "model/student=crnn_mbv3", "model/teacher=crnn_r34"]
+        for option in options_of("loss/terms")
+    },
     "charset": {"characters": ["charset.characters=abc"], "dictionary": ["charset.path=dict.txt"]},
     "model/auxiliary": {"ctc": ["model=crnn_mbv3"]},
     "model/transform": {"tps": ["model=crnn_mbv3"], "stn": ["model=svtr_tiny"]},

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from ocrexp.assemble.comparison import check_calibrated, evaluated_picture
 from ocrexp.assemble.deployed import MODES, deployed_folder, start_from, warn_of_other_normalization
+from ocrexp.assemble.distill import build_distilled, has_roles
 from ocrexp.config.build import build, keyed
 from ocrexp.config.check import BUILDER_KEYS
 from ocrexp.data.records import all_texts
@@ -104,6 +105,11 @@ def build_model(config: DictConfig, charset: Charset | None = None, calibrate: C
     from ocrexp.models.network import Network
     from ocrexp.models.pretrained import load_pretrained
 
+    if has_roles(config):
+        several: Any = build_distilled(config, charset, lambda one: build_model(one, charset, calibrate))
+        several.fix_the_rest()
+        several.frozen = several.student.frozen
+        return several
     node = config.model
     model = build_network(config, charset)
     learns: Any = model
@@ -167,7 +173,7 @@ def _load_deployed(
     if charset is not None and start.charset is not None:
         transfer = transfer_classes(arrays, model, start.charset, charset)
         log.info("pretrained: %s", transfer.describe())
-        arrays = transfer.arrays
+        arrays, model.new_characters = transfer.arrays, transfer.new
     coverage = load_pretrained(model, folder.path, 0.0, arrays=arrays)
     if start.taken.folded:
         if calibrate is None:
@@ -223,4 +229,5 @@ def _rearranged(config: DictConfig, model: OCRModel, charset: Charset, arrays: A
         return arrays
     transfer = transfer_from_any(arrays, model, known, charset)
     log.info("pretrained: %s", transfer.describe())
+    model.new_characters = transfer.new
     return transfer.arrays

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, OmegaConf
 
 from ocrexp.assemble.data import build_source
+from ocrexp.assemble.distill import has_roles, without_weights
 from ocrexp.assemble.model import build_charset, build_model, charset_of
 from ocrexp.config.build import named
 from ocrexp.config.plain import trainer_settings
@@ -107,6 +108,8 @@ class ModelParts:
         from ocrexp.models.network import Network
 
         config = self.config.copy()  # the checkpoint has all weights
+        if has_roles(config):
+            config = without_weights(config)
         OmegaConf.update(config, "model.pretrained", None, force_add=True)
         OmegaConf.update(config, "model.freeze", [], force_add=True)
         OmegaConf.update(config, "model.unfreeze_after_steps", None, force_add=True)

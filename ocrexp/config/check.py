@@ -17,6 +17,7 @@ from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseExceptio
 from ocrexp.annotations import fits, in_words, type_hints
 from ocrexp.config.locate import locate
 from ocrexp.config.nodes import node_errors
+from ocrexp.config.paths import ROLES
 from ocrexp.config.schema import schemas
 from ocrexp.config.signature import Signature, read_signature
 from ocrexp.config.task import check_task
@@ -38,6 +39,8 @@ BUILDER_KEYS = {
     },
     "dataset": {"val_sets"},
 }
+# A model of several networks (model=distill): each is a node as `model` is.
+BUILDER_KEYS |= {f"model.{role}": BUILDER_KEYS["model"] for role in ROLES}
 
 
 def check(config: DictConfig) -> None:

@@ -19,6 +19,7 @@ def setup_hydra() -> None:
 
     from ocrexp.config.parse_once import parse_files_once
     from ocrexp.config.renamed import RenamedOptions
+    from ocrexp.config.roles import RoleOptions
     from ocrexp.config.user_files import UserFiles
 
     register_schemas()
@@ -27,11 +28,14 @@ def setup_hydra() -> None:
     class OcrexpSearchPath(SearchPathPlugin):
         def manipulate_search_path(self, search_path) -> None:  # type: ignore[no-untyped-def]  # Hydra's class is untyped here
             for own in reversed(own_folders()):
+                search_path.prepend("user", f"{RoleOptions.scheme()}://{own}")
                 search_path.prepend("user", f"{UserFiles.scheme()}://{own}")
+            search_path.append("roles", f"{RoleOptions.scheme()}://{shipped_conf()}")
             search_path.append("renamed", f"{RenamedOptions.scheme()}://ocrexp")
 
     Plugins.instance().register(OcrexpSearchPath)
     Plugins.instance().register(UserFiles)
+    Plugins.instance().register(RoleOptions)
     Plugins.instance().register(RenamedOptions)
     parse_files_once()
 

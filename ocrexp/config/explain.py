@@ -286,6 +286,10 @@ def _hydra_error(text: str, verb: str, overrides: Sequence[str]) -> ConfigError:
         return ConfigError(
             f"{swept}: has several values; add -m to run them as a sweep, or write one list: {key}=[{value}]"
         )
+    missing = re.match(r"You must specify '(?P<group>[^']+)'", first)
+    if missing:
+        group = missing["group"].partition("@")[0]
+        return ConfigError(f"{group}: is not chosen; add {group}=NAME: {', '.join(options_of(group))}")
     return ConfigError(" ".join(text.split()))
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+ROLES = ("student", "teacher", "student2")  # the networks of a model of several (model=distill)
+
 
 def shipped_conf() -> Path:
     """The folder of the shipped configuration: inside the package in a wheel, beside it in a checkout."""
@@ -41,9 +43,19 @@ def shadowed() -> list[str]:
     return sorted(str(name) for name in names if (shipped / name).is_file())
 
 
+def files_of(group: str) -> str:
+    """The group whose files are the options of a group: a teacher is any model (see roles.py)."""
+    first, _, rest = group.partition("/")
+    role, _, below = rest.partition("/")
+    if first == "model" and role in ROLES:
+        return f"model/{below}".rstrip("/")
+    return group
+
+
 def options_of(group: str) -> list[str]:
     """The options of a config group over all folders; names that begin with "_" are internal."""
     folders = [shipped_conf(), *own_folders()]
+    group = files_of(group)
     found = {path.stem for folder in folders for path in (folder / group).glob("*.yaml") if path.is_file()}
     return sorted(name for name in found if not name.startswith("_"))
 

@@ -28,11 +28,11 @@ VARIABLE = "OCREXP_TRUSTED"
 
 # Modules with ocrexp's parts; a name that ends with a dot is a package.
 _PART_MODULES = (
-    "models.model", "models.backbones.", "models.necks.", "models.heads.", "models.transforms.", "losses.", "augment.",
-    "adapt.", "postprocess.", "metrics.", "optim.", "loggers.", "engine.callbacks.", "data.lists", "data.rec_lists",
-    "data.format_lists", "data.cls_lists", "data.lmdb", "data.shards.sources", "data.synth.dataset",
-    "data.synth.rec_dataset", "data.synth.cls_dataset", "data.synth.text.", "data.synth.style.dataset",
-    "data.synth.camera.", "data.targets.", "data.transforms.",
+    "models.model", "models.distill", "models.backbones.", "models.necks.", "models.heads.", "models.transforms.",
+    "losses.", "augment.", "adapt.", "postprocess.", "metrics.", "optim.", "loggers.", "engine.callbacks.",
+    "data.lists", "data.rec_lists", "data.format_lists", "data.cls_lists", "data.lmdb", "data.shards.sources",
+    "data.synth.dataset", "data.synth.rec_dataset", "data.synth.cls_dataset", "data.synth.text.",
+    "data.synth.style.dataset", "data.synth.camera.", "data.targets.", "data.transforms.",
 )  # fmt: skip
 _PART_FUNCTIONS = frozenset(
     f"ocrexp.charset.sources.from_{what}" for what in ("characters", "classes", "dictionary", "labels")

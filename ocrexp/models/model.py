@@ -72,6 +72,7 @@ class OCRModel(Network):
     ) -> None:
         super().__init__()
         self.coverage: Coverage | None = None  # of what `load_pretrained` put in, if it did
+        self.new_characters: tuple[str, ...] = ()  # those that the file of weights did not know
         self.transform = transform
         self.backbone = backbone
         channels: Any = backbone.out_channels
@@ -118,7 +119,7 @@ class OCRModel(Network):
         if rows is None and isinstance(self.head, CompletesOutputs):
             learned = self.head.completed(x, outputs)
         else:
-            with _as_in_training(self.head):
+            with as_in_training(self.head):
                 learned = self._headed(x, given)
         extra: dict[str, Tensor] = {} if self.auxiliary is None else self.auxiliary(maps)
         return outputs, {**learned, **extra}
@@ -134,6 +135,12 @@ class OCRModel(Network):
 
     def _headed(self, x: Any, targets: Mapping[str, Tensor] | None) -> dict[str, Tensor]:
         return self.head(x, targets) if self._needs_targets else self.head(x)
+
+    def normalizes_as(self, normalize: Mapping[str, Sequence[float]]) -> bool:
+        """Whether images are normalized with this mean and deviation."""
+        if self._affine is None:
+            return False
+        return all(np.array_equal(ours, theirs) for ours, theirs in zip(self._affine, _affine(normalize), strict=True))
 
     @property
     def output(self) -> str:
@@ -204,7 +211,7 @@ def _completed(name: str, part: Callable[..., nn.Layer], channels: Any) -> nn.La
 
 
 @contextmanager
-def _as_in_training(head: nn.Layer) -> Iterator[None]:
+def as_in_training(head: nn.Layer) -> Iterator[None]:
     """A head that gives what the loss takes, while the layers inside it, such as dropout, stay as they are."""
     heads: list[nn.Layer] = [
         layer for layer in head.sublayers(include_self=True) if layer is head or isinstance(layer, NeedsTargets)

@@ -48,7 +48,7 @@ class MultiHead(nn.Layer):
             self.ctc_encoder = neck(in_channels=in_channels)
         self.ctc_head = ctc(in_channels=self.ctc_encoder.out_channels, out_channels=out_channels["ctc"])
         kind = token_kind(guide)
-        self._kind = kind
+        self._kind = str(kind)
         if kind == "sar":
             with located("guide", guide):
                 self.sar_head = guide(in_channels=in_channels, out_channels=out_channels["sar"])
@@ -69,6 +69,11 @@ class MultiHead(nn.Layer):
         if self._kind == "sar":
             return outputs | self.sar_head(x, targets)
         return outputs | self.gtc_head(self.before_gtc(x), targets)
+
+    @property
+    def guide_kind(self) -> str:
+        """Kind of the guide's tokens, `sar` or `nrtr`."""
+        return self._kind
 
     def drop_training_branches(self) -> None:
         """Leaves CTC and its neck alone, which is all that evaluation uses."""

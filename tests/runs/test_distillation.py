@@ -1,0 +1,125 @@
+"""Students that learn from teachers and from each other: trained, resumed, evaluated and extracted."""
+
+from pathlib import Path
+
+import numpy as np
+import paddle
+import pytest
+from omegaconf import OmegaConf
+
+from ocrexp.assemble import assemble
+from ocrexp.commands import extract_student
+from ocrexp.config.check import check
+from ocrexp.config.compose import compose
+from ocrexp.config.frozen import JobInfo, read_resolved, write_job
+from ocrexp.errors import ConfigError
+from ocrexp.runs.fit import build_trainer
+from ocrexp.weights.reader import read_parameters
+
+QUIET = [
+    "callbacks=none",
+    "logger=none",
+    "optimizer=sgd",
+    "scheduler=constant",
+    "trainer.device=cpu",
+    "loader.num_workers=0",
+]
+DET = ["backbone=mobilenetv3_small_x0_5"]
+SMALL = ["backbone.scale=0.35", "neck.out_channels=16"]
+
+
+def config_of(overrides, run_dir="unused"):
+    config = compose("train", [*overrides, *QUIET])
+    OmegaConf.set_struct(config, False)
+    config.run_dir = str(run_dir)
+    check(config)
+    return config
+
+
+def train(run_dir: Path, overrides, resume=False):
+    config = config_of(overrides, run_dir)
+    run_dir.mkdir(exist_ok=True)
+    write_job(run_dir, config, JobInfo(run_dir.name))
+    trainer = build_trainer(run_dir, config, resume=resume)
+    try:
+        trainer.fit()
+    finally:
+        trainer.train_loader.close()
+        trainer.validation.close()
+    return trainer
+
+
+def save_random(overrides, path: Path, seed=5) -> Path:
+    """Weights of a network as a file of PaddleOCR has them: parameters alone."""
+    paddle.seed(seed)
+    paddle.save(assemble(config_of(overrides)).model.state_dict(), str(path))
+    return path
+
+
+def arrays(path: Path) -> dict[str, np.ndarray]:
+    return {name: np.asarray(value) for name, value in read_parameters(path).items()}
+
+
+@pytest.fixture
+def detectors(tmp_path, tiny_run):
+    """A teacher with wider maps, and two students of CML with a feature between all of them."""
+    data = [item for item in tiny_run if not item.startswith(("model", "trainer.max_epochs"))]
+    teacher = ["model/backbone=mobilenetv3_small_x0_5", "model.backbone.scale=0.35", "model.neck.out_channels=24"]
+    weights = save_random([*data, *teacher], tmp_path / "teacher.pdparams")
+    parts = [f"model/{role}/backbone=mobilenetv3_small_x0_5" for role in ("student", "teacher")]
+    parts += [f"model.{role}.backbone.scale=0.35" for role in ("student", "teacher")]
+    return [
+        *data,
+        "model=distill_cml",
+        "model/student=db_mbv3",
+        "model/teacher=db_mbv3",
+        *parts,
+        "model.student.neck.out_channels=16",
+        "model.teacher.neck.out_channels=24",
+        f"model.teacher.pretrained={weights}",
+        "+model.features.neck={student: neck, teacher: neck}",
+        "+loss.terms.feature={_target_: ocrexp.losses.distill_terms.Distance, output: neck,"
+        " pairs: [[student, teacher], [student2, teacher]]}",
+        "trainer.ema_decay=0.5",
+    ]
+
+
+def test_cml_resumes_exactly_and_either_student_is_extracted(tmp_path, detectors, capsys):
+    whole, parted = tmp_path / "whole", tmp_path / "parted"
+    trainer = train(whole, [*detectors, "trainer.max_epochs=2"])
+    teacher = {name: value.numpy() for name, value in trainer.model.teacher.state_dict().items()}
+    given = arrays(tmp_path / "teacher.pdparams")
+    assert all(np.array_equal(value, given[name]) for name, value in teacher.items())  # its norms' statistics too
+
+    train(parted, [*detectors, "trainer.max_epochs=1"])
+    train(parted, [*detectors, "trainer.max_epochs=2"], resume=True)
+    one, two = (arrays(folder / "checkpoints" / "latest.pdparams") for folder in (whole, parted))
+    parts = {name.partition(".")[0] for name in one}
+    assert parts == {"backbone", "neck", "head", "student2", "projection", "projection2"}
+    assert one.keys() == two.keys()
+    assert all(np.array_equal(value, two[name]) for name, value in one.items())
+
+    (tmp_path / "teacher.pdparams").unlink()  # evaluation and extraction need no teacher
+    whole_figures = figures(whole)
+    for which in ("student", "student2"):
+        extract_student.run([f"run_dir={whole}", f"output={tmp_path / which}", f"student={which}"])
+        alone = read_resolved(tmp_path / which)
+        assert alone.model._target_.endswith("OCRModel")
+        assert alone.loss._target_.endswith("DBLoss")
+    assert figures(tmp_path / "student") == whole_figures
+    assert "extracted student2" in capsys.readouterr().out
+    place = "checkpoints/best_accuracy.pdparams"
+    first, second = (arrays(tmp_path / which / place) for which in ("student", "student2"))
+    assert first.keys() == second.keys()
+    assert not np.array_equal(first["head.binarize.conv1.weight"], second["head.binarize.conv1.weight"])
+    with pytest.raises(ConfigError, match="has no student"):
+        extract_student.run([f"run_dir={tmp_path / 'student'}", f"output={tmp_path / 'again'}"])
+
+
+def figures(run_dir: Path):
+    """Outputs of the evaluated weights for a fixed page."""
+    weights = run_dir / "checkpoints" / "best_accuracy.pdparams"
+    parts = assemble(read_resolved(run_dir), weights=weights)
+    parts.model.eval()
+    page = paddle.to_tensor(np.random.default_rng(0).integers(0, 255, (1, 96, 96, 3), np.uint8))
+    return parts.model(page)["maps"].numpy().tobytes()
