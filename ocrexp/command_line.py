@@ -19,6 +19,7 @@ OF_VERBS = {
     "find-batch": ("name", "output", "run_dir", "sweep_dir"),
     "eval": ("run_dir", "checkpoint", "output"),
     "export": ("run_dir", "checkpoint", "export.dir", "export.model_name"),
+    "extract-student": ("run_dir", "checkpoint", "student", "output"),
     "predict": ("*images", "det", "rec", "cls", "output", "font", "rec_char_dict_path"),
     "serve": ("det", "rec", "cls", "rec_char_dict_path"),
     "eval-system": ("det", "rec", "cls", "output", "rec_char_dict_path"),
@@ -43,7 +44,7 @@ OF_PARTS = {
         "dictionary", "characters", "val_split_by", "format", "level", "text_key", "image_root",
     ),
     "charset": ("path", "*characters"),
-    "model": ("name", "pretrained", "pretrained_charset"),
+    "model": ("name", "pretrained", "pretrained_charset", "pretrained_prefix"),
     "logger": (
         "project", "entity", "name", "group", "job_type", "notes", "*tags", "filename", "folder", "tracking_uri",
         "experiment",
@@ -55,7 +56,7 @@ OF_PARTS = {
 _NO_PATHS = (
     "name", "model_name", "characters", "project", "entity", "group", "notes", "tags", "filename", "folder",
     "sort", "filter", "columns", "study_name", "storage", "tracking_uri", "experiment", "job_type", "source",
-    "from", "to", "format", "level", "text_key", "placeholder",
+    "from", "to", "format", "level", "text_key", "placeholder", "student", "pretrained_prefix",
 )  # fmt: skip
 # Keys of parts whose values are mappings of characters.
 MAPPINGS = ("charset.unknown_map",)

@@ -121,7 +121,9 @@ def build_model(config: DictConfig, charset: Charset | None = None, calibrate: C
     elif node.pretrained:
         rearrange = None if charset is None else functools.partial(_rearranged, config, learns, charset)
         with located("model", node, ConfigError):
-            model.coverage = load_pretrained(learns, node.pretrained, node.pretrained_min_coverage, rearrange)
+            model.coverage = load_pretrained(
+                learns, node.pretrained, node.pretrained_min_coverage, rearrange, prefix=node.get("pretrained_prefix")
+            )
     if node.freeze:
         with located("model", node, ConfigError):
             model.frozen = freeze(learns, [node.freeze] if isinstance(node.freeze, str) else list(node.freeze))
@@ -131,7 +133,7 @@ def build_model(config: DictConfig, charset: Charset | None = None, calibrate: C
 def build_network(config: DictConfig, charset: Charset | None) -> OCRModel:
     """The network alone, with random weights."""
     node = config.model
-    own = (*BUILDER_KEYS["model"], "head", "auxiliary")
+    own = (*BUILDER_KEYS["model"], "head", "auxiliary", "of_task")
     resolved: Any = OmegaConf.to_container(node, resolve=True)  # a copy of a part finds no other keys
     _choose_fused(resolved)
     whole = OmegaConf.create({"model": resolved})

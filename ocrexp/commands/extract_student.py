@@ -74,6 +74,7 @@ def student_alone(config: DictConfig, which: str) -> DictConfig:
     for key in ("pretrained", "unfreeze_after_steps"):
         student.model[key] = None
     student.model.freeze = []
+    student.model.pop("of_task", None)
     student.name = student.model.name
     return student
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from ocrexp.config.chdir import anchor
 from ocrexp.config.compose import setup_hydra
 from ocrexp.config.explain import as_config_error
-from ocrexp.config.inherit import with_model_of_run
+from ocrexp.config.inherit import with_model_of_run, with_teacher_of_run
 from ocrexp.config.paths import shadowed, shipped_conf
 from ocrexp.config.task import with_callbacks, with_default_model
 from ocrexp.errors import OcrexpError, printable
@@ -75,7 +75,7 @@ def run(arguments: Sequence[str]) -> int:
         print(f"ocrexp: your ./conf replaces the shipped {printable(', '.join(names))}", file=sys.stderr)
     outcome = _JobResult()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra passes exceptions on instead of printing a summary
-    inherited = with_model_of_run(arguments)
+    inherited = with_teacher_of_run(with_model_of_run(arguments))
     overrides = with_default_model(inherited)
     if len(overrides) > len(inherited):
         taken = next(item for item in overrides if item not in inherited)

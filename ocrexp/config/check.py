@@ -32,6 +32,7 @@ BUILDER_KEYS = {
         "pretrained_mode",
         "pretrained_min_coverage",
         "pretrained_charset",
+        "pretrained_prefix",
         "freeze",
         "unfreeze_after_steps",
         "name",
@@ -40,7 +41,7 @@ BUILDER_KEYS = {
     "dataset": {"val_sets"},
 }
 # A model of several networks (model=distill): each is a node as `model` is.
-BUILDER_KEYS |= {f"model.{role}": BUILDER_KEYS["model"] for role in ROLES}
+BUILDER_KEYS |= {f"model.{role}": {*BUILDER_KEYS["model"], "of_task"} for role in ROLES}
 
 
 def check(config: DictConfig) -> None:

@@ -266,6 +266,11 @@ def _plain_type(name: str) -> str:
 
 def _hydra_error(text: str, verb: str, overrides: Sequence[str]) -> ConfigError:
     first = text.splitlines()[0]
+    if "Could not override 'loss@loss.own'" in text:  # by the student's task
+        return ConfigError(
+            "loss: the model has several networks, and this loss compares none; remove loss=…, and choose the loss "
+            "that the student has alone with loss@loss.own=NAME"
+        )
     could_not = re.match(r"Could not (?:override|append|delete).*?'(?P<key>[^']+)'", first)
     if could_not:
         key = key_of(could_not["key"])

@@ -22,11 +22,13 @@ from ocrexp.config.quoting import split_list
 from ocrexp.errors import CheckpointError, ConfigError
 
 KEY = "model.pretrained"
+TEACHER = "model.teacher.pretrained"
 # Keys of the node `model` about initial weights and freezing, which belong to the new run.
 _OWN: dict[str, Any] = {
     "pretrained": None,
     "pretrained_min_coverage": 0.5,
     "pretrained_charset": None,
+    "pretrained_prefix": None,
     "freeze": [],
     "unfreeze_after_steps": None,
 }
@@ -60,6 +62,26 @@ def with_model_of_run(arguments: Sequence[str]) -> list[str]:
             return list(arguments)  # an experiment has its own characters, targets and more
         overrides = [item for item in overrides if item not in chosen]
     return [*flags, f"model={_store(first)}", *overrides]
+
+
+def with_teacher_of_run(arguments: Sequence[str]) -> list[str]:
+    """The arguments with an added `model/teacher=…` for a run folder in `model.teacher.pretrained`, whose architecture
+    the teacher has then; not changed where they choose the teacher, or if it is not a run folder."""
+    from hydra.core.config_store import ConfigStore
+
+    flags, overrides = split_flags(arguments)
+    given = [item for item in overrides if key_of(item) == TEACHER and "=" in item]
+    folders = _folders(given[-1], "--multirun" in flags) if given else []
+    chosen = any(key_of(item).startswith(("model/teacher", "experiment")) for item in overrides)
+    if len(folders) != 1 or chosen:
+        return list(arguments)
+    resolved = read_resolved(folders[0])
+    plain: Any = OmegaConf.to_container(resolved.model, resolve=True)
+    node = {**plain, **{key: value for key, value in _OWN.items() if key in plain}, "of_task": str(resolved.task)}
+    digest = hashlib.sha256(json.dumps(node, sort_keys=True, default=str).encode()).hexdigest()
+    name = f"of_run_{digest[:10]}"
+    ConfigStore.instance().store(group="model/teacher", name=name, node=node)
+    return [*flags, f"model/teacher={name}", *overrides]
 
 
 def _folders(override: str, sweep: bool) -> list[Path]:

@@ -53,9 +53,12 @@ class RoleOptions(ConfigSource):
             raise ConfigLoadError(f"Config not found : {config_path}")
         found = self._files.load_config(path)
         content = OmegaConf.to_container(found.config, resolve=False)
+        of_task = config_path.startswith(f"{_OF_STUDENT}/")
+        student = config_path.startswith("model/student/")
         if isinstance(content, dict) and isinstance(content.get("defaults"), list):
-            of_task = config_path.startswith(f"{_OF_STUDENT}/")
-            student = config_path.startswith("model/student/")
+            tasks = [entry[_TASK] for entry in content["defaults"] if isinstance(entry, dict) and _TASK in entry]
+            if tasks and not of_task and not student:
+                content["of_task"] = tasks[0]
             content["defaults"] = [
                 changed
                 for entry in content["defaults"]

@@ -7,7 +7,7 @@ from typing import Any
 
 from ocrexp.command_line import key_of
 from ocrexp.config.arguments import split_flags
-from ocrexp.config.paths import shipped_conf, user_conf
+from ocrexp.config.paths import ROLES, shipped_conf, user_conf
 from ocrexp.errors import ConfigError
 from ocrexp.files import read_text
 from ocrexp.yaml_text import read_yaml
@@ -95,6 +95,7 @@ def task_of_source(node: Mapping[Any, Any]) -> str | None:
 def check_task(config: Mapping[Any, Any]) -> None:
     """Raises ConfigError if the data set has another task than the model."""
     task, dataset = config.get("task"), config.get("dataset")
+    _check_roles(config, str(task))
     if not isinstance(dataset, dict) or task not in MODELS:
         return
     of_data = task_of_source(dataset)
@@ -107,3 +108,25 @@ def check_task(config: Mapping[Any, Any]) -> None:
         f"dataset: {name} is for {_NAMES[of_data]}, but the model ({named or task}) is for {_NAMES[task]}; use "
         f"dataset={LISTS[task]} (or another for {_NAMES[task]}), or model={MODELS[of_data]}"
     )
+
+
+def _check_roles(config: Mapping[Any, Any], task: str) -> None:
+    """Raises ConfigError if a network of a model of several is for another task than the student, or if the loss is
+    that of one network."""
+    model, loss = config.get("model"), config.get("loss")
+    if not isinstance(model, dict) or "student" not in model:
+        return
+    if isinstance(loss, dict) and "own" not in loss:
+        name = str(loss.get("_target_")).rpartition(".")[2]
+        raise ConfigError(
+            f"loss: {name} compares no networks, but the model has several; remove loss=…, and choose the loss that "
+            "the student has alone with loss@loss.own=NAME"
+        )
+    for role in ROLES:
+        node = model.get(role)
+        found = str(node.get("of_task", task)).partition("_")[0] if isinstance(node, dict) else task
+        if isinstance(node, dict) and found != task and found in MODELS:
+            raise ConfigError(
+                f"model.{role}: {node.get('name')} is for {_NAMES[found]}, but the student is for "
+                f"{_NAMES.get(task, task)}; choose a model of the same task with model/{role}=NAME"
+            )

@@ -35,7 +35,7 @@ class Features:
             else:
                 top = ", ".join(name for name, _ in network.named_children())
                 near = did_you_mean(text, known) or f"; its parts are {top}"
-                raise ValueError(f"{feature}: there is no layer {text!r}{near}")
+                raise ValueError(f"features.{feature}: there is no layer {text!r}{near}")
 
     @contextmanager
     def caught(self) -> Iterator[dict[str, Tensor]]:
@@ -60,25 +60,27 @@ class Features:
                 hook.remove()
         for feature, (_, text, place) in self._places.items():
             if feature not in found:
-                raise ValueError(f"{feature}: the layer {text} is not called separately; name the block around it")
+                raise ValueError(
+                    f"features.{feature}: the layer {text} is not called separately; name the block around it"
+                )
             caught[feature] = _one(feature, text, found[feature], place)
 
 
 def _one(feature: str, text: str, output: Any, place: int | None) -> Tensor:
     if place is not None and isinstance(output, list | tuple):
         if place >= len(output):
-            raise ValueError(f"{feature}: {text} does not exist, the layer gives {len(output)} outputs")
+            raise ValueError(f"features.{feature}: {text} does not exist, the layer gives {len(output)} outputs")
         output = output[place]
     elif place is not None:
-        raise ValueError(f"{feature}: {text} has a number, but the layer gives one output; remove the number")
+        raise ValueError(f"features.{feature}: {text} has a number, but the layer gives one output; remove the number")
     if isinstance(output, Pyramid):
         output = output.joined
     if isinstance(output, TwoLevels):
         output = output.joined()
     if isinstance(output, list | tuple):
         raise ValueError(
-            f"{feature}: {text} gives {len(output)} outputs; choose one, for example {text}.{len(output) - 1}"
+            f"features.{feature}: {text} gives {len(output)} outputs; choose one, for example {text}.{len(output) - 1}"
         )
     if not isinstance(output, Tensor):
-        raise ValueError(f"{feature}: {text} gives {type(output).__name__}, not a tensor; name another layer")
+        raise ValueError(f"features.{feature}: {text} gives {type(output).__name__}, not a tensor; name another layer")
     return output

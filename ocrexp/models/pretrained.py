@@ -53,6 +53,7 @@ def load_pretrained(
     min_backbone_coverage: float = 0.5,
     rearrange: Callable[[Arrays], Arrays] | None = None,
     arrays: Arrays | None = None,
+    prefix: str | None = None,
 ) -> Coverage:
     """Copies the file's tensors whose names and shapes fit into `model`, and logs the coverage of each part.
 
@@ -65,9 +66,10 @@ def load_pretrained(
         min_backbone_coverage: share of the backbone's values that must come from the file; 0 takes whatever fits.
         rearrange: makes the file's arrays, under the model's names, fit it (`transfer_classes`).
         arrays: the file's content, where it is of another kind and has been read already.
+        prefix: of a file of several networks, the one that is taken, as `Student`; None: the one that fits best.
 
     Raises:
-        ValueError: no such file.
+        ValueError: no such file, or no such network in it.
         CheckpointError: it is damaged, or has less of the backbone than asked for.
     """
     if not 0 <= min_backbone_coverage <= 1:
@@ -79,7 +81,11 @@ def load_pretrained(
         file = Path(path)
     state = model.state_dict()
     shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    if prefix is not None:
+        arrays = _of_network(arrays, prefix)
     how, renamed = _best_naming(model, arrays, shapes)
+    if prefix is not None:
+        how = f"names after {prefix!r}"
     if rearrange is not None:
         renamed = rearrange(renamed)
 
@@ -137,6 +143,17 @@ def find_pretrained(path: str | os.PathLike[str]) -> Path:
         f"pretrained={path}: file not found, nor {with_extension.name} beside it; correct the path"
         f"{near or '; give a file, or a name of: python -m ocrexp list pretrained'}"
     )
+
+
+def _of_network(arrays: Arrays, prefix: str) -> Arrays:
+    """The tensors of one network. Raises ValueError if the file has none of it."""
+    start = f"{prefix.rstrip('.')}."
+    found = {name.removeprefix(start): value for name, value in arrays.items() if name.startswith(start)}
+    if not found:
+        there = list(dict.fromkeys(name.partition(".")[0] for name in arrays))
+        near = did_you_mean(prefix, there) or f"; it has {', '.join(there[:6])}"
+        raise ValueError(f"pretrained_prefix={prefix}: no tensor of the file begins with {start!r}{near}")
+    return found
 
 
 def _best_naming(model: nn.Layer, arrays: Arrays, shapes: dict[str, tuple[int, ...]]) -> tuple[str, Arrays]:

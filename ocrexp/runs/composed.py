@@ -10,7 +10,7 @@ from ocrexp.command_line import key_of
 from ocrexp.config.check import check_early, check_parts
 from ocrexp.config.compose import compose, setup_hydra
 from ocrexp.config.frozen import split_overrides
-from ocrexp.config.inherit import with_model_of_run
+from ocrexp.config.inherit import with_model_of_run, with_teacher_of_run
 from ocrexp.config.plain import trainer_settings
 from ocrexp.config.task import with_default_model
 from ocrexp.engine.devices import settle_devices
@@ -42,7 +42,7 @@ def compose_training(verb: str, overrides: Sequence[str]) -> DictConfig:
     """
     if chosen := next((item for item in overrides if key_of(item) == "sweep"), None):
         raise ConfigError(f"{chosen}: {verb} tries one configuration; remove it")
-    inherited = with_model_of_run(overrides)
+    inherited = with_teacher_of_run(with_model_of_run(overrides))
     complete = with_default_model(inherited)
     for item in complete:
         if item not in inherited:

@@ -224,7 +224,7 @@ def test_overrides_are_read_as_yaml_and_may_hold_an_equals_sign(tmp_path):
         ({"Architecture.algorithm": "EAST"}, "Architecture.algorithm: unsupported algorithm EAST"),
         ({"Architecture.algorithm": "EAST"}, "supported for det: DB"),
         ({"Architecture.model_type": "table"}, "Architecture.model_type: expected det or rec, got table"),
-        ({"Architecture.Models": {}}, "Architecture: distillation of several models"),
+        ({"Architecture.Models": {}}, "Architecture.Models: has no Student"),
         ({"Architecture.Backbone.name": "MobileNetV4"}, "unsupported detector backbone MobileNetV4; did you mean"),
         ({"Architecture.Neck.name": "SASTFPN"}, "Architecture.Neck: unsupported detector neck SASTFPN"),
         ({"Loss.name": "EASTLoss"}, "Loss.name: EASTLoss: expected DBLoss"),
@@ -541,3 +541,68 @@ def test_real_files_convert():
         "det_r50_vd_db.yml", "ch_det_res18_db_v2.0.yml",
     ):  # fmt: skip
         assert results.get(name, True), name
+
+
+def distilled(tree, own, terms, **teacher):
+    """A file of PaddleOCR that trains a teacher and students with the parts of `tree`."""
+    parts = tree["Architecture"]
+    models = {"Student": parts, "Teacher": {**parts, **teacher}}
+    task = parts["model_type"]
+    tree["Architecture"] = {
+        "name": "DistillationModel",
+        "algorithm": "Distillation",
+        "model_type": task,
+        "Models": models,
+    }
+    tree["Loss"] = {"name": "CombinedLoss", "loss_config_list": [*terms, own]}
+    tree["Metric"] = {**tree["Metric"], "name": "DistillationMetric", "base_metric_name": tree["Metric"]["name"]}
+    tree["Metric"]["key"] = "Student"
+    tree["PostProcess"]["model_name"] = ["Student"]
+    return tree
+
+
+def test_a_cml_file_becomes_a_teacher_and_two_students(tmp_path):
+    pairs = [["Student", "Teacher"], ["Student2", "Teacher"]]
+    terms = [
+        {"DistillationDilaDBLoss": {"weight": 2.0, "model_name_pairs": pairs, "key": "maps", "alpha": 5}},
+        {"DistillationDMLLoss": {"model_name_pairs": pairs[0], "maps_name": "thrink_maps", "key": "maps"}},
+    ]
+    own = {"DistillationDBLoss": {"weight": 1.0, "model_name_list": ["Student", "Student2"], "alpha": 4}}
+    tree = distilled(detector(), own, terms, freeze_params=True, pretrained="weights/teacher")
+    models = tree["Architecture"]["Models"]
+    models["Student2"] = models["Student"]
+    models["Teacher"] = {**models["Teacher"], "Neck": {"name": "DBFPN", "out_channels": 96}}
+    terms[1]["DistillationDMLLoss"]["model_name_pairs"] = ["Student", "Student2"]
+    tree["PostProcess"]["name"] = "DistillationDBPostProcess"
+    conversion, config = converted(tmp_path, tree)
+    assert conversion.complete
+    model, loss = config.model, config.loss
+    assert model._target_.endswith("DistilledModel")
+    assert [model[role].neck.out_channels for role in ("student", "student2", "teacher")] == [64, 64, 96]
+    assert model.teacher.pretrained == "weights/teacher.pdparams"
+    assert loss.own._target_.endswith("DBLoss")
+    assert loss.own.alpha == 4
+    kinds = {name: (term._target_.rpartition(".")[2], term.weight) for name, term in loss.terms.items()}
+    assert sorted(kinds.values()) == [("DML", 1.0), ("DilatedMaps", 2.0)]
+    mutual = next(term for term in loss.terms.values() if term._target_.endswith("DML"))
+    assert (mutual.map, list(mutual.pairs[0])) == ("shrink", ["student", "student2"])
+
+
+def test_a_teacher_that_learns_is_a_second_student(tmp_path):
+    pair = [["Student", "Teacher"]]
+    terms = [
+        {"DistillationDMLLoss": {"act": "softmax", "use_log": True, "model_name_pairs": pair, "key": "head_out"}},
+        {"DistillationDistanceLoss": {"mode": "l2", "weight": 0.5, "model_name_pairs": pair, "key": "backbone_out"}},
+    ]
+    own = {"DistillationCTCLoss": {"model_name_list": ["Student", "Teacher"], "key": "head_out"}}
+    tree = distilled(recognizer(), own, terms, freeze_params=False)
+    tree["PostProcess"]["name"] = "DistillationCTCLabelDecode"
+    conversion, config = converted(tmp_path, tree)
+    assert conversion.complete
+    assert config.model.teacher is None
+    assert OmegaConf.to_container(config.model.features) == {
+        "backbone": {"student": "backbone", "student2": "backbone"}
+    }
+    distance = next(term for term in config.loss.terms.values() if term._target_.endswith("Distance"))
+    assert (distance.output, distance.weight, distance.pairs) == ("backbone", 0.5, [["student", "student2"]])
+    assert config.loss.own._target_.endswith("CTCLoss")

@@ -185,3 +185,19 @@ def test_a_head_of_which_nothing_was_loaded_is_a_warning(tmp_path, caplog):
 class Head(paddle.nn.Linear):
     def __init__(self, in_channels):
         super().__init__(3, in_channels)
+
+
+def test_one_network_of_a_distillation_file_is_taken(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    student, teacher, target = model(), model(), model()
+    several = {f"Student.{name}": value for name, value in arrays(student).items()}
+    several |= {f"Teacher.{name}": value for name, value in arrays(teacher).items()}
+    paddle.save(several, str(tmp_path / "cml.pdparams"))
+    with caplog.at_level(logging.INFO):
+        load_pretrained(target, tmp_path / "cml.pdparams")  # both fit
+        assert_equal(arrays(target), arrays(student))
+        assert "read names after 'Student.'" in caplog.text
+        load_pretrained(target, tmp_path / "cml.pdparams", prefix="Teacher")
+        assert_equal(arrays(target), arrays(teacher))
+        assert "read names after 'Teacher'" in caplog.text
+    with pytest.raises(ValueError, match=r"pretrained_prefix=Teachr: no tensor .*did you mean Teacher\?"):
+        load_pretrained(target, tmp_path / "cml.pdparams", prefix="Teachr")

@@ -1,5 +1,6 @@
 """Students that learn from teachers and from each other: trained, resumed, evaluated and extracted."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from ocrexp.commands import extract_student
 from ocrexp.config.check import check
 from ocrexp.config.compose import compose
 from ocrexp.config.frozen import JobInfo, read_resolved, write_job
-from ocrexp.errors import ConfigError
+from ocrexp.errors import ConfigError, OcrexpError
 from ocrexp.runs.fit import build_trainer
 from ocrexp.weights.reader import read_parameters
 
@@ -29,7 +30,7 @@ SMALL = ["backbone.scale=0.35", "neck.out_channels=16"]
 
 
 def config_of(overrides, run_dir="unused"):
-    config = compose("train", [*overrides, *QUIET])
+    config = compose("train", [*QUIET, *overrides])
     OmegaConf.set_struct(config, False)
     config.run_dir = str(run_dir)
     check(config)
@@ -123,3 +124,65 @@ def figures(run_dir: Path):
     parts.model.eval()
     page = paddle.to_tensor(np.random.default_rng(0).integers(0, 255, (1, 96, 96, 3), np.uint8))
     return parts.model(page)["maps"].numpy().tobytes()
+
+
+@pytest.fixture
+def recognizers(tmp_path, draw_words):
+    """A teacher that knows abcx, and a student of abcd."""
+    root = draw_words(tmp_path / "words", ["ab", "cd", "bad"])
+    data = ["dataset=rec_list", f"dataset.root={root}", "charset=characters", "augment=rec_none", "loader.batch_size=3"]
+    parts = ["backbone=rec_mobilenetv3_small_x0_35", "neck=rnn"]
+    small = [*(f"model/{part}" for part in parts), "model.neck.hidden_size=8", "charset.characters=abcx"]
+    weights = save_random([*data, "model=crnn_mbv3", *small], tmp_path / "teacher.pdparams")
+    (tmp_path / "abcx.txt").write_text("a\nb\nc\nx\n", encoding="utf-8")
+    roles = [f"model/{role}/{part}" for role in ("student", "teacher") for part in parts]
+    given = [*data, "model=distill", "model/student=crnn_mbv3", "model/teacher=crnn_mbv3", *roles]
+    given += ["model.student.neck.hidden_size=4", "model.teacher.neck.hidden_size=8", "charset.characters=abcd"]
+    given += [f"model.teacher.pretrained={weights}", f"model.teacher.pretrained_charset={tmp_path / 'abcx.txt'}"]
+    return [*data, "model=crnn_mbv3", *small], given
+
+
+def test_a_teacher_with_other_characters_teaches_those_that_both_know(tmp_path, recognizers):
+    alone, overrides = recognizers
+    teacher = assemble(config_of([*alone, f"model.pretrained={tmp_path / 'teacher.pdparams'}"])).model
+    teacher.eval()
+    images = paddle.to_tensor(np.random.default_rng(0).integers(0, 255, (2, 32, 100, 3), np.uint8))
+    wanted = teacher(images)["ctc"].numpy()[..., :4]  # blank, a, b, c; x is the last one
+
+    model = assemble(config_of(overrides)).model
+    model.train()
+    outputs = model(images)
+    assert outputs["ctc"].shape[-1] == 5  # d too
+    assert outputs["student.ctc"].shape == outputs["teacher.ctc"].shape == list(wanted.shape)
+    found = paddle.nn.functional.softmax(outputs["teacher.ctc"], axis=-1).numpy()
+    np.testing.assert_allclose(found, wanted / wanted.sum(axis=-1, keepdims=True), atol=1e-5)
+    np.testing.assert_array_equal(outputs["student.ctc"].numpy(), outputs["ctc"].numpy()[..., :4])
+    assert outputs["teacher.ctc"].stop_gradient
+    assert set(model.trainable().state_dict()) == set(model.student.state_dict())
+
+    run = tmp_path / "run"
+    train(run, [*overrides, "trainer.max_epochs=1", "logger=csv", "trainer.log_every_steps=1"])
+    assert "loss_kd" in (run / "metrics.csv").read_text(encoding="utf-8").splitlines()[0]
+
+
+def test_networks_that_do_not_fit_are_told_in_one_line(tmp_path, recognizers):
+    _, overrides = recognizers
+
+    def message(*more):
+        with pytest.raises(OcrexpError) as told:
+            assemble(config_of([*overrides, *more])).model  # noqa: B018
+        assert "\n" not in str(told.value)
+        return str(told.value)
+
+    kept = [item for item in overrides if not item.startswith(("model/teacher", "model.teacher"))]
+    overrides = [*kept, "model/teacher=db_mbv3"]
+    assert message().startswith("model.teacher: db_mbv3 is for detection, but the student is for recognition")
+    overrides = [*kept, "model/teacher=ppocrv4_rec_ctc"]
+    assert message().startswith("model.teacher.image_shape: is [48, 320], but the student has [32, 100]")
+    overrides = recognizers[1]
+    layers = "+model.features.x={student: nekc, teacher: neck}"
+    assert re.match(r"model\.features\.x: there is no layer 'nekc'; did you mean neck\?", message(layers))
+    sizes = "+model.features.x={student: backbone, teacher: neck}"
+    assert "features.x" in message(sizes) and "choose layers whose maps have equal sizes" in message(sizes)
+    assert message("loss=ctc").startswith("loss: the model has several networks, and this loss compares none")
+    assert message("model.teacher.pretrained=null").startswith("model.teacher.pretrained: is null")

@@ -15,6 +15,7 @@ from omegaconf import DictConfig
 
 from ocrexp.config.paddleocr.architecture import convert_architecture
 from ocrexp.config.paddleocr.det import convert_detection
+from ocrexp.config.paddleocr.distill import Distillation, is_distillation
 from ocrexp.config.paddleocr.experiment import KINDS, Experiment, Note
 from ocrexp.config.paddleocr.rec import convert_recognition
 from ocrexp.config.paddleocr.schedules import convert_schedule
@@ -54,6 +55,9 @@ def convert(path: Path, name: str, overrides: Sequence[str] = ()) -> Conversion:
     """
     root, doubled = read(path, overrides)
     experiment = Experiment()
+    several = Distillation(root) if is_distillation(root) else None
+    if several is not None:
+        root = several.student
     length = root.section("Global").number("max_text_length", 25)
     network = convert_architecture(experiment, root, length)
     experiment.set("name", name)
@@ -64,6 +68,12 @@ def convert(path: Path, name: str, overrides: Sequence[str] = ()) -> Conversion:
         convert_detection(experiment, root)
     else:
         convert_recognition(experiment, root, network.kind, length)
+    if several is not None:
+        whole = root
+        several.finish(
+            experiment,
+            lambda other, part: convert_architecture(other, whole.with_sections({"Architecture": part}), length),
+        )
     _leftovers(experiment, root, doubled)
     experiment.order()
     prepare()

@@ -47,11 +47,6 @@ def convert_architecture(experiment: Experiment, root: Section, max_text_length:
     Raises ConfigError for an unsupported task, algorithm or part, with a list of the supported ones.
     """
     section = root.section("Architecture")
-    if "Models" in section or section.text("name") == "DistillationModel":
-        raise ConfigError(
-            f"{section.path}: distillation of several models (Models) is not supported; convert the file that trains"
-            " the student alone"
-        )
     task = section.text("model_type")
     if task not in ALGORITHMS:
         raise ConfigError(f"{section.key('model_type')}: expected det or rec, got {task or 'nothing'}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -107,6 +108,17 @@ class Experiment:
         values = accepted if isinstance(accepted, tuple) else (accepted,)
         if name in section and section.get(name) not in values:
             self.note("missing", section, name, why, advice)
+
+    def rename(self, new: Callable[[str], str]) -> None:
+        """Give groups and keys other names."""
+        self.choices = {new(group): option for group, option in self.choices.items()}
+        self._values = {new(key): entry for key, entry in self._values.items()}
+
+    def adopt(self, other: Experiment) -> None:
+        """Take over the content of another one."""
+        self.choices |= other.choices
+        self._values |= other._values
+        self.notes += other.notes
 
     def keys(self) -> list[str]:
         """The keys that have a value."""

@@ -88,6 +88,13 @@ class Section:
             found.append((str(part), self._children[own]))
         return found
 
+    def with_sections(self, sections: Mapping[str, Section]) -> Section:
+        """The same section with other sections below it."""
+        other = Section(self.path, {**self._values, **dict.fromkeys(sections)})
+        other._children = dict(sections)
+        other._read = set(sections)
+        return other
+
     def names(self) -> list[str]:
         """The keys that the file has here."""
         return list(self._values)
