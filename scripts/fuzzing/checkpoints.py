@@ -13,6 +13,12 @@ import numpy as np
 from fuzzing.changes import STRANGE, changed_bytes, changed_tree
 from fuzzing.target import Input, Target
 
+_NUMBER = (float, int, type(None))
+_KINDS: dict[str, tuple[type, ...]] = {  # of the values of a TrainState that are not whole numbers
+    "best_value": _NUMBER, "best_step": (int, type(None)), "best_metrics": (dict,),
+    "zero_shot": (dict,), "zero_shot_value": _NUMBER, "seconds": (int, float),
+}  # fmt: skip
+
 
 class _SavedRun(Target):
     """A run's checkpoints, saved by a small model with an optimizer, and put back as `resume` does."""
@@ -140,8 +146,7 @@ class Checkpoints(_SavedRun):
         assert found is not None
         state, loggers = self.saver.restore(found)
         for key, value in vars(state).items():
-            kinds = {"best_value": (float, int, type(None)), "best_step": (int, type(None)), "best_metrics": (dict,)}
-            expected = kinds.get(key, (int, float) if key == "seconds" else (int,))
+            expected = _KINDS.get(key, (int,))
             if not isinstance(value, expected) or isinstance(value, bool):
                 raise TypeError(f"train_state.{key} is taken as {value!r:.80}")
         if not isinstance(loggers, dict):
