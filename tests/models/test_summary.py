@@ -49,9 +49,15 @@ def test_maps_that_a_backbone_does_not_state_are_one_line(stated):
         summarize(model, (32, 32))
 
 
-@pytest.mark.parametrize(("model", "millions", "gmac"), [("db_mbv3", 1.84, 9.98), ("cls_mbv3", 0.13, 0.0163)])
-def test_a_models_figures_are_the_published_ones_whatever_kernels_train_it(model, millions, gmac):
-    parts = assemble(compose("train", [f"model={model}"]))
+@pytest.mark.parametrize(
+    ("model", "millions", "gmac", "few"),
+    [
+        ("db_mbv3", 1.84, 9.98, ["dataset.train_pages=2", "dataset.val_pages=1"]),
+        ("cls_mbv3", 0.13, 0.0163, ["dataset.words.train_words=8", "dataset.words.val_words=4"]),
+    ],
+)
+def test_a_models_figures_are_the_published_ones_whatever_kernels_train_it(model, millions, gmac, few):
+    parts = assemble(compose("train", [f"model={model}", *few]))
     line = parts.describe()
     assert f"{millions} M parameters; {gmac} GMAC" in line
     assert parts.model.training
