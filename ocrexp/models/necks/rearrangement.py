@@ -5,7 +5,6 @@ Shapes are those of OpenOCR's `RCTCDecoder` without its classifier; names of par
 
 from __future__ import annotations
 
-import paddle
 from paddle import Tensor, nn
 from paddle.nn import functional as F
 
@@ -38,5 +37,6 @@ class FeatureRearrangement(nn.Layer):
         # [N · H, W, C]: W first, so that only the images stay unknown in an exported graph.
         x = x.transpose([1, 0, 2]).reshape([0, -1, height, channels])
         key, value = self.key_value(x).split(2, axis=-1)
-        weights = F.softmax(paddle.matmul(key, self.token.unsqueeze(-1)), axis=2)
+        # A product and a sum: oneDNN in paddle 3.3.1 leaves its memory in a matmul of a split tensor by one column.
+        weights = F.softmax((key * self.token).sum(axis=-1, keepdim=True), axis=2)
         return (weights * value).sum(axis=2).transpose([1, 0, 2])
