@@ -11,6 +11,7 @@ from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseExceptio
 
 from ocrexp.command_line import key_of
 from ocrexp.config.paths import groups, options_of, own_folders
+from ocrexp.config.plugins import PLUGINS, missing_plugin
 from ocrexp.engine.devices import cards_in
 from ocrexp.errors import ConfigError
 from ocrexp.nearest import did_you_mean
@@ -167,41 +168,6 @@ def _chain(error: BaseException) -> list[BaseException]:
     return chain
 
 
-# Options of Hydra's own groups: what we have in place of it, with its extra, and the package that contains the others.
-OURS = {
-    "hydra/launcher": {
-        "joblib": ("launcher=joblib", ""), "submitit_local": ("launcher=slurm_local", "slurm"),
-        "submitit_slurm": ("launcher=slurm", "slurm"), "ray": ("launcher=ray", "ray"),
-    },
-    "hydra/sweeper": {"optuna": ("hydra/sweeper=ocrexp_optuna", "search")},
-}  # fmt: skip
-PLUGINS = {
-    "hydra/launcher": {"ray_aws": "hydra-ray-launcher", "rq": "hydra-rq-launcher"},
-    "hydra/sweeper": {
-        "ocrexp_optuna": "ocrexp[search]", "ax": "hydra-ax-sweeper", "nevergrad": "hydra-nevergrad-sweeper",
-    },
-    "hydra/job_logging": {"colorlog": "hydra_colorlog"},
-    "hydra/hydra_logging": {"colorlog": "hydra_colorlog"},
-}  # fmt: skip
-
-
-def _missing_plugin(group: str, option: str) -> ConfigError:
-    from hydra.core.config_store import ConfigStore
-
-    there = sorted({name.removesuffix(".yaml") for name in ConfigStore.instance().list(group)} | set(options_of(group)))
-    packages, ours = PLUGINS[group], OURS.get(group, {})
-    if option in ours:
-        other, extra = ours[option]
-        needs = f" (pip install 'ocrexp[{extra}]')" if extra else ", which needs no further package"
-        hint = f"; use {other}{needs};"
-    elif option in packages:
-        hint = f"; run: pip install '{packages[option]}';"
-    else:
-        known = [*there, *packages, *ours]
-        hint = did_you_mean(option, known) or "; install the package that contains it;"
-    return ConfigError(f"{group}={option}: unknown option{hint} installed options: {', '.join(there)}")
-
-
 def _wrong_file(group: str, option: str) -> ConfigError | None:
     """One line if a user's file nearly matches the option: another suffix, or a folder of that name."""
     for folder in own_folders():
@@ -223,7 +189,7 @@ def _missing_config(error: Exception, text: str) -> ConfigError:
         path = PurePosixPath(str(missing))
         group, option = str(path.parent), path.name.removesuffix(".yaml")
         if group in PLUGINS:
-            return _missing_plugin(group, option)
+            return missing_plugin(group, option)
         options = options_of(group)
         if wrong := _wrong_file(group, option):
             return wrong

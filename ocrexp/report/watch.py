@@ -10,17 +10,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-Values = npt.NDArray[np.float64]
-Series = tuple[Values, Values]  # steps, values
+from ocrexp.report.series import (
+    GAIN,
+    Series,
+    after_start,
+    finite_part,
+    improves_after,
+    level_at,
+    margin,
+    noise_around_level,
+    roughness,
+    running_level,
+    value_at,
+)
 
 EVALUATIONS = 4  # fewer show no course
 POINTS = 12  # of the training loss
 RISE = 0.25  # of what the loss has fallen, from which on a rise counts
 EXPLODED = 10.0  # times the validation loss before training; augmented images of a pretrained network cost less
 FALL = 0.10  # of the training loss, from which on it goes on falling
-GAIN = 0.01  # of the metric (a share), from which on it goes on improving
 SWING = 0.05  # of the metric, from one evaluation to the next
 LOSS_SWING = 1.5  # of the training loss's level; the noise of small batches is below
 RISEN = 1.5  # of its first level, from which on a third of such a swing counts
@@ -45,8 +54,8 @@ def watch(series: Mapping[str, Series], main: str) -> Observation | None:
         series: steps and values by the column of metrics.csv (`train/loss`, `val/loss`, `train/lr`, `val/<main>`).
         main: name of the metric that decides, a share in 0..1, higher is better.
     """
-    train, val = _finite_tail(series.get("train/loss")), _after_start(series.get("val/loss"))
-    metric, rate = _after_start(series.get(f"val/{main}")), series.get("train/lr")
+    train, val = finite_part(series.get("train/loss")), after_start(series.get("val/loss"))
+    metric, rate = after_start(series.get(f"val/{main}")), series.get("train/lr")
     raw = series.get("train/loss")
     if raw is not None and (found := _not_finite(raw)):
         return found
@@ -82,15 +91,15 @@ def _divergence(train: Series | None, metric: Series | None, main: str) -> Obser
     if train is None or len(train[1]) < POINTS:
         return None
     steps, values = train
-    level = _level(values)
+    level = running_level(values)
     low = int(np.argmin(level))
     late = level[-max(2, len(level) // 10) :]
     rise = float(np.min(late) - level[low])
     fallen = max(float(level[0] - level[low]), 0.0)
-    if low > 0.9 * len(level) or rise < max(RISE * fallen, 4 * _noise(values), 0.5 * abs(level[low])):
+    if low > 0.9 * len(level) or rise < max(RISE * fallen, 4 * noise_around_level(values), 0.5 * abs(level[low])):
         return None
     since = float(steps[np.flatnonzero(level <= level[low] + 0.2 * rise)[-1]])
-    if metric is not None and len(metric[1]) and _late_best(metric, since):
+    if metric is not None and len(metric[1]) and improves_after(metric, since):
         return None
     evidence = f"train/loss rose from {level[low]:.4g} to {level[-1]:.4g}"
     if metric is not None and len(metric[1]):
@@ -106,7 +115,7 @@ def _exploded(train: Series | None, val: Series | None) -> Observation | None:
     """The training loss is far above the validation loss before training, from its first logged value on."""
     if train is None or val is None or len(train[1]) < POINTS or val[0][0] > 0:
         return None
-    start, level = float(val[1][0]), _level(train[1])
+    start, level = float(val[1][0]), running_level(train[1])
     if not np.isfinite(start) or start <= 0 or np.min(level) < EXPLODED * start:
         return None
     return _seen(
@@ -125,14 +134,14 @@ def _overfitting(train: Series | None, val: Series | None, metric: Series | None
     steps, values = val
     low = int(np.argmin(values))
     since = float(steps[low])
-    if metric is not None and _late_best(metric, since):
+    if metric is not None and improves_after(metric, since):
         return _gap(train, val, metric, main)
-    before, after = _train_near(train, since), _level(train[1])[-1]
+    before, after = level_at(train, since), running_level(train[1])[-1]
     falls = before > 0 and (before - after) > FALL * before
     end = float(np.median(values[-2:]))
     rise = end - values[low]
     fallen = max(float(values[0] - values[low]), 0.0)
-    noise = max(_noise(values), _roughness(values)) if len(values) > 5 else 0.0
+    noise = max(noise_around_level(values), roughness(values)) if len(values) > 5 else 0.0
     if falls and low < len(values) - 2 and rise > max(0.1 * abs(values[low]), 0.1 * fallen, 2 * noise):
         evidence = (
             f"val/loss rose from {values[low]:.4g} to {end:.4g} while train/loss fell from {before:.4g} to {after:.4g}"
@@ -146,11 +155,11 @@ def _gap(train: Series, val: Series, metric: Series | None, main: str) -> Observ
     steps, values = val
     half = len(values) // 2
     since = float(steps[half])
-    before, after = _train_near(train, since), float(_level(train[1])[-1])
+    before, after = level_at(train, since), float(running_level(train[1])[-1])
     stands = abs(float(np.median(values[half:]) - np.median(values[-2:]))) < 0.05 * abs(float(values[-1]))
     if len(values) < 2 * EVALUATIONS or not stands or before <= 0 or before - after < 0.3 * before:
         return None
-    if after > 0.25 * values[-1] or (metric is not None and _late_best(metric, since)):
+    if after > 0.25 * values[-1] or (metric is not None and improves_after(metric, since)):
         return None
     evidence = (
         f"val/loss stays at {values[-1]:.4g} while train/loss fell from {before:.4g} to {after:.4g}"
@@ -182,7 +191,7 @@ def _oscillation(train: Series | None, metric: Series | None, main: str) -> Obse
     if train is None or len(train[1]) < 2 * POINTS:
         return None
     steps, values = (part[len(train[1]) // 2 :] for part in train)
-    middle, first = float(np.median(values)), float(_level(train[1])[0])
+    middle, first = float(np.median(values)), float(running_level(train[1])[0])
     low, high = np.percentile(values, [10, 90])
     above = middle > RISEN * first  # small batches alone do not raise a loss
     falls = np.mean(values[: len(values) // 3]) - np.mean(values[-len(values) // 3 :])
@@ -190,7 +199,7 @@ def _oscillation(train: Series | None, metric: Series | None, main: str) -> Obse
     least = (LOSS_SWING / 3 if above else LOSS_SWING) * middle
     if middle <= 0 or turns < 0.3 or high - low < least or falls > 0.5 * (high - low):
         return None
-    if metric is not None and len(metric[1]) and (_late_best(metric, float(steps[0])) or np.max(metric[1]) > 0.5):
+    if metric is not None and len(metric[1]) and (improves_after(metric, float(steps[0])) or np.max(metric[1]) > 0.5):
         return None  # it learns in spite of it
     return _seen(
         "oscillation", steps[0],
@@ -208,7 +217,7 @@ def _underfitting(train: Series | None, metric: Series | None, main: str) -> Obs
     if train is None or len(train[1]) < POINTS:
         return None
     steps, values = train
-    level = _level(values)
+    level = running_level(values)
     low_metric = metric is not None and len(metric[1]) > 0 and np.max(metric[1]) < 0.5
     first, last = (float(np.median(part)) for part in (values[: len(values) // 5], values[-len(values) // 5 :]))
     if low_metric and last > (1 - BARELY) * first > 0:
@@ -221,7 +230,7 @@ def _underfitting(train: Series | None, metric: Series | None, main: str) -> Obs
         return None
     third = max(1, len(metric[1]) // 3)
     gain = float(np.median(metric[1][-2:]) - metric[1][-third - 1])
-    before = _train_near(train, float(metric[0][-third - 1]))
+    before = level_at(train, float(metric[0][-third - 1]))
     falls = before > 0 and before - level[-1] > FALL * before
     if gain < 0.1 or gain < 0.25 * float(np.ptp(metric[1])) or not falls:
         return None
@@ -239,16 +248,16 @@ def _plateau(metric: Series | None, rate: Series | None, main: str) -> Observati
         return None
     steps, values = metric
     reached = float(np.median(values[-len(values) // 2 :]))
-    since = int(np.argmax(values >= reached - _margin(values)))
+    since = int(np.argmax(values >= reached - margin(values)))
     total = steps[-1]
-    if steps[since] > 0.4 * total or reached <= 0 or _late_best(metric, float(steps[since]), 2):
+    if steps[since] > 0.4 * total or reached <= 0 or improves_after(metric, float(steps[since]), 2):
         return None
-    if rate is None or _rate_at(rate, 0.8 * total) < HIGH_RATE * float(np.max(rate[1])):
+    if rate is None or value_at(rate, 0.8 * total) < HIGH_RATE * float(np.max(rate[1])):
         return None
     return _seen(
         "plateau", steps[since],
         f"{main} has stayed at {reached:.3f} for {total - steps[since]:.0f} of {total:.0f} steps with a learning rate "
-        f"of {_rate_at(rate, total):.3g}",
+        f"of {value_at(rate, total):.3g}",
         "lower optim.lr or let it fall (scheduler=cosine), try a larger model or other augmentation, or stop earlier "
         "(callbacks=early_stopping)",
     )  # fmt: skip
@@ -258,66 +267,8 @@ def _seen(kind: str, since: float, evidence: str, advice: str) -> Observation:
     return Observation(kind, int(since), f"{kind} since step {int(since)}: {evidence}; {advice}")
 
 
-def _finite_tail(series: Series | None) -> Series | None:
-    if series is None:
-        return None
-    keep = np.isfinite(series[1])
-    return (series[0][keep], series[1][keep]) if keep.any() else None
-
-
-def _after_start(series: Series | None) -> Series | None:
-    """Without the evaluation before the first step, and without values that are not finite."""
-    found = _finite_tail(series)
-    if found is None:
-        return None
-    keep = found[0] > 0
-    return (found[0][keep], found[1][keep]) if keep.any() else None
-
-
-def _level(values: Values) -> Values:
-    """Running median over about an eighth of the points, from 3 on, so that single outliers do not count."""
-    half = max(1, len(values) // 16)
-    padded = np.pad(values, half, mode="edge")
-    return np.median(np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1), axis=-1)
-
-
-def _noise(values: Values) -> float:
-    """Standard deviation around the level, from the median of absolute deviations."""
-    rest = values - _level(values)
-    return 1.4826 * float(np.median(np.abs(rest)))
-
-
-def _train_near(train: Series, step: float) -> float:
-    return float(np.interp(step, train[0], _level(train[1])))
-
-
-def _late_best(metric: Series, since: float, margins: int = 1) -> bool:
-    """Whether the evaluations after a step are better than all up to it, by more than noise (or a multiple of it)."""
-    steps, values = metric
-    before, after = values[steps <= since], values[steps > since]
-    if not len(after):
-        return False
-    return not len(before) or float(np.percentile(after, 75)) > float(np.max(before)) + margins * _margin(values)
-
-
-def _margin(values: Values) -> float:
-    """What a metric has to gain for it to count: GAIN, or twice the noise from one evaluation to the next."""
-    if len(values) < 5:
-        return GAIN
-    return max(GAIN, min(2 * _roughness(values), 3 * GAIN))
-
-
-def _roughness(values: Values) -> float:
-    """Standard deviation of white noise on a straight line, from second differences."""
-    return 1.4826 * float(np.median(np.abs(np.diff(values, 2)))) / float(np.sqrt(6))
-
-
 def _stands(metric: Series | None, main: str, since: float) -> str:
     """How the metric was at a step, and at the end."""
     if metric is None or not len(metric[1]):
         return ""
     return f", {main} went from {np.interp(since, *metric):.3f} to {metric[1][-1]:.3f}"
-
-
-def _rate_at(rate: Series, step: float) -> float:
-    return float(np.interp(step, rate[0], rate[1]))
