@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import overload
+from typing import TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from ocrexp.types import Record
 
 _BATCH = 4096  # texts of other records that are given together
 _LOOKED_AT = 1000  # streamed records, before training
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -83,7 +84,28 @@ class ListPart:
         return ListPart(self.file, self.root, self.list_index, self.lines[kept], which, paths)
 
 
-class ListRecords(Sequence[Record]):
+class Lazy(Sequence[T]):
+    """A sequence whose items are made when they are asked for."""
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[T]: ...
+
+    def __getitem__(self, index: int | slice) -> T | list[T]:
+        return self.several(index) if isinstance(index, slice) else self.one(index)
+
+    @abstractmethod
+    def one(self, index: int) -> T:
+        """The item at an index."""
+
+    def several(self, part: slice) -> list[T]:
+        """The items of a slice."""
+        return [self.one(i) for i in range(*part.indices(len(self)))]
+
+
+class ListRecords(Lazy[Record]):
     """The records of several lists, one list after the other.
 
     Indexing parses a line; to walk over the texts, the images or the sizes of all, use the functions below.
@@ -96,15 +118,8 @@ class ListRecords(Sequence[Record]):
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
 
-    @overload
-    def __getitem__(self, index: int) -> Record: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[Record]: ...
-
-    def __getitem__(self, index: int | slice) -> Record | list[Record]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
+    def one(self, index: int) -> Record:
+        """A record."""
         part, i = self._place(index)
         return part.record(i)
 
@@ -146,12 +161,18 @@ class ListRecords(Sequence[Record]):
                 yield part.file.texts(chunk)
 
 
-class StreamedRecords(Sequence[Record]):
+class StreamedRecords(Lazy[Record]):
     """Records of which there are too many to hold: each is read when it is asked for, by an index of its sampler.
 
     `len` is the number of samples of an epoch. Iterating, and slices from the beginning, read one after the other and
     skip those that cannot be used; an index raises UnusableSample for such a one.
     """
+
+    def several(self, part: slice) -> list[Record]:
+        """The records of a slice from the beginning."""
+        if part.start not in (None, 0) or part.step not in (None, 1) or (part.stop or 0) < 0:
+            raise IndexError("streamed records have slices from the beginning only")
+        return list(self) if part.stop is None else self.head(part.stop)
 
     @abstractmethod
     def __iter__(self) -> Iterator[Record]: ...
@@ -204,7 +225,7 @@ def all_texts(records: Sequence[Record]) -> Iterable[str]:
         yield from portion
 
 
-class Images(Sequence[Path]):
+class Images(Lazy[Path]):
     """The images of records."""
 
     def __init__(self, records: Sequence[Record]) -> None:
@@ -213,15 +234,8 @@ class Images(Sequence[Path]):
     def __len__(self) -> int:
         return len(self._records)
 
-    @overload
-    def __getitem__(self, index: int) -> Path: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[Path]: ...
-
-    def __getitem__(self, index: int | slice) -> Path | list[Path]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
+    def one(self, index: int) -> Path:
+        """The image of a record."""
         if isinstance(self._records, ListRecords):
             return self._records.image(index)
         return self._records[index].image_path

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, overload
+from typing import NamedTuple
 
 import numpy as np
 
@@ -83,17 +83,8 @@ class ShardRecords(StreamedRecords):
     def __len__(self) -> int:
         return self._samples
 
-    @overload
-    def __getitem__(self, index: int) -> Record: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[Record]: ...
-
-    def __getitem__(self, index: int | slice) -> Record | list[Record]:
-        if isinstance(index, slice):
-            if index.start not in (None, 0) or index.step not in (None, 1) or (index.stop or 0) < 0:
-                raise IndexError("streamed records have slices from the beginning only")
-            return list(self) if index.stop is None else self.head(index.stop)
+    def one(self, index: int) -> Record:
+        """The record of an index of the sampler. Raises UnusableSample."""
         path, sample = self._sample(index)
         if sample.image is None:
             raise UnusableSample(NO_IMAGE)
@@ -195,7 +186,7 @@ class Listed:
         return [fault for fault in self.faults if fault.kind == kind]
 
     def add(self, path: Path, task: str, read_label: ReadLabel) -> None:
-        """The samples of a shard, which is here."""
+        """Add the samples of a shard that is on this machine."""
         index = shards.index(path)
         for sample in index.samples:
             try:
