@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import bisect
-import itertools
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from ocrexp.data.synth.choice import WeightedChoice
 from ocrexp.data.synth.shaping import JOINERS, is_mark, script_of
 from ocrexp.data.synth.words import Split, WordMaker, belongs
 
@@ -52,7 +51,7 @@ class TextMaker:
         self._random_length = (min(random_length[0], max_length), min(random_length[1], max_length))
         self._punctuation = punctuation
         self._marks = [mark for mark in _PUNCTUATION if mark in self._allowed]
-        self._cases = Wheel(cases)
+        self._cases = WeightedChoice(cases)
         makers: dict[str, Callable[[np.random.Generator], str]] = {
             "word": self._word,
             "number": maker.number,
@@ -71,12 +70,12 @@ class TextMaker:
                 usable[kind] = weight
             else:
                 self.left_out.append(kind)
-        self._kinds = Wheel(usable or {"random": 1.0})
+        self._kinds = WeightedChoice(usable or {"random": 1.0})
         self._makers = makers
 
     def text(self, rng: np.random.Generator) -> str:
         """A text of one of the kinds."""
-        kind = self._kinds.turn(rng)
+        kind = self._kinds.draw(rng)
         text = self._fitting(self._makers[kind], rng)
         return self._random(rng) if text is None else text
 
@@ -91,7 +90,7 @@ class TextMaker:
         return None
 
     def _word(self, rng: np.random.Generator) -> str:
-        word = self._cased(self._maker.word(rng), self._cases.turn(rng))
+        word = self._cased(self._maker.word(rng), self._cases.draw(rng))
         if rng.random() < self._punctuation:
             if self._marks and rng.random() < 0.75:
                 return word + self._marks[int(rng.integers(len(self._marks)))]
@@ -140,15 +139,3 @@ class TextMaker:
                 words.pop()
                 break
         return " ".join(words)
-
-
-class Wheel:
-    """Draws one of some names by their weights."""
-
-    def __init__(self, weights: Mapping[str, float]) -> None:
-        self._names = [name for name, weight in weights.items() if weight > 0]
-        self._ends = list(itertools.accumulate(weights[name] for name in self._names))
-
-    def turn(self, rng: np.random.Generator) -> str:
-        at = rng.random() * self._ends[-1]
-        return self._names[min(bisect.bisect(self._ends, at), len(self._names) - 1)]

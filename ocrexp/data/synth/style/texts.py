@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ocrexp.data.synth.rec_texts import Wheel
+from ocrexp.data.synth.choice import WeightedChoice
 from ocrexp.data.synth.words import core
 
 KINDS = ("label", "form", "words", "random")
@@ -41,11 +41,11 @@ class LabelTexts:
         self._words = sorted({word for label in labels for word in label.split() if core(word)} | set(kept))
         self._letters = [c for c in self.characters if c.isalpha()]
         self._digits = [c for c in self.characters if c in _DIGITS]
-        self._kinds = Wheel(weights)
+        self._kinds = WeightedChoice(weights)
 
     def text(self, rng: np.random.Generator) -> str:
         """A text of one of the kinds."""
-        kind = self._kinds.turn(rng)
+        kind = self._kinds.draw(rng)
         if kind == "label":
             return self._labels[int(rng.integers(len(self._labels)))]
         make = {"form": self._form, "words": self._some_words, "random": self._random}[kind]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import bisect
-import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ocrexp.data.synth.choice import WeightedChoice
 from ocrexp.data.synth.rec_texts import TextMaker
 from ocrexp.data.synth.text.base import TextPart
 from ocrexp.data.synth.text.made_up import MadeUp
@@ -71,17 +70,16 @@ class TextMix:
 
     def __init__(self, split: Split, made_up: TextMaker, sources: TextSources) -> None:
         self._split: Split = split
-        self._made_up, self._parts = made_up, sources.parts
-        self._ends = list(itertools.accumulate([sources.made_up, *(part.weight for part in sources.parts)]))
+        self._made_up = made_up
+        weights: dict[TextPart | None, float] = {None: sources.made_up}  # None: a made-up text
+        weights.update((part, part.weight) for part in sources.parts)
+        self._choice = WeightedChoice(weights) if sources.parts else None
 
     def text(self, rng: np.random.Generator) -> str:
         """A text of one of the sources that the characters can write."""
-        if not self._parts:
+        part = self._choice.draw(rng) if self._choice else None
+        if part is None:
             return self._made_up.text(rng)
-        chosen = bisect.bisect(self._ends, rng.random() * self._ends[-1])
-        if chosen == 0:
-            return self._made_up.text(rng)
-        part = self._parts[min(chosen, len(self._parts)) - 1]
         for _ in range(_TRIES):
             if self._made_up.fits(text := part.text(self._split, rng)):
                 return text

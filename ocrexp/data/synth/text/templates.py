@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import bisect
 import datetime
-import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ocrexp.data.synth.checks import checked_weights, require
+from ocrexp.data.synth.choice import WeightedChoice
 from ocrexp.data.synth.text.base import TextPart
 from ocrexp.data.synth.text.locales import LOCALES
 from ocrexp.data.synth.text.pattern import Draw, read_pattern
@@ -57,14 +56,13 @@ class Templates(TextPart):
         script = "cyrillic" if locale == "ru_RU" else "latin"
         fields = self._fields(WordMaker("train", (script,)))
         sources = [(f"<{kind}>", weight) for kind, weight in weights.items() if weight > 0] + list(given.items())
-        self._draws: list[Draw] = []
-        for pattern, _ in sources:
+        self._patterns: list[tuple[str, Draw, float]] = []  # with their weights
+        for pattern, share in sources:
             try:
-                self._draws.append(read_pattern(str(pattern), fields))
+                self._patterns.append((str(pattern), read_pattern(str(pattern), fields), float(share)))
             except ValueError as error:
                 raise ValueError(f"patterns: {error}") from None
-        self._names = [str(pattern) for pattern, _ in sources]
-        self._ends = list(itertools.accumulate(float(weight) for _, weight in sources))
+        self._choice = WeightedChoice({draw: share for _, draw, share in self._patterns})
 
     def _fields(self, words: WordMaker) -> dict[str, Draw]:
         def serial(rng: np.random.Generator) -> str:
@@ -113,20 +111,19 @@ class Templates(TextPart):
         return locale.amounts[int(rng.integers(len(locale.amounts)))].replace("#", self._digits(number))
 
     def _text(self, rng: np.random.Generator) -> str:
-        return self._draws[min(bisect.bisect(self._ends, rng.random() * self._ends[-1]), len(self._draws) - 1)](rng)
+        return self._choice.draw(rng)(rng)
 
     def characters(self) -> str:
         """The characters of some hundred texts of each pattern, sorted."""
         rng = np.random.default_rng(0)
-        return "".join(sorted({c for draw in self._draws for _ in range(_SAMPLE) for c in draw(rng)}))
+        return "".join(sorted({c for _, draw, _ in self._patterns for _ in range(_SAMPLE) for c in draw(rng)}))
 
     def prepare(self, allowed: frozenset[str], max_length: int) -> list[str]:
         """Drop patterns of which no text fits."""
         rng = np.random.default_rng(0)
         kept = []
         report = []
-        previous = 0.0
-        for draw, name, end in zip(self._draws, self._names, self._ends, strict=True):
+        for name, draw, share in self._patterns:
             texts = [draw(rng) for _ in range(_TRIES)]
             fitting = [text for text in texts if 0 < len(text) <= max_length and allowed.issuperset(text)]
             missing = [split for split in SPLITS if not any(belongs(text) == split for text in fitting)]
@@ -140,12 +137,11 @@ class Templates(TextPart):
                     f"patterns: {name} has too few texts, none is left for the {missing[0]} images; add what varies"
                 )
             else:
-                kept.append((draw, name, end - previous))
-            previous = end
+                kept.append((name, draw, share))
         if not kept:
             raise ValueError(f"patterns: nothing can be drawn ({report[0]}); change the characters or max_length")
-        self._draws, self._names = [draw for draw, *_ in kept], [name for _, name, _ in kept]
-        self._ends = list(itertools.accumulate(weight for *_, weight in kept))
+        self._patterns = kept
+        self._choice = WeightedChoice({draw: share for _, draw, share in kept})
         return report
 
     def text(self, split: Split, rng: np.random.Generator) -> str:
