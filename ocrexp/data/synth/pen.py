@@ -62,7 +62,7 @@ def maybe_bent(pen: Pen, sprite: Sprite) -> Sprite:
     return bend(sprite, turn, settings.curve_points) if most > 0.3 else sprite
 
 
-def luminance(tone: npt.NDArray[np.float32]) -> float:
+def luminance(tone: npt.NDArray[np.floating]) -> float:
     """Brightness of a BGR color, 0..255."""
     return float(tone @ np.array([0.114, 0.587, 0.299], np.float32))
 

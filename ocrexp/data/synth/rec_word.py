@@ -25,7 +25,7 @@ _PHOTOGRAPH_SIDE = 288  # pixels of a photograph's shorter side: crops of words 
 _LARGEST_FONT = 900  # font size times characters: long lines are drawn smaller, as scans have them
 # Their outlines show the case of a word and where its line is; a tight crop of the others looks the same
 # ("sox" and "SOX", "-" and "_").
-TELLING = frozenset("ABDEFGHIJKLMNQRTYabdefghijklmnpqrty123456789(){}[]|/\\$@&%#!?")
+_TELLING = frozenset("ABDEFGHIJKLMNQRTYabdefghijklmnpqrty123456789(){}[]|/\\$@&%#!?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def draw_word(settings: WordSettings, text: str, font: str, photographs: list[Pa
     sprite = draw_line(text.split(" "), font, size, space=space, tracking=tracking, stroke=stroke)
     if sprite is None:
         raise DataError(f"{text!r} drawn with {font} is invisible; remove the font, or the characters")
-    outline = _room(sprite, text, font, size)
+    outline = with_capitals(sprite, text, font, size)
     if rng.random() < settings.curved:
         sprite, outline = _bent(sprite, outline, rng)
     return _compose(settings, sprite, outline, size, text, photographs, rng)
@@ -101,9 +101,9 @@ def _font_size(settings: WordSettings, length: int, rng: np.random.Generator) ->
     return max(least, min(size, _LARGEST_FONT // length))
 
 
-def _room(sprite: Sprite, text: str, font: str, size: int) -> Polygon:
+def with_capitals(sprite: Sprite, text: str, font: str, size: int) -> Polygon:
     """The line's outline; with the height of capitals and the baseline if they do not follow from the characters."""
-    if not TELLING.isdisjoint(text):
+    if not _TELLING.isdisjoint(text):
         return sprite.outline
     drawn = load_font(font, size, needs_shaping(text))
     top, bottom = drawn.getbbox(text, anchor="ls")[1::2]

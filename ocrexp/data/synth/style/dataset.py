@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -158,18 +158,30 @@ class StyledRec(RecLists):
 
     def draw(self, split: Split, index: int, epoch: int = 0) -> StyledWord:
         """Draw one image; always the same for the same arguments."""
-        rng = np.random.default_rng([self.seed, SPLITS.index(split), index, epoch])
+        rng = self._rng(split, index, epoch)
+        for look, written, text, font in self._choices(rng):
+            word = draw_styled(look, written, text, font, self._variation, rng)
+            if word is not None:
+                return word
+        raise AssertionError("the choices end with an error")
+
+    def text(self, split: Split, index: int, epoch: int = 0) -> str:
+        """The text of an image, without drawing it; it differs from the drawn one where that could not be seen."""
+        return next(self._choices(self._rng(split, index, epoch)))[2]
+
+    def _rng(self, split: Split, index: int, epoch: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, SPLITS.index(split), index, epoch])
+
+    def _choices(self, rng: np.random.Generator) -> Iterator[tuple[Look, str, str, str]]:
+        """A look, what is written in it, the label and a font for it, up to _TRIES times; then raises DataError."""
         for _ in range(_TRIES):
             text = self.texts.text(rng)
             look = self.looks.looks[int(rng.integers(len(self.looks.looks)))]
             written = self._written(text, look, rng)
             font = self._fonts.pick(rng) if rng.random() < self._other_fonts else look.font
             able = self._fonts.for_text(font, written.replace(" ", ""), rng)
-            if able is None:
-                continue
-            word = draw_styled(look, written, text, able, self._variation, rng)
-            if word is not None:
-                return word
+            if able is not None:
+                yield look, written, text, able
         raise DataError(f"no font has the characters of the labels, for example {text!r}; set fonts to a folder")
 
     def _written(self, text: str, look: Look, rng: np.random.Generator) -> str:
@@ -235,7 +247,7 @@ class StyledRec(RecLists):
         for index in range(self.counts["train"]):
             draw = functools.partial(self.draw_training, index)
             path = Path("drawn") / cache.image_name("train", index)
-            drawn.append(Record(path, (self.draw("train", index).text,), source=source, list_index=number, draw=draw))
+            drawn.append(Record(path, (self.text("train", index),), source=source, list_index=number, draw=draw))
         return [*real, *drawn]
 
     def fingerprint(self) -> dict[str, str]:

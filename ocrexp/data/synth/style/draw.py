@@ -10,9 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ocrexp.data.synth.fonts import load_font
-from ocrexp.data.synth.rec_word import TELLING
-from ocrexp.data.synth.shaping import needs_shaping
+from ocrexp.data.synth.rec_word import with_capitals
 from ocrexp.data.synth.sprites import box_polygon, draw_line
 from ocrexp.data.synth.style.looks import Edges, Look, Plane, fatten, leaning, soften
 from ocrexp.types import Image, Polygon
@@ -60,7 +58,7 @@ def draw_styled(
     sprite = draw_line(written.split(" "), font, size)
     if sprite is None:
         return None
-    box = _room(sprite.outline, written, font, size)
+    box = with_capitals(sprite, written, font, size)
     weight = round((look.weight + spread[2]) * detail)
     matrix = leaning(look.slant, look.angle, look.stretch * math.exp(spread[1]), em * detail / size)
     sheet, outline = _placed(look, sprite.mask, box, matrix, detail, weight, rng)
@@ -73,29 +71,21 @@ def draw_styled(
     return StyledWord(image, label, quality, (outline / detail).astype(np.float32))
 
 
-def _room(outline: Polygon, text: str, font: str, size: int) -> tuple[float, float, float, float]:
-    """The box that a label would enclose: that of the ink, with capitals' height where the ink does not show it."""
-    (left, top), (right, bottom) = outline[0].tolist(), outline[2].tolist()
-    if TELLING.isdisjoint(text):
-        drawn = load_font(font, size, needs_shaping(text))
-        above, below = drawn.getbbox(text, anchor="ls")[1::2]
-        top -= max(0.0, above - drawn.getbbox("H", anchor="ls")[1])
-        bottom += max(0.0, -below)
-    return left, top, right, bottom
-
-
 def _placed(
     look: Look,
     mask: npt.NDArray[np.uint8],
-    box: tuple[float, float, float, float],
+    box: Polygon,
     matrix: npt.NDArray[np.float64],
     detail: int,
     weight: int,
     rng: np.random.Generator,
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
-    """The mask on a sheet of `detail` times the image's size, and the outline of its ink there."""
+    """The mask on a sheet of `detail` times the image's size, and the outline of its ink there.
+
+    `box`: what a label would enclose, in pixels of the mask.
+    """
     grown = max(0, weight)
-    low, high = _extent(box_polygon(*box) @ matrix.T)
+    low, high = _extent(box @ matrix.T)
     low, high = low - grown, high + grown
     # The look's margins, changed a little; some of a pixel at least, for boxes are drawn around the ink.
     margins = np.maximum(np.array(look.margins) * rng.uniform(0.5, 1.5, 4), rng.uniform(0.3, 1.5, 4))

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from ocrexp.data.synth.pen import luminance
 from ocrexp.data.synth.style.looks import Plane
 from ocrexp.types import Image
 
@@ -59,8 +60,7 @@ def separate(image: Image) -> Separated | str:
     inked = image[own > 0].astype(np.float64)
     away = np.abs(inked - paper).sum(axis=1)
     ink = inked[away >= np.quantile(away, 0.85)].mean(axis=0)
-    weights = np.array([0.114, 0.587, 0.299])
-    if abs((paper - ink) @ weights) < _LEAST_CONTRAST:
+    if abs(luminance(paper - ink)) < _LEAST_CONTRAST:
         return f"has a contrast below {_LEAST_CONTRAST:.0f} gray levels"
     gap = (paper - ink).astype(np.float32)
     share = ((paper.astype(np.float32) - image.astype(np.float32)) @ gap) / np.float32(gap @ gap)

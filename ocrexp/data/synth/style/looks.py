@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from ocrexp.data.synth.pen import luminance
 from ocrexp.types import Image
 
 Plane = npt.NDArray[np.float32]  # (height, width)
@@ -79,8 +80,7 @@ class Look:
     @property
     def contrast(self) -> float:
         """How much brighter the paper is than the ink, in gray levels; below 0 for light ink."""
-        luma = np.array([0.114, 0.587, 0.299])
-        return float((np.array(self.paper) - np.array(self.ink)) @ luma)
+        return luminance(np.array(self.paper) - np.array(self.ink))
 
 
 def leaning(slant: float, angle: float, stretch: float = 1.0, scale: float = 1.0) -> npt.NDArray[np.float64]:

@@ -85,9 +85,13 @@ def test_the_verb_draws_them_without_the_real_lists(root, tmp_path, capsys):
         run(["dataset=rec_list", f"dataset.root={root}", f"out={tmp_path / 'other'}"])
 
 
-def test_endless_words_are_new_in_every_epoch_and_begin_with_those_that_are_kept(root):
+def test_endless_words_are_new_in_every_epoch_and_begin_with_those_that_are_kept(root, monkeypatch):
     kept, endless = styled(root), styled(root, endless=True)
-    pipeline = TrainPipeline(endless.train_records(), [], seed=0)
+    monkeypatch.setattr(endless, "draw", lambda *_: pytest.fail("was drawn at the start"))
+    records = endless.train_records()
+    monkeypatch.undo()
+    assert [record.texts for record in records] == [record.texts for record in kept.train_records()]
+    pipeline = TrainPipeline(records, [], seed=0)
     first, second, same = pipeline.sample(7, 0), pipeline.sample(7, 1), pipeline.sample(7, 1)
     assert np.array_equal(first["image"], cv2.imread(str(kept.train_records()[7].image_path)))
     assert second["texts"] != first["texts"] or second["image"].shape != first["image"].shape
