@@ -27,7 +27,7 @@ class TarDamaged(ValueError):
         self.offset = offset
 
 
-class Member(NamedTuple):
+class TarMember(NamedTuple):
     """A member: its name, where its data is, and what it is: "file", "folder" or "other" (links, devices)."""
 
     name: str
@@ -36,7 +36,7 @@ class Member(NamedTuple):
     kind: str
 
 
-def members(read: Read, length: int) -> Iterator[Member]:
+def members(read: Read, length: int) -> Iterator[TarMember]:
     """The members of a tar file of `length` bytes, in their order.
 
     Raises TarDamaged where it ends too early or a header is no header; the members before it have been given.
@@ -77,7 +77,7 @@ def members(read: Read, length: int) -> Iterator[Member]:
         if start + data > length:
             raise TarDamaged(f"is truncated in {name!r}, which has {data} bytes", start)
         folder = kind == b"5" or (kind == b"\0" and name.endswith("/"))
-        yield Member(name, start, data, "folder" if folder else "file" if is_file else "other")
+        yield TarMember(name, start, data, "folder" if folder else "file" if is_file else "other")
         offset = start + _padded(data)
 
 

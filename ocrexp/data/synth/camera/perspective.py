@@ -13,7 +13,7 @@ from ocrexp.data.synth.sprites import box_polygon, through
 from ocrexp.types import Image, Polygon
 
 
-class Perspective(Sometimes):
+class CameraPerspective(Sometimes):
     """Moves the corners inwards; nothing leaves the image, and its edge pixels are repeated around it.
 
     Args:

@@ -7,13 +7,13 @@ import pytest
 from ocrexp.data.synth.camera.jpeg import Jpeg
 from ocrexp.data.synth.camera.low_light import LowLight
 from ocrexp.data.synth.camera.motion_blur import MotionBlur
-from ocrexp.data.synth.camera.perspective import Perspective
+from ocrexp.data.synth.camera.perspective import CameraPerspective
 from ocrexp.data.synth.camera.shadow import Shadow
 from ocrexp.data.synth.dataset import SynthDet
 from ocrexp.data.synth.rec_dataset import SynthRec
 from ocrexp.data.synth.sprites import box_polygon
 
-EFFECTS = [Perspective, Shadow, MotionBlur, LowLight, Jpeg]
+EFFECTS = [CameraPerspective, Shadow, MotionBlur, LowLight, Jpeg]
 BOX = box_polygon(60, 30, 150, 70)
 
 
@@ -40,7 +40,7 @@ def test_effects_depend_on_the_numbers_alone_and_change_nothing_at_prob_0(effect
 
 @pytest.mark.parametrize("seed", range(4))
 def test_outlines_follow_the_perspective_and_nothing_leaves_the_image(seed):
-    turned, (outline,) = Perspective(1.0, 0.3)(page(), [BOX], np.random.default_rng(seed))
+    turned, (outline,) = CameraPerspective(1.0, 0.3)(page(), [BOX], np.random.default_rng(seed))
     drawn = np.zeros(turned.shape[:2], np.uint8)
     cv2.fillPoly(drawn, [np.round((outline - 0.5) * 16).astype(np.int32)], 1, shift=4)
     dark = turned[:, :, 0] < 115
@@ -70,7 +70,7 @@ def test_motion_blur_has_a_direction_and_keeps_the_brightness():
 
 
 def test_pages_and_words_are_drawn_as_a_camera_sees_them(tmp_path):
-    camera = {"perspective": Perspective(1.0, 0.2), "off": None}
+    camera = {"perspective": CameraPerspective(1.0, 0.2), "off": None}
     keys = {"cache_dir": str(tmp_path), "size": 192, "layouts": {"poster": 1}, "degrade": 0, "illegible": 0}
     plain, seen = SynthDet(**keys).draw("train", 1), SynthDet(**keys, camera=camera).draw("train", 1)
     assert [region.text for region in plain.regions] == [region.text for region in seen.regions]
