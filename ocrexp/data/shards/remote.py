@@ -1,7 +1,7 @@
 """Remote shards: whole copies in a folder of the cache, of which only the newest are kept.
 
-A shard is read from its beginning to its end, once; whatever fsspec reads will do. Copies have a limit together, so
-data that no disk holds passes through.
+A shard is copied from its beginning to its end, so any file system of fsspec works. All copies together have a size
+limit, so the data may be larger than the disk.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class RemoteShard:
     Args:
         url: where it is.
         cache: folder of the copies.
-        cache_bytes: of all copies together; the least recently used are deleted.
+        cache_bytes: limit of all copies together; the least recently used are deleted.
     """
 
     url: str
@@ -122,7 +122,7 @@ class RemoteShard:
                 what = f"{type(cause).__name__}: {_QUERY.sub('', str(cause))}"
                 if turn == _TRIES:
                     raise DataError(
-                        f"{self}: cannot be read {_TRIES} times ({what}); check the URL and the network"
+                        f"{self}: cannot be read, tried {_TRIES} times ({what}); check the URL and the network"
                     ) from error
                 log.warning("%s: %s; trying again in %.0f s", self, what, wait)
                 time.sleep(wait)
@@ -149,7 +149,7 @@ class RemoteShard:
                 system.get_file(path, str(temporary))
                 size = json.loads(state).get("size")
                 if size is not None and temporary.stat().st_size != int(size):
-                    raise ConnectionError(f"{temporary.stat().st_size} of {size} bytes came")
+                    raise ConnectionError(f"received {temporary.stat().st_size} of {size} bytes")
             write_text(beside, state)
         except PermissionError as error:
             raise DataError(
@@ -185,7 +185,7 @@ class Ahead:
         os.register_at_fork(after_in_child=self._renew)
 
     def start(self, wanted: Iterable[RemoteShard], used: Iterable[Path]) -> None:
-        """Begin what has not begun."""
+        """Start the downloads that have not started; the copies `used` are kept."""
         keep = set(used)
         for shard in wanted:
             if shard.copy not in self._running:
@@ -194,7 +194,7 @@ class Ahead:
                 thread.start()
 
     def wait(self, wanted: Iterable[RemoteShard], used: Iterable[Path]) -> None:
-        """All of them have a copy afterwards. Raises DataError for one that cannot be read."""
+        """Wait until all of them have a copy. Raises DataError for one that cannot be read."""
         wanted = list(wanted)
         self.start(wanted, used)
         for shard in wanted:

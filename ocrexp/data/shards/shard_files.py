@@ -35,7 +35,7 @@ class _Shards:
         os.register_at_fork(after_in_child=self._renew)
 
     def know(self, shard: RemoteShard) -> None:
-        """The copy of a shard may be asked for by its path from now on."""
+        """Register a remote shard: from now on it is read by the path of its copy."""
         self._remote[shard.copy] = shard
 
     def remote(self, path: Path) -> RemoteShard | None:
@@ -118,25 +118,25 @@ def read_member(path: Path) -> bytes | None:
 
     Raises UnusableSample or OSError.
     """
-    head, _, name = str(path).partition(_BETWEEN)
-    shard = Path(f"{head}{SUFFIX}")
     try:
-        index = shards.index(shard)
+        shard, image = _image(path)
     except DataError as error:
         raise UnusableSample(f"shard cannot be read ({error})") from None
-    number = index.images.get(name)
-    image = None if number is None else index.samples[number].image
     return None if image is None else shards.read(shard, image)
 
 
 def has_image(path: Path) -> bool:
-    """Whether a path names an image that a shard has."""
-    if not is_member(path):
-        return False
+    """Whether a path names an image that a shard has. Raises DataError if the shard cannot be read."""
+    return is_member(path) and _image(path)[1] is not None
+
+
+def _image(path: Path) -> tuple[Path, Span | None]:
+    """The shard of a path, and where the image is in it. Raises DataError if the shard cannot be read."""
     head, _, name = str(path).partition(_BETWEEN)
-    index = shards.index(Path(f"{head}{SUFFIX}"))
+    shard = Path(f"{head}{SUFFIX}")
+    index = shards.index(shard)
     number = index.images.get(name)
-    return number is not None and index.samples[number].image is not None
+    return shard, None if number is None else index.samples[number].image
 
 
 def refuse_compressed(name: str) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from ocrexp.data.formats.safe_files import parse_json
 from ocrexp.data.label_format import BadLine, LabelLine
-from ocrexp.data.labels import IGNORED_TEXTS, RegionFormat
+from ocrexp.data.labels import RegionFormat
 from ocrexp.data.rec_labels import TextFormat
 from ocrexp.errors import DataError
 from ocrexp.types import UnusableSample
@@ -52,7 +52,7 @@ def region_label(data: bytes, suffix: str, name: str) -> tuple[LabelLine, int]:
     if isinstance(regions, list):
         for region in regions:
             if isinstance(region, dict) and region.get("difficult") is True:
-                region["transcription"] = min(IGNORED_TEXTS)
+                region["transcription"] = "###"  # of `ocrexp.data.labels.IGNORED_TEXTS`
     return _parsed(RegionFormat(), json.dumps(regions), name)
 
 

@@ -17,7 +17,7 @@ from ocrexp.errors import DataError
 
 # An index is one number: which time the shard is read in the epoch, its number, and the number of the sample in it.
 _SAMPLE_BITS, _SHARD_BITS = 24, 20
-_AHEAD = 4  # shards that come while one is counted
+_AHEAD = 4  # shards that are copied while one is counted
 _MOST_TURNS = 1 << 18
 # The last number of a generator's seed; those of samples end with _SAMPLE.
 _SAMPLE, _BUFFER, _ORDER = 1, 2, 3
@@ -178,7 +178,7 @@ class _Stream:
         return self._block[1]
 
     def _bring(self, first: int, last: int) -> None:
-        """The shards of these parts are here afterwards; those of as many more have begun to come."""
+        """Wait for local copies of the shards of these parts, and start to copy those of as many more."""
         soon = [shard for _, shard, _ in self._parts[last + 1 : 2 * last - first + 2]]
         if self.sampler._counts is None:  # the parts are known up to here
             place = last + 1

@@ -1,4 +1,4 @@
-"""The shards of training: how many samples each has, and that those in use are here."""
+"""Training shards: how many samples each has, and local copies of those in use."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ocrexp.files import write_json
 log = logging.getLogger(__name__)
 
 _KEEP_EVERY = 8  # shards that are counted while training
-_AT_ONCE = 16  # questions for the states of remote shards
+_AT_ONCE = 16  # requests for the states of remote shards
 
 
 class ShardSet:
@@ -82,7 +82,7 @@ class ShardSet:
     def count_all(self) -> npt.NDArray[np.int64]:
         """The numbers of samples of all shards, from their headers or from an earlier count of the same files."""
         began = time.perf_counter()
-        with ThreadPoolExecutor(_AT_ONCE) as pool:  # a question over the network each
+        with ThreadPoolExecutor(_AT_ONCE) as pool:  # one request over the network each
             self._stamps = dict(enumerate(pool.map(_stamp, self.paths)))
         self._counting = True
         for shard in range(len(self)):
@@ -94,7 +94,7 @@ class ShardSet:
         return np.array([self._facts[shard]["samples"] for shard in range(len(self))], np.int64)
 
     def bring(self, wanted: Iterable[int], soon: Iterable[int] = ()) -> None:
-        """Shards that are here afterwards, and those that will be needed next. Raises DataError."""
+        """Wait for local copies of the `wanted` shards, and start to copy those needed `soon`. Raises DataError."""
         wanted, soon = list(dict.fromkeys(wanted)), list(dict.fromkeys(soon))
         used = [self.paths[shard] for shard in {*wanted, *soon}]
         keep = [*used, *self._used]

@@ -16,7 +16,7 @@ from ocrexp.data.synth.sprites import INK, draw_line
 from ocrexp.errors import ConfigError, DataError
 
 FONT = next(str(path) for path in bundled_fonts() if path.stem == "DejaVuSans")
-raqm = pytest.mark.skipif(not shaping.has_raqm(), reason="Pillow has no raqm")
+raqm = pytest.mark.skipif(not shaping.has_raqm(), reason="Pillow has no raqm: apt-get install libfribidi0")
 
 HEBREW = "אבגדהוזחטיכלמנסעפצקרשת"
 ARABIC = "ابتثجحخدذرزسشصضطظعغفقكلمنهوي"

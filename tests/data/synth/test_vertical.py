@@ -13,8 +13,8 @@ from ocrexp.errors import DataError
 
 LATIN = next(str(path) for path in bundled_fonts() if path.stem == "DejaVuSans")
 CJK = next((path for place in SYSTEM_FOLDERS for path in sorted(place.rglob("NotoSansCJK-Regular.ttc"))), None)
-raqm = pytest.mark.skipif(not vertical.has_raqm(), reason="Pillow has no raqm")
-cjk = pytest.mark.skipif(CJK is None, reason="fonts-noto-cjk is not installed")
+raqm = pytest.mark.skipif(not vertical.has_raqm(), reason="Pillow has no raqm: apt-get install libfribidi0")
+cjk = pytest.mark.skipif(CJK is None, reason="no font of Noto CJK: apt-get install fonts-noto-cjk")
 
 
 def test_wide_characters_stand_and_latin_words_lie():
