@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING
 
 from omegaconf import OmegaConf
 
-from ocrexp.command_line import key_of
-from ocrexp.commands.check_data import TASKS, ModelSteps, compose_for
-from ocrexp.config.compose import compose, setup_hydra
-from ocrexp.config.frozen import split_overrides
+from ocrexp.commands.check_data import ModelSteps, compose_for, own_keys
+from ocrexp.config.compose import setup_hydra
 from ocrexp.errors import ConfigError, nothing_done, printable
 from ocrexp.logs import show_notices
 from ocrexp.processes import StoppedBySignal
@@ -63,10 +61,8 @@ def run(arguments: Sequence[str]) -> int:
     show_notices()
     with ExitStack() as held:
         with nothing_done():
-            own, changes = split_overrides([str(key) for key in compose("browse", [])], arguments)
-            tasks = [item.partition("=")[2].strip("'\"") for item in own if key_of(item) == "task"]
-            own = [item for item in own if key_of(item) != "task"]  # Hydra would take it for the group of this name
-            settings = _settings(compose("browse", own), tasks[-1] if tasks else None)
+            own, changes = own_keys("browse", arguments)
+            settings = _checked(BrowseSettings(**own))
             config = compose_for(settings.task, changes)
             session, line = _session(config, settings, held)
             title = _title(config)
@@ -89,11 +85,7 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _settings(config: DictConfig, task: str | None) -> BrowseSettings:
-    values = {str(key): value for key, value in OmegaConf.to_container(config).items()}  # type: ignore[union-attr]
-    settings = BrowseSettings(**{**values, "task": None if task in (None, "null") else task})
-    if settings.task is not None and settings.task not in TASKS:
-        raise ConfigError(f"task: expected one of {', '.join(TASKS)}, got {settings.task!r}")
+def _checked(settings: BrowseSettings) -> BrowseSettings:
     for name in ("open", "check", "images"):
         if not isinstance(getattr(settings, name), bool):
             raise ConfigError(f"{name}: expected true or false, got {getattr(settings, name)!r}")

@@ -67,10 +67,8 @@ def run(arguments: Sequence[str]) -> int:
     show_notices()
     with ExitStack() as held:
         with nothing_done():
-            own, changes = split_overrides([str(key) for key in compose("check-data", [])], arguments)
-            tasks = [item.partition("=")[2].strip("'\"") for item in own if key_of(item) == "task"]
-            own = [item for item in own if key_of(item) != "task"]  # Hydra would take it for the group of this name
-            settings = _settings(compose("check-data", own), tasks[-1] if tasks else None)
+            own, changes = own_keys("check-data", arguments)
+            settings = _checked(CheckDataSettings(**own))
             config = compose_for(settings.task, changes)
             plan = _plan(config, settings)
             folder = held.enter_context(
@@ -86,11 +84,23 @@ def run(arguments: Sequence[str]) -> int:
         return _report(findings, folder, settings)
 
 
-def _settings(config: DictConfig, task: str | None) -> CheckDataSettings:
-    values = {str(key): value for key, value in OmegaConf.to_container(config).items()}  # type: ignore[union-attr]
-    settings = CheckDataSettings(**{**values, "task": None if task in (None, "null") else task})
-    if settings.task is not None and settings.task not in TASKS:
-        raise ConfigError(f"task: expected one of {', '.join(TASKS)}, got {settings.task!r}")
+def own_keys(verb: str, arguments: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+    """The values of the verb's own keys, `task` among them, and the other arguments, which are keys of training.
+
+    Raises ConfigError for a task that does not exist.
+    """
+    own, changes = split_overrides([str(key) for key in compose(verb, [])], arguments)
+    tasks = [item.partition("=")[2].strip("'\"") for item in own if key_of(item) == "task"]
+    own = [item for item in own if key_of(item) != "task"]  # Hydra would take it for the group of this name
+    task = tasks[-1] if tasks and tasks[-1] != "null" else None
+    if task is not None and task not in TASKS:
+        raise ConfigError(f"task: expected one of {', '.join(TASKS)}, got {task!r}")
+    values = OmegaConf.to_container(compose(verb, own))
+    assert isinstance(values, dict)
+    return {**{str(key): value for key, value in values.items()}, "task": task}, changes
+
+
+def _checked(settings: CheckDataSettings) -> CheckDataSettings:
     _check_fix(settings.fix)
     for name in ("images", "page", "overwrite"):
         if not isinstance(getattr(settings, name), bool):
