@@ -78,21 +78,21 @@ def _check(make_plan: Callable[[], DataPlan], writer: Connection, parent: int) -
     os.nice(10)
     from ocrexp.data.checking.check import check_dataset
 
-    told = _Told(writer)
+    reporter = _Reporter(writer)
     try:
         plan = make_plan()
-        plan.most, plan.heard, plan.progress = MOST_PER_KIND, told.hear, told.progress
+        plan.most, plan.heard, plan.progress = MOST_PER_KIND, reporter.hear, reporter.progress
         findings = check_dataset(plan)
-        told.send(findings)
+        reporter.send(findings)
         writer.send(("state", "done"))
     except OcrexpError as error:
-        told.flush()
+        reporter.flush()
         writer.send(("state", f"failed: {printable(str(error))}"))
     except BrokenPipeError:
         pass
 
 
-class _Told:
+class _Reporter:
     """Collects what is found and sends it a few times per second."""
 
     def __init__(self, writer: Connection) -> None:

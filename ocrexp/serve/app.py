@@ -15,14 +15,14 @@ from starlette.requests import ClientDisconnect
 
 from ocrexp import __version__
 from ocrexp.serve.answers import Results, hub_form, own_form
-from ocrexp.serve.guard import ClientGone, Guard, Notes, retry_header
+from ocrexp.serve.guard import ClientGone, Guard, RequestNotes, retry_header
 from ocrexp.serve.jobs import Kind
 from ocrexp.serve.metrics import Metrics
 from ocrexp.serve.openapi import HUB, OCR
 from ocrexp.serve.pool import WorkerPool
 from ocrexp.serve.refusal import Refusal
 from ocrexp.serve.settings import ServeSettings
-from ocrexp.serve.uploads import Upload, check_upload, read_base64, read_uploads
+from ocrexp.serve.uploads import ReceivedFile, check_upload, read_base64, read_uploads
 
 PAGE = Path(__file__).parent / "page"
 PAGE_FILES = {"/": "index.html", "/page.css": "page.css", "/page.js": "page.js"}
@@ -37,9 +37,8 @@ class State:
     stopping = False
 
 
-def create_app(settings: ServeSettings, pool: WorkerPool, metrics: Metrics, state: State | None = None) -> FastAPI:
+def create_app(settings: ServeSettings, pool: WorkerPool, metrics: Metrics, state: State) -> FastAPI:
     """The app; `pool` is started and closed by the caller."""
-    state = state or State()
     app = FastAPI(
         title="ocrexp", version=__version__, docs_url=None, redoc_url=None
     )  # these load scripts from elsewhere
@@ -83,7 +82,7 @@ def create_app(settings: ServeSettings, pool: WorkerPool, metrics: Metrics, stat
         for path, file in PAGE_FILES.items():
             app.add_api_route(path, _file(PAGE / file), include_in_schema=False)
 
-    async def _read(request: Request, uploads: list[Upload], kind: Kind, picture: bool) -> Results:
+    async def _read(request: Request, uploads: list[ReceivedFile], kind: Kind, picture: bool) -> Results:
         notes = _notes(request)
         notes.images = len(uploads)
         results: list[Any] = [check_upload(upload, settings) for upload in uploads]
@@ -126,9 +125,9 @@ def _file(path: Path) -> Any:
     return send
 
 
-def _notes(request: Request) -> Notes:
+def _notes(request: Request) -> RequestNotes:
     notes = request.scope["state"]["notes"]
-    assert isinstance(notes, Notes)
+    assert isinstance(notes, RequestNotes)
     return notes
 
 
@@ -140,10 +139,10 @@ def _as_refusal(error: Exception) -> Refusal:
     return Refusal(error.status_code, "http", what.get(error.status_code, str(error.detail)))
 
 
-async def _body(request: Request, reading: Any) -> list[Upload]:
+async def _body(request: Request, reading: Any) -> list[ReceivedFile]:
     """The uploads of a request, within its time."""
     try:
-        uploads: list[Upload] = await asyncio.wait_for(reading, max(_notes(request).until - time.monotonic(), 0))
+        uploads: list[ReceivedFile] = await asyncio.wait_for(reading, max(_notes(request).until - time.monotonic(), 0))
     except (TimeoutError, asyncio.TimeoutError):
         raise Refusal(408, "slow_upload", "body: was not received within the time limit; send smaller files") from None
     except ClientDisconnect:

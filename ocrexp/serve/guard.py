@@ -34,7 +34,7 @@ class ClientGone(Exception):
 
 
 @dataclass
-class Notes:
+class RequestNotes:
     """What is known about a request at its end, for its line in the log."""
 
     images: int = 0
@@ -59,7 +59,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         began = time.monotonic()
-        notes = Notes(until=began + self._settings.timeout)
+        notes = RequestNotes(until=began + self._settings.timeout)
         scope.setdefault("state", {})["notes"] = notes
         status = CLIENT_GONE
 
@@ -84,7 +84,7 @@ class Guard:
             self._open -= uploads
             self._end(scope, status, time.monotonic() - began, notes)
 
-    async def _limited(self, scope: Scope, receive: Receive, send: Send, notes: Notes) -> None:
+    async def _limited(self, scope: Scope, receive: Receive, send: Send, notes: RequestNotes) -> None:
         limit = self._settings.request_bytes
         refusal = None
         stated = dict(scope["headers"]).get(b"content-length", b"0")
@@ -110,7 +110,7 @@ class Guard:
 
         await self._app(scope, counted, send)
 
-    def _end(self, scope: Scope, status: int, seconds: float, notes: Notes) -> None:
+    def _end(self, scope: Scope, status: int, seconds: float, notes: RequestNotes) -> None:
         path = scope["path"]
         self._metrics.request(scope["method"], path if path in self._routes else "other", status, seconds)
         if status < 400 and (not self._settings.access_log or path in _QUIET):

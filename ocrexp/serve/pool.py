@@ -16,7 +16,7 @@ from ocrexp.serve.metrics import Metrics
 from ocrexp.serve.process import WorkerGone, WorkerProcess
 from ocrexp.serve.refusal import Refusal
 from ocrexp.serve.settings import ServeSettings
-from ocrexp.serve.uploads import Upload
+from ocrexp.serve.uploads import ReceivedFile
 from ocrexp.serve.waiting import Ticket, WaitingLine
 
 log = logging.getLogger("ocrexp.serve")
@@ -88,7 +88,7 @@ class WorkerPool:
         self._threads.shutdown(wait=True)
 
     async def read(
-        self, uploads: Sequence[Upload], kind: Kind, picture: bool, until: float
+        self, uploads: Sequence[ReceivedFile], kind: Kind, picture: bool, until: float
     ) -> list[list[PageResult] | Refusal]:
         """The pages of each file, or why there are none.
 
@@ -126,9 +126,8 @@ class WorkerPool:
 
     def _pause(self) -> int:
         """Seconds after which the images that wait now are probably read."""
-        batches = self._metrics.reading
         images = self._metrics.batches.total
-        each = batches.total / images if images else 0.5
+        each = self._metrics.reading.total / images if images else 0.5
         return min(60, max(1, math.ceil(each * self._unfinished / self._count)))
 
     def _give_up(self, ticket: Ticket) -> None:

@@ -8,7 +8,6 @@ import logging
 import signal
 import socket
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -57,16 +56,14 @@ async def serve(
     models: RuntimeSettings,
     bound: socket.socket,
     ready: Callable[[str], None],
-    stop: asyncio.Event | None = None,
 ) -> int:
-    """Serve until SIGINT, SIGTERM or `stop`; returns 0, or 1 if open requests were given up at a second signal.
+    """Serve until SIGINT or SIGTERM; returns 0, or 1 if open requests were given up at a second signal.
 
     Args:
         settings: what is accepted.
         models: as `RuntimeSettings.checked` gives them.
         bound: the socket of `listen`.
         ready: called with the server's address once the models are loaded.
-        stop: ends the server when it is set.
 
     Raises DeployError or ConfigError if a worker cannot load the models.
     """
@@ -101,29 +98,16 @@ async def serve(
         )  # fmt: skip
         ready(f"http://{shown}:{port}")
         with _signals(server, state):
-            if stop is None:
-                await server.serve([bound])
-            else:
-                await _until(stop, server, state, bound)
+            await server.serve([bound])
         return int(server.force_exit)
     finally:
         await pool.close()
         bound.close()
 
 
-async def _until(stop: asyncio.Event, server: _Server, state: State, bound: socket.socket) -> None:
-    serving = asyncio.ensure_future(server.serve([bound]))
-    await stop.wait()
-    state.stopping = server.should_exit = True
-    await serving
-
-
 @contextlib.contextmanager
 def _signals(server: _Server, state: State) -> Iterator[None]:
     """The first signal lets the server finish, the second ends it at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
     loop = asyncio.get_running_loop()
 
     def note(number: int) -> None:

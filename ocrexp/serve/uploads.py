@@ -28,7 +28,7 @@ _LONGEST_NAME = 120
 
 
 @dataclass(frozen=True, slots=True)
-class Upload:
+class ReceivedFile:
     """A file of a request; `name` is for messages and answers only, it never becomes a path."""
 
     name: str
@@ -41,7 +41,7 @@ class _InMemory(MultiPartParser):
     spool_max_size = 1 << 40
 
 
-async def read_uploads(request: Request, settings: ServeSettings) -> list[Upload]:
+async def read_uploads(request: Request, settings: ServeSettings) -> list[ReceivedFile]:
     """The files of a request in the form of `/ocr`. Raises Refusal."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
@@ -52,7 +52,7 @@ async def read_uploads(request: Request, settings: ServeSettings) -> list[Upload
         body = await request.body()
         if not body:
             raise Refusal(400, "no_image", f"body: empty (0 bytes); {_READ}")
-        uploads = [Upload("body", body)]
+        uploads = [ReceivedFile("body", body)]
     else:
         raise Refusal(
             415,
@@ -63,7 +63,7 @@ async def read_uploads(request: Request, settings: ServeSettings) -> list[Upload
     return uploads
 
 
-async def read_base64(request: Request, settings: ServeSettings) -> list[Upload]:
+async def read_base64(request: Request, settings: ServeSettings) -> list[ReceivedFile]:
     """The files of a request in PaddleOCR's form, {"images": [base64, …]}. Raises Refusal."""
     return _of_json(json_object(await request.body()), ("images",), settings)
 
@@ -81,7 +81,7 @@ def json_object(body: bytes) -> dict[str, Any]:
     return found
 
 
-async def _of_form(request: Request, settings: ServeSettings) -> list[Upload]:
+async def _of_form(request: Request, settings: ServeSettings) -> list[ReceivedFile]:
     async def body() -> AsyncGenerator[bytes, None]:
         yield await request.body()
 
@@ -97,13 +97,13 @@ async def _of_form(request: Request, settings: ServeSettings) -> list[Upload]:
         ) from None
     try:
         files = [item for _, item in form.multi_items() if isinstance(item, UploadFile)]
-        uploads = [Upload(_name(item.filename, number), await item.read()) for number, item in enumerate(files)]
+        uploads = [ReceivedFile(_name(item.filename, number), await item.read()) for number, item in enumerate(files)]
     finally:
         await form.close()
     return _some(uploads, settings)
 
 
-def _of_json(found: dict[str, Any], keys: tuple[str, ...], settings: ServeSettings) -> list[Upload]:
+def _of_json(found: dict[str, Any], keys: tuple[str, ...], settings: ServeSettings) -> list[ReceivedFile]:
     unknown = [key for key in found if key not in keys]
     if unknown or len(found) != 1:
         got = ", ".join(printable(key)[:40] for key in list(found)[:5]) or "an empty object"
@@ -116,7 +116,9 @@ def _of_json(found: dict[str, Any], keys: tuple[str, ...], settings: ServeSettin
         raise Refusal(400, "invalid_json", f"images: expected a list of base64 texts, got {type(texts).__name__}")
     if len(texts) > settings.max_images:
         raise _too_many(settings)
-    return _some([Upload(f"images[{number}]", _bytes(text, number)) for number, text in enumerate(texts)], settings)
+    return _some(
+        [ReceivedFile(f"images[{number}]", _bytes(text, number)) for number, text in enumerate(texts)], settings
+    )
 
 
 def _bytes(text: Any, number: int) -> bytes:
@@ -131,7 +133,7 @@ def _bytes(text: Any, number: int) -> bytes:
         raise Refusal(400, "invalid_base64", f"{where}: is not base64 ({error}); URLs are not fetched") from None
 
 
-def _some(uploads: list[Upload], settings: ServeSettings) -> list[Upload]:
+def _some(uploads: list[ReceivedFile], settings: ServeSettings) -> list[ReceivedFile]:
     if not uploads:
         raise Refusal(400, "no_image", f"images: none was sent; {_READ}")
     if len(uploads) > settings.max_images:
@@ -149,7 +151,7 @@ def _name(filename: str | None, number: int) -> str:
     return last[:_LONGEST_NAME] or f"files[{number}]"
 
 
-def check_upload(upload: Upload, settings: ServeSettings) -> Refusal | None:
+def check_upload(upload: ReceivedFile, settings: ServeSettings) -> Refusal | None:
     """Why a file is not read, by its first bytes: format, bytes, pixels, pages; None: it may be read."""
     data, name = upload.data, upload.name
     if not data:

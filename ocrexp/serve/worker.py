@@ -49,7 +49,7 @@ class _Waiting:
     image: Image
 
 
-class Worker:
+class JobReader:
     """Reads batches of jobs with one set of models."""
 
     def __init__(self, settings: WorkerSettings, connection: Connection) -> None:
@@ -181,7 +181,7 @@ def main(descriptor: int) -> int:
             silence_decoders()
             cv2.setNumThreads(settings.models.threads or settings.threads)
             limit_pixels(settings.models.max_pixels)
-            worker = Worker(settings, connection)
+            reader = JobReader(settings, connection)
             given = [path for path in (settings.models.det, settings.models.rec) if path is not None]
             backends = {chosen(ModelFolder.open(path), settings.models.backend) for path in given}
         except OcrexpError as error:
@@ -194,5 +194,5 @@ def main(descriptor: int) -> int:
         while True:
             message = connection.recv()
             if not isinstance(message, Cancel):  # of a job that was answered meanwhile
-                worker.read(message)
+                reader.read(message)
     return 0

@@ -13,7 +13,7 @@ from ocrexp.serve.metrics import Metrics
 from ocrexp.serve.pool import WorkerPool
 from ocrexp.serve.process import WorkerGone
 from ocrexp.serve.refusal import Refusal
-from ocrexp.serve.uploads import Upload
+from ocrexp.serve.uploads import ReceivedFile
 
 SETTINGS = SimpleNamespace(batch_images=4, batch_wait_ms=20, max_queue=4, timeout=0.1)
 MODELS = SimpleNamespace(models=None)
@@ -63,7 +63,7 @@ def read(monkeypatch):
             pool = WorkerPool(SETTINGS, MODELS, 1, metrics)
             await pool.start()
             until = time.monotonic() + seconds
-            calls = [pool.read([Upload(name, b"") for name in names], "ocr", False, until) for names in requests]
+            calls = [pool.read([ReceivedFile(name, b"") for name in names], "ocr", False, until) for names in requests]
             found = await asyncio.gather(*calls, return_exceptions=True)
             await pool.close()
             return found, metrics
