@@ -19,14 +19,9 @@ from ocrexp.config.compose import compose
 from ocrexp.data.images import limit_pixels, read_image
 from ocrexp.deploy.crop import crop
 from ocrexp.deploy.detected_lines import detected_lines
-from ocrexp.deploy.end_to_end import (
-    EnginePool,
-    RuntimeSettings,
-    in_order,
-    refuse_paddleocr_names,
-    settings_from,
-)
+from ocrexp.deploy.end_to_end import EnginePool, in_order
 from ocrexp.deploy.progress import Progress
+from ocrexp.deploy.settings import RuntimeSettings, refuse_paddleocr_names, settings_from
 from ocrexp.errors import ConfigError, DataError, OcrexpError, nothing_done, printable
 from ocrexp.files import shortened
 from ocrexp.folders import new_folder, put_folder

@@ -20,15 +20,10 @@ from ocrexp.config.check import check
 from ocrexp.config.compose import compose
 from ocrexp.data.images import limit_pixels
 from ocrexp.data.regions import crossing_lines
-from ocrexp.deploy.end_to_end import (
-    EnginePool,
-    RuntimeSettings,
-    in_order,
-    refuse_paddleocr_names,
-    settings_from,
-)
+from ocrexp.deploy.end_to_end import EnginePool, in_order
 from ocrexp.deploy.folder import ModelFolder
 from ocrexp.deploy.progress import Progress
+from ocrexp.deploy.settings import RuntimeSettings, refuse_paddleocr_names, settings_from
 from ocrexp.errors import ConfigError, DataError, OcrexpError, nothing_done, printable
 from ocrexp.files import shortened
 from ocrexp.logs import show_notices

@@ -18,16 +18,11 @@ from ocrexp.config.compose import compose
 from ocrexp.data.images import limit_pixels
 from ocrexp.data.pixels import is_blank
 from ocrexp.deploy.correction import Corrections, CorrectionSettings, check_corrections, remove_corrections
-from ocrexp.deploy.end_to_end import (
-    EnginePool,
-    RuntimeSettings,
-    in_order,
-    refuse_paddleocr_names,
-    settings_from,
-)
+from ocrexp.deploy.end_to_end import EnginePool, in_order
 from ocrexp.deploy.fonts import FontFinder
 from ocrexp.deploy.outputs import LABELS, ImageResult, PredictionFolder, Reading, is_taken, prediction_line
 from ocrexp.deploy.progress import Progress
+from ocrexp.deploy.settings import RuntimeSettings, refuse_paddleocr_names, settings_from
 from ocrexp.deploy.sources import Skipped, Source, find_sources, read_source
 from ocrexp.engine.interrupt import StopSignals
 from ocrexp.errors import ConfigError, DataError, OcrexpError, nothing_done, printable

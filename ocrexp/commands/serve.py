@@ -7,7 +7,7 @@ import importlib
 from collections.abc import Sequence
 
 from ocrexp.config.compose import compose
-from ocrexp.deploy.end_to_end import RuntimeSettings, refuse_paddleocr_names, settings_from
+from ocrexp.deploy.settings import RuntimeSettings, refuse_paddleocr_names, settings_from
 from ocrexp.errors import nothing_done
 from ocrexp.logs import show_notices
 from ocrexp.serve.settings import ServeSettings

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from ocrexp.deploy.end_to_end import RuntimeSettings
 from ocrexp.deploy.outputs import Reading
+from ocrexp.deploy.settings import RuntimeSettings
 from ocrexp.serve.refusal import Refusal
 
 Kind = Literal["ocr", "det", "rec", "cls"]  # ocr: all models that are given

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 
 import uvicorn
 
-from ocrexp.deploy.end_to_end import RuntimeSettings
+from ocrexp.deploy.settings import RuntimeSettings
 from ocrexp.environment import available_cores
 from ocrexp.errors import ConfigError, printable
 from ocrexp.serve.app import State, create_app

@@ -15,7 +15,6 @@ from ocrexp.commands import check_data
 from ocrexp.data.checking.kinds import KINDS
 from ocrexp.data.lists import DetLists
 from ocrexp.data.rec_lists import RecLists
-from ocrexp.deploy import end_to_end
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "data.md"
 TEXT = PAGE.read_text(encoding="utf-8").partition("## Check a data set")[0]
@@ -39,7 +38,7 @@ def photograph(path, turned):
 def start(make_det, make_rec, tmp_path, monkeypatch):
     """The folder with the photographs; tiny models stand for the fetched ones."""
     models = {"ppocrv6_small_det": make_det(), "ppocrv6_small_rec": make_rec()}
-    monkeypatch.setattr(end_to_end, "fetched", lambda model: models[model.name])
+    monkeypatch.setattr("ocrexp.deploy.settings.fetched", lambda model: models[model.name])
     (tmp_path / "photos").mkdir()
     for page in range(1, 5):
         for name in "ab":

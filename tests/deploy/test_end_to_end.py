@@ -10,8 +10,8 @@ import pytest
 
 from ocrexp.__main__ import main
 from ocrexp.config.compose import compose
-from ocrexp.deploy import end_to_end
-from ocrexp.deploy.end_to_end import RuntimeSettings, in_order, settings_from
+from ocrexp.deploy.end_to_end import in_order
+from ocrexp.deploy.settings import RuntimeSettings, settings_from
 from ocrexp.errors import ConfigError
 
 
@@ -92,7 +92,7 @@ def test_a_damaged_model_is_one_line(onnx_models, pages, tmp_path, capsys):
 
 def test_a_fetched_model_is_given_by_its_name_and_brings_its_dictionary(make_det, make_rec, monkeypatch):
     folders = {"ppocrv6_small_det": make_det(), "ppocrv4_rec": make_rec()}
-    monkeypatch.setattr(end_to_end, "fetched", lambda model: folders[model.name])
+    monkeypatch.setattr("ocrexp.deploy.settings.fetched", lambda model: folders[model.name])
     config = compose("predict", ["images=x", "det=ppocrv6_small_det", "rec=ppocrv4_rec"])
     settings = settings_from(config, RuntimeSettings).checked()
     assert [settings.det, settings.rec] == [str(folder) for folder in folders.values()]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from ocrexp.deploy.detector import TextDetector
-from ocrexp.deploy.end_to_end import RuntimeSettings, settings_from
 from ocrexp.deploy.recognizer import TextRecognizer
+from ocrexp.deploy.settings import RuntimeSettings, settings_from
 from ocrexp.deploy.system import TextSystem
 from ocrexp.errors import DeployError
 
