@@ -112,7 +112,7 @@ def run(arguments: Sequence[str]) -> int:
             print(f"ocrexp: {printable(skipped.describe())}", file=sys.stderr)
         limit_pixels(models.max_pixels)
         output = _output(settings)
-        # Printed before the models are loaded.
+        # Before the models are loaded: a folder that may not be replaced is an error at once.
         if output is not None and settings.output is not None and is_taken(output, settings.overwrite):
             check_corrections(output)
         finder = FontFinder(settings.font)
