@@ -71,6 +71,40 @@ def conv2d(
     return F.conv2d(x, weight, bias, stride=stride, padding=padding, groups=groups)
 
 
+class ConvBN(nn.Layer):
+    """Convolution without bias that keeps the size, batch norm, and ReLU unless `activate` is False.
+
+    Args:
+        in_channels: channels of the map.
+        out_channels: channels of the result.
+        kernel_size: odd.
+        activate: whether ReLU follows.
+        deviation: of the normal distribution from which the weights are drawn; None: paddle's initializer.
+        momentum: share of the norm's running statistics that a batch leaves as it is.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        activate: bool = True,
+        deviation: float | None = None,
+        momentum: float = 0.9,
+    ) -> None:
+        super().__init__()
+        weight = None if deviation is None else paddle.ParamAttr(initializer=nn.initializer.Normal(0.0, deviation))
+        self.conv = Conv2D(
+            in_channels, out_channels, kernel_size, padding=kernel_size // 2, weight_attr=weight, bias_attr=False
+        )
+        self.bn = nn.BatchNorm2D(out_channels, momentum=momentum)
+        self._activate = activate
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.bn(self.conv(x))
+        return relu(x) if self._activate else x
+
+
 def _pair(value: int | Sequence[int]) -> tuple[int, int]:
     return (value, value) if isinstance(value, int) else (value[0], value[1])
 

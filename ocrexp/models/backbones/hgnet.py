@@ -5,6 +5,7 @@ Names and shapes of the parameters are those of PaddleOCR's `rec_hgnet`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import paddle
@@ -80,6 +81,14 @@ class EffectiveSE(nn.Layer):
         return x * F.sigmoid(self.conv(F.adaptive_avg_pool2d(x, 1)))
 
 
+def chained(layers: Iterable[nn.Layer], x: Tensor) -> Tensor:
+    """The channels of `x` and of the output of each layer of a chain, joined."""
+    outputs = [x]
+    for layer in layers:
+        outputs.append(layer(outputs[-1]))
+    return paddle.concat(outputs, axis=1)
+
+
 class HGBlock(nn.Layer):
     """A chain of 3×3 convolutions, whose outputs and input are joined, made narrower and attended."""
 
@@ -92,31 +101,30 @@ class HGBlock(nn.Layer):
         self._identity = identity
 
     def forward(self, x: Tensor) -> Tensor:
-        outputs = [x]
-        for layer in self.layers:
-            outputs.append(layer(outputs[-1]))
-        y = self.att(self.aggregation_conv(paddle.concat(outputs, axis=1)))
+        y = self.att(self.aggregation_conv(chained(self.layers, x)))
         return x + y if self._identity else y
 
 
 class HGStage(nn.Layer):
-    """A depthwise convolution with the stride, if there is one, then blocks; all but the first have a shortcut."""
+    """A depthwise convolution of `channels` with the stride, if there is one, then the blocks."""
 
-    def __init__(self, spec: HGStageSpec) -> None:
+    def __init__(self, channels: int, stride: Stride | None, blocks: Sequence[nn.Layer]) -> None:
         super().__init__()
-        width = spec.in_channels
         self.downsample = (
-            None if spec.stride is None else ConvBNAct(width, width, 3, spec.stride, groups=width, activated=False)
+            None if stride is None else ConvBNAct(channels, channels, 3, stride, groups=channels, activated=False)
         )
-        self.blocks = nn.Sequential(
-            *(
-                HGBlock(spec.out_channels if number else width, spec.channels, spec.out_channels, number > 0)
-                for number in range(spec.blocks)
-            )
-        )
+        self.blocks = nn.Sequential(*blocks)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.blocks(x if self.downsample is None else self.downsample(x))
+
+
+def _blocks(spec: HGStageSpec) -> list[nn.Layer]:
+    """All but the first have a shortcut."""
+    return [
+        HGBlock(spec.out_channels if number else spec.in_channels, spec.channels, spec.out_channels, number > 0)
+        for number in range(spec.blocks)
+    ]
 
 
 class PPHGNetSmall(nn.Layer):
@@ -138,7 +146,7 @@ class PPHGNetSmall(nn.Layer):
                 for number, (a, b) in enumerate(zip(widths, _STEM, strict=False))
             )
         )
-        self.stages = nn.LayerList([HGStage(spec) for spec in _SMALL_DET])
+        self.stages = nn.LayerList([HGStage(spec.in_channels, spec.stride, _blocks(spec)) for spec in _SMALL_DET])
         self.out_channels = [spec.out_channels for spec in _SMALL_DET]
 
     def forward(self, x: Tensor) -> list[Tensor]:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import paddle
 from paddle import Tensor, nn
 from paddle.nn import functional as F
 
-from ocrexp.models.backbones.hgnet import ConvBNAct, Stride
+from ocrexp.models.backbones.hgnet import ConvBNAct, HGStage, Stride, chained
 from ocrexp.models.backbones.lcnet_v4 import StemBlock
 
 
@@ -52,7 +51,8 @@ class LightConvBNAct(nn.Layer):
 
 
 class HGBlockV2(nn.Layer):
-    """A chain of convolutions, whose outputs and input are joined and mixed by two 1×1 convolutions."""
+    """A chain of convolutions, whose outputs and input are joined and mixed by two 1×1 convolutions; all but the first
+    block of a stage have a shortcut."""
 
     def __init__(self, spec: HGStageV2Spec, first: bool) -> None:
         super().__init__()
@@ -66,24 +66,8 @@ class HGBlockV2(nn.Layer):
         self._identity = not first
 
     def forward(self, x: Tensor) -> Tensor:
-        outputs = [x]
-        for layer in self.layers:
-            outputs.append(layer(outputs[-1]))
-        y = self.aggregation_excitation_conv(self.aggregation_squeeze_conv(paddle.concat(outputs, axis=1)))
+        y = self.aggregation_excitation_conv(self.aggregation_squeeze_conv(chained(self.layers, x)))
         return x + y if self._identity else y
-
-
-class HGStageV2(nn.Layer):
-    """A depthwise convolution with the stride, if there is one, then blocks; all but the first have a shortcut."""
-
-    def __init__(self, spec: HGStageV2Spec, stride: Stride | None) -> None:
-        super().__init__()
-        width = spec.in_channels
-        self.downsample = None if stride is None else ConvBNAct(width, width, 3, stride, groups=width, activated=False)
-        self.blocks = nn.Sequential(*(HGBlockV2(spec, number == 0) for number in range(spec.blocks)))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.blocks(x if self.downsample is None else self.downsample(x))
 
 
 class PPHGNetV2(nn.Layer):
@@ -107,7 +91,12 @@ class PPHGNetV2(nn.Layer):
             if name.endswith("conv.weight"):
                 draw(parameter)
         strides = _DET_STRIDES if det else _REC_STRIDES
-        self.stages = nn.LayerList([HGStageV2(spec, stride) for spec, stride in zip(_STAGES, strides, strict=True)])
+        self.stages = nn.LayerList(
+            [
+                HGStage(spec.in_channels, stride, [HGBlockV2(spec, number == 0) for number in range(spec.blocks)])
+                for spec, stride in zip(_STAGES, strides, strict=True)
+            ]
+        )
         widths = [spec.out_channels for spec in _STAGES]
         self.out_channels: int | list[int] = widths if det else widths[-1]
 

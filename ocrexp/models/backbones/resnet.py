@@ -6,19 +6,12 @@ Names and shapes of the parameters are those of PaddleOCR's `det_resnet`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from paddle import Tensor, nn
 from paddle.nn import functional as F
 
-from ocrexp.models.backbones.resnet_vd import (
-    CHANNELS,
-    DEPTHS,
-    BasicBlock,
-    Bottleneck,
-    PoolConvBN,
-    check_stages,
-    run_stages,
-)
+from ocrexp.models.backbones.resnet_vd import PoolConvBN, add_stages, check_stages, run_stages
 
 
 class ResNet(nn.Layer):
@@ -45,25 +38,9 @@ class ResNet(nn.Layer):
         check_stages(layers, dcn_stage, out_indices)
         self._out_indices = tuple(out_indices)
         self.conv = PoolConvBN(in_channels, 64, 7, stride=2, relu=True)
-        self.out_channels: list[int] = []
-        self._stages: list[list[nn.Layer]] = []
-        channels = 64
-        for stage, (depth, width) in enumerate(zip(DEPTHS[layers], CHANNELS, strict=True)):
-            blocks: list[nn.Layer] = []
-            for index in range(depth):
-                stride = 2 if index == 0 and stage > 0 else 1
-                if layers >= 50:
-                    deformable = int(dcn_stage[stage])
-                    layer: nn.Layer = Bottleneck(channels, width, stride, index == 0, False, deformable)
-                    channels = width * Bottleneck.expansion
-                else:
-                    layer = BasicBlock(channels, width, stride, index == 0, pooled=False)
-                    channels = width
-                self.add_sublayer(_block_name(layers, stage, index), layer)
-                blocks.append(layer)
-            self._stages.append(blocks)
-            if stage in out_indices:
-                self.out_channels.append(channels)
+        groups = [int(deformable) for deformable in dcn_stage]
+        self._stages, widths = add_stages(self, layers, groups, partial(_block_name, layers), pooled=False)
+        self.out_channels = [widths[stage] for stage in out_indices]
 
     def forward(self, x: Tensor) -> list[Tensor]:
         x = F.max_pool2d(self.conv(x), kernel_size=3, stride=2, padding=1)

@@ -5,7 +5,7 @@ Names and shapes of the parameters are those of PaddleOCR's `det_resnet_vd`, tho
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from paddle import Tensor, nn
 from paddle.nn import functional as F
@@ -146,30 +146,49 @@ class ResNetVd(nn.Layer):
         self.conv1_1 = PoolConvBN(in_channels, 32, 3, stride=2, relu=True)
         self.conv1_2 = PoolConvBN(32, 32, 3, relu=True)
         self.conv1_3 = PoolConvBN(32, 64, 3, relu=True)
-        self.out_channels: list[int] = []
-        self._stages: list[list[nn.Layer]] = []
-        channels = 64
-        for stage, (depth, width) in enumerate(zip(DEPTHS[layers], CHANNELS, strict=True)):
-            blocks: list[nn.Layer] = []
-            for index in range(depth):
-                stride = 2 if index == 0 and stage > 0 else 1
-                if layers >= 50:
-                    deformable = 2 if dcn_stage[stage] else 0
-                    layer: nn.Layer = Bottleneck(channels, width, stride, index == 0, deformable=deformable)
-                    channels = width * Bottleneck.expansion
-                else:
-                    layer = BasicBlock(channels, width, stride, index == 0)
-                    channels = width
-                self.add_sublayer(f"bb_{stage}_{index}", layer)
-                blocks.append(layer)
-            self._stages.append(blocks)
-            if stage in out_indices:
-                self.out_channels.append(channels)
+        groups = [2 if deformable else 0 for deformable in dcn_stage]
+        self._stages, widths = add_stages(self, layers, groups, lambda stage, index: f"bb_{stage}_{index}")
+        self.out_channels = [widths[stage] for stage in out_indices]
 
     def forward(self, x: Tensor) -> list[Tensor]:
         x = self.conv1_3(self.conv1_2(self.conv1_1(x)))
         x = F.max_pool2d(x, kernel_size=3, stride=2, padding=1)
         return run_stages(x, self._stages, self._out_indices)
+
+
+def add_stages(
+    network: nn.Layer,
+    layers: int,
+    deformable: Sequence[int],
+    name: Callable[[int, int], str],
+    pooled: bool = True,
+) -> tuple[list[list[nn.Layer]], list[int]]:
+    """Adds the blocks of the four stages behind a stem of 64 channels; the blocks and the channels of each stage.
+
+    Args:
+        network: gets the blocks as sublayers.
+        layers: one of DEPTHS.
+        deformable: for each stage, groups of its deformable convolutions; 0: they are ordinary ones.
+        name: of a block, from its stage and its index in the stage.
+        pooled: see `Bottleneck`.
+    """
+    stages: list[list[nn.Layer]] = []
+    widths: list[int] = []
+    channels = 64
+    for stage, (depth, width) in enumerate(zip(DEPTHS[layers], CHANNELS, strict=True)):
+        blocks: list[nn.Layer] = []
+        for index in range(depth):
+            stride = 2 if index == 0 and stage > 0 else 1
+            if layers >= 50:
+                layer: nn.Layer = Bottleneck(channels, width, stride, index == 0, pooled, deformable[stage])
+                channels = width * Bottleneck.expansion
+            else:
+                layer = BasicBlock(channels, width, stride, index == 0, pooled)
+                channels = width * BasicBlock.expansion
+            blocks.append(network.add_sublayer(name(stage, index), layer))
+        stages.append(blocks)
+        widths.append(channels)
+    return stages, widths
 
 
 def run_stages(x: Tensor, stages: Sequence[Sequence[nn.Layer]], out_indices: Sequence[int]) -> list[Tensor]:

@@ -33,7 +33,7 @@ def _conv(in_channels: int, out_channels: int, stride: Stride = 1, groups: int =
     )
 
 
-class ConvBNGELU(nn.Layer):
+class StemConv(nn.Layer):
     """3×3 convolution of stride 2 without bias, batch norm, GELU."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
@@ -75,7 +75,7 @@ class Downsample(nn.Layer):
         return self.norm(self.conv(x).transpose([0, 2, 3, 1])).transpose([0, 3, 1, 2])
 
 
-class Stage(nn.Layer):
+class MixingStage(nn.Layer):
     """Blocks of convolutions, blocks of global attention, and the way to the next stage."""
 
     def __init__(self, local: Sequence[nn.Layer], spread: Sequence[nn.Layer], downsample: nn.Layer | None) -> None:
@@ -138,7 +138,7 @@ class SVTRv2(nn.Layer):
         if any(channels % heads for channels, heads in zip(embed_dim, num_heads, strict=True)):
             raise ValueError(f"num_heads: expected divisors of embed_dim {list(embed_dim)}, got {list(num_heads)}")
         first = embed_dim[0]
-        self.patch_embed = nn.Sequential(ConvBNGELU(in_channels, first // 2), ConvBNGELU(first // 2, first))
+        self.patch_embed = nn.Sequential(StemConv(in_channels, first // 2), StemConv(first // 2, first))
         rates = iter(np.linspace(0, drop_path_rate, sum(depth)).tolist())
         self.stages = nn.LayerList()
         for number, (channels, heads) in enumerate(zip(embed_dim, num_heads, strict=True)):
@@ -154,7 +154,7 @@ class SVTRv2(nn.Layer):
             if number < count - 1:
                 height, width = strides[number]
                 down = Downsample(channels, embed_dim[number + 1], (height, width))
-            self.stages.append(Stage(convs, mixers, down))
+            self.stages.append(MixingStage(convs, mixers, down))
         self.out_channels = embed_dim[-1]
         initialize_transformer(self)
 

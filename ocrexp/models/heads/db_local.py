@@ -13,19 +13,7 @@ from paddle import Tensor, nn
 
 from ocrexp.models.cpu.upsample import TwoLevels
 from ocrexp.models.heads.db import MapBranch, binarized, probability
-from ocrexp.models.layers import Conv2D, full_precision, nearest_upsample, relu
-
-
-class _ConvBN(nn.Layer):
-    """3×3 convolution without bias, batch norm, ReLU."""
-
-    def __init__(self, in_channels: int, out_channels: int) -> None:
-        super().__init__()
-        self.conv = Conv2D(in_channels, out_channels, 3, padding=1, bias_attr=False)
-        self.bn = nn.BatchNorm2D(out_channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return relu(self.bn(self.conv(x)))
+from ocrexp.models.layers import Conv2D, ConvBN, full_precision, nearest_upsample
 
 
 class Refinement(nn.Layer):
@@ -33,7 +21,7 @@ class Refinement(nn.Layer):
 
     def __init__(self, in_channels: int, channels: int) -> None:
         super().__init__()
-        self.last_3 = _ConvBN(in_channels + 1, channels)
+        self.last_3 = ConvBN(in_channels + 1, channels, 3)
         self.last_1 = Conv2D(channels, 1, 1)
 
     def forward(self, features: Tensor, first: Tensor) -> Tensor:

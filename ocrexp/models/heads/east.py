@@ -10,8 +10,8 @@ from typing import ClassVar
 from paddle import Tensor, nn
 from paddle.nn import functional as F
 
-from ocrexp.models.layers import full_precision
-from ocrexp.models.necks.east_fpn import ConvBN, check_model_name
+from ocrexp.models.layers import ConvBN, full_precision
+from ocrexp.models.necks.east_fpn import check_model_name
 
 CHANNELS = {"small": (64, 32), "large": (128, 64)}
 FARTHEST = 800.0  # pixels from a pixel of text to a corner of its region

@@ -11,23 +11,9 @@ from collections.abc import Sequence
 
 import paddle
 from paddle import Tensor, nn
-from paddle.nn import initializer
 
-from ocrexp.models.layers import Conv2D, bilinear_upsample, relu
+from ocrexp.models.layers import Conv2D, ConvBN, bilinear_upsample
 from ocrexp.models.necks.db_fpn import check_channels
-
-
-class PointwiseConvBN(nn.Layer):
-    """1×1 convolution without bias, batch norm, ReLU."""
-
-    def __init__(self, in_channels: int, out_channels: int) -> None:
-        super().__init__()
-        weight = paddle.ParamAttr(initializer=initializer.Normal(0.0, math.sqrt(2 / out_channels)))
-        self.conv = Conv2D(in_channels, out_channels, 1, weight_attr=weight, bias_attr=False)
-        self.bn = nn.BatchNorm2D(out_channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return relu(self.bn(self.conv(x)))
 
 
 class FPEM(nn.Layer):
@@ -43,10 +29,10 @@ class FPEM(nn.Layer):
         # The order of the parameters is that of PaddleOCR's files.
         for level in (3, 2, 1):
             self.add_sublayer(f"dwconv{level}_1", depthwise(1))
-            self.add_sublayer(f"smooth_layer{level}_1", PointwiseConvBN(channels, channels))
+            self.add_sublayer(f"smooth_layer{level}_1", _pointwise(channels, channels))
         for level in (2, 3, 4):
             self.add_sublayer(f"dwconv{level}_2", depthwise(2))
-            self.add_sublayer(f"smooth_layer{level}_2", PointwiseConvBN(channels, channels))
+            self.add_sublayer(f"smooth_layer{level}_2", _pointwise(channels, channels))
 
     def forward(self, levels: Sequence[Tensor]) -> list[Tensor]:
         f1, f2, f3, f4 = levels
@@ -57,6 +43,10 @@ class FPEM(nn.Layer):
         f3 = self.smooth_layer3_2(self.dwconv3_2(bilinear_upsample(f3, 2) + f2))
         f4 = self.smooth_layer4_2(self.dwconv4_2(bilinear_upsample(f4, 2) + f3))
         return [f1, f2, f3, f4]
+
+
+def _pointwise(in_channels: int, out_channels: int) -> ConvBN:
+    return ConvBN(in_channels, out_channels, 1, deviation=math.sqrt(2 / out_channels))
 
 
 class CTFPN(nn.Layer):
@@ -76,7 +66,7 @@ class CTFPN(nn.Layer):
         check_channels(type(self).__name__, in_channels, 4 * level_channels)
         self.out_channels = 4 * level_channels
         for level, channels in enumerate(in_channels, start=1):
-            self.add_sublayer(f"reduce_layer{level}", PointwiseConvBN(channels, level_channels))
+            self.add_sublayer(f"reduce_layer{level}", _pointwise(channels, level_channels))
         self.fpem1 = FPEM(level_channels)
         self.fpem2 = FPEM(level_channels)
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import paddle
 from paddle import Tensor, nn
 
-from ocrexp.models.layers import Conv2D, relu
+from ocrexp.models.layers import ConvBN, relu
 
 # Channels by PaddleOCR's names of the sizes.
 CHANNELS = {"small": 64, "large": 128}
@@ -22,32 +22,16 @@ def check_model_name(model_name: str) -> None:
         raise ValueError(f"model_name: expected one of {', '.join(CHANNELS)}, got {model_name}")
 
 
-class ConvBN(nn.Layer):
-    """Convolution without bias, batch norm, optional ReLU."""
-
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, activate: bool = True) -> None:
-        super().__init__()
-        self.conv = Conv2D(in_channels, out_channels, kernel_size, padding=kernel_size // 2, bias_attr=False)
-        self.bn = nn.BatchNorm2D(out_channels)
-        self._activate = activate
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.bn(self.conv(x))
-        return relu(x) if self._activate else x
-
-
 class DoublingConvBN(nn.Layer):
-    """Transposed 4×4 convolution of stride 2 without bias, batch norm, optional ReLU."""
+    """Transposed 4×4 convolution of stride 2 without bias, batch norm, ReLU."""
 
-    def __init__(self, in_channels: int, out_channels: int, activate: bool = True) -> None:
+    def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
         self.deconv = nn.Conv2DTranspose(in_channels, out_channels, 4, stride=2, padding=1, bias_attr=False)
         self.bn = nn.BatchNorm2D(out_channels)
-        self._activate = activate
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.bn(self.deconv(x))
-        return relu(x) if self._activate else x
+        return relu(self.bn(self.deconv(x)))
 
 
 class EASTFPN(nn.Layer):

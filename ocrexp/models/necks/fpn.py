@@ -10,30 +10,8 @@ from collections.abc import Sequence
 
 import paddle
 from paddle import Tensor, nn
-from paddle.nn import initializer
 
-from ocrexp.models.layers import Conv2D, bilinear_upsample, relu
-
-
-class ConvBNReLU(nn.Layer):
-    """Convolution without bias, batch norm, ReLU."""
-
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: int) -> None:
-        super().__init__()
-        deviation = math.sqrt(2 / (kernel_size**2 * out_channels))
-        self.conv = Conv2D(
-            in_channels,
-            out_channels,
-            kernel_size,
-            padding=kernel_size // 2,
-            weight_attr=paddle.ParamAttr(initializer=initializer.Normal(0.0, deviation)),
-            bias_attr=False,
-        )
-        # PaddleOCR's momentum: nine tenths of a running statistic are those of the last batch.
-        self.bn = nn.BatchNorm2D(out_channels, momentum=0.1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return relu(self.bn(self.conv(x)))
+from ocrexp.models.layers import ConvBN, bilinear_upsample
 
 
 class FPN(nn.Layer):
@@ -43,7 +21,7 @@ class FPN(nn.Layer):
         in_channels: channels of the backbone's maps at strides 4, 8, 16, 32 (the model fills this in).
         out_channels: channels of a level; the joined map has four times as many.
 
-    `forward([c2, c3, c4, c5])` gives [N, 4 · out_channels, H/4, W/4]; the levels stand from the finest to the coarsest.
+    `forward([c2, c3, c4, c5])` gives [N, 4 · out_channels, H/4, W/4], the finest level first.
     """
 
     size_multiple = 32
@@ -53,13 +31,13 @@ class FPN(nn.Layer):
         if len(in_channels) != 4:
             raise ValueError(f"FPN joins 4 feature maps, the backbone gives {len(in_channels)}; choose another")
         c2, c3, c4, c5 = in_channels
-        self.toplayer_ = ConvBNReLU(c5, out_channels, 1)
-        self.latlayer1_ = ConvBNReLU(c4, out_channels, 1)
-        self.latlayer2_ = ConvBNReLU(c3, out_channels, 1)
-        self.latlayer3_ = ConvBNReLU(c2, out_channels, 1)
-        self.smooth1_ = ConvBNReLU(out_channels, out_channels, 3)
-        self.smooth2_ = ConvBNReLU(out_channels, out_channels, 3)
-        self.smooth3_ = ConvBNReLU(out_channels, out_channels, 3)
+        self.toplayer_ = _conv(c5, out_channels, 1)
+        self.latlayer1_ = _conv(c4, out_channels, 1)
+        self.latlayer2_ = _conv(c3, out_channels, 1)
+        self.latlayer3_ = _conv(c2, out_channels, 1)
+        self.smooth1_ = _conv(out_channels, out_channels, 3)
+        self.smooth2_ = _conv(out_channels, out_channels, 3)
+        self.smooth3_ = _conv(out_channels, out_channels, 3)
         self.out_channels = 4 * out_channels
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
@@ -69,3 +47,9 @@ class FPN(nn.Layer):
         p3 = self.smooth2_(bilinear_upsample(p4, 2) + self.latlayer2_(c3))
         p2 = self.smooth3_(bilinear_upsample(p3, 2) + self.latlayer3_(c2))
         return paddle.concat([p2, bilinear_upsample(p3, 2), bilinear_upsample(p4, 4), bilinear_upsample(p5, 8)], axis=1)
+
+
+def _conv(in_channels: int, out_channels: int, kernel_size: int) -> ConvBN:
+    """PaddleOCR's start, and its momentum: nine tenths of a running statistic are those of the last batch."""
+    deviation = math.sqrt(2 / (kernel_size**2 * out_channels))
+    return ConvBN(in_channels, out_channels, kernel_size, deviation=deviation, momentum=0.1)
