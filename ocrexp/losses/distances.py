@@ -9,7 +9,8 @@ import paddle
 from paddle import Tensor
 from paddle.nn import functional as F
 
-MODES = ("l1", "l2", "smooth_l1")
+_DISTANCES = {"l1": F.l1_loss, "l2": F.mse_loss, "smooth_l1": F.smooth_l1_loss}
+MODES = tuple(_DISTANCES)
 _TINY = 1e-10  # keeps logarithms of probabilities finite
 _EPS = 1e-5  # in the symmetric divergence
 
@@ -63,8 +64,7 @@ def decoupled_divergence(
 
 def distance(ours: Tensor, theirs: Tensor, mode: str) -> Tensor:
     """Mean of the absolute (`l1`), squared (`l2`) or Huber (`smooth_l1`) difference."""
-    functions = {"l1": F.l1_loss, "l2": F.mse_loss, "smooth_l1": F.smooth_l1_loss}
-    return functions[mode](ours, theirs)
+    return _DISTANCES[mode](ours, theirs)
 
 
 def mean_divergence(logits: Tensor, wanted: Tensor, temperature: float = 0.5) -> Tensor:

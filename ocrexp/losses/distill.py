@@ -7,7 +7,7 @@ from typing import Any
 
 from paddle import Tensor
 
-from ocrexp.losses.distill_terms import Term
+from ocrexp.losses.distill_term import Term
 from ocrexp.types import AsksForCharacters
 
 Loss = Callable[[Mapping[str, Tensor], Mapping[str, Any]], dict[str, Tensor]]

@@ -1,16 +1,13 @@
-"""Terms of a distillation loss: each compares one output of pairs of networks.
+"""The terms of distillation losses; `distill_term.py` has what all of them have.
 
-A network's output is under `NETWORK.OUTPUT`, as `teacher.ctc` or `student2.maps`; see `ocrexp.models.distill`. A term
-gives the sum over its pairs, a scalar, computed in float32 also under AMP. The formulas are in `distances.py`; those of
-PaddleOCR 2.10's losses are named in each class.
+The formulas are in `distances.py`; each class names PaddleOCR 2.10's loss.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Literal
 
-import paddle
 from paddle import Tensor
 from paddle.nn import functional as F
 
@@ -25,66 +22,10 @@ from ocrexp.losses.distances import (
     mutual_divergence,
     symmetric_divergence,
 )
+from ocrexp.losses.distill_term import TAUGHT, Pairs, Term
 from ocrexp.losses.maps import dice_loss
-from ocrexp.nearest import did_you_mean
 
 MAPS = ("shrink", "threshold", "binary")  # DB's maps in the order of their channels
-Pairs = Sequence[Sequence[str]]
-TAUGHT: Pairs = (("student", "teacher"),)
-
-
-class Term:
-    """What all terms have.
-
-    Args:
-        output: name of the output, such as `ctc`, `nrtr`, `maps`, or a feature of `model.features`.
-        pairs: pairs of networks, the one that learns first: `[[student, teacher]]`.
-        weight: of the term in the total.
-    """
-
-    def __init__(self, output: str, pairs: Pairs = TAUGHT, weight: float = 1.0) -> None:
-        if not pairs or any(len(pair) != 2 for pair in pairs):
-            raise ValueError(f"pairs: expected pairs of networks as [[student, teacher]], got {list(map(list, pairs))}")
-        if weight < 0:
-            raise ValueError(f"weight: expected 0 or more, got {weight}")
-        self.output, self.pairs, self.weight = output, [tuple(pair) for pair in pairs], weight
-
-    def __call__(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> Tensor:
-        with paddle.amp.auto_cast(enable=False):
-            parts = [self.compare(*self._both(outputs, pair), batch) for pair in self.pairs]
-            return sum(parts[1:], start=parts[0]) * self.weight
-
-    def compare(self, ours: Tensor, theirs: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
-        """The loss of one pair."""
-        raise NotImplementedError
-
-    def _both(self, outputs: Mapping[str, Tensor], pair: Sequence[str]) -> tuple[Tensor, Tensor]:
-        found = []
-        for network in pair:
-            name = f"{network}.{self.output}"
-            if name not in outputs:
-                raise ConfigError(self._missing(outputs, network))
-            found.append(outputs[name].astype("float32"))
-        ours, theirs = found
-        if list(ours.shape) != list(theirs.shape):
-            raise ConfigError(
-                f"loss.terms: {self.output} has the shape {list(ours.shape)} in {pair[0]} and {list(theirs.shape)} in "
-                f"{pair[1]}; choose networks whose maps have equal sizes, or another output"
-            )
-        return ours, theirs
-
-    def _missing(self, outputs: Mapping[str, Tensor], network: str) -> str:
-        networks = list(dict.fromkeys(key.partition(".")[0] for key in outputs if "." in key))
-        if network not in networks:
-            return (
-                f"loss.terms: a pair names {network}, but the model has {', '.join(networks)}"
-                f"{did_you_mean(network, networks) or f'; choose it with model/{network}=NAME'}"
-            )
-        known = [key.partition(".")[2] for key in outputs if key.startswith(f"{network}.")]
-        return (
-            f"loss.terms: {network} gives no output {self.output}; it gives {', '.join(known)}"
-            f"{did_you_mean(self.output, known) or '; set output to one that both networks have'}"
-        )
 
 
 class KLDiv(Term):
@@ -282,6 +223,11 @@ class DilatedMaps(Term):
         self.alpha, self.thresh, self.eps = alpha, thresh, eps
 
     def compare(self, ours: Tensor, theirs: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
+        if "shrink_mask" not in batch:
+            raise ConfigError(
+                "loss.terms: DilatedMaps compares DB's maps, but the batch has no shrink_mask; choose other terms with "
+                "loss/terms=NAME"
+            )
         target = dilated(theirs[:, 0].detach(), self.thresh)
         mask = batch["shrink_mask"].astype("float32")
         shrink, binary = (dice_loss(ours[:, channel], target, mask, self.eps) for channel in (0, 2))

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import paddle
 import pytest
+from golden_maps import SHAPE, stacked_targets
 
 from ocrexp.errors import ConfigError
 from ocrexp.losses.db import DBLoss
 
-SHAPE = (160, 160)
 PARTS = {
     "loss": "loss",
     "loss_shrink_maps": "loss_shrink",
@@ -29,14 +29,7 @@ def recorded(golden: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 
 def targets(batch: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     if batch == "synthetic2":
-
-        def stacked(field: str) -> np.ndarray:
-            maps = [arrays[f"target.{member}.{field}"] for member in ("concave", "curved")]
-            if field == "threshold_map":
-                return np.stack(maps)
-            return np.stack([np.unpackbits(m)[: SHAPE[0] * SHAPE[1]].reshape(SHAPE) for m in maps])
-
-        return {name: stacked(name) for name in ("shrink_map", "shrink_mask", "threshold_map", "threshold_mask")}
+        return stacked_targets(arrays, ("target.concave", "target.curved"))
     ones, zeros = np.ones(SHAPE, np.uint8), np.zeros(SHAPE, np.uint8)
     if batch == "no_positive":
         shrink_mask = ones.copy()

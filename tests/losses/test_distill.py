@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 import paddle
 import pytest
+from golden_maps import SHAPE, stacked_targets
 
 from ocrexp.errors import ConfigError
 from ocrexp.losses.ctc import CTCLoss
 from ocrexp.losses.db import DBLoss
 from ocrexp.losses.distill import DistillLoss
-from ocrexp.losses.distill_terms import DKD, DML, KLJS, DilatedMaps, Distance, KLDiv, MeanCTC, Term
+from ocrexp.losses.distill_term import Term
+from ocrexp.losses.distill_terms import DKD, DML, KLJS, DilatedMaps, Distance, KLDiv, MeanCTC
 from ocrexp.losses.multi import MultiLoss
 from ocrexp.losses.tokens import NRTRLoss
 
@@ -155,19 +157,11 @@ def test_the_combination_of_a_recognizer(recorded: Any) -> None:
 def page(recorded: Any, golden: Path) -> tuple[dict[str, paddle.Tensor], dict[str, paddle.Tensor]]:
     """The three networks' maps and the targets."""
     members = recorded[0]["det"]["batch"]["members"]
-    shape = (160, 160)
     with np.load(golden / "targets" / "target_maps_synthetic.npz") as arrays:
-
-        def stacked(field: str) -> np.ndarray:
-            maps = [arrays[f"{member}.{field}"] for member in members]
-            if field == "threshold_map":
-                return np.stack(maps)
-            return np.stack([np.unpackbits(m)[: shape[0] * shape[1]].reshape(shape) for m in maps])
-
-        maps = {name: stacked(name) for name in ("shrink_map", "shrink_mask", "threshold_map", "threshold_mask")}
+        maps = stacked_targets(arrays, members)
     outputs = {}
     for network, about in recorded[0]["det"]["predictions"].items():
-        u = np.random.Generator(np.random.PCG64(about["seed"])).random((4, 3, *shape), dtype=np.float32)
+        u = np.random.Generator(np.random.PCG64(about["seed"])).random((4, 3, *SHAPE), dtype=np.float32)
         values = np.float32(0.01) + np.float32(0.98) * u
         if about["kind"] == "near_target":
             wanted = [maps[name] for name in ("shrink_map", "threshold_map", "shrink_map")]
@@ -222,3 +216,6 @@ def test_a_wrong_name_and_other_sizes_are_told_in_one_line() -> None:
         DML("ctc")(outputs, {})
     with pytest.raises(ConfigError, match=r"ctc has no label for each step; use target=teacher"):
         DKD("ctc", target="label")({"student.ctc": small, "teacher.ctc": small}, {})
+    maps = paddle.zeros([1, 7, 5, 5])  # of a detector that is not DB
+    with pytest.raises(ConfigError, match=r"compares DB's maps.*choose other terms with loss/terms=NAME"):
+        DilatedMaps()({"student.maps": maps, "teacher.maps": maps}, {})
