@@ -8,8 +8,9 @@ import numpy.typing as npt
 
 from ocrexp.postprocess.db import smallest_rectangles
 from ocrexp.postprocess.expansion import expand
+from ocrexp.postprocess.source import to_source
 from ocrexp.results import DetPrediction
-from ocrexp.types import Batch, Polygon
+from ocrexp.types import Batch
 
 MAP_STRIDE = 4  # of the network's maps
 
@@ -74,7 +75,9 @@ class PSEPostProcess:
             if end - start >= self.min_area and score >= self.box_thresh:
                 outlines.append(self._outline(points[start:end]))
                 scores.append(score)
-        return DetPrediction(polygons=[_to_source(outline, self.scale, shape) for outline in outlines], scores=scores)
+        # The middle of a pixel of the small map is that of scale × scale pixels.
+        enlarged = [outline * self.scale + (self.scale - 1) / 2 for outline in outlines]
+        return DetPrediction(polygons=[np.round(polygon) for polygon in to_source(enlarged, shape)], scores=scores)
 
     def _enlarged(self, one: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         factor = MAP_STRIDE // self.scale
@@ -92,11 +95,3 @@ class PSEPostProcess:
         mask[points[:, 1] - origin[1], points[:, 0] - origin[0]] = 1
         contours = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0]
         return np.asarray(max(contours, key=cv2.contourArea)[:, 0] + origin, np.float64)
-
-
-def _to_source(outline: npt.NDArray[np.float64], scale: int, shape: npt.NDArray[np.float64]) -> Polygon:
-    source_height, source_width, ratio_h, ratio_w = shape.tolist()
-    # The middle of a pixel of the small map is that of scale × scale pixels.
-    points = outline * scale + (scale - 1) / 2
-    points = np.round(points / (ratio_w, ratio_h))
-    return np.asarray(np.clip(points, 0, (source_width, source_height)), np.float32)

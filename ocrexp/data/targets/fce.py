@@ -70,11 +70,10 @@ class FCETargets:
         sample.setdefault("counts", {})[LEGIBLE] = len(polygons) - int(np.count_nonzero(ignored))
         made = {}
         for name, stride, (low, high) in zip(NAMES, STRIDES, self._ranges, strict=True):
-            chosen = [low < share < high for share in shares]
             regions = [
                 (polygon / stride, bool(skip))
-                for polygon, skip, here in zip(polygons, ignored, chosen, strict=True)
-                if here
+                for polygon, skip, share in zip(polygons, ignored, shares, strict=True)
+                if low < share < high
             ]
             made[name] = self._level(regions, height // stride, width // stride)
         cast(dict[str, Any], sample).update(made)
@@ -86,11 +85,8 @@ class FCETargets:
         coefficients = maps[3:].reshape(2, 2 * self.fourier_degree + 1, height, width)
         for polygon, skip in regions:
             outline = polygon.astype(np.int32)
-            if skip:
-                cv2.fillPoly(maps[COUNTED], [outline], 0)
-                continue
-            signature = fourier_signature(polygon, self.fourier_degree)
-            if signature is None:  # without an extent
+            signature = None if skip else fourier_signature(polygon, self.fourier_degree)
+            if signature is None:  # ignored, or without an extent
                 cv2.fillPoly(maps[COUNTED], [outline], 0)
                 continue
             cv2.fillPoly(maps[TEXT], [outline], 1)
