@@ -29,16 +29,17 @@ DET = ["backbone=mobilenetv3_small_x0_5"]
 SMALL = ["backbone.scale=0.35", "neck.out_channels=16"]
 
 
-def config_of(overrides, run_dir="unused"):
+def config_of(overrides):
     config = compose("train", [*QUIET, *overrides])
     OmegaConf.set_struct(config, False)
-    config.run_dir = str(run_dir)
+    config.run_dir = "unused"
     check(config)
     return config
 
 
-def train(run_dir: Path, overrides, resume=False):
-    config = config_of(overrides, run_dir)
+def train(run_dir: Path, config, epochs: int, resume=False):
+    config = config.copy()
+    config.run_dir, config.trainer.max_epochs = str(run_dir), epochs
     run_dir.mkdir(exist_ok=True)
     write_job(run_dir, config, JobInfo(run_dir.name))
     trainer = build_trainer(run_dir, config, resume=resume)
@@ -82,18 +83,22 @@ def detectors(tmp_path, tiny_run):
         "+loss.terms.feature={_target_: ocrexp.losses.distill_terms.Distance, output: neck,"
         " pairs: [[student, teacher], [student2, teacher]]}",
         "trainer.ema_decay=0.5",
+        "loader.batch_size=6",
+        "augment.warp.size=[64,64]",
+        "preprocess.resize.limit_side_len=64",
     ]
 
 
 def test_cml_resumes_exactly_and_either_student_is_extracted(tmp_path, detectors, capsys):
     whole, parted = tmp_path / "whole", tmp_path / "parted"
-    trainer = train(whole, [*detectors, "trainer.max_epochs=2"])
+    config = config_of(detectors)
+    trainer = train(whole, config, epochs=2)
     teacher = {name: value.numpy() for name, value in trainer.model.teacher.state_dict().items()}
     given = arrays(tmp_path / "teacher.pdparams")
     assert all(np.array_equal(value, given[name]) for name, value in teacher.items())  # its norms' statistics too
 
-    train(parted, [*detectors, "trainer.max_epochs=1"])
-    train(parted, [*detectors, "trainer.max_epochs=2"], resume=True)
+    train(parted, config, epochs=1)
+    train(parted, config, epochs=2, resume=True)
     one, two = (arrays(folder / "checkpoints" / "latest.pdparams") for folder in (whole, parted))
     parts = {name.partition(".")[0] for name in one}
     assert parts == {"backbone", "neck", "head", "student2", "projection", "projection2"}
@@ -161,28 +166,38 @@ def test_a_teacher_with_other_characters_teaches_those_that_both_know(tmp_path, 
     assert set(model.trainable().state_dict()) == set(model.student.state_dict())
 
     run = tmp_path / "run"
-    train(run, [*overrides, "trainer.max_epochs=1", "logger=csv", "trainer.log_every_steps=1"])
+    train(run, config_of([*overrides, "logger=csv", "trainer.log_every_steps=1"]), epochs=1)
     assert "loss_kd" in (run / "metrics.csv").read_text(encoding="utf-8").splitlines()[0]
 
 
-def test_networks_that_do_not_fit_are_told_in_one_line(tmp_path, recognizers):
+def test_networks_that_do_not_fit_are_told_in_one_line(recognizers):
     _, overrides = recognizers
 
-    def message(*more):
+    def message(make):
         with pytest.raises(OcrexpError) as told:
-            assemble(config_of([*overrides, *more])).model  # noqa: B018
+            assemble(make()).model  # noqa: B018
         assert "\n" not in str(told.value)
         return str(told.value)
 
     kept = [item for item in overrides if not item.startswith(("model/teacher", "model.teacher"))]
-    overrides = [*kept, "model/teacher=db_mbv3"]
-    assert message().startswith("model.teacher: db_mbv3 is for detection, but the student is for recognition")
-    overrides = [*kept, "model/teacher=ppocrv4_rec_ctc"]
-    assert message().startswith("model.teacher.image_shape: is [48, 320], but the student has [32, 100]")
-    overrides = recognizers[1]
-    layers = "+model.features.x={student: nekc, teacher: neck}"
-    assert re.match(r"model\.features\.x: there is no layer 'nekc'; did you mean neck\?", message(layers))
-    sizes = "+model.features.x={student: backbone, teacher: neck}"
-    assert "features.x" in message(sizes) and "choose layers whose maps have equal sizes" in message(sizes)
-    assert message("loss=ctc").startswith("loss: the model has several networks, and this loss compares none")
-    assert message("model.teacher.pretrained=null").startswith("model.teacher.pretrained: is null")
+    found = message(lambda: config_of([*kept, "model/teacher=db_mbv3"]))
+    assert found.startswith("model.teacher: db_mbv3 is for detection, but the student is for recognition")
+    found = message(lambda: config_of([*kept, "model/teacher=ppocrv4_rec_ctc"]))
+    assert found.startswith("model.teacher.image_shape: is [48, 320], but the student has [32, 100]")
+    found = message(lambda: config_of([*overrides, "loss=ctc"]))
+    assert found.startswith("loss: the model has several networks, and this loss compares none")
+
+    config = config_of(overrides)
+
+    def changed(key, value):
+        one = config.copy()
+        OmegaConf.update(one, key, value, force_add=True)
+        check(one)
+        return one
+
+    found = message(lambda: changed("model.features.x", {"student": "nekc", "teacher": "neck"}))
+    assert re.match(r"model\.features\.x: there is no layer 'nekc'; did you mean neck\?", found)
+    found = message(lambda: changed("model.features.x", {"student": "backbone", "teacher": "neck"}))
+    assert "features.x" in found and "choose layers whose maps have equal sizes" in found
+    found = message(lambda: changed("model.teacher.pretrained", None))
+    assert found.startswith("model.teacher.pretrained: is null")
