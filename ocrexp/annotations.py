@@ -52,6 +52,13 @@ def _sequence_fits(value: Any, origin: Any, arguments: tuple[Any, ...]) -> bool:
     return not arguments or all(fits(item, arguments[0]) for item in value)
 
 
+def choices(hint: Any) -> list[object]:
+    """The values that an annotation lists with Literal, also as one of several types."""
+    if get_origin(hint) in (Union, types.UnionType):
+        return [choice for option in get_args(hint) for choice in choices(option)]
+    return list(get_args(hint)) if get_origin(hint) is Literal else []
+
+
 def in_words(hint: Any) -> str:
     """An annotation in words, for messages: `a whole number or null`."""
     origin = get_origin(hint)

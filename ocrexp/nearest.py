@@ -16,3 +16,12 @@ def did_you_mean(word: str, known: Iterable[object]) -> str:
     """`; did you mean X?` for the nearest known word, else the empty string."""
     near = nearest(word, known)
     return f"; did you mean {near}?" if near else ""
+
+
+def expected_one_of(word: object, known: Iterable[object]) -> str:
+    """`expected one of A, B, got 'X'; did you mean A?`: what is wrong with a word that is not among the known ones.
+
+    None is written as null.
+    """
+    names = ["null" if name is None else str(name) for name in known]
+    return f"expected one of {', '.join(names)}, got {word!r}{did_you_mean(str(word), names)}"

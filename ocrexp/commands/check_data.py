@@ -19,7 +19,7 @@ from ocrexp.config.task import LISTS, MODELS, with_default_model
 from ocrexp.errors import ConfigError, nothing_done, printable
 from ocrexp.files import write_json
 from ocrexp.logs import show_notices
-from ocrexp.nearest import did_you_mean
+from ocrexp.nearest import did_you_mean, expected_one_of
 from ocrexp.runs.output import output_folder
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def own_keys(verb: str, arguments: Sequence[str]) -> tuple[dict[str, Any], list[
     own = [item for item in own if key_of(item) != "task"]  # Hydra would take it for the group of this name
     task = tasks[-1] if tasks and tasks[-1] != "null" else None
     if task is not None and task not in TASKS:
-        raise ConfigError(f"task: expected one of {', '.join(TASKS)}, got {task!r}")
+        raise ConfigError(f"task: {expected_one_of(task, TASKS)}")
     values = OmegaConf.to_container(compose(verb, own))
     assert isinstance(values, dict)
     return {**{str(key): value for key, value in values.items()}, "task": task}, changes

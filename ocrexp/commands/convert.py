@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 
 from ocrexp.command_line import command
 from ocrexp.config.compose import compose
+from ocrexp.config.places import new_folder_to_write
 from ocrexp.data.formats.entries import Account, Entry
 from ocrexp.data.formats.registry import FORMATS
 from ocrexp.data.formats.selection import Origin, divide, read_all
@@ -54,9 +55,9 @@ def run(arguments: Sequence[str]) -> int:
         settings, divided = _first_look(settings)
         if not any(divided):
             raise DataError(_nothing(settings))
+        new_folder_to_write(settings.out, "out")
     account = Account()
     try:
-        settings.out.parent.mkdir(parents=True, exist_ok=True)
         with new_folder(settings.out) as folder:
             parts = _write(settings, divided, folder, account)
             if not parts.written:

@@ -16,6 +16,7 @@ from ocrexp.assemble.data import build_source
 from ocrexp.command_line import command
 from ocrexp.config.check import check
 from ocrexp.config.compose import compose
+from ocrexp.config.places import new_folder_to_write
 from ocrexp.data.images import limit_pixels, read_image
 from ocrexp.deploy.crop import crop
 from ocrexp.deploy.detected_lines import detected_lines
@@ -81,6 +82,7 @@ def run(arguments: Sequence[str]) -> int:
         out = Path(settings.out).expanduser()
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise ConfigError(f"out={out}: exists and is not overwritten; choose a new folder")
+        new_folder_to_write(out, "out")
         if settings.splits == ["val"] and "train_labels" in config.dataset:
             config.dataset.train_labels = config.dataset.val_labels
         source = build_source(config.dataset)
@@ -91,7 +93,6 @@ def run(arguments: Sequence[str]) -> int:
         if not any(record.polygons for split in settings.splits for record in records[split]):
             raise DataError("dataset: contains no labeled region; use detection lists with texts")
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
         with new_folder(out) as folder:
             for split in settings.splits:
                 _cut_split(split, records[split][: settings.limit], models, settings, folder)

@@ -6,14 +6,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from ocrexp.command_line import command
 from ocrexp.config.check import check
 from ocrexp.config.compose import compose
+from ocrexp.config.places import new_folder_to_write
 from ocrexp.config.task import LISTS, MODELS
-from ocrexp.errors import ConfigError, printable
+from ocrexp.errors import ConfigError, nothing_done, printable
 from ocrexp.logs import show_notices
+from ocrexp.nearest import expected_one_of
 
 SUMMARY = "Draw a labeled synthetic data set"
 USAGE = """
@@ -38,21 +40,26 @@ def run(arguments: Sequence[str]) -> int:
     from ocrexp.deploy.drawn import DrawnOutput, write_drawn
 
     show_notices()
-    if not any(item.startswith("out=") for item in arguments):
-        raise ConfigError("out: is missing; add the folder to draw into: out=DIR")
-    config = compose("synth", arguments)
-    check(config)
-    out = Path(config.out)
-    _check_output(config)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ConfigError(f"out={out}: exists and is not overwritten; choose a new folder")
-    source = build_source(config.dataset)
-    if not isinstance(source, DrawnData) or source.task is None:
-        raise ConfigError("dataset: is not drawn; choose one of synth_det, synth_rec, synth_cls, rec_styled")
-    if config.crops and source.task != "det":
-        raise ConfigError("crops=true: the data set has images of one text; choose dataset=synth_det, or crops=false")
-    if config.to == "lmdb" and source.task == "det" and not config.crops:
-        raise ConfigError("to=lmdb: LMDB holds words, not pages; set crops=true, or to=paddleocr or to=shards")
+    with nothing_done():
+        config = compose("synth", arguments)
+        if OmegaConf.is_missing(config, "out"):
+            raise ConfigError("out: is missing; add the folder to draw into: out=DIR")
+        check(config)
+        out = Path(config.out).expanduser()
+        _check_output(config)
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise ConfigError(f"out={out}: exists and is not overwritten; choose a new folder")
+        new_folder_to_write(out.absolute(), "out")
+        source = build_source(config.dataset)
+        if not isinstance(source, DrawnData) or source.task is None:
+            raise ConfigError("dataset: is not drawn; choose one of synth_det, synth_rec, synth_cls, rec_styled")
+        if config.crops and source.task != "det":
+            raise ConfigError(
+                "crops=true: the data set has images of one text; choose dataset=synth_det, or crops=false"
+            )
+        if config.to == "lmdb" and source.task == "det" and not config.crops:
+            raise ConfigError("to=lmdb: LMDB holds words, not pages; set crops=true, or to=paddleocr or to=shards")
+        source.description()  # reads corpora, words, fonts, backgrounds, real images
     root = out
     if config.to == "paddleocr" and not config.crops:
         write_dataset(out, source)
@@ -79,7 +86,7 @@ def run(arguments: Sequence[str]) -> int:
 def _check_output(config: DictConfig) -> None:
     """Raises ConfigError for an output that does not exist."""
     if config.to not in _TO:
-        raise ConfigError(f"to: expected one of {', '.join(_TO)}, got {config.to!r}")
+        raise ConfigError(f"to: {expected_one_of(config.to, _TO)}")
     if not isinstance(config.crops, bool):
         raise ConfigError(f"crops: expected true or false, got {config.crops!r}")
     margin = config.crop_margin

@@ -14,7 +14,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
-from ocrexp.annotations import fits, in_words, type_hints
+from ocrexp.annotations import choices, fits, in_words, type_hints
 from ocrexp.config.locate import locate
 from ocrexp.config.nodes import node_errors
 from ocrexp.config.paths import ROLES
@@ -181,7 +181,8 @@ def _argument_errors(path: str, node: dict[str, Any], takes: Signature) -> Itera
             hint = did_you_mean(str(key), takes.required) or f"; arguments: {', '.join(takes.required)}"
             yield ConfigError(f"unknown key {full}: {short} has no argument '{key}'{hint}")
         elif value != "???" and key in takes.hints and not fits(value, takes.hints[key]):
-            yield ConfigError(f"{full}: expected {in_words(takes.hints[key])}, got {value!r}")
+            near = did_you_mean(str(value), choices(takes.hints[key]))
+            yield ConfigError(f"{full}: expected {in_words(takes.hints[key])}, got {value!r}{near}")
     if not node.get("_partial_") and not node.get("_args_"):
         missing = [name for name, required in takes.required.items() if required and name not in node]
         if missing:

@@ -33,6 +33,14 @@ def folder_to_write(path: Path, key: str) -> Path:
     return path
 
 
+def new_folder_to_write(path: Path, key: str) -> None:
+    """Create the parent of a folder that will be written, and check that it is writable. Raises ConfigError naming
+    `key`."""
+    with refused(path, key):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _probe(path)
+
+
 def file_to_write(path: Path, key: str) -> Path:
     """Create the folder of a file, and check that the file can be written. Raises ConfigError naming `key`."""
     with refused(path, key):

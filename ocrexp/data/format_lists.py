@@ -23,7 +23,7 @@ from ocrexp.data.split import BY_IMAGE
 from ocrexp.errors import DataError
 from ocrexp.files import exists
 from ocrexp.located import option
-from ocrexp.nearest import did_you_mean
+from ocrexp.nearest import expected_one_of
 
 _WHOLE = "."
 _PLACEHOLDER = "text"  # of regions without a text: `###` would mark them to be ignored
@@ -70,7 +70,7 @@ class FormatLists(LabelLists):
         super().__init__(root, train_labels, val_labels, ratios, val_split, val_split_by, val_split_seed)
         names = [name for name, found in FORMATS.items() if self.task in found.kinds]
         if format not in names:
-            raise ValueError(f"format: expected one of {', '.join(names)}, got {format!r}{did_you_mean(format, names)}")
+            raise ValueError(f"format: {expected_one_of(format, names)}")
         if level not in (None, "line", "word"):
             raise ValueError(f"level: expected line, word or null, got {level!r}")
         for name, value in (("level", level), ("text_key", text_key)):

@@ -82,6 +82,8 @@ def test_a_folder_that_holds_something_is_not_overwritten(tmp_path, monkeypatch)
     ("arguments", "said"),
     [
         (["to=csv"], "to: expected one of paddleocr, lmdb, shards, got 'csv'"),
+        (["dataset.level=wrod"], r"dataset.level: .* got 'wrod'; did you mean word\?"),
+        (["dataset=synth_rec", "dataset.scripts=[latn]"], r"dataset.scripts: .*did you mean latin\?"),
         (["to=lmdb"], "to=lmdb: .* crops=true"),
         (["crops=true", "dataset=synth_rec"], "crops=true: .* dataset=synth_det"),
         (["crops=1"], "crops: expected true or false"),
@@ -92,3 +94,14 @@ def test_outputs_that_cannot_be_are_refused_before_drawing(tmp_path, arguments, 
     with pytest.raises(ConfigError, match=said):
         synth.run([f"out={tmp_path / 'out'}", *arguments])
     assert not (tmp_path / "out").exists()
+
+
+def test_a_corpus_that_cannot_be_used_and_an_unwritable_folder_are_wrong_input(tmp_path):
+    corpus = tmp_path / "texts.jsonl"
+    corpus.write_text('{"txt": "a"}\n')
+    arguments = ["dataset=synth_rec", "dataset/text=corpus", f"dataset.text.corpus.path={corpus}"]
+    with pytest.raises(DataError, match=r"texts.jsonl:1: has no key 'text'.*dataset.text.corpus.text_key=txt") as raised:
+        synth.run([f"out={tmp_path / 'out'}", *arguments])
+    assert raised.value.exit_code == 2
+    with pytest.raises(ConfigError, match=r"out=.*: cannot be written \(Not a directory\)"):
+        synth.run([f"out={corpus / 'below'}"])

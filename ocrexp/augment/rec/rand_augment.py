@@ -14,6 +14,7 @@ import numpy as np
 
 from ocrexp.augment.rec import pixels, tia
 from ocrexp.augment.rec.base import check_probability
+from ocrexp.nearest import did_you_mean
 from ocrexp.types import Image, Sample
 
 # image, level in 0..1, random numbers -> image
@@ -146,7 +147,8 @@ class RecRandAugment:
         self.ops = tuple(CHANGES) if ops is None else tuple(ops)
         for name in self.ops:
             if name not in CHANGES:
-                raise ValueError(f"ops: expected names of {', '.join(CHANGES)}, got {name!r}")
+                near = did_you_mean(str(name), CHANGES)
+                raise ValueError(f"ops: expected names of {', '.join(CHANGES)}, got {name!r}{near}")
         if not 1 <= num_ops <= len(self.ops):
             raise ValueError(f"num_ops: expected 1 to {len(self.ops)}, got {num_ops}")
         if not 0 <= magnitude <= _HIGHEST:

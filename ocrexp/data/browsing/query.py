@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ocrexp.data.browsing.index import DataIndex
 from ocrexp.data.browsing.search import containing, matching
+from ocrexp.nearest import expected_one_of
 
 Numbers = npt.NDArray[np.int64]
 SORTS = ("list", "length", "area", "width", "height", "aspect")
@@ -47,7 +48,7 @@ def read_query(values: Mapping[str, str]) -> Query:
     if split not in ("", "train", "val"):
         raise ValueError(f"split: expected train or val, got {split!r}")
     if sort not in SORTS:
-        raise ValueError(f"sort: expected one of {', '.join(SORTS)}, got {sort!r}")
+        raise ValueError(f"sort: {expected_one_of(sort, SORTS)}")
     bounds = []
     for name in _MEASURES:
         least, most = whole(values, f"min_{name}", 0), whole(values, f"max_{name}", _MOST)

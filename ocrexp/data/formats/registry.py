@@ -34,7 +34,7 @@ from ocrexp.data.formats.base import Format
 from ocrexp.data.formats.entries import Guess
 from ocrexp.data.formats.folder import Folder
 from ocrexp.errors import ConfigError
-from ocrexp.nearest import did_you_mean
+from ocrexp.nearest import expected_one_of
 
 _MODULES = (
     paddleocr, icdar, rrc_json, boxes, ctw1500, total_text, coco_text, synthtext, word_lists, iiit5k, svt, sroie, forms,
@@ -48,7 +48,7 @@ def format_named(name: str, key: str, known: Sequence[str] = ()) -> Format:
     """The format with this name. Raises ConfigError, with the key and the nearest name."""
     names = list(known or FORMATS)
     if name not in names:
-        raise ConfigError(f"{key}: expected one of {', '.join(names)}, got {name!r}{did_you_mean(name, names)}")
+        raise ConfigError(f"{key}: {expected_one_of(name, names)}")
     return FORMATS[name]
 
 

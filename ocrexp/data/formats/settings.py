@@ -16,6 +16,7 @@ from ocrexp.data.formats.selection import Division, Filters, Origin, check_divis
 from ocrexp.data.formats.writer import WriteOptions
 from ocrexp.environment import available_cores
 from ocrexp.errors import ConfigError, printable
+from ocrexp.nearest import expected_one_of
 
 _LEVELS = ("line", "word")
 
@@ -113,8 +114,7 @@ def _check_types(values: Mapping[str, Any]) -> None:
         raise ConfigError(f"workers: expected a whole number of 1 or more, or null, got {values['workers']}")
     for key, choices in _CHOICES.items():
         if values[key] not in choices:
-            known = ", ".join(str(choice or "null") for choice in choices)
-            raise ConfigError(f"{key}: expected one of {known}, got {values[key]!r}")
+            raise ConfigError(f"{key}: {expected_one_of(values[key], choices)}")
     if values["placeholder"].strip() in ("", "###", "*"):
         raise ConfigError(
             f"placeholder: expected a text that does not mark regions to ignore, got {values['placeholder']!r}"

@@ -89,7 +89,7 @@ def obtain(cache: Path, name: str, pages: dict[Split, int], settings: dict[str, 
     folder = cache / name
     if is_whole(folder):
         return folder
-    with _told(cache):
+    with _told(cache, "set cache_dir or OCREXP_CACHE to a writable folder"):
         cache.mkdir(parents=True, exist_ok=True)
         with _locked(cache / f".{name}.lock", _DrawingProgress(sum(pages.values()), folder)):
             if is_whole(folder):  # another process has drawn it in the meantime
@@ -120,7 +120,7 @@ def filled(folder: Path) -> Iterator[Path]:
 
     Raises DataError if `folder` holds something or cannot be written.
     """
-    with _told(folder):
+    with _told(folder, "name another folder"):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with holding(beside(folder), f"out={folder}"):
             if folder.exists():
@@ -134,13 +134,12 @@ def filled(folder: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _told(place: Path) -> Iterator[None]:
+def _told(place: Path, advice: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise DataError(
-            f"cannot write synthetic images to {place} ({error.strerror or error}); free some space, or set "
-            "cache_dir or OCREXP_CACHE to a writable folder"
+            f"cannot write synthetic images to {place} ({error.strerror or error}); free some space, or {advice}"
         ) from error
 
 

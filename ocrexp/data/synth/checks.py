@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from ocrexp.nearest import did_you_mean, expected_one_of
+
 
 def require(fine: bool, key: str, value: object, allowed: str) -> None:
     """Raise ValueError, naming the option, its value and what is allowed, unless `fine`."""
     if not fine:
         raise ValueError(f"{key}: expected {allowed}, got {value}")
+
+
+def require_one_of(key: str, value: object, names: Iterable[str]) -> None:
+    """Raise ValueError, with the nearest name, for a value that is not among the names."""
+    known = list(names)
+    if value not in known:
+        raise ValueError(f"{key}: {expected_one_of(value, known)}")
 
 
 def existing_folder(key: str, value: str | None) -> Path | None:
@@ -26,8 +35,9 @@ def checked_weights(key: str, given: Mapping[str, float], names: Iterable[str]) 
     """Weights by name. Raises ValueError for a name that is not among `names`, for negative ones and all zeros."""
     weights = {str(name): float(value) for name, value in given.items()}
     known = list(names)
-    unknown = [name for name in weights if name not in known]
-    require(not unknown, key, ", ".join(unknown), f"weights of {', '.join(known)}")
+    for name in weights:
+        if name not in known:
+            raise ValueError(f"{key}: expected weights of {', '.join(known)}, got {name!r}{did_you_mean(name, known)}")
     fine = sum(weights.values()) > 0 and min(weights.values()) >= 0
     require(fine, key, weights, "weights of 0 or more, one above 0")
     return weights

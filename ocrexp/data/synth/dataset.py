@@ -19,7 +19,7 @@ import numpy as np
 from ocrexp.data.source import OfTask
 from ocrexp.data.synth import backgrounds, cache
 from ocrexp.data.synth.canvas import ILLEGIBLE, PageSettings
-from ocrexp.data.synth.checks import checked_weights, existing_folder, require, size_range
+from ocrexp.data.synth.checks import checked_weights, existing_folder, require, require_one_of, size_range
 from ocrexp.data.synth.effect import Effect, camera_settings, effects_of
 from ocrexp.data.synth.fonts import FontSet
 from ocrexp.data.synth.layouts import LAYOUTS
@@ -151,7 +151,7 @@ class SynthDet(OfTask):
         require(val_pages >= 1, "val_pages", val_pages, "at least 1")
         require(min(height, width) >= 128, "size", size, "at least 128 pixels")
         require(seed >= 0, "seed", seed, "0 or more")
-        require(level in ("word", "line"), "level", level, "word or line")
+        require_one_of("level", level, ("word", "line"))
         sizes = size_range("font_size", font_size, 6)
         require(max_words >= 1, "max_words", max_words, "at least 1")
         require(0 <= max_angle <= 45, "max_angle", max_angle, "0 to 45 degrees")

@@ -16,6 +16,7 @@ import numpy as np
 
 from ocrexp.charset.encodings import decoded
 from ocrexp.files import read_file
+from ocrexp.nearest import did_you_mean
 
 Split = Literal["train", "val"]
 SPLITS: tuple[Split, Split] = ("train", "val")
@@ -130,7 +131,8 @@ class WordMaker:
     def __init__(self, split: Split, scripts: Sequence[str] = ("latin",), words: Sequence[str] | None = None) -> None:
         unknown = [script for script in scripts if script not in _SYLLABLES]
         if unknown or not scripts:
-            raise ValueError(f"scripts: expected names of {', '.join(SCRIPTS)}, got {list(scripts)}")
+            near = did_you_mean(unknown[0], SCRIPTS) if unknown else ""
+            raise ValueError(f"scripts: expected names of {', '.join(SCRIPTS)}, got {list(scripts)}{near}")
         self.split = split
         self._scripts = tuple(scripts)
         self._words = None if words is None else [word for word in words if split_of(word) == split]

@@ -11,6 +11,7 @@ from ocrexp.charset.charset import Charset
 from ocrexp.charset.codecs import KINDS, CTCCodec
 from ocrexp.charset.unknown import UnknownCharacter
 from ocrexp.located import option
+from ocrexp.nearest import did_you_mean
 from ocrexp.types import Sample, UnusableSample
 
 
@@ -36,7 +37,8 @@ class TextTargets:
     ) -> None:
         unknown = [kind for kind in kinds if kind not in KINDS]
         if unknown or not kinds:
-            raise ValueError(f"kinds: expected names of {', '.join(KINDS)}, got {list(kinds)}")
+            near = did_you_mean(unknown[0], KINDS) if unknown else ""
+            raise ValueError(f"kinds: expected names of {', '.join(KINDS)}, got {list(kinds)}{near}")
         if max_text_length < 1:
             raise ValueError(f"max_text_length: expected 1 or more, got {max_text_length}")
         self._charset = charset

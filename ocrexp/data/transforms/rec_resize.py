@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from ocrexp.nearest import expected_one_of
 from ocrexp.types import Image, Sample, UnusableSample
 
 # Shown, and seen by a model that does not mask: the gray that normalizes to about 0.
@@ -64,7 +65,7 @@ class RecResize:
     ) -> None:
         self.image_shape = _shape(image_shape)
         if interpolation not in OPENCV and interpolation not in PILLOW:
-            raise ValueError(f"interpolation: expected one of {', '.join([*OPENCV, *PILLOW])}, got {interpolation!r}")
+            raise ValueError(f"interpolation: {expected_one_of(interpolation, [*OPENCV, *PILLOW])}")
         if widen and not padding:
             raise ValueError(
                 "widen, resize.padding: widen=true keeps the aspect ratio, padding=false does not; change one of them"

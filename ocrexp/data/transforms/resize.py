@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from ocrexp.nearest import expected_one_of
 from ocrexp.types import Sample, Shrunk, UnusableSample
 
 STRIDE = 32
@@ -52,7 +53,7 @@ class DetResize:
         max_side: int | None = None,
     ) -> None:
         if limit_type not in LIMIT_TYPES:
-            raise ValueError(f"limit_type: expected one of {', '.join(LIMIT_TYPES)}, got {limit_type!r}")
+            raise ValueError(f"limit_type: {expected_one_of(limit_type, LIMIT_TYPES)}")
         if image_shape is not None and resize_long is not None:
             raise ValueError("image_shape, resize_long: exclude each other; set one of them to null")
         if keep_ratio and image_shape is None:

@@ -22,7 +22,7 @@ from ocrexp.data.records import ListRecords, all_texts
 from ocrexp.data.source import Names
 from ocrexp.data.split import BY_IMAGE
 from ocrexp.data.synth import cache
-from ocrexp.data.synth.checks import checked_weights, existing_folder, require
+from ocrexp.data.synth.checks import checked_weights, existing_folder, require, require_one_of
 from ocrexp.data.synth.fonts import FontSet
 from ocrexp.data.synth.style.bank import Looks, measured
 from ocrexp.data.synth.style.draw import StyledWord, draw_styled
@@ -109,7 +109,7 @@ class StyledRec(RecLists):
         require(most_looks >= 1, "most_looks", most_looks, "at least 1")
         require(seed >= 0, "seed", seed, "0 or more")
         require(1 <= max_length <= 200, "max_length", max_length, "1 to 200")
-        require(case in ("auto", *CASES), "case", repr(case), f"one of auto, {', '.join(CASES)}")
+        require_one_of("case", case, ("auto", *CASES))
         require(0 <= variation <= 1, "variation", variation, "0 to 1")
         require(0 <= other_fonts <= 1, "other_fonts", other_fonts, "0 to 1")
         require(workers is None or workers >= 1, "workers", workers, "at least 1, or null for one per core")

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ocrexp.charset.encodings import decoded
-from ocrexp.data.synth.checks import require
+from ocrexp.data.synth.checks import require_one_of
 from ocrexp.data.synth.shaping import JOINERS, is_mark
 from ocrexp.data.synth.text.base import TextPart
 from ocrexp.data.synth.words import SPLITS, Split, belongs
@@ -49,7 +49,7 @@ class Corpus(TextPart):
         weight: float = 1.0,
     ) -> None:
         super().__init__(weight)
-        require(unit in _UNITS, "unit", unit, f"one of {', '.join(_UNITS)}")
+        require_one_of("unit", unit, _UNITS)
         self.path = Path(path).expanduser()
         if not self.path.is_file():
             raise ValueError(f"path={path}: file not found; give a text file with one text per line, or JSON lines")
@@ -88,7 +88,8 @@ class Corpus(TextPart):
         if isinstance(value, dict):
             if self.text_key not in value:
                 keys = ", ".join(map(str, value)) or "none"
-                raise ValueError(f"{where}: has no key {self.text_key!r} (keys: {keys}); set text_key")
+                likely = next((key for key, text in value.items() if isinstance(text, str)), "KEY")
+                raise ValueError(f"{where}: has no key {self.text_key!r} (keys: {keys}); set text_key={likely}")
             value = value[self.text_key]
         if not isinstance(value, str):
             raise ValueError(f"{where}: expected a text, got {json.dumps(value)[:40]}; write a string")

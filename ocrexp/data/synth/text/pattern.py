@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from ocrexp.nearest import did_you_mean
+
 Draw = Callable[[np.random.Generator], str]
 _MOST = 100  # repetitions
 
@@ -70,7 +72,8 @@ class _Reader:
         if character == "<":
             name = self._until(">", "<")
             if name not in self._fields:
-                raise self._error(f"has the unknown field <{name}>; expected one of {', '.join(self._fields)}")
+                near = did_you_mean(name, self._fields)
+                raise self._error(f"has the unknown field <{name}>; expected one of {', '.join(self._fields)}{near}")
             return self._fields[name]
         if character == "(":
             inner = self._choice()

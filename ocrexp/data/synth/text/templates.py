@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ocrexp.data.synth.checks import checked_weights, require
+from ocrexp.data.synth.checks import checked_weights, require_one_of
 from ocrexp.data.synth.choice import WeightedChoice
 from ocrexp.data.synth.text.base import TextPart
 from ocrexp.data.synth.text.locales import LOCALES
@@ -44,7 +44,7 @@ class Templates(TextPart):
         weight: float = 1.0,
     ) -> None:
         super().__init__(weight)
-        require(locale in LOCALES, "locale", repr(locale), f"one of {', '.join(LOCALES)}")
+        require_one_of("locale", locale, LOCALES)
         given = dict(patterns) if isinstance(patterns, Mapping) else dict.fromkeys(patterns or (), 1.0)
         if any(weight <= 0 for weight in given.values()):
             raise ValueError("patterns: expected weights above 0; remove a pattern that is not wanted")

@@ -90,7 +90,7 @@ def test_byte_order_marks_and_windows_line_ends_are_no_part_of_texts(tmp_path):
 def test_a_missing_file_and_wrong_values_are_refused_at_once(tmp_path):
     with pytest.raises(ValueError, match=r"^path=.*none\.txt: file not found"):
         Corpus(str(tmp_path / "none.txt"))
-    with pytest.raises(ValueError, match=r"^unit: .*phrase, line, word, got page"):
+    with pytest.raises(ValueError, match=r"^unit: .*phrase, line, word, got 'page'"):
         corpus(tmp_path, unit="page")
     with pytest.raises(ValueError, match=r"^weight: .* above 0, got 0"):
         MadeUp(0)
