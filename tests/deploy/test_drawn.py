@@ -100,8 +100,8 @@ def test_a_corpus_that_cannot_be_used_and_an_unwritable_folder_are_wrong_input(t
     corpus = tmp_path / "texts.jsonl"
     corpus.write_text('{"txt": "a"}\n')
     arguments = ["dataset=synth_rec", "dataset/text=corpus", f"dataset.text.corpus.path={corpus}"]
-    with pytest.raises(DataError, match=r"texts.jsonl:1: has no key 'text'.*dataset.text.corpus.text_key=txt") as raised:
+    with pytest.raises(DataError, match=r"texts.jsonl:1: has no key 'text'.*corpus.text_key=txt") as raised:
         synth.run([f"out={tmp_path / 'out'}", *arguments])
     assert raised.value.exit_code == 2
-    with pytest.raises(ConfigError, match=r"out=.*: cannot be written \(Not a directory\)"):
+    with pytest.raises(ConfigError, match=r"out=.*: cannot be written"):
         synth.run([f"out={corpus / 'below'}"])
