@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ocrexp.config.paths import own_folders, shipped_conf
+from ocrexp.config.paths import shipped_conf
 from ocrexp.config.schema import register_schemas
 
 if TYPE_CHECKING:
@@ -15,28 +15,17 @@ if TYPE_CHECKING:
 def setup_hydra() -> None:
     """Register schemas, and the user's `./conf` before the shipped one, with Hydra, which parses each file once."""
     from hydra.core.plugins import Plugins
-    from hydra.plugins.search_path_plugin import SearchPathPlugin
 
     from ocrexp.config.parse_once import parse_files_once
     from ocrexp.config.renamed import RenamedOptions
     from ocrexp.config.roles import RoleOptions
+    from ocrexp.config.search_path import OcrexpSearchPath
     from ocrexp.config.user_files import UserFiles
 
     register_schemas()
     register_resolvers()
-
-    class OcrexpSearchPath(SearchPathPlugin):
-        def manipulate_search_path(self, search_path) -> None:  # type: ignore[no-untyped-def]  # Hydra's class is untyped here
-            for own in reversed(own_folders()):
-                search_path.prepend("user", f"{RoleOptions.scheme()}://{own}")
-                search_path.prepend("user", f"{UserFiles.scheme()}://{own}")
-            search_path.append("roles", f"{RoleOptions.scheme()}://{shipped_conf()}")
-            search_path.append("renamed", f"{RenamedOptions.scheme()}://ocrexp")
-
-    Plugins.instance().register(OcrexpSearchPath)
-    Plugins.instance().register(UserFiles)
-    Plugins.instance().register(RoleOptions)
-    Plugins.instance().register(RenamedOptions)
+    for plugin in (OcrexpSearchPath, UserFiles, RoleOptions, RenamedOptions):
+        Plugins.instance().register(plugin)
     parse_files_once()
 
 

@@ -3,6 +3,7 @@
 import os
 
 from hydra._internal.sources_registry import SourcesRegistry
+from hydra.core.plugins import Plugins
 
 from ocrexp.config.compose import compose, setup_hydra
 
@@ -25,3 +26,11 @@ def test_options_that_depend_on_others_are_still_chosen():
     second = compose("train", ["model=db_mbv3"])
     assert (first.task, second.task) == ("rec", "det")
     assert second.optim.lr != 0.5
+
+
+def test_a_later_composition_takes_no_more_than_an_earlier_one():
+    """Hydra asks every class that it was ever given, so that none is given twice."""
+    setup_hydra()
+    before = {kind: len(found) for kind, found in Plugins.instance().plugin_type_to_subclass_list.items()}
+    setup_hydra()
+    assert {kind: len(found) for kind, found in Plugins.instance().plugin_type_to_subclass_list.items()} == before
