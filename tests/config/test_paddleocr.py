@@ -333,9 +333,27 @@ def test_a_scale_of_albumentations_is_said_to_be_one(tmp_path):
 
 def test_a_transform_that_is_not_here_is_missing(tmp_path):
     tree = recognizer()
-    tree["Train"]["dataset"]["transforms"].insert(1, {"SVTRRecAug": {"aug_type": 0}})
+    tree["Train"]["dataset"]["transforms"].insert(1, {"PencilRecAug": {"aug_type": 0}})
     conversion, _ = converted(tmp_path, tree)
-    assert notes(conversion, "missing") == ["Train.dataset.transforms: SVTRRecAug"]
+    assert notes(conversion, "missing") == ["Train.dataset.transforms: PencilRecAug"]
+
+
+def test_augmentations_for_scenes(tmp_path):
+    tree = recognizer()
+    tree["Train"]["dataset"]["transforms"][1:1] = [
+        {"RecConAug": {"prob": 0.3, "image_shape": [32, 96, 3]}},
+        {"SVTRRecAug": {"aug_type": 1, "geometry_p": 0.2}},
+    ]
+    conversion, config = converted(tmp_path, tree)
+    assert conversion.complete, conversion.lines()
+    assert (config.augment.scene_aug.aug_type, config.augment.scene_aug.geometry_p) == (1, 0.2)
+    assert config.augment.scene_aug.poisson == 0
+    con_aug = config.augment.con_aug
+    assert (con_aug.prob, list(con_aug.image_shape), con_aug.max_text_length) == (0.3, [32, 96], 25)
+    tree["Train"]["dataset"]["transforms"][1:3] = [{"ParseQRecAug": None}, {"RecAug": None}]
+    conversion, config = converted(tmp_path, tree)
+    assert config.augment.scene_aug.poisson == 20
+    assert notes(conversion, "missing") == ["Train.dataset.transforms[2].RecAug"]
 
 
 def test_lists_in_two_folders_are_missing_what_they_need(tmp_path):

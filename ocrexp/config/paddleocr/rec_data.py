@@ -18,7 +18,8 @@ _ENCODERS = {
 _GUIDES = {"multi_sar": "SARLabelEncode", "multi_nrtr": "NRTRLabelEncode"}
 _RESIZES = ("RecResizeImg", "SVTRRecResizeImg", "GrayRecResizeImg", "SARRecResizeImg")
 _PROBABILITIES = ("crop_prob", "reverse_prob", "noise_prob", "jitter_prob", "blur_prob", "hsv_aug_prob")
-_AUGMENTERS = ("RecConAug", "RecAug", "BaseDataAugmentation", "RandAugment")
+_SCENE_AUGMENTERS = {"SVTRRecAug": "rec_svtr", "ParseQRecAug": "rec_parseq", "ABINetRecAug": "rec_svtr"}
+_AUGMENTERS = ("RecConAug", "RecAug", "BaseDataAugmentation", "RandAugment", *_SCENE_AUGMENTERS)
 _PILLOW = {
     "LANCZOS": "pil_lanczos", "ANTIALIAS": "pil_lanczos", "BICUBIC": "pil_bicubic", "BILINEAR": "pil_bilinear",
     "NEAREST": "pil_nearest",
@@ -142,6 +143,10 @@ def _augment(experiment: Experiment, section: Section, augmenters: dict[str, Sec
     if not augmenters:
         experiment.choose("augment", "rec_none")
         return
+    scene = next((name for name in augmenters if name in _SCENE_AUGMENTERS), None)
+    if scene is not None:
+        _scene_aug(experiment, scene, augmenters)
+        return
     experiment.choose("augment", "rec_conaug" if joined else "rec_paddleocr")
     if joined is not None:
         _con_aug(experiment, joined)
@@ -161,6 +166,24 @@ def _augment(experiment: Experiment, section: Section, augmenters: dict[str, Sec
         )
     if warped is not None and base is not None:
         experiment.report("missing", base.path, None, "applied once, by RecAug; PaddleOCR applies it twice")
+
+
+def _scene_aug(experiment: Experiment, name: str, augmenters: dict[str, Section]) -> None:
+    """SVTRRecAug, ParseQRecAug or ABINetRecAug; RecConAug may come before it."""
+    keys = augmenters[name]
+    experiment.choose("augment", _SCENE_AUGMENTERS[name])
+    experiment.take(keys, "aug_type", "augment.scene_aug.aug_type", 0)
+    for key, default in (("geometry_p", 0.5), ("deterioration_p", 0.25), ("colorjitter_p", 0.25)):
+        experiment.take(keys, key, f"augment.scene_aug.{key}", default)
+    for other, own in augmenters.items():
+        if other == "RecConAug":
+            node = "augment.con_aug"
+            experiment.set(f"{node}._target_", "ocrexp.augment.rec.con_aug.RecConAug", own.path)
+            experiment.set(f"{node}.image_shape", "${model.image_shape}", own.path)
+            experiment.set(f"{node}.max_text_length", "${targets.max_text_length}", own.path)
+            _con_aug(experiment, own)
+        elif other != name:
+            experiment.report("missing", own.path, None, f"{name} is not combined with it; {name} alone is used")
 
 
 def _con_aug(experiment: Experiment, keys: Section) -> None:
