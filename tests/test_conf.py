@@ -24,6 +24,8 @@ NEEDED = {
         option: ["model=crnn_mbv3", *(["dataset.text.corpus.path=README.md"] if option == "corpus" else [])]
         for option in options_of("dataset/text")
     },
+    "dataset/fonts": {"folder": ["dataset.fonts.folder.path=docs"]},
+    "dataset/backgrounds": {"photographs": ["dataset.backgrounds.photographs.path=docs"]},
     "model/backbone": {"vit_parseq": ["model=parseq"], "vitstr_tiny": ["model=vitstr_tiny"]},
     # They read the image shape of a recogniser.
     **{

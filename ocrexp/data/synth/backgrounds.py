@@ -18,11 +18,11 @@ _SUFFIXES = {".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff",
 _GRAIN_LEVELS = (3.0, 6.0, 10.0, 16.0)  # standard deviations of the grain, in gray levels
 
 
-def photographs_in(folder: Path) -> list[Path]:
+def photographs_in(folder: Path, key: str = "backgrounds") -> list[Path]:
     """Image files of a folder and its subfolders, sorted. Raises ValueError if there are none."""
     found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES and path.is_file())
     if not found:
-        raise ValueError(f"backgrounds={folder}: contains no image; give a folder of photographs without text")
+        raise ValueError(f"{key}={folder}: contains no image; give a folder of photographs without text")
     return found
 
 

@@ -21,13 +21,11 @@ def require_one_of(key: str, value: object, names: Iterable[str]) -> None:
         raise ValueError(f"{key}: {expected_one_of(value, known)}")
 
 
-def existing_folder(key: str, value: str | None) -> Path | None:
-    """The folder, or None if none is given. Raises ValueError if the folder does not exist."""
-    if value is None:
-        return None
+def existing_folder(key: str, value: str) -> Path:
+    """The folder. Raises ValueError if it does not exist."""
     path = Path(value).expanduser()
     if not path.is_dir():
-        raise ValueError(f"{key}={value}: folder not found; give an existing folder or null")
+        raise ValueError(f"{key}={value}: folder not found; give an existing folder")
     return path
 
 

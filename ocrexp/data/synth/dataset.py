@@ -19,12 +19,17 @@ import numpy as np
 from ocrexp.data.source import OfTask
 from ocrexp.data.synth import backgrounds, cache
 from ocrexp.data.synth.canvas import ILLEGIBLE, PageSettings
-from ocrexp.data.synth.checks import checked_weights, existing_folder, require, require_one_of, size_range
+from ocrexp.data.synth.checks import checked_weights, require, require_one_of, size_range
 from ocrexp.data.synth.effect import Effect, camera_settings, effects_of
-from ocrexp.data.synth.fonts import FontSet
+from ocrexp.data.synth.fonts import Fonts, FontSet, checked_fonts
 from ocrexp.data.synth.layouts import LAYOUTS
 from ocrexp.data.synth.page import Page, draw_page
+from ocrexp.data.synth.photographs import BackgroundFiles, Backgrounds
 from ocrexp.data.synth.shaping import needs_shaping, refuse_missing_script, require_raqm
+from ocrexp.data.synth.text.base import TextPart
+from ocrexp.data.synth.text.made_up import MadeUp
+from ocrexp.data.synth.text.mix import TextSources
+from ocrexp.data.synth.text.page_texts import PageTexts
 from ocrexp.data.synth.traced import read_outlines
 from ocrexp.data.synth.words import SPLITS, Split, WordMaker, read_words
 from ocrexp.environment import available_cores
@@ -74,7 +79,7 @@ class DrawnData(Protocol):
 class SynthDet(OfTask):
     """A drawn detection dataset (DataSource). Nothing is drawn before records are asked for.
 
-    Validation pages share no word, number or price with training pages and come from another seed.
+    Validation pages share no word, number or price with training pages (of `text`, no text) and come from another seed.
 
     Args:
         cache_dir: where drawn pages are kept; None: $OCREXP_CACHE/synth, else ~/.cache/ocrexp/synth.
@@ -82,6 +87,7 @@ class SynthDet(OfTask):
         val_pages: validation pages.
         size: side of the square pages, or [height, width], in pixels.
         seed: of the pages; of its own, so that `seed` of a run does not draw new ones.
+        text: sources of texts by name; None or empty: made-up texts alone.
         level: "word" or "line": what one polygon encloses.
         camera: what is done to the drawn pages, by name and in this order.
         layouts: weights of the layouts (scene, poster, paragraph, receipt, table, form, invoice, traced); 0 leaves one
@@ -94,11 +100,12 @@ class SynthDet(OfTask):
         perspective: largest move of the page's corners as a share of its size.
         curved: share of the single lines of scenes and posters that follow an arc.
         curve_points: points of a curved word's polygon, even, 8 to 14.
+        max_length: largest number of characters of a text of `text`, which a page draws word by word.
         illegible: share of pages with tiny print labeled `###`.
         degrade: strength of blur, grain, uneven light and JPEG artifacts; 0 none, 1 as in phone photographs.
-        backgrounds: a folder of photographs without text, or None.
+        backgrounds: photographs without text: a folder, sources by name, or None.
         background_share: share of pages on such a photograph.
-        fonts: a folder of fonts to use instead of those that matplotlib ships, or None.
+        fonts: a folder of fonts, sources by name, or None for those that matplotlib ships.
         system_fonts: use the system's fonts too; pages then depend on the machine.
         words: a UTF-8 file of words, one per line, instead of made-up ones, or None.
         scripts: scripts of the made-up words: latin, latin_ext, greek, cyrillic, arabic, hebrew, devanagari, thai,
@@ -119,6 +126,7 @@ class SynthDet(OfTask):
         val_pages: int = 100,
         size: int | Sequence[int] = 640,
         seed: int = 0,
+        text: Mapping[str, TextPart | MadeUp | None] | None = None,
         level: Literal["word", "line"] = "word",
         camera: Mapping[str, Effect | None] | None = None,
         layouts: Mapping[str, float] | None = None,
@@ -129,11 +137,12 @@ class SynthDet(OfTask):
         perspective: float = 0.04,
         curved: float = 0.0,
         curve_points: int = 12,
+        max_length: int = 25,
         illegible: float = 0.2,
         degrade: float = 1.0,
-        backgrounds: str | None = None,
+        backgrounds: Backgrounds = None,
         background_share: float = 0.5,
-        fonts: str | None = None,
+        fonts: Fonts = None,
         system_fonts: bool = False,
         words: str | None = None,
         scripts: Sequence[str] = ("latin",),
@@ -156,6 +165,7 @@ class SynthDet(OfTask):
         require(max_words >= 1, "max_words", max_words, "at least 1")
         require(0 <= max_angle <= 45, "max_angle", max_angle, "0 to 45 degrees")
         require(0 <= perspective <= 0.2, "perspective", perspective, "0 to 0.2")
+        require(1 <= max_length <= 1000, "max_length", max_length, "1 to 1000")
         require(curve_points in (8, 10, 12, 14), "curve_points", curve_points, "8, 10, 12 or 14")
         shares = {"curved": curved, "illegible": illegible, "degrade": degrade, "background_share": background_share}
         for key, value in shares.items():
@@ -178,13 +188,14 @@ class SynthDet(OfTask):
         )
         WordMaker("train", scripts)  # refuses unknown scripts now
         self._camera = effects_of(camera)
+        self._sources, self._max_length = TextSources.of(text), max_length
         self._outlines = None if outlines is None else Path(outlines).expanduser()
         self.seed = seed
         self.counts: dict[Split, int] = {"train": train_pages, "val": val_pages}
         self._cache = Path(cache_dir).expanduser() if cache_dir else cache.default_cache_dir()
         self._scripts = tuple(scripts)
-        self._backgrounds = existing_folder("backgrounds", backgrounds)
-        self._fonts = existing_folder("fonts", fonts)
+        self._backgrounds = BackgroundFiles(backgrounds)
+        self._fonts = checked_fonts(fonts)
         self._system_fonts = system_fonts
         self._words = Path(words).expanduser() if words else None
         self.workers = workers or available_cores()
@@ -218,7 +229,8 @@ class SynthDet(OfTask):
                 raise ValueError(
                     f"words={self._words}: no font has the characters of its {split} words; set fonts=FOLDER"
                 )
-        photographs = backgrounds.photographs_in(self._backgrounds) if self._backgrounds else []
+        report += self._prepare_sources(fonts)
+        photographs = self._backgrounds.files()
         outlines: list[list[Polygon]] = []
         if self._outlines is not None:
             outlines, dropped = read_outlines(self._outlines)
@@ -235,22 +247,36 @@ class SynthDet(OfTask):
             "backgrounds": backgrounds.fingerprint(photographs) if photographs else None,
             **camera_settings(self._camera),
         }
+        if self._sources.parts:
+            settings |= {**self._sources.settings(), "max_length": self._max_length}
         if self._outlines is not None:
             settings["outlines"] = hashlib.sha256(self._outlines.read_bytes()).hexdigest()
-        if words is not None and any(map(needs_shaping, words)):
+        if needs_shaping(self._sources.characters()) or (words is not None and any(map(needs_shaping, words))):
             settings["shaped"] = True
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
         return _Materials(fonts, texts, photographs, settings, f"det-{digest[:16]}", outlines, report)
 
+    def _prepare_sources(self, fonts: FontSet) -> list[str]:
+        """Choose what the fonts can draw of the sources of texts; returns what they drop."""
+        if not self._sources.parts:
+            return []
+        rng = np.random.default_rng(0)
+        characters = self._sources.characters()
+        drawable = [c for c in characters if fonts.for_text(fonts.paths[0], c, rng) is not None]
+        require_raqm(drawable)
+        refuse_missing_script(characters, drawable, "text")
+        return self._sources.prepare(frozenset([*drawable, " "]), self._max_length)
+
     def draw(self, split: Split, index: int) -> Page:
         """Draw one page; always the same for the same arguments."""
         found = self._materials
+        made_up = found.texts[split]
         return draw_page(
             self.page_settings,
             self.seed,
             split,
             index,
-            found.texts[split],
+            PageTexts(made_up, self._sources) if self._sources.parts else made_up,
             found.fonts,
             found.photographs,
             self._camera,

@@ -108,7 +108,9 @@ def invoice(pen: Pen) -> None:
     for row in range(rows):
         words = [pen.texts.token(rng), pen.texts.number(rng)]
         _write(pen, fitting(pen, words, font, size, width * 0.5), left, y + leading * (row + 1), turn, tone)
-        facts = [f"{pen.texts.title(rng)}:", pen.texts.code(rng) if rng.random() < 0.5 else pen.texts.date(rng)]
+        title = pen.texts.title(rng)
+        fact = pen.texts.code(rng) if rng.random() < 0.5 else pen.texts.date(rng)
+        facts = [f"{title}:", *fact.split()]
         _write(pen, fitting(pen, facts, font, size, width * 0.4), right, y + leading * row, turn, tone, 1)
     y += leading * (rows + 2)
     ends = left + width * np.array([0.52, 0.66, 0.82, 1.0])  # right edges of the columns
@@ -124,7 +126,8 @@ def invoice(pen: Pen) -> None:
         row_tone = head_tone if row == 0 else tone
         _write(pen, fitting(pen, name_words, font, size, width * 0.44), left + size * 0.4, y, turn, row_tone)
         for number, end in enumerate(ends[1:].tolist()):
-            values = [pen.texts.title(rng)] if row == 0 else [pen.texts.price(rng) if number else pen.texts.number(rng)]
+            value = pen.texts.price if number else pen.texts.number
+            values = [pen.texts.title(rng)] if row == 0 else value(rng).split()
             room = width * (0.12 if number < 2 else 0.16)
             _write(pen, fitting(pen, values, font, size, room), end - size * 0.4, y, turn, row_tone, 1)
         _rule(pen, (left, y + size * 0.5), (right, y + size * 0.5), turn, line)
@@ -133,7 +136,7 @@ def invoice(pen: Pen) -> None:
         if y + leading * 2 > bottom or canvas.full:
             return
         _write(pen, fitting(pen, [pen.texts.title(rng)], font, size, width * 0.2), float(ends[1]), y, turn, tone, 0.5)
-        total = fitting(pen, [pen.texts.price(rng)], heading, size, width * 0.17)
+        total = fitting(pen, pen.texts.price(rng).split(), heading, size, width * 0.17)
         _write(pen, total, right - size * 0.4, y, turn, tone, 1)
         y += leading
     foot = fitting(pen, [pen.texts.token(rng) for _ in range(6)], font, max(8, round(size * 0.8)), width)

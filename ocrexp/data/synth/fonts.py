@@ -5,14 +5,18 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.util
-from collections.abc import Iterable
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import ImageFont
 
+from ocrexp.data.synth.checks import existing_folder, require
+from ocrexp.data.synth.choice import WeightedChoice
 from ocrexp.data.synth.shaping import JOINERS, is_mark, needs_shaping
 from ocrexp.errors import DataError
+from ocrexp.located import located
 
 _SUFFIXES = {".ttf", ".otf", ".ttc"}
 SYSTEM_FOLDERS = (
@@ -131,38 +135,83 @@ def fonts_in(folder: Path) -> list[Path]:
     return found
 
 
+def system_fonts() -> list[Path]:
+    """The fonts of the system that have letters of a script."""
+    return [p for place in SYSTEM_FOLDERS for p in fonts_in(place) if any(can_draw(str(p), pair) for pair in _LETTERS)]
+
+
+class FontSource(ABC):
+    """A source of fonts of a drawn dataset. A dataset may have several, which are chosen by their weights.
+
+    Args:
+        weight: how often its fonts are used, relative to the other sources.
+
+    Raises ValueError if the weight is not above 0.
+    """
+
+    def __init__(self, weight: float = 1.0) -> None:
+        require(weight > 0, "weight", weight, "a number above 0")
+        self.weight = float(weight)
+
+    @abstractmethod
+    def paths(self) -> list[Path]:
+        """The files, in a fixed order. Raises ValueError if there are none."""
+
+
+Fonts = str | Mapping[str, FontSource | None] | None
+
+
+def checked_fonts(fonts: Fonts) -> Fonts:
+    """The option `fonts` as it is. Raises ValueError for a folder that does not exist."""
+    if isinstance(fonts, str):
+        existing_folder("fonts", fonts)
+    return fonts
+
+
 class FontSet:
     """The fonts of a dataset.
 
     Args:
-        folder: a folder of fonts to use instead of the bundled ones, or None.
+        fonts: a folder of fonts, sources by name, or None for the bundled ones.
         system: whether the system's fonts are used too.
 
-    Raises ValueError if `folder` contains no font, DataError where matplotlib and its fonts are missing.
+    Raises ValueError if a source has no font, DataError where matplotlib and its fonts are missing.
     """
 
-    def __init__(self, folder: Path | None = None, system: bool = False) -> None:
-        if folder is None:
-            paths = bundled_fonts()
-        else:
-            paths = fonts_in(folder)
+    def __init__(self, fonts: Fonts | Path = None, system: bool = False) -> None:
+        groups: list[tuple[list[Path], float]] = []
+        for name, source in fonts.items() if isinstance(fonts, Mapping) else ():
+            if source is not None:
+                with located(f"fonts.{name}", type(source)):
+                    groups.append((source.paths(), source.weight))
+        if isinstance(fonts, str | Path):
+            paths = fonts_in(Path(fonts).expanduser())
             if not paths:
-                raise ValueError(f"fonts={folder}: contains no readable .ttf, .otf or .ttc file; give another folder")
+                raise ValueError(f"fonts={fonts}: contains no readable .ttf, .otf or .ttc file; give another folder")
+            groups.append((paths, 1.0))
+        if not groups:
+            groups.append((bundled_fonts(), 1.0))
         if system:
-            for place in SYSTEM_FOLDERS:
-                paths += [path for path in fonts_in(place) if any(can_draw(str(path), pair) for pair in _LETTERS)]
-        self.paths = [str(path) for path in dict.fromkeys(paths)]
+            groups[-1] = (groups[-1][0] + system_fonts(), groups[-1][1])
+        self.paths = [str(path) for path in dict.fromkeys(path for paths, _ in groups for path in paths)]
+        self._weights = [weight for _, weight in groups]
+        self._groups: WeightedChoice[tuple[str, ...]] | None = None  # of several sources
+        if len(groups) > 1:
+            self._groups = WeightedChoice({tuple(map(str, paths)): weight for paths, weight in groups})
 
     def fingerprint(self) -> str:
-        """A hash over the fonts' names and bytes, in order."""
+        """A hash over the fonts' names and bytes, in order, and the weights of several sources."""
         digest = hashlib.sha256()
+        if self._groups is not None:
+            digest.update(repr((self._weights, self._groups.things)).encode())
         for path in self.paths:
             digest.update(Path(path).name.encode() + b"\0" + hashlib.sha256(Path(path).read_bytes()).digest())
         return digest.hexdigest()
 
     def pick(self, rng: np.random.Generator, mono: bool = False) -> str:
         """The path of a font drawn at random; `mono` prefers fixed widths, as receipts have them."""
-        names = [path for path in self.paths if mono and ("Mono" in path or "cmtt" in path)] or self.paths
+        paths: Sequence[str] = self.paths if self._groups is None else self._groups.draw(rng)
+        names = [path for path in paths if mono and ("Mono" in path or "cmtt" in path)] or paths
         return names[int(rng.integers(len(names)))]
 
     def for_text(self, path: str, text: str, rng: np.random.Generator) -> str | None:

@@ -155,7 +155,11 @@ def receipt(pen: Pen) -> None:
         kind = rng.random()
         if row < 3:
             em = round(size * float(rng.uniform(1.0, 1.6))) if row == 0 else size
-            words = [pen.texts.title(rng) for _ in range(3)] if row < 2 else [pen.texts.date(rng), pen.texts.code(rng)]
+            words = (
+                [pen.texts.title(rng) for _ in range(3)]
+                if row < 2
+                else [*pen.texts.date(rng).split(), pen.texts.code(rng)]
+            )
             sprite = fitting(pen, words, font, em, width, space)
             if sprite is not None:
                 canvas.place(sprite, turn @ shift(left + (width - sprite.mask.shape[1]) / 2, y), tone, gap=0.0)
@@ -168,7 +172,8 @@ def receipt(pen: Pen) -> None:
             continue
         total = kind < 0.2
         words = [pen.texts.title(rng)] if total else [pen.texts.token(rng) for _ in range(int(rng.integers(1, 4)))]
-        amount = pen.line([pen.texts.price(rng) if rng.random() < 0.7 else pen.texts.number(rng)], font, size)
+        value = pen.texts.price(rng) if rng.random() < 0.7 else pen.texts.number(rng)
+        amount = pen.line(value.split(), font, size)
         if rng.random() < 0.15:
             amount = None
         # A gap that nobody takes for a space, so that the two are two lines.
@@ -204,7 +209,7 @@ def table(pen: Pen) -> None:
             if rng.random() < 0.08:
                 continue
             number = row > 0 and bool(numeric[column])
-            words = [pen.texts.number(rng) if rng.random() < 0.6 else pen.texts.price(rng)] if number else []
+            words = (pen.texts.number(rng) if rng.random() < 0.6 else pen.texts.price(rng)).split() if number else []
             words = words or [pen.texts.title(rng) if row == 0 else pen.texts.token(rng) for _ in range(2)]
             room = edges[column + 1] - edges[column] - size
             sprite = fitting(pen, words, font, size, room)

@@ -17,7 +17,7 @@ from ocrexp.data.synth.effect import Effect, photographed
 from ocrexp.data.synth.fonts import FontSet
 from ocrexp.data.synth.layouts import LAYOUTS, illegible
 from ocrexp.data.synth.pen import Pen
-from ocrexp.data.synth.words import SPLITS, Split, WordMaker
+from ocrexp.data.synth.words import SPLITS, PageWords, Split
 from ocrexp.types import Image, Polygon
 
 
@@ -44,7 +44,7 @@ def draw_page(
     seed: int,
     split: Split,
     index: int,
-    texts: WordMaker,
+    texts: PageWords,
     fonts: FontSet,
     photographs: list[Path],
     camera: Sequence[Effect] = (),

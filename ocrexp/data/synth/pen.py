@@ -13,7 +13,7 @@ from ocrexp.data.synth.backgrounds import color
 from ocrexp.data.synth.canvas import Canvas, Matrix, grow
 from ocrexp.data.synth.fonts import FontSet, text_width
 from ocrexp.data.synth.sprites import Sprite, bend, box_polygon, draw_line, rotation, shift, through
-from ocrexp.data.synth.words import WordMaker
+from ocrexp.data.synth.words import PageWords
 from ocrexp.types import Polygon
 
 
@@ -22,7 +22,7 @@ class Pen:
     """What layouts draw with: a canvas, texts and fonts; `outlines` of images for the layout `traced`."""
 
     canvas: Canvas
-    texts: WordMaker
+    texts: PageWords
     fonts: FontSet
     outlines: Sequence[Sequence[Polygon]] = ()
 

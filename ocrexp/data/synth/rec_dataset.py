@@ -19,9 +19,10 @@ import numpy as np
 
 from ocrexp.data.source import OfTask
 from ocrexp.data.synth import cache
-from ocrexp.data.synth.checks import checked_weights, existing_folder, require, size_range
+from ocrexp.data.synth.checks import checked_weights, require, size_range
 from ocrexp.data.synth.effect import Effect, camera_settings, effects_of, photographed
-from ocrexp.data.synth.fonts import FontSet
+from ocrexp.data.synth.fonts import Fonts, FontSet, checked_fonts
+from ocrexp.data.synth.photographs import BackgroundFiles, Backgrounds
 from ocrexp.data.synth.rec_materials import Materials, checked_characters, dictionary_characters, gather, with_space
 from ocrexp.data.synth.rec_texts import CASES, KINDS, PRINTABLE
 from ocrexp.data.synth.rec_word import Word, WordSettings, draw_word
@@ -81,10 +82,10 @@ class SynthRec(OfTask):
         low_contrast: 0: ink differs from the ground by 110 gray levels at least; 1: by 40.
         degrade: strength of blur, grain, uneven light and JPEG artifacts, 0..1.
         inverted: share of plain grounds that are dark.
-        backgrounds: a folder of photographs without text, or None; of more than 256, 256 are used.
+        backgrounds: photographs without text: a folder, sources by name, or None; of more than 256, 256 are used.
         background_share: share of words on such a photograph.
-        fonts: a folder of fonts to use instead of those that matplotlib ships, or None. Arabic, Hebrew, Thai and Indic
-            scripts are shaped and ordered, which needs Pillow with raqm; labels stay in logical order.
+        fonts: a folder of fonts, sources by name, or None for those that matplotlib ships. Arabic, Hebrew, Thai and
+            Indic scripts are shaped and ordered, which needs Pillow with raqm; labels stay in logical order.
         system_fonts: use the system's fonts too; images then depend on the machine.
         words: a UTF-8 file of words, one per line, instead of made-up ones, or None.
         scripts: scripts of the made-up words: latin, latin_ext, greek, cyrillic, arabic, hebrew, devanagari, thai,
@@ -132,9 +133,9 @@ class SynthRec(OfTask):
         low_contrast: float = 0.5,
         degrade: float = 1.0,
         inverted: float = 0.3,
-        backgrounds: str | None = None,
+        backgrounds: Backgrounds = None,
         background_share: float = 0.4,
-        fonts: str | None = None,
+        fonts: Fonts = None,
         system_fonts: bool = False,
         words: str | None = None,
         scripts: Sequence[str] = ("latin",),
@@ -193,8 +194,8 @@ class SynthRec(OfTask):
         self.counts: dict[Split, int] = {"train": train_words, "val": val_words}
         self.cache = Path(cache_dir).expanduser() if cache_dir else cache.default_cache_dir()
         self._scripts = tuple(scripts)
-        self._backgrounds = existing_folder("backgrounds", backgrounds)
-        self._fonts = existing_folder("fonts", fonts)
+        self._backgrounds = BackgroundFiles(backgrounds)
+        self._fonts = checked_fonts(fonts)
         self._system_fonts = system_fonts
         self._words = Path(words).expanduser() if words else None
         self.workers = workers or available_cores()
@@ -223,7 +224,7 @@ class SynthRec(OfTask):
                 self._text_settings,
                 self._words,
                 self._scripts,
-                self._backgrounds,
+                self._backgrounds.files(),
                 self._sources,
             )
 

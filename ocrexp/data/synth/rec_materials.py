@@ -52,7 +52,7 @@ def gather(
     text_settings: Mapping[str, Any],
     words: Path | None,
     scripts: Sequence[str],
-    photographs: Path | None,
+    photographs: Sequence[Path],
     sources: TextSources,
 ) -> Materials:
     """Find the materials.
@@ -63,7 +63,7 @@ def gather(
         text_settings: the other arguments of `TextMaker`.
         words: a file of words, one per line, or None for made-up ones.
         scripts: of made-up words.
-        photographs: a folder of them, or None.
+        photographs: all that may be a background.
         sources: where texts come from.
 
     Raises ValueError if the fonts draw none of the characters, the words cannot be written with them, or a file or
@@ -93,7 +93,7 @@ def gather(
     left_out = [kind for kind in made_up["train"].left_out if kind != "phrase" or " " in drawable]
     if left_out and sources.made_up:
         report.append(f"texts: {', '.join(left_out)} skipped, because the characters cannot write them")
-    found = backgrounds.photographs_in(photographs) if photographs else []
+    found = list(photographs)
     if len(found) > _MOST_PHOTOGRAPHS:
         step = len(found) / _MOST_PHOTOGRAPHS
         found = [found[int(i * step)] for i in range(_MOST_PHOTOGRAPHS)]

@@ -10,7 +10,7 @@ import bisect
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -117,6 +117,24 @@ def read_words(path: Path) -> list[str]:
                 "with the others; give some hundred words, one per line"
             )
     return words
+
+
+class PageWords(Protocol):
+    """What the layouts of pages ask for."""
+
+    def word(self, rng: np.random.Generator) -> str: ...
+
+    def token(self, rng: np.random.Generator) -> str: ...
+
+    def title(self, rng: np.random.Generator) -> str: ...
+
+    def number(self, rng: np.random.Generator) -> str: ...
+
+    def price(self, rng: np.random.Generator) -> str: ...
+
+    def date(self, rng: np.random.Generator) -> str: ...
+
+    def code(self, rng: np.random.Generator) -> str: ...
 
 
 class WordMaker:

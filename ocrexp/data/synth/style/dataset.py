@@ -22,8 +22,8 @@ from ocrexp.data.records import ListRecords, all_texts
 from ocrexp.data.source import Names
 from ocrexp.data.split import BY_IMAGE
 from ocrexp.data.synth import cache
-from ocrexp.data.synth.checks import checked_weights, existing_folder, require, require_one_of
-from ocrexp.data.synth.fonts import FontSet
+from ocrexp.data.synth.checks import checked_weights, require, require_one_of
+from ocrexp.data.synth.fonts import Fonts, FontSet, checked_fonts
 from ocrexp.data.synth.style.bank import Looks, measured
 from ocrexp.data.synth.style.draw import StyledWord, draw_styled
 from ocrexp.data.synth.style.looks import CASES, Look
@@ -62,7 +62,7 @@ class StyledRec(RecLists):
             the print of each image is looked at; otherwise as in the label.
         variation: how far sizes, weights, blur and colors may differ from the measured ones, 0..1.
         other_fonts: share of the images in another font than the nearest one.
-        fonts: a folder of fonts to use instead of those that matplotlib ships, or None.
+        fonts: a folder of fonts, sources by name, or None for those that matplotlib ships.
         system_fonts: use the system's fonts too; images then depend on the machine.
         cache_dir: where looks and drawn images are kept; None: $OCREXP_CACHE/synth, else ~/.cache/ocrexp/synth.
         workers: drawing processes; None: one per core.
@@ -94,7 +94,7 @@ class StyledRec(RecLists):
         case: str = "auto",
         variation: float = 0.5,
         other_fonts: float = 0.1,
-        fonts: str | None = None,
+        fonts: Fonts = None,
         system_fonts: bool = False,
         cache_dir: str | None = None,
         workers: int | None = None,
@@ -127,7 +127,7 @@ class StyledRec(RecLists):
         self._case = case
         self._variation = float(variation)
         self._other_fonts = float(other_fonts)
-        self._font_folder = existing_folder("fonts", fonts)
+        self._font_sources = checked_fonts(fonts)
         self._system_fonts = system_fonts
         self.cache = Path(cache_dir).expanduser() if cache_dir else cache.default_cache_dir()
         self.workers = workers or available_cores()
@@ -135,7 +135,7 @@ class StyledRec(RecLists):
     @functools.cached_property
     def _fonts(self) -> FontSet:
         with addressed(self, DataError):
-            return FontSet(self._font_folder, self._system_fonts)
+            return FontSet(self._font_sources, self._system_fonts)
 
     @functools.cached_property
     def _real(self) -> Sequence[Record]:

@@ -40,6 +40,11 @@ class TextPart(ABC):
     def text(self, split: Split, rng: np.random.Generator) -> str:
         """A text of a split, after `prepare`; a text belongs to one split alone."""
 
+    def value(self, name: str, split: Split, rng: np.random.Generator) -> str | None:
+        """A value such as an `amount`, `date`, `serial` or `integer`, for receipts and tables; None if it has none."""
+        del name, split, rng
+        return None
+
     def settings(self) -> dict[str, Any]:
         """All that determines its texts, as plain values: part of the name of the cache."""
         return {"part": type(self).__name__, "weight": self.weight}

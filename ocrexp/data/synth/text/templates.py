@@ -54,7 +54,7 @@ class Templates(TextPart):
         self._settings = {"kinds": weights, "patterns": given, "locale": locale}
         self._locale = LOCALES[locale]
         script = "cyrillic" if locale == "ru_RU" else "latin"
-        fields = self._fields(WordMaker("train", (script,)))
+        fields = self._values = self._fields(WordMaker("train", (script,)))
         sources = [(f"<{kind}>", weight) for kind, weight in weights.items() if weight > 0] + list(given.items())
         self._patterns: list[tuple[str, Draw, float]] = []  # with their weights
         for pattern, share in sources:
@@ -150,6 +150,13 @@ class Templates(TextPart):
             if belongs(text := self._text(rng)) == split:
                 return text
         raise DataError(f"patterns: too few texts, such as {text!r}, for the {split} images; add what varies")
+
+    def value(self, name: str, split: Split, rng: np.random.Generator) -> str | None:
+        """The field of this name as the locale writes it."""
+        for _ in range(_MOST_TRIES):
+            if belongs(text := self._values[name](rng)) == split:
+                return text
+        return None
 
     def settings(self) -> dict[str, Any]:
         """The patterns with their weights, and the locale."""
