@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # Keys of `model` that are the student's own; those of the node `model` win, which shows the student's unless it is set.
 _OF_STUDENT = (
     "pretrained", "pretrained_mode", "pretrained_min_coverage", "pretrained_charset", "pretrained_prefix",
-    "freeze", "unfreeze_after_steps",
+    "pretrained_rgb", "freeze", "unfreeze_after_steps",
 )  # fmt: skip
 BuildOne = Callable[[DictConfig], "OCRModel"]
 

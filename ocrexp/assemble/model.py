@@ -117,12 +117,19 @@ def build_model(config: DictConfig, charset: Charset | None = None, calibrate: C
         model.fix_the_rest()
         learns = model.trainable()
     if node.pretrained and (folder := deployed_folder(node.pretrained)) is not None:
+        if node.get("pretrained_rgb"):
+            raise ConfigError("model.pretrained_rgb: is for files of weights, not for deployed models; set it to false")
         model.coverage = _load_deployed(config, folder, learns, charset, calibrate)
     elif node.pretrained:
         rearrange = None if charset is None else functools.partial(_rearranged, config, learns, charset)
         with located("model", node, ConfigError):
             model.coverage = load_pretrained(
-                learns, node.pretrained, node.pretrained_min_coverage, rearrange, prefix=node.get("pretrained_prefix")
+                learns,
+                node.pretrained,
+                node.pretrained_min_coverage,
+                rearrange,
+                prefix=node.get("pretrained_prefix"),
+                rgb=bool(node.get("pretrained_rgb")),
             )
     if node.freeze:
         with located("model", node, ConfigError):

@@ -33,6 +33,7 @@ BUILDER_KEYS = {
         "pretrained_min_coverage",
         "pretrained_charset",
         "pretrained_prefix",
+        "pretrained_rgb",
         "freeze",
         "unfreeze_after_steps",
         "name",

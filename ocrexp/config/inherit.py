@@ -29,6 +29,7 @@ _OWN: dict[str, Any] = {
     "pretrained_min_coverage": 0.5,
     "pretrained_charset": None,
     "pretrained_prefix": None,
+    "pretrained_rgb": False,
     "freeze": [],
     "unfreeze_after_steps": None,
 }

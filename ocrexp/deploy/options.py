@@ -46,7 +46,7 @@ class DetectorOptions:
     Args:
         det_limit_side_len: length in pixels of the side that `det_limit_type` chooses; also instead of a fixed size.
         det_limit_type: `max` shrinks until the longer side has it, `min` enlarges until the shorter side has it,
-            `resize_long` resizes the longer side to it.
+            `resize_long` and `resize_short` resize the longer or the shorter side to it.
         det_db_thresh: pixels above it belong to a region.
         det_db_box_thresh: regions with a lower score are dropped.
         det_db_unclip_ratio: how far regions are expanded.

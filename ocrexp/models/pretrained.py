@@ -54,6 +54,7 @@ def load_pretrained(
     rearrange: Callable[[Arrays], Arrays] | None = None,
     arrays: Arrays | None = None,
     prefix: str | None = None,
+    rgb: bool = False,
 ) -> Coverage:
     """Copies the file's tensors whose names and shapes fit into `model`, and logs the coverage of each part.
 
@@ -67,9 +68,10 @@ def load_pretrained(
         rearrange: makes the file's arrays, under the model's names, fit it (`transfer_classes`).
         arrays: the file's content, where it is of another kind and has been read already.
         prefix: of a file of several networks, the one that is taken, as `Student`; None: the one that fits best.
+        rgb: the file's network takes RGB images, and the model BGR: the first convolution's channels are reversed.
 
     Raises:
-        ValueError: no such file, or no such network in it.
+        ValueError: no such file, no such network in it, or (`rgb`) no convolution of three channels.
         CheckpointError: it is damaged, or has less of the backbone than asked for.
     """
     if not 0 <= min_backbone_coverage <= 1:
@@ -86,6 +88,8 @@ def load_pretrained(
     how, renamed = _best_naming(model, arrays, shapes)
     if prefix is not None:
         how = f"names after {prefix!r}"
+    if rgb:
+        renamed = _of_bgr(renamed)
     if rearrange is not None:
         renamed = rearrange(renamed)
 
@@ -154,6 +158,14 @@ def _of_network(arrays: Arrays, prefix: str) -> Arrays:
         near = did_you_mean(prefix, there) or f"; it has {', '.join(there[:6])}"
         raise ValueError(f"pretrained_prefix={prefix}: no tensor of the file begins with {start!r}{near}")
     return found
+
+
+def _of_bgr(arrays: Arrays) -> Arrays:
+    """The tensors with the input channels of the backbone's first convolution of images reversed."""
+    for name, value in arrays.items():
+        if name.startswith("backbone.") and value.ndim == 4 and value.shape[1] == 3:
+            return {**arrays, name: np.ascontiguousarray(value[:, ::-1])}
+    raise ValueError("pretrained_rgb=true: no convolution of the file's backbone has three channels; set it to false")
 
 
 def _best_naming(model: nn.Layer, arrays: Arrays, shapes: dict[str, tuple[int, ...]]) -> tuple[str, Arrays]:

@@ -146,7 +146,7 @@ class DetTask(Task):
         bound is the nearest."""
         del output, own_name
         other = resize.get("image_shape") is not None or resize.get("resize_long") is not None
-        grows = not other and resize.get("limit_type") == "min"
+        grows = not other and resize.get("limit_type") in ("min", "resize_short")
         return "PP-OCRv4_mobile_seal_det" if grows else "PP-OCRv5_mobile_det"
 
     def draw_images(self, folder: Path, count: int) -> list[Record]:

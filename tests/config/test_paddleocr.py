@@ -221,12 +221,12 @@ def test_overrides_are_read_as_yaml_and_may_hold_an_equals_sign(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"Architecture.algorithm": "EAST"}, "Architecture.algorithm: unsupported algorithm EAST"),
-        ({"Architecture.algorithm": "EAST"}, "supported for det: DB"),
+        ({"Architecture.algorithm": "PAN"}, "Architecture.algorithm: unsupported algorithm PAN"),
+        ({"Architecture.algorithm": "PAN"}, "supported for det: DB, DB++"),
         ({"Architecture.model_type": "table"}, "Architecture.model_type: expected det or rec, got table"),
         ({"Architecture.Models": {}}, "Architecture.Models: has no Student"),
         ({"Architecture.Backbone.name": "MobileNetV4"}, "unsupported detector backbone MobileNetV4; did you mean"),
-        ({"Architecture.Neck.name": "SASTFPN"}, "Architecture.Neck: unsupported detector neck SASTFPN"),
+        ({"Architecture.Neck.name": "PANFPN"}, "Architecture.Neck: unsupported detector neck PANFPN"),
         ({"Loss.name": "EASTLoss"}, "Loss.name: EASTLoss: expected DBLoss"),
         ({"Optimizer.name": "Lamb"}, "Optimizer.name: unsupported optimizer Lamb; supported: Adam, AdamW"),
         ({"Optimizer.lr.name": "TwoStepCosine"}, "Optimizer.lr.name: unsupported schedule TwoStepCosine"),

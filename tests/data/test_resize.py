@@ -46,6 +46,12 @@ def test_sizes_and_ratios_are_those_of_paddleocr(recorded: dict[str, Any]) -> No
         assert sample["shape"].dtype == np.float64 and sample["shape"].tolist() == case["shape"], name
 
 
+@pytest.mark.parametrize(("size", "expected"), [((500, 1000), (640, 1280)), ((1600, 1200), (853 // 32 * 32 + 32, 640))])
+def test_the_shorter_side_is_resized_either_way(size: tuple[int, int], expected: tuple[int, int]) -> None:
+    image = resized(np.zeros((*size, 3), np.uint8), limit_side_len=640, limit_type="resize_short")["image"]
+    assert image.shape[:2] == expected
+
+
 def test_pixels_are_those_of_paddleocr(recorded: dict[str, Any]) -> None:
     drawn = {name: case for name, case in recorded["pixels"].items() if case["source"].startswith("pattern")}
     assert len(drawn) == 12

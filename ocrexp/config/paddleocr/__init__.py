@@ -65,7 +65,7 @@ def convert(path: Path, name: str, overrides: Sequence[str] = ()) -> Conversion:
     convert_optimizer(experiment, root)
     convert_schedule(experiment, root)
     if network.task == "det":
-        convert_detection(experiment, root)
+        convert_detection(experiment, root, network.kind)
     else:
         convert_recognition(experiment, root, network.kind, length)
     if several is not None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ocrexp.config.paddleocr import parts
+from ocrexp.config.paddleocr.detectors import convert_detector
 from ocrexp.config.paddleocr.experiment import Experiment
+from ocrexp.config.paddleocr.generations import SERVER_GENERATIONS, generation, take_model_size
 from ocrexp.config.paddleocr.parts import Part, carry, find
 from ocrexp.config.paddleocr.source import Section
 from ocrexp.errors import ConfigError
 from ocrexp.nearest import did_you_mean
 
 ALGORITHMS = {
-    "det": ("DB",),
+    "det": ("DB", "DB++", "PSE", "EAST", "CT", "FCE"),
     "rec": (
         "CRNN",
         "Rosetta",
@@ -27,14 +29,12 @@ ALGORITHMS = {
         "ParseQ",
     ),
 }
-# Which generation has each backbone of server models.
-_SERVER_GENERATIONS = {"PPHGNet_small": "ppocrv4", "PPHGNetV2_B4": "ppocrv5"}
 _SVTR_SIZES = {64: "svtr_tiny", 96: "svtr_small", 128: "svtr_base", 192: "svtr_large"}
 
 
 @dataclass(frozen=True)
 class ConvertedNetwork:
-    """Properties of the network for the rest of the conversion; `kind` is the head's: `db`, `ctc`, `multi_sar`, …"""
+    """Properties of the network for the rest of the conversion; `kind` is the head's: `db`, `pse`, `ctc`, …"""
 
     task: str
     kind: str
@@ -52,16 +52,16 @@ def convert_architecture(experiment: Experiment, root: Section, max_text_length:
         raise ConfigError(f"{section.key('model_type')}: expected det or rec, got {task or 'nothing'}")
     algorithm = section.text("algorithm")
     if not algorithm:
-        experiment.assume(
-            section.key("algorithm"), "DB" if task == "det" else None, "the parts determine the algorithm"
-        )
+        experiment.assume(section.key("algorithm"), None, "the parts determine the algorithm")
     elif algorithm not in ALGORITHMS[task]:
         raise ConfigError(
             f"{section.key('algorithm')}: unsupported algorithm {algorithm}"
             f"{did_you_mean(algorithm, ALGORITHMS[task])}; supported for {task}: {', '.join(ALGORITHMS[task])}"
         )
-    network = _detector(experiment, root, section) if task == "det" else _recognizer(experiment, root, section)
-    if task == "rec":
+    if task == "det":
+        network = ConvertedNetwork(task, *convert_detector(experiment, root, section))
+    else:
+        network = _recognizer(experiment, root, section)
         _text_length(experiment, max_text_length)
         classes = dict.fromkeys(("out_channels", "out_channels_list"), "determined by the characters")
         experiment.drop(section.section("Head"), classes)
@@ -70,98 +70,6 @@ def convert_architecture(experiment: Experiment, root: Section, max_text_length:
     if channels != own:
         experiment.set("model.backbone.in_channels", channels, section.key("in_channels"))
     return network
-
-
-def _detector(experiment: Experiment, root: Section, section: Section) -> ConvertedNetwork:
-    transform = section.section("Transform")
-    if transform.text("name"):
-        find("transform of detectors", transform, transform.text("name"), {})
-    backbone = section.section("Backbone")
-    name = backbone.text("name")
-    if name == "ResNet":
-        _resnet_of_old(experiment, root, backbone)
-        name = "ResNet_vd"
-    part = find("detector backbone", backbone, name, parts.DET_BACKBONES)
-    option, model = part.option, "db_mbv3"
-    if name == "ResNet_vd":
-        layers = backbone.number("layers", 50)
-        option, model = f"resnet{layers}_vd", "db_r18" if layers == 18 else "db_r50"
-        if layers not in (18, 34, 50):
-            option = "resnet50_vd"
-    elif name == "MobileNetV3" and backbone.get("disable_se") is True:
-        option = "mobilenetv3_large_x0_5_no_se"
-    neck, head = section.section("Neck"), section.section("Head")
-    neck_part = find("detector neck", neck, neck.text("name"), parts.DET_NECKS)
-    head_part = find("detector head", head, head.text("name"), parts.DET_HEADS)
-    if name == "MobileNetV3" and neck_part.option == "rsefpn":
-        model = "ppocrv3_det"
-    elif name == "ResNet_vd" and neck_part.option == "lkpan":
-        model = "ppocrv3_det_server"
-    elif name in _SERVER_GENERATIONS:
-        model = f"{_SERVER_GENERATIONS[name]}_det_server"
-    elif name in ("PPLCNetV3", "PPLCNetV4"):
-        model = f"{_generation(root, backbone)}_det"
-    experiment.choose("model", model)
-    for place, own, chosen, node in (
-        ("backbone", part, option, backbone),
-        ("neck", neck_part, neck_part.option, neck),
-        ("head", head_part, head_part.option, head),
-    ):
-        experiment.choose(f"model/{place}", chosen)
-        carry(experiment, node, own, f"model.{place}")
-    _model_size(experiment, backbone)
-    if head_part.option == "db":
-        _auxiliary_maps(experiment, neck, head)
-    return ConvertedNetwork("det", "db", model)
-
-
-def _auxiliary_maps(experiment: Experiment, neck: Section, head: Section) -> None:
-    aux, channels = head.number("aux_in_channels", 0), neck.number("out_channels")
-    if aux not in (0, channels):
-        raise ConfigError(
-            f"{head.key('aux_in_channels')}: expected 0 or {neck.key('out_channels')} ({channels}), got {aux}"
-        )
-    source = head.key("aux_in_channels")
-    experiment.set("model.head.aux", bool(aux), source, implied="aux_in_channels" not in head)
-
-
-def _generation(root: Section, backbone: Section) -> str:
-    """The name of our models of a PP-OCR generation: PP-LCNetV3 is of v4 and v5, which have the same networks."""
-    if backbone.text("name") == "PPLCNetV4":
-        size = backbone.text("model_size") or backbone.text("config_name", "small")
-        return f"ppocrv6_{size if size in ('tiny', 'small', 'medium') else 'small'}"
-    return "ppocrv5" if "v5" in root.section("Global").text("model_name").lower() else "ppocrv4"
-
-
-def _recognizer_name(root: Section, backbone: Section) -> str:
-    """Our model of a generation that NRTR guides."""
-    name = backbone.text("name")
-    if name in _SERVER_GENERATIONS:
-        return f"{_SERVER_GENERATIONS[name]}_rec_server"
-    return f"{_generation(root, backbone)}_rec"
-
-
-def _model_size(experiment: Experiment, backbone: Section) -> None:
-    """PP-LCNetV4's `model_size` by its name in early files."""
-    if backbone.text("config_name"):
-        experiment.take(backbone, "config_name", "model.backbone.model_size")
-
-
-def _resnet_of_old(experiment: Experiment, root: Section, backbone: Section) -> None:
-    """`ResNet` of a detector was ResNet_vd in early releases of 2.x, and is a plain ResNet in later ones."""
-    pretrained = root.section("Global").text("pretrained_model")
-    if "_vd" in pretrained:
-        experiment.note(
-            "changed",
-            backbone,
-            "name",
-            f"ResNet_vd, as in early releases, because the weights {pretrained} are of ResNet_vd",
-        )
-    else:
-        experiment.note(
-            "missing", backbone, "name", "a plain ResNet is not supported",
-            "ResNet_vd is used instead, which ResNet was in early releases of PaddleOCR 2.x",
-        )  # fmt: skip
 
 
 def _recognizer(experiment: Experiment, root: Section, section: Section) -> ConvertedNetwork:
@@ -185,7 +93,7 @@ def _recognizer(experiment: Experiment, root: Section, section: Section) -> Conv
     if warp:
         carry(experiment, transform, warp, "model.transform")
     carry(experiment, backbone, trunk, "model.backbone")
-    _model_size(experiment, backbone)
+    take_model_size(experiment, backbone)
     stride = experiment.get("model.backbone.last_conv_stride")
     if isinstance(stride, int):
         experiment.set("model.backbone.last_conv_stride", [stride, stride], backbone.key("last_conv_stride"))
@@ -204,6 +112,14 @@ def _recognizer(experiment: Experiment, root: Section, section: Section) -> Conv
                 "PaddleOCR's training gives this head no labels; true learns better (with loss.reduction=mean)",
             )  # fmt: skip
     return ConvertedNetwork("rec", kind, model)
+
+
+def _recognizer_name(root: Section, backbone: Section) -> str:
+    """Our model of a generation that NRTR guides."""
+    name = backbone.text("name")
+    if name in SERVER_GENERATIONS:
+        return f"{SERVER_GENERATIONS[name]}_rec_server"
+    return f"{generation(root, backbone)}_rec"
 
 
 def _trunk_option(trunk: Part, backbone: Section, name: str) -> str:

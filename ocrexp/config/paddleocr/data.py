@@ -15,9 +15,10 @@ LISTS = ("SimpleDataSet", "MultiScaleDataSet")
 LMDB = ("LMDBDataSet", "LMDBDateSet")  # early files of 2.0 have the second spelling
 # Transforms without values to convert.
 _PLAIN = {
-    "ToCHWImage": {}, "DetLabelEncode": {},
+    "ToCHWImage": {}, "DetLabelEncode": {}, "CTLabelEncode": {},
     "KeepKeys": {"keep_keys": "the content of a batch is determined by the loss"},
 }  # fmt: skip
+_IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
 Transforms = list[tuple[str, Section]]
 
 
@@ -137,10 +138,12 @@ def _ratios(experiment: Experiment, train: Section, evaluation: Section) -> None
         experiment.note("missing", evaluation, "ratio_list", "an evaluation always uses its lists completely")
 
 
-def plain_transform(experiment: Experiment, name: str, keys: Section) -> bool:
-    """Convert a transform that every task has; False for any other."""
+def plain_transform(experiment: Experiment, name: str, keys: Section, rgb: bool = False) -> bool:
+    """Convert a transform that every task has; False for any other. `rgb`: see `convert_channels`."""
     if name == "DecodeImage":
-        experiment.only(keys, "img_mode", "BGR", "images are always BGR", "model.normalize then has the other order")
+        if not (rgb and keys.get("img_mode") == "RGB"):
+            advice = "model.normalize then has the other order"
+            experiment.only(keys, "img_mode", "BGR", "images are always BGR", advice)
         experiment.only(keys, "channel_first", False, "images are HWC until the model")
         experiment.only(keys, "ignore_orientation", (None, True), "EXIF orientation is ignored")
         return True
@@ -159,12 +162,33 @@ def convert_normalize(experiment: Experiment, keys: Section) -> None:
     for name in ("mean", "std"):
         key = f"model.normalize.{name}"
         earlier = experiment.get(key)
-        default = [0.485, 0.456, 0.406] if name == "mean" else [0.229, 0.224, 0.225]
-        value: Any = keys.get(name, default)
+        value: Any = keys.get(name, _IMAGENET[name])
         if earlier is not None and earlier != value:
             experiment.note("missing", keys, name, f"training and evaluation share one normalization, {earlier}")
         elif earlier is None:
             experiment.set(key, value, keys.key(name), implied=True)
+
+
+def convert_channels(experiment: Experiment, train: Section, evaluation: Section) -> None:
+    """Images that are RGB there are BGR here: mean and deviation in the other order, and so are given weights."""
+    modes = [
+        str(keys.get("img_mode", "BGR"))
+        for section in (train, evaluation)
+        for name, keys in section.entries("transforms")
+        if name == "DecodeImage"
+    ]
+    if "RGB" not in modes:
+        return
+    key = f"{train.key('transforms')}: DecodeImage.img_mode"
+    if len(set(modes)) > 1:
+        experiment.report("missing", key, modes, "training and evaluation have one order of channels, BGR")
+        return
+    experiment.report("changed", key, "RGB", "images are BGR here, so mean and std have the other order")
+    for name, default in _IMAGENET.items():
+        value = experiment.get(f"model.normalize.{name}") or default
+        experiment.set(f"model.normalize.{name}", value[::-1], f"of BGR; {key} is RGB")
+    if experiment.get("model.pretrained"):
+        experiment.set("model.pretrained_rgb", True, f"{key}; false for weights of BGR images, such as those of ocrexp")
 
 
 def unknown_transform(experiment: Experiment, section: Section, name: str, keys: Section) -> None:

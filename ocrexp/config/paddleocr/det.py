@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ocrexp.config.paddleocr.data import (
+    convert_channels,
     convert_lists,
     convert_loaders,
     convert_normalize,
@@ -12,39 +13,64 @@ from ocrexp.config.paddleocr.data import (
 )
 from ocrexp.config.paddleocr.det_augment import convert_train_transforms
 from ocrexp.config.paddleocr.experiment import Experiment
+from ocrexp.config.paddleocr.methods import METHODS, Method
+from ocrexp.config.paddleocr.parts import carry
 from ocrexp.config.paddleocr.source import Section
 from ocrexp.errors import ConfigError
 
 # PaddleOCR's defaults.
-_LOSS = {
-    "balance_loss": True, "main_loss_type": "DiceLoss", "alpha": 5, "beta": 10, "ohem_ratio": 3, "eps": 1e-6,
-}  # fmt: skip
 _FOCAL_LOSS = {"focal_alpha": 0.25, "focal_gamma": 2.0, "dice_weight": 1.0, "focal_weight": 1.0}
-_POSTPROCESS = {
-    "thresh": 0.3, "box_thresh": 0.7, "max_candidates": 1000, "unclip_ratio": 2.0, "use_dilation": False,
-    "score_mode": "fast", "box_type": "quad",
-}  # fmt: skip
 _MAIN_LOSSES = ("DiceLoss", "BCELoss", "MaskL1Loss", "DiceFocalLoss")
 
 
-def convert_detection(experiment: Experiment, root: Section) -> None:
-    """Everything of a detector except its network, its optimizer and the section Global."""
-    _loss(experiment, root.section("Loss"))
-    _postprocess(experiment, root.section("PostProcess"))
-    metric = root.section("Metric")
-    named(experiment, metric, "DetMetric", {"main_indicator": "hmean"})
-    experiment.only(metric, "main_indicator", "hmean", "the best checkpoint is the one with the highest hmean")
+def convert_detection(experiment: Experiment, root: Section, name: str) -> None:
+    """Everything of a detector except its network, its optimizer and the section Global; `name` is the method's."""
+    method = METHODS[name]
+    if name == "db":
+        _db_loss(experiment, root.section("Loss"), method)
+    else:
+        _loss(experiment, root.section("Loss"), method)
+    section = root.section("PostProcess")
+    named(experiment, section, method.postprocess_name, dict(method.postprocess.keys))
+    experiment.choose("postprocess", name)
+    carry(experiment, section, method.postprocess, "postprocess")
+    _metric(experiment, root.section("Metric"), method)
     convert_lists(experiment, root, "det_list", None)
     convert_loaders(experiment, root)
     train, evaluation = root.section("Train"), root.section("Eval")
     if train.section("sampler").text("name"):
         experiment.note("missing", train.section("sampler"), "name", "detection has no such sampler")
-    convert_train_transforms(experiment, train.section("dataset"))
+    convert_train_transforms(experiment, train.section("dataset"), name)
     _eval_transforms(experiment, evaluation.section("dataset"))
+    convert_channels(experiment, train.section("dataset"), evaluation.section("dataset"))
 
 
-def _loss(experiment: Experiment, section: Section) -> None:
-    named(experiment, section, "DBLoss", _LOSS)
+def _metric(experiment: Experiment, section: Section, method: Method) -> None:
+    named(experiment, section, method.metric, {"main_indicator": method.best})
+    if method.remark and "name" in section:
+        experiment.note("changed", section, "name", method.remark)
+    experiment.only(section, "main_indicator", method.best, "the best checkpoint is the one with the highest hmean")
+    experiment.drop(section, {"file": "the labels are those of the validation list"})
+
+
+def _loss(experiment: Experiment, section: Section, method: Method) -> None:
+    """The loss of a method other than DB."""
+    named(experiment, section, method.loss_name, dict(method.loss.keys))
+    experiment.choose("loss", method.loss.option)
+    carry(experiment, section, method.loss, "loss")
+    if method.loss.option == "east":
+        experiment.set("loss.masked_geometry", False, "PaddleOCR learns the geometry of illegible regions too")
+    if method.loss.option == "pse":
+        reduction = section.text("reduction", "sum")
+        if reduction not in ("none", "sum", "mean"):
+            raise ConfigError(f"{section.key('reduction')}: expected none, sum or mean, got {reduction}")
+        source = f"{section.key('reduction')}: {reduction}; training adds the images up" if reduction == "none" else ""
+        experiment.set("loss.reduction", "mean" if reduction == "mean" else "sum", source or section.key("reduction"))
+
+
+def _db_loss(experiment: Experiment, section: Section, method: Method) -> None:
+    losses = dict(method.loss.keys)
+    named(experiment, section, method.loss_name, losses)
     main = section.text("main_loss_type", "DiceLoss")
     if main not in _MAIN_LOSSES:
         raise ConfigError(f"{section.key('main_loss_type')}: expected one of {', '.join(_MAIN_LOSSES)}, got {main}")
@@ -57,7 +83,7 @@ def _loss(experiment: Experiment, section: Section) -> None:
                 f" losses, got {main}"
             )
         experiment.choose("loss", "db_cbn")
-    for name, default in (_LOSS | (_FOCAL_LOSS if focal else {})).items():
+    for name, default in (losses | (_FOCAL_LOSS if focal else {})).items():
         if name == "balance_loss" and focal:
             experiment.set("loss.balance_loss", False, "PaddleOCR's DiceFocalLoss mines nothing", implied=True)
             experiment.drop(section, dict.fromkeys(("balance_loss", "ohem_ratio"), "DiceFocalLoss mines nothing"))
@@ -67,22 +93,22 @@ def _loss(experiment: Experiment, section: Section) -> None:
         experiment.take(section, f"aux_weight_{level}", f"loss.aux_weights.{level}", 0.0)
 
 
-def _postprocess(experiment: Experiment, section: Section) -> None:
-    named(experiment, section, "DBPostProcess", _POSTPROCESS)
-    experiment.choose("postprocess", "db")
-    for name, default in _POSTPROCESS.items():
-        experiment.take(section, name, f"postprocess.{name}", default)
-
-
 def _eval_transforms(experiment: Experiment, section: Section) -> None:
     found = False
     for name, keys in section.entries("transforms"):
         if name == "DetResizeForTest":
             _resize(experiment, keys)
             found = True
+        elif name == "ScaleAlignedShort":
+            experiment.take(keys, "short_size", "preprocess.resize.limit_side_len", 640)
+            experiment.set("preprocess.resize.limit_type", "resize_short", f"{keys.path}: rounded to multiples of 32")
+            found = True
+        elif name == "Pad":
+            experiment.only(keys, "size", (None,), "evaluation images are not padded to a fixed size")
+            experiment.only(keys, "size_div", (None, 32), "sides are multiples of 32")
         elif name == "NormalizeImage":
             convert_normalize(experiment, keys)
-        elif not plain_transform(experiment, name, keys):
+        elif not plain_transform(experiment, name, keys, rgb=True):
             unknown_transform(experiment, section, name, keys)
     if not found:
         _resize(experiment, Section(f"{section.key('transforms')}: DetResizeForTest", {}))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ocrexp.config.paddleocr.data import Transforms, convert_normalize, plain_transform, unknown_transform
+from ocrexp.config.paddleocr.det_chains import CHAINS
 from ocrexp.config.paddleocr.det_steps import convert_steps
+from ocrexp.config.paddleocr.det_targets import assume_step, convert_targets
 from ocrexp.config.paddleocr.experiment import Experiment
 from ocrexp.config.paddleocr.source import Section
 from ocrexp.errors import ConfigError
@@ -14,25 +17,25 @@ from ocrexp.errors import ConfigError
 _IMGAUG = {"HorizontalFlip": "Fliplr", "VerticalFlip": "Flipud"}
 # PaddleOCR's defaults.
 _CROP = {"size": [640, 640], "max_tries": 10, "keep_ratio": True, "min_crop_side_ratio": 0.1}
-_MAPS: dict[str, dict[str, Any]] = {
-    "MakeBorderMap": {"shrink_ratio": 0.4, "thresh_min": 0.3, "thresh_max": 0.7},
-    "MakeShrinkMap": {"shrink_ratio": 0.4, "min_text_size": 8},
-}
 _CROPS = ("RandomCrop", "RandomCropData", "RandomCropImgMask")  # besides EastRandomCropData
+_MASKED_CROP = "RandomCropImgMask"  # PSE's: at the image's own scale
+_PAIR = re.compile(r"\(\s*[\d.]+\s*,\s*[\d.]+\s*\)")
 # Names of the range of a RandomScale.
 _RANGES = ("scale_range", "ratio_range", "scales", "scale", "ratios", "ratio", "size")
 
 
-def convert_train_transforms(experiment: Experiment, section: Section) -> None:
-    """What is done to a training image, and the target maps."""
+def convert_train_transforms(experiment: Experiment, section: Section, method: str) -> None:
+    """What is done to a training image, and the target maps of `method` (see `methods`)."""
     transforms = section.entries("transforms")
+    done = convert_targets(experiment, section, transforms, method)
+    done += CHAINS[method](experiment, section, transforms) if method in CHAINS else ()
+    steps = () if method in CHAINS else convert_steps(experiment, section, transforms)
     augmenters: list[Any] = []
     scales: list[dict[str, Any]] = []
     crop: Section | None = None
-    ratios: dict[str, float] = {}
-    steps = convert_steps(experiment, section, transforms)
+    plain: tuple[str, Section] | None = None
     for name, keys in transforms:
-        if name in steps:
+        if name in done or name in steps:
             continue
         if name == "IaaAugment":
             default = [
@@ -43,34 +46,20 @@ def convert_train_transforms(experiment: Experiment, section: Section) -> None:
         elif name == "EastRandomCropData":
             crop = keys
         elif name in _CROPS:
-            crop = crop or _plain_crop(experiment, name, keys)
+            plain = plain or (name, keys)
         elif name == "RandomScale":
             scales.append(_random_scale(experiment, keys))
-        elif name in ("MakeShrinkMap", "MakeBorderMap"):
-            ratios[name] = _targets(experiment, keys, name)
         elif name == "NormalizeImage":
             convert_normalize(experiment, keys)
-        elif name not in ("CopyPaste", "ColorJitter") and not plain_transform(experiment, name, keys):
+        elif name not in ("CopyPaste", "ColorJitter") and not plain_transform(experiment, name, keys, rgb=True):
             unknown_transform(experiment, section, name, keys)
-    experiment.choose("targets", "db")
-    for name in _MAPS:
-        if name not in ratios:
-            _assume_step(experiment, section, name, _MAPS[name])
-    if len(set(ratios.values())) > 1:
-        experiment.report(
-            "missing", f"{section.key('transforms')}: shrink_ratio", ratios, "both maps share one shrink_ratio"
-        )
-    if not steps:
-        _augmentation(experiment, section, [*augmenters, *scales], crop)
+    if not steps and method not in CHAINS:
+        _augmentation(experiment, section, [*augmenters, *scales], crop, plain)
     _extras(experiment, transforms)
 
 
-def _assume_step(experiment: Experiment, section: Section, name: str, defaults: dict[str, Any]) -> None:
-    experiment.assume(f"{section.key('transforms')}: {name}", defaults, "missing in the list, but training needs it")
-
-
-def _plain_crop(experiment: Experiment, name: str, keys: Section) -> Section:
-    """Convert a crop at any place to EastRandomCropData, with its keys."""
+def _plain_crop(experiment: Experiment, name: str, keys: Section, cut: bool) -> Section:
+    """Convert a crop at any place to EastRandomCropData, with its keys; `cut`: to a window at the image's scale."""
     size = keys.get("size", keys.get("crop_size"))
     height, width = keys.number("height"), keys.number("width")
     if size is None and height and width:
@@ -84,7 +73,9 @@ def _plain_crop(experiment: Experiment, name: str, keys: Section) -> Section:
     values = {key: keys.get(key) for key in ("max_tries", "keep_ratio", "min_crop_side_ratio") if key in keys}
     experiment.report(
         "changed", keys.path, {"size": size} if size else None,
-        f"{name} cuts through words; the crop here keeps words whole, as EastRandomCropData does",
+        f"{name} cuts through words and learns what is left of them; words that the window cuts are not learned here"
+        if cut
+        else f"{name} cuts through words; the crop here keeps words whole, as EastRandomCropData does",
     )  # fmt: skip
     return Section(keys.path, values | ({"size": size} if size else {}))
 
@@ -108,34 +99,32 @@ def _random_scale(experiment: Experiment, keys: Section) -> dict[str, Any]:
     return {"type": "Resize", "args": {"size": [min(values), max(values)]}}
 
 
-def _targets(experiment: Experiment, keys: Section, name: str) -> float:
-    ratio = keys.number("shrink_ratio", 0.4)
-    if name == "MakeShrinkMap":
-        for key, default in _MAPS[name].items():
-            experiment.take(keys, key, f"targets.{key}", default)
-    else:
-        for key in ("thresh_min", "thresh_max"):
-            experiment.take(keys, key, f"targets.{key}", _MAPS[name][key])
-    if "total_epoch" in keys:
-        experiment.note(
-            "dropped", keys, "total_epoch", "PaddleOCR 2.10 does not pass the epoch, so its ratio never changes",
-            "targets=db_dynamic lets it grow, as intended",
-        )  # fmt: skip
-    return float(ratio)
+def _augmentation(
+    experiment: Experiment,
+    section: Section,
+    augmenters: list[Any],
+    crop: Section | None,
+    plain: tuple[str, Section] | None,
+) -> None:
+    """Convert the list to one warp if possible, otherwise run the list with imgaug.
 
-
-def _augmentation(experiment: Experiment, section: Section, augmenters: list[Any], crop: Section | None) -> None:
-    """Convert the list to one warp if possible, otherwise run the list with imgaug."""
+    `crop` is a crop that keeps words whole; `plain` one at any place, with its name.
+    """
     entries = [_entry(experiment, section, item) for item in augmenters]
     for entry in [entry for entry in entries if entry["type"] in _CROPS]:
         entries.remove(entry)
         keys = Section(f"{section.key('transforms')}: IaaAugment {entry['type']}", entry["args"])
-        crop = crop or _plain_crop(experiment, entry["type"], keys)
-    if crop is None:
-        _assume_step(experiment, section, "EastRandomCropData", _CROP)
-        crop = Section(f"{section.key('transforms')}: EastRandomCropData", {})
+        plain = plain or (entry["type"], keys)
     source = f"{section.key('transforms')}: IaaAugment"
     simple = _as_warp(entries)
+    if crop is None and plain is not None:
+        cut = simple is not None and plain[0] == _MASKED_CROP
+        crop = _plain_crop(experiment, *plain, cut)
+        if cut:
+            experiment.set("augment.warp.crop", "cut", plain[1].path)
+    if crop is None:
+        assume_step(experiment, section, "EastRandomCropData", _CROP)
+        crop = Section(f"{section.key('transforms')}: EastRandomCropData", {})
     node = "augment.crop" if simple is None else "augment.warp"
     if simple is not None:
         experiment.choose("augment", "det_fast")
@@ -147,8 +136,8 @@ def _augmentation(experiment: Experiment, section: Section, augmenters: list[Any
     else:
         experiment.choose("augment", "det_imgaug")
         experiment.set("augment.imgaug.augmenter_args", entries, source)
-    for name, default in _CROP.items():
-        experiment.take(crop, name, f"{node}.{name}", default)
+    for name in ("size", "max_tries") if experiment.get("augment.warp.crop") == "cut" else _CROP:
+        experiment.take(crop, name, f"{node}.{name}", _CROP[name])
 
 
 def _entry(experiment: Experiment, section: Section, item: Any) -> dict[str, Any]:
@@ -170,7 +159,24 @@ def _args(section: Section, args: Any) -> dict[str, Any]:
     """The arguments of an augmenter; {} where there are none."""
     if args is not None and not isinstance(args, dict):
         raise ConfigError(f"{section.key('transforms')}: IaaAugment: args: expected a mapping, got {args!r}")
-    return dict(args or {})
+    return _with_pairs(args or {})
+
+
+def _with_pairs(args: dict[Any, Any]) -> dict[str, Any]:
+    """The arguments, with `( 0.5, 3 )` as two numbers: in braces YAML reads it as a text and a key without a value."""
+    found: dict[str, Any] = {}
+    opened = ""  # the argument whose text began with a parenthesis that is not closed yet
+    for name, value in args.items():
+        if opened and value is None:
+            found[opened] += f",{name}"
+        else:
+            found[str(name)] = value
+        last = opened or str(name)
+        text = found[last]
+        opened = last if isinstance(text, str) and text.startswith("(") and not text.endswith(")") else ""
+        if isinstance(text, str) and _PAIR.fullmatch(text):
+            found[last] = [float(number) for number in text.strip("()").split(",")]
+    return found
 
 
 def _albumentations_scale(experiment: Experiment, where: str, limit: Any) -> dict[str, Any]:
@@ -187,10 +193,10 @@ def _albumentations_scale(experiment: Experiment, where: str, limit: Any) -> dic
 
 
 def _as_warp(entries: list[dict[str, Any]]) -> tuple[float, list[float], list[float]] | None:
-    """Flip, rotation and scale of a list that has only these, each at most once and in this order; otherwise None."""
-    order = ["Fliplr", "Affine", "Resize"]
-    names = [entry["type"] for entry in entries]
-    if [name for name in order if name in names] != names:
+    """Flip, rotation and scale of a list that has only these, each at most once, the flip before the rotation;
+    otherwise None. A scale gives the same before and after them."""
+    names = [entry["type"] for entry in entries if entry["type"] != "Resize"]
+    if names != [name for name in ("Fliplr", "Affine") if name in names] or len(entries) - len(names) > 1:
         return None
     args = {entry["type"]: entry["args"] for entry in entries}
     flip = args.get("Fliplr", {"p": 0.0})

@@ -18,12 +18,13 @@ from ocrexp.nearest import did_you_mean
 
 @dataclass(frozen=True)
 class Part:
-    """One part: our option, its keys (of the same name on both sides) with PaddleOCR's defaults, and the rest."""
+    """One part: our option, its keys with PaddleOCR's defaults, ours of those that have another name, and the rest."""
 
     option: str
     keys: Mapping[str, Any] = field(default_factory=dict)
     only: Mapping[str, Any] = field(default_factory=dict)
     idle: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 _LOCAL, _GLOBAL = ["Local"] * 6, ["Global"] * 6
@@ -47,6 +48,7 @@ TRANSFORMS = {
     ),
 }  # fmt: skip
 
+_RESNET = {"layers": 50, "dcn_stage": [False] * 4, "out_indices": [0, 1, 2, 3]}
 _HGNET_V2 = {"out_indices": (None, [0, 1, 2, 3]), "lr_mult_list": [1.0] * 5}
 
 DET_BACKBONES = {
@@ -59,7 +61,8 @@ DET_BACKBONES = {
     "PPLCNetV4": Part("pplcnet_v4_det", {"model_size": "small"}, {"det": True, "lr_mult_list": [1.0] * 6}),
     "PPHGNet_small": Part("pphgnet_small", {}, {"det": True, "out_indices": (None, [0, 1, 2, 3])}),
     "PPHGNetV2_B4": Part("pphgnet_v2_det", {}, _HGNET_V2 | {"det": True, "text_rec": False}),
-    "ResNet_vd": Part("resnet50_vd", {"layers": 50}, {"dcn_stage": (None,)}, {"disable_se": _SWALLOWED}),
+    "ResNet": Part("resnet50_dcn", _RESNET),
+    "ResNet_vd": Part("resnet50_vd", _RESNET, {}, {"disable_se": _SWALLOWED}),
 }
 
 REC_BACKBONES = {
@@ -120,7 +123,16 @@ _LARGE_KERNEL_PAN = Part(
     "replk_pan", {"out_channels": 256, "intracl": False}, {}, {"mode": "PaddleOCR's RepLKPAN takes it and ignores it"}
 )
 DET_NECKS = {
-    "DBFPN": Part("db_fpn", {"out_channels": 256}, {"use_asf": False}),
+    "DBFPN": Part("db_fpn", {"out_channels": 256, "use_asf": False}),
+    "FPN": Part("fpn", {"out_channels": 256}),
+    "EASTFPN": Part("east_fpn", {"model_name": "small"}),
+    "CTFPN": Part("ct_fpn", {}, {}, {"out_channel": "PaddleOCR's CTFPN ignores it"}),
+    "FCEFPN": Part(
+        "fce_fpn",
+        {"out_channels": 256},
+        {"has_extra_convs": False, "extra_stage": 0, "norm_type": (None,)},
+        dict.fromkeys(("use_c5", "relu_before_extra_convs"), "there is no extra stage"),
+    ),
     "RSEFPN": Part("rsefpn", {"out_channels": 96, "shortcut": True, "intracl": False}),
     "LKPAN": Part("lkpan", {"out_channels": 256, "intracl": False}, {"mode": "large"}),
     "RepLKFPN": _LARGE_KERNEL_FPN,
@@ -142,6 +154,10 @@ _NOT_FINITE = "a loss that is not finite stops the run or is skipped (trainer.no
 DET_HEADS = {
     "DBHead": Part("db", {"k": 50, "kernel_list": [3, 2, 2]}, {"lite_head": False}, {"fix_nan": _NOT_FINITE}),
     "PFHeadLocal": Part("db_local", {"k": 50, "kernel_list": [3, 2, 2], "mode": "small"}, {}, {"fix_nan": _NOT_FINITE}),
+    "PSEHead": Part("pse", {"hidden_dim": 256}, {}, {"out_channels": "determined by the number of kernels"}),
+    "EASTHead": Part("east"),
+    "CT_Head": Part("ct", {"hidden_dim": 128}, {"num_classes": 3}),
+    "FCEHead": Part("fce", {"fourier_degree": 5}),
 }
 
 _SAR_HEAD = Part(
@@ -194,7 +210,7 @@ def carry(experiment: Experiment, section: Section, part: Part, target: str, ski
     """Convert a part's keys to the node `target`, and report those that have no counterpart."""
     for name, default in part.keys.items():
         if name not in skip:
-            experiment.take(section, name, f"{target}.{name}", default)
+            experiment.take(section, name, f"{target}.{part.names.get(name, name)}", default)
     for name, accepted in part.only.items():
         experiment.only(section, name, accepted, "this part has no such option here", "this part never has it")
     experiment.drop(section, {"in_channels": "determined by the preceding part", **part.idle})

@@ -19,7 +19,7 @@ from ocrexp.types import Sample, Shrunk, UnusableSample
 STRIDE = 32
 LONG_STRIDE = 128  # of `resize_long`, which rounds up
 SMALLEST_HALF_PERIMETER = 64  # images below it are padded before they are enlarged
-LIMIT_TYPES = ("min", "max", "resize_long")
+LIMIT_TYPES = ("min", "max", "resize_long", "resize_short")
 STRONGLY_SHRUNK = 0.5  # of a side; below it small letters are lost
 _MOST_ENLARGED = 100_000_000  # pixels of a page that is enlarged without `max_side`
 
@@ -31,8 +31,8 @@ class DetResize:
     - `image_shape` [height, width]: that size; with `keep_ratio` the width follows the image, rounded up to 32.
     - `resize_long`: longest side to this length, both rounded up to multiples of 128.
     - `limit_side_len` with `limit_type`: `min` enlarges until the shorter side has this length, `max` shrinks until
-      the longer side has it, `resize_long` resizes the longer side to it either way; then both are rounded to the
-      nearest multiple of 32 (ties to even).
+      the longer side has it, `resize_long` and `resize_short` resize the longer or the shorter side to it either way;
+      then both are rounded to the nearest multiple of 32 (ties to even).
 
     `max_side` bounds the longer side of the result of the first and the third way, to bound memory: `min` alone turns
     a strip of 64×1000 into 736×11488. None sets no bound, as PaddleOCR 2.10.
@@ -146,6 +146,8 @@ class DetResize:
         shorter, longer = min(height, width), max(height, width)
         if self.limit_type == "resize_long":
             return self.limit_side_len / longer
+        if self.limit_type == "resize_short":
+            return self.limit_side_len / shorter
         if self.limit_type == "max":
             return min(1.0, self.limit_side_len / longer)
         return max(1.0, self.limit_side_len / shorter)
