@@ -72,7 +72,7 @@ def conv2d(
 
 
 class ConvBN(nn.Layer):
-    """Convolution without bias that keeps the size, batch norm, and ReLU unless `activate` is False.
+    """Convolution without bias, padded by half its size, batch norm, and ReLU unless `activate` is False.
 
     Args:
         in_channels: channels of the map.
@@ -81,6 +81,7 @@ class ConvBN(nn.Layer):
         activate: whether ReLU follows.
         deviation: of the normal distribution from which the weights are drawn; None: paddle's initializer.
         momentum: share of the norm's running statistics that a batch leaves as it is.
+        stride: 1 keeps the size.
     """
 
     def __init__(
@@ -91,11 +92,18 @@ class ConvBN(nn.Layer):
         activate: bool = True,
         deviation: float | None = None,
         momentum: float = 0.9,
+        stride: int = 1,
     ) -> None:
         super().__init__()
         weight = None if deviation is None else paddle.ParamAttr(initializer=nn.initializer.Normal(0.0, deviation))
         self.conv = Conv2D(
-            in_channels, out_channels, kernel_size, padding=kernel_size // 2, weight_attr=weight, bias_attr=False
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride=stride,
+            padding=kernel_size // 2,
+            weight_attr=weight,
+            bias_attr=False,
         )
         self.bn = nn.BatchNorm2D(out_channels, momentum=momentum)
         self._activate = activate

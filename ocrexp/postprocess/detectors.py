@@ -11,6 +11,7 @@ from ocrexp.postprocess.ct import CTPostProcess
 from ocrexp.postprocess.east import EASTPostProcess
 from ocrexp.postprocess.fce import FCEPostProcess
 from ocrexp.postprocess.pse import PSEPostProcess
+from ocrexp.postprocess.sast import SASTPostProcess
 from ocrexp.results import DetPrediction
 from ocrexp.types import Batch
 
@@ -31,4 +32,5 @@ POSTPROCESSES: dict[str, Callable[..., DetectorPostprocess]] = {
     "EASTPostProcess": EASTPostProcess,
     "FCEPostProcess": FCEPostProcess,
     "PSEPostProcess": PSEPostProcess,
+    "SASTPostProcess": SASTPostProcess,
 }

@@ -25,12 +25,13 @@ from ocrexp.tasks.drawn import draw_words
 from ocrexp.tasks.gate import Compared, Rules
 from ocrexp.types import Batch, Polygon, Record, Sample
 
-# Targets that are 0 outside of text, and the channel of those that have several: DB, CT, PSE, EAST, FCE.
+# Targets that are 0 outside of text, and the channel of those that have several or an axis for one: DB, CT, PSE, EAST
+# and SAST, FCE.
 _TEXT_MAPS: dict[str, int | None] = {
     "shrink_map": None,
     "kernel_instance": None,
     "gt_text": None,
-    "score_map": None,
+    "score_map": 0,
     "p3_maps": 0,
     "p4_maps": 0,
     "p5_maps": 0,

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from ocrexp.data.regions import LEGIBLE
 from ocrexp.data.targets.fourier import Points, center_boxes, fourier_signature
+from ocrexp.data.targets.maps import pixels_inside
 from ocrexp.types import Sample
 
 NAMES = ("p3_maps", "p4_maps", "p5_maps")
@@ -92,11 +93,7 @@ class FCETargets:
             cv2.fillPoly(maps[TEXT], [outline], 1)
             for box in center_boxes(polygon, self.resample_step, self.center_region_shrink_ratio):
                 cv2.fillPoly(maps[CENTER], [box], 1)
-            (left, top), window = _window(outline, height, width)
-            inside = np.zeros([side.stop - side.start for side in window], np.uint8)
-            cv2.fillPoly(inside, [outline], 1, offset=(-left, -top))
-            rows, columns = np.nonzero(inside)
-            rows, columns = rows + top, columns + left
+            rows, columns = pixels_inside(outline, height, width)
             coefficients[0][:, rows, columns] = signature.real[:, None]
             coefficients[1][:, rows, columns] = signature.imag[:, None]
             coefficients[0, self.fourier_degree, rows, columns] -= columns
@@ -118,10 +115,3 @@ def _longer_side(polygon: Points) -> int:
     """Of the upright box, in whole pixels."""
     whole = polygon.astype(np.int32)
     return int((whole.max(axis=0) - whole.min(axis=0)).max()) + 1
-
-
-def _window(outline: npt.NDArray[np.int32], height: int, width: int) -> tuple[tuple[int, int], tuple[slice, slice]]:
-    """Left and top, and rows and columns, of an outline's box within the map; empty if it is outside."""
-    low = np.clip(outline.min(axis=0), 0, (width, height)).tolist()
-    high = np.clip(outline.max(axis=0) + 1, low, (width, height)).tolist()
-    return (low[0], low[1]), (slice(low[1], high[1]), slice(low[0], high[0]))

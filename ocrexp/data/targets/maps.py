@@ -45,6 +45,19 @@ def offset_polygon(points: Points, distance: float) -> list[npt.NDArray[np.int32
     return [np.array(path, dtype=np.int32) for path in offset.Execute(distance)]
 
 
+def pixels_inside(
+    outline: npt.NDArray[np.int32], height: int, width: int
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Rows and columns of a map's pixels that `cv2.fillPoly` fills for an outline (n, 2)."""
+    left, top = np.clip(outline.min(axis=0), 0, (width, height)).tolist()
+    right, bottom = np.clip(outline.max(axis=0) + 1, (left, top), (width, height)).tolist()
+    window = np.zeros((bottom - top, right - left), np.uint8)
+    if window.size:
+        cv2.fillPoly(window, [outline], 1, offset=(-left, -top))
+    rows, columns = np.nonzero(window)
+    return rows + top, columns + left
+
+
 def why_lost(polygon: Polygon | Points, width: int, height: int, min_text_size: float) -> str | None:
     """Why a polygon has no kernel, as a name of a sample's counts; None for one that the crop cuts or that crosses
     itself, which is no loss here or is known from its label."""

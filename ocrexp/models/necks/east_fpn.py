@@ -23,15 +23,17 @@ def check_model_name(model_name: str) -> None:
 
 
 class DoublingConvBN(nn.Layer):
-    """Transposed 4×4 convolution of stride 2 without bias, batch norm, ReLU."""
+    """Transposed 4×4 convolution of stride 2 without bias, batch norm, and ReLU unless `activate` is False."""
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, activate: bool = True) -> None:
         super().__init__()
         self.deconv = nn.Conv2DTranspose(in_channels, out_channels, 4, stride=2, padding=1, bias_attr=False)
         self.bn = nn.BatchNorm2D(out_channels)
+        self._activate = activate
 
     def forward(self, x: Tensor) -> Tensor:
-        return relu(self.bn(self.deconv(x)))
+        x = self.bn(self.deconv(x))
+        return relu(x) if self._activate else x
 
 
 class EASTFPN(nn.Layer):
