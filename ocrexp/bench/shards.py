@@ -79,7 +79,7 @@ def time_shards(
             start = time.perf_counter() - began
             sampler: Sampler
             if isinstance(found, StreamedRecords):
-                sampler = found.sampler(_BATCH, 0, True, False, 0, 1)
+                sampler = found.sampler([(None, _BATCH)], 0, True, False, 0, 1)
             else:
                 sampler = EpochSampler([len(found)], None, _BATCH, seed=0)
             rate = _rate(Loader(TrainPipeline(found, transforms, 0), sampler, 1, collate))

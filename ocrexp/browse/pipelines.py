@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 from omegaconf import DictConfig
 
 from ocrexp.data.dataset import EvalPipeline, TrainPipeline
+from ocrexp.data.sampler import Indices
 from ocrexp.data.variants import TrainVariants
 from ocrexp.types import DataSource
 
@@ -22,11 +23,13 @@ class RunPipelines:
     Args:
         config: a checked training configuration.
         source: its data set.
+        streamed: see TrainVariants.
     """
 
-    def __init__(self, config: DictConfig, source: DataSource) -> None:
+    def __init__(self, config: DictConfig, source: DataSource, streamed: Indices | None = None) -> None:
         self._config = config
         self._source = source
+        self._streamed = streamed
 
     @cached_property
     def _parts(self) -> Parts:
@@ -43,7 +46,7 @@ class RunPipelines:
     def train(self) -> TrainVariants:
         """Training samples; builds the model of a recognizer, which states its CTC steps."""
         loader = self._parts.train_loader
-        return TrainVariants(cast(TrainPipeline, loader.pipeline), loader.sampler)
+        return TrainVariants(cast(TrainPipeline, loader.pipeline), loader.sampler, self._streamed)
 
     @cached_property
     def val(self) -> EvalPipeline:

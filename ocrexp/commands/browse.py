@@ -114,17 +114,16 @@ def _session(config: DictConfig, settings: BrowseSettings, held: ExitStack) -> t
 
     limit_pixels(int(config.loader.max_pixels))
     source = build_source(config.dataset)
-    if isinstance(source, ShardSource):
-        source = InMemory(source)
-    index = DataIndex({"train": source.train_records(), "val": source.val_records()}, str(config.task))
+    listed = InMemory(source) if isinstance(source, ShardSource) else source
+    index = DataIndex({"train": listed.train_records(), "val": listed.val_records()}, str(config.task))
     if index.task != "det":
         index.read_texts()
-    found = FoundProblems(index, isinstance(source, SplitSource) and source.val_split is not None)
+    found = FoundProblems(index, isinstance(listed, SplitSource) and listed.val_split is not None)
     _begin_check(config, settings, source, found, held)
 
     def pipelines() -> RunPipelines:
         prepare_process(config)
-        return RunPipelines(config, source)
+        return RunPipelines(config, source, listed.indices if isinstance(listed, InMemory) else None)
 
     counts = ", ".join(f"{len(records)} {split}" for split, records in index.splits.items())
     return Session(index, found, pipelines), f"{counts} samples ({config.task}, model {config.model.name})"

@@ -16,9 +16,9 @@ from ocrexp.data.dataset import EvalPipeline, TrainPipeline
 from ocrexp.data.image_size import read_aspects
 from ocrexp.data.images import MAX_PIXELS, limit_pixels
 from ocrexp.data.loader import Loader
-from ocrexp.data.multi_scale import MultiScaleSampler
+from ocrexp.data.multi_scale import MultiScaleSampler, batch_sizes, checked_sizes
 from ocrexp.data.records import Images, StreamedRecords, any_drawn, list_sizes
-from ocrexp.data.sampler import EpochSampler, EvalSampler, Sampler
+from ocrexp.data.sampler import EpochSampler, EvalSampler, Sampler, Size
 from ocrexp.environment import available_cores
 
 log = logging.getLogger(__name__)
@@ -65,12 +65,12 @@ def build_train_loader(
     _limit_pixels(max_pixels)
     workers = resolve_workers(num_workers, world_size)
     if isinstance(records := pipeline.records, StreamedRecords):
-        for name, value in (("batch_shares", batch_shares), ("multi_scale", multi_scale)):
-            if value is not None:
-                raise ValueError(
-                    f"{name}: only for lists and databases, shards are read in their order; set it to null"
-                )
-        stream = records.sampler(batch_size, seed, shuffle, drop_last, rank, world_size)
+        if batch_shares is not None:
+            raise ValueError(
+                "batch_shares: only for lists and databases, shards are read in their order; set it to null"
+            )
+        turns = _turns(multi_scale, several_sizes, batch_size, world_size)
+        stream = records.sampler(turns, seed, shuffle, drop_last, rank, world_size)
         return Loader(pipeline, stream, workers, collate, prefetch)
     counts = list_sizes(records, len(ratios or ()))
     if batch_shares is not None:
@@ -83,8 +83,7 @@ def build_train_loader(
         else:
             sampler = BatchShareSampler(counts, batch_shares, batch_size, seed, *order)
     else:
-        if not several_sizes:
-            raise ValueError("multi_scale: only for recognition, a detector's crop has its size; set it to null")
+        _require_sizes(several_sizes)
         aspects = _aspects(pipeline) if multi_scale["by_ratio"] else None
         sizes = (multi_scale["sizes"], batch_size, seed, multi_scale["fix_batch"], *order)
         if batch_shares is None:
@@ -92,6 +91,28 @@ def build_train_loader(
         else:
             sampler = MultiScaleShareSampler(counts, aspects, batch_shares, *sizes)
     return Loader(pipeline, sampler, workers, collate, prefetch)
+
+
+def _require_sizes(several_sizes: bool) -> None:
+    if not several_sizes:
+        raise ValueError("multi_scale: only for recognition, a detector's crop has its size; set it to null")
+
+
+def _turns(
+    multi_scale: Mapping[str, Any] | None, several_sizes: bool, batch_size: int, world_size: int
+) -> list[tuple[Size | None, int]]:
+    """Image size and number of images per rank of streamed batches, which take turns."""
+    if multi_scale is None:
+        return [(None, batch_size)]
+    _require_sizes(several_sizes)
+    if multi_scale["by_ratio"]:
+        raise ValueError(
+            "multi_scale.by_ratio=true: only for lists and databases, the image sizes of shards are not known before "
+            "they are read; set by_ratio=false"
+        )
+    sizes = checked_sizes(multi_scale["sizes"])
+    counts = batch_sizes(sizes, batch_size, world_size, multi_scale["fix_batch"])
+    return [(size, count // world_size) for size, count in zip(sizes, counts, strict=True)]
 
 
 def build_eval_loader(

@@ -23,6 +23,18 @@ class _Step:
     count: int
 
 
+def batch_sizes(sizes: Sequence[Size], batch_size: int, world_size: int, fix_batch: bool) -> list[int]:
+    """How many images of each size a full batch has over all ranks, `batch_size` per rank of the first one."""
+    full = batch_size * world_size
+    found = []
+    for size in sizes:
+        wanted = full * (sizes[0][0] * sizes[0][1]) / (size[0] * size[1])
+        quantum = next((q for q in (_QUANTUM, 4, 2) if q <= wanted), 1)
+        same = fix_batch or wanted == full
+        found.append(full if same else max(int(wanted / quantum) * quantum // world_size, 1) * world_size)
+    return found
+
+
 class MultiScaleSampler:
     """Batches that have one of several image sizes each; a function of (seed, epoch) alone.
 
@@ -64,13 +76,14 @@ class MultiScaleSampler:
         world_size: int = 1,
     ) -> None:
         shares = check_lists(list_sizes, ratios, batch_size)
-        self.sizes = _check_sizes(sizes)
+        self.sizes = checked_sizes(sizes)
         self.batch_size = batch_size
         self.fix_batch = fix_batch
         self.seed = seed
         self.shuffle = shuffle
         self.rank = rank
         self.world_size = world_size
+        self._batches = dict(zip(self.sizes, batch_sizes(self.sizes, batch_size, world_size, fix_batch), strict=True))
         self._records = sum(list_sizes)
         self._by_ratio = aspects is not None
         self._edges = np.unique([width / height for height, width in self.sizes]) if self._by_ratio else np.array([0.0])
@@ -102,13 +115,7 @@ class MultiScaleSampler:
 
     def global_batch(self, size: Size) -> int:
         """Images of a full batch of this size over all ranks."""
-        full = self.batch_size * self.world_size
-        height, width = self.sizes[0]
-        wanted = full * (height * width) / (size[0] * size[1])
-        if self.fix_batch or wanted == full:
-            return full
-        quantum = next((q for q in (_QUANTUM, 4, 2) if q <= wanted), 1)
-        return max(int(wanted / quantum) * quantum // self.world_size, 1) * self.world_size
+        return self._batches[size]
 
     def shapes(self) -> list[tuple[Size | None, int]]:
         """Each image size and how many images of it a full batch of this rank has."""
@@ -166,7 +173,8 @@ class MultiScaleSampler:
         return np.concatenate(self.batches(0))[:count]
 
 
-def _check_sizes(sizes: Sequence[Sequence[int]]) -> list[Size]:
+def checked_sizes(sizes: Sequence[Sequence[int]]) -> list[Size]:
+    """Different sizes in their order. Raises ValueError for what is not a list of [height, width]."""
     if not sizes or any(len(size) != 2 or min(size) < 1 for size in sizes):
         raise ValueError(
             "multi_scale.sizes: expected [[height, width], ...], such as [[48, 320], [32, 320]], got "

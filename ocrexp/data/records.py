@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from ocrexp.data.image_names import image_path
 from ocrexp.data.label_file import LabelFile, split_names
-from ocrexp.data.sampler import Sampler
+from ocrexp.data.sampler import Indices, Sampler, Size
 from ocrexp.types import Record
 
 _BATCH = 4096  # texts of other records that are given together
@@ -179,9 +179,18 @@ class StreamedRecords(Lazy[Record]):
 
     @abstractmethod
     def sampler(
-        self, batch_size: int, seed: int, shuffle: bool, drop_last: bool, rank: int, world_size: int
+        self,
+        turns: Sequence[tuple[Size | None, int]],
+        seed: int,
+        shuffle: bool,
+        drop_last: bool,
+        rank: int,
+        world_size: int,
     ) -> Sampler:
-        """What gives the indices of an epoch, in an order in which they can be read."""
+        """What gives the indices of an epoch, in an order in which they can be read.
+
+        `turns`: image size (None: no size in particular) and number of images of this rank's batches, which take turns.
+        """
 
     @abstractmethod
     def describe(self, index: int) -> str:
@@ -190,6 +199,10 @@ class StreamedRecords(Lazy[Record]):
     @abstractmethod
     def stream(self, index: int) -> list[int]:
         """What tells the random numbers of an index from those of all others of its epoch."""
+
+    @abstractmethod
+    def first_turn(self, indices: Indices) -> Indices:
+        """The indices of the same records where each is read for the first time in an epoch."""
 
     @abstractmethod
     def near(self, index: int, rng: np.random.Generator) -> int:

@@ -134,9 +134,12 @@ class SplitSource(OfTask, ABC):
             )
         return _names(val)
 
+    def _has_usual_val(self) -> bool:
+        return (self.root / self.usual_val).exists()
+
     def _refuse_val(self, val: Sequence[str]) -> None:
         """Raises ValueError if there is validation data beside `val_split`."""
-        if list(val) == [self.usual_val] and not (self.root / self.usual_val).exists():
+        if list(val) == [self.usual_val] and not self._has_usual_val():
             return
         raise ValueError(
             f"val_split and {self.val_key}={', '.join(val)} are both given; set {self.val_key}=null to split the "

@@ -64,17 +64,17 @@ class ValSplit:
         of = "" if self.by == BY_IMAGE else f" ({chosen} of {groups} groups)"
         return train, val, f"val_split={self.share}: {len(train)} for training, {len(val)} for validation{of}"
 
-    def hold_out(self, names: Sequence[str]) -> tuple[npt.NDArray[np.bool_], int, int]:
+    def hold_out(self, names: Sequence[str], what: str = "images") -> tuple[npt.NDArray[np.bool_], int, int]:
         """Which images are for validation, bool [n], and how many of how many groups that is.
 
-        `names` are paths of images, with slashes. Raises DataError as the call does.
+        `names` are paths, with slashes, of `what`. Raises DataError as the call does.
         """
-        groups = self._groups(names)
+        groups = self._groups(names, what)
         sizes = Counter(groups)
         if len(sizes) < 2:
             raise DataError(
-                f"val_split={self.share}: all {len(groups)} images are in one group "
-                f"(val_split_by={self.by}); split by image, or give a validation list"
+                f"val_split={self.share}: all {len(groups)} {what} are in one group "
+                f"(val_split_by={self.by}); split by {what[:-1]}, or give a validation list"
             )
         wanted = max(round(self.share * len(groups)), 1)
         chosen: set[str] = set()
@@ -86,7 +86,7 @@ class ValSplit:
             taken += sizes[name]
         return np.fromiter((name in chosen for name in groups), bool, len(groups)), len(chosen), len(sizes)
 
-    def _groups(self, names: Sequence[str]) -> list[str]:
+    def _groups(self, names: Sequence[str], what: str) -> list[str]:
         """The name of each image's group."""
         if self.by == BY_IMAGE:
             return list(names)
@@ -96,8 +96,8 @@ class ValSplit:
         unmatched = [index for index, match in enumerate(matches) if match is None]
         if unmatched:
             raise DataError(
-                f"val_split_by={self.by!r}: {len(unmatched)} of {len(names)} image paths do not match, the "
-                f"first {names[unmatched[0]]}; correct the expression, or use image or folder"
+                f"val_split_by={self.by!r}: {len(unmatched)} of {len(names)} {what[:-1]} paths do not match, the "
+                f"first {names[unmatched[0]]}; correct the expression, or use {what[:-1]} or folder"
             )
         return [(match[1] or "") if match.re.groups else match[0] for match in matches if match is not None]
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 
 from ocrexp.data.dataset import EvalPipeline, TrainPipeline
+from ocrexp.data.records import StreamedRecords
 from ocrexp.data.sampler import Indices, Planned, Size
 from ocrexp.types import Sample, UnusableSample
 
@@ -38,18 +39,21 @@ class TrainVariants:
     Args:
         pipeline: of training.
         sampler: of training; it decides the image size of each batch.
+        streamed: of records in shards that are known by their place in `InMemory`: the index of each for training.
     """
 
-    def __init__(self, pipeline: TrainPipeline, sampler: PlansEpochs) -> None:
+    def __init__(self, pipeline: TrainPipeline, sampler: PlansEpochs, streamed: Indices | None = None) -> None:
         self.pipeline = pipeline
+        self._streamed = streamed
         self._sampler = sampler
         self._plans: OrderedDict[int, tuple[Indices, Indices, list[Size | None]]] = OrderedDict()
 
     def turn(self, index: int, epoch: int) -> Turn:
         """The first turn of a record in an epoch."""
         indices, batches, sizes = self._plan(epoch)
-        count = len(self.pipeline)
-        places = np.flatnonzero(indices % count == index)
+        if self._streamed is not None:
+            index = int(self._streamed[index])
+        places = np.flatnonzero(first_turns(self.pipeline, indices) == index)
         if not len(places):
             return Turn(index, sizes[0] if sizes else None, False)
         first = places[np.argmin(indices[places])]
@@ -69,6 +73,13 @@ class TrainVariants:
             while len(self._plans) > _KEPT_EPOCHS:
                 self._plans.popitem(last=False)
         return self._plans[epoch]
+
+
+def first_turns(pipeline: TrainPipeline, indices: Indices) -> Indices:
+    """The indices of the same records where each has its first turn in an epoch."""
+    if isinstance(pipeline.records, StreamedRecords):
+        return pipeline.records.first_turn(indices)
+    return indices % len(pipeline)
 
 
 def evaluation_sample(pipeline: EvalPipeline, index: int) -> Sample:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -12,11 +12,11 @@ from typing import NamedTuple
 import numpy as np
 
 from ocrexp.data.records import StreamedRecords
-from ocrexp.data.sampler import Indices
+from ocrexp.data.sampler import Indices, Size
 from ocrexp.data.shards.shard_files import GONE, shards
 from ocrexp.data.shards.shard_index import ShardSample
 from ocrexp.data.shards.shard_labels import PREFERRED, ReadLabel
-from ocrexp.data.shards.shard_sampler import ShardSampler, parts_of, sample_stream
+from ocrexp.data.shards.shard_sampler import ShardSampler, first_turn, index_of, parts_of, sample_stream
 from ocrexp.data.shards.shard_set import ShardSet
 from ocrexp.errors import DataError
 from ocrexp.types import Record, UnusableSample
@@ -105,7 +105,13 @@ class ShardRecords(StreamedRecords):
             log.warning("train: %d sample(s) skipped: %s", count, why)
 
     def sampler(
-        self, batch_size: int, seed: int, shuffle: bool, drop_last: bool, rank: int, world_size: int
+        self,
+        turns: Sequence[tuple[Size | None, int]],
+        seed: int,
+        shuffle: bool,
+        drop_last: bool,
+        rank: int,
+        world_size: int,
     ) -> ShardSampler:
         """See ShardSampler."""
         return ShardSampler(
@@ -113,7 +119,7 @@ class ShardRecords(StreamedRecords):
             self._counts,
             self._samples,
             self._buffer,
-            batch_size,
+            turns,
             seed,
             shuffle,
             drop_last,
@@ -132,6 +138,10 @@ class ShardRecords(StreamedRecords):
     def stream(self, index: int) -> list[int]:
         """See `sample_stream`."""
         return sample_stream(index)
+
+    def first_turn(self, indices: Indices) -> Indices:
+        """See `shard_sampler.first_turn`."""
+        return first_turn(indices)
 
     def near(self, index: int, rng: np.random.Generator) -> int:
         """Another one of the same shard with an image."""
@@ -172,6 +182,7 @@ class Listed:
 
     Attributes:
         records: in the order of the files.
+        indices: of each record, as training has them where a shard is read for the first time in an epoch.
         digest, lines: see ShardSet.
         faults: all that cannot be used.
     """
@@ -180,17 +191,19 @@ class Listed:
     digest: str
     lines: list[str]
     faults: list[Fault] = field(default_factory=list)
+    indices: list[int] = field(default_factory=list)
 
     def of(self, kind: str) -> list[Fault]:
         """The faults of a kind."""
         return [fault for fault in self.faults if fault.kind == kind]
 
-    def add(self, path: Path, task: str, read_label: ReadLabel) -> None:
-        """Add the samples of a shard that is on this machine."""
+    def add(self, shard: int, path: Path, task: str, read_label: ReadLabel) -> None:
+        """Add the samples of a shard, by its number and path, that is on this machine."""
         index = shards.index(path)
-        for sample in index.samples:
+        for number, sample in enumerate(index.samples):
             try:
                 self.records.append(read_record(path, sample, task, read_label))
+                self.indices.append(int(index_of(0, shard, np.int64(number))))
             except UnusableSample as reason:
                 self.faults.append(Fault("shard-sample", place_of(path, sample.key), str(reason)))
         for what, count in index.faults.items():

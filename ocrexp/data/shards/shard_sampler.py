@@ -6,6 +6,7 @@ can be entered at any batch: nothing is saved but the number of the batch.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from typing import overload
 
@@ -35,6 +36,11 @@ def parts_of(index: int) -> tuple[int, int, int]:
     return index >> (_SAMPLE_BITS + _SHARD_BITS), shard, sample
 
 
+def first_turn(indices: Indices) -> Indices:
+    """The indices of the same samples where each shard is read for the first time in an epoch."""
+    return indices & ((1 << _SAMPLE_BITS + _SHARD_BITS) - 1)
+
+
 def sample_stream(index: int) -> list[int]:
     """What tells the random numbers of a sample from those of all others of its epoch."""
     turn, shard, sample = parts_of(index)
@@ -53,7 +59,7 @@ class ShardSampler:
         counts: samples of each shard; None with `samples`.
         samples: of an epoch over all ranks.
         buffer: consecutive samples of a rank that are shuffled together.
-        batch_size: of this rank.
+        turns: image size (None: no size in particular) and number of images of this rank's batches, which take turns.
         seed, shuffle, drop_last, rank, world_size: as for EpochSampler.
 
     Raises ValueError for invalid values, DataError for an epoch without a batch, or fewer shards than ranks.
@@ -65,15 +71,16 @@ class ShardSampler:
         counts: Indices | None,
         samples: int,
         buffer: int,
-        batch_size: int,
+        turns: Sequence[tuple[Size | None, int]],
         seed: int,
         shuffle: bool = True,
         drop_last: bool = False,
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
-        if batch_size < 1:
-            raise ValueError(f"batch_size: expected 1 or more, got {batch_size}")
+        self.batch_size = turns[0][1]
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size: expected 1 or more, got {self.batch_size}")
         if counts is None and len(shard_set) < world_size:
             raise DataError(
                 f"{len(shard_set)} training shards cannot be shared by {world_size} processes; write more shards, or "
@@ -81,7 +88,8 @@ class ShardSampler:
             )
         if len(shard_set) >> _SHARD_BITS:
             raise DataError(f"{len(shard_set)} shards are more than {1 << _SHARD_BITS}; use larger shards")
-        self.batch_size = batch_size
+        self.turns = list(turns)
+        self._starts = np.cumsum([0, *(count for _, count in turns)]).tolist()  # of the batches of a round
         self.own = samples // world_size  # of this rank in an epoch
         self._shards = shard_set
         self._counts = counts
@@ -91,19 +99,28 @@ class ShardSampler:
         self._drop_last = drop_last
         self._rank = rank
         self._world_size = world_size
-        check_epoch(len(self), samples, batch_size, world_size, drop_last)
+        check_epoch(len(self), samples, self.batch_size, world_size, drop_last)
 
     def __len__(self) -> int:
         """Batches of an epoch, the same on every rank."""
-        return self.own // self.batch_size if self._drop_last else -(-self.own // self.batch_size)
+        rounds, left = divmod(self.own, self._starts[-1])
+        full = bisect_right(self._starts, left) - 1  # batches of the last round
+        return rounds * len(self.turns) + full + (left > self._starts[full] and not self._drop_last)
 
     def plan(self, epoch: int) -> ShardPlan:
         """This rank's batches of an epoch, made when they are asked for."""
         return ShardPlan(_Stream(self, epoch), range(len(self)))
 
     def shapes(self) -> list[tuple[Size | None, int]]:
-        """Images of a full batch of this rank, of no size in particular."""
-        return [(None, self.batch_size)]
+        """Image sizes, and how many images of each a full batch of this rank has."""
+        return list(self.turns)
+
+    def planned(self, batch: int) -> tuple[int, int, Size | None]:
+        """The first sample of a batch, the one behind its last, and its image size."""
+        rounds, turn = divmod(batch, len(self.turns))
+        size, count = self.turns[turn]
+        start = rounds * self._starts[-1] + self._starts[turn]
+        return start, min(start + count, self.own), size
 
     def first_indices(self, count: int) -> Indices:
         """The first indices of epoch 0 on this rank."""
@@ -129,9 +146,8 @@ class ShardPlan(Sequence[Planned]):
     def __getitem__(self, index: int | slice) -> Planned | ShardPlan:
         if isinstance(index, slice):
             return ShardPlan(self._stream, self._batches[index])
-        sampler = self._stream.sampler
-        start = self._batches[index] * sampler.batch_size
-        return Planned(self._stream.samples(start, min(start + sampler.batch_size, sampler.own)))
+        start, stop, size = self._stream.sampler.planned(self._batches[index])
+        return Planned(self._stream.samples(start, stop), size)
 
 
 class _Stream:

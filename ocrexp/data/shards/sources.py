@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,16 +11,22 @@ from typing import ClassVar
 import numpy as np
 
 from ocrexp.data.label_format import LabelLine
+from ocrexp.data.sampler import Indices
 from ocrexp.data.shards.names import find_shards
+from ocrexp.data.shards.remote import is_url
 from ocrexp.data.shards.shard_files import has_image, shards
 from ocrexp.data.shards.shard_labels import region_label, text_label
 from ocrexp.data.shards.shard_records import NO_IMAGE, NO_LABEL, Listed, ShardRecords
 from ocrexp.data.shards.shard_set import ShardSet
-from ocrexp.data.source import Names, Split, SplitSource, counted
+from ocrexp.data.source import SPLITS, Names, Split, SplitSource, counted
+from ocrexp.data.split import BY_IMAGE, ValSplit, below
 from ocrexp.errors import DataError
 from ocrexp.folders import cache_folder
 from ocrexp.types import Record
 
+log = logging.getLogger(__name__)
+
+BY_SHARD = "shard"
 _SAMPLE_LIMIT = 1 << 24  # of a shard; see shard_sampler
 
 
@@ -37,6 +44,10 @@ class ShardSource(SplitSource):
         buffer: consecutive samples that are shuffled together.
         cache_dir: folder for the copies of remote shards and the numbers of samples; None: $OCREXP_CACHE/shards.
         cache_gb: of all copies; those that were used least recently are deleted.
+        val_split: the share of the training shards that is kept for validation, in place of `val`.
+        val_split_by: what stays together: "shard", "folder", or a regular expression that is searched in the path of
+            a shard; see ValSplit.
+        val_split_seed: another one takes other shards.
 
     Raises:
         ValueError: for invalid values.
@@ -55,20 +66,26 @@ class ShardSource(SplitSource):
         self,
         root: str,
         train: Names,
-        val: Names,
+        val: Names | None,
         samples: int | None = None,
         buffer: int = 10_000,
         cache_dir: str | Path | None = None,
         cache_gb: float = 20,
+        val_split: float | None = None,
+        val_split_by: str = BY_SHARD,
+        val_split_seed: int = 0,
     ) -> None:
-        super().__init__(root, train, val, None)
+        self._base = str(root)
+        self._folder = Path(self._base.removeprefix("file://")).expanduser()
+        by = BY_IMAGE if val_split_by == BY_SHARD else val_split_by
+        super().__init__(root, train, val, None, val_split, by, val_split_seed)
         if samples is not None and samples < 1:
             raise ValueError(f"samples: expected 1 or more, or null, got {samples}")
         if buffer < 1:
             raise ValueError(f"buffer: expected 1 or more, got {buffer}")
         if not cache_gb > 0:
             raise ValueError(f"cache_gb: expected a number above 0, got {cache_gb}")
-        self._base = str(root)
+        self._divided: dict[str, list[Path]] = {}
         self._samples = samples
         self._buffer = buffer
         self._cache = Path(cache_dir).expanduser() if cache_dir else cache_folder() / "shards"
@@ -76,9 +93,10 @@ class ShardSource(SplitSource):
 
     def load(self, split: str, parts: Sequence[str]) -> Split:
         """Training: the numbers of samples. Validation: all labels."""
+        del parts  # `_paths` knows them
         if split == "val":
             return self.in_memory(split)
-        shard_set = ShardSet(find_shards(self._base, parts, self._cache, self._cache_bytes), self._cache)
+        shard_set = ShardSet(self._paths(split), self._cache)
         counts, samples = None, self._samples
         if samples is None:
             counts = shard_set.count_all()
@@ -87,16 +105,51 @@ class ShardSource(SplitSource):
         records = ShardRecords(shard_set, counts, samples, self._buffer, self._task(), self.read_label)
         return Split(records, shard_set.digest(), shard_set.lines(split))
 
+    def _paths(self, split: str) -> list[Path]:
+        """The shards of a split, those of remote ones as their copies. Raises DataError."""
+        if self.val_split is None:
+            return self._find(self.parts[split])
+        if not self._divided:
+            paths = self._find(self.parts["train"])
+            if len(paths) < 2:
+                raise DataError(
+                    f"val_split={self.val_split.share}: there is one training shard, and shards stay whole; write more "
+                    "shards, or give validation shards"
+                )
+            held, _, _ = self.val_split.hold_out([self._below(path) for path in paths], "shards")
+            self._divided = {
+                "train": [path for path, is_val in zip(paths, held, strict=True) if not is_val],
+                "val": [path for path, is_val in zip(paths, held, strict=True) if is_val],
+            }
+            counts = f"{len(self._divided['train'])} shards for training, {len(self._divided['val'])} for validation"
+            log.info("val_split=%s: %s", self.val_split.share, counts)
+        return self._divided[split]
+
+    def _find(self, parts: Sequence[str]) -> list[Path]:
+        return find_shards(self._base, parts, self._cache, self._cache_bytes)
+
+    def _divide(self, val_split: ValSplit) -> None:
+        del val_split  # `_paths` divides the shards
+        self._splits = {name: self.load(name, ()) for name in SPLITS}
+
+    def _below(self, path: Path) -> str:
+        """The path or URL of a shard below the root."""
+        if shards.remote(path) is None:
+            return below(path, self._folder)
+        return shards.name(path).removeprefix(f"{self._base.rstrip('/')}/")
+
+    def _has_usual_val(self) -> bool:
+        return not is_url(self._base.removeprefix("file://")) and any(self._folder.glob(self.usual_val))
+
     def listed(self, name: str) -> Listed:
         """A split, "train" or "val", with all labels in memory and all that cannot be used."""
-        paths = find_shards(self._base, self.parts[name], self._cache, self._cache_bytes)
-        shard_set = ShardSet(paths, self._cache)
+        shard_set = ShardSet(self._paths(name), self._cache)
         counts = shard_set.count_all()
         _check_counts(shard_set, counts)
         found = Listed([], shard_set.digest(), shard_set.lines(name))
         for shard in range(len(shard_set)):
             shard_set.bring([shard], [shard + 1] if shard + 1 < len(shard_set) else [])
-            found.add(shard_set.paths[shard], self._task(), self.read_label)
+            found.add(shard, shard_set.paths[shard], self._task(), self.read_label)
         if not found.records:
             first = found.of("shard-sample")[0]
             raise DataError(
@@ -110,7 +163,10 @@ class ShardSource(SplitSource):
 
     def in_memory(self, split: str) -> Split:
         """A split whose labels are read at once, with its report."""
-        found = self.listed(split)
+        return self.described(split, self.listed(split))
+
+    def described(self, split: str, found: Listed) -> Split:
+        """A split whose labels have been read, with its report."""
         rejected: dict[str, list[str]] = {}
         for fault in found.of("shard-sample"):
             rejected.setdefault(fault.what, []).append(fault.place)
@@ -130,11 +186,17 @@ class ShardSource(SplitSource):
 
 
 class InMemory:
-    """A data source of the same samples whose labels are all in memory, for what looks at samples in any order."""
+    """A data source of the same samples whose labels are all in memory, for what looks at samples in any order.
+
+    Attributes:
+        indices: of the training samples, as `ShardRecords` has them.
+    """
 
     def __init__(self, source: ShardSource) -> None:
         self._source = source
-        self._train = source.in_memory("train")
+        found = source.listed("train")
+        self._train = source.described("train", found)
+        self.indices: Indices = np.array(found.indices, np.int64)
 
     def train_records(self) -> Sequence[Record]:
         """Samples with a usable label."""

@@ -34,13 +34,15 @@ class SamplePage(Callback):
         self.stop = stop
 
     def on_fit_start(self, run: RunView) -> None:
+        from ocrexp.data.variants import first_turns
         from ocrexp.report.page import write_page
         from ocrexp.report.sample_page import make_sample_page
 
         loader: Any = run.train_loader  # type: ignore[attr-defined]
         task: Any = run.task
         count = len(loader.pipeline)
-        indices = list(dict.fromkeys(index % count for index in loader.sampler.first_indices(self.count).tolist()))
+        first = first_turns(loader.pipeline, loader.sampler.first_indices(self.count))
+        indices = list(dict.fromkeys(first.tolist()))
         made, left = self._samples(loader, task, indices)
         path = run.run_dir / "plots" / "samples.html"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -58,6 +60,7 @@ class SamplePage(Callback):
     def _samples(self, loader: Any, task: Any, indices: list[int]) -> tuple[list[dict[str, Any]], int]:
         """What the page shows of the samples, and how many do not fit."""
         from ocrexp.data.checking.quick import problems_of
+        from ocrexp.data.records import StreamedRecords
         from ocrexp.data.variants import TrainVariants
         from ocrexp.report.sample_view import sample_in_file, train_view
 
@@ -65,10 +68,11 @@ class SamplePage(Callback):
         variants = TrainVariants(pipeline, loader.sampler)
         made: list[dict[str, Any]] = []
         room = self.max_megabytes << 20
-        for index in indices:
+        streamed = isinstance(pipeline.records, StreamedRecords)
+        for place, index in enumerate(indices):
             record = pipeline.records[index]
             problems = problems_of(record, task.name)
-            one = sample_in_file(record, index, problems, _IMAGE)
+            one = sample_in_file(record, place if streamed else index, problems, _IMAGE)
             one["variants"] = [train_view(variants, index, epoch, task, _VARIANT) for epoch in range(self.variants)]
             room -= _size(one)
             if room < 0:

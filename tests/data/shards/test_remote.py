@@ -30,7 +30,7 @@ def memory(tmp_path):
 
 def texts(source, epoch=0):
     records = source.train_records()
-    plan = records.sampler(4, 1, True, False, 0, 1).plan(epoch)
+    plan = records.sampler([(None, 4)], 1, True, False, 0, 1).plan(epoch)
     return [records[index].texts[0] for batch in plan for index in batch.indices.tolist()]
 
 
@@ -72,7 +72,7 @@ def test_a_resumed_run_does_not_copy_what_it_has_counted(memory, tmp_path, monke
     for path in (tmp_path / "cache").glob("*/*.tar"):
         path.unlink()
     records = RecShards("memory://words", "train-*.tar", "train-000.tar", **options).train_records()
-    rest = records.sampler(4, 1, True, False, 0, 1).plan(0)[5:]
+    rest = records.sampler([(None, 4)], 1, True, False, 0, 1).plan(0)[5:]
     bring = ShardSet.bring
     monkeypatch.setattr(ShardSet, "bring", lambda self, wanted, soon=(): bring(self, wanted))  # nothing ahead
     assert [records[index].texts[0] for index in rest[0].indices.tolist()] == whole[20:]

@@ -17,7 +17,8 @@ from ocrexp.data.images import read_image
 from ocrexp.data.loaders import build_eval_loader, build_train_loader
 from ocrexp.data.records import some_records
 from ocrexp.data.shards.names import expand_braces
-from ocrexp.data.shards.sources import DetShards, RecShards
+from ocrexp.data.shards.sources import DetShards, InMemory, RecShards
+from ocrexp.data.variants import TrainVariants
 from ocrexp.errors import DataError
 from ocrexp.tasks.find import find_task
 from ocrexp.types import UnusableSample
@@ -34,16 +35,21 @@ def root(tmp_path, monkeypatch):
     return tmp_path
 
 
-def words(source, batch_size=4, rank=0, world_size=1, epoch=0, start=0, shuffle=True, workers=0, seed=5):
-    """The texts of each batch, and a random number of each sample."""
+def words(
+    source, batch_size=4, rank=0, world_size=1, epoch=0, start=0, shuffle=True, workers=0, seed=5, multi_scale=None
+):
+    """The texts of each batch, a random number of each sample, and its gray (the height with `multi_scale`)."""
 
     def collate(samples, empty):
-        return [(sample["texts"][0], sample["drawn"], int(sample["image"][0, 0, 0])) for sample in samples]
+        return [
+            (sample["texts"][0], sample["drawn"], sample["size"][0] if multi_scale else int(sample["image"][0, 0, 0]))
+            for sample in samples
+        ]
 
     loader = build_train_loader(
         TrainPipeline(source.train_records(), [draw_number], seed), collate=collate,
         several_sizes=True, ratios=None, seed=seed, rank=rank, world_size=world_size, batch_size=batch_size,
-        shuffle=shuffle, **{**NODE, "num_workers": workers},
+        shuffle=shuffle, multi_scale=multi_scale, **{**NODE, "num_workers": workers},
     )  # fmt: skip
     try:
         return list(loader.epoch(epoch, start)), loader.rejection_lines()
@@ -92,6 +98,61 @@ def test_ranks_share_an_epoch(root, samples):
         assert not {t for t, *_ in parts[0]} & {t for t, *_ in parts[1]}  # each has shards of its own
     with pytest.raises(DataError, match="5 training shards cannot be shared by 6 processes"):
         words(RecShards(str(root), "train-*.tar", "val-*.tar", samples=30), world_size=6)
+
+
+def test_batches_of_several_sizes_take_turns_and_can_be_entered_anywhere(root):
+    scale = {"sizes": [[32, 64], [16, 64], [64, 64]], "by_ratio": False, "fix_batch": False}
+
+    def read(**keys):  # a new source each time, as a resumed run has
+        source = RecShards(str(root), "train-*.tar", "val-*.tar", buffer=6)
+        return words(source, multi_scale=scale, epoch=1, **keys)[0]
+
+    whole = read()
+    assert [len(batch) for batch in whole] == [4, 8, 2, 4, 8, 2, 4, 2]  # of 34; the last one is incomplete
+    heights = [{height for _, _, height in batch} for batch in whole]
+    assert heights == [{32}, {16}, {64}, {32}, {16}, {64}, {32}, {16}]
+    assert len({text for text, *_ in flat(whole)}) == sum(SIZES)
+    for start in (1, 5):
+        assert read(start=start) == whole[start:]
+    ranks = [read(rank=rank, world_size=2, batch_size=2) for rank in range(2)]
+    assert [len(a) + len(b) for a, b in zip(*ranks, strict=True)] == [4, 8, 2, 4, 8, 2, 4, 2]
+    assert len({text for rank in ranks for text, *_ in flat(rank)}) == sum(SIZES)
+
+
+def test_a_share_of_the_shards_is_kept_for_validation(root, tmp_path_factory):
+    def texts(folder, **keys):
+        source = RecShards(str(folder), "train-*.tar", None, **{"val_split": 0.4, **keys})
+        return [[record.texts[0] for record in found()] for found in (source.train_records, source.val_records)]
+
+    train, val = texts(root)
+    assert {*train} | {*val} == {f"w{i}" for i in range(sum(SIZES))} and not {*train} & {*val}
+    ends = np.cumsum(SIZES)
+    assert len({int(np.searchsorted(ends, int(text[1:]), "right")) for text in val}) == 2
+    elsewhere = tmp_path_factory.mktemp("other")
+    word_shards(elsewhere, SIZES)
+    assert texts(elsewhere) == [train, val] != texts(elsewhere, val_split_seed=1)
+    with pytest.raises(ValueError, match=r"val_split and val=val-\*.tar are both given"):
+        RecShards(str(root), "train-*.tar", "val-*.tar", val_split=0.4)
+    assert RecShards(str(elsewhere), "train-*.tar", "val-*.tar", val_split=0.4).parts.keys() == {"train"}
+    with pytest.raises(DataError, match="one training shard"):
+        RecShards(str(root), "train-000.tar", None, val_split=0.4).val_records()
+    with pytest.raises(DataError, match=r"5 shards are in one group .*split by shard"):
+        RecShards(str(root), "train-*.tar", None, val_split=0.4, val_split_by="folder").val_records()
+
+
+def test_samples_that_are_looked_at_have_the_random_numbers_of_training(root):
+    for samples in (None, 60):
+        source = RecShards(str(root), "train-*.tar", "val-*.tar", samples=samples, buffer=6)
+        seen = {(text, drawn) for text, drawn, _ in flat(words(source, epoch=2)[0])}
+        listed = InMemory(source)
+        loader = build_train_loader(
+            TrainPipeline(source.train_records(), [draw_number], 5), collate=lambda *_: None, several_sizes=True,
+            ratios=None, seed=5, rank=0, world_size=1, batch_size=4, shuffle=True, **NODE,
+        )  # fmt: skip
+        variants = TrainVariants(loader.pipeline, loader.sampler, listed.indices)
+        for place, record in enumerate(listed.train_records()):
+            turn = variants.turn(place, 2)
+            assert turn.used and (record.texts[0], variants.sample(turn, 2)["drawn"]) in seen
 
 
 def test_without_shuffling_the_order_is_that_of_the_files(root):
@@ -204,7 +265,7 @@ def test_pages_have_the_regions_of_lists(root):
     assert "only the first 3 samples" in remark
     assert "val: 1 region(s) without area dropped" in "\n".join(source.split_report("val"))
     pipeline = TrainPipeline(source.train_records(), [], 0)
-    sampler = source.train_records().sampler(1, 0, False, False, 0, 1)
+    sampler = source.train_records().sampler([(None, 1)], 0, False, False, 0, 1)
     first = pipeline.sample(int(sampler.plan(0)[0].indices[0]), 0)
     assert first["counts"] == {"regions labeled": 2, "regions without area": 1}
     assert "1 region(s) without area dropped" in "\n".join(
@@ -263,7 +324,7 @@ def test_memory_does_not_grow_with_the_data(tmp_path, monkeypatch):
     source = RecShards(
         str(tmp_path), "train-*.tar", "train-000.tar", samples=1_000, buffer=60, cache_dir=tmp_path / "c"
     )
-    plan = source.train_records().sampler(10, 0, True, False, 0, 1).plan(0)
+    plan = source.train_records().sampler([(None, 10)], 0, True, False, 0, 1).plan(0)
     sizes = []
     tracemalloc.start()
     try:
@@ -292,8 +353,9 @@ def test_names_and_what_is_wrong_with_them(root):
         with pytest.raises(ValueError, match=f"{name}: expected"):
             RecShards(str(root), "a", "b", **{name: value})
     source = RecShards(str(root), "train-*.tar", "val-*.tar")
-    for name, value in (("batch_shares", [1]), ("multi_scale", {"sizes": [[32, 32]]})):
-        with pytest.raises(ValueError, match=f"{name}: only for lists"):
+    by_ratio = {"sizes": [[32, 32]], "by_ratio": True, "fix_batch": False}
+    for name, value in (("batch_shares", [1]), ("multi_scale", by_ratio)):
+        with pytest.raises(ValueError, match=f"{name}.*: only for lists"):
             build_train_loader(
                 TrainPipeline(source.train_records(), [], 0), collate=find_task("rec").collate_train,
                 several_sizes=True, ratios=None, seed=0, rank=0, world_size=1, batch_size=2, shuffle=True, **NODE,
