@@ -26,7 +26,11 @@ NEEDED = {
     },
     "dataset/fonts": {"folder": ["dataset.fonts.folder.path=docs"]},
     "dataset/backgrounds": {"photographs": ["dataset.backgrounds.photographs.path=docs"]},
-    "model/backbone": {"vit_parseq": ["model=parseq"], "vitstr_tiny": ["model=vitstr_tiny"]},
+    "model/backbone": {
+        "vit_parseq": ["model=parseq"],
+        "vitstr_tiny": ["model=vitstr_tiny"],
+        "svtr_cppd": ["model=cppd"],
+    },
     # They read the image shape of a recogniser.
     **{
         group: {option: ["model=crnn_mbv3"] for option in options_of(group) if option.startswith("rec")}
@@ -55,6 +59,7 @@ NEEDED = {
         "nrtr": ["targets=nrtr"],
         "sar": ["targets=sar"],
         "parseq": ["targets=parseq"],
+        "cppd": ["targets=cppd"],
         **{name: ["targets=ctc_nrtr"] for name in options_of("model/head") if name.startswith("multi_nrtr")},
         "multi_sar": ["targets=ctc_sar"],
     },

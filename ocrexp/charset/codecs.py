@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
-Kind = Literal["ctc", "attention", "nrtr", "sar", "parseq", "vitstr"]
+Kind = Literal["ctc", "attention", "nrtr", "sar", "parseq", "vitstr", "cppd"]
 Ids = npt.NDArray[np.int64]
 
 
@@ -130,6 +130,17 @@ class ViTSTRCodec(Codec):
         self.start, self.end = 0, 1
 
 
+class CPPDCodec(Codec):
+    """`</s>`, characters; padded with -100, which is no class."""
+
+    kind = "cppd"
+    before, after = 1, 0
+
+    def __init__(self, characters: int) -> None:
+        super().__init__(characters)
+        self.end, self.padding = 0, -100
+
+
 KINDS: dict[str, type[Codec]] = {
-    codec.kind: codec for codec in (CTCCodec, AttentionCodec, NRTRCodec, SARCodec, ParseQCodec, ViTSTRCodec)
+    codec.kind: codec for codec in (CTCCodec, AttentionCodec, NRTRCodec, SARCodec, ParseQCodec, ViTSTRCodec, CPPDCodec)
 }

@@ -32,6 +32,7 @@ KINDS: dict[str, Kind] = {
     "SARLabelDecode": "sar",
     "ParseQLabelDecode": "parseq",
     "ViTSTRLabelDecode": "vitstr",
+    "CPPDLabelDecode": "cppd",
 }
 METADATA_KEY = "character"  # in RapidOCR's .onnx files: one character per line
 

@@ -14,7 +14,7 @@ from paddle.nn import functional as F
 
 from ocrexp.errors import ConfigError
 
-_IGNORED = -100
+IGNORED = -100  # a class that no head has: steps with it do not count
 
 
 class AttentionLoss:
@@ -55,8 +55,8 @@ class AttentionLoss:
             if not self.padding:
                 ends = (target == logits.shape[2] - 1).astype("int64")
                 after = ends.cumsum(axis=1) - ends > 0
-                target = paddle.where(after, paddle.full_like(target, _IGNORED), target)
-            return {"loss": cross_entropy(logits, target, _IGNORED, self.reduction)}
+                target = paddle.where(after, paddle.full_like(target, IGNORED), target)
+            return {"loss": cross_entropy(logits, target, IGNORED, self.reduction)}
 
 
 class NRTRLoss:
@@ -81,12 +81,7 @@ class NRTRLoss:
             target = batch["label_nrtr"].astype("int64")[:, 1 : 1 + logits.shape[1]]
             if self.eps == 0:
                 return {"loss": cross_entropy(logits, target, ignored=0)}
-            log_p = F.log_softmax(logits, axis=-1)
-            wanted = -paddle.take_along_axis(log_p, target.unsqueeze(2), axis=2).squeeze(2)
-            others = -log_p.sum(axis=2) - wanted
-            loss = (1 - self.eps) * wanted + self.eps / (logits.shape[2] - 1) * others
-            counts = (target != 0).astype("float32")
-            return {"loss": (loss * counts).sum() / counts.sum().clip(min=1)}
+            return {"loss": smoothed_cross_entropy(logits, target, target != 0, self.eps)}
 
 
 class SARLoss:
@@ -127,8 +122,8 @@ class ParseQLoss:
             counts = target != classes + 1
             without_end = counts & (target != 0)
             counts = paddle.stack([counts if order < 2 else without_end for order in range(orders)])
-            target = paddle.where(counts, target, paddle.full_like(target, _IGNORED))
-            return {"loss": cross_entropy(logits, target, _IGNORED)}
+            target = paddle.where(counts, target, paddle.full_like(target, IGNORED))
+            return {"loss": cross_entropy(logits, target, IGNORED)}
 
 
 class ViTSTRLoss:
@@ -149,6 +144,18 @@ class ClsLoss:
     def __call__(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         with paddle.amp.auto_cast(enable=False):
             return {"loss": F.cross_entropy(outputs["cls"].astype("float32"), batch["label_cls"].astype("int64"))}
+
+
+def smoothed_cross_entropy(logits: Tensor, target: Tensor, counts: Tensor, eps: float) -> Tensor:
+    """Cross entropy of logits [N, S, C] and classes [N, S] with `eps` of the weight on the other classes, the mean over
+    the steps that count (bool [N, S])."""
+    log_p = F.log_softmax(logits, axis=-1)
+    wanted = -paddle.take_along_axis(log_p, target.clip(min=0).unsqueeze(2), axis=2).squeeze(2)
+    loss = wanted
+    if eps:
+        loss = (1 - eps) * wanted + eps / (logits.shape[2] - 1) * (-log_p.sum(axis=2) - wanted)
+    weights = counts.astype("float32")
+    return (loss * weights).sum() / weights.sum().clip(min=1)
 
 
 def cross_entropy(logits: Tensor, target: Tensor, ignored: int, reduction: str = "mean") -> Tensor:

@@ -1,14 +1,14 @@
-"""From the tokens of attention, NRTR, SAR, PARSeq and ViTSTR heads to text."""
+"""From the tokens of heads that write one character at each step to text."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ocrexp.charset.charset import Charset
-from ocrexp.charset.codecs import Codec, Ids
+from ocrexp.charset.codecs import Codec, Ids, Kind
 from ocrexp.errors import ConfigError
 from ocrexp.results import RecPrediction, RecReference
 from ocrexp.types import Batch
@@ -30,7 +30,7 @@ class TokenDecoder:
     gives N RecPredictions.
     """
 
-    def __init__(self, charset: Charset, kind: Literal["attention", "nrtr", "sar", "parseq", "vitstr"]) -> None:
+    def __init__(self, charset: Charset, kind: Kind) -> None:
         if kind == "ctc":
             raise ValueError("kind=ctc: is not supported here; use postprocess=ctc_greedy or ctc_beam")
         self._charset = charset

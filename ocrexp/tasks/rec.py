@@ -39,6 +39,7 @@ _DECODERS = {
     "sar": "SARLabelDecode",
     "parseq": "ParseQLabelDecode",
     "vitstr": "ViTSTRLabelDecode",
+    "cppd": "CPPDLabelDecode",
 }
 
 _ONE_SIZE = (

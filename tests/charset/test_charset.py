@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from ocrexp.charset.charset import Charset
+from ocrexp.charset.codecs import KINDS as CODECS
 from ocrexp.charset.codecs import CTCCodec
 from ocrexp.charset.sources import from_characters, from_dictionary, from_labels
 from ocrexp.charset.unknown import UnknownCharacter
@@ -68,7 +69,7 @@ def test_labels_equal_the_recorded_ones_where_all_is_known(recorded: dict[str, A
 def test_every_kind_takes_max_text_length_characters() -> None:
     """PaddleOCR's attention, NRTR, SAR and PARSeq encoders reject or misshape the last one to three lengths."""
     charset = from_characters("ab")
-    for kind in ("ctc", "attention", "nrtr", "sar", "parseq", "vitstr"):
+    for kind in CODECS:
         codec = charset.codec(kind)
         labels = [codec.label([0] * length, 5) for length in range(1, 6)]
         assert {label.shape for label in labels} == {(codec.width(5),)}
@@ -87,6 +88,7 @@ def test_class_counts_are_paddleocrs() -> None:
         "sar": 39,
         "parseq": 39,
         "vitstr": 38,
+        "cppd": 37,
     }
 
 

@@ -248,3 +248,36 @@ def recognizer_v6(size: str = "small") -> Tree:
         {"CTCHead": {"Neck": neck, "Head": head}}, {"NRTRHead": {"nrtr_dim": dim, "max_text_length": 25}},
     ]  # fmt: skip
     return tree
+
+
+# Recognizers for text in scenes, after PaddleOCR 2.10's configs/rec: architecture, loss, names of label encoder and
+# decoder, resize, keys of the label encoder, Global.
+SCENES: dict[str, dict[str, Any]] = {
+    "cppd": {
+        "Architecture": {
+            "model_type": "rec", "algorithm": "CPPD", "Transform": None,
+            "Backbone": {
+                "name": "SVTRNet", "img_size": [32, 100], "patch_merging": "Conv", "embed_dim": [128, 256, 384],
+                "depth": [6, 6, 4], "num_heads": [4, 8, 12], "mixer": ["Conv"] * 8 + ["Global"] * 10,
+                "local_mixer": [[5, 5], [5, 5], [5, 5]], "last_stage": False, "prenorm": True,
+            },
+            "Head": {"name": "CPPDHead", "dim": 384, "vis_seq": 50, "num_layer": 3},
+        },
+        "Loss": {"name": "CPPDLoss", "ignore_index": 100, "smoothing": True, "sideloss_weight": 1.0},
+        "coder": "CPPD", "encoder": {"ignore_index": 100},
+        "resize": {"SVTRRecResizeImg": {"image_shape": [3, 32, 100], "padding": False}},
+    },
+}  # fmt: skip
+
+
+def scene_recognizer(name: str) -> Tree:
+    """One of `SCENES` as a training file."""
+    parts = copy.deepcopy(SCENES[name])
+    tree = recognizer()
+    tree |= {"Architecture": parts["Architecture"], "Loss": parts["Loss"]}
+    tree["Global"] |= {"max_text_length": 25, **parts.get("Global", {})}
+    tree["PostProcess"] = {"name": f"{parts['coder']}LabelDecode", **parts.get("decoder", {})}
+    for part in ("Train", "Eval"):
+        steps = [DECODE, {f"{parts['coder']}LabelEncode": parts.get("encoder")}, parts["resize"]]
+        tree[part]["dataset"]["transforms"] = copy.deepcopy(steps)
+    return tree

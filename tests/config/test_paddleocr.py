@@ -10,6 +10,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from ocrexp.assemble import build_model
+from ocrexp.assemble.model import build_network
 from ocrexp.charset.sources import from_characters
 from ocrexp.config.build import build
 from ocrexp.config.check import check
@@ -20,7 +21,7 @@ from ocrexp.config.paddleocr.schedules import SCHEDULES, convert_schedule
 from ocrexp.config.paddleocr.source import Section
 from ocrexp.errors import ConfigError
 
-from .paddleocr_files import detector, optimizer, put, recognizer, write
+from .paddleocr_files import SCENES, detector, optimizer, put, recognizer, scene_recognizer, write
 
 
 def converted(folder, tree, *overrides):
@@ -624,3 +625,18 @@ def test_a_teacher_that_learns_is_a_second_student(tmp_path):
     distance = next(term for term in config.loss.terms.values() if term._target_.endswith("Distance"))
     assert (distance.output, distance.weight, distance.pairs) == ("backbone", 0.5, [["student", "student2"]])
     assert config.loss.own._target_.endswith("CTCLoss")
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_recognizers_for_scenes_have_paddleocrs_parameters(tmp_path, name):
+    conversion, config = converted(tmp_path, scene_recognizer(name))
+    assert conversion.complete, conversion.lines()
+    assert conversion.model == name
+    charset = from_characters([chr(0x4E00 + i) for i in range(90 if name == "satrn" else 36)])
+    with paddle.LazyGuard():  # shapes alone
+        model = build_network(config, charset)
+    golden = json.loads((Path(__file__).parents[1] / "golden" / "rec" / "paddleocr_classes.json").read_text())[name]
+    assert sum(int(np.prod(p.shape)) for p in model.parameters() if not p.stop_gradient) == golden["parameters"]
+    own = compose("train", [f"model={name}"])
+    assert config.model.normalize == own.model.normalize
+    assert config.preprocess.resize == own.preprocess.resize

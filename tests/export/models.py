@@ -30,6 +30,13 @@ SMALLER = {
     ],
     "ppocrv4_det_server": ["model/backbone=mobilenetv3_small_x0_5", "model.neck.out_channels=32"],
     "parseq": ["model.backbone.depth=2", "model.head.max_text_length=5"],
+    "cppd": [
+        "model.backbone.embed_dim=[32,64,64]",
+        "model.backbone.depth=[1,1,1]",
+        "model.backbone.num_heads=[1,2,2]",
+        "model.backbone.mixer=[Conv,Conv,Global]",
+        "model.head.num_layer=1",
+    ],
     "nrtr": ["model.head.num_encoder_layers=1", "model.head.num_decoder_layers=1", "model.head.max_text_length=5"],
 }
 WIDTHS = (96, 160)

@@ -12,7 +12,10 @@ from ocrexp.export.network import InferenceNetwork
 
 onnx = pytest.importorskip("onnx")
 
-MODELS = ["ppocrv4_rec", "rare_mbv3", "vitstr_tiny", "svtr_tiny", "parseq", "nrtr", "svtrv2_tiny", "ppocrv4_det_server"]
+MODELS = [
+    "ppocrv4_rec", "rare_mbv3", "vitstr_tiny", "svtr_tiny", "parseq", "nrtr", "svtrv2_tiny", "ppocrv4_det_server",
+    "cppd",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")

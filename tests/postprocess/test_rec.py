@@ -150,7 +150,7 @@ def test_another_charset_than_the_models_is_refused() -> None:
         CTCBeamDecoder(from_characters("abc"), beam_width=0)
 
 
-@pytest.mark.parametrize("kind", ["ctc", "attention", "nrtr", "sar", "parseq", "vitstr"])
+@pytest.mark.parametrize("kind", ["ctc", "attention", "nrtr", "sar", "parseq", "vitstr", "cppd"])
 def test_training_logits_are_read_beside_what_they_were_to_say(kind: Any) -> None:
     charset = from_characters("abc ")
     codec = charset.codec(kind)

@@ -27,6 +27,7 @@ ALGORITHMS = {
         "SAR",
         "ViTSTR",
         "ParseQ",
+        "CPPD",
     ),
 }
 _SVTR_SIZES = {64: "svtr_tiny", 96: "svtr_small", 128: "svtr_base", 192: "svtr_large"}
@@ -103,6 +104,11 @@ def _recognizer(experiment: Experiment, root: Section, section: Section) -> Conv
     if head_name != "MultiHead":
         experiment.choose("model/head", kind)
         carry(experiment, head, top, "model.head")
+        if kind == "cppd":
+            dims = backbone.get("embed_dim", [64, 128, 256])
+            own = dims[-1] if isinstance(dims, list) and dims else None
+            experiment.only(head, "dim", own, f"the head always has the width of the backbone ({own})")
+            _no_surplus_mixers(experiment, backbone)
         if kind == "parseq":
             own = backbone.number("embed_dim", 768)
             experiment.only(head, "embed_dim", own, f"the head always has the width of the backbone ({own})")
@@ -122,9 +128,19 @@ def _recognizer_name(root: Section, backbone: Section) -> str:
     return f"{generation(root, backbone)}_rec"
 
 
+def _no_surplus_mixers(experiment: Experiment, backbone: Section) -> None:
+    """PaddleOCR's files of CPPD name 18 mixers for 16 blocks and use the first ones of each stage."""
+    mixer, depth = backbone.get("mixer"), backbone.get("depth", [3, 6, 3])
+    if isinstance(mixer, list) and isinstance(depth, list) and len(mixer) > sum(depth):
+        experiment.set("model.backbone.mixer", mixer[: sum(depth)], backbone.key("mixer"))
+        experiment.note("changed", backbone, "mixer", f"PaddleOCR uses the first {sum(depth)}, one for each block")
+
+
 def _trunk_option(trunk: Part, backbone: Section, name: str) -> str:
     if name == "SVTRNet":
         dims = backbone.get("embed_dim", [64])
+        if backbone.get("last_stage") is False:
+            return "svtr_cppd"
         return _SVTR_SIZES.get(dims[0] if isinstance(dims, list) and dims else 0, trunk.option)
     if name == "MobileNetV3" and backbone.text("model_name", "small") == "small":
         return "rec_mobilenetv3_small_x0_5"

@@ -184,6 +184,10 @@ REC_HEADS = {
         {"max_text_length": 25, "dec_num_heads": 12, "dec_mlp_ratio": 4, "dec_depth": 1, "perm_num": 6,
          "perm_forward": True, "perm_mirrored": True, "dropout": 0.1, "decode_ar": True, "refine_iters": 1},
     ),
+    "CPPDHead": Part(
+        "cppd", {"num_layer": 2, "drop_path_rate": 0.1, "vis_seq": 50, "ch": False}, {},
+        {"max_len": "Global.max_text_length determines it"},
+    ),
 }  # fmt: skip
 
 # Our option of a MultiHead by the encoder of its CTC branch, for an NRTR guide.

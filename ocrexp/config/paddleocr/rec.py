@@ -14,11 +14,12 @@ _TARGETS = {"multi_sar": "ctc_sar", "multi_nrtr": "ctc_nrtr"}
 _LOSSES = {
     "ctc": "CTCLoss", "multi_sar": "MultiLoss", "multi_nrtr": "MultiLoss", "attention": "AttentionLoss",
     "nrtr": "CELoss", "sar": "SARLoss", "parseq": "ParseQLoss", "vitstr": "CELoss",
+    "cppd": "CPPDLoss",
 }  # fmt: skip
 _DECODERS = {
     "ctc": "CTCLabelDecode", "multi_sar": "CTCLabelDecode", "multi_nrtr": "CTCLabelDecode",
     "attention": "AttnLabelDecode", "nrtr": "NRTRLabelDecode", "sar": "SARLabelDecode", "parseq": "ParseQLabelDecode",
-    "vitstr": "ViTSTRLabelDecode",
+    "vitstr": "ViTSTRLabelDecode", "cppd": "CPPDLabelDecode",
 }  # fmt: skip
 
 
@@ -92,6 +93,10 @@ def _loss(experiment: Experiment, section: Section, kind: str) -> None:
     elif kind == "vitstr":
         experiment.only(section, "smoothing", (None, False), "label smoothing is not supported")
         experiment.drop(section, dict.fromkeys(("with_all", "ignore_index"), "required by this head"))
+    elif kind == "cppd":
+        experiment.take(section, "smoothing", "loss.smoothing", False)
+        experiment.take(section, "sideloss_weight", "loss.sideloss_weight", 1.0)
+        experiment.drop(section, {"ignore_index": "padding never counts"})
     elif kind == "sar":
         _sar(experiment, section)
     elif kind.startswith("multi_"):

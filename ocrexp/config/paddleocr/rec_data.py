@@ -13,7 +13,7 @@ from ocrexp.nearest import did_you_mean
 _ENCODERS = {
     "ctc": "CTCLabelEncode", "multi_sar": "MultiLabelEncode", "multi_nrtr": "MultiLabelEncode",
     "attention": "AttnLabelEncode", "nrtr": "NRTRLabelEncode", "sar": "SARLabelEncode", "parseq": "ParseQLabelEncode",
-    "vitstr": "ViTSTRLabelEncode",
+    "vitstr": "ViTSTRLabelEncode", "cppd": "CPPDLabelEncode",
 }  # fmt: skip
 _GUIDES = {"multi_sar": "SARLabelEncode", "multi_nrtr": "NRTRLabelEncode"}
 _RESIZES = ("RecResizeImg", "SVTRRecResizeImg", "GrayRecResizeImg", "SARRecResizeImg")
@@ -79,6 +79,7 @@ def _encoder(experiment: Experiment, section: Section, name: str, keys: Section,
             experiment.note("missing", keys, "gtc_encode", f"this guide needs {_GUIDES[kind]}")
     idle = ("max_text_length", "character_dict_path", "use_space_char")
     experiment.drop(keys, {key: "the value of the section Global has priority" for key in idle if key in keys})
+    experiment.drop(keys, {"ignore_index": "padding never counts", "ch": "set by the head's key"})
 
 
 def _resize(keys: Section, name: str, experiment: Experiment) -> tuple[str, dict[str, Any]]:

@@ -23,7 +23,7 @@ class TextTargets:
 
     Args:
         charset: of the model (the run fills this in).
-        kinds: of the model's heads: `ctc`, `attention`, `nrtr`, `sar`, `parseq`, `vitstr`.
+        kinds: of the model's heads: `ctc` and others, see `ocrexp.charset.codecs`.
         max_text_length: characters at most.
         ctc_steps: steps that the model emits for a training image; `auto`: what `know_steps` gets; null: not checked.
     """

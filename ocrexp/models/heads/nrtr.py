@@ -102,13 +102,13 @@ class PositionalEncoding(nn.Layer):
 
 
 class Embedding(nn.Layer):
-    """Embeddings of the characters, times the root of their size; the padding's is 0."""
+    """Embeddings of the characters, times the root of their size; that of the class `padding` is 0."""
 
-    def __init__(self, classes: int, channels: int) -> None:
+    def __init__(self, classes: int, channels: int, padding: int | None = PADDING) -> None:
         super().__init__()
         start = nn.initializer.Normal(0.0, channels**-0.5)
         self.embedding = nn.Embedding(
-            classes, channels, padding_idx=PADDING, weight_attr=paddle.ParamAttr(initializer=start)
+            classes, channels, padding_idx=padding, weight_attr=paddle.ParamAttr(initializer=start)
         )
         self._scale = math.sqrt(channels)
 
