@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 from ocrexp.__main__ import VERBS, split_verb
 from ocrexp.command_line import key_of
@@ -15,7 +16,7 @@ from ocrexp.config.arguments import arrange
 from ocrexp.config.check import check, check_early
 from ocrexp.config.compose import compose
 from ocrexp.config.frozen import split_overrides
-from ocrexp.config.paths import groups
+from ocrexp.config.paths import groups, options_of
 from ocrexp.config.task import with_default_model
 from ocrexp.config.verbs import TAKES_RUNS
 from ocrexp.runs.hooks import each_value_once
@@ -108,3 +109,35 @@ def test_links_between_pages_lead_somewhere():
         for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8")):
             if not target.startswith("http"):
                 assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_keys_for_users_of_paddleocr_exist():
+    """Keys and options in the second column of the tables of docs/from-paddleocr.md."""
+    page = (ROOT / "docs" / "from-paddleocr.md").read_text(encoding="utf-8")
+    table = page.partition("\n## Corresponding keys")[2].partition("\n## ")[0]
+    words = [
+        word.replace("…", "")
+        for row in re.findall(r"^\| `.*? \| (.*) \|$", table, flags=re.MULTILINE)
+        for span in re.findall(r"`([^`]+)`", row)
+        for word in span.split()
+    ]
+    keys = {word.partition("=")[0] for word in words if re.match(r"[a-z]+\.[a-z]", word)}
+    options = [word.split("=") for word in words if re.match(r"[a-z]{2,}(/[a-z]+)*=[a-z]", word)]
+    assert len(keys) > 50
+    assert len(options) > 12
+    rec = ["charset=dictionary", "loader=multi_scale", "dataset=rec_list"]
+    configs = [
+        compose("train", ["dataset=det_list", "model=db_mbv3"]),
+        compose("train", [*rec, "model=crnn_mbv3"]),
+        compose("train", [*rec, "model=distill", "model/student=crnn_mbv3", "model/teacher=crnn_mbv3"]),
+    ]
+    known = {key for config in configs for key in _keys(OmegaConf.to_container(config, resolve=False))}
+    assert not keys - known
+    assert not [f"{group}={name}" for group, name in options if name not in options_of(group)]
+
+
+def _keys(node, path=""):
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield f"{path}{key}"
+            yield from _keys(value, f"{path}{key}.")

@@ -13,7 +13,7 @@ KEYS = (
     "dataset.root", "dataset.cache_dir", "dataset.backgrounds", "dataset.fonts", "dataset.words", "dataset.dictionary",
     "dataset.text.corpus.path", "dataset.fonts.folder.path", "dataset.backgrounds.photographs.path", "dataset.outlines",
     "dataset.style_root",
-    "charset.path", "model.pretrained", "model.pretrained_charset", "callbacks.pictures.font",
+    "charset.path", "model.pretrained", "model.pretrained_charset", "trainer.start_from", "callbacks.pictures.font",
     *(f"model.{role}.{key}" for role in ROLES for key in ("pretrained", "pretrained_charset")),
 )  # fmt: skip
 

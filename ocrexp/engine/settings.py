@@ -37,6 +37,7 @@ class TrainerSettings:
     eval_every_epochs: int | None = 1
     eval_start_step: int = 0
     eval_start_epoch: int = 0
+    start_from: str | None = None
     eval_at_start: Any = "auto"  # "auto", true or false: Hydra's schemas know no union of these
     save_latest_every_epochs: int | None = 1
     save_every_steps: int | None = None

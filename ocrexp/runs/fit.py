@@ -108,6 +108,7 @@ def build_trainer(run_dir: Path, config: DictConfig, *, resume: bool = False) ->
     from ocrexp.engine.checkpoint import CheckpointStore
     from ocrexp.engine.seed import seed_everything
     from ocrexp.engine.space import check_space
+    from ocrexp.engine.start_from import start_from
     from ocrexp.engine.trainer import Trainer
     from ocrexp.loggers.base import RunInfo
     from ocrexp.loggers.group import LoggerGroup
@@ -152,6 +153,9 @@ def build_trainer(run_dir: Path, config: DictConfig, *, resume: bool = False) ->
             log_data_check(config, source)
             with contextlib.suppress(OSError):  # a full disk is reported by what matters more
                 write_provenance(run_dir, paddle.device.get_device(), source.fingerprint())
+    begun = None
+    if settings.start_from and not resume:  # before the trainer, which begins an average of the weights with them
+        begun = start_from(parts.learns, parts.optimizer, Path(settings.start_from).expanduser(), parts.plan)
     job = read_job(run_dir)
     fingerprint = source.fingerprint() | ({} if charset is None else {"charset": charset.fingerprint})
     fingerprint["labels"] = label_digest(config)
@@ -188,6 +192,8 @@ def build_trainer(run_dir: Path, config: DictConfig, *, resume: bool = False) ->
         causes=parts.zero_metric_causes,
         stopped_by="the agent of a W&B sweep" if of_agent() and not resume else None,
     )
+    if begun is not None:
+        trainer.state = begun
     if resume:
         found = CheckpointStore(run_dir).load_for_resume()
         trainer.restore(found)

@@ -56,6 +56,22 @@ def read_optimizer(path: str | os.PathLike[str]) -> dict[str, Any]:
     return {str(key): plain(value) for key, value in _read_dict(Path(path), "an optimizer's state").items()}
 
 
+def read_parameter_names(path: str | os.PathLike[str]) -> dict[str, str]:
+    """Name in the model → paddle's own name when it was saved, of a `.pdparams` file; empty if the file states none."""
+    names = _read(Path(path), "weights").get(_NAMES)
+    if not isinstance(names, dict):
+        return {}
+    return {name: own for name, own in names.items() if isinstance(name, str) and isinstance(own, str)}
+
+
+def read_plain(path: Path, what: str) -> dict[Any, Any]:
+    """A file's dict of plain values and arrays, such as PaddleOCR's `.states`; `what` names it in messages.
+
+    Raises CheckpointError as `read_parameters`.
+    """
+    return _read_dict(path, what)
+
+
 def read_content(path: Path) -> bytes:
     """A whole file. Raises CheckpointError if it is not a regular file, larger than the memory, or cannot be read."""
     try:
@@ -81,11 +97,16 @@ def first_nonfinite(arrays: Mapping[str, npt.NDArray[Any]]) -> str | None:
 
 
 def _read_dict(file: Path, what: str) -> dict[Any, Any]:
+    content = _read(file, what)
+    content.pop(_NAMES, None)
+    return content
+
+
+def _read(file: Path, what: str) -> dict[Any, Any]:
     try:
         content = read_pickle(read_content(file))
         if not isinstance(content, dict):
             raise NotPlain(f"it contains a {type(content).__name__}, expected a dict of {what}")
-        content.pop(_NAMES, None)
         return _joined(content)
     except NotPlain as error:
         reason = printable(str(error))

@@ -129,14 +129,14 @@ def test_faults_are_said_in_one_line(folder, capsys, arguments, message):
 
 
 def test_it_needs_no_paddle_to_say_what_is_wrong(folder):
-    write(folder, put(detector(), "Architecture.algorithm", "EAST"))
+    write(folder, put(detector(), "Architecture.algorithm", "PGNet"))
     code = (
         "import sys; sys.modules['paddle'] = None; from ocrexp.__main__ import main;"
         " sys.exit(main(['convert-config', 'config=source.yml']))"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert result.returncode == 2
-    assert "unsupported algorithm EAST" in result.stderr
+    assert "unsupported algorithm PGNet" in result.stderr
 
 
 def test_help_lists_its_keys(capsys):

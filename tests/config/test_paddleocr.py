@@ -106,7 +106,7 @@ def test_the_file_tells_dropped_from_missing(tmp_path):
     conversion, _ = converted(tmp_path, tree)
     assert "Global.infer_img" in notes(conversion, "dropped")
     assert notes(conversion, "changed") == ["Global.checkpoints"]
-    assert "pretrained: ./output/latest.pdparams" in conversion.text
+    assert "start_from: ./output/latest " in conversion.text
 
 
 def test_what_a_tutorials_file_leaves_out_is_assumed(tmp_path):
@@ -134,7 +134,7 @@ def test_what_a_tutorials_file_leaves_out_is_assumed(tmp_path):
     assert (config.preprocess.resize.limit_side_len, config.preprocess.resize.limit_type) == (736, "min")
     assert (config.trainer.devices, config.trainer.accumulate) == ("auto", 4)
     assert set(config.logger) == {"csv", "visualdl"}
-    assert config.model.pretrained == "out/latest.pdparams"
+    assert config.trainer.start_from == "out/latest"
     assert all(line.split(maxsplit=1)[1] in conversion.text for line in conversion.lines())
 
 

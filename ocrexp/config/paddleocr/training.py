@@ -138,20 +138,21 @@ def _device(experiment: Experiment, section: Section) -> None:
 
 
 def _weights(experiment: Experiment, section: Section) -> None:
-    pretrained = section.text("pretrained_model")
-    if pretrained:
+    pretrained, checkpoints = section.text("pretrained_model"), section.text("checkpoints")
+    if pretrained and not checkpoints:
         path = pretrained if pretrained.endswith(".pdparams") else f"{pretrained}.pdparams"
         experiment.set(
             "model.pretrained", path,
             f"{section.key('pretrained_model')}: the file must exist; null: random weights",
         )  # fmt: skip
-    checkpoints = section.text("checkpoints")
     if checkpoints:
-        path = checkpoints if checkpoints.endswith(".pdparams") else f"{checkpoints}.pdparams"
-        experiment.set("model.pretrained", path, f"{section.key('checkpoints')}: only its weights, in a new run")
+        experiment.set(
+            "trainer.start_from", checkpoints.removesuffix(".pdparams"),
+            f"{section.key('checkpoints')}: with .pdparams, .pdopt and .states",
+        )  # fmt: skip
         experiment.note(
             "changed", section, "checkpoints",
-            "a new run starts from these weights, without PaddleOCR's optimizer state and step",
+            "a new run continues this training with the epoch after it; the best metric starts again",
             "a run of ocrexp is resumed by: python -m ocrexp resume run_dir=RUN",
         )  # fmt: skip
         if pretrained:
