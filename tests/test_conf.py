@@ -60,6 +60,7 @@ NEEDED = {
         "sar": ["targets=sar"],
         "parseq": ["targets=parseq"],
         "cppd": ["targets=cppd"],
+        "visionlan": ["targets=visionlan"],
         **{name: ["targets=ctc_nrtr"] for name in options_of("model/head") if name.startswith("multi_nrtr")},
         "multi_sar": ["targets=ctc_sar"],
     },

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
-Kind = Literal["ctc", "attention", "nrtr", "sar", "parseq", "vitstr", "cppd"]
+Kind = Literal["ctc", "attention", "nrtr", "sar", "parseq", "vitstr", "cppd", "visionlan"]
 Ids = npt.NDArray[np.int64]
 
 
@@ -20,8 +20,16 @@ class Codec:
     """
 
     kind: ClassVar[str]
+    decoder: ClassVar[str]  # PaddleOCR's name of its decoder
     before: ClassVar[int]  # special classes in front of the characters
     after: ClassVar[int]  # and behind them
+    surplus: ClassVar[int] = 0  # outputs of a network beyond the classes; below 0: the last classes are never predicted
+    sequential: ClassVar[bool] = False  # a character depends on those read before it: what follows the end is arbitrary
+
+    @classmethod
+    def of_outputs(cls, outputs: int) -> Codec:
+        """The codec of a network with that many outputs per step."""
+        return cls(outputs - cls.surplus - cls.before - cls.after)
 
     def __init__(self, characters: int) -> None:
         self.characters = characters
@@ -64,6 +72,7 @@ class CTCCodec(Codec):
     """Blank, characters. A label has neither start nor end and is padded with the blank."""
 
     kind = "ctc"
+    decoder = "CTCLabelDecode"
     before, after = 1, 0
     blank = 0
 
@@ -77,7 +86,9 @@ class AttentionCodec(Codec):
     """`sos`, characters, `eos`; padded with `sos`."""
 
     kind = "attention"
+    decoder = "AttnLabelDecode"
     before, after = 1, 1
+    sequential = True
 
     def __init__(self, characters: int) -> None:
         super().__init__(characters)
@@ -88,7 +99,10 @@ class NRTRCodec(Codec):
     """`blank` (padding), `<unk>`, `<s>`, `</s>`, characters."""
 
     kind = "nrtr"
+    decoder = "NRTRLabelDecode"
     before, after = 4, 0
+    surplus = 1
+    sequential = True
 
     def __init__(self, characters: int) -> None:
         super().__init__(characters)
@@ -99,7 +113,10 @@ class SARCodec(Codec):
     """Characters, `<UKN>`, `<BOS/EOS>`, `<PAD>`; the last is never predicted."""
 
     kind = "sar"
+    decoder = "SARLabelDecode"
     before, after = 0, 3
+    surplus = -1
+    sequential = True
 
     def __init__(self, characters: int) -> None:
         super().__init__(characters)
@@ -111,7 +128,10 @@ class ParseQCodec(Codec):
     """`[E]`, characters, `[B]`, `[P]`; the last two are never predicted."""
 
     kind = "parseq"
+    decoder = "ParseQLabelDecode"
     before, after = 1, 2
+    surplus = -2
+    sequential = True
 
     def __init__(self, characters: int) -> None:
         super().__init__(characters)
@@ -123,6 +143,7 @@ class ViTSTRCodec(Codec):
     """`<s>` (also the padding), `</s>`, characters."""
 
     kind = "vitstr"
+    decoder = "ViTSTRLabelDecode"
     before, after = 2, 0
 
     def __init__(self, characters: int) -> None:
@@ -134,6 +155,7 @@ class CPPDCodec(Codec):
     """`</s>`, characters; padded with -100, which is no class."""
 
     kind = "cppd"
+    decoder = "CPPDLabelDecode"
     before, after = 1, 0
 
     def __init__(self, characters: int) -> None:
@@ -141,6 +163,26 @@ class CPPDCodec(Codec):
         self.end, self.padding = 0, -100
 
 
-KINDS: dict[str, type[Codec]] = {
-    codec.kind: codec for codec in (CTCCodec, AttentionCodec, NRTRCodec, SARCodec, ParseQCodec, ViTSTRCodec, CPPDCodec)
-}
+class VisionLANCodec(Codec):
+    """The end (also the padding), characters."""
+
+    kind = "visionlan"
+    decoder = "VLLabelDecode"
+    before, after = 1, 0
+
+    def __init__(self, characters: int) -> None:
+        super().__init__(characters)
+        self.end = 0
+
+
+_CODECS: tuple[type[Codec], ...] = (
+    CTCCodec,
+    AttentionCodec,
+    NRTRCodec,
+    SARCodec,
+    ParseQCodec,
+    ViTSTRCodec,
+    CPPDCodec,
+    VisionLANCodec,
+)
+KINDS: dict[str, type[Codec]] = {codec.kind: codec for codec in _CODECS}

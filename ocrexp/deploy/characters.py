@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import numpy.typing as npt
 
+from ocrexp.charset import codecs
 from ocrexp.charset.charset import Charset
 from ocrexp.charset.codecs import Kind
 from ocrexp.charset.dictionary import entries_of, explain_most, read_lines
@@ -24,16 +25,8 @@ from ocrexp.results import RecPrediction
 
 log = logging.getLogger(__name__)
 
-# PaddleOCR's names of postprocessing classes.
-KINDS: dict[str, Kind] = {
-    "CTCLabelDecode": "ctc",
-    "AttnLabelDecode": "attention",
-    "NRTRLabelDecode": "nrtr",
-    "SARLabelDecode": "sar",
-    "ParseQLabelDecode": "parseq",
-    "ViTSTRLabelDecode": "vitstr",
-    "CPPDLabelDecode": "cppd",
-}
+# By PaddleOCR's names of postprocessing classes.
+KINDS: dict[str, Kind] = {codec.decoder: cast(Kind, kind) for kind, codec in codecs.KINDS.items()}
 METADATA_KEY = "character"  # in RapidOCR's .onnx files: one character per line
 
 Outputs = list[npt.NDArray[Any]]
@@ -176,7 +169,7 @@ class _LazyDecoder:
         )
 
     def _built(self, charset: Charset) -> CTCGreedyDecoder | TokenDecoder:
-        return CTCGreedyDecoder(charset) if self._kind == "ctc" else TokenDecoder(charset, cast(Any, self._kind))
+        return CTCGreedyDecoder(charset) if self._kind == "ctc" else TokenDecoder(charset, self._kind)
 
     def _charset(self, characters: tuple[str, ...]) -> Charset:
         # A file defines its classes, even if it lists a character twice.

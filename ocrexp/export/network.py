@@ -12,16 +12,13 @@ import paddle
 from paddle import Tensor, nn
 
 from ocrexp.errors import ConfigError
-from ocrexp.models.hooks import DropsBranches, Fuses, NeedsOpset
+from ocrexp.models.hooks import DropsBranches, Fuses, MasksPadding, NeedsOpset
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from ocrexp.models.model import OCRModel
     from ocrexp.tasks.base import Task
-
-# Information about an image that a head needs besides its pixels; an exported network gets only pixels.
-_NEEDS_MORE = {"sar": "the share of each image that is not padding (its attention ignores the padding)"}
 
 
 class InferenceNetwork(nn.Layer):
@@ -37,11 +34,11 @@ class InferenceNetwork(nn.Layer):
 
     def __init__(self, model: OCRModel) -> None:
         super().__init__()
-        kind = model.output
-        if kind in _NEEDS_MORE:
+        if isinstance(model.head, MasksPadding) and model.head.masks_padding:
             raise ConfigError(
-                f"the head {type(model.head).__name__} cannot be exported: it needs {_NEEDS_MORE[kind]}, but "
-                "an exported network gets only pixels; choose another head"
+                f"the head {type(model.head).__name__} cannot be exported: it needs the share of each image that is not"
+                " padding (its attention ignores the padding), but an exported network gets only pixels; choose another"
+                " head"
             )
         self.model = for_inference(model)
         self._outputs = model.outputs

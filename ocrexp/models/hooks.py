@@ -140,6 +140,20 @@ class HasImageSize(Protocol):
 
 
 @runtime_checkable
+class HasPositions(Protocol):
+    """A head with learned positions of the backbone's map: their number; its images have one size."""
+
+    positions: int
+
+
+@runtime_checkable
+class MasksPadding(Protocol):
+    """A head that needs the share of each image that is not padding, where `masks_padding` is true."""
+
+    masks_padding: bool
+
+
+@runtime_checkable
 class KnowsImageNetNames(Protocol):
     """A backbone that can take PaddleClas's ImageNet weights: their names for the first part of its own."""
 

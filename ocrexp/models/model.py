@@ -20,6 +20,7 @@ from ocrexp.models.hooks import (
     CompletesOutputs,
     GivesPyramid,
     HasImageSize,
+    HasPositions,
     HasSizeMultiple,
     KeepsLevelsApart,
     NeedsTargets,
@@ -157,7 +158,8 @@ class OCRModel(Network):
     @property
     def fixed_width(self) -> bool:
         """Whether the width of images is fixed: positions are learned, or images are rectified first."""
-        return self.transform is not None or isinstance(self.backbone, HasImageSize)
+        learned = isinstance(self.backbone, HasImageSize) or isinstance(self.head, HasPositions)
+        return self.transform is not None or learned
 
     def _check_size(self, x: Tensor) -> None:
         if not paddle.in_dynamic_mode():

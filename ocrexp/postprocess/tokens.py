@@ -86,13 +86,9 @@ def learned_texts(charset: Charset, codec: Codec, batch: Batch) -> list[RecRefer
     ]
 
 
-# Special tokens that the heads do not predict, and the class that PaddleOCR's NRTR has too many.
-_UNPREDICTED = {"sar": -1, "parseq": -2, "nrtr": 1}
-
-
 def check_classes(predicted: int, codec: Codec, charset: Charset) -> None:
     """Raises ConfigError if a model's number of classes is not the charset's."""
-    expected = codec.classes + _UNPREDICTED.get(codec.kind, 0)
+    expected = codec.classes + codec.surplus
     if predicted not in (expected, codec.classes):
         raise ConfigError(
             f"the model has {predicted} classes, but the charset ({charset.source}) needs {expected}; use the "

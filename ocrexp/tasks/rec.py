@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ocrexp.charset.codecs import KINDS
 from ocrexp.data.collate import Empty, EvalBatch, by_shape, stack_training, valid_columns
 from ocrexp.drawing import Picture
 from ocrexp.loggers.base import SampleRow
@@ -30,17 +31,6 @@ if TYPE_CHECKING:
     from ocrexp.models.model import OCRModel
 
 log = logging.getLogger(__name__)
-
-# PaddleOCR's names of the decoders, by the kind of tokens.
-_DECODERS = {
-    "ctc": "CTCLabelDecode",
-    "attention": "AttnLabelDecode",
-    "nrtr": "NRTRLabelDecode",
-    "sar": "SARLabelDecode",
-    "parseq": "ParseQLabelDecode",
-    "vitstr": "ViTSTRLabelDecode",
-    "cppd": "CPPDLabelDecode",
-}
 
 _ONE_SIZE = (
     "with preprocess.resize.widen=true add loader=multi_scale loader.multi_scale.by_ratio=true, or set it only in "
@@ -168,7 +158,7 @@ class RecTask(Task):
             log.warning(
                 "postprocess=ctc_beam is not exported; exported recognizers use the most probable class of each step"
             )
-        return {"name": _DECODERS[output], **{key: value for key, value in arguments.items() if key != "kind"}}
+        return {"name": KINDS[output].decoder, **{key: value for key, value in arguments.items() if key != "kind"}}
 
     def client_name(self, resize: Mapping[str, Any], output: str, own_name: str) -> str:
         """The client treats all recognizers alike, and can run those with CTC alone: another kind keeps its own name,
@@ -188,13 +178,12 @@ class RecTask(Task):
             ids, scores = outputs[f"{output}_ids"][:, 1:], outputs[f"{output}_scores"][:, 1:]
             steps = min(ids.shape[1], got.shape[1])
             chosen = np.take_along_axis(got[:, :steps], ids[:, :steps, None], axis=2)[..., 0]
-            kept = _until_end(ids[:, :steps], 3)
+            kept = _until_end(ids[:, :steps], KINDS[output].of_outputs(got.shape[2]).end)
             return np.where(kept, scores[:, :steps], 0), np.where(kept, chosen, 0)
         expected = outputs[output]
-        if output not in ("attention", "parseq") or expected.shape != got.shape:
+        if not KINDS[output].sequential or expected.shape != got.shape:
             return expected, got
-        end = 0 if output == "parseq" else expected.shape[-1] - 1
-        kept = _until_end(expected.argmax(axis=-1), end)[..., None]
+        kept = _until_end(expected.argmax(axis=-1), KINDS[output].of_outputs(expected.shape[-1]).end)[..., None]
         return np.where(kept, expected, 0), np.where(kept, got, 0)
 
     def draw_images(self, folder: Path, count: int) -> list[Record]:
@@ -217,7 +206,7 @@ class RecTask(Task):
         return Compared(1, 1, score_difference=abs(expected.score - got.score))
 
 
-def _until_end(ids: Floats, end: int) -> npt.NDArray[np.bool_]:
+def _until_end(ids: Floats, end: int | None) -> npt.NDArray[np.bool_]:
     """Which steps come before the end token, that one included, bool like `ids` [N, L]."""
     ended = np.cumsum(ids == end, axis=1) > 0
     return ~np.concatenate([np.zeros_like(ended[:, :1]), ended[:, :-1]], axis=1)

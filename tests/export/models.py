@@ -37,6 +37,14 @@ SMALLER = {
         "model.backbone.mixer=[Conv,Conv,Global]",
         "model.head.num_layer=1",
     ],
+    "visionlan": [
+        "model/backbone=rec_mobilenetv3_small_x0_35",
+        "~model.backbone.strides",
+        "model.image_shape=[32,64]",
+        "model.head.n_position=16",
+        "model.head.n_layers=1",
+        "model.head.max_text_length=5",
+    ],
     "nrtr": ["model.head.num_encoder_layers=1", "model.head.num_decoder_layers=1", "model.head.max_text_length=5"],
 }
 WIDTHS = (96, 160)

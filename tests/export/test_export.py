@@ -14,7 +14,7 @@ onnx = pytest.importorskip("onnx")
 
 MODELS = [
     "ppocrv4_rec", "rare_mbv3", "vitstr_tiny", "svtr_tiny", "parseq", "nrtr", "svtrv2_tiny", "ppocrv4_det_server",
-    "cppd",
+    "cppd", "visionlan",
 ]  # fmt: skip
 
 
@@ -155,6 +155,7 @@ def test_widths_are_free_unless_positions_are_learnt_or_images_rectified(shipped
     assert shapes["svtrv2_tiny"] == [None, 3, 32, None]
     assert shapes["vitstr_tiny"] == [None, 1, 224, 224]
     assert shapes["parseq"] == [None, 3, 32, 128]
+    assert shapes["visionlan"] == [None, 3, 32, 64]
     assert shapes["rare_mbv3"] == [None, 3, 32, 100]
 
 
@@ -164,7 +165,7 @@ def test_branches_are_fused_and_guides_dropped(shipped):
 
 def test_what_asks_for_more_than_pixels_is_refused():
     class SARHead:
-        token_kind = "sar"
+        masks_padding = True
 
     with pytest.raises(ConfigError, match=r"the head SARHead cannot be exported: it needs the share"):
         InferenceNetwork(SimpleNamespace(head=SARHead(), output="sar"))

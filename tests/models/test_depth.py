@@ -15,6 +15,7 @@ from ocrexp.models.backbones.mtb import MTB
 from ocrexp.models.backbones.rec_mobilenet_v3 import RecMobileNetV3
 from ocrexp.models.backbones.rec_resnet_vd import RecResNetVd
 from ocrexp.models.backbones.resnet31 import ResNet31
+from ocrexp.models.backbones.resnet45 import ResNet45
 from ocrexp.models.backbones.resnet_vd import ResNetVd
 from ocrexp.models.backbones.svtrnet import SVTRNet
 from ocrexp.models.backbones.vit import ViTParseQ, ViTSTR
@@ -32,6 +33,7 @@ BACKBONES: dict[str, tuple[Callable[[], nn.Layer], tuple[int, int, int], int]] =
     "RecMobileNetV3": (lambda: RecMobileNetV3("small", 0.35), (3, 32, 64), 13),
     "RecResNetVd": (lambda: RecResNetVd(34), (3, 32, 64), 19),
     "ResNet31": (lambda: ResNet31(), (3, 32, 64), 17),
+    "ResNet45": (lambda: ResNet45(), (3, 32, 64), 23),
     "MTB": (lambda: MTB(), (1, 32, 64), 2),
     "SVTRNet": (lambda: SVTRNet(), (3, 32, 100), 16),
     "ViTParseQ": (lambda: ViTParseQ(embed_dim=48, num_heads=2), (3, 32, 128), 13),

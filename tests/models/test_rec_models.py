@@ -15,6 +15,7 @@ from ocrexp.data.targets.text import TextTargets
 from ocrexp.errors import ConfigError
 from ocrexp.losses.ctc import CTCLoss
 from ocrexp.losses.tokens import AttentionLoss, NRTRLoss, ParseQLoss, SARLoss, ViTSTRLoss
+from ocrexp.losses.visionlan import VisionLANLoss
 from ocrexp.models.backbones.lcnet_v3 import PPLCNetV3, RepConv
 from ocrexp.models.backbones.rec_mobilenet_v3 import RecMobileNetV3
 from ocrexp.models.backbones.svtrnet import SVTRNet
@@ -23,6 +24,7 @@ from ocrexp.models.heads.ctc import CTCHead, ViTSTRHead
 from ocrexp.models.heads.nrtr import NRTRHead
 from ocrexp.models.heads.parseq import ParseQHead
 from ocrexp.models.heads.sar import SARHead
+from ocrexp.models.heads.visionlan import VLHead
 from ocrexp.models.model import OCRModel
 from ocrexp.models.necks.sequence import Reshape, RNNEncoder
 from ocrexp.models.steps import ctc_steps
@@ -51,7 +53,9 @@ HEADS: dict[str, tuple[Any, Any, bool]] = {
     "sar": (partial(SARHead, enc_dim=16, d_k=16, max_text_length=5), SARLoss(), False),
     "parseq": (partial(ParseQHead, max_text_length=4, dec_num_heads=2), ParseQLoss(), True),
     "vitstr": (ViTSTRHead, ViTSTRLoss(), True),
+    "visionlan": (partial(VLHead, n_layers=1, n_position=8, max_text_length=4), VisionLANLoss(), False),
 }
+TRANSFORMERS = ("nrtr", "parseq", "visionlan")
 
 
 @pytest.mark.parametrize("name", HEADS)
@@ -69,7 +73,7 @@ def test_each_head_learns_labels_and_its_decoder_reads_them_back(name: str) -> N
     x = paddle.randn([2, 6 if kind == "vitstr" else 8, 16])
     x = x if sequence else x.transpose([0, 2, 1]).unsqueeze(2)
     forward = partial(head, x, batch) if head.needs_targets else partial(head, x)
-    transformer = kind in ("nrtr", "parseq")
+    transformer = kind in TRANSFORMERS
     optimizer = paddle.optimizer.Adam(0.005 if transformer else 0.02, parameters=head.parameters())
     for _ in range(150 if transformer else 80):
         loss(forward(), batch)["loss"].backward()

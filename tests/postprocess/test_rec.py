@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ocrexp.charset import codecs
 from ocrexp.charset.charset import Charset
 from ocrexp.charset.sources import from_characters, from_dictionary
 from ocrexp.errors import ConfigError
@@ -123,6 +124,7 @@ def test_token_decoders_stop_at_the_end_and_print_no_special_token() -> None:
         ("sar", [0, 3, 1, 4, 2], 5),
         ("parseq", [1, 2, 0, 3], 4),
         ("vitstr", [4, 2, 3, 1, 4], 5),
+        ("visionlan", [1, 2, 0, 3], 4),
     ]
     for kind, ids, classes in cases:
         [read] = TokenDecoder(charset, kind)({kind: one_hot(ids, classes)}, {})  # type: ignore[arg-type]
@@ -150,7 +152,7 @@ def test_another_charset_than_the_models_is_refused() -> None:
         CTCBeamDecoder(from_characters("abc"), beam_width=0)
 
 
-@pytest.mark.parametrize("kind", ["ctc", "attention", "nrtr", "sar", "parseq", "vitstr", "cppd"])
+@pytest.mark.parametrize("kind", codecs.KINDS)
 def test_training_logits_are_read_beside_what_they_were_to_say(kind: Any) -> None:
     charset = from_characters("abc ")
     codec = charset.codec(kind)
@@ -158,7 +160,7 @@ def test_training_logits_are_read_beside_what_they_were_to_say(kind: Any) -> Non
     labels = np.stack([codec.label(charset.encode(text), 6) for text in texts])
     batch = {f"label_{kind}": labels, "length": np.array([4, 1])}
     # Logits of a head that reads its labels right: the class after each step, or of each step.
-    ahead = kind in ("attention", "nrtr", "sar", "parseq")
+    ahead = codec.start is not None and kind != "vitstr"
     wanted = labels[:, 1:] if ahead else labels
     logits = np.where(np.arange(codec.classes) == wanted[..., None], 5.0, -5.0).astype(np.float32)
     if kind == "parseq":

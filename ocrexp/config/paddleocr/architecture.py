@@ -28,6 +28,7 @@ ALGORITHMS = {
         "ViTSTR",
         "ParseQ",
         "CPPD",
+        "VisionLAN",
     ),
 }
 _SVTR_SIZES = {64: "svtr_tiny", 96: "svtr_small", 128: "svtr_base", 192: "svtr_large"}

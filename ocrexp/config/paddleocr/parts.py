@@ -93,6 +93,7 @@ REC_BACKBONES = {
         {"layers": [1, 2, 5, 3], "channels": [64, 128, 256, 256, 512, 512, 512], "out_indices": (None,),
          "last_stage_pool": False},
     ),
+    "ResNet45": Part("resnet45", {"strides": [2, 1, 2, 1, 1]}, {"layers": [3, 4, 6, 6, 3]}),
     "SVTRNet": Part(
         "svtr_tiny",
         {"img_size": [32, 100], "embed_dim": [64, 128, 256], "depth": [3, 6, 3], "num_heads": [2, 4, 8],
@@ -187,6 +188,11 @@ REC_HEADS = {
     "CPPDHead": Part(
         "cppd", {"num_layer": 2, "drop_path_rate": 0.1, "vis_seq": 50, "ch": False}, {},
         {"max_len": "Global.max_text_length determines it"},
+    ),
+    "VLHead": Part(
+        "visionlan",
+        {"n_layers": 3, "n_position": 256, "max_text_length": 25, "training_step": "LA"},
+        {"n_dim": 512},
     ),
 }  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ocrexp.charset.codecs import KINDS
 from ocrexp.config.paddleocr.data import convert_lists, convert_loaders, named
 from ocrexp.config.paddleocr.experiment import Experiment
 from ocrexp.config.paddleocr.rec_data import convert_sampler, convert_transforms
@@ -9,17 +10,12 @@ from ocrexp.config.paddleocr.source import Section
 from ocrexp.errors import ConfigError
 from ocrexp.nearest import did_you_mean
 
-# By the head's kind: our options of targets and postprocess, PaddleOCR's names of loss and decoder.
+# By the head's kind: our options of targets, PaddleOCR's names of losses.
 _TARGETS = {"multi_sar": "ctc_sar", "multi_nrtr": "ctc_nrtr"}
 _LOSSES = {
     "ctc": "CTCLoss", "multi_sar": "MultiLoss", "multi_nrtr": "MultiLoss", "attention": "AttentionLoss",
     "nrtr": "CELoss", "sar": "SARLoss", "parseq": "ParseQLoss", "vitstr": "CELoss",
-    "cppd": "CPPDLoss",
-}  # fmt: skip
-_DECODERS = {
-    "ctc": "CTCLabelDecode", "multi_sar": "CTCLabelDecode", "multi_nrtr": "CTCLabelDecode",
-    "attention": "AttnLabelDecode", "nrtr": "NRTRLabelDecode", "sar": "SARLabelDecode", "parseq": "ParseQLabelDecode",
-    "vitstr": "ViTSTRLabelDecode", "cppd": "CPPDLabelDecode",
+    "cppd": "CPPDLoss", "visionlan": "VLLoss",
 }  # fmt: skip
 
 
@@ -34,8 +30,9 @@ def convert_recognition(experiment: Experiment, root: Section, kind: str, max_te
         experiment.set("targets.max_text_length", max_text_length, f"Global.max_text_length: {_length_remark(kind)}")
     _loss(experiment, root.section("Loss"), kind)
     decoder = root.section("PostProcess")
-    named(experiment, decoder, _DECODERS[kind], {}, kind)
-    experiment.choose("postprocess", "ctc_greedy" if _DECODERS[kind] == "CTCLabelDecode" else kind)
+    read = kind if kind in KINDS else "ctc"  # of a MultiHead, CTC is read
+    named(experiment, decoder, KINDS[read].decoder, {}, kind)
+    experiment.choose("postprocess", "ctc_greedy" if read == "ctc" else read)
     experiment.only(
         decoder, "rm_symbol", False, "a decoder never changes its text", "the metric compares without symbols"
     )
@@ -99,6 +96,8 @@ def _loss(experiment: Experiment, section: Section, kind: str) -> None:
         experiment.drop(section, {"ignore_index": "padding never counts"})
     elif kind == "sar":
         _sar(experiment, section)
+    elif kind == "visionlan":
+        _visionlan(experiment, section)
     elif kind.startswith("multi_"):
         _multi(experiment, section, kind)
 
@@ -117,6 +116,13 @@ def _smoothing(experiment: Experiment, section: Section, node: str, default: boo
 def _sar(experiment: Experiment, section: Section) -> None:
     if section.get("ignore_index") is not None:
         experiment.note("dropped", section, "ignore_index", "the class of the padding is determined by the characters")
+
+
+def _visionlan(experiment: Experiment, section: Section) -> None:
+    for name in ("weight_res", "weight_mas"):
+        experiment.take(section, name, f"loss.{name}", 0.5)
+    step = experiment.get("model.head.training_step")
+    experiment.only(section, "mode", step, f"the loss learns what the head gives; its training_step is {step}")
 
 
 def _multi(experiment: Experiment, section: Section, kind: str) -> None:

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from ocrexp.config.paddleocr.data import convert_normalize, plain_transform, unknown_transform
+from ocrexp.charset.codecs import KINDS
+from ocrexp.config.paddleocr.data import convert_channels, convert_normalize, plain_transform, unknown_transform
 from ocrexp.config.paddleocr.experiment import Experiment
 from ocrexp.config.paddleocr.source import Section
 from ocrexp.errors import ConfigError
 from ocrexp.nearest import did_you_mean
 
-_ENCODERS = {
-    "ctc": "CTCLabelEncode", "multi_sar": "MultiLabelEncode", "multi_nrtr": "MultiLabelEncode",
-    "attention": "AttnLabelEncode", "nrtr": "NRTRLabelEncode", "sar": "SARLabelEncode", "parseq": "ParseQLabelEncode",
-    "vitstr": "ViTSTRLabelEncode", "cppd": "CPPDLabelEncode",
-}  # fmt: skip
 _GUIDES = {"multi_sar": "SARLabelEncode", "multi_nrtr": "NRTRLabelEncode"}
-_RESIZES = ("RecResizeImg", "SVTRRecResizeImg", "GrayRecResizeImg", "SARRecResizeImg")
+_RESIZES = ("RecResizeImg", "SVTRRecResizeImg", "GrayRecResizeImg", "SARRecResizeImg", "VLRecResizeImg")
 _PROBABILITIES = ("crop_prob", "reverse_prob", "noise_prob", "jitter_prob", "blur_prob", "hsv_aug_prob")
 _SCENE_AUGMENTERS = {"SVTRRecAug": "rec_svtr", "ParseQRecAug": "rec_parseq", "ABINetRecAug": "rec_svtr"}
 _AUGMENTERS = ("RecConAug", "RecAug", "BaseDataAugmentation", "RandAugment", *_SCENE_AUGMENTERS)
@@ -48,7 +44,7 @@ def convert_transforms(experiment: Experiment, root: Section, kind: str) -> None
                 _encoder(experiment, section, name, keys, kind)
             elif name == "NormalizeImage":
                 convert_normalize(experiment, keys)
-            elif not plain_transform(experiment, name, keys):
+            elif not plain_transform(experiment, name, keys, rgb=True):
                 unknown_transform(experiment, section, name, keys)
     if resize is None:
         experiment.assume(
@@ -61,16 +57,18 @@ def convert_transforms(experiment: Experiment, root: Section, kind: str) -> None
         experiment.choose("preprocess", option)
         for key, value in values.items():
             experiment.set(key, value, source, implied=key != "model.image_shape")
+    convert_channels(experiment, train, evaluation)
     _augment(experiment, train, augmenters)
 
 
 def _encoder(experiment: Experiment, section: Section, name: str, keys: Section, kind: str) -> None:
-    if name != _ENCODERS[kind]:
+    wanted = KINDS[kind].decoder.replace("Decode", "Encode") if kind in KINDS else "MultiLabelEncode"
+    if name != wanted:
         experiment.report(
             "missing",
             f"{section.key('transforms')}: {name}",
             None,
-            f"a head of kind {kind} needs {_ENCODERS[kind]}",
+            f"a head of kind {kind} needs {wanted}",
         )
         return
     if kind in _GUIDES:
@@ -101,6 +99,12 @@ def _resize(keys: Section, name: str, experiment: Experiment) -> tuple[str, dict
         return "rec_gray", _gray(keys, shape, values)
     if len(shape) != 3 or shape[0] != 3:
         raise ConfigError(f"{keys.key('image_shape')}: expected [3, height, width], got {shape}")
+    if name == "VLRecResizeImg":
+        experiment.drop(
+            keys, dict.fromkeys(("padding", "infer_mode", "character_dict_path"), "ignored by PaddleOCR too")
+        )
+        values["model.image_shape"] = shape[1:]
+        return "rec_stretch", values | _normalize([0.0] * 3, [1.0] * 3)
     padding = bool(keys.get("padding", True))
     values["model.image_shape"] = shape[1:]
     values["preprocess.resize.padding"] = padding
@@ -133,8 +137,9 @@ def _gray(keys: Section, shape: list[int], values: dict[str, Any]) -> dict[str, 
                      else {"model.normalize.mean": [0.0], "model.normalize.std": [1.0]})  # fmt: skip
 
 
-def _normalize(half: list[float]) -> dict[str, Any]:
-    return {"model.normalize.mean": half, "model.normalize.std": half}
+def _normalize(mean: list[float], std: list[float] | None = None) -> dict[str, Any]:
+    """Values of `model.normalize`; the deviation is equal to the mean unless it is given."""
+    return {"model.normalize.mean": mean, "model.normalize.std": std or mean}
 
 
 def _augment(experiment: Experiment, section: Section, augmenters: dict[str, Section]) -> None:

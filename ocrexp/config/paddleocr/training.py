@@ -29,6 +29,7 @@ _IDLE = {
     "find_unused_parameters": "an option of the data-parallel wrapper",
     "scale_loss": "losses of float16 are scaled dynamically",
     "use_dynamic_loss_scaling": "losses of float16 are scaled dynamically",
+    "training_step": "of the head",
     "calc_epoch_interval": "an option of the metric on training batches",
     "d2s_train_image_shape": "an option of training with to_static",
     "to_static": "training is always dynamic",
@@ -225,7 +226,19 @@ def convert_optimizer(experiment: Experiment, root: Section) -> None:
     if section.get("one_dim_param_no_weight_decay") is True:
         experiment.take(section, "one_dim_param_no_weight_decay", "optim.no_decay_1d")
     experiment.drop(section, {"multi_precision": "float32 master weights are kept if necessary", "lazy_mode": "off"})
-    experiment.only(section, "group_lr", (None, False), "learning rates per parameter group are not supported")
+    _group_rates(experiment, section)
+
+
+def _group_rates(experiment: Experiment, section: Section) -> None:
+    """`group_lr`, which PaddleOCR has for VisionLAN's second step alone."""
+    if section.get("group_lr") and section.text("training_step") == "LF_2":
+        experiment.note(
+            "missing", section, "group_lr", "PaddleOCR multiplies the rates of what LF_1 has learned by lr / 10",
+            "optim.lr_scale={backbone: 0.1} makes a part slower",
+        )  # fmt: skip
+        section.get("training_step")
+    else:
+        experiment.drop(section, dict.fromkeys(("group_lr", "training_step"), "it has an effect in the step LF_2 only"))
 
 
 def _decay(experiment: Experiment, section: Section, decoupled: bool) -> None:

@@ -118,6 +118,7 @@ class SARHead(nn.Layer):
     """
 
     needs_targets = True
+    masks_padding = True
     token_kind: ClassVar[str] = "sar"
     output: ClassVar[str] = "sar"
 
