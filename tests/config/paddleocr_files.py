@@ -222,11 +222,12 @@ def detector_v6(size: str = "small") -> Tree:
     return tree
 
 
-def server_recognizer() -> Tree:
-    """PP-OCRv5's server recognizer, as PP-OCRv5_server_rec.yml."""
-    tree = mobile_recognizer(5)
-    tree["Global"]["model_name"] = "PP-OCRv5_server_rec"
-    tree["Architecture"] |= {"algorithm": "SVTR_HGNet", "Backbone": {"name": "PPHGNetV2_B4", "text_rec": True}}
+def server_recognizer(version: int) -> Tree:
+    """PP-OCRv4's (4) or v5's (5) server recognizer, as PP-OCRvN_server_rec.yml (v4: ch_PP-OCRv4_rec_hgnet.yml too)."""
+    tree = mobile_recognizer(version)
+    tree["Global"]["model_name"] = f"PP-OCRv{version}_server_rec"
+    backbone: Tree = {"name": "PPHGNet_small"} if version == 4 else {"name": "PPHGNetV2_B4", "text_rec": True}
+    tree["Architecture"] |= {"algorithm": "SVTR_HGNet", "Backbone": backbone}
     transforms = tree["Train"]["dataset"]["transforms"]
     tree["Train"]["dataset"]["transforms"] = [step for step in transforms if "RecConAug" not in step]
     return tree

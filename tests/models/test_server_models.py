@@ -3,6 +3,7 @@
 import paddle
 import pytest
 
+from ocrexp.models.backbones.hgnet import PPHGNetSmall
 from ocrexp.models.backbones.hgnet_v2 import PPHGNetV2
 from ocrexp.models.heads.db_local import PFHeadLocal
 from ocrexp.models.layers import count_parameters
@@ -37,6 +38,24 @@ def test_pphgnetv2_is_paddleocrs(det: bool, count: int) -> None:
             ]
         else:
             assert network(paddle.zeros([1, 3, 48, 64])).shape == [1, 2048, 1, 8]
+
+
+def test_pphgnet_small_is_paddleocrs_for_recognition_too() -> None:
+    """The detector's is compared with golden numbers; here a convolution comes before the first stage as well."""
+    shapes, detector = (
+        {name: tuple(value.shape) for name, value in PPHGNetSmall(det=det).state_dict().items()}
+        for det in (False, True)
+    )
+    first = "stages.0.downsample."
+    assert {name for name in shapes if name not in detector} == {
+        f"{first}{name}" for name in ("conv.weight", "bn.weight", "bn.bias", "bn._mean", "bn._variance")
+    }
+    assert shapes[f"{first}conv.weight"] == (128, 1, 3, 3)
+    assert {name: shape for name, shape in shapes.items() if not name.startswith(first)} == detector
+    network = PPHGNetSmall(det=False)
+    network.eval()
+    with paddle.no_grad():
+        assert network(paddle.zeros([1, 3, 48, 32])).shape == [1, network.out_channels, 1, 4]
 
 
 def test_context_blocks_are_an_option_of_necks() -> None:

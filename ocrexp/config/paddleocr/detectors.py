@@ -36,7 +36,7 @@ def convert_detector(experiment: Experiment, root: Section, section: Section) ->
         experiment.choose(f"model/{place}", option)
         carry(experiment, node, own, f"model.{place}")
     for key in ("dcn_stage", "out_indices"):
-        if key in backbone and backbone.get(key) is None:
+        if key in part.keys and key in backbone and backbone.get(key) is None:
             experiment.set(
                 f"model.backbone.{key}", part.keys[key], f"PaddleOCR's default of {backbone.key(key)}", implied=True
             )

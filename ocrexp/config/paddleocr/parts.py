@@ -86,6 +86,7 @@ REC_BACKBONES = {
         {"det": False, "lr_mult_list": [1.0] * 6},
         dict.fromkeys(("use_rep", "stem_type", "stem_channels"), "model_size says it"),
     ),
+    "PPHGNet_small": Part("pphgnet_small_rec", {}, {"det": False, "out_indices": (None, [0, 1, 2, 3])}),
     "PPHGNetV2_B4": Part("pphgnet_v2_rec", {}, _HGNET_V2 | {"text_rec": True, "det": False}),
     "MTB": Part("mtb", {}, {"cnn_num": 2}),
     "ResNet31": Part(

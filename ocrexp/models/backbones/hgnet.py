@@ -18,23 +18,25 @@ Stride = int | tuple[int, int]
 
 
 class HGStageSpec(NamedTuple):
-    """Blocks of one width; `stride` is None where nothing comes before them."""
+    """Blocks of one width."""
 
     in_channels: int
     channels: int
     out_channels: int
     blocks: int
-    stride: Stride | None
 
 
 _STEM = (64, 64, 128)
 _LAYERS = 6
-_SMALL_DET = (
-    HGStageSpec(128, 128, 256, 1, None),
-    HGStageSpec(256, 160, 512, 1, 2),
-    HGStageSpec(512, 192, 768, 2, 2),
-    HGStageSpec(768, 224, 1024, 1, 2),
+_SMALL = (
+    HGStageSpec(128, 128, 256, 1),
+    HGStageSpec(256, 160, 512, 1),
+    HGStageSpec(512, 192, 768, 2),
+    HGStageSpec(768, 224, 1024, 1),
 )
+# Strides of the stages of all PP-HGNets; None: nothing comes before the blocks.
+DET_STRIDES: tuple[Stride | None, ...] = (None, 2, 2, 2)
+REC_STRIDES: tuple[Stride | None, ...] = ((2, 1), (1, 2), (2, 1), (2, 1))
 
 
 class ConvBNAct(nn.Layer):
@@ -128,17 +130,20 @@ def _blocks(spec: HGStageSpec) -> list[nn.Layer]:
 
 
 class PPHGNetSmall(nn.Layer):
-    """PP-HGNet small for detection.
+    """PP-HGNet small for detection or recognition.
 
     Args:
+        det: four maps for a detector.
         in_channels: channels of the image.
 
-    `forward(images [N, in_channels, H, W])` gives maps with `out_channels` at strides 4, 8, 16, 32; H and W should be
-    multiples of 32.
+    With `det`, `forward(images [N, in_channels, H, W])` gives maps with `out_channels` at strides 4, 8, 16, 32; H and W
+    should be multiples of 32. Otherwise it gives [N, out_channels, 1, W / 8], for images 48 high of a map 3 high, in
+    training as in evaluation (see `PPLCNetV3`).
     """
 
-    def __init__(self, in_channels: int = 3) -> None:
+    def __init__(self, det: bool = True, in_channels: int = 3) -> None:
         super().__init__()
+        self._det = det
         widths = (in_channels, *_STEM)
         self.stem = nn.Sequential(
             *(
@@ -146,13 +151,19 @@ class PPHGNetSmall(nn.Layer):
                 for number, (a, b) in enumerate(zip(widths, _STEM, strict=False))
             )
         )
-        self.stages = nn.LayerList([HGStage(spec.in_channels, spec.stride, _blocks(spec)) for spec in _SMALL_DET])
-        self.out_channels = [spec.out_channels for spec in _SMALL_DET]
+        strides = DET_STRIDES if det else REC_STRIDES
+        self.stages = nn.LayerList(
+            [HGStage(spec.in_channels, stride, _blocks(spec)) for spec, stride in zip(_SMALL, strides, strict=True)]
+        )
+        maps = [spec.out_channels for spec in _SMALL]
+        self.out_channels: int | list[int] = maps if det else maps[-1]
 
-    def forward(self, x: Tensor) -> list[Tensor]:
-        x = F.max_pool2d(self.stem(x), kernel_size=3, stride=2, padding=1)
+    def forward(self, x: Tensor) -> Tensor | list[Tensor]:
+        x = self.stem(x)
+        if self._det:
+            x = F.max_pool2d(x, kernel_size=3, stride=2, padding=1)
         maps = []
         for stage in self.stages:
             x = stage(x)
             maps.append(x)
-        return maps
+        return maps if self._det else F.avg_pool2d(x, kernel_size=[x.shape[2], 2])

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from paddle import Tensor, nn
 from paddle.nn import functional as F
 
-from ocrexp.models.backbones.hgnet import ConvBNAct, HGStage, Stride, chained
+from ocrexp.models.backbones.hgnet import DET_STRIDES, REC_STRIDES, ConvBNAct, HGStage, chained
 from ocrexp.models.backbones.lcnet_v4 import StemBlock
 
 
@@ -34,8 +34,6 @@ _STAGES = (
     HGStageV2Spec(512, 192, 1024, 3, True, 5),
     HGStageV2Spec(1024, 384, 2048, 1, True, 5),
 )
-_DET_STRIDES: tuple[Stride | None, ...] = (None, 2, 2, 2)
-_REC_STRIDES: tuple[Stride | None, ...] = ((2, 1), (1, 2), (2, 1), (2, 1))
 
 
 class LightConvBNAct(nn.Layer):
@@ -90,7 +88,7 @@ class PPHGNetV2(nn.Layer):
         for name, parameter in self.stem.named_parameters():
             if name.endswith("conv.weight"):
                 draw(parameter)
-        strides = _DET_STRIDES if det else _REC_STRIDES
+        strides = DET_STRIDES if det else REC_STRIDES
         self.stages = nn.LayerList(
             [
                 HGStage(spec.in_channels, stride, [HGBlockV2(spec, number == 0) for number in range(spec.blocks)])
