@@ -1,7 +1,8 @@
 """Counts of a comparison between a trained model and an exported one.
 
-Numbers agree if the greatest absolute difference of any probability is at most the tolerance; metrics agree if they
-differ by at most the given limit. The task decides when two predictions are equal.
+Numbers agree if the greatest difference of any of them is at most the tolerance: absolute for probabilities, relative
+to the greatest value of its map for what is larger than 1, such as distances in pixels. Metrics agree if they differ by
+at most the given limit. The task decides when two predictions are equal.
 """
 
 from __future__ import annotations
@@ -30,10 +31,12 @@ class ComparisonCounts:
     examples: list[str] = field(default_factory=list)
 
     def add_numbers(self, expected: npt.NDArray[Any], got: npt.NDArray[Any]) -> None:
-        """Compare outputs; arrays of different shapes and NaN differ infinitely."""
+        """Compare outputs [N, …] or maps [N, C, H, W]; arrays of different shapes and NaN differ infinitely."""
         difference = float("inf")
         if expected.shape == got.shape and np.isfinite(expected).all() and np.isfinite(got).all():
-            difference = float(np.abs(expected - got).max(initial=0.0))
+            axes = (0, 2, 3) if expected.ndim == 4 else None
+            greatest = np.abs(expected).max(axis=axes, keepdims=True, initial=1.0)
+            difference = float((np.abs(expected - got) / greatest).max(initial=0.0))
         self.max_difference = max(self.max_difference or 0.0, difference)
 
     def add(self, compared: Compared, path: str) -> None:

@@ -10,7 +10,7 @@ class Rules:
     """The tolerances of the parity gate.
 
     Args:
-        tolerance: greatest difference of a probability, and of a score.
+        tolerance: greatest difference of a probability, and of a score; relative where values are larger than 1.
         box_iou: overlap that makes two boxes the same.
         metric: greatest difference of a metric's values.
         box_thresh: of the detector's postprocess; a box with a score this near to it may appear or disappear.

@@ -25,6 +25,17 @@ def tally(expected, got):
     return result
 
 
+def test_distances_are_compared_relative_to_their_map_and_probabilities_are_not():
+    expected = np.zeros((1, 2, 2, 2), np.float32)
+    expected[:, 0], expected[:, 1] = 0.5, 200.0
+    for channel, difference, fails in ((0, 9e-4, False), (0, 2e-3, True), (1, 0.1, False), (1, 0.4, True)):
+        got = expected.copy()
+        got[0, channel, 1, 1] += difference
+        counts = ComparisonCounts(RULES)
+        counts.add_numbers(expected, got)
+        assert bool(counts.failures()) == fails, (channel, difference)
+
+
 def test_equal_boxes_in_any_order_are_equal():
     result = tally(boxes((0, 0), (100, 0)), boxes((100, 0), (0, 0)))
     assert (result.items, result.equal, result.failures()) == (2, 2, [])
