@@ -102,6 +102,7 @@ def write_onnx(
     """
     import onnx
 
+    from ocrexp.export.onnx_deform import restore_offset_groups
     from ocrexp.export.onnx_graph import tidy
     from ocrexp.export.onnx_upsample import restore_upsampling
 
@@ -114,6 +115,7 @@ def write_onnx(
     tidy(model)
     if restore_upsampling(model):
         tidy(model)
+    restore_offset_groups(model)
     for axis, name in zip(model.graph.input[0].type.tensor_type.shape.dim, axes, strict=True):
         if isinstance(name, str):
             axis.dim_param = name
