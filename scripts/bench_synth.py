@@ -1,10 +1,12 @@
 """Recognition words drawn per second, in one process each, in turn: ocrexp, and TRDG in an environment of its own.
 
     python -m venv trdg && trdg/bin/pip install trdg 'pillow<10'      # TRDG 1.8 calls what Pillow 10 has removed
-    python scripts/bench_synth.py --trdg trdg/bin/python
+    python scripts/bench_synth.py --trdg trdg/bin/python --styled DATA/sroie_rec
 
 Both draw the same words at about the same height, with random turns, blur and backgrounds, and encode them as JPEG in
-memory. Seconds are processor time of the process after a warm-up, so that other work on the machine matters little.
+memory. With `--styled`, words in the look of the first 200 lines of a recognition list are drawn too; the measuring of
+the looks, which is done once, is not counted. Seconds are processor time of the process after a warm-up, so that other
+work on the machine matters little.
 """
 
 from __future__ import annotations
@@ -34,21 +36,25 @@ print(json.dumps(count / (time.process_time() - began)))
 """
 
 
-def own(words: Path, count: int) -> float:
+def own(words: Path, count: int, styled: str | None = None) -> float:
     """Words per second of processor time, encoding included."""
     sys.path.insert(0, str(ROOT))
     import cv2
 
     from ocrexp.data.synth.cache import encode
     from ocrexp.data.synth.rec_dataset import SynthRec
+    from ocrexp.data.synth.style.dataset import StyledRec
     from ocrexp.data.synth.text.corpus import Corpus
 
     cv2.setNumThreads(1)
-    source = SynthRec(None, count, 2, text={"corpus": Corpus(str(words), unit="word")})
+    if styled is None:
+        source: SynthRec | StyledRec = SynthRec(None, count, 2, text={"corpus": Corpus(str(words), unit="word")})
+    else:
+        source = StyledRec(styled, "train_list.txt", "train_list.txt", most_looks=200, cache_dir=str(words.parent))
     for index in range(50):
         encode(source.draw("train", index), "")
     began = time.process_time()
-    for index in range(count):
+    for index in range(50, count + 50):
         encode(source.draw("train", index), "")
     return count / (time.process_time() - began)
 
@@ -63,6 +69,7 @@ def main() -> None:
     """Measure in turn and print words per second."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--trdg", help="Python of an environment with TRDG")
+    parser.add_argument("--styled", help="folder of train_list.txt, real lines whose look is drawn")
     parser.add_argument("--words", type=int, default=1000, help="of each measurement (1000)")
     parser.add_argument("--turns", type=int, default=3, help="measurements of each (3)")
     options = parser.parse_args()
@@ -80,6 +87,8 @@ def main() -> None:
         values.write_text(json.dumps(listed), encoding="utf-8")
         for _ in range(options.turns):
             line = f"ocrexp {own(text, options.words):.0f} words/s"
+            if options.styled:
+                line += f", in the look of real lines {own(text, options.words, options.styled):.0f} words/s"
             if options.trdg:
                 line += f", TRDG {peer(options.trdg, values, options.words):.0f} words/s"
             print(line, flush=True)
