@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 from ocrexp.data.formats.entries import Account, Entry, Region
 from ocrexp.data.formats.label_studio import LabelStudioWriter
@@ -14,7 +15,7 @@ from ocrexp.data.formats.ppocrlabel import CACHE, LABELS, STATE, UNREAD, PPOCRLa
 from ocrexp.data.formats.writer import ResultImages, WriteOptions, Writer
 from ocrexp.deploy.outputs import ImageResult, PredictionFolder, rounded_points, utf8_name
 from ocrexp.deploy.uncertainty import Doubt, FoundRegion, Uncertainty, uncertainty_of
-from ocrexp.errors import ConfigError
+from ocrexp.errors import ConfigError, printable
 from ocrexp.nearest import did_you_mean
 from ocrexp.types import UnusableSample
 
@@ -147,6 +148,32 @@ def check_corrections(folder: Path) -> None:
     for name, mark in _MARKS.items():
         if (folder / name).exists() and not (folder / name / mark).exists():
             raise ConfigError(f"output={folder}: {name} was not written by predict; name another folder")
+        if foreign := _foreign(folder / name, name):
+            raise ConfigError(
+                f"output={folder}: {name}/{printable(foreign)} was not written by predict and would be deleted; "
+                "move it, or name another folder"
+            )
+
+
+def _foreign(place: Path, program: str) -> str | None:
+    """The first file in a program's folder that predict has not written, such as an export or a photograph."""
+    if program == "ppocrlabel":
+        kept = place / CACHE
+        lines = kept.read_text(encoding="utf-8", errors="replace").splitlines() if kept.is_file() else []
+        own = {line.partition("\t")[0].rpartition("/")[2] for line in lines} | {CACHE, LABELS, STATE}
+    else:
+        own = {"tasks.json", "template.xml"} | {f"images/{name}" for name in _task_images(place / "tasks.json")}
+    files = sorted(path for path in place.rglob("*") if path.is_symlink() or not path.is_dir())
+    return next((name for path in files if (name := path.relative_to(place).as_posix()) not in own), None)
+
+
+def _task_images(path: Path) -> set[str]:
+    """The names of the images that the tasks of Label Studio have; none if the file cannot be read."""
+    try:
+        tasks = json.loads(path.read_text(encoding="utf-8"))
+        return {unquote(str(task["data"]["ocr"])).rpartition("/")[2] for task in tasks}
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
 
 
 def remove_corrections(folder: Path) -> None:

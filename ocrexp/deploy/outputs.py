@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -221,7 +220,7 @@ class PredictionFolder:
                     " folder"
                 )
             if name not in PROGRAM_FOLDERS and place.is_dir() and (self.folder / PREDICTIONS).exists():
-                shutil.rmtree(place)
+                _remove_images(place)
         for name in (PREDICTIONS, LABELS):
             (self.folder / name).unlink(missing_ok=True)
 
@@ -237,6 +236,15 @@ class PredictionFolder:
 
     def _image_file(self, source: Source) -> Path:
         return source.path if source.page is None else self.folder / PAGES / f"{self._names[source]}.png"
+
+
+def _remove_images(folder: Path) -> None:
+    """Remove the pictures of an earlier run; other files stay, and then the folder too."""
+    for path in folder.iterdir():
+        if path.suffix in (".jpg", ".png") and not path.is_dir():
+            path.unlink()
+    if not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def _unique_names(sources: Sequence[Source]) -> dict[Source, str]:

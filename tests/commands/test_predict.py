@@ -138,8 +138,9 @@ def test_results_are_never_overwritten_unless_asked(models, scans, tmp_path, cap
     assert "exists and is not overwritten" in capsys.readouterr().err
     assert not StandIn.seen  # said before a model was loaded
     assert (tmp_path / "out" / "predictions.jsonl").read_bytes() == before
+    (tmp_path / "out" / "pictures" / "notes.txt").touch()
     assert main([*command, "overwrite=true", "pictures=false"]) == 0
-    assert not (tmp_path / "out" / "pictures").exists()
+    assert [path.name for path in (tmp_path / "out" / "pictures").iterdir()] == ["notes.txt"]
 
 
 def test_a_correction_is_never_overwritten(models, scans, tmp_path, capsys):
@@ -154,6 +155,11 @@ def test_a_correction_is_never_overwritten(models, scans, tmp_path, capsys):
     assert [row["texts"] for row in rows(out)] == [["10"], ["60"], ["120"], ["250"]]
     assert main([*command, "overwrite=true", "limit=1"]) == 0
     assert [path.name for path in (out / "label_studio/images").iterdir()] == ["1_120.png"]
+    for mine in ("label_studio/export.json", "label_studio/images/new.png", "ppocrlabel/photo.jpg"):
+        (out / mine).touch()
+        assert main([*command, "overwrite=true"]) == 2
+        assert f"{mine} was not written by predict and would be deleted; move it" in capsys.readouterr().err
+        (out / mine).unlink()
     (out / "ppocrlabel/fileState.txt").write_text("ppocrlabel/1_120.png\t1\n")
     StandIn.seen = []
     assert main([*command, "overwrite=true"]) == 2
