@@ -79,6 +79,18 @@ def end_with_parent(parent: int) -> None:
         _watch(lambda: os.getppid() == parent)
 
 
+def begin_in_pool(parent: int) -> None:
+    """What a process of a pool does first: it ends with `parent` (0: with nothing), which handles Ctrl-C for all.
+
+    SIGTERM, which a pool sends to its processes, ends it without a word.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if parent:
+        end_with_parent(parent)
+
+
 def end_with_command() -> None:
     """End this process with its parent and with the command that a user started, as the environment names them.
 

@@ -16,6 +16,7 @@ from ocrexp.data.formats.writer import ResultImages, WriteOptions, Writer
 from ocrexp.deploy.outputs import ImageResult, PredictionFolder, rounded_points, utf8_name
 from ocrexp.deploy.uncertainty import Doubt, FoundRegion, Uncertainty, uncertainty_of
 from ocrexp.errors import ConfigError, printable
+from ocrexp.folders import new_folder
 from ocrexp.nearest import did_you_mean
 from ocrexp.types import UnusableSample
 
@@ -125,18 +126,19 @@ class Corrections:
 
     def _write_program(self, name: str, entries: list[Entry]) -> None:
         place = self._folder.folder / name
-        place.mkdir()
         options = WriteOptions(
             copy=self._settings.correct_copies, placeholder=UNREAD, draft=True, address=self._settings.correct_address
         )
-        images = ResultImages(place, place, options.copy)
-        writer = PROGRAMS[name](place, images, "", options, self.account)
-        for entry in entries:
-            try:
-                writer.add(entry)
-            except UnusableSample as error:
-                self.account.drop("image that cannot be read again", f"{entry.source}: {error}")
-        writer.close()
+        with new_folder(place) as part:  # it has its name only when it is complete
+            images = ResultImages(part, place, options.copy)
+            writer = PROGRAMS[name](part, images, "", options, self.account)
+            for entry in entries:
+                try:
+                    writer.add(entry)
+                except UnusableSample as error:
+                    self.account.drop("image that cannot be read again", f"{entry.source}: {error}")
+            writer.close()
+            part.rename(place)
 
 
 def check_corrections(folder: Path) -> None:

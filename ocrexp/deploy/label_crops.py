@@ -18,7 +18,7 @@ from ocrexp.data.formats.shapes import clockwise
 from ocrexp.data.images import EncodedImage
 from ocrexp.deploy.crop import crop
 from ocrexp.files import shortened
-from ocrexp.processes import end_with_parent
+from ocrexp.processes import begin_in_pool
 from ocrexp.types import UnusableSample
 
 _AHEAD = 4  # pages per process that are worked on before their turn
@@ -48,7 +48,7 @@ def cut_entries(
     import multiprocessing
 
     parent = os.getpid() if threading.current_thread() is threading.main_thread() else 0
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("fork"), _begin, (parent,))
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("fork"), begin_in_pool, (parent,))
     waiting: deque[tuple[str, Entry, Future[_Cut]]] = deque()
     try:
         with pool:
@@ -67,11 +67,6 @@ def cut_entries(
 
 
 _Cut = tuple[list[tuple[int, bytes]], str]  # position among the regions and PNG; why the page cannot be read
-
-
-def _begin(parent: int) -> None:
-    if parent:
-        end_with_parent(parent)
 
 
 def _cut(page: Entry, margin: float) -> _Cut:

@@ -6,7 +6,6 @@ import hashlib
 import multiprocessing
 import os
 import re
-import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -22,7 +21,7 @@ import numpy.typing as npt
 from ocrexp.data.image_header import read_header, read_jpeg_header
 from ocrexp.data.images import EncodedImage, read_bytes
 from ocrexp.environment import available_cores
-from ocrexp.processes import end_with_parent
+from ocrexp.processes import begin_in_pool
 from ocrexp.quiet import dropped_lines, silence_decoders
 from ocrexp.types import Image, UnusableSample
 
@@ -225,9 +224,7 @@ def _pool(workers: int) -> ProcessPoolExecutor:
 
 def _start(parent: int) -> None:
     """Of a process that opens images: it ends with its parent, which handles Ctrl-C."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    end_with_parent(parent)
+    begin_in_pool(parent)
     silence_decoders()
 
 

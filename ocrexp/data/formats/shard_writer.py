@@ -22,7 +22,7 @@ from ocrexp.data.formats.entries import Entry, Region
 from ocrexp.data.formats.shapes import as_pairs
 from ocrexp.data.formats.writer import Writer, content, suffix_of
 from ocrexp.errors import DataError
-from ocrexp.processes import end_with_parent
+from ocrexp.processes import begin_in_pool
 from ocrexp.types import UnusableSample
 
 _HEADERS = 1024  # bytes of the headers of a sample
@@ -101,7 +101,7 @@ class ShardWriter(Writer):
         if self._pool is None:
             parent = os.getpid() if threading.current_thread() is threading.main_thread() else 0
             context = multiprocessing.get_context("fork")
-            self._pool = ProcessPoolExecutor(self.options.workers, context, _begin, (parent,))
+            self._pool = ProcessPoolExecutor(self.options.workers, context, begin_in_pool, (parent,))
         while len(self._running) > self.options.workers:
             self._wait()
         self._running.append((samples, self._pool.submit(write_shard, path, samples)))
@@ -126,11 +126,6 @@ class ShardWriter(Writer):
     def _next_path(self) -> Path:
         self._number += 1
         return self.folder / f"{self.split}-{self._number - 1:06d}.tar"
-
-
-def _begin(parent: int) -> None:
-    if parent:
-        end_with_parent(parent)
 
 
 def write_shard(path: Path, samples: list[tuple[int, Entry]]) -> _Lost:
