@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy.typing as npt
 
 from ocrexp.postprocess.ct import CTPostProcess
+from ocrexp.postprocess.drrg import DRRGPostprocess
 from ocrexp.postprocess.east import EASTPostProcess
 from ocrexp.postprocess.fce import FCEPostProcess
 from ocrexp.postprocess.pse import PSEPostProcess
@@ -29,6 +30,7 @@ class DetectorPostprocess(Protocol):
 
 POSTPROCESSES: dict[str, Callable[..., DetectorPostprocess]] = {
     "CTPostProcess": CTPostProcess,
+    "DRRGPostprocess": DRRGPostprocess,
     "EASTPostProcess": EASTPostProcess,
     "FCEPostProcess": FCEPostProcess,
     "PSEPostProcess": PSEPostProcess,

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ocrexp.postprocess.locality import merge_and_suppress
+from ocrexp.data.targets.locality import merge_and_suppress
 from ocrexp.postprocess.source import to_source
 from ocrexp.results import DetPrediction
 from ocrexp.types import Batch

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ocrexp.postprocess.locality import merge_and_suppress
+from ocrexp.data.targets.locality import merge_and_suppress
 from ocrexp.postprocess.source import to_source
 from ocrexp.results import DetPrediction
 from ocrexp.types import Batch

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
+from ocrexp.data.targets.locality import merge_and_suppress
 from ocrexp.postprocess.east import EASTPostProcess
-from ocrexp.postprocess.locality import merge_and_suppress
 
 
 def test_quadrilaterals_are_those_of_paddleocr(golden) -> None:

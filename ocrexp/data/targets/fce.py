@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ocrexp.data.regions import LEGIBLE
-from ocrexp.data.targets.fourier import Points, center_boxes, fourier_signature
+from ocrexp.data.targets.fourier import Points, center_boxes, fourier_signature, with_four_points
 from ocrexp.data.targets.maps import pixels_inside
 from ocrexp.types import Sample
 
@@ -66,7 +66,7 @@ class FCETargets:
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:  # noqa: ARG002
         height, width = sample["image"].shape[:2]
         ignored = np.asarray(sample["ignored"], dtype=bool)
-        polygons = [_with_four_points(polygon.astype(np.float64)) for polygon in sample["polygons"]]
+        polygons = [with_four_points(polygon.astype(np.float64)) for polygon in sample["polygons"]]
         shares = [_longer_side(polygon) / (height + 1e-8) for polygon in polygons]
         sample.setdefault("counts", {})[LEGIBLE] = len(polygons) - int(np.count_nonzero(ignored))
         made = {}
@@ -99,16 +99,6 @@ class FCETargets:
             coefficients[0, self.fourier_degree, rows, columns] -= columns
             coefficients[1, self.fourier_degree, rows, columns] -= rows
         return maps
-
-
-def _with_four_points(polygon: Points) -> Points:
-    """A triangle gets a point in the middle of its longest side."""
-    while len(polygon) < 4:
-        lengths = np.linalg.norm(np.roll(polygon, -1, axis=0) - polygon, axis=1)
-        longest = int(lengths.argmax())
-        middle = (polygon[longest] + polygon[(longest + 1) % len(polygon)]) / 2
-        polygon = np.insert(polygon, longest + 1, middle, axis=0)
-    return polygon
 
 
 def _longer_side(polygon: Points) -> int:

@@ -44,6 +44,16 @@ def _sampled(polygon: Points) -> Points:
     return polygon[owners] + sides[owners] / np.maximum(counts, 1)[owners, None] * steps[:, None]
 
 
+def with_four_points(polygon: Points) -> Points:
+    """A triangle gets a point in the middle of its longest side."""
+    while len(polygon) < 4:
+        lengths = np.linalg.norm(np.roll(polygon, -1, axis=0) - polygon, axis=1)
+        longest = int(lengths.argmax())
+        middle = (polygon[longest] + polygon[(longest + 1) % len(polygon)]) / 2
+        polygon = np.insert(polygon, longest + 1, middle, axis=0)
+    return polygon
+
+
 def side_lines(points: Points, orientation: float = 2.0) -> tuple[Points, Points]:
     """The two long sides of a line of text, each in the polygon's order: the rest of the outline without its ends.
 

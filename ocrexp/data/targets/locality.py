@@ -29,13 +29,18 @@ def merge_and_suppress(
     low, high = merged.min(axis=1), merged.max(axis=1)
     left = np.ones(len(merged), bool)
     rings = [[(x, y) for x, y in quad] for quad in merged.tolist()]
-    areas = [abs(_area(ring)) for ring in rings]
+    areas = np.array([_area(ring) for ring in rings])
+    sizes = np.abs(areas)
     for index in range(len(merged)):
         if not left[index]:
             continue
-        near = left & (low < high[index]).all(axis=1) & (low[index] < high).all(axis=1)
-        for other in np.flatnonzero(near).tolist():
-            if other > index and _iou(rings[index], rings[other], areas[index], areas[other]) > threshold:
+        later = slice(index + 1, None)
+        shared = np.clip(np.minimum(high[index], high[later]) - np.maximum(low[index], low[later]), 0, None).prod(
+            axis=1
+        )
+        possible = shared > threshold * np.maximum(sizes[index] + sizes[later] - shared, 0)
+        for other in (index + 1 + np.flatnonzero(possible & left[later])).tolist():
+            if _iou(rings[other], rings[index], areas[other], areas[index]) > threshold:
                 left[other] = False
     return merged[left], weights[left]
 
@@ -68,11 +73,14 @@ def _overlaps(one: list[float], other: list[float], threshold: float) -> bool:
     if max(one[1::2]) <= min(other[1::2]) or max(other[1::2]) <= min(one[1::2]):
         return False
     ring, around = (list(zip(quad[::2], quad[1::2], strict=True)) for quad in (one, other))
-    return _iou(ring, around, abs(_area(ring)), abs(_area(around))) > threshold
+    return _iou(ring, around, _area(ring), _area(around)) > threshold
 
 
 def _iou(one: Ring, other: Ring, area: float, other_area: float) -> float:
-    overlap = min(abs(_area(_clipped(one, other))), area, other_area)
+    """Of two rings with these signed areas."""
+    overlap = abs(_area(_clipped(one, other if other_area > 0 else other[::-1])))
+    area, other_area = abs(area), abs(other_area)
+    overlap = min(overlap, area, other_area)
     union = area + other_area - overlap
     return overlap / union if union > 0 else 0.0
 
@@ -91,10 +99,9 @@ def _area(ring: Ring) -> float:
 
 
 def _clipped(ring: Ring, convex: Ring) -> Ring:
-    """The part of a ring inside a convex one (Sutherland and Hodgman)."""
-    corners = convex if _area(convex) > 0 else convex[::-1]
-    x1, y1 = corners[-1]
-    for x2, y2 in corners:
+    """The part of a ring inside a convex one, whose points run clockwise on screen (Sutherland and Hodgman)."""
+    x1, y1 = convex[-1]
+    for x2, y2 in convex:
         if not ring:
             return []
         dx, dy = x2 - x1, y2 - y1
