@@ -116,6 +116,27 @@ def east(mobile: bool) -> Tree:
     )
 
 
+def sast() -> Tree:
+    """det_r50_vd_sast_totaltext.yml."""
+    train = {
+        "image_shape": [512, 512], "min_crop_side_ratio": 0.3, "min_crop_size": 24, "min_text_size": 4,
+        "max_text_size": 512,
+    }  # fmt: skip
+    return _file(
+        {
+            "algorithm": "SAST",
+            "Backbone": {"name": "ResNet_SAST", "layers": 50},
+            "Neck": {"name": "SASTFPN", "with_cab": True},
+            "Head": {"name": "SASTHead"},
+        },
+        {"name": "SASTLoss"},
+        {"name": "SASTPostProcess", "score_thresh": 0.5, "sample_pts_num": 6, "nms_thresh": 0.2, "expand_scale": 1.2,
+         "shrink_ratio_of_width": 0.2},
+        [DECODE, _LABEL, {"SASTProcessTrain": train}],
+        _evaluated(resize_long=768),
+    )  # fmt: skip
+
+
 def ct() -> Tree:
     """det_r18_vd_ct.yml."""
     tree = _file(
@@ -170,3 +191,17 @@ def fce() -> Tree:
         [decode, _LABEL, resize, _NORMALIZE, {"Pad": None}],
         "DetFCEMetric",
     )  # fmt: skip
+
+
+def drrg() -> Tree:
+    """det_r50_drrg_ctw.yml: as FCE's, with other numbers."""
+    tree = fce()
+    tree["Architecture"] |= {
+        "algorithm": "DRRG",
+        "Backbone": {"name": "ResNet_vd", "layers": 50, "pretrained_model": "ResNet50_vd_ssld_pretrained.pdparams"},
+        "Neck": {"name": "FPN_UNet", "in_channels": [256, 512, 1024, 2048], "out_channels": 32},
+        "Head": {"name": "DRRGHead", "in_channels": 32, "text_region_thr": 0.3, "center_region_thr": 0.4},
+    }
+    tree["Loss"], tree["PostProcess"] = {"name": "DRRGLoss"}, {"name": "DRRGPostprocess", "link_thr": 0.8}
+    tree["Train"]["dataset"]["transforms"][-2] = {"DRRGTargets": None}
+    return tree

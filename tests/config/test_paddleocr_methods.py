@@ -22,8 +22,10 @@ FILES = {
     "pse_r50": files.pse(mobile=False),
     "east_mbv3": files.east(mobile=True),
     "east_r50": files.east(mobile=False),
+    "sast_r50": files.sast(),
     "ct_r18": files.ct(),
     "fce_r50": files.fce(),
+    "drrg_r50": files.drrg(),
 }
 
 
@@ -97,6 +99,20 @@ def test_the_steps_of_fce_become_one_warp(conversions: dict[str, tuple[Conversio
     changed = [line for line in conversion.lines() if line.startswith("changed")]
     for step in ("RandomCropFlip", "RandomRotatePolyInstances", "SquareResizePad", "DetFCEMetric"):
         assert any(step in line for line in changed), step
+
+
+def test_keys_of_sast_and_drrg(conversions: dict[str, tuple[Conversion, Any]]) -> None:
+    conversion, config = conversions["sast_r50"]
+    post = config.postprocess
+    assert (post.sample_pts_num, post.expand_scale, post.shrink_ratio_of_width) == (6, 1.2, 0.2)
+    assert (config.targets.min_text_size, list(config.augment.warp.size)) == (4, [512, 512])
+    assert config.preprocess.resize.resize_long == 768
+    for key in ("score_thresh", "max_text_size", "min_crop_size", "SASTProcessTrain"):
+        assert any(key in line for line in conversion.lines()), key
+    _, config = conversions["drrg_r50"]
+    post = config.postprocess
+    assert (post.link_thr, post.text_region_thr, post.center_region_thr, post.nms_thr) == (0.8, 0.3, 0.4, 0.3)
+    assert (config.targets.num_max_comps, list(config.augment.warp.size)) == (600, [800, 800])
 
 
 def test_a_resnet_is_plain_unless_its_weights_are_of_the_other_kind(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from ocrexp.errors import ConfigError
 from ocrexp.nearest import did_you_mean
 
 ALGORITHMS = {
-    "det": ("DB", "DB++", "PSE", "EAST", "CT", "FCE"),
+    "det": ("DB", "DB++", "PSE", "EAST", "SAST", "CT", "FCE", "DRRG"),
     "rec": (
         "CRNN",
         "Rosetta",

@@ -1,4 +1,4 @@
-"""Augmentations of EAST, CT and FCE, whose transforms PaddleOCR has for one method alone, as one warp."""
+"""Augmentations of EAST, SAST, CT, FCE and DRRG, whose transforms PaddleOCR has for one method alone, as one warp."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ Chain = Callable[[Experiment, Section, Transforms], tuple[str, ...]]
 def _east(experiment: Experiment, section: Section, transforms: Transforms) -> tuple[str, ...]:
     """One transform for everything: scales of 0.5, 1, 2, 3, a window of whole words, quarter turns, background."""
     keys = step(experiment, section, transforms, "EASTProcessTrain", {"image_shape": [512, 512]})
-    shape = keys.get("image_shape", [512, 512])
-    side = shape[-1] if isinstance(shape, list) and shape else shape
+    side = _side(keys)
     _warp(experiment, section, size=[side, side], flip=0.0, rotate=[0, 0], scale=[0.5, 3.0])
     experiment.take(keys, "min_crop_side_ratio", f"{_WARP}.min_crop_side_ratio", 0.1)
     experiment.report(
@@ -32,6 +31,32 @@ def _east(experiment: Experiment, section: Section, transforms: Transforms) -> t
             "every window contains a word here; so large a share of PaddleOCR's windows contains none",
         )  # fmt: skip
     return ("EASTProcessTrain",)
+
+
+def _sast(experiment: Experiment, section: Section, transforms: Transforms) -> tuple[str, ...]:
+    """One transform for everything: another aspect, a window of whole words, smaller scales, blur, brightness."""
+    keys = step(experiment, section, transforms, "SASTProcessTrain", {"image_shape": [512, 512]})
+    side = _side(keys)
+    _warp(experiment, section, size=[side, side], flip=0.0, rotate=[0, 0], scale=[1.0, 1.0])
+    experiment.report(
+        "changed", keys.path, None,
+        "one window of whole words that fills the frame; PaddleOCR also changes its aspect by up to a fifth, makes a "
+        "part of the windows smaller, down to half of the frame, and changes blur or brightness of some",
+    )  # fmt: skip
+    experiment.drop(
+        keys,
+        {
+            "min_crop_side_ratio": "PaddleOCR's SASTProcessTrain never uses it",
+            "min_crop_size": "the window's smallest side is a share of the image's (augment.warp.min_crop_side_ratio)",
+        },
+    )
+    return ("SASTProcessTrain",)
+
+
+def _side(keys: Section) -> Any:
+    """Side of the square training images, as a transform that makes targets too states it."""
+    shape = keys.get("image_shape", [512, 512])
+    return shape[-1] if isinstance(shape, list) and shape else shape
 
 
 def _ct(experiment: Experiment, section: Section, transforms: Transforms) -> tuple[str, ...]:
@@ -93,7 +118,7 @@ def _flip(experiment: Experiment, keys: Section) -> float:
             found = float(args.get("p", 0.5))
         else:
             experiment.report(
-                "missing", keys.key("augmenter_args"), item, "beside FCE's own steps only Fliplr is known"
+                "missing", keys.key("augmenter_args"), item, "beside the method's own steps only Fliplr is known"
             )
     return found
 
@@ -111,4 +136,4 @@ def _warp(experiment: Experiment, section: Section, **values: Any) -> None:
     experiment.set("augment.color_jitter", None, "unless the file has a ColorJitter")
 
 
-CHAINS: dict[str, Chain] = {"east": _east, "ct": _ct, "fce": _fce}
+CHAINS: dict[str, Chain] = {"east": _east, "sast": _sast, "ct": _ct, "fce": _fce, "drrg": _fce}

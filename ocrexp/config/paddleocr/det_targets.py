@@ -18,6 +18,7 @@ _MAPS: dict[str, dict[str, Any]] = {
 }
 _PSE = Part("pse", {"kernel_num": 7, "min_shrink_ratio": 0.4})
 _EAST = Part("east", {"min_text_size": 10})
+_SAST = Part("sast", {"min_text_size": 10}, {}, {"max_text_size": "no text in a training crop is larger"})
 _CT = Part("ct", {"kernel_scale": 0.7})
 _FCE = Part(
     "fce",
@@ -29,6 +30,16 @@ _FCE = Part(
     },
     {"level_size_divisors": [8, 16, 32], "orientation_thr": 2.0},
 )
+
+_DRRG = Part(
+    "drrg",
+    {
+        "resample_step": 8.0, "num_min_comps": 9, "num_max_comps": 600, "min_width": 8.0, "max_width": 24.0,
+        "center_region_shrink_ratio": 0.3, "comp_shrink_ratio": 1.0, "comp_w_h_ratio": 0.3, "text_comp_nms_thr": 0.25,
+        "min_rand_half_height": 8.0, "max_rand_half_height": 24.0, "jitter_level": 0.2,
+    },
+    {"orientation_thr": 2.0},
+)  # fmt: skip
 
 
 def convert_targets(experiment: Experiment, section: Section, transforms: Transforms, method: str) -> tuple[str, ...]:
@@ -100,6 +111,11 @@ def _east(experiment: Experiment, section: Section, transforms: Transforms) -> t
     return ()  # it also augments
 
 
+def _sast(experiment: Experiment, section: Section, transforms: Transforms) -> tuple[str, ...]:
+    carry(experiment, step(experiment, section, transforms, "SASTProcessTrain", {}), _SAST, "targets")
+    return ()  # it also augments
+
+
 def _ct(experiment: Experiment, section: Section, transforms: Transforms) -> tuple[str, ...]:
     carry(experiment, step(experiment, section, transforms, "MakeShrink", dict(_CT.keys)), _CT, "targets")
     return ("MakeShrink", "MakeCentripetalShift")
@@ -110,6 +126,11 @@ def _fce(experiment: Experiment, section: Section, transforms: Transforms) -> tu
     return ("FCENetTargets",)
 
 
+def _drrg(experiment: Experiment, section: Section, transforms: Transforms) -> tuple[str, ...]:
+    carry(experiment, step(experiment, section, transforms, "DRRGTargets", {}), _DRRG, "targets")
+    return ("DRRGTargets",)
+
+
 _CONVERT: dict[str, Callable[[Experiment, Section, Transforms], tuple[str, ...]]] = {
-    "db": _db, "pse": _pse, "east": _east, "ct": _ct, "fce": _fce,
+    "db": _db, "pse": _pse, "east": _east, "sast": _sast, "ct": _ct, "fce": _fce, "drrg": _drrg,
 }  # fmt: skip

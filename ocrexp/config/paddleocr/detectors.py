@@ -10,6 +10,11 @@ from ocrexp.config.paddleocr.source import Section
 from ocrexp.errors import ConfigError
 
 _SIZED = ("pse", "east")  # methods with a mobile and a server model
+# Thresholds of DRRGHead in evaluation, with PaddleOCR's defaults: they belong to our postprocess.
+_DRRG_PROPOSALS = {
+    "nms_thr": 0.3, "min_width": 8.0, "max_width": 24.0, "comp_shrink_ratio": 1.03, "comp_ratio": 0.4,
+    "comp_score_thr": 0.3, "text_region_thr": 0.2, "center_region_thr": 0.2, "center_region_area_thr": 50,
+}  # fmt: skip
 _DEPTHS = (18, 34, 50)  # of ResNet_vd that have an option of their own
 
 
@@ -45,6 +50,9 @@ def convert_detector(experiment: Experiment, root: Section, section: Section) ->
         _auxiliary_maps(experiment, neck, head)
     if method == "east":
         experiment.only(head, "model_name", neck.text("model_name"), "neck and head have one size here")
+    if method == "drrg":
+        for key, default in _DRRG_PROPOSALS.items():
+            experiment.take(head, key, f"postprocess.{key}", default)
     return method, model
 
 
@@ -83,7 +91,7 @@ def _model(method: str, backbone: str) -> str:
     """Our model of a method other than DB."""
     if method in _SIZED:
         return f"{method}_mbv3" if backbone == "MobileNetV3" else f"{method}_r50"
-    return {"ct": "ct_r18", "fce": "fce_r50"}[method]
+    return {"sast": "sast_r50", "ct": "ct_r18", "fce": "fce_r50", "drrg": "drrg_r50"}[method]
 
 
 def _db_model(root: Section, backbone: Section, name: str, neck: Section) -> str:

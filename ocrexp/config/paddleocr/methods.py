@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from ocrexp.config.paddleocr.parts import Part
 
 _EPS = {"eps": 1e-6}
+_BEST_OF_THRESHOLDS = (
+    "hmean of all regions that the postprocess gives here; DetFCEMetric is the best one over thresholds from 0.3 to 0.9"
+)
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,18 @@ METHODS = {
         "EASTPostProcess",
         Part("east", {"score_thresh": 0.8, "cover_thresh": 0.1, "nms_thresh": 0.2}),
     ),
+    "sast": Method(
+        "SASTLoss",
+        Part("sast", {}, {}, {"eps": "PaddleOCR's SASTLoss never uses it"}),
+        "SASTPostProcess",
+        Part(
+            "sast",
+            {"sample_pts_num": 2, "nms_thresh": 0.2, "shrink_ratio_of_width": 0.3, "expand_scale": 1.0,
+             "tcl_map_thresh": 0.5},
+            {},
+            {"score_thresh": "PaddleOCR's SASTPostProcess never uses it; its threshold is tcl_map_thresh"},
+        ),
+    ),
     "ct": Method(
         "CTLoss",
         Part("ct"),
@@ -76,7 +91,14 @@ METHODS = {
             {"score_thr": "box_thresh", "nms_thr": "nms_thresh"},
         ),
         "DetFCEMetric",
-        remark="hmean of all regions above postprocess.box_thresh here; DetFCEMetric is the best one over thresholds "
-        "from 0.3 to 0.9",
+        remark=_BEST_OF_THRESHOLDS,
+    ),
+    "drrg": Method(
+        "DRRGLoss",
+        Part("drrg", {"ohem_ratio": 3.0}),
+        "DRRGPostprocess",
+        Part("drrg", {"link_thr": 0.8}),
+        "DetFCEMetric",
+        remark=_BEST_OF_THRESHOLDS,
     ),
 }  # fmt: skip

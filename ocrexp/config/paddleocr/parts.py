@@ -62,7 +62,8 @@ DET_BACKBONES = {
     "PPHGNet_small": Part("pphgnet_small", {}, {"det": True, "out_indices": (None, [0, 1, 2, 3])}),
     "PPHGNetV2_B4": Part("pphgnet_v2_det", {}, _HGNET_V2 | {"det": True, "text_rec": False}),
     "ResNet": Part("resnet50_dcn", _RESNET),
-    "ResNet_vd": Part("resnet50_vd", _RESNET, {}, {"disable_se": _SWALLOWED}),
+    "ResNet_vd": Part("resnet50_vd", _RESNET, {}, dict.fromkeys(("disable_se", "pretrained_model"), _SWALLOWED)),
+    "ResNet_SAST": Part("resnet50_vd_sast", {}, {"layers": 50}),
 }
 
 REC_BACKBONES = {
@@ -128,6 +129,7 @@ DET_NECKS = {
     "DBFPN": Part("db_fpn", {"out_channels": 256, "use_asf": False}),
     "FPN": Part("fpn", {"out_channels": 256}),
     "EASTFPN": Part("east_fpn", {"model_name": "small"}),
+    "SASTFPN": Part("sast_fpn", {"with_cab": False}),
     "CTFPN": Part("ct_fpn", {}, {}, {"out_channel": "PaddleOCR's CTFPN ignores it"}),
     "FCEFPN": Part(
         "fce_fpn",
@@ -135,6 +137,7 @@ DET_NECKS = {
         {"has_extra_convs": False, "extra_stage": 0, "norm_type": (None,)},
         dict.fromkeys(("use_c5", "relu_before_extra_convs"), "there is no extra stage"),
     ),
+    "FPN_UNet": Part("unet_fpn", {"out_channels": 32}),
     "RSEFPN": Part("rsefpn", {"out_channels": 96, "shortcut": True, "intracl": False}),
     "LKPAN": Part("lkpan", {"out_channels": 256, "intracl": False}, {"mode": "large"}),
     "RepLKFPN": _LARGE_KERNEL_FPN,
@@ -158,9 +161,16 @@ DET_HEADS = {
     "PFHeadLocal": Part("db_local", {"k": 50, "kernel_list": [3, 2, 2], "mode": "small"}, {}, {"fix_nan": _NOT_FINITE}),
     "PSEHead": Part("pse", {"hidden_dim": 256}, {}, {"out_channels": "determined by the number of kernels"}),
     "EASTHead": Part("east"),
+    "SASTHead": Part("sast"),
     "CT_Head": Part("ct", {"hidden_dim": 128}, {"num_classes": 3}),
     "FCEHead": Part("fce", {"fourier_degree": 5}),
-}
+    "DRRGHead": Part(
+        "drrg",
+        {"local_graph_thr": 0.7},
+        {"k_at_hops": [8, 4], "num_adjacent_linkages": 3, "node_geo_feat_len": 120, "pooling_scale": 1.0,
+         "pooling_output_size": [4, 3]},
+    ),
+}  # fmt: skip
 
 _SAR_HEAD = Part(
     "sar",
