@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 
 from ocrexp.command_line import key_of
 from ocrexp.commands.eval import frozen_or_composed, report_unfinished, weights_of
+from ocrexp.compress.settings import parse_compression
 from ocrexp.config.check import check_early, check_parts
 from ocrexp.config.compose import compose, setup_hydra
 from ocrexp.config.frozen import split_overrides, trusted_of
@@ -28,6 +29,7 @@ from ocrexp.runs.hooks import prepare_process
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+    from ocrexp.compress.settings import Compression
     from ocrexp.deploy.description import Description
     from ocrexp.export.parity import ParityResult
     from ocrexp.export.trained import Trained
@@ -60,6 +62,7 @@ def run(arguments: Sequence[str]) -> int:
     formats = parse_formats(_plain(verb.export.format))
     _check_parity(verb.export.parity)
     config = frozen_or_composed(verb, changes, "export", trusted_of(verb, own))
+    asked = parse_compression(verb.export, formats, str(config.task))
     OmegaConf.update(config, "overfit", False, force_add=True)  # the validation list belongs to other data
     target = ExportFolder(_folder(verb))
     check_early(config)
@@ -67,13 +70,11 @@ def run(arguments: Sequence[str]) -> int:
     check_parts(config)
     weights = weights_of(verb)
     report_unfinished(verb)
-    outcome = export(config, weights, target, formats, verb.export)
+    outcome = export(config, weights, target, formats, verb.export, asked)
     for line in outcome.lines:
         print(printable(line))
     if outcome.failures:
-        raise ExportError(
-            f"the export differs from the trained model: {outcome.failures[0]}; see {target.failed / PARITY}"
-        )
+        raise ExportError(f"the export is refused: {outcome.failures[0]}; see {target.failed / PARITY}")
     print(f"written: {printable(str(target.path))}")
     _store(verb, config, weights, target.path, list(formats))
     return 0
@@ -97,7 +98,12 @@ def _store(verb: DictConfig, config: DictConfig, weights: Path, folder: Path, fo
 
 
 def export(
-    config: DictConfig, weights: Path, target: ExportFolder, formats: Sequence[str], settings: DictConfig
+    config: DictConfig,
+    weights: Path,
+    target: ExportFolder,
+    formats: Sequence[str],
+    settings: DictConfig,
+    asked: Compression,
 ) -> ParityResult:
     """Write the formats and their description, check them with the parity gate, and move them to their place.
 
@@ -107,6 +113,7 @@ def export(
         target: the folder of the export; a failed export is kept beside it.
         formats: see `parse_formats`.
         settings: the node `export` of the configuration.
+        asked: what of it is about compression.
     """
     import paddle
 
@@ -123,7 +130,7 @@ def export(
         f", step {facts['global_step']}" if "global_step" in facts else "",
         ": the averaged weights, by which the run was evaluated" if facts["weights"] == "average" else "",
     )
-    description = describe_export(trained, trained.model().outputs, settings.model_name)
+    description = describe_export(trained, trained.model(), settings.model_name)
     with target.writing() as folder:
         folders = {name: folder_of(folder, name, formats) for name in formats}
         write_formats(trained, description, folders)
@@ -132,6 +139,13 @@ def export(
                 place / "inference.yml"
             )
         outcome = compare(trained, folders, settings)
+        if asked.judges and not outcome.failures:
+            from ocrexp.compress.judged_export import compress_and_judge
+
+            verdict = compress_and_judge(trained, description, folder, folders, asked)
+            outcome.failures += verdict.failures
+            outcome.lines += verdict.lines
+            outcome.report |= {"holds": not outcome.failures, "failures": outcome.failures, "judged": verdict.report}
         state = "failed" if outcome.failures else "holds"
         for place in {*folders.values()}:
             own = {**(description.ocrexp or {}), "parity": state, "files": checksums(place)}

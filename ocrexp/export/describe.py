@@ -16,6 +16,7 @@ from ocrexp.errors import ConfigError
 if TYPE_CHECKING:
     from ocrexp.charset.charset import Charset
     from ocrexp.export.trained import Trained
+    from ocrexp.models.model import OCRModel
     from ocrexp.tasks.base import Task
 
 log = logging.getLogger(__name__)
@@ -23,17 +24,17 @@ log = logging.getLogger(__name__)
 _RESIZES = ("DetResize", "RecResize", "SARResize")
 
 
-def describe_export(trained: Trained, outputs: Sequence[str], model_name: str | None = None) -> Description:
+def describe_export(trained: Trained, model: OCRModel, model_name: str | None = None) -> Description:
     """The description of an export, without the checksums of the files.
 
     Args:
         source: the run that is exported.
-        outputs: names of the network's outputs, see `OCRModel.outputs`.
+        model: the network that is exported.
         model_name: the name for PaddleOCR's client; None: see `Task.client_name`.
 
     Raises ConfigError if the description cannot express something that the evaluation does.
     """
-    config, kind = trained.config, outputs[0]
+    config, outputs, kind = trained.config, model.outputs, model.output
     resize = _resize(config)
     mean, std = (tuple(map(float, config.model.normalize[key])) for key in ("mean", "std"))
     charset, task = trained.charset, trained.task
@@ -45,7 +46,7 @@ def describe_export(trained: Trained, outputs: Sequence[str], model_name: str | 
         std=std,
         postprocess=_postprocess(config, task, kind),
         characters=None if charset is None else charset.characters,
-        ocrexp={**_facts(trained), **({"outputs": list(outputs)} if len(outputs) > 1 else {})},
+        ocrexp={**_facts(trained, model), **({"outputs": list(outputs)} if len(outputs) > 1 else {})},
     )
 
 
@@ -94,15 +95,19 @@ def _postprocess(config: Any, task: Task, output: str) -> dict[str, Any]:
     return task.describe_postprocess(name, arguments, output)
 
 
-def _facts(trained: Trained) -> dict[str, Any]:
+def _facts(trained: Trained, model: OCRModel) -> dict[str, Any]:
     import paddle
 
     from ocrexp import __version__
+    from ocrexp.models.summary import summarize
+
+    shape = trained.config.model.get("image_shape")
 
     facts: dict[str, Any] = {
         "versions": {"ocrexp": __version__, "paddle": paddle.__version__},
         "model": str(trained.config.model.name),
         "checkpoint": trained.checkpoint(),
+        "macs": summarize(model, None if shape is None else (int(shape[0]), int(shape[1]))).macs,
     }
     if trained.charset is not None:
         facts["charset"] = charset_facts(trained.charset)
