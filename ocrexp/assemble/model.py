@@ -139,6 +139,8 @@ def build_model(config: DictConfig, charset: Charset | None = None, calibrate: C
 
 def build_network(config: DictConfig, charset: Charset | None) -> OCRModel:
     """The network alone, with random weights."""
+    from ocrexp.models.widths import apply_widths
+
     node = config.model
     own = (*BUILDER_KEYS["model"], "head", "auxiliary", "of_task")
     resolved: Any = OmegaConf.to_container(node, resolve=True)  # a copy of a part finds no other keys
@@ -147,6 +149,9 @@ def build_network(config: DictConfig, charset: Charset | None) -> OCRModel:
     heads = {name: _with_classes(build(whole.model[name]), charset) for name in ("head", "auxiliary") if node.get(name)}
     parts = OmegaConf.create({"model": {key: resolved[key] for key in resolved if key not in own}})
     model: OCRModel = build(parts.model, **heads)
+    if resolved.get("widths"):
+        with located("model", node, ConfigError):
+            apply_widths(model, resolved["widths"])
     return model
 
 

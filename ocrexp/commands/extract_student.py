@@ -58,7 +58,7 @@ def run(arguments: Sequence[str]) -> int:
     folder = claim_folder(output)
     OmegaConf.update(student, "run_dir", str(folder))
     write_job(folder, student, JobInfo(folder.name))
-    _write_weights(folder, arrays, states)
+    write_weights(folder, arrays, states)
     values = sum(int(value.size) for value in arrays.values())
     print(printable(f"extracted {which} of {weights}: {len(arrays)} tensors, {values / 1e6:.2f} M values"))
     print(printable(f"written: {output}; evaluate it: {typed('eval', 'run_dir', output)}"))
@@ -93,7 +93,7 @@ def _check(config: DictConfig, run_dir: Path, which: str) -> None:
         raise ConfigError(f"student={which}: the run {run_dir} has one student; remove student={which}")
 
 
-def _write_weights(folder: Path, arrays: dict[str, Any], states: dict[str, Any]) -> None:
+def write_weights(folder: Path, arrays: dict[str, Any], states: dict[str, Any]) -> None:
     """The weights as the run's best checkpoint, with what the states say about characters and labels."""
     import paddle
 

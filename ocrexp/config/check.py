@@ -36,6 +36,7 @@ BUILDER_KEYS = {
         "pretrained_rgb",
         "freeze",
         "unfreeze_after_steps",
+        "widths",
         "name",
         "image_shape",
     },

@@ -60,7 +60,7 @@ def with_model_of_run(arguments: Sequence[str]) -> list[str]:
     if chosen := [item for item in overrides if key_of(item) in _CHOOSE or key_of(item).startswith("model/")]:
         _same_model(overrides, chosen, first, parts[first], sweep)
         if any(not key_of(item).startswith("model") for item in chosen):
-            return list(arguments)  # an experiment has its own characters, targets and more
+            return [*arguments, *_widths_of_run(first)]  # an experiment has its own characters, targets and more
         overrides = [item for item in overrides if item not in chosen]
     return [*flags, f"model={_store(first)}", *overrides]
 
@@ -111,6 +111,18 @@ def _same_model(
             f"{typed('train', KEY, folder)}: the run's model differs from {chosen[0]} ({found}); remove {chosen[0]} to "
             f"use the run's model, or load the weights that fit another model with {typed('train', KEY, weights)}"
         )
+
+
+def _widths_of_run(folder: Path) -> list[str]:
+    """The override that gives the model of an experiment the channels of a pruned run; none if it is not pruned."""
+    from hydra.core.config_store import ConfigStore
+
+    widths = OmegaConf.to_container(read_resolved(folder).model, resolve=True).get("widths")  # type: ignore[union-attr]
+    if not widths:
+        return []
+    name = f"widths_{hashlib.sha256(json.dumps(widths, sort_keys=True).encode()).hexdigest()[:10]}"
+    ConfigStore.instance().store(group="of_run", name=name, node={"widths": widths}, package="model")
+    return [f"+of_run={name}"]
 
 
 def _parts(config: DictConfig) -> dict[str, Any]:

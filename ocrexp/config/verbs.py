@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 VERBS = (
-    "train", "resume", "eval", "predict", "serve", "eval-system", "export", "extract-student", "list", "copy",
+    "train", "resume", "eval", "predict", "serve", "eval-system", "export", "extract-student", "prune", "list", "copy",
     "fetch", "synth", "convert", "cut-lines", "convert-config", "check-data", "browse", "find-lr", "find-batch",
     "compare", "report", "wandb-sync", "doctor", "bench",
 )  # fmt: skip

@@ -231,6 +231,11 @@ def folded(weight: Tensor, norm: nn.Layer) -> tuple[Tensor, Tensor]:
     return weight * scale.reshape([-1, 1, 1, 1]), norm.bias - norm._mean * scale
 
 
+def channels_of(conv: nn.Layer) -> dict[str, int]:
+    """The numbers of channels of a convolution, as its arguments; pruning changes them after it was built."""
+    return {"in_channels": conv._in_channels, "out_channels": conv._out_channels, "groups": conv._groups}
+
+
 class DropPath(nn.Layer):
     """Stochastic depth (Huang et al., arXiv 1603.09382): in training drops the whole branch of a sample."""
 

@@ -13,7 +13,7 @@ from paddle import Tensor, nn
 from paddle.nn import functional as F
 
 from ocrexp.models.hooks import Branches
-from ocrexp.models.layers import Conv2D, SqueezeExcite, conv2d, folded, make_divisible
+from ocrexp.models.layers import Conv2D, SqueezeExcite, channels_of, conv2d, folded, make_divisible
 
 Stride = int | tuple[int, int]
 
@@ -123,24 +123,24 @@ class RepConv(nn.Layer):
         fused: bool = False,
     ) -> None:
         super().__init__()
-        self._spec = (in_channels, out_channels, kernel_size, stride, groups)
+        self._kernel_size, self._stride = kernel_size, stride
         self._activated = stride != 2
-        self.reparam_conv: nn.Layer | None = self._one_conv() if fused else None
+        self.reparam_conv: Conv2D | None = self._one_conv(in_channels, out_channels, groups) if fused else None
         if not fused:
-            self._add_branches(branches)
+            self._add_branches(in_channels, out_channels, groups, branches)
         self.lab = LearnableAffine(lab_lr)
         self.act = Activation(lab_lr)
 
-    def _add_branches(self, branches: int) -> None:
-        in_channels, out_channels, kernel_size, stride, groups = self._spec
+    def _add_branches(self, in_channels: int, out_channels: int, groups: int, branches: int) -> None:
+        kernel_size, stride = self._kernel_size, self._stride
         self.identity = nn.BatchNorm2D(in_channels) if out_channels == in_channels and stride == 1 else None
         self.conv_kxk = nn.LayerList(
             [ConvBN(in_channels, out_channels, kernel_size, stride, groups) for _ in range(branches)]
         )
         self.conv_1x1 = ConvBN(in_channels, out_channels, 1, stride, groups) if kernel_size > 1 else None
 
-    def _one_conv(self) -> Conv2D:
-        in_channels, out_channels, size, stride, groups = self._spec
+    def _one_conv(self, in_channels: int, out_channels: int, groups: int) -> Conv2D:
+        size, stride = self._kernel_size, self._stride
         weight = paddle.ParamAttr(initializer=nn.initializer.KaimingNormal())
         return Conv2D(
             in_channels, out_channels, size, stride=stride, padding=size // 2, groups=groups, weight_attr=weight
@@ -160,12 +160,11 @@ class RepConv(nn.Layer):
     def _activate(self, y: Tensor) -> Tensor:
         return self.act(y) if self._activated else y
 
-    def _scaled_conv(self, x: Tensor, conv: nn.Layer) -> Tensor:
+    def _scaled_conv(self, x: Tensor, conv: Conv2D) -> Tensor:
         """The convolution and the first affine as one: the affine of a kernel takes nothing beside that of a map, which
         was a ninth of a training step. An exported graph keeps both, as PaddleOCR's has them."""
-        stride, groups = self._spec[3:]
         weight, bias = conv.weight * self.lab.scale, conv.bias * self.lab.scale + self.lab.bias
-        return conv2d(x, weight, bias, stride, self._spec[2] // 2, groups)
+        return conv2d(x, weight, bias, self._stride, self._kernel_size // 2, conv._groups)
 
     def branches(self) -> Branches | None:
         """The branches, of which the first can take a deployed convolution; None if they are fused."""
@@ -179,8 +178,8 @@ class RepConv(nn.Layer):
         """Replaces the branches by one convolution with the same result in evaluation mode."""
         if self.reparam_conv is not None:
             return
-        in_channels, groups = self._spec[0], self._spec[4]
-        fused = self._one_conv()
+        fused = self._one_conv(**channels_of(self.conv_kxk[0].conv))
+        in_channels, groups = fused._in_channels, fused._groups
         with paddle.no_grad():
             terms = [self._as_conv(conv.conv.weight, conv.bn) for conv in self.conv_kxk]
             if self.conv_1x1 is not None:
@@ -198,7 +197,7 @@ class RepConv(nn.Layer):
     def _as_conv(self, weight: Tensor, norm: nn.Layer) -> tuple[Tensor, Tensor]:
         """Kernel and bias of a convolution followed by batch norm, the kernel padded to this layer's size."""
         kernel, bias = folded(weight, norm)
-        margin = (self._spec[2] - weight.shape[-1]) // 2
+        margin = (self._kernel_size - weight.shape[-1]) // 2
         return F.pad(kernel, [margin] * 4), bias
 
 

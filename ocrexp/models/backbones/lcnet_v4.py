@@ -13,7 +13,7 @@ from paddle import Tensor, nn
 from paddle.nn import functional as F
 
 from ocrexp.models.hooks import Branches
-from ocrexp.models.layers import GELU, Conv2D, SqueezeExcite, folded, relu
+from ocrexp.models.layers import GELU, Conv2D, SqueezeExcite, channels_of, folded, relu
 
 Stride = int | tuple[int, int]
 
@@ -117,7 +117,7 @@ class FusableConvBN(nn.Layer):
         """Replaces both by one convolution with the same result in evaluation mode."""
         if self.bn is None:
             return
-        fused = Conv2D(**self._spec)
+        fused = Conv2D(**{**self._spec, **channels_of(self.conv)})
         weight, bias = folded(self.conv.weight, self.bn)
         fused.weight.set_value(weight)
         fused.bias.set_value(bias)
@@ -155,15 +155,15 @@ class RepDWConv(nn.Layer):
 
     def __init__(self, channels: int, kernel_size: int = 3, fused: bool = False) -> None:
         super().__init__()
-        self._spec = (channels, kernel_size)
-        self.reparam_conv = self._one_conv() if fused else None
+        self._kernel_size = kernel_size
+        self.reparam_conv = self._one_conv(channels) if fused else None
         if not fused:
             self.conv = FusableConvBN(channels, channels, kernel_size, groups=channels)
             self.conv1 = nn.Conv2D(channels, channels, 1, groups=channels, bias_attr=False)
             self.bn = nn.BatchNorm2D(channels)
 
-    def _one_conv(self) -> Conv2D:
-        channels, size = self._spec
+    def _one_conv(self, channels: int) -> Conv2D:
+        size = self._kernel_size
         return Conv2D(channels, channels, size, padding=size // 2, groups=channels)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -189,7 +189,8 @@ class RepDWConv(nn.Layer):
         if self.reparam_conv is not None:
             return
         self.conv.fuse()
-        fused, margin = self._one_conv(), self._spec[1] // 2
+        fused = self._one_conv(self.conv.conv._out_channels)
+        margin = self._kernel_size // 2
         kernel = self.conv.conv.weight + F.pad(self.conv1.weight + 1.0, [margin] * 4)
         weight, bias = folded(kernel, self.bn)
         scale = self.bn.weight / paddle.sqrt(self.bn._variance + self.bn._epsilon)

@@ -81,12 +81,13 @@ class MapBranch(nn.Layer):
         A block's pixels stay side by side, [N, C, 4, H * W], through the batch norm, which does not care for their
         order; only the one-channel map is put in place at the end.
         """
-        n, c, h, w = x.shape
+        n, before, h, w = x.shape
+        c = self.conv2.weight.shape[1]  # a pruned network has other channels in between
         x = relu(self.conv_bn1(x))
-        weight = permuted(self.conv2.weight, [1, 2, 3, 0]).reshape([c * 4, c])
+        weight = permuted(self.conv2.weight, [1, 2, 3, 0]).reshape([c * 4, before])
         # The bias rides along as one more input channel of ones: adding it to the product would take a second.
         bias = self.conv2.bias.reshape([c, 1]).expand([c, 4]).reshape([c * 4, 1])
-        x = paddle.concat([x.reshape([n, c, h * w]), paddle.ones([n, 1, h * w])], axis=1)
+        x = paddle.concat([x.reshape([n, before, h * w]), paddle.ones([n, 1, h * w])], axis=1)
         x = paddle.matmul(paddle.concat([weight, bias], axis=1), x).reshape([n, c, 4, h * w])
         x = relu(self.conv_bn2(x))
         weight = permuted(self.conv3.weight, [2, 3, 1, 0]).reshape([4, c])
@@ -189,8 +190,9 @@ class DBHead(nn.Layer):
 
     def _both(self, x: TwoLevels) -> tuple[Tensor, Tensor]:
         """Shrink and threshold map, their first convolutions done as one: `x` is read once."""
-        weight = paddle.concat([self.binarize.conv1.weight, self.thresh.conv1.weight])
-        first, second = x.conv3x3(weight).split(2, axis=1)
+        weights = self.binarize.conv1.weight, self.thresh.conv1.weight
+        sizes = [int(weight.shape[0]) for weight in weights]
+        first, second = x.conv3x3(paddle.concat(weights)).split(sizes, axis=1)
         branches = (self.binarize, first), (self.thresh, second)
         shrink, threshold = (branch.upsample(branch.shifted(half)) for branch, half in branches)
         return shrink, threshold

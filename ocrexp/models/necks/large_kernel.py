@@ -40,20 +40,13 @@ class DilatedReparamBlock(nn.Layer):
         super().__init__()
         if kernel_size not in BRANCHES:
             raise ValueError(f"dilated_kernel_size: expected one of {', '.join(map(str, BRANCHES))}, got {kernel_size}")
-        self._spec = (channels, kernel_size)
+        self._kernel_size = kernel_size
         self._branches = () if fused else BRANCHES[kernel_size]
-        self.lk_origin = self._depthwise(kernel_size, bias=fused)
+        self.lk_origin = _depthwise(channels, kernel_size, bias=fused)
         self.origin_bn = None if fused else nn.BatchNorm2D(channels)
         for size, dilation in self._branches:
-            self.add_sublayer(f"dil_conv_k{size}_{dilation}", self._depthwise(size, dilation))
+            self.add_sublayer(f"dil_conv_k{size}_{dilation}", _depthwise(channels, size, dilation))
             self.add_sublayer(f"dil_bn_k{size}_{dilation}", nn.BatchNorm2D(channels))
-
-    def _depthwise(self, size: int, dilation: int = 1, bias: bool = False) -> Conv2D:
-        channels, padding = self._spec[0], dilation * (size - 1) // 2
-        return Conv2D(
-            channels, channels, size, padding=padding, dilation=dilation, groups=channels,
-            bias_attr=None if bias else False,
-        )  # fmt: skip
 
     def _branch(self, size: int, dilation: int) -> tuple[nn.Layer, nn.Layer]:
         return getattr(self, f"dil_conv_k{size}_{dilation}"), getattr(self, f"dil_bn_k{size}_{dilation}")
@@ -81,7 +74,7 @@ class DilatedReparamBlock(nn.Layer):
         """Replaces all branches by one convolution with the same result in evaluation mode."""
         if self.origin_bn is None:
             return
-        kernel_size = self._spec[1]
+        kernel_size = self._kernel_size
         weight, bias = folded(self.lk_origin.weight, self.origin_bn)
         for size, dilation in self._branches:
             conv, norm = self._branch(size, dilation)
@@ -92,7 +85,7 @@ class DilatedReparamBlock(nn.Layer):
             bias = bias + shift
             delattr(self, f"dil_conv_k{size}_{dilation}")
             delattr(self, f"dil_bn_k{size}_{dilation}")
-        self.lk_origin = self._depthwise(kernel_size, bias=True)
+        self.lk_origin = _depthwise(self.lk_origin._out_channels, kernel_size, bias=True)
         self.lk_origin.weight.set_value(weight)
         self.lk_origin.bias.set_value(bias)
         self.origin_bn, self._branches = None, ()
@@ -103,7 +96,6 @@ class DilatedReparamConv(nn.Layer):
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int = 9, fused: bool = False) -> None:
         super().__init__()
-        self._channels = (in_channels, out_channels)
         self.dw = DilatedReparamBlock(in_channels, kernel_size, fused)
         self.pw = _pointwise(in_channels, out_channels, bias=fused)
         self.bn = None if fused else nn.BatchNorm2D(out_channels)
@@ -119,7 +111,7 @@ class DilatedReparamConv(nn.Layer):
         if self.bn is None:
             return
         weight, bias = folded(self.pw.weight, self.bn)
-        self.pw, self.bn = _pointwise(*self._channels, bias=True), None
+        self.pw, self.bn = _pointwise(self.pw._in_channels, self.pw._out_channels, bias=True), None
         self.pw.weight.set_value(weight)
         self.pw.bias.set_value(bias)
 
@@ -195,6 +187,13 @@ class RepLKPAN(PathAggregation):
             return DilatedReparamConv(channels_in, channels_out, 9, fused)
 
         super().__init__(in_channels, out_channels, large, intracl)
+
+
+def _depthwise(channels: int, size: int, dilation: int = 1, bias: bool = False) -> Conv2D:
+    return Conv2D(
+        channels, channels, size, padding=dilation * (size - 1) // 2, dilation=dilation, groups=channels,
+        bias_attr=None if bias else False,
+    )  # fmt: skip
 
 
 def _pointwise(in_channels: int, out_channels: int, bias: bool = False) -> Conv2D:

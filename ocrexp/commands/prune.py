@@ -1,0 +1,151 @@
+"""`ocrexp prune run_dir=RUN output=FOLDER flops=0.6`: a smaller network to fine-tune, as a run folder of its own."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import OmegaConf
+
+from ocrexp import files
+from ocrexp.command_line import typed
+from ocrexp.commands.eval import weights_of
+from ocrexp.commands.extract_student import write_weights
+from ocrexp.config.compose import compose, setup_hydra
+from ocrexp.config.frozen import JobInfo, read_frozen, trusted_of, write_job
+from ocrexp.errors import ConfigError, printable
+from ocrexp.folders import claim_folder
+from ocrexp.logs import show_notices
+from ocrexp.nearest import did_you_mean
+from ocrexp.runs.hooks import prepare_process
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from ocrexp.assemble import Parts
+    from ocrexp.compress.pruning import Choice
+    from ocrexp.models.model import OCRModel
+
+SUMMARY = "Remove channels of a trained network, to fine-tune a smaller one"
+USAGE = """
+Usage
+  python -m ocrexp prune run_dir=outputs/NAME/DATE_TIME output=FOLDER [flops=0.6] [criterion=fpgm|l1] [images=4]
+
+Measures with training images how sensitive each group of channels is, removes the filters that matter least until the
+share `flops` of the multiply-accumulates remains, and writes a run folder with the smaller network (its model.widths)
+and pruning.csv. Then fine-tune: python -m ocrexp model.pretrained=FOLDER, with the data set and the rates of the run,
+or with its experiment=NAME."""
+
+TABLE = "pruning.csv"
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Write the pruned network; returns 0."""
+    setup_hydra()
+    show_notices()
+    verb = compose("prune", arguments)
+    for key in ("run_dir", "output"):
+        if verb[key] is None:
+            raise ConfigError(f"{key}: is missing; add {key}=FOLDER")
+    _check(verb)
+    run_dir, output = Path(str(verb.run_dir)), Path(str(verb.output))
+    config = read_frozen(run_dir, trusted_of(verb, arguments))
+    prepare_process(config)
+    weights = weights_of(verb)
+    if output.exists():
+        raise ConfigError(f"output={output}: exists and is not overwritten; name another folder")
+    import paddle
+
+    from ocrexp.assemble import assemble
+    from ocrexp.engine.weights import states_beside
+    from ocrexp.models.summary import summarize
+
+    paddle.device.set_device("cpu")
+    parts = assemble(config, weights=weights)
+    model, choices = _choose(parts, verb)
+    from ocrexp.compress.pruning import prune
+
+    shape = config.model.get("image_shape")
+    size = None if shape is None else (int(shape[0]), int(shape[1]))
+    before = summarize(model, size)
+    widths = prune(model, choices)
+    after = summarize(model, size)
+    folder = claim_folder(output)
+    OmegaConf.set_struct(config, False)
+    config.model.widths = {**(config.model.get("widths") or {}), **widths}
+    OmegaConf.update(config, "run_dir", str(folder))
+    write_job(folder, config, JobInfo(folder.name))
+    files.write_text(folder / TABLE, _table(choices))
+    write_weights(folder, {name: value.numpy() for name, value in model.state_dict().items()}, states_beside(weights))
+    print(printable(f"pruned {weights}: {len(widths)} layers"))
+    for what, one in (("before", before), ("after", after)):
+        height, width = one.size
+        print(f"{what}: {one.parameters / 1e6:.2f} M parameters, {one.macs / 1e9:.3g} GMAC at {height}×{width}")
+    print(
+        f"{after.macs / before.macs:.1%} of the multiply-accumulates and {after.parameters / before.parameters:.1%} of "
+        f"the parameters remain; groups: {TABLE}"
+    )
+    print(printable(f"written: {output}; fine-tune it: {typed('train', 'model.pretrained', output)}"))
+    return 0
+
+
+def _choose(parts: Parts, verb: DictConfig) -> tuple[OCRModel, list[Choice]]:
+    """The trained model and what stays of its groups. Raises ConfigError for a model that cannot be pruned."""
+    from ocrexp.compress.channels import find_structure
+    from ocrexp.compress.images import training_batches
+    from ocrexp.compress.pruning import choose
+
+    model = parts.new_model()
+    shape = parts.config.model.get("image_shape")
+    if parts.deployed_of(model) is not model:
+        raise ConfigError(
+            f"run_dir={verb.run_dir}: its model {parts.config.model.name} has several networks; write the one that is "
+            "deployed first: python -m ocrexp extract-student"
+        )
+    size = (_SMALL, _SMALL)
+    if shape is not None:
+        size = (int(shape[0]), int(shape[1]) if model.fixed_width else _SMALL)
+    inputs = [images for _, images in training_batches(parts, int(verb.images))]
+    if not inputs:
+        raise ConfigError(f"run_dir={verb.run_dir}: no training image could be read; check the training list")
+    try:
+        structure = find_structure(parts.new_model(), size)
+        choices = choose(
+            model, structure, inputs, float(verb.flops), str(verb.criterion), float(verb.most), int(verb.multiple)
+        )
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    return model, choices
+
+
+_SMALL = 32  # pixels that all networks of any size take
+
+
+def _check(verb: DictConfig) -> None:
+    from ocrexp.compress.settings import is_number
+
+    for key in ("flops", "most"):
+        if not is_number(verb[key], int | float) or not 0 < verb[key] < 1:
+            raise ConfigError(f"{key}: expected a number between 0 and 1, got {verb[key]}")
+    for key in ("images", "multiple"):
+        if not is_number(verb[key], int) or verb[key] < 1:
+            raise ConfigError(f"{key}: expected 1 or more, got {verb[key]}")
+    if verb.criterion not in ("fpgm", "l1"):
+        hint = did_you_mean(str(verb.criterion), ("fpgm", "l1"))
+        raise ConfigError(f"criterion: expected fpgm or l1, got {verb.criterion!r}{hint}")
+
+
+def _table(choices: Sequence[Choice]) -> str:
+    """A row for each group, the most sensitive one first."""
+    from ocrexp.compress.pruning import MEASURED
+
+    text = io.StringIO()
+    writer: Any = csv.writer(text, lineterminator="\n")
+    writer.writerow(["layers", "channels", "kept", *(f"change_without_{share:g}" for share in MEASURED)])
+    for choice in sorted(choices, key=lambda one: -one.sensitivity[-1]):
+        values = (f"{value:.4g}" for value in choice.sensitivity)
+        writer.writerow([" ".join(choice.group.producers), choice.group.channels, len(choice.kept), *values])
+    return text.getvalue()

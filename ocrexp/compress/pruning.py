@@ -1,0 +1,255 @@
+"""Structured pruning: which filters of a network are removed, so that a share of its work remains.
+
+The filters of a group are ranked by their norm (L1, Li et al., arXiv 1608.08710) or by their distance from the others
+(FPGM, He et al., arXiv 1811.00250). How sensitive a group is shows the change of the network's outputs without its
+lowest filters. From the groups those channels are removed, step by step, that change the outputs least for the work
+that they save.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import paddle
+from paddle import nn
+
+from ocrexp.compress.channels import Group, Structure
+from ocrexp.models.layers import is_batch_norm
+from ocrexp.models.model import OCRModel
+from ocrexp.models.widths import is_depthwise, keep_channels, widths_of
+
+Floats = npt.NDArray[Any]
+Places = npt.NDArray[np.int64]
+
+CRITERIA = ("fpgm", "l1")
+MEASURED = (0.25, 0.5, 0.75)  # shares of a group's channels
+_STEP = 0.125
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is done to a group.
+
+    Args:
+        group: the channels.
+        kept: places of those that stay, in order.
+        sensitivity: change of the outputs without the shares `MEASURED` of its channels.
+    """
+
+    group: Group
+    kept: Places
+    sensitivity: tuple[float, ...]
+
+
+def importance(layers: Mapping[str, nn.Layer], group: Group, criterion: str) -> Floats:
+    """How much each channel of a group matters, [channels]: the sum over its producers, each with a mean of 1."""
+    total = np.zeros(group.channels)
+    for name in group.producers:
+        weight = layers[name].weight.numpy()
+        filters = np.moveaxis(weight, 1 if isinstance(layers[name], nn.Conv2DTranspose) else 0, 0)
+        filters = filters.reshape(group.channels, -1) * _scale(layers, group, name)[:, None]
+        if criterion == "l1":
+            found = np.abs(filters).sum(axis=1)
+        else:
+            squares = (filters**2).sum(axis=1)
+            found = np.sqrt(np.maximum(squares[:, None] + squares - 2 * filters @ filters.T, 0)).sum(axis=1)
+        total += found / max(float(found.mean()), 1e-12)
+    return total
+
+
+def _scale(layers: Mapping[str, nn.Layer], group: Group, producer: str) -> Floats:
+    """What the batch norm beside a convolution multiplies its filters by, 1 where there is none."""
+    beside = producer.rpartition(".")[0]
+    for place in group.places:
+        norm = layers[place.layer]
+        if is_batch_norm(norm) and place.layer.rpartition(".")[0] == beside and norm.weight.shape[0] == group.channels:
+            found: Floats = (norm.weight.abs() / (norm._variance + norm._epsilon).sqrt()).numpy()
+            return found
+    return np.ones(group.channels)
+
+
+def choose(
+    model: OCRModel,
+    structure: Structure,
+    inputs: Sequence[Floats],
+    share: float,
+    criterion: str = "fpgm",
+    most: float = 0.75,
+    multiple: int = 8,
+) -> list[Choice]:
+    """What stays of each group.
+
+    Args:
+        model: with its trained weights.
+        structure: of the same network.
+        inputs: images as the network takes them, float32 [N, C, H, W] each.
+        share: of the multiply-accumulates that remain at most.
+        criterion: see `CRITERIA`.
+        most: largest share of a group's channels that is removed.
+        multiple: the channels that stay are a multiple of it.
+
+    Raises ValueError if the share cannot be reached.
+    """
+    layers = dict(model.named_sublayers())
+    groups = [group for group in structure.groups if group.channels > multiple]
+    orders = [np.argsort(importance(layers, group, criterion), kind="stable") for group in groups]
+    measured = _sensitivities(model, layers, groups, orders, inputs)
+    work = _Work(layers, structure, groups)
+    steps = [_counts(group.channels, most, multiple) for group in groups]
+    at = [0] * len(groups)
+    while work.total() > share * work.before:
+        best, least = None, float("inf")
+        for number, counts in enumerate(steps):
+            if at[number] + 1 >= len(counts):
+                continue
+            now, then = counts[at[number]], counts[at[number] + 1]
+            saved = work.saved(number, then)
+            loss = _between(measured[number], then / groups[number].channels) - _between(
+                measured[number], now / groups[number].channels
+            )
+            if saved > 0 and max(loss, 0.0) / saved < least:
+                best, least = number, max(loss, 0.0) / saved
+        if best is None:
+            raise ValueError(
+                f"flops={share:g}: removing {most:.0%} of the channels of every group leaves "
+                f"{work.total() / work.before:.2f} of the work; set flops to this or more, or raise most"
+            )
+        at[best] += 1
+        work.remove(best, steps[best][at[best]])
+    return [
+        Choice(group, np.sort(order[counts[place] :]), tuple(found))
+        for group, order, counts, place, found in zip(groups, orders, steps, at, measured, strict=True)
+    ]
+
+
+def prune(model: OCRModel, choices: Sequence[Choice]) -> dict[str, list[int]]:
+    """Remove the channels from a model in place; returns the widths of all layers that have changed."""
+    layers = dict(model.named_sublayers())
+    kept: dict[str, list[Places]] = {}
+
+    def places(name: str) -> list[Places]:
+        if name not in kept:
+            kept[name] = [np.arange(size) for size in widths_of(layers[name]) or ()]
+        return kept[name]
+
+    for choice in choices:
+        removed = np.setdiff1d(np.arange(choice.group.channels), choice.kept)
+        if not len(removed):
+            continue
+        for name in choice.group.producers:
+            places(name)[1] = choice.kept
+        for place in choice.group.places:
+            sides = (0,) if place.mixes or len(places(place.layer)) == 1 else (0, 1)
+            for side in sides:
+                places(place.layer)[side] = np.setdiff1d(places(place.layer)[side], place.first + removed)
+    for name, sides_kept in kept.items():
+        keep_channels(layers[name], *sides_kept)
+    return {name: widths_of(layers[name]) or [] for name in kept}
+
+
+def _counts(channels: int, most: float, multiple: int) -> list[int]:
+    """How many channels may be removed, in steps; what stays is a multiple."""
+    found = [0]
+    share = _STEP
+    while share <= most + 1e-9:
+        stays = max(multiple, round(channels * (1 - share) / multiple) * multiple)
+        if channels - stays > found[-1]:
+            found.append(channels - stays)
+        share += _STEP
+    return found
+
+
+def _between(measured: Sequence[float], share: float) -> float:
+    """The sensitivity at a share between the measured ones."""
+    return float(np.interp(share, (0.0, *MEASURED), (0.0, *np.maximum.accumulate(measured))))
+
+
+def _sensitivities(
+    model: OCRModel,
+    layers: Mapping[str, nn.Layer],
+    groups: Sequence[Group],
+    orders: Sequence[Places],
+    inputs: Sequence[Floats],
+) -> list[list[float]]:
+    model.eval()
+
+    def outputs() -> list[Floats]:
+        with paddle.no_grad():
+            return [model(paddle.to_tensor(images))[model.output].numpy() for images in inputs]
+
+    expected = outputs()
+    size = sum(float(np.abs(output).mean()) for output in expected)
+    found = []
+    for group, order in zip(groups, orders, strict=True):
+        changes = []
+        for share in MEASURED:
+            with _without(layers, group, order[: int(group.channels * share)]):
+                pairs = zip(outputs(), expected, strict=True)
+                changes.append(sum(float(np.abs(got - output).mean()) for got, output in pairs) / max(size, 1e-12))
+        found.append(changes)
+    return found
+
+
+@contextmanager
+def _without(layers: Mapping[str, nn.Layer], group: Group, removed: Places) -> Iterator[None]:
+    """The network as if these channels of a group were removed: the layers that mix them multiply them by 0."""
+    before: dict[str, Floats] = {}
+    for place in group.places:
+        if not place.mixes:
+            continue
+        weight = layers[place.layer].weight
+        before.setdefault(place.layer, weight.numpy())
+        array = weight.numpy().copy()
+        axis = 1 if isinstance(layers[place.layer], nn.Conv2D) else 0
+        np.moveaxis(array, axis, 0)[place.first + removed] = 0.0
+        weight.set_value(array)
+    try:
+        yield
+    finally:
+        for name, array in before.items():
+            layers[name].weight.set_value(array)
+
+
+class _Work:
+    """The multiply-accumulates that remain; `before` is all of them."""
+
+    def __init__(self, layers: Mapping[str, nn.Layer], structure: Structure, groups: Sequence[Group]) -> None:
+        self._work = structure.work
+        self.before = float(sum(self._work.values()))
+        self._full = {name: widths_of(layers[name]) or [1] for name in self._work}
+        self._removed = {name: [0, 0] for name in self._work}
+        self._effects: list[list[tuple[str, int]]] = []  # of a channel of each group: layers and sides that lose one
+        for group in groups:
+            effects = [(name, 1) for name in group.producers]
+            effects += [(place.layer, 0) for place in group.places if place.mixes or is_depthwise(layers[place.layer])]
+            self._effects.append([effect for effect in effects if effect[0] in self._work])
+        self._depthwise = {name for name in self._work if is_depthwise(layers[name])}
+        self._taken = [0] * len(groups)
+
+    def _of(self, name: str) -> float:
+        sides = [1 - gone / size for gone, size in zip(self._removed[name], self._full[name], strict=True)]
+        return self._work[name] * (sides[0] if name in self._depthwise else sides[0] * sides[1])
+
+    def total(self) -> float:
+        return sum(self._of(name) for name in self._work)
+
+    def remove(self, number: int, count: int) -> None:
+        """`count` channels of a group are removed in all."""
+        more = count - self._taken[number]
+        self._taken[number] = count
+        for name, side in self._effects[number]:
+            self._removed[name][side] += more
+
+    def saved(self, number: int, count: int) -> float:
+        """The work that this would save."""
+        names = {name for name, _ in self._effects[number]}
+        now, taken = sum(self._of(name) for name in names), self._taken[number]
+        self.remove(number, count)
+        then = sum(self._of(name) for name in names)
+        self.remove(number, taken)
+        return now - then

@@ -1,0 +1,64 @@
+"""`ocrexp prune`: the run folder that it writes is one like any other."""
+
+import csv
+
+import paddle
+import pytest
+from omegaconf import OmegaConf
+
+from ocrexp.assemble import assemble, build_charset, build_model
+from ocrexp.commands import prune
+from ocrexp.config.compose import compose
+from ocrexp.config.frozen import JobInfo, read_frozen, write_job
+from ocrexp.config.inherit import with_model_of_run
+from ocrexp.engine.checkpoint import BEST, CheckpointStore
+from ocrexp.errors import ConfigError
+
+MODEL = ["model=ppocrv6_tiny_rec_ctc", "charset=characters", "charset.characters='abc '", "model.image_shape=[48,64]"]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, draw_words):
+    """A run of a recognizer with random weights, and a pruned one made of it."""
+    folder = tmp_path_factory.mktemp("prune")
+    words = draw_words(folder / "words", ["abc", "cab"])
+    own = [*MODEL, "dataset=rec_list", f"dataset.root={words}", "loader.num_workers=0", "trainer.device=cpu"]
+    config = compose("train", [*own, f"run_dir={folder / 'run'}"])
+    (folder / "run").mkdir()
+    write_job(folder / "run", config, JobInfo("run"))
+    paddle.seed(0)
+    charset = build_charset(config)
+    model = build_model(config, charset)
+    states = {"global_step": 3, "extras": {"charset": charset.saved()}}
+    CheckpointStore(folder / "run").save(BEST, dict(model.state_dict()), {}, states)
+    assert prune.run([f"run_dir={folder / 'run'}", f"output={folder / 'pruned'}", "flops=0.7", "images=1"]) == 0
+    return folder, own
+
+
+def test_its_configuration_states_the_channels_and_its_weights_fit_them(run):
+    folder, _ = run
+    config = read_frozen(folder / "pruned")
+    weights = folder / "pruned" / "checkpoints" / "best_accuracy.pdparams"
+    before = assemble(read_frozen(folder / "run"), weights=folder / "run" / "checkpoints" / "best_accuracy.pdparams")
+    after = assemble(config, weights=weights)
+    assert after.summary.macs <= 0.72 * before.summary.macs
+    layers = dict(after.model.named_sublayers())
+    for name, sizes in config.model.widths.items():
+        assert sizes[-1] in layers[name].weight.shape, name
+    rows = list(csv.DictReader((folder / "pruned" / "pruning.csv").open()))
+    assert any(int(row["kept"]) < int(row["channels"]) for row in rows)
+    with pytest.raises(ConfigError, match="is not overwritten"):
+        prune.run([f"run_dir={folder / 'run'}", f"output={folder / 'pruned'}"])
+
+
+def test_a_training_that_starts_from_it_has_its_channels(run):
+    folder, own = run
+    start = f"model.pretrained={folder / 'pruned'}"
+    pruned = read_frozen(folder / "pruned")
+    config = compose("train", with_model_of_run([start, *own[4:]]))
+    assert OmegaConf.to_container(config.model.widths) == OmegaConf.to_container(pruned.model.widths)
+    model = build_model(config, build_charset(config))
+    assert model.coverage.parts["backbone"].share == 1
+    with pytest.raises(ConfigError, match=r"model\.widths: .* nolayer"):
+        broken = compose("train", [*own, "+model.widths={nolayer: [1, 2]}"])
+        build_model(broken, build_charset(broken))
