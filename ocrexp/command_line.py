@@ -43,6 +43,7 @@ OF_PARTS = {
     "dataset": (
         "root", "*train_labels", "*val_labels", "*train", "*val", "cache_dir", "backgrounds", "fonts", "words",
         "dictionary", "characters", "val_split_by", "format", "level", "text_key", "image_root",
+        "*path", "outlines", "style_list", "style_root",
     ),
     "charset": ("path", "*characters"),
     "model": ("name", "pretrained", "pretrained_charset", "pretrained_prefix"),
@@ -105,7 +106,9 @@ def command(verb: str, values: Mapping[str, object]) -> str:
 
 
 def typed(verb: str, key: str, value: object) -> str:
-    """`key=value` as a person types it into a shell, so that the verb takes exactly this text."""
+    """`key=value` as a person types it into a shell, so that the verb takes exactly this text; None is null."""
+    if value is None:
+        return f"{key}=null"
     text = str(value)
     listed = takes_list(verb, key) and text[:1] == "[" and text[-1:] == "]"
     if listed or text in ("", "null") or text[:1] in "\"'~" or "${" in text:

@@ -71,6 +71,8 @@ def run(arguments: Sequence[str]) -> int:
             settings = _checked(CheckDataSettings(**own))
             config = compose_for(settings.task, changes)
             plan = _plan(config, settings)
+            if settings.fix:
+                _check_places(plan)
             folder = held.enter_context(
                 output_folder(settings.output, "outputs/check-data", REPORT, "a check", settings.overwrite)
             )
@@ -138,6 +140,20 @@ def _check_fix(fix: object) -> None:
         if name not in known:
             hint = did_you_mean(str(name), known) or f"; kinds that can be corrected: {', '.join(known)}"
             raise ConfigError(f"fix: {name!r} is not a kind that can be corrected{hint}")
+
+
+def _check_places(plan: DataPlan) -> None:
+    """Raises ConfigError where corrected lists could not be written, before all is checked."""
+    from ocrexp.config.places import writable
+
+    if plan.lmdb or plan.source_data is not None:
+        return
+    for folder in {(plan.root / name).parent for names in plan.lists.values() for name in names}:
+        if folder.is_dir() and not writable(folder):
+            raise ConfigError(
+                f"fix: corrected lists are written beside the originals, and {printable(str(folder))} cannot be "
+                "written; copy the lists, or set fix=false"
+            )
 
 
 def compose_for(task: str | None, overrides: Sequence[str]) -> DictConfig:

@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 from ocrexp.command_line import command
 from ocrexp.config.compose import compose
 from ocrexp.config.places import new_folder_to_write
+from ocrexp.config.task import DATASETS, training_on
 from ocrexp.data.formats.entries import Account, Entry
 from ocrexp.data.formats.registry import FORMATS
 from ocrexp.data.formats.selection import Origin, divide, read_all
@@ -161,13 +162,10 @@ def _report(settings: ConvertSettings, parts: PartWriters, account: Account) -> 
 
 
 def _next_step(settings: ConvertSettings, parts: PartWriters) -> str:
-    if settings.writer != "paddleocr":
+    if settings.writer not in DATASETS:
         return ""
     regions = any(written.regions for written in parts.written.values())
-    words: dict[str, object] = {"dataset": "det_list"} if regions else {"model": "crnn_mbv3", "dataset": "rec_list"}
-    words["dataset.root"] = settings.out
-    if "val" not in parts.written:
-        words["dataset.val_split"] = 0.1
+    words = training_on(settings.out, settings.writer, "det" if regions else "rec", "val" in parts.written)
     return f" (train: {command('train', words)})"
 
 

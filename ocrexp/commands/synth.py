@@ -12,7 +12,7 @@ from ocrexp.command_line import command
 from ocrexp.config.check import check
 from ocrexp.config.compose import compose
 from ocrexp.config.places import new_folder_to_write
-from ocrexp.config.task import LISTS, MODELS
+from ocrexp.config.task import DATASETS, training_on
 from ocrexp.errors import ConfigError, nothing_done, printable
 from ocrexp.logs import show_notices
 from ocrexp.nearest import expected_one_of
@@ -71,15 +71,16 @@ def run(arguments: Sequence[str]) -> int:
     # Of words in the look of real lines, the real lists are not what was drawn.
     for line in source.drawn_report() if isinstance(source, StyledRec) else source.report():
         print(f"ocrexp: {printable(line)}", file=sys.stderr)
-    if (config.to != "paddleocr" and not (config.crops and config.to == "lmdb")) or source.task not in MODELS:
+    written = "paddleocr" if config.crops and config.to == "lmdb" else config.to  # pages are lists then
+    if source.task not in DATASETS[written]:
         print(f"drawn: {printable(str(out))}")
         return 0
-    choices: dict[str, object] = {"model": MODELS[source.task], "dataset": LISTS[source.task]}
+    choices = training_on(root, written, source.task, source.counts["val"] > 0)
     if isinstance(source, SynthRec):
         choices |= _charset(config.dataset, source.characters)
     elif isinstance(source, StyledRec):
         choices["charset"] = "from_labels"
-    print(f"drawn: {printable(str(out))} (train: {command('train', {**choices, 'dataset.root': root})})")
+    print(f"drawn: {printable(str(out))} (train: {command('train', choices)})")
     return 0
 
 

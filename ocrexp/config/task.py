@@ -14,6 +14,12 @@ from ocrexp.yaml_text import read_yaml
 
 MODELS = {"det": "db_mbv3", "rec": "crnn_mbv3", "cls": "cls_mbv3"}  # a task's default model
 LISTS = {"det": "det_list", "rec": "rec_list", "cls": "cls_list"}
+# Data sets of what `convert` and `synth` write, by format and task.
+DATASETS = {
+    "paddleocr": LISTS,
+    "lmdb": {"rec": "rec_lmdb"},
+    "shards": {"det": "det_shards", "rec": "rec_shards"},
+}
 _NAMES = {"det": "detection", "rec": "recognition", "cls": "classification"}
 _CHOOSE_A_MODEL = ("model", "experiment", "task")
 
@@ -33,6 +39,23 @@ def with_default_model(arguments: Sequence[str]) -> list[str]:
     if len(found) != 1 or (task := found.pop()) not in MODELS or task == "det":
         return list(arguments)
     return [*flags, f"model={MODELS[task]}", *overrides]
+
+
+def training_on(root: object, written: str, task: str, has_val: bool) -> dict[str, object]:
+    """The overrides that train on what `convert` or `synth` has written.
+
+    Args:
+        root: the folder.
+        written: the format, one of DATASETS.
+        task: of the data.
+        has_val: whether there is a validation part; else a tenth of the training part is used.
+    """
+    words: dict[str, object] = {"model": MODELS[task], "dataset": DATASETS[written][task], "dataset.root": root}
+    if written == "lmdb":
+        words |= {"dataset.train": "train", "dataset.val": "val"}
+    if not has_val:
+        words |= {"dataset.val_labels" if written == "paddleocr" else "dataset.val": None, "dataset.val_split": 0.1}
+    return words
 
 
 def with_callbacks(arguments: Sequence[str]) -> list[str]:

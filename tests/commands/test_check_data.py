@@ -12,6 +12,14 @@ from ocrexp.data.checking.recognize import task_of_data
 PLAIN = ["page=false", "targets.ctc_steps=null", "workers=1"]
 
 
+def test_lists_to_fix_in_a_folder_that_cannot_be_written_are_known_before_the_check(tmp_path, monkeypatch, capsys):
+    (tmp_path / "train_list.txt").write_text("a.png\tword \n")
+    monkeypatch.setattr("ocrexp.config.places.writable", lambda folder: False)
+    monkeypatch.setattr("ocrexp.data.checking.check.check_dataset", None)
+    assert main(["check-data", "task=rec", f"dataset.root={tmp_path}", "fix=true", *PLAIN]) == 2
+    assert f"fix: corrected lists are written beside the originals, and {tmp_path} cannot" in capsys.readouterr().err
+
+
 def test_a_clean_set_ends_with_0_and_a_fault_with_1(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     lists = planted.clean_rec(tmp_path / "data")

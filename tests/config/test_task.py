@@ -9,11 +9,12 @@ import pytest
 from omegaconf import DictConfig
 
 from ocrexp.__main__ import main
+from ocrexp.command_line import command
 from ocrexp.commands.synth import _charset
 from ocrexp.config.arguments import arrange
 from ocrexp.config.check import check
 from ocrexp.config.compose import compose
-from ocrexp.config.task import with_callbacks, with_default_model
+from ocrexp.config.task import training_on, with_callbacks, with_default_model
 from ocrexp.data.lists import DetLists
 from ocrexp.data.rec_lists import RecLists
 from ocrexp.deploy.description import Description
@@ -184,3 +185,18 @@ def test_the_keys_of_a_callback_switch_it_on(typed, added):
     assert with_callbacks(arranged) == [*flags, *added, *arranged[len(flags) :]]
     if added:
         assert compose("train", with_callbacks(arranged)[len(flags) :]).callbacks.early_stopping.patience == 5
+
+
+@pytest.mark.parametrize(
+    ("written", "task", "has_val", "expected"),
+    [
+        ("lmdb", "rec", True, {"root": "new ä", "train": "train", "val": "val"}),
+        ("shards", "det", False, {"root": "new ä", "val": None, "val_split": 0.1}),
+        ("paddleocr", "rec", False, {"root": "new ä", "val_labels": None, "val_split": 0.1}),
+    ],
+)
+def test_what_is_printed_trains_on_what_was_written(written, task, has_val, expected):
+    typed = shlex.split(command("train", training_on("new ä", written, task, has_val)))
+    config = compose("train", arrange("train", typed[3:]))
+    check(config)
+    assert config.task == task and {key: config.dataset[key] for key in expected} == expected

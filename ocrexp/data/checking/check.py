@@ -22,7 +22,7 @@ from ocrexp.data.checking.leakage import shared_images, shared_sources, shared_t
 from ocrexp.data.checking.lengths import LengthCheck, TextLimits
 from ocrexp.data.checking.lines import read_entries
 from ocrexp.data.checking.plan import DataFindings, DataPlan
-from ocrexp.data.checking.problems import Place, Problems
+from ocrexp.data.checking.problems import Place, Problem, Problems
 from ocrexp.data.checking.regions import RegionCheck, combined
 from ocrexp.data.checking.repeats import label_hashes, repeated_lines
 from ocrexp.data.checking.shards import read_shards
@@ -83,7 +83,7 @@ def _read(findings: DataFindings) -> None:
         if any(one.split == split for one in findings.entries):
             findings.fingerprint |= {f"{split}_sha256": digest.hexdigest(), f"{split}_images": str(images)}
     if not findings.entries:
-        reason = next((problem.what for problem in problems), f"{plan.root} has no list")
+        reason = next((_with_advice(problem) for problem in problems), f"{plan.root} has no list")
         raise DataError(f"dataset: there is nothing to check: {reason}")
     if not any(len(one) for one in findings.entries) and not problems.number("error"):
         raise DataError(f"{findings.entries[0].path}: is empty; write one line per image, path<TAB>label")
@@ -269,6 +269,10 @@ def _compare_splits(findings: DataFindings, first: npt.NDArray[np.int64]) -> Non
             findings.not_looked.append("photographs of crops: names do not state them; set source=REGEX")
         else:
             findings.facts["photographs in train"] = count
+
+
+def _with_advice(problem: Problem) -> str:
+    return f"{problem.what}; {problem.advice}" if problem.advice else problem.what
 
 
 def _split_rows(findings: DataFindings) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
