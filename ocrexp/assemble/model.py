@@ -139,6 +139,7 @@ def build_model(config: DictConfig, charset: Charset | None = None, calibrate: C
 
 def build_network(config: DictConfig, charset: Charset | None) -> OCRModel:
     """The network alone, with random weights."""
+    from ocrexp.models.fake_int8 import round_layers
     from ocrexp.models.widths import apply_widths
 
     node = config.model
@@ -152,6 +153,13 @@ def build_network(config: DictConfig, charset: Charset | None) -> OCRModel:
     if resolved.get("widths"):
         with located("model", node, ConfigError):
             apply_widths(model, resolved["widths"])
+    if resolved.get("quantize_aware"):
+        if config.trainer.cpu_tuning:
+            raise ConfigError(
+                "model.quantize_aware=true: needs every layer to be called, which the kernels for training on a CPU do "
+                "not; set trainer.cpu_tuning=false (a GPU run is not affected)"
+            )
+        round_layers(model)
     return model
 
 

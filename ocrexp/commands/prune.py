@@ -76,6 +76,7 @@ def run(arguments: Sequence[str]) -> int:
     folder = claim_folder(output)
     OmegaConf.set_struct(config, False)
     config.model.widths = {**(config.model.get("widths") or {}), **widths}
+    OmegaConf.update(config, "model.quantize_aware", False, force_add=True)
     OmegaConf.update(config, "run_dir", str(folder))
     write_job(folder, config, JobInfo(folder.name))
     files.write_text(folder / TABLE, _table(choices))
@@ -88,7 +89,7 @@ def run(arguments: Sequence[str]) -> int:
         f"{after.macs / before.macs:.1%} of the multiply-accumulates and {after.parameters / before.parameters:.1%} of "
         f"the parameters remain; groups: {TABLE}"
     )
-    print(printable(f"written: {output}; fine-tune it: {typed('train', 'model.pretrained', output)}"))
+    print(printable(f"written: {output}; fine-tune with {typed('train', 'model.pretrained', output)}"))
     return 0
 
 
@@ -97,8 +98,10 @@ def _choose(parts: Parts, verb: DictConfig) -> tuple[OCRModel, list[Choice]]:
     from ocrexp.compress.channels import find_structure
     from ocrexp.compress.images import training_batches
     from ocrexp.compress.pruning import choose
+    from ocrexp.models.fake_int8 import compute_in_float
 
     model = parts.new_model()
+    compute_in_float(model)
     shape = parts.config.model.get("image_shape")
     if parts.deployed_of(model) is not model:
         raise ConfigError(
@@ -112,7 +115,9 @@ def _choose(parts: Parts, verb: DictConfig) -> tuple[OCRModel, list[Choice]]:
     if not inputs:
         raise ConfigError(f"run_dir={verb.run_dir}: no training image could be read; check the training list")
     try:
-        structure = find_structure(parts.new_model(), size)
+        copy = parts.new_model()
+        compute_in_float(copy)
+        structure = find_structure(copy, size)
         choices = choose(
             model, structure, inputs, float(verb.flops), str(verb.criterion), float(verb.most), int(verb.multiple)
         )

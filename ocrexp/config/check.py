@@ -37,6 +37,7 @@ BUILDER_KEYS = {
         "freeze",
         "unfreeze_after_steps",
         "widths",
+        "quantize_aware",
         "name",
         "image_shape",
     },

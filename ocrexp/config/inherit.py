@@ -32,6 +32,7 @@ _OWN: dict[str, Any] = {
     "pretrained_rgb": False,
     "freeze": [],
     "unfreeze_after_steps": None,
+    "quantize_aware": False,
 }
 # Groups that have to fit the model: their options are taken from the run, unless the command line chooses others.
 _FITTING = ("loss", "targets", "postprocess", "preprocess")

@@ -47,11 +47,15 @@ class Trained:
         return self.parts.task
 
     def model(self) -> OCRModel:
-        """A new copy of the network with the weights that the run evaluated, in evaluation mode.
+        """A new copy of the network with the weights that the run evaluated, in evaluation mode; in float, also where
+        the training was quantization-aware.
 
         Raises CheckpointError if the file does not fit.
         """
+        from ocrexp.models.fake_int8 import compute_in_float
+
         model = self.parts.deployed_of(self.parts.new_model())
+        compute_in_float(model)
         model.eval()
         return model
 

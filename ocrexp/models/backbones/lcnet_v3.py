@@ -148,7 +148,8 @@ class RepConv(nn.Layer):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.reparam_conv is not None:
-            if self.training and paddle.in_dynamic_mode():
+            # A layer with hooks is to be called (quantization-aware training).
+            if self.training and paddle.in_dynamic_mode() and not self.reparam_conv._forward_pre_hooks:
                 return self._activate(self._scaled_conv(x, self.reparam_conv))
             y = self.reparam_conv(x)
         else:
