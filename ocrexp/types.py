@@ -124,6 +124,10 @@ class Sample(TypedDict, total=False):
     label_vitstr: npt.NDArray[np.int64]
     label_cppd: npt.NDArray[np.int64]
     label_visionlan: npt.NDArray[np.int64]
+    label_abinet: npt.NDArray[np.int64]
+    label_satrn: npt.NDArray[np.int64]
+    label_rfl: npt.NDArray[np.int64]
+    label_spin: npt.NDArray[np.int64]
     label_cls: npt.NDArray[np.int64]
     length: int  # characters of the text
     size: tuple[int, int]  # height, width of this batch's images (a sampler of several sizes)

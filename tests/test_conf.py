@@ -47,7 +47,7 @@ NEEDED = {
     },
     "charset": {"characters": ["charset.characters=abc"], "dictionary": ["charset.path=dict.txt"]},
     "model/auxiliary": {"ctc": ["model=crnn_mbv3"]},
-    "model/transform": {"tps": ["model=crnn_mbv3"], "stn": ["model=svtr_tiny"]},
+    "model/transform": {"tps": ["model=crnn_mbv3"], "stn": ["model=svtr_tiny"], "ga_spin": ["model=spin"]},
     # Sizes are the recogniser's.
     "preprocess": {name: ["model=crnn_mbv3"] for name in options_of("preprocess") if name.startswith("rec")},
     "augment": {
@@ -59,7 +59,8 @@ NEEDED = {
         "nrtr": ["targets=nrtr"],
         "sar": ["targets=sar"],
         "parseq": ["targets=parseq"],
-        "cppd": ["targets=cppd"],
+        **{name: [f"targets={name}"] for name in ("cppd", "satrn", "rfl", "spin")},
+        "abinet": ["model=abinet"],
         "visionlan": ["targets=visionlan"],
         **{name: ["targets=ctc_nrtr"] for name in options_of("model/head") if name.startswith("multi_nrtr")},
         "multi_sar": ["targets=ctc_sar"],

@@ -9,7 +9,9 @@ from typing import ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
-Kind = Literal["ctc", "attention", "nrtr", "sar", "parseq", "vitstr", "cppd", "visionlan"]
+Kind = Literal[
+    "ctc", "attention", "nrtr", "sar", "parseq", "vitstr", "cppd", "visionlan", "abinet", "satrn", "rfl", "spin"
+]
 Ids = npt.NDArray[np.int64]
 
 
@@ -175,6 +177,35 @@ class VisionLANCodec(Codec):
         self.end = 0
 
 
+class ABINetCodec(CPPDCodec):
+    """As CPPD's."""
+
+    kind = "abinet"
+    decoder = "ABINetLabelDecode"
+
+
+class SATRNCodec(SARCodec):
+    """As SAR's."""
+
+    kind = "satrn"
+    decoder = "SATRNLabelDecode"
+
+
+class RFLCodec(AttentionCodec):
+    """As the attention head's."""
+
+    kind = "rfl"
+    decoder = "RFLLabelDecode"
+
+
+class SPINCodec(ViTSTRCodec):
+    """`sos` (also the padding), `eos`, characters."""
+
+    kind = "spin"
+    decoder = "SPINLabelDecode"
+    sequential = True
+
+
 _CODECS: tuple[type[Codec], ...] = (
     CTCCodec,
     AttentionCodec,
@@ -184,5 +215,9 @@ _CODECS: tuple[type[Codec], ...] = (
     ViTSTRCodec,
     CPPDCodec,
     VisionLANCodec,
+    ABINetCodec,
+    SATRNCodec,
+    RFLCodec,
+    SPINCodec,
 )
 KINDS: dict[str, type[Codec]] = {codec.kind: codec for codec in _CODECS}

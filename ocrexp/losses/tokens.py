@@ -105,6 +105,33 @@ class SARLoss:
             return {"loss": cross_entropy(logits[:, :-1], batch["label_sar"].astype("int64")[:, 1:], ignored)}
 
 
+class SATRNLoss:
+    """Cross entropy of SATRN's head over the characters and the end.
+
+    Calling it with outputs `satrn` (logits [N, L - 1, C]) and a batch with `label_satrn` [N, L] (begins with
+    `<BOS/EOS>`; the padding is the class after those that the head predicts) gives the scalar `loss`, the mean over the
+    steps that count. PaddleOCR divides by all steps.
+    """
+
+    def __call__(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        with paddle.amp.auto_cast(enable=False):
+            logits = outputs["satrn"].astype("float32")
+            return {"loss": cross_entropy(logits, batch["label_satrn"].astype("int64")[:, 1:], logits.shape[2])}
+
+
+class SPINLoss:
+    """Cross entropy of SPIN's head over the characters and the end; padding, class 0 as `sos`, does not count.
+
+    Calling it with outputs `spin` (logits [N, L - 1, C]) and a batch with `label_spin` [N, L] (begins with `sos`) gives
+    the scalar `loss`.
+    """
+
+    def __call__(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        with paddle.amp.auto_cast(enable=False):
+            logits = outputs["spin"].astype("float32")
+            return {"loss": cross_entropy(logits, batch["label_spin"].astype("int64")[:, 1:], ignored=0)}
+
+
 class ParseQLoss:
     """Cross entropy of PARSeq's head over all orders, the mean over everything that counts.
 

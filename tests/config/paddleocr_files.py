@@ -268,6 +268,66 @@ SCENES: dict[str, dict[str, Any]] = {
         "coder": "CPPD", "encoder": {"ignore_index": 100},
         "resize": {"SVTRRecResizeImg": {"image_shape": [3, 32, 100], "padding": False}},
     },
+    "abinet": {
+        "Architecture": {
+            "model_type": "rec", "algorithm": "ABINet", "in_channels": 3, "Transform": None,
+            "Backbone": {"name": "ResNet45"}, "Head": {"name": "ABINetHead", "use_lang": True, "iter_size": 3},
+        },
+        "Loss": {"name": "CELoss", "ignore_index": 100},
+        "coder": "ABINet", "encoder": {"ignore_index": 100}, "img_mode": "RGB",
+        "resize": {"ABINetRecResizeImg": {"image_shape": [3, 32, 128]}},
+    },
+    "satrn": {
+        "Architecture": {
+            "model_type": "rec", "algorithm": "SATRN",
+            "Backbone": {"name": "ShallowCNN", "in_channels": 3, "hidden_dim": 256},
+            "Head": {
+                "name": "SATRNHead",
+                "enc_cfg": {
+                    "n_layers": 6, "n_head": 8, "d_k": 32, "d_v": 32, "d_model": 256, "n_position": 100,
+                    "d_inner": 1024, "dropout": 0.1,
+                },
+                "dec_cfg": {
+                    "n_layers": 6, "d_embedding": 256, "n_head": 8, "d_model": 256, "d_inner": 1024, "d_k": 32,
+                    "d_v": 32, "max_seq_len": 25, "start_idx": 91,
+                },
+            },
+        },
+        "Loss": {"name": "SATRNLoss"},
+        "coder": "SATRN", "resize": {"SVTRRecResizeImg": {"image_shape": [3, 32, 100], "padding": False}},
+    },
+    "rfl": {
+        "Architecture": {
+            "model_type": "rec", "algorithm": "RFL", "in_channels": 1,
+            "Transform": {"name": "TPS", "num_fiducial": 20, "loc_lr": 1.0, "model_name": "large"},
+            "Backbone": {"name": "ResNetRFL", "use_cnt": True, "use_seq": True},
+            "Neck": {"name": "RFAdaptor", "use_v2s": True, "use_s2v": True},
+            "Head": {
+                "name": "RFLHead", "in_channels": 512, "hidden_size": 256, "batch_max_legnth": 25, "out_channels": 38,
+                "use_cnt": True, "use_seq": True,
+            },
+        },
+        "Loss": {"name": "RFLLoss"},
+        "coder": "RFL",
+        "resize": {"RFLRecResizeImg": {"image_shape": [1, 32, 100], "padding": False, "interpolation": 2}},
+    },
+    "spin": {
+        "Architecture": {
+            "model_type": "rec", "algorithm": "SPIN", "in_channels": 1,
+            "Transform": {"name": "GA_SPIN", "offsets": True, "default_type": 6, "loc_lr": 0.1, "stn": True},
+            "Backbone": {"name": "ResNet32", "out_channels": 512},
+            "Neck": {
+                "name": "SequenceEncoder", "encoder_type": "cascadernn", "hidden_size": 256, "out_channels": [256, 512],
+                "with_linear": True,
+            },
+            "Head": {"name": "SPINAttentionHead", "hidden_size": 256},
+        },
+        "Loss": {"name": "SPINAttentionLoss", "ignore_index": 0},
+        "coder": "SPIN", "decoder": {"use_space_char": False},
+        "resize": {
+            "SPINRecResizeImg": {"image_shape": [100, 32], "interpolation": 2, "mean": [127.5], "std": [127.5]},
+        },
+    },
 }  # fmt: skip
 
 
@@ -279,6 +339,7 @@ def scene_recognizer(name: str) -> Tree:
     tree["Global"] |= {"max_text_length": 25, **parts.get("Global", {})}
     tree["PostProcess"] = {"name": f"{parts['coder']}LabelDecode", **parts.get("decoder", {})}
     for part in ("Train", "Eval"):
-        steps = [DECODE, {f"{parts['coder']}LabelEncode": parts.get("encoder")}, parts["resize"]]
+        decode = {"DecodeImage": {"img_mode": parts.get("img_mode", "BGR"), "channel_first": False}}
+        steps = [decode, {f"{parts['coder']}LabelEncode": parts.get("encoder")}, parts["resize"]]
         tree[part]["dataset"]["transforms"] = copy.deepcopy(steps)
     return tree

@@ -30,6 +30,24 @@ SMALLER = {
     ],
     "ppocrv4_det_server": ["model/backbone=mobilenetv3_small_x0_5", "model.neck.out_channels=32"],
     "parseq": ["model.backbone.depth=2", "model.head.max_text_length=5"],
+    "abinet": [
+        "model.head.num_layers=1",
+        "model.head.dim_feedforward=64",
+        "model.head.iter_size=2",
+        "model.head.max_text_length=5",
+    ],
+    "satrn": [
+        "model.backbone.hidden_dim=32",
+        *(f"model.head.{part}_{key}" for part in ("enc", "dec") for key in ("layers=1", "heads=2", "inner=64")),
+        "model.head.max_text_length=5",
+    ],
+    "rfl": ["model.backbone.out_channels=32", "model.head.hidden_size=16", "model.head.max_text_length=5"],
+    "spin": [
+        "model.backbone.out_channels=32",
+        "model.neck.hidden_size=16",
+        "model.neck.out_channels=[16,24]",
+        "model.head.max_text_length=5",
+    ],
     "cppd": [
         "model.backbone.embed_dim=[32,64,64]",
         "model.backbone.depth=[1,1,1]",

@@ -28,6 +28,10 @@ ALGORITHMS = {
         "ViTSTR",
         "ParseQ",
         "CPPD",
+        "ABINet",
+        "SATRN",
+        "RFL",
+        "SPIN",
         "VisionLAN",
     ),
 }
@@ -68,7 +72,9 @@ def convert_architecture(experiment: Experiment, root: Section, max_text_length:
         classes = dict.fromkeys(("out_channels", "out_channels_list"), "determined by the characters")
         experiment.drop(section.section("Head"), classes)
     channels = section.number("in_channels", 3)
-    own = {"mtb": 1, "vitstr_tiny": 1}.get(str(experiment.choices.get("model/backbone")), 3)
+    own = {"mtb": 1, "vitstr_tiny": 1, "resnet32": 1, "resnet_rfl": 1}.get(
+        str(experiment.choices.get("model/backbone")), 3
+    )
     if channels != own:
         experiment.set("model.backbone.in_channels", channels, section.key("in_channels"))
     return network
@@ -105,6 +111,11 @@ def _recognizer(experiment: Experiment, root: Section, section: Section) -> Conv
     if head_name != "MultiHead":
         experiment.choose("model/head", kind)
         carry(experiment, head, top, "model.head")
+        if kind == "satrn":
+            _satrn(experiment, backbone, head)
+        if kind == "rfl":
+            columns = head.number("batch_max_legnth", 25) + 1
+            experiment.set("model.head.columns", columns, head.key("batch_max_legnth"), implied=True)
         if kind == "cppd":
             dims = backbone.get("embed_dim", [64, 128, 256])
             own = dims[-1] if isinstance(dims, list) and dims else None
@@ -127,6 +138,28 @@ def _recognizer_name(root: Section, backbone: Section) -> str:
     if name in SERVER_GENERATIONS:
         return f"{SERVER_GENERATIONS[name]}_rec_server"
     return f"{generation(root, backbone)}_rec"
+
+
+def _satrn(experiment: Experiment, backbone: Section, head: Section) -> None:
+    """The head's two sections, and the width that all parts share."""
+    width = backbone.number("hidden_dim", 512)
+    for name, own, layers in (("enc_cfg", "enc", 12), ("dec_cfg", "dec", 6)):
+        section = head.section(name)
+        experiment.take(section, "n_layers", f"model.head.{own}_layers", layers)
+        heads = experiment.take(section, "n_head", f"model.head.{own}_heads", 8)
+        experiment.take(section, "d_inner", f"model.head.{own}_inner", 256)
+        for key in ("d_model", "d_embedding"):
+            experiment.only(section, key, width, f"all parts have the width of the backbone ({width})")
+        share = width // heads if isinstance(heads, int) and heads else None
+        for key in ("d_k", "d_v"):
+            experiment.only(section, key, share, f"the attentions share the width of the backbone ({width})")
+    encoder, decoder = head.section("enc_cfg"), head.section("dec_cfg")
+    experiment.take(encoder, "n_position", "model.head.n_position", 100)
+    dropout = experiment.take(encoder, "dropout", "model.head.dropout", 0.1)
+    experiment.only(decoder, "dropout", dropout, f"encoder and decoder have one dropout ({dropout})")
+    experiment.only(decoder, "n_position", 200, "the decoder has 200 positions")
+    idle = dict.fromkeys(("num_classes", "start_idx", "padding_idx"), "determined by the characters")
+    experiment.drop(decoder, idle | {"max_seq_len": "Global.max_text_length determines it"})
 
 
 def _no_surplus_mixers(experiment: Experiment, backbone: Section) -> None:
@@ -152,7 +185,9 @@ def _neck(neck: Section) -> Part | None:
     name = neck.text("name")
     if not name:
         return None
-    find("recognizer neck", neck, name, {"SequenceEncoder": Part("")})
+    if name == "RFAdaptor":
+        return parts.RF_ADAPTOR
+    find("recognizer neck", neck, name, {"SequenceEncoder": Part(""), "RFAdaptor": parts.RF_ADAPTOR})
     return find("encoder_type", neck, neck.text("encoder_type"), parts.REC_NECKS)
 
 

@@ -46,6 +46,10 @@ TRANSFORMS = {
         {"tps_inputsize": [32, 64], "tps_outputsize": [32, 100], "num_control_points": 20,
          "tps_margins": [0.05, 0.05], "stn_activation": "none"},
     ),
+    "GA_SPIN": Part(
+        "ga_spin", {"offsets": False, "default_type": 6, "loc_lr": 1, "stn": True}, {"norm_type": "BN"},
+        {"I_r_size": "the size of the images"},
+    ),
 }  # fmt: skip
 
 _RESNET = {"layers": 50, "dcn_stage": [False] * 4, "out_indices": [0, 1, 2, 3]}
@@ -96,6 +100,9 @@ REC_BACKBONES = {
          "last_stage_pool": False},
     ),
     "ResNet45": Part("resnet45", {"strides": [2, 1, 2, 1, 1]}, {"layers": [3, 4, 6, 6, 3]}),
+    "ShallowCNN": Part("shallow_cnn", {"hidden_dim": 512}),
+    "ResNet32": Part("resnet32", {"out_channels": 512}),
+    "ResNetRFL": Part("resnet_rfl", {"out_channels": 512}, {"use_cnt": True, "use_seq": True}),
     "SVTRNet": Part(
         "svtr_tiny",
         {"img_size": [32, 100], "embed_dim": [64, 128, 256], "depth": [3, 6, 3], "num_heads": [2, 4, 8],
@@ -146,11 +153,13 @@ DET_NECKS = {
     "UniRepLKPAN": _LARGE_KERNEL_PAN,
 }
 
+RF_ADAPTOR = Part("rf_adaptor", {}, {"use_v2s": True, "use_s2v": True})
 # Necks of SequenceEncoder, by `encoder_type`.
 REC_NECKS = {
     "reshape": Part("reshape", {}, {}, {"hidden_size": "a reshaping neck has no hidden size"}),
     "fc": Part("fc", {"hidden_size": 48}),
     "rnn": Part("rnn", {"hidden_size": 48}),
+    "cascadernn": Part("cascadernn", {"hidden_size": 48, "out_channels": None}, {"with_linear": True, "num_layers": 2}),
     "svtr": Part("svtr", _SVTR_NECK, {"qkv_bias": True, "qk_scale": (None,)}),
     "lightsvtr": Part("lightsvtr", _LIGHT_SVTR_NECK, {"qkv_bias": True, "qk_scale": (None,)}),
 }
@@ -196,6 +205,15 @@ REC_HEADS = {
         {"max_text_length": 25, "dec_num_heads": 12, "dec_mlp_ratio": 4, "dec_depth": 1, "perm_num": 6,
          "perm_forward": True, "perm_mirrored": True, "dropout": 0.1, "decode_ar": True, "refine_iters": 1},
     ),
+    "ABINetHead": Part(
+        "abinet",
+        {"nhead": 8, "num_layers": 3, "dim_feedforward": 2048, "dropout": 0.1, "use_lang": False, "iter_size": 1},
+        {"d_model": 512},
+        {"max_length": "Global.max_text_length determines it", "image_size": "the size of the images"},
+    ),
+    "SATRNHead": Part("satrn"),
+    "RFLHead": Part("rfl", {"hidden_size": 256}, {"use_cnt": True, "use_seq": True}),
+    "SPINAttentionHead": Part("spin", {"hidden_size": None}),
     "CPPDHead": Part(
         "cppd", {"num_layer": 2, "drop_path_rate": 0.1, "vis_seq": 50, "ch": False}, {},
         {"max_len": "Global.max_text_length determines it"},

@@ -15,7 +15,8 @@ _TARGETS = {"multi_sar": "ctc_sar", "multi_nrtr": "ctc_nrtr"}
 _LOSSES = {
     "ctc": "CTCLoss", "multi_sar": "MultiLoss", "multi_nrtr": "MultiLoss", "attention": "AttentionLoss",
     "nrtr": "CELoss", "sar": "SARLoss", "parseq": "ParseQLoss", "vitstr": "CELoss",
-    "cppd": "CPPDLoss", "visionlan": "VLLoss",
+    "cppd": "CPPDLoss", "abinet": "CELoss", "satrn": "SATRNLoss", "rfl": "RFLLoss", "spin": "SPINAttentionLoss",
+    "visionlan": "VLLoss",
 }  # fmt: skip
 
 
@@ -90,6 +91,18 @@ def _loss(experiment: Experiment, section: Section, kind: str) -> None:
     elif kind == "vitstr":
         experiment.only(section, "smoothing", (None, False), "label smoothing is not supported")
         experiment.drop(section, dict.fromkeys(("with_all", "ignore_index"), "required by this head"))
+    elif kind in ("abinet", "satrn"):
+        experiment.drop(section, {"ignore_index": "padding never counts"})
+        experiment.only(section, "smoothing", (None, False), "label smoothing is not supported")
+        experiment.drop(section, {"with_all": "required by this head"})
+    elif kind == "rfl":
+        experiment.set(
+            "loss.padding", section.get("ignore_index", -100) != 0,
+            f"{section.key('ignore_index')}: as in PaddleOCR, steps after the end count too unless it is 0",
+        )  # fmt: skip
+    elif kind == "spin":
+        experiment.only(section, "ignore_index", 0, "padding never counts")
+        experiment.only(section, "reduction", "mean", "the loss is a mean")
     elif kind == "cppd":
         experiment.take(section, "smoothing", "loss.smoothing", False)
         experiment.take(section, "sideloss_weight", "loss.sideloss_weight", 1.0)

@@ -12,10 +12,14 @@ from ocrexp.errors import ConfigError
 from ocrexp.nearest import did_you_mean
 
 _GUIDES = {"multi_sar": "SARLabelEncode", "multi_nrtr": "NRTRLabelEncode"}
-_RESIZES = ("RecResizeImg", "SVTRRecResizeImg", "GrayRecResizeImg", "SARRecResizeImg", "VLRecResizeImg")
+_RESIZES = (
+    "RecResizeImg", "SVTRRecResizeImg", "GrayRecResizeImg", "SARRecResizeImg", "VLRecResizeImg",
+    "ABINetRecResizeImg", "RFLRecResizeImg", "SPINRecResizeImg",
+)  # fmt: skip
 _PROBABILITIES = ("crop_prob", "reverse_prob", "noise_prob", "jitter_prob", "blur_prob", "hsv_aug_prob")
 _SCENE_AUGMENTERS = {"SVTRRecAug": "rec_svtr", "ParseQRecAug": "rec_parseq", "ABINetRecAug": "rec_svtr"}
 _AUGMENTERS = ("RecConAug", "RecAug", "BaseDataAugmentation", "RandAugment", *_SCENE_AUGMENTERS)
+_OPENCV = ("nearest", "linear", "cubic", "area")  # by RFLRecResizeImg's numbers
 _PILLOW = {
     "LANCZOS": "pil_lanczos", "ANTIALIAS": "pil_lanczos", "BICUBIC": "pil_bicubic", "BILINEAR": "pil_bilinear",
     "NEAREST": "pil_nearest",
@@ -97,8 +101,19 @@ def _resize(keys: Section, name: str, experiment: Experiment) -> tuple[str, dict
         return "rec_sar", values | _normalize([0.5] * 3)
     if name == "GrayRecResizeImg":
         return "rec_gray", _gray(keys, shape, values)
+    if name == "RFLRecResizeImg":
+        return "rec_gray_cubic", _rfl(keys, shape, values)
+    if name == "SPINRecResizeImg":
+        experiment.drop(keys, {"interpolation": "PaddleOCR hands it to another argument and resizes linearly"})
+        values["model.image_shape"] = shape[::-1]
+        return "rec_gray_linear", values | _normalize(
+            *([float(value) / 255 for value in _list(keys, key, [127.5] * 3)] for key in ("mean", "std"))
+        )
     if len(shape) != 3 or shape[0] != 3:
         raise ConfigError(f"{keys.key('image_shape')}: expected [3, height, width], got {shape}")
+    if name == "ABINetRecResizeImg":
+        values["model.image_shape"] = shape[1:]
+        return "rec_stretch", values | _normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
     if name == "VLRecResizeImg":
         experiment.drop(
             keys, dict.fromkeys(("padding", "infer_mode", "character_dict_path"), "ignored by PaddleOCR too")
@@ -135,6 +150,24 @@ def _gray(keys: Section, shape: list[int], values: dict[str, Any]) -> dict[str, 
         )
     return values | ({"model.normalize.mean": [0.50196], "model.normalize.std": [0.50196]} if scaled or padding
                      else {"model.normalize.mean": [0.0], "model.normalize.std": [1.0]})  # fmt: skip
+
+
+def _rfl(keys: Section, shape: list[int], values: dict[str, Any]) -> dict[str, Any]:
+    """Gray images, stretched by one of OpenCV's filters, or linearly with padding."""
+    padding, interpolation = bool(keys.get("padding", True)), keys.number("interpolation", 1)
+    if interpolation not in range(len(_OPENCV)):
+        raise ConfigError(f"{keys.key('interpolation')}: expected 0 to {len(_OPENCV) - 1}, got {interpolation}")
+    values["model.image_shape"] = shape[-2:]
+    values["preprocess.resize.padding"] = padding
+    values["preprocess.resize.interpolation"] = "linear" if padding else _OPENCV[interpolation]
+    return values | _normalize([0.5])
+
+
+def _list(keys: Section, name: str, default: list[float]) -> list[float]:
+    value = keys.get(name, default)
+    if not isinstance(value, list) or not all(isinstance(each, int | float) for each in value):
+        raise ConfigError(f"{keys.key(name)}: expected a list of numbers, got {value!r}")
+    return value
 
 
 def _normalize(mean: list[float], std: list[float] | None = None) -> dict[str, Any]:

@@ -25,75 +25,98 @@ _POSITIONS = 5000
 class CausalAttention(nn.Layer):
     """Self-attention in which a step sees itself and the steps before it (`causal`), or all."""
 
-    def __init__(self, channels: int, num_heads: int) -> None:
+    def __init__(self, channels: int, num_heads: int, drop: float = 0.0) -> None:
         super().__init__()
         self.qkv = nn.Linear(channels, channels * 3)
         self.out_proj = nn.Linear(channels, channels)
+        self.attn_drop = nn.Dropout(drop)
         self._heads = num_heads
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         qkv = self.qkv(x).reshape([0, -1, 3, self._heads, x.shape[2] // self._heads]).transpose([2, 0, 3, 1, 4])
         query, key, value = qkv.unbind(axis=0)
-        return self.out_proj(_attend(query, key, value, mask))
+        return self.out_proj(_attend(query, key, value, mask, self.attn_drop))
 
 
 class CrossAttention(nn.Layer):
     """Attention from the characters to the image's sequence."""
 
-    def __init__(self, channels: int, num_heads: int) -> None:
+    def __init__(self, channels: int, num_heads: int, drop: float = 0.0) -> None:
         super().__init__()
         self.q = nn.Linear(channels, channels)
         self.kv = nn.Linear(channels, channels * 2)
         self.out_proj = nn.Linear(channels, channels)
+        self.attn_drop = nn.Dropout(drop)
         self._heads = num_heads
 
-    def forward(self, x: Tensor, memory: Tensor) -> Tensor:
+    def forward(self, x: Tensor, memory: Tensor, mask: Tensor | None = None) -> Tensor:
         size = x.shape[2] // self._heads
         query = self.q(x).reshape([0, -1, self._heads, size]).transpose([0, 2, 1, 3])
         key, value = self.kv(memory).reshape([0, -1, 2, self._heads, size]).transpose([2, 0, 3, 1, 4]).unbind(axis=0)
-        return self.out_proj(_attend(query, key, value, None))
+        return self.out_proj(_attend(query, key, value, mask, self.attn_drop))
 
 
-def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
+def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, drop: nn.Dropout) -> Tensor:
     """[N, heads, L, C] each, to [N, L, heads · C]."""
     scores = paddle.matmul(query, key, transpose_y=True) * query.shape[-1] ** -0.5
     if mask is not None:
         scores = scores + mask
-    return paddle.matmul(F.softmax(scores, axis=-1), value).transpose([0, 2, 1, 3]).flatten(2)
+    return paddle.matmul(drop(F.softmax(scores, axis=-1)), value).transpose([0, 2, 1, 3]).flatten(2)
 
 
 class Layer(nn.Layer):
-    """A layer of the encoder, or with `cross` of the decoder; norms after the shortcuts."""
+    """A layer of the encoder, or with `cross` of the decoder; norms after the shortcuts.
 
-    def __init__(self, channels: int, num_heads: int, hidden: int, drop: float, cross: bool) -> None:
+    `self_attention` false: the characters do not attend to each other; `attention_drop` is the dropout of
+    the attentions' weights.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        num_heads: int,
+        hidden: int,
+        drop: float,
+        cross: bool,
+        self_attention: bool = True,
+        attention_drop: float = 0.0,
+    ) -> None:
         super().__init__()
-        self.self_attn = CausalAttention(channels, num_heads)
-        self.norm1 = nn.LayerNorm(channels)
-        self.dropout1 = nn.Dropout(drop)
-        self._cross = cross
+        self._self_attention, self._cross = self_attention, cross
+        if self_attention:
+            self.self_attn = CausalAttention(channels, num_heads, attention_drop)
+            self.norm1 = nn.LayerNorm(channels)
+            self.dropout1 = nn.Dropout(drop)
         if cross:
-            self.cross_attn = CrossAttention(channels, num_heads)
+            self.cross_attn = CrossAttention(channels, num_heads, attention_drop)
             self.norm2 = nn.LayerNorm(channels)
             self.dropout2 = nn.Dropout(drop)
         self.mlp = Mlp(channels, hidden, F.relu, drop)
         self.norm3 = nn.LayerNorm(channels)
         self.dropout3 = nn.Dropout(drop)
 
-    def forward(self, x: Tensor, memory: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
-        x = self.norm1(x + self.dropout1(self.self_attn(x, mask)))
+    def forward(
+        self,
+        x: Tensor,
+        memory: Tensor | None = None,
+        mask: Tensor | None = None,
+        memory_mask: Tensor | None = None,
+    ) -> Tensor:
+        if self._self_attention:
+            x = self.norm1(x + self.dropout1(self.self_attn(x, mask)))
         if self._cross:
-            x = self.norm2(x + self.dropout2(self.cross_attn(x, memory)))
+            x = self.norm2(x + self.dropout2(self.cross_attn(x, memory, memory_mask)))
         return self.norm3(x + self.dropout3(self.mlp(x)))
 
 
 class PositionalEncoding(nn.Layer):
     """Adds sines and cosines of the position (Vaswani et al., arXiv 1706.03762) to [N, L, channels], then dropout."""
 
-    def __init__(self, channels: int, drop: float) -> None:
+    def __init__(self, channels: int, drop: float, positions: int = _POSITIONS) -> None:
         super().__init__()
-        position = np.arange(_POSITIONS, dtype=np.float32)[:, None]
+        position = np.arange(positions, dtype=np.float32)[:, None]
         angle = position * np.exp(np.arange(0, channels, 2, dtype=np.float32) * np.float32(-math.log(10000) / channels))
-        table = np.stack([np.sin(angle), np.cos(angle)], axis=2).reshape(_POSITIONS, 1, channels)
+        table = np.stack([np.sin(angle), np.cos(angle)], axis=2).reshape(positions, 1, channels)
         self.register_buffer("pe", paddle.to_tensor(table.astype(np.float32)))
         self.dropout = nn.Dropout(drop)
 

@@ -69,6 +69,50 @@ class _RNN(nn.Layer):
         return self.lstm(x)[0]
 
 
+class CascadeRNNEncoder(nn.Layer):
+    """Bidirectional LSTM layers, each with a linear layer after it (PaddleOCR's encoder_type `cascadernn`).
+
+    Args:
+        in_channels: channels of the map (the model fills this in).
+        hidden_size: units of each direction.
+        out_channels: channels after each layer; as many as layers.
+
+    `forward(map [N, C, 1, W])` gives [N, W, last of out_channels].
+    """
+
+    def __init__(self, in_channels: int, hidden_size: int = 256, out_channels: Sequence[int] = (256, 512)) -> None:
+        super().__init__()
+        if not out_channels:
+            raise ValueError("out_channels: expected the channels of at least one layer, got none")
+        self.encoder = _Cascade(in_channels, hidden_size, out_channels)
+        self.out_channels = int(out_channels[-1])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.encoder(as_sequence(x))
+
+
+class _Cascade(nn.Layer):
+    def __init__(self, in_channels: int, hidden_size: int, widths: Sequence[int]) -> None:
+        super().__init__()
+        before = [in_channels, *widths[:-1]]
+        self.encoder = nn.LayerList([_LSTMLinear(a, hidden_size, b) for a, b in zip(before, widths, strict=True)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.encoder:
+            x = layer(x)
+        return x
+
+
+class _LSTMLinear(nn.Layer):
+    def __init__(self, in_channels: int, hidden_size: int, out_channels: int) -> None:
+        super().__init__()
+        self.rnn = nn.LSTM(in_channels, hidden_size, direction="bidirectional")
+        self.linear = nn.Linear(hidden_size * 2, out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(self.rnn(x)[0])
+
+
 class FCEncoder(nn.Layer):
     """A linear layer for each step (PaddleOCR's encoder_type `fc`).
 

@@ -51,7 +51,7 @@ class LocalizationNetwork(nn.Layer):
             num_fiducial * 2,
             weight_attr=paddle.ParamAttr(learning_rate=loc_lr, initializer=nn.initializer.Constant(0.0)),
             bias_attr=paddle.ParamAttr(
-                learning_rate=loc_lr, initializer=nn.initializer.Assign(_initial_points(num_fiducial).reshape(-1))
+                learning_rate=loc_lr, initializer=nn.initializer.Assign(initial_points(num_fiducial).reshape(-1))
             ),
         )
 
@@ -139,7 +139,8 @@ class TPS(nn.Layer):
         return sample(image, grid, self.training)
 
 
-def _initial_points(count: int) -> Points:
+def initial_points(count: int) -> Points:
+    """The paper's wedge of points (count, 2), float32, where the points begin."""
     half = count // 2
     x = np.linspace(-1.0, 1.0, half)
     top = np.stack([x, np.linspace(0.0, -1.0, half)], axis=1)
