@@ -49,6 +49,7 @@ def test_ctrl_c_ends_it(tmp_path, monkeypatch, capsys):
     [
         (["dataset.root=data", "port=70000"], "port: expected a number from 0 to 65535"),
         (["dataset.root=data", "report=none.json"], "report=none.json: cannot be read"),
+        (["dataset.root=nope"], "dataset.root=nope: is not a folder"),
         (["dataset.root=data", "optim.lrr=1"], "optim.lr"),
     ],
 )

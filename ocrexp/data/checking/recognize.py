@@ -44,6 +44,8 @@ def task_of_data(overrides: Sequence[str]) -> str:
     names = [name for key in ("train_labels", "val_labels") for name in _names(_value(overrides, f"dataset.{key}"))]
     paths = [Path(root).expanduser() / name for name in [*names, *_LISTS]]
     path = next((path for path in paths if path.is_file()), None)
+    if not Path(root).expanduser().is_dir():
+        raise ConfigError(f"dataset.root={root}: is not a folder; set dataset.root to the folder of the lists")
     if path is None:
         raise ConfigError(
             f"dataset.root={root}: contains no {_LISTS[0]}; set dataset.root to the folder of the lists, and "
