@@ -70,7 +70,7 @@ def target_panels(sample: Mapping[str, Any]) -> list[tuple[str, Picture]]:
     for name, mask, title in _TEXT_MAPS:
         if name in sample:
             panel = _tint(dark, _at_size(sample[name], image) > 0, _LEGIBLE)
-            panels.append((f"{title}, masked red", _tint(panel, _at_size(sample[mask], image) == 0, _IGNORED)))
+            panels.append((f"{title}, masked red", _tint(panel, _at_size(sample[mask], image) < 1, _IGNORED)))
     if "gt_kernels" in sample:
         panels.append(("kernels", _heat(sample["gt_kernels"].mean(axis=0, dtype=np.float32))))
     if "threshold_map" in sample:

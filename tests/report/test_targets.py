@@ -5,6 +5,7 @@ import numpy as np
 from ocrexp.data.targets.db import DBTargets
 from ocrexp.data.targets.east import EASTTargets
 from ocrexp.data.targets.pse import PSETargets
+from ocrexp.data.targets.sast import SASTTargets
 from ocrexp.report.targets import draw_targets
 
 
@@ -28,7 +29,7 @@ def test_panels_side_by_side():
 
 
 def test_maps_of_other_detectors_are_drawn_at_the_size_of_the_image():
-    for targets, panels in ((PSETargets(), 3), (EASTTargets(), 2)):
+    for targets, panels in ((PSETargets(), 3), (EASTTargets(), 2), (SASTTargets(), 2)):
         picture = draw_targets(targets(sample(), np.random.default_rng(0)))
         assert picture.shape[1] == panels * 160 + (panels - 1) * 6
         text = picture[-160:, 166:326].astype(int)

@@ -159,7 +159,7 @@ class DRRGTargets:
         self, lines: Map, center: Map, geometry: Geometry, rng: np.random.Generator
     ) -> npt.NDArray[np.float64]:
         """Components along middle lines (n, 7): x, y, height, width, cos, sin, number of the text."""
-        rows, columns = np.nonzero(lines)
+        columns, rows = _places(lines)
         top, bottom, sine, cosine = geometry[:, rows, columns].astype(np.float64)
         boxes = component_boxes(
             np.stack([columns, rows], axis=1),
@@ -175,8 +175,7 @@ class DRRGTargets:
         top, bottom, sine, cosine = geometry[:, y, x].astype(np.float64)
         height = top + bottom
         width = np.clip(height * self.comp_w_h_ratio, *self.widths)
-        _, numbers = cv2.connectedComponents(center, connectivity=8)
-        components = np.stack([x, y, height, width, cosine, sine, numbers[y, x]], axis=1)
+        components = np.stack([x, y, height, width, cosine, sine, _numbers(center, x, y)], axis=1)
         return self._jittered(components, rng)
 
     def _jittered(self, components: npt.NDArray[np.float64], rng: np.random.Generator) -> npt.NDArray[np.float64]:
@@ -202,21 +201,42 @@ class DRRGTargets:
         window = slice(margin, text.shape[0] - margin), slice(margin, text.shape[1] - margin)
         inner[window] = 1 - text[window]
         side = int(np.clip(high, 7, 21))
-        places = np.argwhere(cv2.erode(inner, np.ones((side, side), np.uint8)))
-        if not len(places):
-            inner[window] = 1
-            places = np.argwhere(inner)
-        places = places[rng.integers(0, len(places), count)]
+        x, y = _some_places(cv2.erode(inner, np.ones((side, side), np.uint8)), count, rng)
         height = rng.integers(int(low), max(int(high), int(low) + 1), (2, count)).sum(axis=0).astype(np.float64)
         width = np.clip(height * self.comp_w_h_ratio, *self.widths)
         direction = rng.uniform(-1, 1, (2, count))
         direction = direction / np.sqrt((direction**2).sum(axis=0) + _EPS)
-        return np.stack([places[:, 1], places[:, 0], height, width, *direction, np.zeros(count)], axis=1)
+        return np.stack([x, y, height, width, *direction, np.zeros(count)], axis=1)
 
     def _margin(self, half_height: float) -> int:
         """Pixels from the border at which a component of this size is within the image in each direction."""
         width = float(np.clip(2 * half_height * self.comp_w_h_ratio, *self.widths))
         return int(np.hypot(half_height, width / 2)) + 1
+
+
+def _numbers(center: Map, x: npt.NDArray[np.int64], y: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Numbers of the connected centers at places (n,), from 1; 0 outside of them."""
+    left, top, width, height = cv2.boundingRect(center)
+    if not width:
+        return np.zeros(len(x), np.int64)
+    _, numbers = cv2.connectedComponents(center[top : top + height, left : left + width], connectivity=8)
+    column, row = np.clip(x - left, 0, width - 1), np.clip(y - top, 0, height - 1)
+    return np.where(center[y, x] > 0, numbers[row, column], 0)
+
+
+def _places(mask: Map) -> npt.NDArray[np.int32]:
+    """x and y (2, n) of the pixels of a mask, row by row."""
+    found = cv2.findNonZero(mask)
+    return np.zeros((2, 0), np.int32) if found is None else found.reshape(-1, 2).T
+
+
+def _some_places(mask: Map, count: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """x and y (2, count) of random pixels of a mask; of any pixels if it has none."""
+    tried = rng.integers(0, mask.shape[::-1], (16 * count, 2))
+    inside = tried[mask[tried[:, 1], tried[:, 0]] > 0]
+    if len(inside) < count and (found := _places(mask).T).size:
+        inside = found[rng.integers(0, len(found), count)]
+    return np.asarray((inside if len(inside) >= count else tried)[:count].T, np.int64)
 
 
 def _distances(

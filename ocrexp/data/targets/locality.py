@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 Quads = npt.NDArray[np.float64]  # (n, 4, 2)
-Ring = list[tuple[float, float]]
+Ring = list[tuple[float, float]]  # or lists of two
 
 
 def merge_and_suppress(
@@ -28,8 +28,8 @@ def merge_and_suppress(
     merged, weights = merged[order], weights[order]
     low, high = merged.min(axis=1), merged.max(axis=1)
     left = np.ones(len(merged), bool)
-    rings = [[(x, y) for x, y in quad] for quad in merged.tolist()]
-    areas = np.array([_area(ring) for ring in rings])
+    rings = merged.tolist()
+    areas = np.array([_quad_area(ring) for ring in rings])
     sizes = np.abs(areas)
     for index in range(len(merged)):
         if not left[index]:
@@ -47,33 +47,21 @@ def merge_and_suppress(
 
 def _merge(quads: Quads, scores: npt.NDArray[np.float64], threshold: float) -> tuple[Quads, npt.NDArray[np.float64]]:
     """Weighted means of runs: each quadrilateral joins the mean before it where both overlap enough."""
-    merged: list[list[float]] = []
+    merged: list[Ring] = []
     weights: list[float] = []
-    mean: list[float] = []
-    weight = 0.0
-    for quad, score in zip(quads.reshape(-1, 8).tolist(), scores.tolist(), strict=True):
-        if mean and _overlaps(quad, mean, threshold):
-            total = weight + score
-            mean = [(score * new + weight * old) / total for new, old in zip(quad, mean, strict=True)]
-            weight = total
-            continue
-        if mean:
-            merged.append(mean)
-            weights.append(weight)
-        mean, weight = quad, score
-    if mean:
-        merged.append(mean)
-        weights.append(weight)
+    for quad, score in zip(quads.tolist(), scores.tolist(), strict=True):
+        if merged and _iou(quad, merged[-1], _quad_area(quad), _quad_area(merged[-1])) > threshold:
+            old = weights[-1]
+            total = score + old
+            merged[-1] = [
+                ((score * x + old * u) / total, (score * y + old * v) / total)
+                for (x, y), (u, v) in zip(quad, merged[-1], strict=True)
+            ]
+            weights[-1] = total
+        else:
+            merged.append(quad)
+            weights.append(score)
     return np.array(merged).reshape(-1, 4, 2), np.array(weights)
-
-
-def _overlaps(one: list[float], other: list[float], threshold: float) -> bool:
-    if max(one[::2]) <= min(other[::2]) or max(other[::2]) <= min(one[::2]):
-        return False
-    if max(one[1::2]) <= min(other[1::2]) or max(other[1::2]) <= min(one[1::2]):
-        return False
-    ring, around = (list(zip(quad[::2], quad[1::2], strict=True)) for quad in (one, other))
-    return _iou(ring, around, _area(ring), _area(around)) > threshold
 
 
 def _iou(one: Ring, other: Ring, area: float, other_area: float) -> float:
@@ -85,14 +73,20 @@ def _iou(one: Ring, other: Ring, area: float, other_area: float) -> float:
     return overlap / union if union > 0 else 0.0
 
 
+def _quad_area(ring: Ring) -> float:
+    """`_area` of four points: half of the cross product of the diagonals."""
+    (x1, y1), (x2, y2), (x3, y3), (x4, y4) = ring
+    return ((x3 - x1) * (y4 - y2) - (x4 - x2) * (y3 - y1)) / 2
+
+
 def _area(ring: Ring) -> float:
     """Signed; positive where the points run clockwise on screen."""
     if len(ring) < 3:
         return 0.0
     x0, y0 = ring[0]
     area = 0.0
-    x1, y1 = ring[-1]
-    for x2, y2 in ring:
+    x1, y1 = ring[1]
+    for x2, y2 in ring[2:]:
         area += (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
         x1, y1 = x2, y2
     return area / 2
@@ -102,20 +96,21 @@ def _clipped(ring: Ring, convex: Ring) -> Ring:
     """The part of a ring inside a convex one, whose points run clockwise on screen (Sutherland and Hodgman)."""
     x1, y1 = convex[-1]
     for x2, y2 in convex:
-        if not ring:
-            return []
         dx, dy = x2 - x1, y2 - y1
-        kept: Ring = []
-        px, py = ring[-1]
-        before = dx * (py - y1) - dy * (px - x1)
-        for qx, qy in ring:
-            side = dx * (qy - y1) - dy * (qx - x1)
-            if (before < 0) != (side < 0):
-                share = before / (before - side)
-                kept.append((px + share * (qx - px), py + share * (qy - py)))
-            if side >= 0:
-                kept.append((qx, qy))
-            px, py, before = qx, qy, side
-        ring = kept
+        sides = [dx * (y - y1) - dy * (x - x1) for x, y in ring]
+        if min(sides) < 0:
+            if max(sides) < 0:
+                return []
+            kept: Ring = []
+            px, py = ring[-1]
+            before = sides[-1]
+            for (qx, qy), side in zip(ring, sides, strict=True):
+                if (before < 0) != (side < 0):
+                    share = before / (before - side)
+                    kept.append((px + share * (qx - px), py + share * (qy - py)))
+                if side >= 0:
+                    kept.append((qx, qy))
+                px, py, before = qx, qy, side
+            ring = kept
         x1, y1 = x2, y2
     return ring
