@@ -1,5 +1,8 @@
 """PP-OCR's server models beside the golden numbers: PP-HGNetV2, necks with context blocks, the head's modes."""
 
+import json
+from pathlib import Path
+
 import paddle
 import pytest
 
@@ -40,19 +43,14 @@ def test_pphgnetv2_is_paddleocrs(det: bool, count: int) -> None:
             assert network(paddle.zeros([1, 3, 48, 64])).shape == [1, 2048, 1, 8]
 
 
-def test_pphgnet_small_is_paddleocrs_for_recognition_too() -> None:
-    """The detector's is compared with golden numbers; here a convolution comes before the first stage as well."""
-    shapes, detector = (
-        {name: tuple(value.shape) for name, value in PPHGNetSmall(det=det).state_dict().items()}
-        for det in (False, True)
-    )
-    first = "stages.0.downsample."
-    assert {name for name in shapes if name not in detector} == {
-        f"{first}{name}" for name in ("conv.weight", "bn.weight", "bn.bias", "bn._mean", "bn._variance")
-    }
-    assert shapes[f"{first}conv.weight"] == (128, 1, 3, 3)
-    assert {name: shape for name, shape in shapes.items() if not name.startswith(first)} == detector
+def test_pphgnet_small_is_paddleocrs_for_recognition_too(oracle: Path) -> None:
+    """PaddleOCR's detector has the same parameters; here a convolution comes before the first stage as well."""
+    golden = json.loads((oracle / "models" / "ch_PP-OCRv4_det_teacher.json").read_text())["parameters"]
+    detector = {name.removeprefix("backbone."): shape for name, shape, *_ in golden if name.startswith("backbone.")}
     network = PPHGNetSmall(det=False)
+    shapes = {name: list(value.shape) for name, value in network.state_dict().items()}
+    first = {"conv.weight": [128, 1, 3, 3]} | {f"bn.{name}": [128] for name in ("weight", "bias", "_mean", "_variance")}
+    assert shapes == detector | {f"stages.0.downsample.{name}": shape for name, shape in first.items()}
     network.eval()
     with paddle.no_grad():
         assert network(paddle.zeros([1, 3, 48, 32])).shape == [1, network.out_channels, 1, 4]
