@@ -128,6 +128,9 @@ class Sample(TypedDict, total=False):
     label_satrn: npt.NDArray[np.int64]
     label_rfl: npt.NDArray[np.int64]
     label_spin: npt.NDArray[np.int64]
+    label_srn: npt.NDArray[np.int64]
+    label_pren: npt.NDArray[np.int64]
+    label_seed: npt.NDArray[np.int64]
     label_cls: npt.NDArray[np.int64]
     length: int  # characters of the text
     size: tuple[int, int]  # height, width of this batch's images (a sampler of several sizes)

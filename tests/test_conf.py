@@ -46,6 +46,7 @@ NEEDED = {
         for option in options_of("loss/terms")
     },
     "charset": {"characters": ["charset.characters=abc"], "dictionary": ["charset.path=dict.txt"]},
+    "model/neck": {"pren_fpn": ["targets=pren"]},
     "model/auxiliary": {"ctc": ["model=crnn_mbv3"]},
     "model/transform": {"tps": ["model=crnn_mbv3"], "stn": ["model=svtr_tiny"], "ga_spin": ["model=spin"]},
     # Sizes are the recogniser's.
@@ -62,6 +63,9 @@ NEEDED = {
         **{name: [f"targets={name}"] for name in ("cppd", "satrn", "rfl", "spin")},
         "abinet": ["model=abinet"],
         "visionlan": ["targets=visionlan"],
+        "srn": ["targets=srn"],
+        "robustscanner": ["targets=sar"],
+        "seed": ["targets=seed"],
         **{name: ["targets=ctc_nrtr"] for name in options_of("model/head") if name.startswith("multi_nrtr")},
         "multi_sar": ["targets=ctc_sar"],
     },

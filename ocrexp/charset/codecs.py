@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 Kind = Literal[
-    "ctc", "attention", "nrtr", "sar", "parseq", "vitstr", "cppd", "visionlan", "abinet", "satrn", "rfl", "spin"
-]
+    "ctc", "attention", "nrtr", "sar", "parseq", "vitstr", "cppd", "visionlan", "abinet", "satrn", "rfl", "spin", "srn",
+    "pren", "seed",
+]  # fmt: skip
 Ids = npt.NDArray[np.int64]
 
 
@@ -58,7 +59,7 @@ class Codec:
         if self.end is not None:
             ids.append(self.end)
         label = np.full(self.width(max_text_length), self.padding, dtype=np.int64)
-        label[: len(ids)] = ids
+        label[: len(ids)] = ids[: len(label)]  # kinds with a step per character have no room for the end of a full text
         return label
 
     def is_character(self, ids: Ids) -> npt.NDArray[np.bool_]:
@@ -206,6 +207,51 @@ class SPINCodec(ViTSTRCodec):
     sequential = True
 
 
+class SRNCodec(Codec):
+    """Characters, begin, end (also the padding). A text of `max_text_length` characters has no end."""
+
+    kind = "srn"
+    decoder = "SRNLabelDecode"
+    before, after = 0, 2
+
+    def __init__(self, characters: int) -> None:
+        super().__init__(characters)
+        self.end = self.padding = characters + 1
+
+    def width(self, max_text_length: int) -> int:
+        """As many steps as characters."""
+        return max_text_length
+
+
+class PRENCodec(Codec):
+    """`<PAD>`, `<EOS>`, `<UNK>`, characters. A text of `max_text_length` characters has no end."""
+
+    kind = "pren"
+    decoder = "PRENLabelDecode"
+    before, after = 3, 0
+
+    def __init__(self, characters: int) -> None:
+        super().__init__(characters)
+        self.end = 1
+
+    def width(self, max_text_length: int) -> int:
+        """As many steps as characters."""
+        return max_text_length
+
+
+class SEEDCodec(Codec):
+    """Characters, `eos`, `padding`, `unknown`."""
+
+    kind = "seed"
+    decoder = "SEEDLabelDecode"
+    before, after = 0, 3
+    sequential = True
+
+    def __init__(self, characters: int) -> None:
+        super().__init__(characters)
+        self.end, self.padding = characters, characters + 1
+
+
 _CODECS: tuple[type[Codec], ...] = (
     CTCCodec,
     AttentionCodec,
@@ -219,5 +265,8 @@ _CODECS: tuple[type[Codec], ...] = (
     SATRNCodec,
     RFLCodec,
     SPINCodec,
+    SRNCodec,
+    PRENCodec,
+    SEEDCodec,
 )
 KINDS: dict[str, type[Codec]] = {codec.kind: codec for codec in _CODECS}

@@ -91,8 +91,8 @@ class SARLoss:
         ignore_index: class that does not count; null: the padding, which is the class after those that the head
             predicts. (PaddleOCR's default is 92, right for one dictionary.)
 
-    Calling it with outputs `sar` (logits [N, L, C]) and a batch with `label_sar` [N, L] (begins with `<BOS/EOS>`) gives
-    the scalar `loss`: step t is to give the label's t + 1.
+    Calling it with outputs `sar` (logits [N, L or L - 1, C]) and a batch with `label_sar` [N, L] (begins with
+    `<BOS/EOS>`) gives the scalar `loss`: step t is to give the label's t + 1.
     """
 
     def __init__(self, ignore_index: int | None = None) -> None:
@@ -102,7 +102,8 @@ class SARLoss:
         with paddle.amp.auto_cast(enable=False):
             logits = outputs["sar"].astype("float32")
             ignored = logits.shape[2] if self.ignore_index is None else self.ignore_index
-            return {"loss": cross_entropy(logits[:, :-1], batch["label_sar"].astype("int64")[:, 1:], ignored)}
+            target = batch["label_sar"].astype("int64")[:, 1:]
+            return {"loss": cross_entropy(logits[:, : target.shape[1]], target, ignored)}
 
 
 class SATRNLoss:
@@ -163,6 +164,18 @@ class ViTSTRLoss:
         with paddle.amp.auto_cast(enable=False):
             logits = outputs["vitstr"].astype("float32")
             return {"loss": cross_entropy(logits, batch["label_vitstr"].astype("int64"), ignored=0)}
+
+
+class PRENLoss:
+    """Cross entropy of PREN's steps; the padding, class 0, does not count.
+
+    Calling it with outputs `pren` (logits [N, L, C]) and a batch with `label_pren` [N, L] gives the scalar `loss`.
+    """
+
+    def __call__(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        with paddle.amp.auto_cast(enable=False):
+            logits = outputs["pren"].astype("float32")
+            return {"loss": cross_entropy(logits, batch["label_pren"].astype("int64"), ignored=0)}
 
 
 class ClsLoss:

@@ -107,6 +107,15 @@ def test_padding_is_grey_at_the_right() -> None:
     assert not sample["image"][:, :40].any()
 
 
+@pytest.mark.parametrize(("width", "valid"), [(10, 64), (20, 64), (21, 128), (60, 192), (61, 256), (200, 256)])
+def test_srns_images_are_a_whole_number_of_heights_wide(width: int, valid: int) -> None:
+    """PaddleOCR's SRNRecResizeImg: 1, 2 or 3 times the height, otherwise the whole width."""
+    image = RNG.integers(0, 256, (20, width, 3), dtype=np.uint8)
+    sample = RecResize([64, 256], whole_aspect=True)({"image": image}, RNG)
+    assert sample["valid_width"] == valid
+    np.testing.assert_array_equal(sample["image"][:, :valid], cv2.resize(image, (valid, 64)))
+
+
 def test_the_size_of_the_batch_wins() -> None:
     for transform in (RecResize([32, 320]), RecResize([32, 320], widen=True), SARResize([48, 160])):
         sample = transform({"image": pattern(30, 900), "size": (64, 256)}, RNG)
@@ -151,6 +160,7 @@ def test_an_image_of_a_few_pixels_is_refused_with_the_reason(size: tuple[int, in
         {"widen": True, "padding": False},
         {"widen": True, "max_width": 64},
         {"min_side": 0},
+        {"whole_aspect": True, "padding": False},
     ],
 )
 def test_values_that_contradict_each_other_are_named(settings: dict[str, Any]) -> None:

@@ -55,6 +55,27 @@ SMALLER = {
         "model.backbone.mixer=[Conv,Conv,Global]",
         "model.head.num_layer=1",
     ],
+    "srn": [
+        "model.backbone.layers=18",
+        "model.image_shape=[32,64]",
+        "model.head.n_position=32",
+        "model.head.num_encoder_TUs=1",
+        "model.head.num_decoder_TUs=1",
+        "model.head.max_text_length=5",
+    ],
+    "pren": ["model.neck.n_r=2", "model.neck.d_model=24", "model.neck.max_len=5"],
+    "robustscanner": [
+        "model/backbone=rec_mobilenetv3_small_x0_35",
+        "model.head.mask=false",
+        "model.head.max_text_length=5",
+    ],
+    "seed": [
+        "model.backbone.with_lstm=false",
+        "model.head.hidden_size=32",
+        "model.head.attention_size=32",
+        "model.head.max_text_length=5",
+        "model.transform.num_control_points=10",
+    ],
     "visionlan": [
         "model/backbone=rec_mobilenetv3_small_x0_35",
         "~model.backbone.strides",

@@ -15,6 +15,7 @@ onnx = pytest.importorskip("onnx")
 MODELS = [
     "ppocrv4_rec", "rare_mbv3", "vitstr_tiny", "svtr_tiny", "parseq", "nrtr", "svtrv2_tiny", "ppocrv4_det_server",
     "cppd", "visionlan", "abinet", "satrn", "rfl", "spin",
+    "pren", "robustscanner", "seed",
 ]  # fmt: skip
 
 
@@ -155,6 +156,7 @@ def test_widths_are_free_unless_positions_are_learnt_or_images_rectified(shipped
     assert shapes["svtrv2_tiny"] == [None, 3, 32, None]
     assert shapes["vitstr_tiny"] == [None, 1, 224, 224]
     assert shapes["parseq"] == [None, 3, 32, 128]
+    assert shapes["robustscanner"] == [None, 3, 48, None]
     assert shapes["visionlan"] == [None, 3, 32, 64]
     assert shapes["rare_mbv3"] == [None, 3, 32, 100]
 

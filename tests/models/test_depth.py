@@ -7,6 +7,7 @@ import paddle
 import pytest
 from paddle import nn
 
+from ocrexp.models.backbones.efficientnet import EfficientNetB3
 from ocrexp.models.backbones.lcnet_v3 import PPLCNetV3
 from ocrexp.models.backbones.lcnet_v4 import PPLCNetV4
 from ocrexp.models.backbones.mobilenet_v1_enhance import MobileNetV1Enhance
@@ -16,6 +17,8 @@ from ocrexp.models.backbones.rec_mobilenet_v3 import RecMobileNetV3
 from ocrexp.models.backbones.rec_resnet_vd import RecResNetVd
 from ocrexp.models.backbones.resnet31 import ResNet31
 from ocrexp.models.backbones.resnet45 import ResNet45
+from ocrexp.models.backbones.resnet_aster import ResNetASTER
+from ocrexp.models.backbones.resnet_fpn import ResNetFPN
 from ocrexp.models.backbones.resnet_vd import ResNetVd
 from ocrexp.models.backbones.svtrnet import SVTRNet
 from ocrexp.models.backbones.vit import ViTParseQ, ViTSTR
@@ -35,6 +38,9 @@ BACKBONES: dict[str, tuple[Callable[[], nn.Layer], tuple[int, int, int], int]] =
     "ResNet31": (lambda: ResNet31(), (3, 32, 64), 17),
     "ResNet45": (lambda: ResNet45(), (3, 32, 64), 23),
     "MTB": (lambda: MTB(), (1, 32, 64), 2),
+    "ResNetFPN": (lambda: ResNetFPN(layers=18), (1, 32, 64), 14),
+    "ResNetASTER": (lambda: ResNetASTER(with_lstm=False), (3, 32, 64), 23),
+    "EfficientNetB3": (lambda: EfficientNetB3(), (3, 32, 64), 27),
     "SVTRNet": (lambda: SVTRNet(), (3, 32, 100), 16),
     "ViTParseQ": (lambda: ViTParseQ(embed_dim=48, num_heads=2), (3, 32, 128), 13),
     "ViTSTR": (lambda: ViTSTR(), (1, 224, 224), 13),

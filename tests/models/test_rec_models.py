@@ -14,7 +14,9 @@ from ocrexp.config.compose import compose
 from ocrexp.data.targets.text import TextTargets
 from ocrexp.errors import ConfigError
 from ocrexp.losses.ctc import CTCLoss
-from ocrexp.losses.tokens import AttentionLoss, NRTRLoss, ParseQLoss, SARLoss, ViTSTRLoss
+from ocrexp.losses.seed import SEEDLoss
+from ocrexp.losses.srn import SRNLoss
+from ocrexp.losses.tokens import AttentionLoss, NRTRLoss, ParseQLoss, PRENLoss, SARLoss, ViTSTRLoss
 from ocrexp.losses.visionlan import VisionLANLoss
 from ocrexp.models.backbones.lcnet_v3 import PPLCNetV3, RepConv
 from ocrexp.models.backbones.rec_mobilenet_v3 import RecMobileNetV3
@@ -23,7 +25,11 @@ from ocrexp.models.heads.attention import AttentionHead
 from ocrexp.models.heads.ctc import CTCHead, ViTSTRHead
 from ocrexp.models.heads.nrtr import NRTRHead
 from ocrexp.models.heads.parseq import ParseQHead
+from ocrexp.models.heads.pren import PRENHead
+from ocrexp.models.heads.robustscanner import RobustScannerHead
 from ocrexp.models.heads.sar import SARHead
+from ocrexp.models.heads.seed import AsterHead
+from ocrexp.models.heads.srn import SRNHead
 from ocrexp.models.heads.visionlan import VLHead
 from ocrexp.models.model import OCRModel
 from ocrexp.models.necks.sequence import Reshape, RNNEncoder
@@ -53,9 +59,22 @@ HEADS: dict[str, tuple[Any, Any, bool]] = {
     "sar": (partial(SARHead, enc_dim=16, d_k=16, max_text_length=5), SARLoss(), False),
     "parseq": (partial(ParseQHead, max_text_length=4, dec_num_heads=2), ParseQLoss(), True),
     "vitstr": (ViTSTRHead, ViTSTRLoss(), True),
+    "srn": (
+        partial(SRNHead, max_text_length=4, num_heads=2, num_encoder_TUs=1, num_decoder_TUs=1, n_position=8),
+        SRNLoss(),
+        False,
+    ),
+    "pren": (PRENHead, PRENLoss(), True),
+    "sar, RobustScanner": (partial(RobustScannerHead, enc_outchannles=16, max_text_length=4), SARLoss(), False),
+    "seed": (
+        partial(AsterHead, hidden_size=16, attention_size=16, max_text_length=5, time_step=8),
+        SEEDLoss(),
+        True,
+    ),
     "visionlan": (partial(VLHead, n_layers=1, n_position=8, max_text_length=4), VisionLANLoss(), False),
 }
-TRANSFORMERS = ("nrtr", "parseq", "visionlan")
+SLOW = ("nrtr", "parseq", "visionlan", "srn", "seed")  # heads that learn with a small rate
+STEPS = {"vitstr": 6, "pren": 4}  # of the sequence, where a step is a character; otherwise 8
 
 
 @pytest.mark.parametrize("name", HEADS)
@@ -69,13 +88,12 @@ def test_each_head_learns_labels_and_its_decoder_reads_them_back(name: str) -> N
     samples = [targets({"texts": [text]}, rng) for text in TEXTS]
     batch = {key: paddle.to_tensor(np.stack([s[key] for s in samples])) for key in (f"label_{kind}", "length")}  # type: ignore[literal-required]
     head = build(in_channels=16, out_channels=charset.class_counts()[kind])
-    # As many steps as the label where a step is a character.
-    x = paddle.randn([2, 6 if kind == "vitstr" else 8, 16])
+    x = paddle.randn([2, STEPS.get(kind, 8), 16])
     x = x if sequence else x.transpose([0, 2, 1]).unsqueeze(2)
     forward = partial(head, x, batch) if head.needs_targets else partial(head, x)
-    transformer = kind in TRANSFORMERS
-    optimizer = paddle.optimizer.Adam(0.005 if transformer else 0.02, parameters=head.parameters())
-    for _ in range(150 if transformer else 80):
+    slow = kind in SLOW
+    optimizer = paddle.optimizer.Adam(0.005 if slow else 0.02, parameters=head.parameters())
+    for _ in range(150 if slow else 80):
         loss(forward(), batch)["loss"].backward()
         optimizer.step()
         optimizer.clear_grad()

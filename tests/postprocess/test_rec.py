@@ -125,6 +125,9 @@ def test_token_decoders_stop_at_the_end_and_print_no_special_token() -> None:
         ("parseq", [1, 2, 0, 3], 4),
         ("vitstr", [4, 2, 3, 1, 4], 5),
         ("visionlan", [1, 2, 0, 3], 4),
+        ("srn", [3, 0, 1, 4, 2], 5),
+        ("pren", [2, 3, 4, 1, 5], 6),
+        ("seed", [5, 0, 1, 3, 2], 6),
     ]
     for kind, ids, classes in cases:
         [read] = TokenDecoder(charset, kind)({kind: one_hot(ids, classes)}, {})  # type: ignore[arg-type]

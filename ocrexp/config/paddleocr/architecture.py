@@ -33,6 +33,10 @@ ALGORITHMS = {
         "RFL",
         "SPIN",
         "VisionLAN",
+        "SRN",
+        "PREN",
+        "RobustScanner",
+        "SEED",
     ),
 }
 _SVTR_SIZES = {64: "svtr_tiny", 96: "svtr_small", 128: "svtr_base", 192: "svtr_large"}
@@ -72,7 +76,7 @@ def convert_architecture(experiment: Experiment, root: Section, max_text_length:
         classes = dict.fromkeys(("out_channels", "out_channels_list"), "determined by the characters")
         experiment.drop(section.section("Head"), classes)
     channels = section.number("in_channels", 3)
-    own = {"mtb": 1, "vitstr_tiny": 1, "resnet32": 1, "resnet_rfl": 1}.get(
+    own = {"mtb": 1, "vitstr_tiny": 1, "resnet32": 1, "resnet_rfl": 1, "resnet_fpn": 1}.get(
         str(experiment.choices.get("model/backbone")), 3
     )
     if channels != own:
@@ -92,8 +96,9 @@ def _recognizer(experiment: Experiment, root: Section, section: Section) -> Conv
         model, kind = _multi_head(experiment, head, _recognizer_name(root, backbone))
     else:
         top = find("recognizer head", head, head_name, {**parts.REC_HEADS, "MultiHead": Part("multi")})
-        kind = "vitstr" if backbone_name == "ViTSTR" and top.option == "ctc" else top.option
-        model = _model_of(kind, backbone_name, trunk_option, neck_part, warp)
+        option = "vitstr" if backbone_name == "ViTSTR" and top.option == "ctc" else top.option
+        kind = "sar" if option == "robustscanner" else option
+        model = _model_of(option, backbone_name, trunk_option, neck_part, warp)
     experiment.choose("model", model)
     if _has(model, "transform") or warp:
         experiment.choose("model/transform", warp.option if warp else None)
@@ -102,6 +107,8 @@ def _recognizer(experiment: Experiment, root: Section, section: Section) -> Conv
         carry(experiment, transform, warp, "model.transform")
     carry(experiment, backbone, trunk, "model.backbone")
     take_model_size(experiment, backbone)
+    if backbone.get("init_type") is not None:
+        experiment.note("changed", backbone, "init_type", "random weights are drawn by paddle's initializer")
     stride = experiment.get("model.backbone.last_conv_stride")
     if isinstance(stride, int):
         experiment.set("model.backbone.last_conv_stride", [stride, stride], backbone.key("last_conv_stride"))
@@ -109,7 +116,7 @@ def _recognizer(experiment: Experiment, root: Section, section: Section) -> Conv
         experiment.choose("model/neck", neck_part.option)
         carry(experiment, neck, neck_part, "model.neck")
     if head_name != "MultiHead":
-        experiment.choose("model/head", kind)
+        experiment.choose("model/head", option)
         carry(experiment, head, top, "model.head")
         if kind == "satrn":
             _satrn(experiment, backbone, head)
@@ -185,16 +192,17 @@ def _neck(neck: Section) -> Part | None:
     name = neck.text("name")
     if not name:
         return None
-    if name == "RFAdaptor":
-        return parts.RF_ADAPTOR
-    find("recognizer neck", neck, name, {"SequenceEncoder": Part(""), "RFAdaptor": parts.RF_ADAPTOR})
+    own = {"RFAdaptor": parts.RF_ADAPTOR, "PRENFPN": parts.PREN_NECK}
+    if name in own:
+        return own[name]
+    find("recognizer neck", neck, name, {"SequenceEncoder": Part(""), **own})
     return find("encoder_type", neck, neck.text("encoder_type"), parts.REC_NECKS)
 
 
-def _model_of(kind: str, backbone: str, trunk_option: str, neck: Part | None, warp: Part | None) -> str:
+def _model_of(head: str, backbone: str, trunk_option: str, neck: Part | None, warp: Part | None) -> str:
     """The nearest model file; differences are chosen or set afterwards."""
-    if kind != "ctc":
-        return {"attention": "rare_mbv3", "vitstr": "vitstr_tiny"}.get(kind, kind)
+    if head != "ctc":
+        return {"attention": "rare_mbv3", "vitstr": "vitstr_tiny"}.get(head, head)
     if backbone == "SVTRNet":
         return trunk_option
     if neck is not None and neck.option == "svtr":
@@ -245,7 +253,7 @@ def _multi_head(experiment: Experiment, head: Section, nrtr_model: str) -> tuple
 
 
 def _text_length(experiment: Experiment, length: int) -> None:
-    """Omit a head's own maximum length if it equals that of the labels, which the model files use."""
-    for key in ("model.head.max_text_length", "model.head.guide.max_text_length"):
+    """Omit a part's own maximum length if it equals that of the labels, which the model files use."""
+    for key in ("model.head.max_text_length", "model.head.guide.max_text_length", "model.neck.max_len"):
         if experiment.get(key) == length:
             experiment.unset(key)

@@ -99,6 +99,9 @@ REC_BACKBONES = {
         {"layers": [1, 2, 5, 3], "channels": [64, 128, 256, 256, 512, 512, 512], "out_indices": (None,),
          "last_stage_pool": False},
     ),
+    "ResNetFPN": Part("resnet_fpn", {"layers": 50}),
+    "EfficientNetb3_PREN": Part("efficientnet_b3"),
+    "ResNet_ASTER": Part("resnet_aster", {"with_lstm": True}, {"n_group": 1}),
     "ResNet45": Part("resnet45", {"strides": [2, 1, 2, 1, 1]}, {"layers": [3, 4, 6, 6, 3]}),
     "ShallowCNN": Part("shallow_cnn", {"hidden_dim": 512}),
     "ResNet32": Part("resnet32", {"out_channels": 512}),
@@ -164,6 +167,8 @@ REC_NECKS = {
     "lightsvtr": Part("lightsvtr", _LIGHT_SVTR_NECK, {"qkv_bias": True, "qk_scale": (None,)}),
 }
 
+PREN_NECK = Part("pren_fpn", {"n_r": 5, "d_model": 384, "max_len": 25, "dropout": 0.1})
+
 _NOT_FINITE = "a loss that is not finite stops the run or is skipped (trainer.nonfinite), nothing is set to 0"
 DET_HEADS = {
     "DBHead": Part("db", {"k": 50, "kernel_list": [3, 2, 2]}, {"lite_head": False}, {"fix_nan": _NOT_FINITE}),
@@ -217,6 +222,22 @@ REC_HEADS = {
     "CPPDHead": Part(
         "cppd", {"num_layer": 2, "drop_path_rate": 0.1, "vis_seq": 50, "ch": False}, {},
         {"max_len": "Global.max_text_length determines it"},
+    ),
+    "SRNHead": Part(
+        "srn", {"max_text_length": 25, "num_heads": 8, "num_encoder_TUs": 2, "num_decoder_TUs": 4}, {"hidden_dims": 512}
+    ),
+    "PRENHead": Part("pren"),
+    "RobustScannerHead": Part(
+        "robustscanner",
+        {"enc_outchannles": 128, "hybrid_dec_rnn_layers": 2, "hybrid_dec_dropout": 0, "position_dec_rnn_layers": 2,
+         "max_text_length": 40, "encode_value": False},
+        {},
+        {**dict.fromkeys(("start_idx", "padding_idx"), "determined by the characters"), "mask": _SWALLOWED},
+    ),
+    "AsterHead": Part(
+        "seed", {"sDim": 512, "attDim": 512, "time_step": 25}, {},
+        {"max_len_labels": "Global.max_text_length determines it", "beam_width": "the decoder is greedy"},
+        {"sDim": "hidden_size", "attDim": "attention_size"},
     ),
     "VLHead": Part(
         "visionlan",

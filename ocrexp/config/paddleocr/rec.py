@@ -16,7 +16,7 @@ _LOSSES = {
     "ctc": "CTCLoss", "multi_sar": "MultiLoss", "multi_nrtr": "MultiLoss", "attention": "AttentionLoss",
     "nrtr": "CELoss", "sar": "SARLoss", "parseq": "ParseQLoss", "vitstr": "CELoss",
     "cppd": "CPPDLoss", "abinet": "CELoss", "satrn": "SATRNLoss", "rfl": "RFLLoss", "spin": "SPINAttentionLoss",
-    "visionlan": "VLLoss",
+    "visionlan": "VLLoss", "srn": "SRNLoss", "pren": "PRENLoss", "seed": "AsterLoss",
 }  # fmt: skip
 
 
@@ -37,6 +37,11 @@ def convert_recognition(experiment: Experiment, root: Section, kind: str, max_te
     experiment.only(
         decoder, "rm_symbol", False, "a decoder never changes its text", "the metric compares without symbols"
     )
+    if root.section("Global").get("rm_symbol") is True:
+        experiment.note(
+            "changed", root.section("Global"), "rm_symbol",
+            "a decoder never changes its text; the metric ignores symbols where Metric.is_filter is true",
+        )  # fmt: skip
     experiment.drop(
         decoder, {"character_dict_path": "of the section Global", "use_space_char": "of the section Global"}
     )
@@ -109,6 +114,14 @@ def _loss(experiment: Experiment, section: Section, kind: str) -> None:
         experiment.drop(section, {"ignore_index": "padding never counts"})
     elif kind == "sar":
         _sar(experiment, section)
+    elif kind == "srn":
+        experiment.set("loss.reduction", "sum", "PaddleOCR's")
+    elif kind == "seed":
+        experiment.only(
+            section, "sequence_normalize", False, "the sum over the steps of a text, the mean over the texts"
+        )
+        experiment.only(section, "sample_normalize", True, "the sum over the steps of a text, the mean over the texts")
+        experiment.drop(section, dict.fromkeys(("weight", "size_average", "ignore_index"), "ignored by PaddleOCR too"))
     elif kind == "visionlan":
         _visionlan(experiment, section)
     elif kind.startswith("multi_"):

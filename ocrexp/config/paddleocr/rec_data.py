@@ -15,6 +15,7 @@ _GUIDES = {"multi_sar": "SARLabelEncode", "multi_nrtr": "NRTRLabelEncode"}
 _RESIZES = (
     "RecResizeImg", "SVTRRecResizeImg", "GrayRecResizeImg", "SARRecResizeImg", "VLRecResizeImg",
     "ABINetRecResizeImg", "RFLRecResizeImg", "SPINRecResizeImg",
+    "PRENResizeImg", "SRNRecResizeImg", "RobustScannerRecResizeImg",
 )  # fmt: skip
 _PROBABILITIES = ("crop_prob", "reverse_prob", "noise_prob", "jitter_prob", "blur_prob", "hsv_aug_prob")
 _SCENE_AUGMENTERS = {"SVTRRecAug": "rec_svtr", "ParseQRecAug": "rec_parseq", "ABINetRecAug": "rec_svtr"}
@@ -90,7 +91,7 @@ def _resize(keys: Section, name: str, experiment: Experiment) -> tuple[str, dict
     if not isinstance(shape, list) or not all(isinstance(side, int) for side in shape) or len(shape) < 2:
         raise ConfigError(f"{keys.key('image_shape')}: expected a shape, got {shape!r}")
     values: dict[str, Any] = {}
-    if name == "SARRecResizeImg":
+    if name in ("SARRecResizeImg", "RobustScannerRecResizeImg"):
         if len(shape) != 4:
             raise ConfigError(
                 f"{keys.key('image_shape')}: expected [channels, height, min width, max width] for SAR, got {shape}"
@@ -98,7 +99,22 @@ def _resize(keys: Section, name: str, experiment: Experiment) -> tuple[str, dict
         values["model.image_shape"] = [shape[1], shape[3]]
         values["preprocess.resize.min_width"] = shape[2]
         values["preprocess.resize.width_downsample_ratio"] = keys.number("width_downsample_ratio", 0.25)
+        experiment.drop(keys, {"max_text_length": "of the section Global"})
         return "rec_sar", values | _normalize([0.5] * 3)
+    if name == "PRENResizeImg":
+        values["model.image_shape"] = shape[:2]
+        return "rec_stretch", values | _normalize([0.5] * 3)
+    if name == "SRNRecResizeImg":
+        experiment.drop(keys, dict.fromkeys(("num_heads", "max_text_length"), "of the section Global"))
+        if shape[-1] != 4 * shape[-2]:
+            experiment.note(
+                "changed",
+                keys,
+                "image_shape",
+                "images of more than 3 times their height are not stretched to the width",
+            )
+        values["model.image_shape"] = shape[-2:]
+        return "rec_srn", values | _normalize([0.0], [1 / 255])
     if name == "GrayRecResizeImg":
         return "rec_gray", _gray(keys, shape, values)
     if name == "RFLRecResizeImg":

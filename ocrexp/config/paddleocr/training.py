@@ -30,6 +30,7 @@ _IDLE = {
     "scale_loss": "losses of float16 are scaled dynamically",
     "use_dynamic_loss_scaling": "losses of float16 are scaled dynamically",
     "training_step": "of the head",
+    "num_heads": "of the head",
     "calc_epoch_interval": "an option of the metric on training batches",
     "d2s_train_image_shape": "an option of training with to_static",
     "to_static": "training is always dynamic",
@@ -227,6 +228,9 @@ def convert_optimizer(experiment: Experiment, root: Section) -> None:
         experiment.take(section, "one_dim_param_no_weight_decay", "optim.no_decay_1d")
     experiment.drop(section, {"multi_precision": "float32 master weights are kept if necessary", "lazy_mode": "off"})
     _group_rates(experiment, section)
+    experiment.drop(section, {"weight_deacy": "a key of SEED's file, which PaddleOCR does not read"})
+    if name == "Adadelta":
+        experiment.drop(section, {"momentum": "Adadelta has none"})
 
 
 def _group_rates(experiment: Experiment, section: Section) -> None:

@@ -47,6 +47,8 @@ class RecResize:
         max_width: bound of a widened result, so that one long line cannot take all memory.
         width_step: a widened width is rounded up to a multiple, so that more images share a batch; 1: PaddleOCR's.
         min_side: an image with a shorter side is unusable: so few pixels hold no text.
+        whole_aspect: with padding, the kept aspect is rounded up to a whole number, so the image is 1, 2, 3 … times as
+            wide as high (PaddleOCR's SRNRecResizeImg).
 
     Raises ValueError for values that contradict each other, UnusableSample for an image without pixels or with a side
     below `min_side`.
@@ -62,6 +64,7 @@ class RecResize:
         max_width: int = 3200,
         width_step: int = 1,
         min_side: int = 4,
+        whole_aspect: bool = False,
     ) -> None:
         self.image_shape = _shape(image_shape)
         if interpolation not in OPENCV and interpolation not in PILLOW:
@@ -70,6 +73,8 @@ class RecResize:
             raise ValueError(
                 "widen, resize.padding: widen=true keeps the aspect ratio, padding=false does not; change one of them"
             )
+        if whole_aspect and (widen or not padding):
+            raise ValueError("whole_aspect: needs padding=true and widen=false")
         if widen and max_width < self.image_shape[1]:
             raise ValueError(f"max_width: expected at least image_shape's {self.image_shape[1]}, got {max_width}")
         if width_step < 1 or min_side < 1:
@@ -81,6 +86,7 @@ class RecResize:
         self.max_width = max_width
         self.width_step = width_step
         self.min_side = min_side
+        self.whole_aspect = whole_aspect
 
     def plain(self) -> RecResize:
         """Itself: nothing here is random (debug=overfit keeps it)."""
@@ -98,7 +104,8 @@ class RecResize:
                 width = self._widened(source_height, source_width)
         valid_width = width
         if self.padding:
-            valid_width = min(math.ceil(height * (source_width / source_height)), width)
+            aspect = source_width / source_height
+            valid_width = min(math.ceil(height * (math.ceil(aspect) if self.whole_aspect else aspect)), width)
         if self.gray:
             image = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
         sample["image"] = padded(resized(image, height, valid_width, self.interpolation), width, PADDING)

@@ -176,14 +176,14 @@ class ABINetHead(nn.Layer):
             self.language = BCNLanguage(channels, nhead, dim_feedforward, dropout, steps, out_channels)
             self.w_att_align = nn.Linear(2 * channels, channels)
             self.cls_align = nn.Linear(channels, out_channels)
-        self._steps, self._positions = steps, positions
+        self._steps, self.positions = steps, positions
         self.out_channels = out_channels
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         _, _, height, width = x.shape
-        if paddle.in_dynamic_mode() and height * width != self._positions:
+        if paddle.in_dynamic_mode() and height * width != self.positions:
             raise ConfigError(
-                f"ABINetHead: the backbone gives a map of {height}x{width}, which has not the {self._positions} "
+                f"ABINetHead: the backbone gives a map of {height}x{width}, which has not the {self.positions} "
                 "positions of model.head.image_size; set it to the size of the images, and strides of the backbone "
                 "whose product is 4"
             )

@@ -118,6 +118,11 @@ class VLHead(nn.Layer):
         self.positions = n_position
         self.out_channels = out_channels
         self._step = training_step
+        if training_step == "LF_1":
+            prediction = self.MLM_VRM.Prediction
+            for part in (self.MLM_VRM.MLM, prediction.pp_share, prediction.w_share):
+                for parameter in part.parameters():
+                    parameter.stop_gradient = True
 
     def forward(self, x: Tensor, targets: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
         height, width = x.shape[2:]
