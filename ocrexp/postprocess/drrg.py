@@ -31,7 +31,7 @@ class DRRGPostprocess:
         nms_thr: IoU above which neighboring components become one.
         comp_shrink_ratio: height of a component as a share of the text's.
         comp_ratio: width of a component as a share of its height.
-        min_width, max_width: of a component, pixels.
+        min_comp_width, max_comp_width: of a component, pixels.
         box_type: `poly` gives outlines; `quad` rotated rectangles of four points.
 
     Called with the batch's `shape`, float64 [N, 4] (source height, source width, ratio_h, ratio_w); polygons are
@@ -49,8 +49,8 @@ class DRRGPostprocess:
         nms_thr: float = 0.3,
         comp_shrink_ratio: float = 1.03,
         comp_ratio: float = 0.4,
-        min_width: float = 8.0,
-        max_width: float = 24.0,
+        min_comp_width: float = 8.0,
+        max_comp_width: float = 24.0,
         box_type: str = "poly",
     ) -> None:
         thresholds = {
@@ -63,8 +63,10 @@ class DRRGPostprocess:
         for name, value in thresholds.items():
             if not 0 <= value <= 1:
                 raise ValueError(f"{name}: expected a number from 0 to 1, got {value}")
-        if not 0 < min_width < max_width:
-            raise ValueError(f"min_width: expected a number between 0 and max_width={max_width}, got {min_width}")
+        if not 0 < min_comp_width < max_comp_width:
+            raise ValueError(
+                f"min_comp_width: expected a number between 0 and max_comp_width={max_comp_width}, got {min_comp_width}"
+            )
         if box_type not in ("quad", "poly"):
             raise ValueError(f"box_type: expected quad or poly, got {box_type!r}")
         self.link_thr = link_thr
@@ -76,7 +78,7 @@ class DRRGPostprocess:
             comp_score_thr,
             comp_shrink_ratio,
             comp_ratio,
-            (min_width, max_width),
+            (min_comp_width, max_comp_width),
             nms_thr,
         )
 

@@ -103,7 +103,7 @@ def test_maps_of_a_network_that_has_diverged_and_without_text_are_survived() -> 
     DRRGPostprocess()(outputs, shape)
 
 
-@pytest.mark.parametrize("arguments", [{"link_thr": 2.0}, {"min_width": 30.0}, {"box_type": "rect"}])
+@pytest.mark.parametrize("arguments", [{"link_thr": 2.0}, {"min_comp_width": 30.0}, {"box_type": "rect"}])
 def test_wrong_values_are_refused(arguments) -> None:
     with pytest.raises(ValueError, match=next(iter(arguments))):
         DRRGPostprocess(**arguments)

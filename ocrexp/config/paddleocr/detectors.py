@@ -15,6 +15,7 @@ _DRRG_PROPOSALS = {
     "nms_thr": 0.3, "min_width": 8.0, "max_width": 24.0, "comp_shrink_ratio": 1.03, "comp_ratio": 0.4,
     "comp_score_thr": 0.3, "text_region_thr": 0.2, "center_region_thr": 0.2, "center_region_area_thr": 50,
 }  # fmt: skip
+_DRRG_NAMES = {"min_width": "min_comp_width", "max_width": "max_comp_width"}
 _DEPTHS = (18, 34, 50)  # of ResNet_vd that have an option of their own
 
 
@@ -52,7 +53,7 @@ def convert_detector(experiment: Experiment, root: Section, section: Section) ->
         experiment.only(head, "model_name", neck.text("model_name"), "neck and head have one size here")
     if method == "drrg":
         for key, default in _DRRG_PROPOSALS.items():
-            experiment.take(head, key, f"postprocess.{key}", default)
+            experiment.take(head, key, f"postprocess.{_DRRG_NAMES.get(key, key)}", default)
     return method, model
 
 
