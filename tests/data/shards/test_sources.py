@@ -18,7 +18,7 @@ from ocrexp.data.loaders import build_eval_loader, build_train_loader
 from ocrexp.data.records import some_records
 from ocrexp.data.shards.names import expand_braces
 from ocrexp.data.shards.sources import DetShards, InMemory, RecShards
-from ocrexp.data.variants import TrainVariants
+from ocrexp.data.variants import TrainVariants, first_turns
 from ocrexp.errors import DataError
 from ocrexp.tasks.find import find_task
 from ocrexp.types import UnusableSample
@@ -150,6 +150,8 @@ def test_samples_that_are_looked_at_have_the_random_numbers_of_training(root):
             ratios=None, seed=5, rank=0, world_size=1, batch_size=4, shuffle=True, **NODE,
         )  # fmt: skip
         variants = TrainVariants(loader.pipeline, loader.sampler, listed.indices)
+        indices = np.concatenate([planned.indices for planned in loader.sampler.plan(2)])
+        assert set(first_turns(loader.pipeline, indices).tolist()) <= set(listed.indices.tolist())  # as debug=samples
         for place, record in enumerate(listed.train_records()):
             turn = variants.turn(place, 2)
             assert turn.used and (record.texts[0], variants.sample(turn, 2)["drawn"]) in seen
