@@ -11,6 +11,7 @@ from itertools import pairwise
 from math import log
 
 import numpy as np
+import numpy.typing as npt
 import paddle
 from paddle import Tensor, nn
 from paddle.nn import functional as F
@@ -95,7 +96,7 @@ class GASPIN(nn.Layer):
         if self._offsets:
             share = F.sigmoid(rest[:, :1]).reshape([-1, 1, 1, 1])
             regions = F.sigmoid(F.max_pool2d(self.offset_fc2(self.offset_fc1(features)), kernel_size=2, stride=2))
-            regions = F.interpolate(regions, size=x.shape[2:], mode="bilinear")
+            regions = _enlarged(regions, x.shape[2], x.shape[3])
             image = image * (1 - share) + regions * share
             rest = rest[:, 1:]
         image = self.sp_net(image, weights)
@@ -103,6 +104,19 @@ class GASPIN(nn.Layer):
             return image
         grid = self.GridGenerator(rest.reshape([-1, _POINTS, 2]), *self._size)
         return sample(image, grid, self.training, padding="border")
+
+
+def _enlarged(x: Tensor, height: int, width: int) -> Tensor:
+    """Bilinear interpolation of [N, C, h, w] to [N, C, height, width], corners not aligned, as two products: oneDNN
+    refuses paddle's own in an exported graph."""
+    rows, columns = (paddle.to_tensor(_linear(*sizes)) for sizes in ((x.shape[2], height), (x.shape[3], width)))
+    return paddle.matmul(paddle.matmul(rows, x), columns, transpose_y=True)
+
+
+def _linear(before: int, after: int) -> npt.NDArray[np.float32]:
+    """[after, before]: shares of the old values in the new ones."""
+    places = ((np.arange(after) + 0.5) * before / after - 0.5).clip(0, before - 1)
+    return np.maximum(1 - np.abs(places[:, None] - np.arange(before)), 0).astype(np.float32)
 
 
 class Powers(nn.Layer):
