@@ -592,8 +592,10 @@ def test_a_cml_file_becomes_a_teacher_and_two_students(tmp_path):
     models["Teacher"] = {**models["Teacher"], "Neck": {"name": "DBFPN", "out_channels": 96}}
     terms[1]["DistillationDMLLoss"]["model_name_pairs"] = ["Student", "Student2"]
     tree["PostProcess"]["name"] = "DistillationDBPostProcess"
+    tree["Global"]["checkpoints"] = "out/latest"
     conversion, config = converted(tmp_path, tree)
     assert conversion.complete
+    assert (config.model.student.pretrained, config.trainer.start_from) == ("out/latest.pdparams", None)
     model, loss = config.model, config.loss
     assert model._target_.endswith("DistilledModel")
     assert [model[role].neck.out_channels for role in ("student", "student2", "teacher")] == [64, 64, 96]

@@ -85,8 +85,8 @@ def test_ct_reads_rgb_images_and_resizes_their_shorter_side(
     assert (warp.crop, warp.reference_side, warp.flip, list(warp.rotate)) == ("cut", 853, 0.5, [-10, 10])
     assert (config.optim.schedule.power, config.model.pretrained_rgb) == (0.9, False)
     assert any("CTMetric" in line for line in conversion.lines())
-    _, started = converted(tmp_path, put(files.ct(), "Global.pretrained_model", "ResNet18_vd_pretrained"))
-    assert started.model.pretrained_rgb
+    _, started = converted(tmp_path, put(files.ct(), "Global.checkpoints", "ct/latest"))
+    assert (started.model.pretrained_rgb, started.trainer.start_from) == (True, None)
     mixed = put(files.ct(), "Eval.dataset.transforms.0", {"DecodeImage": {"img_mode": "BGR"}})
     assert not converted(tmp_path, mixed)[0].complete
 

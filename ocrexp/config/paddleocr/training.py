@@ -39,8 +39,9 @@ _IDLE = {
 _ACCELERATORS = ("use_mlu", "use_npu", "use_xpu", "use_gcu")
 
 
-def convert_global(experiment: Experiment, root: Section, task: str) -> None:
-    """Length, intervals, device, precision, weights to start from, loggers."""
+def convert_global(experiment: Experiment, root: Section, task: str, distilled: bool = False) -> None:
+    """Length, intervals, device, precision, weights to start from, loggers; `distilled`: the file trains several
+    networks."""
     section = root.section("Global")
     experiment.take(section, "epoch_num", "trainer.max_epochs")
     experiment.take(section, "print_batch_step", "trainer.log_every_steps")
@@ -58,7 +59,7 @@ def convert_global(experiment: Experiment, root: Section, task: str) -> None:
             )
     _evaluation(experiment, section)
     _device(experiment, section)
-    _weights(experiment, section)
+    _weights(experiment, root, section, distilled)
     _accumulation(experiment, root)
     _loggers(experiment, root, section)
     if "seed" in section:
@@ -139,26 +140,35 @@ def _device(experiment: Experiment, section: Section) -> None:
         experiment.take(section, "use_sync_bn", "trainer.sync_bn")
 
 
-def _weights(experiment: Experiment, section: Section) -> None:
+def _weights(experiment: Experiment, root: Section, section: Section, distilled: bool) -> None:
     pretrained, checkpoints = section.text("pretrained_model"), section.text("checkpoints")
-    if pretrained and not checkpoints:
-        path = pretrained if pretrained.endswith(".pdparams") else f"{pretrained}.pdparams"
-        experiment.set(
-            "model.pretrained", path,
-            f"{section.key('pretrained_model')}: the file must exist; null: random weights",
-        )  # fmt: skip
-    if checkpoints:
+    part = _why_in_part(root, distilled) if checkpoints else ""
+    if checkpoints and not part:
         experiment.set(
             "trainer.start_from", checkpoints.removesuffix(".pdparams"),
             f"{section.key('checkpoints')}: with .pdparams, .pdopt and .states",
         )  # fmt: skip
+    elif file := checkpoints or pretrained:
+        key = section.key("checkpoints" if checkpoints else "pretrained_model")
+        path = file if file.endswith(".pdparams") else f"{file}.pdparams"
+        experiment.set("model.pretrained", path, f"{key}: the file must exist; null: random weights")
+    if checkpoints:
+        how = "continues this training with the epoch after it; the best metric starts again"
         experiment.note(
             "changed", section, "checkpoints",
-            "a new run continues this training with the epoch after it; the best metric starts again",
+            f"a new run starts from these weights alone, because {part}" if part else f"a new run {how}",
             "a run of ocrexp is resumed by: python -m ocrexp resume run_dir=RUN",
         )  # fmt: skip
         if pretrained:
             experiment.note("dropped", section, "pretrained_model", "PaddleOCR uses checkpoints if both are given")
+
+
+def _why_in_part(root: Section, distilled: bool) -> str:
+    """Why a run cannot continue a training of PaddleOCR with its optimizer's state; empty if it can."""
+    if distilled:
+        return "its file has several networks"
+    modes = [keys.get("img_mode") for _, keys in root.section("Train").section("dataset").entries("transforms")]
+    return "its images are RGB, ours BGR" if "RGB" in modes else ""
 
 
 def _accumulation(experiment: Experiment, root: Section) -> None:
