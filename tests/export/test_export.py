@@ -15,7 +15,7 @@ onnx = pytest.importorskip("onnx")
 MODELS = [
     "ppocrv4_rec", "rare_mbv3", "vitstr_tiny", "svtr_tiny", "parseq", "nrtr", "svtrv2_tiny", "ppocrv4_det_server",
     "cppd", "visionlan", "abinet", "satrn", "rfl", "spin",
-    "pren", "robustscanner", "seed",
+    "srn", "pren", "robustscanner", "seed",
 ]  # fmt: skip
 
 

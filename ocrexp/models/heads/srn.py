@@ -31,7 +31,9 @@ class ParallelVisualAttention(nn.Layer):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.fc0(self.wrap_encoder_for_feature(x))
-        energy = self.fc1(F.tanh(x.unsqueeze(1) + self.emb.weight.unsqueeze([0, 2]))).squeeze(3)
+        # Expanded: oneDNN in paddle 3.3.1 adds wrongly where both tensors are repeated and there are several images.
+        seen = x.unsqueeze(1).expand([-1, self.emb.weight.shape[0], -1, -1])
+        energy = self.fc1(F.tanh(seen + self.emb.weight.unsqueeze([0, 2]))).squeeze(3)
         return paddle.matmul(F.softmax(energy, axis=-1), x)
 
 
