@@ -50,17 +50,17 @@ def compress_and_judge(
     name = "onnx" if "onnx" in folders else next(iter(folders))
     entries.append(Entry("float", folders[name], "onnx" if name == "onnx" else "paddle", macs))
     facts = {}
-    if asked.int8:
-        place = folder / FOLDER
-        float_file = folders["onnx"] / "inference.onnx"
-        facts = write_int8(trained, float_file, place, asked.calibration, asked.max_drop).facts()
-        own = {**(description.ocrexp or {}), "int8": facts, "files": checksums(place)}
-        replace(description, ocrexp=own).write(place / "inference.yml")
-        entries.append(Entry(FOLDER, place, "onnx", macs))
     with scratch("judged") as drawn:
         samples = validation_samples(trained.parts, asked.judged, drawn)
         if samples.drawn:
             return Verdict([f"the loss of the metric cannot be measured without validation images: {samples.why}"])
+        if asked.int8:
+            place = folder / FOLDER
+            float_file = folders["onnx"] / "inference.onnx"
+            facts = write_int8(trained, float_file, place, asked.calibration, samples, asked.max_drop).facts()
+            own = {**(description.ocrexp or {}), "int8": facts, "files": checksums(place)}
+            replace(description, ocrexp=own).write(place / "inference.yml")
+            entries.append(Entry(FOLDER, place, "onnx", macs))
         rows = judge(trained.parts, entries, samples)
     main = trained.parts.new_metric().main
     failures = lost_too_much(rows, main, asked.max_drop)
