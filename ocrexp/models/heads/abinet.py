@@ -50,9 +50,11 @@ class PositionAttention(nn.Layer):
         for layer in self.k_encoder:
             key = layer(key)
             levels.append(key)
-        for layer, level in zip(self.k_decoder, [*levels[-2::-1], None], strict=True):
+        last = len(self.k_decoder) - 1
+        for index, layer in enumerate(self.k_decoder):  # no zip with strict: graphs for an export know none
             key = layer(key)
-            key = key if level is None else key + level
+            if index < last:
+                key = key + levels[last - 1 - index]
         query = self.project(self.pos_encoder.pe.transpose([1, 0, 2]))
         weights = F.softmax(paddle.matmul(query, key.flatten(2)) * self._scale, axis=-1)
         return paddle.matmul(weights, x.flatten(2), transpose_y=True)
