@@ -2,8 +2,7 @@
 
 The filters of a group are ranked by their norm (L1, Li et al., arXiv 1608.08710) or by their distance from the others
 (FPGM, He et al., arXiv 1811.00250). How sensitive a group is shows the change of the network's outputs without its
-lowest filters. From the groups those channels are removed, step by step, that change the outputs least for the work
-that they save.
+lowest filters. Step by step, channels of that group are removed without which the outputs change least.
 """
 
 from __future__ import annotations
@@ -107,13 +106,11 @@ def choose(
         for number, counts in enumerate(steps):
             if at[number] + 1 >= len(counts):
                 continue
-            now, then = counts[at[number]], counts[at[number] + 1]
-            saved = work.saved(number, then)
-            loss = _between(measured[number], then / groups[number].channels) - _between(
-                measured[number], now / groups[number].channels
-            )
-            if saved > 0 and max(loss, 0.0) / saved < least:
-                best, least = number, max(loss, 0.0) / saved
+            then = counts[at[number] + 1]
+            # Not the change by this step alone: a group whose outputs are lost already would have nothing to lose.
+            change = _between(measured[number], then / groups[number].channels)
+            if change < least and work.saved(number, then) > 0:
+                best, least = number, change
         if best is None:
             raise ValueError(
                 f"flops={share:g}: removing {most:.0%} of the channels of every group leaves "
