@@ -55,7 +55,8 @@ class PositionAttention(nn.Layer):
             key = layer(key)
             if index < last:
                 key = key + levels[last - 1 - index]
-        query = self.project(self.pos_encoder.pe.transpose([1, 0, 2]))
+        # Expanded: an exported graph takes the first factor's size for that of the batch.
+        query = self.project(self.pos_encoder.pe.transpose([1, 0, 2])).expand([x.shape[0], -1, -1])
         weights = F.softmax(paddle.matmul(query, key.flatten(2)) * self._scale, axis=-1)
         return paddle.matmul(weights, x.flatten(2), transpose_y=True)
 

@@ -36,9 +36,8 @@ class MultiHeadAttention(nn.Layer):
         self._heads, self._scale = heads, (channels // heads) ** -0.5
 
     def forward(self, query: Tensor, memory: Tensor, mask: Tensor | None = None) -> Tensor:
-        q, k, v = (
-            self._split(linear) for linear in (self.linear_q(query), self.linear_k(memory), self.linear_v(memory))
-        )
+        q, k = self._split(self.linear_q(query)), self._split(self.linear_k(memory))
+        v = self._split(self.linear_v(memory))
         scores = paddle.matmul(q * self._scale, k, transpose_y=True)
         if mask is not None:
             scores = scores + mask

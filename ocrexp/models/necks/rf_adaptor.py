@@ -41,7 +41,7 @@ class RFAdaptor(nn.Layer):
         self.out_channels = in_channels
 
     def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
-        visual, semantic = (x.flatten(2) for x in maps)
+        visual, semantic = maps[0].flatten(2), maps[1].flatten(2)
         read = semantic * self.neck_v2s(visual)
         counted = visual if self.neck_s2v is None else visual + semantic * self.neck_s2v(semantic)
         return [counted.transpose([0, 2, 1]), read.transpose([0, 2, 1])]

@@ -109,7 +109,8 @@ class GASPIN(nn.Layer):
 def _enlarged(x: Tensor, height: int, width: int) -> Tensor:
     """Bilinear interpolation of [N, C, h, w] to [N, C, height, width], corners not aligned, as two products: oneDNN
     refuses paddle's own in an exported graph."""
-    rows, columns = (paddle.to_tensor(_linear(*sizes)) for sizes in ((x.shape[2], height), (x.shape[3], width)))
+    rows = paddle.to_tensor(_linear(x.shape[2], height))
+    columns = paddle.to_tensor(_linear(x.shape[3], width))
     return paddle.matmul(paddle.matmul(rows, x), columns, transpose_y=True)
 
 
