@@ -14,7 +14,7 @@ onnx = pytest.importorskip("onnx")
 
 MODELS = [
     "ppocrv4_rec", "rare_mbv3", "vitstr_tiny", "svtr_tiny", "parseq", "nrtr", "svtrv2_tiny", "ppocrv4_det_server",
-    "cppd", "visionlan", "abinet", "satrn", "rfl", "spin",
+    "cppd", "visionlan", "abinet", "satrn", "rfl",
     "srn", "pren", "robustscanner", "seed",
 ]  # fmt: skip
 

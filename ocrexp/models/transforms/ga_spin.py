@@ -92,7 +92,7 @@ class GASPIN(nn.Layer):
         features = self.spt_convnet(x)
         found = self.stucture_fc2(self.stucture_fc1(features))
         weights, rest = found[:, : self._powers], found[:, self._powers :]
-        image = (x + 1) * 0.5
+        image = ((x + 1) * 0.5).clip(0, 1)
         if self._offsets:
             share = F.sigmoid(rest[:, :1]).reshape([-1, 1, 1, 1])
             regions = F.sigmoid(F.max_pool2d(self.offset_fc2(self.offset_fc1(features)), kernel_size=2, stride=2))
