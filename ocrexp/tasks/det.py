@@ -207,9 +207,20 @@ def _key(polygon: Polygon) -> tuple[tuple[float, ...], ...]:
 
 
 def _overlapping(before: Sequence[Polygon], after: Sequence[Polygon], rules: Rules) -> dict[int, int]:
+    """Which box of `after` is that of `before`. An outline that crosses itself overlaps with nothing; all its points
+    must be within a pixel."""
     from ocrexp.metrics.det import match_regions
 
-    return dict(match_regions(before, [False] * len(before), after, iou_threshold=rules.box_iou).pairs)
+    match = match_regions(before, [False] * len(before), after, iou_threshold=rules.box_iou)
+    pairs, crossed = dict(match.pairs), list(match.invalid_predictions)
+    for index in match.invalid_references:
+        outline = np.asarray(before[index])
+        same = (place for place in crossed if np.shape(after[place]) == outline.shape)
+        near = next((place for place in same if np.abs(np.asarray(after[place]) - outline).max() <= 1), None)
+        if near is not None:
+            pairs[index] = near
+            crossed.remove(near)
+    return pairs
 
 
 TASK = DetTask()

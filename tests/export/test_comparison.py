@@ -54,6 +54,16 @@ def test_a_moved_a_lost_and_a_new_box_fail():
     assert tally(boxes((0, 0)), boxes((0, 0), (100, 0))).failures()
 
 
+def test_an_outline_that_crosses_itself_is_compared_by_its_points():
+    """It overlaps with nothing, not even with itself."""
+    crossed = box(0, 0)[[0, 2, 1, 3]]
+    expected = DetPrediction([crossed, box(100, 0)], [0.9, 0.9])
+    near = DetPrediction([crossed + 0.5, box(100, 0)], [0.9, 0.9])
+    assert (tally(expected, near).items, tally(expected, near).failures()) == (2, [])
+    far = DetPrediction([crossed + 5, box(100, 0)], [0.9, 0.9])
+    assert tally(expected, far).failures() == ["2 of 2 results differ; page.png: 1 of 2 boxes lost, 1 new"]
+
+
 def test_one_box_cannot_stand_for_two():
     assert tally(boxes((0, 0), (0, 0)), boxes((0, 0))).failures()
 
