@@ -21,8 +21,10 @@ KEYS = (
 def anchor(config: DictConfig, start: Path) -> None:
     """Make the relative paths of a run absolute; paths that do not exist in the start folder are not changed."""
     for key in KEYS:
-        node, _, name = key.rpartition(".")
-        holder = OmegaConf.select(config, node)
+        *parents, name = key.split(".")
+        holder: object = config
+        for parent in parents:  # `dataset.fonts` is a folder, a list of them or a group
+            holder = holder.get(parent) if isinstance(holder, DictConfig) else None
         if not isinstance(holder, DictConfig) or name not in holder or OmegaConf.is_missing(holder, name):
             continue
         value = holder.get(name)

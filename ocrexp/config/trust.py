@@ -32,7 +32,8 @@ _PART_MODULES = (
     "losses.", "augment.", "adapt.", "postprocess.", "metrics.", "optim.", "loggers.", "engine.callbacks.",
     "data.lists", "data.rec_lists", "data.format_lists", "data.cls_lists", "data.lmdb", "data.shards.sources",
     "data.synth.dataset", "data.synth.rec_dataset", "data.synth.cls_dataset", "data.synth.text.",
-    "data.synth.style.dataset", "data.synth.camera.", "data.targets.", "data.transforms.",
+    "data.synth.font_sources", "data.synth.photographs", "data.synth.style.dataset", "data.synth.camera.",
+    "data.targets.", "data.transforms.",
 )  # fmt: skip
 _PART_FUNCTIONS = frozenset(
     f"ocrexp.charset.sources.from_{what}" for what in ("characters", "classes", "dictionary", "labels")

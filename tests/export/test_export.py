@@ -14,7 +14,7 @@ onnx = pytest.importorskip("onnx")
 
 MODELS = [
     "ppocrv4_rec", "rare_mbv3", "vitstr_tiny", "svtr_tiny", "parseq", "nrtr", "svtrv2_tiny", "ppocrv4_det_server",
-    "cppd", "visionlan", "abinet", "satrn", "rfl",
+    "cppd", "visionlan", "abinet", "satrn", "rfl", "spin",
     "srn", "pren", "robustscanner", "seed",
 ]  # fmt: skip
 
@@ -145,7 +145,7 @@ def test_the_batch_norm_behind_a_transposed_convolution_is_put_into_it(exported)
 @pytest.mark.parametrize("name", MODELS)
 def test_shipped_models_are_the_same_as_static_graphs(shipped, name):
     result = shipped[name]
-    # PREN's 26 blocks amplify rounding with random weights: 2.4e-4 was measured, of both formats the larger.
+    # With random weights PREN amplifies rounding: 1e-7 of its input moves its output by 1e-4.
     limit = 1e-3 if name == "pren" else 1e-4
     assert result["paddle"] < limit  # run by oneDNN, which refuses some operators in graphs of paddle 3
     assert result["onnx"] < limit
