@@ -82,7 +82,7 @@ def end_with_parent(parent: int) -> None:
 def begin_in_pool(parent: int) -> None:
     """What a process of a pool does first: it ends with `parent` (0: with nothing), which handles Ctrl-C for all.
 
-    SIGTERM, which a pool sends to its processes, ends it without a word.
+    SIGTERM, which a pool sends to its processes, ends it silently.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)

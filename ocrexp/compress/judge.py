@@ -27,7 +27,7 @@ _ROUNDING = 1e-9  # of a difference of metrics
 
 
 @dataclass(frozen=True)
-class Entry:
+class JudgedNetwork:
     """An exported network that is judged.
 
     Args:
@@ -64,7 +64,7 @@ class Judged:
         return asdict(self)
 
 
-def judge(parts: Parts, entries: Sequence[Entry], samples: Samples) -> list[Judged]:
+def judge(parts: Parts, entries: Sequence[JudgedNetwork], samples: Samples) -> list[Judged]:
     """Read the samples' files with each network, as users deploy it, and time the networks in turn.
 
     Args:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ocrexp.compress.judge import Entry, judge, lost_too_much, table
+from ocrexp.compress.judge import JudgedNetwork, judge, lost_too_much, table
 from ocrexp.compress.static import FOLDER, write_int8
 from ocrexp.deploy.backends.base import chosen
 from ocrexp.export.describe import checksums
@@ -46,9 +46,9 @@ def compress_and_judge(
     if (baseline := asked.baseline) is not None:
         assert baseline.description is not None
         there = (baseline.description.ocrexp or {}).get("macs")
-        entries.append(Entry("baseline", baseline.path, chosen(baseline, "auto"), there))
+        entries.append(JudgedNetwork("baseline", baseline.path, chosen(baseline, "auto"), there))
     name = "onnx" if "onnx" in folders else next(iter(folders))
-    entries.append(Entry("float", folders[name], "onnx" if name == "onnx" else "paddle", macs))
+    entries.append(JudgedNetwork("float", folders[name], "onnx" if name == "onnx" else "paddle", macs))
     facts = {}
     with scratch("judged") as drawn:
         samples = validation_samples(trained.parts, asked.judged, drawn)
@@ -60,7 +60,7 @@ def compress_and_judge(
             facts = write_int8(trained, float_file, place, asked.calibration, samples, asked.max_drop).facts()
             own = {**(description.ocrexp or {}), "int8": facts, "files": checksums(place)}
             replace(description, ocrexp=own).write(place / "inference.yml")
-            entries.append(Entry(FOLDER, place, "onnx", macs))
+            entries.append(JudgedNetwork(FOLDER, place, "onnx", macs))
         rows = judge(trained.parts, entries, samples)
     main = trained.parts.new_metric().main
     failures = lost_too_much(rows, main, asked.max_drop)

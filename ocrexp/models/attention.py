@@ -35,6 +35,25 @@ class Mlp(nn.Layer):
         return self.drop(self.fc2(x))
 
 
+def attend(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None,
+    drop: nn.Dropout,
+    scale: float | None = None,
+) -> Tensor:
+    """Attention of several heads: `query` [N, heads, L, C], `key` and `value` [N, heads, M, C] to [N, L, heads · C].
+
+    `mask` is added to the scores, which are multiplied by `scale` (None: one over the root of C) before; `drop` is
+    applied to the weights.
+    """
+    scores = paddle.matmul(query, key, transpose_y=True) * (query.shape[-1] ** -0.5 if scale is None else scale)
+    if mask is not None:
+        scores = scores + mask
+    return paddle.matmul(drop(F.softmax(scores, axis=-1)), value).transpose([0, 2, 1, 3]).flatten(2)
+
+
 class Attention(nn.Layer):
     """Multi-head self-attention over [N, L, channels].
 

@@ -185,7 +185,7 @@ def geometric_features(components: npt.NDArray[np.floating]) -> Floats:
 
 
 @dataclass(frozen=True)
-class Samples:
+class PoolingSamples:
     """Places at which maps are read for the features of components, those of a bin one after another.
 
     Args:
@@ -200,7 +200,7 @@ class Samples:
     bins: Indices
 
 
-def pooling_samples(components: npt.NDArray[np.floating], height: int, width: int) -> Samples:
+def pooling_samples(components: npt.NDArray[np.floating], height: int, width: int) -> PoolingSamples:
     """The places of a rotated RoI alignment, as many in each bin as it has pixels.
 
     `components` are (n, 6). As in PaddleOCR a box is as wide as its component is high, and turned by arccos(cos) with
@@ -224,7 +224,7 @@ def pooling_samples(components: npt.NDArray[np.floating], height: int, width: in
     y = down * cosine - right * sine + numbers[owner, 1] - 0.5
     x = down * sine + right * cosine + numbers[owner, 0] - 0.5
     inside = (y >= -1) & (y <= height) & (x >= -1) & (x <= width) & (size[owner] > 0).all(axis=1)
-    return Samples(
+    return PoolingSamples(
         np.clip(x, 0, width - 1).astype(np.float32),
         np.clip(y, 0, height - 1).astype(np.float32),
         (inside / per_bin[owner]).astype(np.float32),

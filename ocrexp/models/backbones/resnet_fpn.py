@@ -15,7 +15,7 @@ _CHANNELS, _STRIDES = (64, 128, 256, 512), (2, 2, 1, 1)
 _OUT = 512
 
 
-class ConvBN(nn.Layer):
+class DilatableConvBN(nn.Layer):
     """Convolution without bias and batch norm. `dilated`: a kernel of 2×2 whose taps are 2 apart, in place of 3×3."""
 
     def __init__(
@@ -46,7 +46,7 @@ class Shortcut(nn.Layer):
 
     def __init__(self, in_channels: int, channels: int, stride: int) -> None:
         super().__init__()
-        self.conv = ConvBN(in_channels, channels, 1, stride, activate=False)
+        self.conv = DilatableConvBN(in_channels, channels, 1, stride, activate=False)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.conv(x)
@@ -60,12 +60,12 @@ class Block(nn.Layer):
         dilated = first and stride == 1
         self.out_channels = channels * 4 if bottleneck else channels
         if bottleneck:
-            self.conv0 = ConvBN(in_channels, channels, 1)
-            self.conv1 = ConvBN(channels, channels, 3, stride, dilated)
-            self.conv2 = ConvBN(channels, self.out_channels, 1, activate=False)
+            self.conv0 = DilatableConvBN(in_channels, channels, 1)
+            self.conv1 = DilatableConvBN(channels, channels, 3, stride, dilated)
+            self.conv2 = DilatableConvBN(channels, self.out_channels, 1, activate=False)
         else:
-            self.conv0 = ConvBN(in_channels, channels, 3, stride, dilated)
-            self.conv1 = ConvBN(channels, channels, 3, activate=False)
+            self.conv0 = DilatableConvBN(in_channels, channels, 3, stride, dilated)
+            self.conv1 = DilatableConvBN(channels, channels, 3, activate=False)
         self.short = Shortcut(in_channels, self.out_channels, stride) if first else None
         self._layers = (self.conv0, self.conv1, *([self.conv2] if bottleneck else []))
 
@@ -91,7 +91,7 @@ class ResNetFPN(nn.Layer):
         if layers not in _DEPTHS:
             raise ValueError(f"layers: expected one of {', '.join(map(str, _DEPTHS))}, got {layers}")
         bottleneck = layers >= 50
-        self.conv = ConvBN(in_channels, 64, 7, stride=2)
+        self.conv = DilatableConvBN(in_channels, 64, 7, stride=2)
         self._stages: list[list[nn.Layer]] = []
         before = 64
         for stage, (depth, channels, stride) in enumerate(zip(_DEPTHS[layers], _CHANNELS, _STRIDES, strict=True)):

@@ -15,7 +15,7 @@ from paddle import Tensor, nn
 from paddle.nn import functional as F
 
 from ocrexp.errors import ConfigError
-from ocrexp.models.attention import Mlp
+from ocrexp.models.attention import Mlp, attend
 from ocrexp.models.heads.class_axes import ClassAxis
 
 PADDING, START, END = 0, 2, 3
@@ -35,7 +35,7 @@ class CausalAttention(nn.Layer):
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         qkv = self.qkv(x).reshape([0, -1, 3, self._heads, x.shape[2] // self._heads]).transpose([2, 0, 3, 1, 4])
         query, key, value = qkv.unbind(axis=0)
-        return self.out_proj(_attend(query, key, value, mask, self.attn_drop))
+        return self.out_proj(attend(query, key, value, mask, self.attn_drop))
 
 
 class CrossAttention(nn.Layer):
@@ -53,15 +53,7 @@ class CrossAttention(nn.Layer):
         size = x.shape[2] // self._heads
         query = self.q(x).reshape([0, -1, self._heads, size]).transpose([0, 2, 1, 3])
         key, value = self.kv(memory).reshape([0, -1, 2, self._heads, size]).transpose([2, 0, 3, 1, 4]).unbind(axis=0)
-        return self.out_proj(_attend(query, key, value, mask, self.attn_drop))
-
-
-def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, drop: nn.Dropout) -> Tensor:
-    """[N, heads, L, C] each, to [N, L, heads · C]."""
-    scores = paddle.matmul(query, key, transpose_y=True) * query.shape[-1] ** -0.5
-    if mask is not None:
-        scores = scores + mask
-    return paddle.matmul(drop(F.softmax(scores, axis=-1)), value).transpose([0, 2, 1, 3]).flatten(2)
+        return self.out_proj(attend(query, key, value, mask, self.attn_drop))
 
 
 class Layer(nn.Layer):

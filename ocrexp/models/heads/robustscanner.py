@@ -56,7 +56,7 @@ class PositionDecoder(nn.Layer):
         self.position_aware_module = PositionAwareModule(channels, layers)
 
 
-class Fusion(nn.Layer):
+class GatedFusion(nn.Layer):
     """Two glimpses [N, L, channels] to one, by a gate."""
 
     def __init__(self, channels: int) -> None:
@@ -97,7 +97,7 @@ class Decoder(nn.Layer):
         seen = channels if encode_value else in_channels
         self.hybrid_decoder = SequenceDecoder(classes, channels, sequence_layers, drop)
         self.position_decoder = PositionDecoder(channels, position_layers, steps)
-        self.fusion_module = Fusion(seen)
+        self.fusion_module = GatedFusion(seen)
         self.prediction = nn.Linear(seen, classes - 1)
 
 

@@ -16,13 +16,14 @@ from paddle import Tensor, nn
 from paddle.nn import functional as F
 
 from ocrexp.errors import ConfigError
+from ocrexp.models.attention import attend
 from ocrexp.models.heads.class_axes import ClassAxis
 from ocrexp.models.layers import Conv2D, gelu, relu
 
 _DECODED_POSITIONS = 200
 
 
-class MultiHeadAttention(nn.Layer):
+class SATRNAttention(nn.Layer):
     """Attention without biases."""
 
     def __init__(self, channels: int, heads: int, drop: float) -> None:
@@ -33,16 +34,12 @@ class MultiHeadAttention(nn.Layer):
         self.fc = nn.Linear(channels, channels, bias_attr=False)
         self.attn_drop = nn.Dropout(drop)
         self.proj_drop = nn.Dropout(drop)
-        self._heads, self._scale = heads, (channels // heads) ** -0.5
+        self._heads = heads
 
     def forward(self, query: Tensor, memory: Tensor, mask: Tensor | None = None) -> Tensor:
         q, k = self._split(self.linear_q(query)), self._split(self.linear_k(memory))
         v = self._split(self.linear_v(memory))
-        scores = paddle.matmul(q * self._scale, k, transpose_y=True)
-        if mask is not None:
-            scores = scores + mask
-        mixed = paddle.matmul(self.attn_drop(F.softmax(scores, axis=-1)), v)
-        return self.proj_drop(self.fc(mixed.transpose([0, 2, 1, 3]).flatten(2)))
+        return self.proj_drop(self.fc(attend(q, k, v, mask, self.attn_drop)))
 
     def _split(self, x: Tensor) -> Tensor:
         return x.reshape([0, -1, self._heads, x.shape[2] // self._heads]).transpose([0, 2, 1, 3])
@@ -75,13 +72,13 @@ class LocalityAwareFeedforward(nn.Layer):
         return self.conv2(self.depthwise_conv(self.conv1(x)))
 
 
-class EncoderLayer(nn.Layer):
+class MapEncoderLayer(nn.Layer):
     """Attention over all positions of the map, then the convolutions; norms before."""
 
     def __init__(self, channels: int, heads: int, hidden: int, drop: float) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(channels)
-        self.attn = MultiHeadAttention(channels, heads, drop)
+        self.attn = SATRNAttention(channels, heads, drop)
         self.norm2 = nn.LayerNorm(channels)
         self.feed_forward = LocalityAwareFeedforward(channels, hidden)
 
@@ -134,7 +131,7 @@ class SATRNEncoder(nn.Layer):
     def __init__(self, channels: int, layers: int, heads: int, hidden: int, positions: int, drop: float) -> None:
         super().__init__()
         self.position_enc = Adaptive2DPositionalEncoding(channels, positions, drop)
-        self.layer_stack = nn.LayerList([EncoderLayer(channels, heads, hidden, drop) for _ in range(layers)])
+        self.layer_stack = nn.LayerList([MapEncoderLayer(channels, heads, hidden, drop) for _ in range(layers)])
         self.layer_norm = nn.LayerNorm(channels)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -166,8 +163,8 @@ class DecoderLayer(nn.Layer):
         self.norm1 = nn.LayerNorm(channels)
         self.norm2 = nn.LayerNorm(channels)
         self.norm3 = nn.LayerNorm(channels)
-        self.self_attn = MultiHeadAttention(channels, heads, drop)
-        self.enc_attn = MultiHeadAttention(channels, heads, drop)
+        self.self_attn = SATRNAttention(channels, heads, drop)
+        self.enc_attn = SATRNAttention(channels, heads, drop)
         self.mlp = PositionwiseFeedForward(channels, hidden, drop)
 
     def forward(self, x: Tensor, memory: Tensor, mask: Tensor) -> Tensor:

@@ -62,7 +62,7 @@ class SemanticReasoning(nn.Layer):
         return features, seen, read
 
 
-class Fusion(nn.Layer):
+class WeighedFusion(nn.Layer):
     """Visual and semantic features, weighed channel by channel, to logits."""
 
     def __init__(self, channels: int, classes: int) -> None:
@@ -109,7 +109,7 @@ class SRNHead(nn.Layer):
         super().__init__()
         self.pvam = ParallelVisualAttention(in_channels, num_heads, num_encoder_TUs, n_position, max_text_length)
         self.gsrm = SemanticReasoning(in_channels, out_channels, num_heads, num_decoder_TUs, max_text_length)
-        self.vsfd = Fusion(in_channels, out_channels)
+        self.vsfd = WeighedFusion(in_channels, out_channels)
         # One embedding for both directions.
         self.gsrm.wrap_encoder1.prepare_decoder.emb0 = self.gsrm.wrap_encoder0.prepare_decoder.emb0
         self.positions = n_position

@@ -11,6 +11,7 @@ from paddle import Tensor, nn
 from paddle.nn import functional as F
 
 from ocrexp.errors import ConfigError
+from ocrexp.models.attention import attend
 
 _DROP = 0.1
 
@@ -48,14 +49,10 @@ class SelfAttention(nn.Layer):
             layer(x).reshape([0, x.shape[1], self._heads, -1]).transpose([0, 2, 1, 3])
             for layer in (self.q_fc, self.k_fc, self.v_fc)
         )
-        scores = paddle.matmul(query, key, transpose_y=True) * self._scale
-        if mask is not None:
-            scores = scores + mask
-        mixed = paddle.matmul(self.dropout(F.softmax(scores, axis=-1)), value)
-        return self.proj_fc(mixed.transpose([0, 2, 1, 3]).flatten(2))
+        return self.proj_fc(attend(query, key, value, mask, self.dropout, self._scale))
 
 
-class FeedForward(nn.Layer):
+class SRNMlp(nn.Layer):
     """Two linear layers of equal size."""
 
     def __init__(self, channels: int) -> None:
@@ -68,7 +65,7 @@ class FeedForward(nn.Layer):
         return self.fc2(self.dropout(F.relu(self.fc1(x))))
 
 
-class EncoderLayer(nn.Layer):
+class SRNEncoderLayer(nn.Layer):
     """x + attention(norm(x)), then x + mlp(norm(x))."""
 
     def __init__(self, channels: int, num_heads: int) -> None:
@@ -76,7 +73,7 @@ class EncoderLayer(nn.Layer):
         self.preprocesser1 = Norm(channels)
         self.self_attn = SelfAttention(channels, num_heads)
         self.preprocesser2 = Norm(channels)
-        self.ffn = FeedForward(channels)
+        self.ffn = SRNMlp(channels)
         self.dropout1, self.dropout2 = dropout(), dropout()
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
@@ -84,7 +81,7 @@ class EncoderLayer(nn.Layer):
         return x + self.dropout2(self.ffn(self.preprocesser2(x)))
 
 
-class Encoder(nn.Layer):
+class SRNEncoder(nn.Layer):
     """`layers` layers and a norm; `mask` [L, L] is added to the scores of the attentions."""
 
     def __init__(self, channels: int, num_heads: int, layers: int) -> None:
@@ -92,7 +89,7 @@ class Encoder(nn.Layer):
         if channels % num_heads:
             raise ConfigError(f"num_heads: expected a divisor of the {channels} channels, got {num_heads}")
         self._layers = [
-            self.add_sublayer(f"layer_{index}", EncoderLayer(channels, num_heads)) for index in range(layers)
+            self.add_sublayer(f"layer_{index}", SRNEncoderLayer(channels, num_heads)) for index in range(layers)
         ]
         self.processor = Norm(channels)
 
@@ -137,7 +134,7 @@ class VisualEncoder(nn.Layer):
     def __init__(self, channels: int, num_heads: int, layers: int, positions: int) -> None:
         super().__init__()
         self.prepare_encoder = VisualInput(channels, positions)
-        self.encoder = Encoder(channels, num_heads, layers)
+        self.encoder = SRNEncoder(channels, num_heads, layers)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.encoder(self.prepare_encoder(x))
@@ -149,7 +146,7 @@ class CharacterEncoder(nn.Layer):
     def __init__(self, classes: int, channels: int, num_heads: int, layers: int, steps: int) -> None:
         super().__init__()
         self.prepare_decoder = CharacterInput(classes, channels, steps)
-        self.encoder = Encoder(channels, num_heads, layers)
+        self.encoder = SRNEncoder(channels, num_heads, layers)
 
     def forward(self, characters: Tensor, mask: Tensor) -> Tensor:
         return self.encoder(self.prepare_decoder(characters), mask)

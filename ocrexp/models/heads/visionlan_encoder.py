@@ -12,10 +12,12 @@ import paddle
 from paddle import Tensor, nn
 from paddle.nn import functional as F
 
+from ocrexp.models.attention import attend
+
 HEADS, HIDDEN = 8, 2048
 
 
-class MultiHeadAttention(nn.Layer):
+class PostNormAttention(nn.Layer):
     """Self-attention with its shortcut and norm over [N, L, channels]."""
 
     def __init__(self, channels: int, drop: float) -> None:
@@ -36,12 +38,11 @@ class MultiHeadAttention(nn.Layer):
             layer(x).reshape([0, -1, HEADS, self._size]).transpose([0, 2, 1, 3])
             for layer in (self.w_qs, self.w_ks, self.w_vs)
         )
-        scores = paddle.matmul(query, key, transpose_y=True) * self._size**-0.5
-        mixed = paddle.matmul(self.attention_dropout(F.softmax(scores, axis=-1)), value)
-        return self.layer_norm(x + self.dropout(self.fc(mixed.transpose([0, 2, 1, 3]).flatten(2))))
+        mixed = attend(query, key, value, None, self.attention_dropout)
+        return self.layer_norm(x + self.dropout(self.fc(mixed)))
 
 
-class FeedForward(nn.Layer):
+class PostNormMlp(nn.Layer):
     """Two linear layers, whose weights have the shape of convolutions, with their shortcut and norm."""
 
     def __init__(self, channels: int, drop: float) -> None:
@@ -60,13 +61,13 @@ def _linear(layer: nn.Conv1D, x: Tensor) -> Tensor:
     return paddle.matmul(x, layer.weight.squeeze(2), transpose_y=True) + layer.bias
 
 
-class EncoderLayer(nn.Layer):
+class PostNormLayer(nn.Layer):
     """Attention, then the MLP."""
 
     def __init__(self, channels: int, drop: float) -> None:
         super().__init__()
-        self.slf_attn = MultiHeadAttention(channels, drop)
-        self.pos_ffn = FeedForward(channels, drop)
+        self.slf_attn = PostNormAttention(channels, drop)
+        self.pos_ffn = PostNormMlp(channels, drop)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.pos_ffn(self.slf_attn(x))
@@ -101,7 +102,7 @@ class VisionLANEncoder(nn.Layer):
         super().__init__()
         self.position_enc = PositionTable(channels, positions)
         self.dropout = nn.Dropout(drop)
-        self.layer_stack = nn.LayerList([EncoderLayer(channels, drop) for _ in range(layers)])
+        self.layer_stack = nn.LayerList([PostNormLayer(channels, drop) for _ in range(layers)])
         self.layer_norm = nn.LayerNorm(channels, epsilon=1e-6)
 
     def forward(self, x: Tensor) -> Tensor:
