@@ -1,5 +1,6 @@
 """The floors of the house (docs/internals.md), as `make lint` checks them."""
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -26,3 +27,12 @@ def test_no_two_files_import_each_other():
         for module in ends:
             del imports[module]
     assert not imports, "a circle of files is among these"
+
+
+def test_no_two_public_classes_have_one_name():
+    places: dict[str, list[str]] = {}
+    for path in sorted((ROOT / "ocrexp").rglob("*.py")):
+        for statement in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(statement, ast.ClassDef) and not statement.name.startswith("_"):
+                places.setdefault(statement.name, []).append(str(path.relative_to(ROOT)))
+    assert {name: files for name, files in places.items() if len(files) > 1} == {}

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from ocrexp.assemble import Parts
-    from ocrexp.compress.pruning import Choice
+    from ocrexp.compress.pruning import GroupChoice
     from ocrexp.models.model import OCRModel
 
 SUMMARY = "Remove channels of a trained network, to fine-tune a smaller one"
@@ -93,7 +93,7 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _choose(parts: Parts, verb: DictConfig) -> tuple[OCRModel, list[Choice]]:
+def _choose(parts: Parts, verb: DictConfig) -> tuple[OCRModel, list[GroupChoice]]:
     """The trained model and what stays of its groups. Raises ConfigError for a model that cannot be pruned."""
     from ocrexp.compress.channels import find_structure
     from ocrexp.compress.images import training_batches
@@ -143,7 +143,7 @@ def _check(verb: DictConfig) -> None:
         raise ConfigError(f"criterion: expected fpgm or l1, got {verb.criterion!r}{hint}")
 
 
-def _table(choices: Sequence[Choice]) -> str:
+def _table(choices: Sequence[GroupChoice]) -> str:
     """A row for each group, the most sensitive one first."""
     from ocrexp.compress.pruning import MEASURED
 

@@ -31,7 +31,7 @@ _STEP = 0.125
 
 
 @dataclass(frozen=True)
-class Choice:
+class GroupChoice:
     """What is done to a group.
 
     Args:
@@ -80,7 +80,7 @@ def choose(
     criterion: str = "fpgm",
     most: float = 0.75,
     multiple: int = 8,
-) -> list[Choice]:
+) -> list[GroupChoice]:
     """What stays of each group.
 
     Args:
@@ -119,12 +119,12 @@ def choose(
         at[best] += 1
         work.remove(best, steps[best][at[best]])
     return [
-        Choice(group, np.sort(order[counts[place] :]), tuple(found))
+        GroupChoice(group, np.sort(order[counts[place] :]), tuple(found))
         for group, order, counts, place, found in zip(groups, orders, steps, at, measured, strict=True)
     ]
 
 
-def prune(model: OCRModel, choices: Sequence[Choice]) -> dict[str, list[int]]:
+def prune(model: OCRModel, choices: Sequence[GroupChoice]) -> dict[str, list[int]]:
     """Remove the channels from a model in place; returns the widths of all layers that have changed."""
     layers = dict(model.named_sublayers())
     kept: dict[str, list[Places]] = {}

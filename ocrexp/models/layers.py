@@ -11,6 +11,8 @@ from paddle.nn import functional as F
 
 from ocrexp.models.cpu import conv as cpu
 
+Stride = int | tuple[int, int]  # of both directions, or of height and width
+
 
 def make_divisible(value: float, divisor: int = 8) -> int:
     """Nearest multiple of `divisor`, at least `divisor`, never below 90 % of `value` (MobileNetV3's rule)."""
@@ -71,6 +73,27 @@ def conv2d(
     return F.conv2d(x, weight, bias, stride=stride, padding=padding, groups=groups)
 
 
+def half_padded_conv(
+    in_channels: int,
+    out_channels: int,
+    kernel_size: int,
+    stride: Stride = 1,
+    groups: int = 1,
+    draw: nn.initializer.Initializer | None = None,
+) -> Conv2D:
+    """A convolution without bias, padded by half its size; `draw` starts its weights (None: paddle's own way)."""
+    return Conv2D(
+        in_channels,
+        out_channels,
+        kernel_size,
+        stride=stride,
+        padding=kernel_size // 2,
+        groups=groups,
+        weight_attr=None if draw is None else paddle.ParamAttr(initializer=draw),
+        bias_attr=False,
+    )
+
+
 class ConvBN(nn.Layer):
     """Convolution without bias, padded by half its size, batch norm, and ReLU unless `activate` is False.
 
@@ -82,6 +105,7 @@ class ConvBN(nn.Layer):
         deviation: of the normal distribution from which the weights are drawn; None: paddle's initializer.
         momentum: share of the norm's running statistics that a batch leaves as it is.
         stride: 1 keeps the size.
+        groups: of the convolution.
     """
 
     def __init__(
@@ -93,18 +117,11 @@ class ConvBN(nn.Layer):
         deviation: float | None = None,
         momentum: float = 0.9,
         stride: int = 1,
+        groups: int = 1,
     ) -> None:
         super().__init__()
-        weight = None if deviation is None else paddle.ParamAttr(initializer=nn.initializer.Normal(0.0, deviation))
-        self.conv = Conv2D(
-            in_channels,
-            out_channels,
-            kernel_size,
-            stride=stride,
-            padding=kernel_size // 2,
-            weight_attr=weight,
-            bias_attr=False,
-        )
+        draw = None if deviation is None else nn.initializer.Normal(0.0, deviation)
+        self.conv = half_padded_conv(in_channels, out_channels, kernel_size, stride, groups, draw)
         self.bn = nn.BatchNorm2D(out_channels, momentum=momentum)
         self._activate = activate
 

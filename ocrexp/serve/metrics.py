@@ -12,7 +12,7 @@ SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 Labels = tuple[tuple[str, str], ...]
 
 
-class Histogram:
+class BucketCounts:
     """Counts of values up to each bound, with their sum."""
 
     def __init__(self, bounds: Sequence[float]) -> None:
@@ -43,17 +43,19 @@ class Metrics:
 
     def __init__(self, batch_images: int) -> None:
         self.requests: Counter[Labels] = Counter()
-        self.seconds: dict[str, Histogram] = {}
+        self.seconds: dict[str, BucketCounts] = {}
         self.images: Counter[str] = Counter()
-        self.batches = Histogram(sorted({*(2**power for power in range(12) if 2**power < batch_images), batch_images}))
-        self.reading = Histogram(SECONDS)  # seconds of a batch in a worker
+        self.batches = BucketCounts(
+            sorted({*(2**power for power in range(12) if 2**power < batch_images), batch_images})
+        )
+        self.reading = BucketCounts(SECONDS)  # seconds of a batch in a worker
         self.restarts = 0
         self.gauges: dict[str, tuple[str, Callable[[], float]]] = {}
         self.processes: Callable[[], Mapping[str, int]] = dict
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         self.requests[(("method", method), ("route", route), ("status", str(status)))] += 1
-        self.seconds.setdefault(route, Histogram(SECONDS)).add(seconds)
+        self.seconds.setdefault(route, BucketCounts(SECONDS)).add(seconds)
 
     def text(self) -> str:
         lines: list[str] = []

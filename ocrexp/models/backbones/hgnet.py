@@ -12,9 +12,7 @@ import paddle
 from paddle import Tensor, nn
 from paddle.nn import functional as F
 
-from ocrexp.models.layers import Conv2D, relu
-
-Stride = int | tuple[int, int]
+from ocrexp.models.layers import Stride, half_padded_conv, relu
 
 
 class HGStageSpec(NamedTuple):
@@ -39,7 +37,7 @@ DET_STRIDES: tuple[Stride | None, ...] = (None, 2, 2, 2)
 REC_STRIDES: tuple[Stride | None, ...] = ((2, 1), (1, 2), (2, 1), (2, 1))
 
 
-class ConvBNAct(nn.Layer):
+class HGConvBN(nn.Layer):
     """Convolution without bias, batch norm without L2 decay, optional ReLU."""
 
     def __init__(
@@ -52,15 +50,8 @@ class ConvBNAct(nn.Layer):
         activated: bool = True,
     ) -> None:
         super().__init__()
-        self.conv = Conv2D(
-            in_channels,
-            out_channels,
-            kernel_size,
-            stride=stride,
-            padding=kernel_size // 2,
-            groups=groups,
-            weight_attr=paddle.ParamAttr(initializer=nn.initializer.KaimingNormal()),
-            bias_attr=False,
+        self.conv = half_padded_conv(
+            in_channels, out_channels, kernel_size, stride, groups, nn.initializer.KaimingNormal()
         )
         still = paddle.ParamAttr(regularizer=paddle.regularizer.L2Decay(0.0))
         self.bn = nn.BatchNorm2D(out_channels, weight_attr=still, bias_attr=still)
@@ -97,8 +88,8 @@ class HGBlock(nn.Layer):
     def __init__(self, in_channels: int, channels: int, out_channels: int, identity: bool) -> None:
         super().__init__()
         widths = [in_channels, *[channels] * (_LAYERS - 1)]
-        self.layers = nn.LayerList([ConvBNAct(width, channels) for width in widths])
-        self.aggregation_conv = ConvBNAct(in_channels + _LAYERS * channels, out_channels, 1)
+        self.layers = nn.LayerList([HGConvBN(width, channels) for width in widths])
+        self.aggregation_conv = HGConvBN(in_channels + _LAYERS * channels, out_channels, 1)
         self.att = EffectiveSE(out_channels)
         self._identity = identity
 
@@ -113,7 +104,7 @@ class HGStage(nn.Layer):
     def __init__(self, channels: int, stride: Stride | None, blocks: Sequence[nn.Layer]) -> None:
         super().__init__()
         self.downsample = (
-            None if stride is None else ConvBNAct(channels, channels, 3, stride, groups=channels, activated=False)
+            None if stride is None else HGConvBN(channels, channels, 3, stride, groups=channels, activated=False)
         )
         self.blocks = nn.Sequential(*blocks)
 
@@ -147,7 +138,7 @@ class PPHGNetSmall(nn.Layer):
         widths = (in_channels, *_STEM)
         self.stem = nn.Sequential(
             *(
-                ConvBNAct(a, b, stride=1 if number else 2)
+                HGConvBN(a, b, stride=1 if number else 2)
                 for number, (a, b) in enumerate(zip(widths, _STEM, strict=False))
             )
         )

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from paddle import Tensor, nn
 from paddle.nn import functional as F
 
-from ocrexp.models.backbones.hgnet import DET_STRIDES, REC_STRIDES, ConvBNAct, HGStage, chained
+from ocrexp.models.backbones.hgnet import DET_STRIDES, REC_STRIDES, HGConvBN, HGStage, chained
 from ocrexp.models.backbones.lcnet_v4 import StemBlock
 
 
@@ -41,8 +41,8 @@ class LightConvBNAct(nn.Layer):
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int) -> None:
         super().__init__()
-        self.conv1 = ConvBNAct(in_channels, out_channels, 1, activated=False)
-        self.conv2 = ConvBNAct(out_channels, out_channels, kernel_size, groups=out_channels)
+        self.conv1 = HGConvBN(in_channels, out_channels, 1, activated=False)
+        self.conv2 = HGConvBN(out_channels, out_channels, kernel_size, groups=out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.conv2(self.conv1(x))
@@ -56,11 +56,11 @@ class HGBlockV2(nn.Layer):
         super().__init__()
         in_channels = spec.in_channels if first else spec.out_channels
         widths = [in_channels, *[spec.channels] * (_LAYERS - 1)]
-        kind = LightConvBNAct if spec.light else ConvBNAct
+        kind = LightConvBNAct if spec.light else HGConvBN
         self.layers = nn.LayerList([kind(width, spec.channels, spec.kernel_size) for width in widths])
         half = spec.out_channels // 2
-        self.aggregation_squeeze_conv = ConvBNAct(in_channels + _LAYERS * spec.channels, half, 1)
-        self.aggregation_excitation_conv = ConvBNAct(half, spec.out_channels, 1)
+        self.aggregation_squeeze_conv = HGConvBN(in_channels + _LAYERS * spec.channels, half, 1)
+        self.aggregation_excitation_conv = HGConvBN(half, spec.out_channels, 1)
         self._identity = not first
 
     def forward(self, x: Tensor) -> Tensor:

@@ -13,9 +13,16 @@ from paddle import Tensor, nn
 from paddle.nn import functional as F
 
 from ocrexp.models.hooks import Branches
-from ocrexp.models.layers import Conv2D, SqueezeExcite, channels_of, conv2d, folded, make_divisible
-
-Stride = int | tuple[int, int]
+from ocrexp.models.layers import (
+    Conv2D,
+    SqueezeExcite,
+    Stride,
+    channels_of,
+    conv2d,
+    folded,
+    half_padded_conv,
+    make_divisible,
+)
 
 
 class LCNetV3Spec(NamedTuple):
@@ -80,22 +87,15 @@ class Activation(nn.Layer):
         return self.lab(F.hardswish(x))
 
 
-class ConvBN(nn.Layer):
-    """Convolution without bias, batch norm."""
+class PlainConvBN(nn.Layer):
+    """Convolution without bias, batch norm, no activation."""
 
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size: int, stride: Stride = 1, groups: int = 1
     ) -> None:
         super().__init__()
-        self.conv = Conv2D(
-            in_channels,
-            out_channels,
-            kernel_size,
-            stride=stride,
-            padding=kernel_size // 2,
-            groups=groups,
-            weight_attr=paddle.ParamAttr(initializer=nn.initializer.KaimingNormal()),
-            bias_attr=False,
+        self.conv = half_padded_conv(
+            in_channels, out_channels, kernel_size, stride, groups, nn.initializer.KaimingNormal()
         )
         self.bn = nn.BatchNorm2D(out_channels)
 
@@ -135,9 +135,9 @@ class RepConv(nn.Layer):
         kernel_size, stride = self._kernel_size, self._stride
         self.identity = nn.BatchNorm2D(in_channels) if out_channels == in_channels and stride == 1 else None
         self.conv_kxk = nn.LayerList(
-            [ConvBN(in_channels, out_channels, kernel_size, stride, groups) for _ in range(branches)]
+            [PlainConvBN(in_channels, out_channels, kernel_size, stride, groups) for _ in range(branches)]
         )
-        self.conv_1x1 = ConvBN(in_channels, out_channels, 1, stride, groups) if kernel_size > 1 else None
+        self.conv_1x1 = PlainConvBN(in_channels, out_channels, 1, stride, groups) if kernel_size > 1 else None
 
     def _one_conv(self, in_channels: int, out_channels: int, groups: int) -> Conv2D:
         size, stride = self._kernel_size, self._stride
@@ -172,7 +172,7 @@ class RepConv(nn.Layer):
         if self.reparam_conv is not None:
             return None
         members = [layer for layer in (*self.conv_kxk, self.conv_1x1, self.identity) if layer is not None]
-        first, *others = (layer.bn if isinstance(layer, ConvBN) else layer for layer in members)
+        first, *others = (layer.bn if isinstance(layer, PlainConvBN) else layer for layer in members)
         return Branches(self.conv_kxk[0].conv, first, tuple(others), tuple(members))
 
     def fuse(self) -> None:
@@ -248,7 +248,7 @@ class PPLCNetV3(nn.Layer):
     ) -> None:
         super().__init__()
         self._stages = _DET_STAGES if det else _REC_STAGES
-        self.conv1 = ConvBN(in_channels, make_divisible(16 * scale, _DIVISOR), 3, stride=2)
+        self.conv1 = PlainConvBN(in_channels, make_divisible(16 * scale, _DIVISOR), 3, stride=2)
         for name, rows in self._stages.items():
             stage = nn.Sequential(*(LCNetV3Block(row, scale, conv_kxk_num, lab_lr, fused) for row in rows))
             self.add_sublayer(name, stage)

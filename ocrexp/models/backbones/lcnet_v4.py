@@ -13,9 +13,7 @@ from paddle import Tensor, nn
 from paddle.nn import functional as F
 
 from ocrexp.models.hooks import Branches
-from ocrexp.models.layers import GELU, Conv2D, SqueezeExcite, channels_of, folded, relu
-
-Stride = int | tuple[int, int]
+from ocrexp.models.layers import GELU, Conv2D, SqueezeExcite, Stride, channels_of, folded, relu
 
 
 class Stage(NamedTuple):

@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-import paddle
 from paddle import Tensor, nn
 from paddle.nn import functional as F
 
-from ocrexp.models.layers import Conv2D, SqueezeExcite
+from ocrexp.models.layers import SqueezeExcite, Stride, half_padded_conv
 
 
 class SeparableSpec(NamedTuple):
@@ -42,18 +41,11 @@ class ConvBNHardSwish(nn.Layer):
     """Convolution without bias, batch norm, hard swish."""
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: int, stride: int | tuple[int, int] = 1, groups: int = 1
+        self, in_channels: int, out_channels: int, kernel_size: int, stride: Stride = 1, groups: int = 1
     ) -> None:
         super().__init__()
-        self._conv = Conv2D(
-            in_channels,
-            out_channels,
-            kernel_size,
-            stride=stride,
-            padding=kernel_size // 2,
-            groups=groups,
-            weight_attr=paddle.ParamAttr(initializer=nn.initializer.KaimingNormal()),
-            bias_attr=False,
+        self._conv = half_padded_conv(
+            in_channels, out_channels, kernel_size, stride, groups, nn.initializer.KaimingNormal()
         )
         self._batch_norm = nn.BatchNorm2D(out_channels)
 

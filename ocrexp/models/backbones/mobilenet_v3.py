@@ -10,9 +10,7 @@ from typing import Literal, NamedTuple
 from paddle import Tensor, nn
 from paddle.nn import functional as F
 
-from ocrexp.models.layers import Conv2D, SqueezeExcite, make_divisible, relu
-
-Stride = int | tuple[int, int]
+from ocrexp.models.layers import SqueezeExcite, Stride, half_padded_conv, make_divisible, relu
 
 
 class BlockSpec(NamedTuple):
@@ -74,15 +72,7 @@ class ConvBNAct(nn.Layer):
         activation: Literal["relu", "hardswish"] | None = None,
     ) -> None:
         super().__init__()
-        self.conv = Conv2D(
-            in_channels,
-            out_channels,
-            kernel_size,
-            stride=stride,
-            padding=kernel_size // 2,
-            groups=groups,
-            bias_attr=False,
-        )
+        self.conv = half_padded_conv(in_channels, out_channels, kernel_size, stride, groups)
         self.bn = nn.BatchNorm2D(out_channels)
         self._activation = activation
 

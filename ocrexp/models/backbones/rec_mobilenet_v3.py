@@ -17,9 +17,8 @@ from ocrexp.models.backbones.mobilenet_v3 import (
     STEM_CHANNELS,
     ConvBNAct,
     InvertedResidual,
-    Stride,
 )
-from ocrexp.models.layers import make_divisible
+from ocrexp.models.layers import Stride, make_divisible
 
 # The blocks that carry a stride, and how many values `large_stride` and `small_stride` have.
 _STRIDED = {"large": (0, 1, 3, 12), "small": (0, 1, 3, 8)}

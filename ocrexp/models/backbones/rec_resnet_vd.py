@@ -8,7 +8,8 @@ from __future__ import annotations
 from paddle import Tensor, nn
 from paddle.nn import functional as F
 
-from ocrexp.models.backbones.resnet_vd import CHANNELS, DEPTHS, BasicBlock, Bottleneck, PoolConvBN, Stride
+from ocrexp.models.backbones.resnet_vd import CHANNELS, DEPTHS, BasicBlock, Bottleneck, PoolConvBN
+from ocrexp.models.layers import Stride
 
 
 class RecResNetVd(nn.Layer):

@@ -10,10 +10,9 @@ from collections.abc import Sequence
 import paddle
 from paddle import Tensor, nn
 
-from ocrexp.models.layers import Conv2D, relu
+from ocrexp.models.layers import Conv2D, Stride, relu
 
 DEPTHS, CHANNELS = (3, 4, 6, 6, 3), (32, 64, 128, 256, 512)
-Stride = int | tuple[int, int]
 
 
 class ResNet45Block(nn.Layer):

@@ -11,13 +11,10 @@ from paddle import Tensor, nn
 from paddle.nn import functional as F
 
 from ocrexp.models.deformable import DeformableConv2D
-from ocrexp.models.layers import Conv2D, relu
+from ocrexp.models.layers import Stride, half_padded_conv, relu
 
 DEPTHS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 CHANNELS = (64, 128, 256, 512)
-
-
-Stride = int | tuple[int, int]
 
 
 class PoolConvBN(nn.Layer):
@@ -42,9 +39,7 @@ class PoolConvBN(nn.Layer):
             assert isinstance(stride, int)
             self._conv = DeformableConv2D(in_channels, out_channels, kernel_size, stride, deformable)
         else:
-            self._conv = Conv2D(
-                in_channels, out_channels, kernel_size, stride=stride, padding=kernel_size // 2, bias_attr=False
-            )
+            self._conv = half_padded_conv(in_channels, out_channels, kernel_size, stride)
         self._batch_norm = nn.BatchNorm2D(out_channels)
         self._pool = pool
         self._relu = relu

@@ -12,11 +12,10 @@ import paddle
 from paddle import Tensor, nn
 
 from ocrexp.models.attention import MixerBlock, Mlp
-from ocrexp.models.layers import Conv2D, DropPath, gelu, initialize_transformer
+from ocrexp.models.layers import Conv2D, DropPath, Stride, gelu, initialize_transformer
 
 _EPSILON = 1e-6
 _MIXING_CONVS = 2
-Stride = int | tuple[int, int]
 
 
 def _conv(in_channels: int, out_channels: int, stride: Stride = 1, groups: int = 1, bias: bool = True) -> Conv2D:

@@ -25,7 +25,7 @@ END = 0  # the class `[E]`; begin and padding are the last two, which are never 
 Permutations = npt.NDArray[np.int64]
 
 
-class DecoderLayer(nn.Layer):
+class ParseQDecoderLayer(nn.Layer):
     """Two-stream attention: queries of positions read the content; norms before."""
 
     def __init__(self, channels: int, num_heads: int, hidden: int, drop: float) -> None:
@@ -64,7 +64,7 @@ class ParseQDecoder(nn.Layer):
 
     def __init__(self, channels: int, num_heads: int, hidden: int, drop: float, depth: int) -> None:
         super().__init__()
-        self.layers = nn.LayerList([DecoderLayer(channels, num_heads, hidden, drop) for _ in range(depth)])
+        self.layers = nn.LayerList([ParseQDecoderLayer(channels, num_heads, hidden, drop) for _ in range(depth)])
         self.norm = nn.LayerNorm(channels)
 
     def forward(

@@ -79,7 +79,7 @@ class Reducer(nn.Layer):
         return self.layer(x)
 
 
-class Decoder(nn.Layer):
+class JoinedDecoders(nn.Layer):
     """Both decoders and what follows; see RobustScannerHead."""
 
     def __init__(
@@ -139,7 +139,7 @@ class RobustScannerHead(nn.Layer):
     ) -> None:
         super().__init__()
         self.encoder = Reducer(in_channels, enc_outchannles)
-        self.decoder = Decoder(
+        self.decoder = JoinedDecoders(
             in_channels,
             out_channels,
             enc_outchannles,

@@ -18,7 +18,7 @@ from paddle.nn import functional as F
 from ocrexp.errors import ConfigError
 from ocrexp.models.attention import attend
 from ocrexp.models.heads.class_axes import ClassAxis
-from ocrexp.models.layers import Conv2D, gelu, relu
+from ocrexp.models.layers import ConvBN, gelu
 
 _DECODED_POSITIONS = 200
 
@@ -45,28 +45,14 @@ class SATRNAttention(nn.Layer):
         return x.reshape([0, -1, self._heads, x.shape[2] // self._heads]).transpose([0, 2, 1, 3])
 
 
-class ConvBNReLU(nn.Layer):
-    """Convolution without bias that keeps the size, batch norm, ReLU."""
-
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, groups: int = 1) -> None:
-        super().__init__()
-        self.conv = Conv2D(
-            in_channels, out_channels, kernel_size, padding=kernel_size // 2, groups=groups, bias_attr=False
-        )
-        self.bn = nn.BatchNorm2D(out_channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return relu(self.bn(self.conv(x)))
-
-
 class LocalityAwareFeedforward(nn.Layer):
     """1×1, depthwise 3×3 and 1×1 convolution over the map."""
 
     def __init__(self, channels: int, hidden: int) -> None:
         super().__init__()
-        self.conv1 = ConvBNReLU(channels, hidden, 1)
-        self.depthwise_conv = ConvBNReLU(hidden, hidden, 3, groups=hidden)
-        self.conv2 = ConvBNReLU(hidden, channels, 1)
+        self.conv1 = ConvBN(channels, hidden, 1)
+        self.depthwise_conv = ConvBN(hidden, hidden, 3, groups=hidden)
+        self.conv2 = ConvBN(hidden, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.conv2(self.depthwise_conv(self.conv1(x)))
@@ -155,7 +141,7 @@ class PositionwiseFeedForward(nn.Layer):
         return self.dropout(self.w_2(gelu(self.w_1(x))))
 
 
-class DecoderLayer(nn.Layer):
+class SATRNDecoderLayer(nn.Layer):
     """Attention to the characters before, attention to the map, MLP; norms before."""
 
     def __init__(self, channels: int, heads: int, hidden: int, drop: float) -> None:
@@ -193,7 +179,7 @@ class SATRNDecoder(nn.Layer):
         self.trg_word_emb = nn.Embedding(classes, channels, padding_idx=classes - 1)
         self.position_enc = Positions(channels)
         self.dropout = nn.Dropout(drop)
-        self.layer_stack = nn.LayerList([DecoderLayer(channels, heads, hidden, drop) for _ in range(layers)])
+        self.layer_stack = nn.LayerList([SATRNDecoderLayer(channels, heads, hidden, drop) for _ in range(layers)])
         self.layer_norm = nn.LayerNorm(channels, epsilon=1e-6)
         self.classifier = nn.Linear(channels, classes - 1)
 

@@ -63,7 +63,7 @@ class DecoderUnit(nn.Layer):
         return self.gru(paddle.concat([self.tgt_embedding(previous), glimpse], axis=1), state)[0]
 
 
-class Decoder(nn.Layer):
+class SEEDDecoder(nn.Layer):
     """The unit under PaddleOCR's name."""
 
     def __init__(self, in_channels: int, classes: int, hidden: int, attention: int) -> None:
@@ -101,7 +101,7 @@ class AsterHead(nn.Layer):
         time_step: int = 25,
     ) -> None:
         super().__init__()
-        self.decoder = Decoder(in_channels, out_channels, hidden_size, attention_size)
+        self.decoder = SEEDDecoder(in_channels, out_channels, hidden_size, attention_size)
         self.embedder = Meaning(in_channels, time_step)
         self.positions = time_step
         self.out_channels = out_channels

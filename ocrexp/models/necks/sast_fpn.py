@@ -43,7 +43,7 @@ class SASTFPN(nn.Layer):
         self._with_cab = with_cab
         self.FPN_Down_Fusion = DownFusion(in_channels[:3])
         self.FPN_Up_Fusion = UpFusion(in_channels[:1:-1])
-        self.cross_attention = CrossAttention(CHANNELS)
+        self.cross_attention = RowColumnAttention(CHANNELS)
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
         x = relu(self.FPN_Down_Fusion(maps[:3]) + self.FPN_Up_Fusion(maps[:1:-1]))
@@ -103,7 +103,7 @@ class DownFusion(nn.Layer):
         return self.g2_conv(relu(x + sides[2]))
 
 
-class CrossAttention(nn.Layer):
+class RowColumnAttention(nn.Layer):
     """Context attention block: each pixel attends to its row, and to its column, of [N, C, H, W]."""
 
     def __init__(self, channels: int) -> None:

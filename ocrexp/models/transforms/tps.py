@@ -13,25 +13,13 @@ import paddle
 from paddle import Tensor, nn
 from paddle.nn import functional as F
 
-from ocrexp.models.layers import Conv2D, full_precision
+from ocrexp.models.layers import ConvBN, full_precision
 from ocrexp.models.transforms.sampling import sample
 
 Points = npt.NDArray[np.float64]  # (n, 2), x then y
 
 _SIZES = {"large": ((64, 128, 256, 512), 256), "small": ((16, 32, 64, 128), 64)}
 _EPS = 1e-6
-
-
-class ConvBNReLU(nn.Layer):
-    """3×3 convolution without bias, batch norm, ReLU."""
-
-    def __init__(self, in_channels: int, out_channels: int) -> None:
-        super().__init__()
-        self.conv = Conv2D(in_channels, out_channels, 3, padding=1, bias_attr=False)
-        self.bn = nn.BatchNorm2D(out_channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.bn(self.conv(x)))
 
 
 class LocalizationNetwork(nn.Layer):
@@ -41,7 +29,7 @@ class LocalizationNetwork(nn.Layer):
         super().__init__()
         widths, hidden = _SIZES[model_name]
         for index, width in enumerate(widths):
-            self.add_sublayer(f"loc_conv{index}", ConvBNReLU(in_channels, width))
+            self.add_sublayer(f"loc_conv{index}", ConvBN(in_channels, width, 3))
             in_channels = width
         self._convs = len(widths)
         slow = paddle.ParamAttr(learning_rate=loc_lr)
