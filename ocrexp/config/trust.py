@@ -2,14 +2,15 @@
 
 A configuration composed here, from the shipped `conf/` and the user's own `./conf`, may name any `_target_` (see
 authorship.py). A configuration received from someone else may not, because it would call whatever it names: it may only
-name the classes of ocrexp's part folders, paddle's optimizers and schedules, and definitions of the packages that the
-user has named in OCREXP_TRUSTED or `trusted=`.
+name the classes of ocrexp's part folders, what the shipped `conf/` names as a part, paddle's optimizers and schedules,
+and definitions of the packages that the user has named in OCREXP_TRUSTED or `trusted=`.
 
 Nothing is imported for this check: definitions.py reads source files.
 """
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import re
@@ -20,24 +21,22 @@ from typing import Any
 
 from ocrexp.config.definitions import defines
 from ocrexp.config.moved import current
+from ocrexp.config.paths import shipped_conf
 from ocrexp.errors import ConfigError, printable
 
 log = logging.getLogger(__name__)
 
 VARIABLE = "OCREXP_TRUSTED"
 
-# Modules with ocrexp's parts; a name that ends with a dot is a package.
-_PART_MODULES = (
-    "models.model", "models.distill", "models.backbones.", "models.necks.", "models.heads.", "models.transforms.",
-    "losses.", "augment.", "adapt.", "postprocess.", "metrics.", "optim.", "loggers.", "engine.callbacks.",
-    "data.lists", "data.rec_lists", "data.format_lists", "data.cls_lists", "data.lmdb", "data.shards.sources",
-    "data.synth.dataset", "data.synth.rec_dataset", "data.synth.cls_dataset", "data.synth.text.",
-    "data.synth.font_sources", "data.synth.photographs", "data.synth.style.dataset", "data.synth.camera.",
-    "data.targets.", "data.transforms.",
+# Folders that contain nothing but parts: each of their public classes may be named.
+_PART_FOLDERS = (
+    "models.backbones", "models.necks", "models.heads", "models.transforms", "losses", "augment", "adapt",
+    "postprocess", "metrics", "optim", "engine.callbacks", "data.synth.text", "data.synth.camera", "data.targets",
+    "data.transforms",
 )  # fmt: skip
-_PART_FUNCTIONS = frozenset(
-    f"ocrexp.charset.sources.from_{what}" for what in ("characters", "classes", "dictionary", "labels")
-)
+# Here parts are beside other code: what the shipped conf/ names is a part, the rest (writers, workers, …) is not.
+_MIXED_FOLDERS = ("models", "data", "charset", "loggers")
+_WRITTEN_BY_OCREXP = frozenset({"ocrexp.charset.sources.from_classes"})  # a run's own characters; see inherit.py
 _PADDLE_OPTIMIZERS = (
     "Adadelta", "Adagrad", "Adam", "Adamax", "AdamW", "ASGD", "Lamb", "LBFGS", "Momentum", "NAdam", "RAdam", "RMSProp",
     "Rprop", "SGD",
@@ -52,6 +51,7 @@ _PADDLE = frozenset(
     | {f"paddle.optimizer.lr.{name}" for name in _PADDLE_SCHEDULES}
 )
 _RESOLVERS = frozenset({"first", "mapping", "oc.select"})  # these resolvers read only other keys or their own text
+_TARGET = re.compile(r"_target_: *[\"']?(ocrexp(?:\.\w+)+)", re.ASCII)
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", re.ASCII)
 
 
@@ -139,15 +139,13 @@ def _admit_target(target: Any, where: str, run_dir: Path, packages: Sequence[str
     shown = printable(str(target))[:100]
     if isinstance(target, str):
         target = current(target)
-    if isinstance(target, str) and (target in _PART_FUNCTIONS or target in _PADDLE):
+    if isinstance(target, str) and target in _PADDLE:
         return
     if not isinstance(target, str) or not _DOTTED.fullmatch(target):
         raise ConfigError(f"{where}: expected the dotted name of a class, got {shown!r}; do not use this run folder")
     module, _, member = target.rpartition(".")
     if module.startswith("ocrexp."):
-        inner = module.removeprefix("ocrexp.")
-        part = any(inner == name or (name.endswith(".") and inner.startswith(name)) for name in _PART_MODULES)
-        if part and not member.startswith("_") and defines(module, member, (), run_dir, classes_only=True):
+        if _is_part(module, member, run_dir):
             return
         raise ConfigError(f"{where}: {shown} is not a part of ocrexp; do not use this run folder")
     named = [name for name in packages if module == name or module.startswith(f"{name}.")]
@@ -167,3 +165,24 @@ def _admit_target(target: Any, where: str, run_dir: Path, packages: Sequence[str
     raise ConfigError(
         f"{where}: {shown} is not a part of ocrexp, and you did not compose this configuration here; {advice}"
     )
+
+
+def _is_part(module: str, member: str, run_dir: Path) -> bool:
+    """Whether a class is in a folder of parts, or the shipped configuration names a class or function as a part."""
+
+    def inside(folders: Sequence[str]) -> bool:
+        return any(module.startswith(f"ocrexp.{folder}.") for folder in folders)
+
+    if member.startswith("_"):
+        return False
+    if inside(_PART_FOLDERS):
+        return defines(module, member, (), run_dir, classes_only=True)
+    named = f"{module}.{member}" in _named_by_shipped_conf() | _WRITTEN_BY_OCREXP
+    return named and inside(_MIXED_FOLDERS) and defines(module, member, (), run_dir)
+
+
+@functools.cache
+def _named_by_shipped_conf() -> frozenset[str]:
+    """Every `_target_` of ocrexp's own conf/."""
+    lines = (line for path in shipped_conf().rglob("*.yaml") for line in path.read_text("utf-8").splitlines())
+    return frozenset(name for line in lines for name in _TARGET.findall(line.partition("#")[0]))

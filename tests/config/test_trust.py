@@ -1,16 +1,24 @@
 """Whose a run folder's configuration is: the user's own may name anything, a stranger's only parts."""
 
+import ast
 import os
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from ocrexp.config import authorship, trust
 from ocrexp.config.compose import compose
+from ocrexp.config.definitions import defines
 from ocrexp.config.frozen import FROZEN, JOB, RESOLVED, JobInfo, read_frozen, read_job, read_resolved, write_job
+from ocrexp.config.paths import shipped_conf
 from ocrexp.errors import ConfigError
+
+PACKAGE = Path(trust.__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -278,19 +286,103 @@ def test_names_of_a_job_that_are_lost_do_not_stop_a_run(
     assert str(run_dir / JOB) in caplog.text
 
 
-def test_all_shipped_targets_are_parts() -> None:
-    from ocrexp.config.paths import shipped_conf
+def targets_in(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        if "_target_" in node:
+            yield str(node["_target_"])
+        node = list(node.values())
+    for value in node if isinstance(node, list) else ():
+        yield from targets_in(value)
 
-    found = 0
-    for path in shipped_conf().rglob("*.yaml"):
-        if path.parent.name == "hydra":
-            continue
-        for line in path.read_text(encoding="utf-8").splitlines():
-            if "_target_: ocrexp." in line.partition("#")[0]:
-                target = line.partition("_target_: ")[2].split(",")[0].split("}")[0].split(" ")[0].strip()
-                trust.admit({"_target_": target}, path, Path("/nowhere"), ())
-                found += 1
-    assert found > 100
+
+def admitted(target: str) -> bool:
+    try:
+        trust.admit({"_target_": target}, Path("config.yaml"), Path("/nowhere"), ())
+    except ConfigError:
+        return False
+    return True
+
+
+def test_every_shipped_target_is_a_part() -> None:
+    found = {
+        target
+        for path in shipped_conf().rglob("*.yaml")
+        if path.relative_to(shipped_conf()).parts[0] != "hydra"  # composed anew for each command, never read from a run
+        for target in targets_in(yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader))
+    }
+    assert len(found) > 200
+    assert [target for target in found if not admitted(target)] == []
+
+
+def test_every_target_that_ocrexp_itself_writes_is_a_part() -> None:
+    written = re.compile(r"\"_target_\": \"([^\"]+)\"")
+    found = {name for path in PACKAGE.rglob("*.py") for name in written.findall(path.read_text(encoding="utf-8"))}
+    assert "ocrexp.charset.sources.from_classes" in found
+    assert [target for target in found if not admitted(target)] == []
+
+
+# What a class may not do when it is built: a stranger's configuration names it with arguments of its own.
+DANGEROUS = {
+    "open", "exec", "compile", "__import__", "import_module", "system", "popen", "Popen", "run", "fork", "kill",
+    "killpg", "unlink", "remove", "rmtree", "rmdir", "rename", "mkdir", "makedirs", "touch", "symlink_to", "chmod",
+    "write_text", "write_bytes", "save", "load", "loads", "CDLL", "LoadLibrary", "urlopen", "connect", "Process",
+    "Thread", "start", "extractall", "put_folder", "new_folder", "claim_folder", "read_parameters", "read_states",
+}  # fmt: skip
+
+
+def calls_when_built(built: ast.ClassDef, module: ast.Module) -> set[str]:
+    """Names of what `__init__` calls, and what its own methods and functions of the same file call for it."""
+    methods = {item.name: item for item in built.body if isinstance(item, ast.FunctionDef)}
+    functions = {item.name: item for item in module.body if isinstance(item, ast.FunctionDef)}
+    todo = [methods[name] for name in ("__new__", "__init__", "__post_init__") if name in methods]
+    seen: set[str] = set()
+    for function in todo:  # grows on the way
+        for called in (node.func for node in ast.walk(function) if isinstance(node, ast.Call)):
+            name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
+            of_self = isinstance(called, ast.Attribute) and ast.unparse(called.value) == "self"
+            inner = (methods if of_self else functions if isinstance(called, ast.Name) else {}).get(name)
+            if inner is not None and name not in seen:
+                todo.append(inner)
+            seen.add(name)
+    return seen
+
+
+def test_only_parts_are_admitted_and_building_them_is_harmless() -> None:
+    functions, classes, harmful = set(), 0, []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        name = ".".join(["ocrexp", *path.relative_to(PACKAGE).with_suffix("").parts])
+        module = ast.parse(path.read_bytes())
+        for item in module.body:
+            if not isinstance(item, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                continue
+            if admitted(f"{name}.{item.name}"):
+                if isinstance(item, ast.ClassDef):
+                    classes += 1
+                    harmful += [f"{name}.{item.name}: {call}" for call in calls_when_built(item, module) & DANGEROUS]
+                else:
+                    functions.add(f"{name}.{item.name}")
+    assert harmful == []
+    assert functions == {
+        f"ocrexp.charset.sources.from_{what}" for what in ("characters", "classes", "dictionary", "labels")
+    }
+    assert classes > 300
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "data.formats.containers.LmdbWriter", "data.formats.shard_writer.ShardWriter", "data.shared.SharedSlots",
+        "data.synth.cache.write", "data.synth.dataset.write_dataset", "data.worker.Worker",
+        "deploy.outputs.PredictionFolder",
+        "engine.checkpoint.CheckpointStore", "engine.launcher.main", "engine.sealed.read_states", "files.write_bytes",
+        "folders.put_folder", "loggers.background.Background", "models.cpu.onednn.Library",
+        "runs.hooks.RunGuard", "runs.job_process.start", "weights.fetching.fetch", "weights.reader.read_parameters",
+    ],
+)  # fmt: skip
+def test_what_writes_starts_processes_or_loads_files_is_refused(target: str) -> None:
+    module, _, member = f"ocrexp.{target}".rpartition(".")
+    assert defines(module, member, (), Path("/nowhere"))
+    assert not admitted(f"ocrexp.{target}")
 
 
 def test_a_run_folder_is_not_searched_for_modules(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
