@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from omegaconf import OmegaConf
 
 from ocrexp.command_line import typed
 from ocrexp.commands.eval import weights_of
 from ocrexp.config.compose import compose, setup_hydra
-from ocrexp.config.frozen import JobInfo, read_frozen, trusted_of, write_job
+from ocrexp.config.frozen import read_frozen, trusted_of
 from ocrexp.errors import ConfigError, printable
-from ocrexp.folders import claim_folder
 from ocrexp.logs import show_notices
 from ocrexp.nearest import did_you_mean
+from ocrexp.runs.derived import check_output, write_run
 from ocrexp.runs.hooks import prepare_process
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def run(arguments: Sequence[str]) -> int:
     run_dir, output, which = Path(str(verb.run_dir)), Path(str(verb.output)), str(verb.student)
     config = read_frozen(run_dir, trusted_of(verb, arguments))
     _check(config, run_dir, which)
+    check_output(output)
     prepare_process(config)
     weights = weights_of(verb)
     from ocrexp.engine.weights import states_beside
@@ -53,12 +54,7 @@ def run(arguments: Sequence[str]) -> int:
     average = states.get("average")
     arrays = parameters_of(which, read_parameters(weights) if average is None else average)
     student = student_alone(config, which)
-    if output.exists():
-        raise ConfigError(f"output={output}: exists and is not overwritten; name another folder")
-    folder = claim_folder(output)
-    OmegaConf.update(student, "run_dir", str(folder))
-    write_job(folder, student, JobInfo(folder.name))
-    write_weights(folder, arrays, states)
+    write_run(output, student, arrays, states)
     values = sum(int(value.size) for value in arrays.values())
     print(printable(f"extracted {which} of {weights}: {len(arrays)} tensors, {values / 1e6:.2f} M values"))
     print(printable(f"written: {output}; evaluate it: {typed('eval', 'run_dir', output)}"))
@@ -91,15 +87,3 @@ def _check(config: DictConfig, run_dir: Path, which: str) -> None:
         raise ConfigError(f"student: expected student or student2, got {which!r}{did_you_mean(which, STUDENTS)}")
     if config.model.get(which) is None:
         raise ConfigError(f"student={which}: the run {run_dir} has one student; remove student={which}")
-
-
-def write_weights(folder: Path, arrays: dict[str, Any], states: dict[str, Any]) -> None:
-    """The weights as the run's best checkpoint, with what the states say about characters and labels."""
-    import paddle
-
-    from ocrexp.engine.checkpoint import BEST, CheckpointStore
-
-    names = ("best_model_dict", "extras", "fingerprints")
-    kept: dict[str, Any] = {name: states[name] for name in names if name in states}
-    tensors = {name: paddle.to_tensor(value) for name, value in arrays.items()}
-    CheckpointStore(folder).save(BEST, tensors, {}, {"global_step": int(states.get("global_step", 0)), **kept})

@@ -10,16 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 
-from ocrexp import files
 from ocrexp.command_line import typed
 from ocrexp.commands.eval import weights_of
-from ocrexp.commands.extract_student import write_weights
 from ocrexp.config.compose import compose, setup_hydra
-from ocrexp.config.frozen import JobInfo, read_frozen, trusted_of, write_job
+from ocrexp.config.frozen import read_frozen, trusted_of
 from ocrexp.errors import ConfigError, printable
-from ocrexp.folders import claim_folder
 from ocrexp.logs import show_notices
 from ocrexp.nearest import did_you_mean
+from ocrexp.runs.derived import check_output, write_run
 from ocrexp.runs.hooks import prepare_process
 
 if TYPE_CHECKING:
@@ -53,10 +51,9 @@ def run(arguments: Sequence[str]) -> int:
     _check(verb)
     run_dir, output = Path(str(verb.run_dir)), Path(str(verb.output))
     config = read_frozen(run_dir, trusted_of(verb, arguments))
+    check_output(output)
     prepare_process(config)
     weights = weights_of(verb)
-    if output.exists():
-        raise ConfigError(f"output={output}: exists and is not overwritten; name another folder")
     import paddle
 
     from ocrexp.assemble import assemble
@@ -68,19 +65,15 @@ def run(arguments: Sequence[str]) -> int:
     model, choices = _choose(parts, verb)
     from ocrexp.compress.pruning import prune
 
-    shape = config.model.get("image_shape")
-    size = None if shape is None else (int(shape[0]), int(shape[1]))
+    size = _image_size(config)
     before = summarize(model, size)
     widths = prune(model, choices)
     after = summarize(model, size)
-    folder = claim_folder(output)
     OmegaConf.set_struct(config, False)
     config.model.widths = {**(config.model.get("widths") or {}), **widths}
     OmegaConf.update(config, "model.quantize_aware", False, force_add=True)
-    OmegaConf.update(config, "run_dir", str(folder))
-    write_job(folder, config, JobInfo(folder.name))
-    files.write_text(folder / TABLE, _table(choices))
-    write_weights(folder, {name: value.numpy() for name, value in model.state_dict().items()}, states_beside(weights))
+    arrays = {name: value.numpy() for name, value in model.state_dict().items()}
+    write_run(output, config, arrays, states_beside(weights), {TABLE: _table(choices)})
     print(printable(f"pruned {weights}: {len(widths)} layers"))
     for what, one in (("before", before), ("after", after)):
         height, width = one.size
@@ -117,13 +110,19 @@ def _choose(parts: Parts, verb: DictConfig) -> tuple[OCRModel, list[GroupChoice]
     try:
         copy = parts.new_model()
         compute_in_float(copy)
-        structure = find_structure(copy, size)
+        structure = find_structure(copy, size, _image_size(parts.config))
         choices = choose(
             model, structure, inputs, float(verb.flops), str(verb.criterion), float(verb.most), int(verb.multiple)
         )
     except ValueError as error:
         raise ConfigError(str(error)) from error
     return model, choices
+
+
+def _image_size(config: DictConfig) -> tuple[int, int] | None:
+    """Height and width of the network's images; None: it takes any."""
+    shape = config.model.get("image_shape")
+    return None if shape is None else (int(shape[0]), int(shape[1]))
 
 
 _SMALL = 32  # pixels that all networks of any size take

@@ -1,6 +1,8 @@
 """`ocrexp prune`: the run folder that it writes is one like any other."""
 
 import csv
+import errno
+import os
 
 import paddle
 import pytest
@@ -13,6 +15,7 @@ from ocrexp.config.frozen import JobInfo, read_frozen, write_job
 from ocrexp.config.inherit import with_model_of_run
 from ocrexp.engine.checkpoint import BEST, CheckpointStore
 from ocrexp.errors import ConfigError
+from ocrexp.runs.derived import write_run
 
 MODEL = ["model=ppocrv6_tiny_rec_ctc", "charset=characters", "charset.characters='abc '", "model.image_shape=[48,64]"]
 
@@ -62,3 +65,26 @@ def test_a_training_that_starts_from_it_has_its_channels(run):
     with pytest.raises(ConfigError, match=r"model\.widths: .* nolayer"):
         broken = compose("train", [*own, "+model.widths={nolayer: [1, 2]}"])
         build_model(broken, build_charset(broken))
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_the_work(run, monkeypatch):
+    folder, _ = run
+    monkeypatch.setattr(prune, "_choose", None)
+    (folder / "file").write_text("")
+    for output in (folder / "file" / "pruned", folder / ("x" * 300)):
+        with pytest.raises(ConfigError, match=r"^output=.*: cannot be written \(.*\); set output to a writable path"):
+            prune.run([f"run_dir={folder / 'run'}", f"output={output}"])
+
+
+def test_a_full_disk_leaves_nothing_so_that_the_same_command_can_be_repeated(run, monkeypatch):
+    folder, _ = run
+    config = read_frozen(folder / "run")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(CheckpointStore, "save", full)
+    output = folder / "small disk" / "pruned"
+    with pytest.raises(ConfigError, match=r"pruned: cannot be written \(No space left on device\)"):
+        write_run(output, config, {}, {})
+    assert list(output.parent.iterdir()) == []
