@@ -20,6 +20,7 @@ from paddle import nn
 from ocrexp.compress.disturbance import Trace, disturb, is_producer, mixes_channels, out_channels, own_parameters
 from ocrexp.models.layers import is_batch_norm
 from ocrexp.models.model import OCRModel
+from ocrexp.models.summary import macs_by_layer
 from ocrexp.models.widths import is_depthwise
 
 _HARMLESS = 1  # values of a parameter that scales a whole map: no channel is in it
@@ -55,7 +56,7 @@ class Structure:
     Args:
         groups: those that can be pruned.
         fixed: producers whose channels cannot, with the reason.
-        work: layer → multiply-accumulates of one image of the size that was run.
+        work: layer → multiply-accumulates of one image.
     """
 
     groups: list[Group]
@@ -63,12 +64,13 @@ class Structure:
     work: dict[str, int]
 
 
-def find_structure(model: OCRModel, size: tuple[int, int]) -> Structure:
+def find_structure(model: OCRModel, size: tuple[int, int], counted: tuple[int, int] | None = None) -> Structure:
     """The groups of channels of a network.
 
     Args:
         model: with any weights, which are destroyed: give a copy.
         size: height and width of the images that it is run on; small ones will do.
+        counted: of the images whose work is counted; None: it takes any.
 
     Raises ValueError for a network with layers that only training with targets runs.
     """
@@ -80,7 +82,9 @@ def find_structure(model: OCRModel, size: tuple[int, int]) -> Structure:
     for pattern in patterns.values():
         pattern[0] = pattern[-1] = True  # so it is seen where it begins
         pattern[1:-1][:1] = False  # never all
-    return _grouped(layers, producers, rows, patterns, disturb(model, rows, patterns, size))
+    # Not of the small images: the work behind a global mean would count too much.
+    work = macs_by_layer(model, counted)
+    return _grouped(layers, producers, rows, patterns, disturb(model, rows, patterns, size), work)
 
 
 def _grouped(
@@ -89,6 +93,7 @@ def _grouped(
     rows: Mapping[str, int],
     patterns: Mapping[str, npt.NDArray[np.bool_]],
     trace: Trace,
+    work: dict[str, int],
 ) -> Structure:
     places: dict[str, set[ChannelRange]] = {name: set() for name in producers}
     fixed: dict[str, str] = {}
@@ -134,7 +139,7 @@ def _grouped(
             reasons.setdefault(root(name), "meets channels of another number")
     for key, why in reasons.items():
         fixed |= {name: fixed.get(name, why) for name in groups[key].producers}
-    return Structure([group for key, group in groups.items() if key not in reasons], fixed, trace.work)
+    return Structure([group for key, group in groups.items() if key not in reasons], fixed, work)
 
 
 def _aligned(group: Group) -> bool:

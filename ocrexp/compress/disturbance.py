@@ -30,13 +30,11 @@ class Trace:
         channels: of what each producer gives.
         disturbed: for each call of a layer, its name and which channels of its input each row disturbs, bool
             [rows, channels]; an empty name: the outputs of the network.
-        work: layer → multiply-accumulates of one image.
         called: the layers that have run.
     """
 
     channels: dict[str, int] = field(default_factory=dict)
     disturbed: list[tuple[str, npt.NDArray[np.bool_]]] = field(default_factory=list)
-    work: dict[str, int] = field(default_factory=dict)
     called: set[str] = field(default_factory=set)
 
 
@@ -129,16 +127,7 @@ def _run(
         if (row := rows.get(name)) is not None:
             trace.channels[name] = output.shape[1]
             batch[row, patterns[name]] += 4.0
-        if mixes_channels(layer):
-            places = int(np.prod(output.shape[1:])) // _size_of(layer)[1]
-            trace.work[name] = trace.work.get(name, 0) + places * _macs(layer)
         return paddle.to_tensor(batch)
-
-    def depthwise(layer: nn.Layer, inputs: Any, output: Any) -> None:
-        del inputs
-        places = int(np.prod(output.shape[2:]))
-        name = names[id(layer)]
-        trace.work[name] = trace.work.get(name, 0) + places * int(layer.weight.size)
 
     hooks = []
     for layer in layers.values():
@@ -146,8 +135,6 @@ def _run(
             hooks.append(layer.register_forward_pre_hook(before))
         if _renews(layer):
             hooks.append(layer.register_forward_post_hook(after))
-        elif is_depthwise(layer):
-            hooks.append(layer.register_forward_post_hook(depthwise))
     model.eval()
     try:
         with paddle.no_grad(), untuned():  # the kernels for training on a CPU do not call the layers
@@ -171,20 +158,6 @@ def _changed(x: npt.NDArray[Any], axis: int) -> npt.NDArray[np.bool_]:
 def _renews(layer: nn.Layer) -> bool:
     """Whether a layer makes all channels of its result from all of its input."""
     return mixes_channels(layer) or isinstance(layer, nn.LayerNorm)
-
-
-def _size_of(layer: nn.Layer) -> tuple[int, int]:
-    if isinstance(layer, nn.Linear):
-        return int(layer.weight.shape[0]), int(layer.weight.shape[1])
-    return int(layer._in_channels), int(layer._out_channels)
-
-
-def _macs(layer: nn.Layer) -> int:
-    """Multiply-accumulates of a layer that mixes channels, for all channels of one place of its result."""
-    if isinstance(layer, nn.Conv2DTranspose):  # a place of the result gets one value of each non-overlapping kernel
-        strides = np.prod(layer._stride if isinstance(layer._stride, list | tuple) else [layer._stride] * 2)
-        return int(layer.weight.size) // int(strides)
-    return int(layer.weight.size)
 
 
 def _add_branches(layers: Mapping[str, nn.Layer], names: Mapping[int, str], trace: Trace) -> None:

@@ -218,7 +218,7 @@ class _Work:
     def __init__(self, layers: Mapping[str, nn.Layer], structure: Structure, groups: Sequence[Group]) -> None:
         self._work = structure.work
         self.before = float(sum(self._work.values()))
-        self._full = {name: widths_of(layers[name]) or [1] for name in self._work}
+        self._full = {name: widths_of(layers[name]) or [1, 1] for name in self._work}
         self._removed = {name: [0, 0] for name in self._work}
         self._effects: list[list[tuple[str, int]]] = []  # of a channel of each group: layers and sides that lose one
         for group in groups:

@@ -12,6 +12,8 @@ from paddle import nn
 from ocrexp.environment import untuned
 from ocrexp.errors import ConfigError
 
+_RUN = (160, 160)  # size of the image that is run for networks that take any size
+
 
 @dataclass(frozen=True)
 class ModelSummary:
@@ -42,43 +44,46 @@ def summarize(model: nn.Layer, size: tuple[int, int] | None = None) -> ModelSumm
 
     Raises ConfigError if a backbone of several maps gives other maps than its `out_channels` states.
     """
-    run, factor = ((160, 160), 16) if size is None else (size, 1)
+    run, factor = (_RUN, 16) if size is None else (size, 1)
     size = size or (640, 640)
     parts = {name: (type(layer).__name__, _parameters(layer)) for name, layer in model.named_children()}
-    macs = 0
+    return ModelSummary(parts, _parameters(model), sum(macs_by_layer(model, run).values()) * factor, size)
+
+
+def macs_by_layer(model: nn.Layer, size: tuple[int, int] | None = None) -> dict[str, int]:
+    """Multiply-accumulates of one image by the name of the layer, as `summarize` counts them; None: of 160×160."""
+    macs: dict[str, int] = {}
+    names = {id(layer): name for name, layer in model.named_sublayers()}
 
     def count(layer: nn.Layer, inputs: Any, output: Any) -> None:
-        nonlocal macs
         result = output[0] if isinstance(output, tuple) else output
         if isinstance(layer, nn.LSTM | nn.GRU | nn.SimpleRNN):
             steps = int(inputs[0].shape[1])
-            macs += steps * sum(int(value.size) for value in layer.parameters() if value.ndim == 2)
+            found = steps * sum(int(value.size) for value in layer.parameters() if value.ndim == 2)
         elif isinstance(layer, nn.Linear):
-            macs += int(result.size) * int(layer.weight.shape[0])
+            found = int(result.size) * int(layer.weight.shape[0])
         elif isinstance(layer, nn.Conv2DTranspose | nn.Conv1DTranspose):
-            macs += int(inputs[0].size) * int(layer.weight.size) // int(layer.weight.shape[0])
+            found = int(inputs[0].size) * int(layer.weight.size) // int(layer.weight.shape[0])
         else:
-            macs += int(result.size) * int(layer.weight.size) // int(layer.weight.shape[0])
+            found = int(result.size) * int(layer.weight.size) // int(layer.weight.shape[0])
+        name = names[id(layer)]
+        macs[name] = macs.get(name, 0) + found
 
     counted = (nn.Conv1D, nn.Conv2D, nn.Conv1DTranspose, nn.Conv2DTranspose, nn.Linear, nn.LSTM, nn.GRU, nn.SimpleRNN)
-    hooks = [
-        layer.register_forward_post_hook(count)
-        for layer in model.sublayers(include_self=True)
-        if isinstance(layer, counted)
-    ]
+    hooks = [layer.register_forward_post_hook(count) for layer in model.sublayers() if isinstance(layer, counted)]
     if (backbone := dict(model.named_children()).get("backbone")) is not None:
         hooks.append(backbone.register_forward_post_hook(_check_maps))
     training = model.training
     model.eval()
     try:
         with paddle.no_grad(), untuned():  # the kernels for training on a CPU do not call the layers
-            model(paddle.zeros([1, *run, 3], "uint8"))
+            model(paddle.zeros([1, *(size or _RUN), 3], "uint8"))
     finally:
         for hook in hooks:
             hook.remove()
         if training:
             model.train()
-    return ModelSummary(parts, _parameters(model), macs * factor, size)
+    return macs
 
 
 def _check_maps(backbone: nn.Layer, inputs: Any, maps: Any) -> None:  # noqa: ARG001

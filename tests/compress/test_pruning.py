@@ -10,6 +10,7 @@ from ocrexp.compress import pruning
 from ocrexp.compress.channels import find_structure
 from ocrexp.config.compose import compose
 from ocrexp.export.network import for_inference
+from ocrexp.models.summary import summarize
 from ocrexp.models.widths import apply_widths
 
 NETWORKS = {
@@ -38,6 +39,13 @@ def made(name):
 def outputs(model, image):
     with paddle.no_grad():
         return model(paddle.to_tensor(image))[model.output].numpy()
+
+
+def test_the_work_is_that_of_whole_images_not_of_the_small_ones_that_show_the_channels():
+    config, model, _, size = made("db_mbv3")
+    structure = find_structure(build_network(config, build_charset(config)), size)
+    summary = summarize(model)  # of 640×640, 16 times the work of 160×160
+    assert sum(structure.work.values()) * 16 == summary.macs
 
 
 @pytest.mark.parametrize("name", NETWORKS)
