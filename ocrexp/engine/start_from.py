@@ -2,6 +2,7 @@
 
 PaddleOCR saves `NAME.pdparams`, `NAME.pdopt` and `NAME.states`. The optimizer's arrays have paddle's own names of
 parameters, which count the layers that a process has built; the first file states to which parameter each belongs.
+The checkpoint of a distillation has the names of each of its networks, `Student.…`, `Student2.…` and `Teacher.…`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from ocrexp.weights.reader import read_optimizer, read_parameter_names, read_par
 
 logger = logging.getLogger(__name__)
 
+_STUDENT = "Student."
 SUFFIXES = ("pdparams", "pdopt", "states")
 _ACCUMULATORS = {  # of paddle's optimizers: one that each parameter has
     "Adam": "moment1", "AdamW": "moment1", "Momentum": "velocity", "RMSProp": "momentum",
@@ -54,10 +56,13 @@ def start_from(model: paddle.nn.Layer, optimizer: paddle.optimizer.Optimizer, pa
             "training of PaddleOCR with all three files, or start from its weights alone with model.pretrained"
         )
     epoch = _epoch(files["states"], plan)
-    fill(model.state_dict(), read_parameters(weights), str(weights))
+    arrays, named = read_parameters(weights), read_parameter_names(weights)
+    if any(name.startswith(_STUDENT) for name in arrays):
+        arrays, named = (_of_networks(model, values, weights) for values in (arrays, named))
+    fill(model.state_dict(), arrays, str(weights))
     state = read_optimizer(files["pdopt"])
     rate = state.pop("LR_Scheduler", None)
-    renamed = _renamed(model, state, read_parameter_names(weights), files["pdopt"])
+    renamed = _renamed(model, state, named, files["pdopt"])
     check_optimizer(model, renamed, str(files["pdopt"]))
     _check_kind(optimizer, renamed, files["pdopt"])
     optimizer.set_state_dict(as_tensors(renamed))
@@ -67,6 +72,29 @@ def start_from(model: paddle.nn.Layer, optimizer: paddle.optimizer.Optimizer, pa
         epoch * plan.steps_per_epoch, plan.total_steps,
     )  # fmt: skip
     return TrainState(step=epoch * plan.steps_per_epoch, epoch=epoch)
+
+
+def _of_networks(model: paddle.nn.Layer, values: Mapping[str, Any], file: Path) -> dict[str, Any]:
+    """What the networks that learn have in the checkpoint of a distillation, under their names here.
+
+    The student's are without a prefix, those of a second student begin with `student2.`; PaddleOCR's is `Student2`, or
+    a `Teacher` that learns. A fixed teacher is skipped.
+    """
+    second = "Student2." if any(name.startswith("Student2.") for name in values) else "Teacher."
+    prefixes = {_STUDENT: ""}
+    if "student2" in dict(model.named_children()):
+        prefixes[second] = "student2."
+    if "projection" in dict(model.named_children()):
+        raise CheckpointError(
+            f"{file}: has no projection of features, which model.features adds here; start from its weights alone with "
+            "model.pretrained"
+        )
+    return {
+        here + name.removeprefix(there): value
+        for there, here in prefixes.items()
+        for name, value in values.items()
+        if name.startswith(there)
+    }
 
 
 def _epoch(file: Path, plan: RunPlan) -> int:

@@ -83,11 +83,25 @@ def check_fit(tensors: Mapping[str, paddle.Tensor], values: Mapping[str, Any], s
             elif names is kinds:
                 found = f" ({values[name].dtype}, expected {str(tensors[name].dtype).rpartition('.')[2]})"
             raise CheckpointError(
-                f"{source}: does not fit the model, {what} {printable(name)}{found}{more}; check model and its values, "
-                "or use another checkpoint"
+                f"{source}: does not fit the model, {what} {printable(name)}{found}{more}"
+                f"{_by_part(tensors, {*missing, *shapes, *kinds})}; check model and its values, or use another "
+                "checkpoint"
             )
     if bad := first_nonfinite(values):
         raise CheckpointError(f"{source}: {bad}; use an earlier checkpoint")
+
+
+def _by_part(tensors: Mapping[str, paddle.Tensor], unfit: set[str]) -> str:
+    """` (backbone: 120 of 120 fit, head: 2 of 4)`; empty for a model of one part."""
+    parts = list(dict.fromkeys(name.partition(".")[0] for name in tensors))
+    if len(parts) < 2:
+        return ""
+    counts = []
+    for part in parts:
+        names = [name for name in tensors if name.partition(".")[0] == part]
+        counts.append(f"{part}: {sum(name not in unfit for name in names)} of {len(names)}")
+    counts[0] += " fit"
+    return f" ({', '.join(counts)})"
 
 
 def _kinds(tensor: paddle.Tensor) -> str:

@@ -109,15 +109,23 @@ class SARLoss:
 class SATRNLoss:
     """Cross entropy of SATRN's head over the characters and the end.
 
+    Args:
+        all_steps: divide the sum by all steps, padding included, as PaddleOCR does, and not by those that count.
+
     Calling it with outputs `satrn` (logits [N, L - 1, C]) and a batch with `label_satrn` [N, L] (begins with
-    `<BOS/EOS>`; the padding is the class after those that the head predicts) gives the scalar `loss`, the mean over the
-    steps that count. PaddleOCR divides by all steps.
+    `<BOS/EOS>`; the padding is the class after those that the head predicts) gives the scalar `loss`.
     """
+
+    def __init__(self, all_steps: bool = False) -> None:
+        self.all_steps = all_steps
 
     def __call__(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         with paddle.amp.auto_cast(enable=False):
             logits = outputs["satrn"].astype("float32")
-            return {"loss": cross_entropy(logits, batch["label_satrn"].astype("int64")[:, 1:], logits.shape[2])}
+            target = batch["label_satrn"].astype("int64")[:, 1:]
+            if not self.all_steps:
+                return {"loss": cross_entropy(logits, target, logits.shape[2])}
+            return {"loss": cross_entropy(logits, target, logits.shape[2], "sum") / float(target.size)}
 
 
 class SPINLoss:

@@ -23,10 +23,13 @@ Arrays = dict[str, npt.NDArray[Any]]
 # paddle's entries beside the values: the parameters' own names, and those that protocols 2 and 3 have to split.
 _NAMES = "StructuredToParameterName@@"
 _SPLIT = "UnpackBigParamInfor@@"
+# Names of layers that PaddleOCR 3.x spells in another way (SEED, SRN); its published weights are of earlier releases.
+_EARLIER = {"head.embeder.": "head.embedder.", ".encoder.processer.": ".encoder.processor."}
 
 
 def read_parameters(path: str | os.PathLike[str]) -> Arrays:
-    """The arrays of a `.pdparams` file by name; bfloat16 as float32, other entries ignored.
+    """The arrays of a `.pdparams` file by name; bfloat16 as float32, other entries ignored. Names of PaddleOCR's
+    earlier releases become those of 3.x.
 
     Raises CheckpointError: cannot be read, damaged, not plain values, or without any array.
     """
@@ -35,7 +38,7 @@ def read_parameters(path: str | os.PathLike[str]) -> Arrays:
     for name, value in _read_dict(file, "weights").items():
         array = value[1] if isinstance(value, tuple) and len(value) == 2 else value
         if isinstance(name, str) and isinstance(array, np.ndarray):
-            arrays[name] = _from_bfloat16(array)
+            arrays[_current(name)] = _from_bfloat16(array)
     if not arrays:
         raise CheckpointError(f"{file}: contains no arrays; give a .pdparams file")
     return arrays
@@ -61,7 +64,7 @@ def read_parameter_names(path: str | os.PathLike[str]) -> dict[str, str]:
     names = _read(Path(path), "weights").get(_NAMES)
     if not isinstance(names, dict):
         return {}
-    return {name: own for name, own in names.items() if isinstance(name, str) and isinstance(own, str)}
+    return {_current(name): own for name, own in names.items() if isinstance(name, str) and isinstance(own, str)}
 
 
 def read_plain(path: Path, what: str) -> dict[Any, Any]:
@@ -94,6 +97,12 @@ def first_nonfinite(arrays: Mapping[str, npt.NDArray[Any]]) -> str | None:
             bad = int(value.size - np.count_nonzero(finite))
             return f"{printable(name)} is not finite (NaN or infinity in {bad} of {value.size} values)"
     return None
+
+
+def _current(name: str) -> str:
+    for earlier, current in _EARLIER.items():
+        name = name.replace(earlier, current)
+    return name
 
 
 def _read_dict(file: Path, what: str) -> dict[Any, Any]:

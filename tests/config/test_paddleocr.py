@@ -361,6 +361,47 @@ def test_lists_in_two_folders_are_missing_what_they_need(tmp_path):
     assert notes(conversion, "missing") == ["Eval.dataset.data_dir"]
 
 
+@pytest.mark.parametrize(("part", "kind"), [("Eval", "RecLists"), ("Train", "RecLmdb")])
+def test_lists_of_two_kinds_convert_without_the_evaluations(tmp_path, part, kind):
+    tree = recognizer()  # as rec_r31_sar.yml: training from lists, evaluation from LMDB
+    tree[part]["dataset"] |= {"name": "LMDBDataSet", "data_dir": "data/lmdb"}
+    del tree[part]["dataset"]["label_file_list"]
+    conversion, config = converted(tmp_path, tree)
+    assert notes(conversion, "missing") == ["Eval.dataset.name"]
+    assert config.dataset._target_.endswith(kind)
+    assert config.dataset.get("val", "validation") == "validation"
+    assert config.dataset.get("val_labels", "val_list.txt") == "val_list.txt"
+
+
+def test_keys_that_paddleocr_ignores_are_dropped(tmp_path):
+    tree = put(detector(), "PostProcess.det_box_type", "quad")
+    put(tree, "Train.loader.num_sections", 1)
+    put(tree, "Global.amp_custom_black_list", ["matmul"])  # without use_amp
+    conversion, _ = converted(tmp_path, tree)
+    assert conversion.complete
+    dropped = {"PostProcess.det_box_type", "Train.loader.num_sections", "Global.amp_custom_black_list"}
+    assert dropped <= set(notes(conversion, "dropped"))
+    conversion, _ = converted(tmp_path, put(tree, "Global.use_amp", True))
+    assert notes(conversion, "missing") == ["Global.amp_custom_black_list"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"Loss": {"name": "CombinedLoss", "loss_config_list": [{"CTCLoss": None}, {"CenterLoss": {"weight": 0.05}}]}},
+         "Loss.loss_config_list: unsupported loss CenterLoss beside CTCLoss; use the file without it"),
+        ({"Metric.name": "CNTMetric"}, "Metric.name: CNTMetric: the first of RFL's two trainings"),
+    ],
+)  # fmt: skip
+def test_the_missing_part_of_a_recognizer_is_named(tmp_path, changes, message):
+    tree = recognizer()
+    for key, value in changes.items():
+        put(tree, key, value)
+    with pytest.raises(ConfigError) as caught:
+        convert(write(tmp_path, tree), "turned")
+    assert message in str(caught.value)
+
+
 def test_lmdb_folders_and_shares_of_lists(tmp_path):
     tree = recognizer()
     for part, folder in (("Train", "data/MJ/training"), ("Eval", "data/validation")):
@@ -595,7 +636,7 @@ def test_a_cml_file_becomes_a_teacher_and_two_students(tmp_path):
     tree["Global"]["checkpoints"] = "out/latest"
     conversion, config = converted(tmp_path, tree)
     assert conversion.complete
-    assert (config.model.student.pretrained, config.trainer.start_from) == ("out/latest.pdparams", None)
+    assert (config.model.student.pretrained, config.trainer.start_from) == (None, "out/latest")
     model, loss = config.model, config.loss
     assert model._target_.endswith("DistilledModel")
     assert [model[role].neck.out_channels for role in ("student", "student2", "teacher")] == [64, 64, 96]
@@ -606,6 +647,19 @@ def test_a_cml_file_becomes_a_teacher_and_two_students(tmp_path):
     assert sorted(kinds.values()) == [("DML", 1.0), ("DilatedMaps", 2.0)]
     mutual = next(term for term in loss.terms.values() if term._target_.endswith("DML"))
     assert (mutual.map, list(mutual.pairs[0])) == ("shrink", ["student", "student2"])
+
+
+def test_students_may_differ_in_what_paddleocr_ignores(tmp_path):
+    own = {"DistillationDBLoss": {"model_name_list": ["Student", "Student2"]}}
+    tree = distilled(detector(), own, [], freeze_params=True)
+    models = tree["Architecture"]["Models"]  # as ch_PP-OCRv4_det_cml.yml
+    models["Student2"] = {**models["Student"], "pretrained": None}
+    models["Student2"]["Backbone"] = {**models["Student"]["Backbone"], "pretrained": True}
+    tree["Global"]["checkpoints"] = "out/latest"
+    conversion, config = converted(tmp_path, tree)
+    assert conversion.complete
+    teacher = config.model.teacher
+    assert (teacher.pretrained, teacher.pretrained_prefix) == ("out/latest.pdparams", "Teacher")
 
 
 def test_a_teacher_that_learns_is_a_second_student(tmp_path):

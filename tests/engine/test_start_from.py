@@ -50,13 +50,74 @@ def test_the_next_step_is_that_of_the_training(tmp_path: Path, kind: Any) -> Non
         np.testing.assert_array_equal(ours.state_dict()[name].numpy(), value.numpy(), err_msg=name)
 
 
+class Several(paddle.nn.Layer):
+    """Networks as sublayers of these names."""
+
+    def __init__(self, **networks: paddle.nn.Layer) -> None:
+        super().__init__()
+        for name, network in networks.items():
+            self.add_sublayer(name, network)
+
+
+def network() -> paddle.nn.Layer:
+    return Several(fc=paddle.nn.Linear(2, 3), norm=paddle.nn.BatchNorm(3))
+
+
+def losses(*networks: Any) -> paddle.Tensor:
+    x = paddle.to_tensor(np.random.default_rng(len(networks)).random((4, 2), np.float32))
+    return sum((one.norm(one.fc(x)).square().sum() for one in networks), paddle.zeros([]))
+
+
+def ours(*others: str) -> paddle.nn.Layer:
+    """The student's layers under their own names, others under the names of their networks."""
+    student = network()
+    return Several(fc=student.fc, norm=student.norm, **{name: network() for name in others})
+
+
+@pytest.mark.parametrize(("second", "fixed"), [("Student2", True), ("Teacher", False), (None, True)])
+def test_the_networks_of_a_distillation_are_found(tmp_path: Path, second: str | None, fixed: bool) -> None:
+    names = dict.fromkeys(["Student", *([second] if second else []), "Teacher"])
+    theirs = Several(**{name: network() for name in names})
+    learns = [getattr(theirs, name) for name in names if name != "Teacher" or not fixed]
+    parameters = [parameter for one in learns for parameter in one.parameters()]
+    optimizer = paddle.optimizer.Adam(0.01, parameters=parameters)
+    losses(*learns).backward()
+    optimizer.step()
+    optimizer.clear_grad()
+    path = save(tmp_path, theirs, optimizer)
+
+    model = ours(*(["student2"] if second else []))
+    own = paddle.optimizer.Adam(0.01, parameters=model.parameters())
+    start_from(model, own, path, PLAN)
+    for each, networks in ((optimizer, learns), (own, [model, *([model.student2] if second else [])])):
+        losses(*networks).backward()
+        each.step()
+    expected = learns[0].state_dict()
+    if second:
+        expected |= {f"student2.{name}": value for name, value in learns[1].state_dict().items()}
+    assert sorted(model.state_dict()) == sorted(expected)
+    for name, value in expected.items():
+        np.testing.assert_array_equal(model.state_dict()[name].numpy(), value.numpy(), err_msg=name)
+
+
+def test_a_projection_is_in_no_checkpoint_of_paddleocr(tmp_path: Path) -> None:
+    theirs = Several(Student=network())
+    optimizer = paddle.optimizer.Adam(0.01, parameters=theirs.parameters())
+    losses(theirs.Student).backward()
+    optimizer.step()
+    model = ours("projection")
+    own = paddle.optimizer.Adam(0.01, parameters=model.parameters())
+    with pytest.raises(CheckpointError, match=r"no projection of features.*model\.pretrained"):
+        start_from(model, own, save(tmp_path, theirs, optimizer), PLAN)
+
+
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [
         ("no .pdopt", r"latest\.pdopt not found .* model\.pretrained"),
         ("no .states", r"latest\.states not found"),
         ("other optimizer", r"latest\.pdopt: has no velocity of Momentum.*optimizer=NAME"),
-        ("other model", r"wrong shape of 0\.bias \(\[3\], expected \[4\]\)"),
+        ("other model", r"wrong shape of 0\.bias \(\[3\], expected \[4\]\).* \(0: 0 of 2 fit, 1: 0 of 4\)"),
         ("no names", r"does not state paddle's name of 0\.weight"),
         ("ended", r"has finished 4 epochs, and this run ends after 4; raise trainer\.max_epochs"),
         ("code", r"latest\.states: .*asks to import os\.system"),

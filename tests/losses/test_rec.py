@@ -12,7 +12,7 @@ import pytest
 from ocrexp.errors import ConfigError
 from ocrexp.losses.ctc import CTCLoss
 from ocrexp.losses.multi import MultiLoss
-from ocrexp.losses.tokens import AttentionLoss, NRTRLoss, ParseQLoss, SARLoss, ViTSTRLoss
+from ocrexp.losses.tokens import AttentionLoss, NRTRLoss, ParseQLoss, SARLoss, SATRNLoss, ViTSTRLoss
 
 
 @pytest.fixture(scope="module")
@@ -157,3 +157,10 @@ def test_wrong_values_are_refused_with_the_key() -> None:
         AttentionLoss("average")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"eps: expected .*got 1"):
         NRTRLoss(eps=1)
+
+
+def test_satrns_loss_divides_by_all_steps_as_in_paddleocr() -> None:
+    outputs = {"satrn": paddle.to_tensor(np.random.default_rng(0).normal(size=(2, 6, 5)).astype(np.float32)[:, :-1])}
+    batch = {"label_satrn": paddle.to_tensor([[3, 0, 1, 3, 5, 5], [3, 2, 2, 1, 0, 3]])}  # padding 5: 2 of 10 steps
+    assert float(SATRNLoss(all_steps=True)(outputs, batch)["loss"]) == pytest.approx(1.31340063)  # PaddleOCR 2.9.1's
+    assert float(SATRNLoss()(outputs, batch)["loss"]) == pytest.approx(1.31340063 * 10 / 8)

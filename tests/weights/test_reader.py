@@ -19,7 +19,7 @@ import pytest
 from ocrexp.engine.sealed import read_states
 from ocrexp.errors import CheckpointError
 from ocrexp.weights.pickles import NotPlain, read_pickle
-from ocrexp.weights.reader import read_optimizer, read_parameters
+from ocrexp.weights.reader import read_optimizer, read_parameter_names, read_parameters
 
 CODE = Path(__file__).parents[2] / "ocrexp"
 MARKER = "OCREXP_TEST_CODE_RAN"
@@ -281,3 +281,19 @@ def test_nothing_else_in_the_package_unpickles() -> None:
     assert {
         entry for entry in found if not entry.startswith(("weights/pickles.py", "weights/pickle_names.py"))
     } == set()
+
+
+@pytest.mark.parametrize(
+    ("earlier", "current"),
+    [
+        ("head.embeder.eEmbed.weight", "head.embedder.eEmbed.weight"),
+        ("Student.head.gsrm.wrap_encoder0.encoder.processer.layer_norm_0.bias",
+         "Student.head.gsrm.wrap_encoder0.encoder.processor.layer_norm_0.bias"),
+        ("head.encoder.preprocesser1.weight", "head.encoder.preprocesser1.weight"),
+    ],
+)  # fmt: skip
+def test_names_of_earlier_releases_become_the_current_ones(tmp_path: Path, earlier: str, current: str) -> None:
+    file = tmp_path / "w.pdparams"
+    file.write_bytes(pickle.dumps({earlier: np.ones(2, "f4"), "StructuredToParameterName@@": {earlier: "w_0"}}))
+    assert list(read_parameters(file)) == [current]
+    assert read_parameter_names(file) == {current: "w_0"}

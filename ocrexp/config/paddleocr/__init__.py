@@ -61,7 +61,7 @@ def convert(path: Path, name: str, overrides: Sequence[str] = ()) -> Conversion:
     length = root.section("Global").number("max_text_length", 25)
     network = convert_architecture(experiment, root, length)
     experiment.set("name", name)
-    convert_global(experiment, root, network.task, distilled=several is not None)
+    convert_global(experiment, root, network.task)
     convert_optimizer(experiment, root)
     convert_schedule(experiment, root)
     if network.task == "det":

@@ -60,6 +60,7 @@ def convert_loaders(experiment: Experiment, root: Section) -> None:
         experiment.drop(loader, {"use_shared_memory": "workers pass batches without /dev/shm"})
         experiment.only(loader, "collate_fn", (None, ""), "the task makes the batches")
         experiment.drop(loader, {"pin_memory": "determined by the copy to the device"})
+        experiment.drop(loader, {"num_sections": "PaddleOCR's loader does not read it"})
 
 
 def convert_lists(experiment: Experiment, root: Section, option: str, lmdb_option: str | None) -> None:
@@ -74,29 +75,33 @@ def convert_lists(experiment: Experiment, root: Section, option: str, lmdb_optio
         raise ConfigError(f"{train.key('name')}: unsupported dataset {name}; supported: {', '.join(known)}")
     experiment.choose("dataset", lmdb_option if is_lmdb and lmdb_option else option)
     other = evaluation.text("name", name)
-    if (other in LMDB) != is_lmdb or (other not in LISTS and other not in LMDB):
-        experiment.note(
-            "missing", evaluation, "name", f"both lists are read in the same way, as {name}", "convert one of them"
-        )
+    alike = (other in LMDB) == is_lmdb and (other in LISTS or other in LMDB)
+    if not alike:
+        advice = "convert one of them: python -m ocrexp convert --help"
+        experiment.note("missing", evaluation, "name", f"both lists are read in the same way, as {name}", advice)
     for dataset in (train, evaluation):
         experiment.only(dataset, "delimiter", ("\t", "\\t"), "the label always follows a tab", "rewrite the list")
         for key in ("ext_op_transform_idx", "need_reset", "seed", "mode"):
             experiment.drop(dataset, {key: "determined by the order of the steps"})
-        if not is_lmdb:
+        if not (is_lmdb and alike):
             dataset.get("data_dir")
-    (_lmdb if is_lmdb else _label_files)(experiment, train, evaluation)
+        if not alike:  # the validation data is then the usual one of our kind
+            dataset.get("label_file_list")
+    (_lmdb if is_lmdb else _label_files)(experiment, train, evaluation if alike else None)
     _ratios(experiment, train, evaluation)
 
 
-def _label_files(experiment: Experiment, train: Section, evaluation: Section) -> None:
-    root, other = (os.path.normpath(node.text("data_dir", ".")) for node in (train, evaluation))
+def _label_files(experiment: Experiment, train: Section, evaluation: Section | None) -> None:
+    root = os.path.normpath(train.text("data_dir", "."))
     experiment.set("dataset.root", root, train.key("data_dir"))
-    if evaluation.text("data_dir") and other != root:
+    if evaluation and evaluation.text("data_dir") and os.path.normpath(evaluation.text("data_dir")) != root:
         experiment.note(
             "missing", evaluation, "data_dir", f"training and evaluation share one dataset.root, {root}",
             "use a folder above both, and lists with paths relative to it",
         )  # fmt: skip
     for key, dataset in (("train_labels", train), ("val_labels", evaluation)):
+        if dataset is None:
+            continue
         files = dataset.get("label_file_list")
         files = [files] if isinstance(files, str) else files
         if not files:
@@ -118,8 +123,13 @@ def _below(path: str, root: str) -> str:
     return path if Path(path).is_absolute() else os.path.relpath(path, root)
 
 
-def _lmdb(experiment: Experiment, train: Section, evaluation: Section) -> None:
-    root, other = (os.path.normpath(node.text("data_dir", ".")) for node in (train, evaluation))
+def _lmdb(experiment: Experiment, train: Section, evaluation: Section | None) -> None:
+    root = os.path.normpath(train.text("data_dir", "."))
+    if evaluation is None:
+        experiment.set("dataset.root", str(Path(root).parent), train.key("data_dir"))
+        experiment.set("dataset.train", Path(root).name, train.key("data_dir"))
+        return
+    other = os.path.normpath(evaluation.text("data_dir", "."))
     common = os.path.commonpath([root, other]) if Path(root).is_absolute() == Path(other).is_absolute() else ""
     experiment.set("dataset.root", common or ".", f"{train.key('data_dir')}, {evaluation.key('data_dir')}")
     experiment.set("dataset.train", os.path.relpath(root, common or "."), train.key("data_dir"))

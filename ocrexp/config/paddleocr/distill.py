@@ -114,8 +114,11 @@ class Distillation:
         return roles
 
     def _parts(self, name: str) -> dict[str, Any]:
-        values = self._models[name]
-        return {key: value for key, value in values.items() if key not in _OF_TRAINING and value is not None}
+        parts = {
+            key: {own: value for own, value in part.items() if own != "pretrained"} if isinstance(part, dict) else part
+            for key, part in self._models[name].items()
+        }
+        return {key: value for key, value in parts.items() if key not in _OF_TRAINING and value is not None}
 
     def _network(self, name: str) -> Section:
         return Section(f"{self._architecture.key('Models')}.{name}", self._parts(name))
@@ -157,7 +160,8 @@ class Distillation:
 
     def _weights(self, experiment: Experiment) -> None:
         """Where each network's weights are; PaddleOCR's checkpoints of a distillation contain those of all."""
-        whole = experiment.get("model.student.pretrained")
+        begun = experiment.get("trainer.start_from")
+        whole = f"{begun}.pdparams" if begun else experiment.get("model.student.pretrained")
         if self._own_weight != 1.0:
             experiment.set("loss.own_weight", self._own_weight, "weight of the loss of the labels")
         for name, role in self._roles.items():
@@ -171,6 +175,7 @@ class Distillation:
                 experiment.set(f"model.{role}.pretrained", path, f"{place}: the file must exist")
             elif role == "teacher" and whole:
                 experiment.set("model.teacher.pretrained", whole, "the teacher's part of the student's file")
+                experiment.set("model.teacher.pretrained_prefix", "Teacher", "its names in that file")
             elif role == "teacher":
                 experiment.report(
                     "missing", place, None, "the fixed teacher has no weights", "set model.teacher.pretrained=FILE"

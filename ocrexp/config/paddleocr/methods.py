@@ -43,6 +43,8 @@ METHODS = {
             "db",
             {"thresh": 0.3, "box_thresh": 0.7, "max_candidates": 1000, "unclip_ratio": 2.0, "use_dilation": False,
              "score_mode": "fast", "box_type": "quad"},
+            {},
+            {"det_box_type": "PaddleOCR's DBPostProcess ignores it; its key is box_type"},
         ),
     ),
     "pse": Method(

@@ -197,7 +197,7 @@ REC_HEADS = {
     "CTCHead": Part(
         "ctc", {"fc_decay": 0.0004, "mid_channels": None, "use_guide": False}, {"return_feats": False}
     ),
-    "AttentionHead": Part("attention", {"hidden_size": 96}),
+    "AttentionHead": Part("attention", {"hidden_size": 96}, {}, {"l2_decay": _SWALLOWED}),
     "Transformer": Part(
         "nrtr",
         {"nhead": 8, "num_encoder_layers": 6, "num_decoder_layers": 6, "dim_feedforward": 1024,

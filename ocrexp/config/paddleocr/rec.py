@@ -22,7 +22,7 @@ _LOSSES = {
 
 def convert_recognition(experiment: Experiment, root: Section, kind: str, max_text_length: int) -> None:
     """Everything of a recognizer except its network, its optimizer and the general keys of the section Global."""
-    _charset(experiment, root.section("Global"))
+    _charset(experiment, root.section("Global"), kind)
     experiment.choose("targets", _TARGETS.get(kind, kind))
     if kind == "attention":  # as many steps as in PaddleOCR, which uses two of them for begin and end
         experiment.set("targets.max_text_length", max_text_length - 2, "Global.max_text_length without begin and end")
@@ -58,7 +58,7 @@ def _length_remark(kind: str) -> str:
     return "the number of characters; PaddleOCR's encoder of this kind takes one to three less"
 
 
-def _charset(experiment: Experiment, section: Section) -> None:
+def _charset(experiment: Experiment, section: Section, kind: str) -> None:
     path = section.text("character_dict_path")
     if path:
         experiment.choose("charset", "dictionary")
@@ -75,13 +75,20 @@ def _charset(experiment: Experiment, section: Section) -> None:
         if section.get("use_space_char") is True:
             experiment.note("dropped", section, "use_space_char", "PaddleOCR uses it only together with a dictionary")
         section.get("use_space_char")
-    experiment.set(
-        "charset.unknown", "drop",
-        "PaddleOCR drops unknown characters from labels; here they are counted, and the ground truth keeps them",
-    )  # fmt: skip
+    drops = "PaddleOCR drops unknown characters from labels; here they are counted, and the ground truth keeps them"
+    if kind == "pren":
+        drops = "PaddleOCR's PREN learns a class <UNK> for unknown characters; here they are dropped from labels"
+        experiment.report("changed", section.key("character_dict_path"), path or None, drops)
+    experiment.set("charset.unknown", "drop", drops)
 
 
 def _loss(experiment: Experiment, section: Section, kind: str) -> None:
+    if section.text("name") == "CombinedLoss":
+        others = [name for name, _ in section.entries("loss_config_list") if name != _LOSSES[kind]]
+        raise ConfigError(
+            f"{section.key('loss_config_list')}: unsupported loss {', '.join(others) or 'CombinedLoss'} beside"
+            f" {_LOSSES[kind]}; use the file without it, with Loss.name {_LOSSES[kind]}"
+        )
     smoothed = kind == "nrtr" and section.text("name") == "NRTRLoss"  # another name of CELoss, with other defaults
     if not smoothed:
         named(experiment, section, _LOSSES[kind], {}, kind)
@@ -100,6 +107,8 @@ def _loss(experiment: Experiment, section: Section, kind: str) -> None:
         experiment.drop(section, {"ignore_index": "padding never counts"})
         experiment.only(section, "smoothing", (None, False), "label smoothing is not supported")
         experiment.drop(section, {"with_all": "required by this head"})
+        if kind == "satrn":
+            experiment.set("loss.all_steps", True, "as in PaddleOCR: the mean over all steps, padding included")
     elif kind == "rfl":
         experiment.set(
             "loss.padding", section.get("ignore_index", -100) != 0,
@@ -172,6 +181,11 @@ def _multi(experiment: Experiment, section: Section, kind: str) -> None:
 
 
 def _metric(experiment: Experiment, section: Section) -> None:
+    if section.text("name") == "CNTMetric":
+        raise ConfigError(
+            f"{section.key('name')}: CNTMetric: the first of RFL's two trainings, which only counts characters, is not "
+            "supported; use rec_resnet_rfl_att.yml, whose one training learns both, from random weights"
+        )
     named(experiment, section, "RecMetric", {"main_indicator": "acc", "ignore_space": True})
     experiment.choose("metric", "rec")
     main = section.text("main_indicator", "acc")

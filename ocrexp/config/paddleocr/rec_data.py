@@ -49,6 +49,9 @@ def convert_transforms(experiment: Experiment, root: Section, kind: str) -> None
                 _encoder(experiment, section, name, keys, kind)
             elif name == "NormalizeImage":
                 convert_normalize(experiment, keys)
+            elif name == "Fasttext":
+                why = "the guess of a word's meaning learns from the characters alone here, without fastText's vectors"
+                experiment.note("missing", keys, "path", why)
             elif not plain_transform(experiment, name, keys, rgb=True):
                 unknown_transform(experiment, section, name, keys)
     if resize is None:

@@ -39,9 +39,8 @@ _IDLE = {
 _ACCELERATORS = ("use_mlu", "use_npu", "use_xpu", "use_gcu")
 
 
-def convert_global(experiment: Experiment, root: Section, task: str, distilled: bool = False) -> None:
-    """Length, intervals, device, precision, weights to start from, loggers; `distilled`: the file trains several
-    networks."""
+def convert_global(experiment: Experiment, root: Section, task: str) -> None:
+    """Length, intervals, device, precision, weights to start from, loggers."""
     section = root.section("Global")
     experiment.take(section, "epoch_num", "trainer.max_epochs")
     experiment.take(section, "print_batch_step", "trainer.log_every_steps")
@@ -59,14 +58,17 @@ def convert_global(experiment: Experiment, root: Section, task: str, distilled: 
             )
     _evaluation(experiment, section)
     _device(experiment, section)
-    _weights(experiment, root, section, distilled)
+    _weights(experiment, root, section)
     _accumulation(experiment, root)
     _loggers(experiment, root, section)
     if "seed" in section:
         experiment.note("changed", section, "seed", "the same number gives other random numbers here")
         experiment.set("seed", section.get("seed"), section.key("seed"))
     for name in ("amp_custom_black_list", "amp_custom_white_list"):
-        experiment.only(section, name, (None, []), "lists of operators for mixed precision are not supported")
+        if section.get("use_amp") is True:
+            experiment.only(section, name, (None, []), "lists of operators for mixed precision are not supported")
+        else:
+            experiment.drop(section, {name: "use_amp is off"})
     experiment.only(section, "model_average", (None, False), "averaged weights", "trainer.ema_decay=0.999 is similar")
     _average(experiment, section)
     for name in _ACCELERATORS:
@@ -140,9 +142,9 @@ def _device(experiment: Experiment, section: Section) -> None:
         experiment.take(section, "use_sync_bn", "trainer.sync_bn")
 
 
-def _weights(experiment: Experiment, root: Section, section: Section, distilled: bool) -> None:
+def _weights(experiment: Experiment, root: Section, section: Section) -> None:
     pretrained, checkpoints = section.text("pretrained_model"), section.text("checkpoints")
-    part = _why_in_part(root, distilled) if checkpoints else ""
+    part = _why_in_part(root) if checkpoints else ""
     if checkpoints and not part:
         experiment.set(
             "trainer.start_from", checkpoints.removesuffix(".pdparams"),
@@ -163,10 +165,8 @@ def _weights(experiment: Experiment, root: Section, section: Section, distilled:
             experiment.note("dropped", section, "pretrained_model", "PaddleOCR uses checkpoints if both are given")
 
 
-def _why_in_part(root: Section, distilled: bool) -> str:
+def _why_in_part(root: Section) -> str:
     """Why a run cannot continue a training of PaddleOCR with its optimizer's state; empty if it can."""
-    if distilled:
-        return "its file has several networks"
     modes = [keys.get("img_mode") for _, keys in root.section("Train").section("dataset").entries("transforms")]
     return "its images are RGB, ours BGR" if "RGB" in modes else ""
 
