@@ -31,10 +31,11 @@ SUMMARY = "Remove channels of a trained network, to fine-tune a smaller one"
 USAGE = """
 Usage
   python -m ocrexp prune run_dir=outputs/NAME/DATE_TIME output=FOLDER [flops=0.6] [criterion=fpgm|l1] [images=4]
+      [refit=32]
 
 Measures with training images how sensitive each group of channels is, removes the filters that matter least until the
-share `flops` of the multiply-accumulates remains, and writes a run folder with the smaller network (its model.widths)
-and pruning.csv. Then fine-tune: python -m ocrexp model.pretrained=FOLDER, with the data set and the rates of the run,
+share `flops` of the multiply-accumulates remains, fits the layers behind them again, and writes a run folder with the
+smaller network (its model.widths) and pruning.csv. Then fine-tune: python -m ocrexp model.pretrained=FOLDER, with the data set and the rates of the run,
 or with its experiment=NAME."""
 
 TABLE = "pruning.csv"
@@ -87,10 +88,12 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _choose(parts: Parts, verb: DictConfig) -> tuple[OCRModel, list[GroupChoice]]:
-    """The trained model and what stays of its groups. Raises ConfigError for a model that cannot be pruned."""
+    """The trained model, fitted to what stays of its groups, and these. Raises ConfigError for a model that cannot be pruned."""
     from ocrexp.compress.channels import find_structure
     from ocrexp.compress.images import training_batches
+    from ocrexp.compress.moments import Moments
     from ocrexp.compress.pruning import choose
+    from ocrexp.compress.refit import refit
     from ocrexp.models.fake_int8 import compute_in_float
 
     model = parts.new_model()
@@ -105,6 +108,7 @@ def _choose(parts: Parts, verb: DictConfig) -> tuple[OCRModel, list[GroupChoice]
     if shape is not None:
         size = (int(shape[0]), int(shape[1]) if model.fixed_width else _SMALL)
     inputs = [images for _, images in training_batches(parts, int(verb.images))]
+    fitted = [images for _, images in training_batches(parts, int(verb.refit))] if verb.refit else []
     if not inputs:
         raise ConfigError(f"run_dir={verb.run_dir}: no training image could be read; check the training list")
     try:
@@ -112,10 +116,20 @@ def _choose(parts: Parts, verb: DictConfig) -> tuple[OCRModel, list[GroupChoice]
         compute_in_float(copy)
         structure = find_structure(copy, size, _image_size(parts.config))
         choices = choose(
-            model, structure, inputs, float(verb.flops), str(verb.criterion), float(verb.most), int(verb.multiple)
+            model,
+            structure,
+            inputs,
+            float(verb.flops),
+            Moments(model, fitted) if fitted else None,
+            str(verb.criterion),
+            float(verb.most),
+            int(verb.multiple),
         )
     except ValueError as error:
         raise ConfigError(str(error)) from error
+    if fitted:
+        count = refit(model, choices, fitted)
+        print(f"fitted again on {sum(map(len, fitted))} images: {count} layers")
     return model, choices
 
 
@@ -137,6 +151,8 @@ def _check(verb: DictConfig) -> None:
     for key in ("images", "multiple"):
         if not is_number(verb[key], int) or verb[key] < 1:
             raise ConfigError(f"{key}: expected 1 or more, got {verb[key]}")
+    if not is_number(verb.refit, int) or verb.refit < 0:
+        raise ConfigError(f"refit: expected 0 or more, got {verb.refit}")
     if verb.criterion not in ("fpgm", "l1"):
         hint = did_you_mean(str(verb.criterion), ("fpgm", "l1"))
         raise ConfigError(f"criterion: expected fpgm or l1, got {verb.criterion!r}{hint}")

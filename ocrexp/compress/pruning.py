@@ -2,7 +2,8 @@
 
 The filters of a group are ranked by their norm (L1, Li et al., arXiv 1608.08710) or by their distance from the others
 (FPGM, He et al., arXiv 1811.00250). How sensitive a group is shows the change of the network's outputs without its
-lowest filters. Step by step, channels of that group are removed without which the outputs change least.
+lowest filters, where the others have taken over what they can (`moments.py`). Step by step, channels of that group are
+removed that change the outputs least for the work that they save.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import paddle
 from paddle import nn
 
 from ocrexp.compress.channels import Group, Structure
+from ocrexp.compress.moments import Moments, remove_inputs
 from ocrexp.models.layers import is_batch_norm
 from ocrexp.models.model import OCRModel
 from ocrexp.models.widths import is_depthwise, keep_channels, widths_of
@@ -77,6 +79,7 @@ def choose(
     structure: Structure,
     inputs: Sequence[Floats],
     share: float,
+    moments: Moments | None = None,
     criterion: str = "fpgm",
     most: float = 0.75,
     multiple: int = 8,
@@ -88,6 +91,7 @@ def choose(
         structure: of the same network.
         inputs: images as the network takes them, float32 [N, C, H, W] each.
         share: of the multiply-accumulates that remain at most.
+        moments: of the inputs of its layers, if these are fitted again after the pruning; None: they are not.
         criterion: see `CRITERIA`.
         most: largest share of a group's channels that is removed.
         multiple: the channels that stay are a multiple of it.
@@ -97,7 +101,7 @@ def choose(
     layers = dict(model.named_sublayers())
     groups = [group for group in structure.groups if group.channels > multiple]
     orders = [np.argsort(importance(layers, group, criterion), kind="stable") for group in groups]
-    measured = _sensitivities(model, layers, groups, orders, inputs)
+    measured = _sensitivities(model, layers, groups, orders, inputs, moments)
     work = _Work(layers, structure, groups)
     steps = [_counts(group.channels, most, multiple) for group in groups]
     at = [0] * len(groups)
@@ -107,9 +111,15 @@ def choose(
             if at[number] + 1 >= len(counts):
                 continue
             then = counts[at[number] + 1]
-            # Not the change by this step alone: a group whose outputs are lost already would have nothing to lose.
-            change = _between(measured[number], then / groups[number].channels)
-            if change < least and work.saved(number, then) > 0:
+            saved = work.saved(number, then)
+            if saved <= 0:
+                continue
+            now_changed, changed = (
+                _between(measured[number], count / groups[number].channels) for count in (counts[at[number]], then)
+            )
+            # A group whose outputs are lost already would have nothing to lose in this step: the mean of all steps counts.
+            change = max(changed - now_changed, changed / (at[number] + 1)) / saved
+            if change < least:
                 best, least = number, change
         if best is None:
             raise ValueError(
@@ -172,6 +182,7 @@ def _sensitivities(
     groups: Sequence[Group],
     orders: Sequence[Places],
     inputs: Sequence[Floats],
+    moments: Moments | None,
 ) -> list[list[float]]:
     model.eval()
 
@@ -185,7 +196,7 @@ def _sensitivities(
     for group, order in zip(groups, orders, strict=True):
         changes = []
         for share in MEASURED:
-            with _without(layers, group, order[: int(group.channels * share)]):
+            with _without(layers, group, order[: int(group.channels * share)], moments):
                 pairs = zip(outputs(), expected, strict=True)
                 changes.append(sum(float(np.abs(got - output).mean()) for got, output in pairs) / max(size, 1e-12))
         found.append(changes)
@@ -193,23 +204,24 @@ def _sensitivities(
 
 
 @contextmanager
-def _without(layers: Mapping[str, nn.Layer], group: Group, removed: Places) -> Iterator[None]:
-    """The network as if these channels of a group were removed: the layers that mix them multiply them by 0."""
-    before: dict[str, Floats] = {}
+def _without(
+    layers: Mapping[str, nn.Layer], group: Group, removed: Places, moments: Moments | None
+) -> Iterator[None]:
+    """The network as if these channels of a group were removed: the layers that mix them multiply them by 0, and their
+    other weights are fitted again."""
+    before: dict[str, dict[str, Floats]] = {}
+    gone: dict[str, list[Places]] = {}
     for place in group.places:
-        if not place.mixes:
-            continue
-        weight = layers[place.layer].weight
-        before.setdefault(place.layer, weight.numpy())
-        array = weight.numpy().copy()
-        axis = 1 if isinstance(layers[place.layer], nn.Conv2D) else 0
-        np.moveaxis(array, axis, 0)[place.first + removed] = 0.0
-        weight.set_value(array)
+        if place.mixes:
+            gone.setdefault(place.layer, []).append(place.first + removed)
     try:
+        for name, channels in gone.items():
+            before[name] = {key: value.numpy() for key, value in layers[name].state_dict().items()}
+            remove_inputs(layers[name], np.concatenate(channels), None if moments is None else moments.of.get(name))
         yield
     finally:
-        for name, array in before.items():
-            layers[name].weight.set_value(array)
+        for name, values in before.items():
+            layers[name].set_state_dict(values)
 
 
 class _Work:

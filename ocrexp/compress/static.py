@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ocrexp.compress.images import prepared, training_batches
 from ocrexp.compress.int8 import QuantizedNetwork, session
 from ocrexp.export.formats import FILES, ExportError
+from ocrexp.export.onnx_graph import shorten
 
 if TYPE_CHECKING:
     from ocrexp.export.samples import Samples
@@ -76,6 +77,7 @@ def write_int8(
         ranked = ranked or list(network.sensitivities(inputs[:_SENSITIVITY_IMAGES]))
         in_float = ranked[: max(1, 2 * len(in_float))]
     folder.mkdir(parents=True)
+    shorten(model)
     onnx.checker.check_model(model, full_check=False)
     onnx.save(model, str(folder / FILES["onnx"][0]))
     return Int8(len(network.layers), tuple(in_float), len(inputs))

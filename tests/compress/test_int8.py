@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from ocrexp.compress.int8 import QuantizedNetwork, session
+from ocrexp.export.onnx_graph import shorten
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -69,3 +70,16 @@ def test_layers_in_float_differ_by_the_rounding_of_their_weights_alone(network):
     assert sum(node.op_type == "QuantizeLinear" for node in back.graph.node) <= 1  # of the output
     expected = outputs(onnx.load(str(path)), images[1])
     assert np.abs(outputs(back, images[1]) - expected).mean() < 0.02 * np.abs(expected).mean()
+
+
+def test_short_names_and_weights_stored_once_change_the_file_alone(network):
+    _, images, quantized = network
+    model = quantized.with_float([])
+    expected, size = outputs(model, images[0]), model.ByteSize()
+    copies = {each.name for each in model.graph.initializer if not any(each.dims)}
+    shorten(model)
+    onnx.checker.check_model(model)
+    assert [each.name for each in (*model.graph.input, *model.graph.output)] == ["x", "y2"]
+    np.testing.assert_array_equal(outputs(model, images[0]), expected)
+    assert sum(not any(each.dims) for each in model.graph.initializer) < len(copies)
+    assert model.ByteSize() < 0.85 * size
