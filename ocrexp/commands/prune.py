@@ -35,8 +35,9 @@ Usage
 
 Measures with training images how sensitive each group of channels is, removes the filters that matter least until the
 share `flops` of the multiply-accumulates remains, fits the layers behind them again, and writes a run folder with the
-smaller network (its model.widths) and pruning.csv. Then fine-tune: python -m ocrexp model.pretrained=FOLDER, with the data set and the rates of the run,
-or with its experiment=NAME."""
+smaller network (its model.widths) and pruning.csv.
+Then fine-tune: python -m ocrexp model.pretrained=FOLDER, with the data set and the rates of the run, or with its
+experiment=NAME."""
 
 TABLE = "pruning.csv"
 
@@ -88,7 +89,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _choose(parts: Parts, verb: DictConfig) -> tuple[OCRModel, list[GroupChoice]]:
-    """The trained model, fitted to what stays of its groups, and these. Raises ConfigError for a model that cannot be pruned."""
+    """The trained model, fitted again, and what stays of its groups. Raises ConfigError if it cannot be pruned."""
     from ocrexp.compress.channels import find_structure
     from ocrexp.compress.images import training_batches
     from ocrexp.compress.moments import Moments

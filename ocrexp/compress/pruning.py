@@ -20,6 +20,7 @@ from paddle import nn
 
 from ocrexp.compress.channels import Group, Structure
 from ocrexp.compress.moments import Moments, remove_inputs
+from ocrexp.deploy.progress import Progress
 from ocrexp.models.layers import is_batch_norm
 from ocrexp.models.model import OCRModel
 from ocrexp.models.widths import is_depthwise, keep_channels, widths_of
@@ -117,7 +118,7 @@ def choose(
             now_changed, changed = (
                 _between(measured[number], count / groups[number].channels) for count in (counts[at[number]], then)
             )
-            # A group whose outputs are lost already would have nothing to lose in this step: the mean of all steps counts.
+            # The mean of all steps counts too: in this step, a group whose outputs are lost has nothing to lose.
             change = max(changed - now_changed, changed / (at[number] + 1)) / saved
             if change < least:
                 best, least = number, change
@@ -156,6 +157,7 @@ def prune(model: OCRModel, choices: Sequence[GroupChoice]) -> dict[str, list[int
                 places(place.layer)[side] = np.setdiff1d(places(place.layer)[side], place.first + removed)
     for name, sides_kept in kept.items():
         keep_channels(layers[name], *sides_kept)
+    model.narrowed = bool(kept)
     return {name: widths_of(layers[name]) or [] for name in kept}
 
 
@@ -193,20 +195,21 @@ def _sensitivities(
     expected = outputs()
     size = sum(float(np.abs(output).mean()) for output in expected)
     found = []
-    for group, order in zip(groups, orders, strict=True):
-        changes = []
-        for share in MEASURED:
-            with _without(layers, group, order[: int(group.channels * share)], moments):
-                pairs = zip(outputs(), expected, strict=True)
-                changes.append(sum(float(np.abs(got - output).mean()) for got, output in pairs) / max(size, 1e-12))
-        found.append(changes)
+    with Progress(len(groups), "sensitivity of groups of channels") as bar:
+        bar.say(f"measuring how sensitive {len(groups)} groups of channels are, on {sum(map(len, inputs))} images")
+        for group, order in zip(groups, orders, strict=True):
+            changes = []
+            for share in MEASURED:
+                with _without(layers, group, order[: int(group.channels * share)], moments):
+                    pairs = zip(outputs(), expected, strict=True)
+                    changes.append(sum(float(np.abs(got - output).mean()) for got, output in pairs) / max(size, 1e-12))
+            found.append(changes)
+            bar.advance()
     return found
 
 
 @contextmanager
-def _without(
-    layers: Mapping[str, nn.Layer], group: Group, removed: Places, moments: Moments | None
-) -> Iterator[None]:
+def _without(layers: Mapping[str, nn.Layer], group: Group, removed: Places, moments: Moments | None) -> Iterator[None]:
     """The network as if these channels of a group were removed: the layers that mix them multiply them by 0, and their
     other weights are fitted again."""
     before: dict[str, dict[str, Floats]] = {}

@@ -32,13 +32,13 @@ from ocrexp.compress.products import (
     some_places,
     watch,
 )
-from ocrexp.compress.pruning import Choice
+from ocrexp.compress.pruning import GroupChoice
 from ocrexp.models.model import OCRModel
 
 Kept = Mapping[str, npt.NDArray[np.bool_]]  # layer → which of its input channels stay
 
 
-def refit(model: OCRModel, choices: Sequence[Choice], images: Sequence[Floats]) -> int:
+def refit(model: OCRModel, choices: Sequence[GroupChoice], images: Sequence[Floats]) -> int:
     """Fit the layers that mix channels again, without the channels that `choices` removes; call it before `prune`.
 
     Args:
@@ -56,11 +56,13 @@ def refit(model: OCRModel, choices: Sequence[Choice], images: Sequence[Floats]) 
         matrix = matrix_of(layers[name])
         set_matrix(layers[name], matrix * _inputs(stays, matrix)[:, None])
     found = expected.found()
-    watch(model, images, [layers[name] for name in found], _Fit({id(layers[name]): name for name in found}, kept, found))
+    watch(
+        model, images, [layers[name] for name in found], _Fit({id(layers[name]): name for name in found}, kept, found)
+    )
     return len(found)
 
 
-def _kept_inputs(layers: Mapping[str, nn.Layer], choices: Sequence[Choice]) -> Kept:
+def _kept_inputs(layers: Mapping[str, nn.Layer], choices: Sequence[GroupChoice]) -> Kept:
     kept = {name: np.ones(input_channels(layer), bool) for name, layer in layers.items() if mixes_channels(layer)}
     for choice in choices:
         removed = np.setdiff1d(np.arange(choice.group.channels), choice.kept)

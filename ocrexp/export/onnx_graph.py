@@ -38,8 +38,8 @@ def tidy(model: Any) -> None:
 
 
 def shorten(model: Any) -> None:
-    """Change an onnx ModelProto in place so that its file is smaller: equal weights are stored once, and only the inputs
-    and outputs of the network keep their names. A graph with inner graphs is not changed."""
+    """Change an onnx ModelProto in place so that its file is smaller: equal weights are stored once, and only the
+    network's inputs and outputs keep their names. A graph with inner graphs is not changed."""
     graph = model.graph
     if _has_inner(graph):
         return

@@ -74,6 +74,7 @@ class OCRModel(Network):
         super().__init__()
         self.coverage: Coverage | None = None  # of what `load_pretrained` put in, if it did
         self.new_characters: tuple[str, ...] = ()  # those that the file of weights did not know
+        self.narrowed = False  # whether layers have fewer channels than their classes state (`model.widths`)
         self.transform = transform
         self.backbone = backbone
         channels: Any = backbone.out_channels

@@ -71,7 +71,8 @@ def macs_by_layer(model: nn.Layer, size: tuple[int, int] | None = None) -> dict[
 
     counted = (nn.Conv1D, nn.Conv2D, nn.Conv1DTranspose, nn.Conv2DTranspose, nn.Linear, nn.LSTM, nn.GRU, nn.SimpleRNN)
     hooks = [layer.register_forward_post_hook(count) for layer in model.sublayers() if isinstance(layer, counted)]
-    if (backbone := dict(model.named_children()).get("backbone")) is not None:
+    backbone = dict(model.named_children()).get("backbone")
+    if backbone is not None and not getattr(model, "narrowed", False):
         hooks.append(backbone.register_forward_post_hook(_check_maps))
     training = model.training
     model.eval()

@@ -58,6 +58,7 @@ def apply_widths(model: nn.Layer, widths: Mapping[str, Sequence[int]]) -> None:
             expected = "a layer with channels" if there is None else f"up to {there}"
             raise ValueError(f"widths.{name}: expected {expected}, got {sizes!r}")
         keep_channels(layer, *(np.arange(size) for size in sizes))
+    model.narrowed = bool(widths)
 
 
 def keep_channels(layer: nn.Layer, *kept: npt.NDArray[np.int64]) -> None:

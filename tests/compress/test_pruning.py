@@ -8,6 +8,7 @@ from ocrexp.assemble import build_charset
 from ocrexp.assemble.model import build_network
 from ocrexp.compress import pruning
 from ocrexp.compress.channels import find_structure
+from ocrexp.compress.pruning import GroupChoice
 from ocrexp.config.compose import compose
 from ocrexp.export.network import for_inference
 from ocrexp.models.summary import summarize
@@ -72,8 +73,8 @@ def test_a_pruned_network_is_the_whole_one_without_the_channels(name, monkeypatc
     widths = pruning.prune(model, choices)
     np.testing.assert_allclose(outputs(model, image), expected, atol=2e-5)
 
-    again = build_network(config, build_charset(config))  # as a configuration with `model.widths` builds it
-    apply_widths(again, widths)
+    again = build_network(config, build_charset(config))
+    apply_widths(again, widths)  # as a configuration with `model.widths` does
     again.set_state_dict(model.state_dict())
     again.eval()
     np.testing.assert_array_equal(outputs(again, image), outputs(model, image))
@@ -83,3 +84,17 @@ def test_a_pruned_network_is_the_whole_one_without_the_channels(name, monkeypatc
     assert {id(value) for value in again.backbone.parameters() if value.grad is not None}
     fused = for_inference(model)
     np.testing.assert_allclose(outputs(fused, image), expected, atol=1e-4)
+
+
+def test_the_maps_of_a_backbone_can_be_pruned():
+    config, model, _, size = made("ppocrv4_det")
+    structure = find_structure(build_network(config, build_charset(config)), size)
+    before = summarize(model, (32, 32)).macs
+    choices = [GroupChoice(group, np.arange(group.channels // 2), (0.0, 0.0, 0.0)) for group in structure.groups]
+    widths = pruning.prune(model, choices)
+    maps = model.backbone(paddle.rand([1, 3, 32, 32]))
+    assert sum(one.shape[1] for one in maps) < sum(model.backbone.out_channels)
+    assert summarize(model, (32, 32)).macs < before
+    again = build_network(config, build_charset(config))
+    apply_widths(again, widths)
+    assert summarize(again, (32, 32)).macs == summarize(model, (32, 32)).macs

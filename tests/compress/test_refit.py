@@ -9,7 +9,7 @@ from ocrexp.compress import products
 from ocrexp.compress.channels import ChannelRange, Group
 from ocrexp.compress.moments import Moments, remove_inputs
 from ocrexp.compress.products import columns_at, matrix_of, results_at, set_matrix, some_places
-from ocrexp.compress.pruning import Choice, prune
+from ocrexp.compress.pruning import GroupChoice, prune
 from ocrexp.compress.refit import refit
 
 LAYERS = {
@@ -70,7 +70,7 @@ def setting(monkeypatch):
     model = Net()
     images = [paddle.rand([2, 3, 12, 12]).numpy(), paddle.rand([1, 3, 12, 12]).numpy()]
     group = Group(["first"], {ChannelRange("second", 0, True)}, 8)
-    return model, images, Choice(group, np.arange(4), (0.0, 0.0, 0.0))
+    return model, images, GroupChoice(group, np.arange(4), (0.0, 0.0, 0.0))
 
 
 def of(model, images):
