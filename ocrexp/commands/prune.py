@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 SUMMARY = "Remove channels of a trained network, to fine-tune a smaller one"
 USAGE = """
 Usage
-  python -m ocrexp prune run_dir=outputs/NAME/DATE_TIME output=FOLDER [flops=0.6] [criterion=fpgm|l1] [images=4]
-      [refit=32]
+  python -m ocrexp prune run_dir=outputs/NAME/DATE_TIME output=FOLDER [flops=0.6] [criterion=thinet|fpgm|l1]
+      [images=4] [refit=32]
 
 Measures with training images how sensitive each group of channels is, removes the filters that matter least until the
 share `flops` of the multiply-accumulates remains, fits the layers behind them again, and writes a run folder with the
@@ -154,9 +154,13 @@ def _check(verb: DictConfig) -> None:
             raise ConfigError(f"{key}: expected 1 or more, got {verb[key]}")
     if not is_number(verb.refit, int) or verb.refit < 0:
         raise ConfigError(f"refit: expected 0 or more, got {verb.refit}")
-    if verb.criterion not in ("fpgm", "l1"):
-        hint = did_you_mean(str(verb.criterion), ("fpgm", "l1"))
-        raise ConfigError(f"criterion: expected fpgm or l1, got {verb.criterion!r}{hint}")
+    from ocrexp.compress.order import CRITERIA
+
+    if verb.criterion not in CRITERIA:
+        hint = did_you_mean(str(verb.criterion), CRITERIA)
+        raise ConfigError(f"criterion: expected one of {', '.join(CRITERIA)}, got {verb.criterion!r}{hint}")
+    if verb.criterion == "thinet" and not verb.refit:
+        raise ConfigError("criterion=thinet: needs images to fit layers on; set refit=32, or criterion=fpgm")
 
 
 def _table(choices: Sequence[GroupChoice]) -> str:

@@ -1,9 +1,8 @@
 """Structured pruning: which filters of a network are removed, so that a share of its work remains.
 
-The filters of a group are ranked by their norm (L1, Li et al., arXiv 1608.08710) or by their distance from the others
-(FPGM, He et al., arXiv 1811.00250). How sensitive a group is shows the change of the network's outputs without its
-lowest filters, where the others have taken over what they can (`moments.py`). Step by step, channels of that group are
-removed that change the outputs least for the work that they save.
+The filters of a group have an order (`order.py`). How sensitive a group is shows the change of the network's outputs
+without its first filters, where the others have taken over what they can (`moments.py`). Step by step, channels of that
+group are removed that change the outputs least for the work that they save.
 """
 
 from __future__ import annotations
@@ -20,15 +19,14 @@ from paddle import nn
 
 from ocrexp.compress.channels import Group, Structure
 from ocrexp.compress.moments import Moments, remove_inputs
+from ocrexp.compress.order import removal_order
 from ocrexp.deploy.progress import Progress
-from ocrexp.models.layers import is_batch_norm
 from ocrexp.models.model import OCRModel
 from ocrexp.models.widths import is_depthwise, keep_channels, widths_of
 
 Floats = npt.NDArray[Any]
 Places = npt.NDArray[np.int64]
 
-CRITERIA = ("fpgm", "l1")
 MEASURED = (0.25, 0.5, 0.75)  # shares of a group's channels
 _STEP = 0.125
 
@@ -46,33 +44,6 @@ class GroupChoice:
     group: Group
     kept: Places
     sensitivity: tuple[float, ...]
-
-
-def importance(layers: Mapping[str, nn.Layer], group: Group, criterion: str) -> Floats:
-    """How much each channel of a group matters, [channels]: the sum over its producers, each with a mean of 1."""
-    total = np.zeros(group.channels)
-    for name in group.producers:
-        weight = layers[name].weight.numpy()
-        filters = np.moveaxis(weight, 1 if isinstance(layers[name], nn.Conv2DTranspose) else 0, 0)
-        filters = filters.reshape(group.channels, -1) * _scale(layers, group, name)[:, None]
-        if criterion == "l1":
-            found = np.abs(filters).sum(axis=1)
-        else:
-            squares = (filters**2).sum(axis=1)
-            found = np.sqrt(np.maximum(squares[:, None] + squares - 2 * filters @ filters.T, 0)).sum(axis=1)
-        total += found / max(float(found.mean()), 1e-12)
-    return total
-
-
-def _scale(layers: Mapping[str, nn.Layer], group: Group, producer: str) -> Floats:
-    """What the batch norm beside a convolution multiplies its filters by, 1 where there is none."""
-    beside = producer.rpartition(".")[0]
-    for place in group.places:
-        norm = layers[place.layer]
-        if is_batch_norm(norm) and place.layer.rpartition(".")[0] == beside and norm.weight.shape[0] == group.channels:
-            found: Floats = (norm.weight.abs() / (norm._variance + norm._epsilon).sqrt()).numpy()
-            return found
-    return np.ones(group.channels)
 
 
 def choose(
@@ -93,7 +64,7 @@ def choose(
         inputs: images as the network takes them, float32 [N, C, H, W] each.
         share: of the multiply-accumulates that remain at most.
         moments: of the inputs of its layers, if these are fitted again after the pruning; None: they are not.
-        criterion: see `CRITERIA`.
+        criterion: see `removal_order`.
         most: largest share of a group's channels that is removed.
         multiple: the channels that stay are a multiple of it.
 
@@ -101,7 +72,7 @@ def choose(
     """
     layers = dict(model.named_sublayers())
     groups = [group for group in structure.groups if group.channels > multiple]
-    orders = [np.argsort(importance(layers, group, criterion), kind="stable") for group in groups]
+    orders = [removal_order(layers, group, criterion, moments, most) for group in groups]
     measured = _sensitivities(model, layers, groups, orders, inputs, moments)
     work = _Work(layers, structure, groups)
     steps = [_counts(group.channels, most, multiple) for group in groups]

@@ -45,7 +45,7 @@ def shorten(model: Any) -> None:
         return
     kept = {each.name for each in (*graph.input, *graph.output)}
     first: dict[bytes, str] = {}
-    names = {name: name for name in (*kept, "")}  # an empty name: an input that is left out
+    names = {name: name for name in (*kept, "")}  # an empty name: no input
     weights = []
     for weight in graph.initializer:
         name, weight.name = weight.name, ""

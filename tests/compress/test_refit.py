@@ -8,6 +8,7 @@ from paddle import nn
 from ocrexp.compress import products
 from ocrexp.compress.channels import ChannelRange, Group
 from ocrexp.compress.moments import Moments, remove_inputs
+from ocrexp.compress.order import removal_order
 from ocrexp.compress.products import columns_at, matrix_of, results_at, set_matrix, some_places
 from ocrexp.compress.pruning import GroupChoice, prune
 from ocrexp.compress.refit import refit
@@ -60,7 +61,7 @@ class Net(nn.Layer):
         self.first.bias.set_value(bias)
 
     def forward(self, x):
-        return {"maps": self.second(self.first(x))}
+        return {"maps": self.second(nn.functional.relu(self.first(x)))}
 
 
 @pytest.fixture
@@ -102,3 +103,46 @@ def test_the_measured_sensitivity_is_that_of_the_fitted_layer(setting):
         assert not model.second.weight.numpy()[:, 4:].any()
         changes.append(np.abs(of(model, images[0]) - before).mean())
     assert changes[1] < 0.01 * changes[0]
+
+
+def test_thinet_removes_what_the_others_can_replace(setting):
+    model, images, choice = setting
+    weight = model.first.weight.numpy()
+    weight[4:6], weight[6:] = (
+        3 * weight[:2],
+        0.1 * weight[6:][:, ::-1],
+    )  # the smallest are not those that can be replaced
+    model.first.weight.set_value(weight)
+    model.first.bias.set_value(np.array([0.1, 0.2, 0.3, 0.1, 0.3, 0.6, 0.1, 0.2], np.float32))
+    layers, moments = dict(model.named_sublayers()), Moments(model, images)
+    before = of(model, images[0])
+    lost = {}
+    for criterion in ("thinet", "l1"):
+        order = removal_order(layers, choice.group, criterion, moments, 0.25)
+        assert sorted(order) == list(range(8))
+        kept = model.second.weight.numpy(), model.second.bias.numpy()
+        remove_inputs(model.second, order[:2], moments.of["second"])
+        lost[criterion] = np.abs(of(model, images[0]) - before).mean()
+        model.second.weight.set_value(kept[0])
+        model.second.bias.set_value(kept[1])
+    assert lost["thinet"] < 0.1 * lost["l1"]
+
+
+def test_the_error_of_a_removal_is_that_of_the_new_fit(setting):
+    model, images, _ = setting
+    model.first.weight.set_value(paddle.randn([8, 3, 1, 1]))
+    model.first.bias.set_value(paddle.zeros([8]))
+    moments = Moments(model, images)
+    layers = dict(model.named_sublayers())
+    group = Group(["first"], {ChannelRange("second", 0, True)}, 8)
+    first = int(removal_order(layers, group, "thinet", moments, 0.25)[0])
+    square, before = moments.of["second"], matrix_of(model.second)
+    errors = []
+    for channel in range(8):
+        kept = model.second.weight.numpy(), model.second.bias.numpy()
+        remove_inputs(model.second, np.array([channel]), square)
+        change = np.concatenate([matrix_of(model.second) - before, [model.second.bias.numpy() - kept[1]]])
+        errors.append(np.einsum("io,ij,jo->", change, square, change))
+        model.second.weight.set_value(kept[0])
+        model.second.bias.set_value(kept[1])
+    assert first == int(np.argmin(errors))
