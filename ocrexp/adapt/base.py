@@ -98,8 +98,8 @@ class Adaptation(ABC):
                 raise ValueError(f"{name}: expected a share between 0 and 1, got {getattr(self, name)}")
 
     @abstractmethod
-    def fit(self, records: Sequence[Record], device: Device, choices: Choices) -> None:
-        """Propose what follows from the training records and the device."""
+    def fit(self, records: Sequence[Record], images: int, device: Device, choices: Choices) -> None:
+        """Propose what follows from training records, the number of all training images, and the device."""
 
     def fit_steps(self, images: int, device: Device, choices: Choices) -> None:
         """Propose processes, batch and learning rate for a number of training images."""

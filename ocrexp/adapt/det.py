@@ -53,7 +53,7 @@ class DetAdaptation(Adaptation):
             if getattr(self, name) < _STRIDE or getattr(self, name) % _STRIDE:
                 raise ValueError(f"{name}: expected a multiple of {_STRIDE}, got {getattr(self, name)}")
 
-    def fit(self, records: Sequence[Record], device: Device, choices: Choices) -> None:
+    def fit(self, records: Sequence[Record], images: int, device: Device, choices: Choices) -> None:
         """The sides from image headers and labels, then batch and rate."""
         places = np.linspace(0, len(records) - 1, min(len(records), _MOST_IMAGES)).astype(int).tolist()
         chosen = [records[i] for i in dict.fromkeys(places)]
@@ -65,7 +65,7 @@ class DetAdaptation(Adaptation):
             for height in text_heights(record)
         ]
         self.fit_sides(sizes.max(axis=1), np.array(shares), device, choices)
-        self.fit_steps(len(records), device, choices)
+        self.fit_steps(images, device, choices)
 
     def fit_sides(
         self,

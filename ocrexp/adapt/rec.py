@@ -50,13 +50,13 @@ class RecAdaptation(Adaptation):
             if getattr(self, name) < least:
                 raise ValueError(f"{name}: expected {least} or more, got {getattr(self, name)}")
 
-    def fit(self, records: Sequence[Record], device: Device, choices: Choices) -> None:
+    def fit(self, records: Sequence[Record], images: int, device: Device, choices: Choices) -> None:
         """Characters, lengths and case from the labels, widths from the images' headers, then batch and rate."""
         self.fit_labels(all_texts(records), choices)
         places = np.linspace(0, len(records) - 1, min(len(records), _MOST_SIZES_READ)).astype(int).tolist()
         paths = Images(records)
         self.fit_widths(read_sizes([paths[i] for i in places]), choices)
-        self.fit_steps(len(records), device, choices)
+        self.fit_steps(images, device, choices)
 
     def fit_labels(self, texts: Iterable[str], choices: Choices) -> None:
         """The charset, the longest label, and the case of the metric, where all labels have one."""

@@ -60,14 +60,13 @@ def interleaved(first: int, shares: Sequence[float]) -> npt.NDArray[np.int64]:
     return lists[np.argsort(np.concatenate(places), kind="stable")]
 
 
-def log_shares(shares: Sequence[float], counts: Sequence[int], list_sizes: Sequence[int], batch: int) -> None:
-    """One line: what a batch and an epoch take from each list."""
+def log_shares(shares: Sequence[float], counts: Sequence[int], list_sizes: Sequence[int] | None, batch: int) -> None:
+    """One line: what a batch and an epoch take from each list; without `list_sizes` they are not known."""
     total = sum(shares)
-    parts = [
-        f"list {number}: {batch * share / total:g} of {batch} images in each batch, {count} per epoch "
-        f"({count / max(size, 1):.3g} of the list)"
-        for number, (share, count, size) in enumerate(zip(shares, counts, list_sizes, strict=True), start=1)
-    ]
+    parts = []
+    for number, (share, count) in enumerate(zip(shares, counts, strict=True)):
+        part = f"list {number + 1}: {batch * share / total:g} of {batch} images in each batch, {count} per epoch"
+        parts.append(part if list_sizes is None else f"{part} ({count / max(list_sizes[number], 1):.3g} of the list)")
     log.info("%s", "; ".join(parts))
 
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from ocrexp.data.images import EncodedImage, check_file
 from ocrexp.data.jpeg_header import read_jpeg_header
 from ocrexp.data.lmdb_file import is_entry, read_entry
+from ocrexp.data.shards.shard_files import is_member, read_member
 from ocrexp.types import UnusableSample
 
 _HEAD = 1 << 14  # bytes that hold the header of almost any image; a long EXIF block is read on demand
@@ -21,10 +22,12 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def read_size(path: Path) -> tuple[int, int] | None:
-    """(height, width) of the upright image in a file or an LMDB entry; None if it cannot be read."""
+    """(height, width) of the upright image in a file, an LMDB entry or a shard; None if it cannot be read."""
     try:
         if is_entry(path):
             head = read_entry(path) or b""
+        elif is_member(path):
+            head = read_member(path, _HEAD) or b""
         else:
             check_file(path)
             with path.open("rb", buffering=0) as file:

@@ -65,12 +65,9 @@ def build_train_loader(
     _limit_pixels(max_pixels)
     workers = resolve_workers(num_workers, world_size)
     if isinstance(records := pipeline.records, StreamedRecords):
-        if batch_shares is not None:
-            raise ValueError(
-                "batch_shares: only for lists and databases, shards are read in their order; set it to null"
-            )
         turns = _turns(multi_scale, several_sizes, batch_size, world_size)
-        stream = records.sampler(turns, seed, shuffle, drop_last, rank, world_size)
+        by_ratio = multi_scale is not None and multi_scale["by_ratio"]
+        stream = records.sampler(turns, seed, shuffle, drop_last, rank, world_size, ratios, batch_shares, by_ratio)
         return Loader(pipeline, stream, workers, collate, prefetch)
     counts = list_sizes(records, len(ratios or ()))
     if batch_shares is not None:
@@ -105,10 +102,10 @@ def _turns(
     if multi_scale is None:
         return [(None, batch_size)]
     _require_sizes(several_sizes)
-    if multi_scale["by_ratio"]:
+    if multi_scale["by_ratio"] and not multi_scale["fix_batch"]:
         raise ValueError(
-            "multi_scale.by_ratio=true: only for lists and databases, the image sizes of shards are not known before "
-            "they are read; set by_ratio=false"
+            "multi_scale.by_ratio=true: the image sizes of shards are not known before they are read, so the number of "
+            "batches depends on fixed batches; set fix_batch=true"
         )
     sizes = checked_sizes(multi_scale["sizes"])
     counts = batch_sizes(sizes, batch_size, world_size, multi_scale["fix_batch"])

@@ -186,10 +186,15 @@ class StreamedRecords(Lazy[Record]):
         drop_last: bool,
         rank: int,
         world_size: int,
+        ratios: Sequence[float] | None = None,
+        batch_shares: Sequence[float] | None = None,
+        by_ratio: bool = False,
     ) -> Sampler:
         """What gives the indices of an epoch, in an order in which they can be read.
 
-        `turns`: image size (None: no size in particular) and number of images of this rank's batches, which take turns.
+        `turns`: image size (None: no size in particular) and number of images of this rank's batches, which take turns;
+        `by_ratio`: images of similar aspect share a batch, in the narrowest of these sizes that fits them.
+        `ratios`, `batch_shares`: as of lists, one number for each set of records.
         """
 
     @abstractmethod
@@ -207,6 +212,10 @@ class StreamedRecords(Lazy[Record]):
     @abstractmethod
     def near(self, index: int, rng: np.random.Generator) -> int:
         """The index of another record that is read as easily; the same one only where there is no other."""
+
+    @abstractmethod
+    def spread(self, count: int) -> list[Record]:
+        """Up to `count` usable records, from several places of the data; the same ones each time."""
 
     def head(self, count: int) -> list[Record]:
         """The first usable records."""

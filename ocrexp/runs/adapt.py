@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _VAL_SHARE = 0.1  # of the training images
+_MOST_STREAMED = 20_000  # samples of shards that are looked at
 
 
 def adapt(config: DictConfig, run_dir: Path, overrides: Sequence[str]) -> None:
@@ -91,10 +92,24 @@ def fit_to_data(config: DictConfig, overrides: Sequence[str]) -> tuple[Adaptatio
     _choose_validation(config, choices)
     source: DataSource = build_source(config.dataset)
     records = source.train_records()
-    if isinstance(records, StreamedRecords):
-        raise ConfigError("adapt: looks at all labels and image sizes, which shards are not read for; set adapt=none")
-    rules.fit(records, Device(uses_gpu(str(config.trainer.device)), available_cores()), choices)
+    rules.fit(
+        _looked_at(records), len(records), Device(uses_gpu(str(config.trainer.device)), available_cores()), choices
+    )
     return rules, records, choices
+
+
+def _looked_at(records: Sequence[Record]) -> Sequence[Record]:
+    """What the choices follow from: all records, or some of those that are streamed."""
+    if not isinstance(records, StreamedRecords):
+        return records
+    some = records.spread(_MOST_STREAMED)
+    log.info(
+        "adapt: looked at %d of %d samples of the training shards; characters that only others have are not in the "
+        "charset (charset=from_labels reads all labels)",
+        len(some),
+        len(records),
+    )
+    return some
 
 
 def _adapt(config: DictConfig, overrides: Sequence[str]) -> list[Choice]:

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from ocrexp.types import Batch
 
 _SECONDS, _SHORT = 10.0, 2.0  # of counted steps; of enough of them
+_PLANNED = 2000  # batches of an epoch whose sizes are averaged; those of shards are known when they are reached
 _WARM, _LEAST, _ENOUGH = 2, 4, 30  # steps: the first ones allocate memory and compile kernels
 _FAILED = "adapt: some training steps were tried and failed: {}; see it with adapt=none"
 _KILLED = "adapt: the measuring process was killed by {}"
@@ -110,7 +112,7 @@ def _time_steps(parts: Parts) -> float:
     average = WeightAverage(parts.learns, settings.ema_decay) if settings.ema_decay else None
     parts.model.train()
     batches = _endless(parts)
-    plan = [_pixels(planned) for planned in parts.train_loader.sampler.plan(0)]
+    plan = [_pixels(planned) for planned in islice(parts.train_loader.sampler.plan(0), _PLANNED)]
     seconds = pixels = 0.0
     counted = made = 0
     while counted < _LEAST or seconds < (_SECONDS if counted < _ENOUGH else _SHORT):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import warm
 from omegaconf import OmegaConf
+from shard_making import write_tar
 
 from ocrexp.adapt.base import Pace
 from ocrexp.config.check import check
@@ -197,3 +198,34 @@ def test_a_run_from_a_deployed_model_is_fitted_trained_and_resumed(tmp_path, dep
     assert read_status(run_dir)["step"] == more
     with (run_dir / "metrics.csv").open() as file:
         assert int(list(csv.DictReader(file))[-1]["step"]) == more
+
+
+def test_of_shards_some_samples_are_looked_at(root, tmp_path, pace, monkeypatch):
+    monkeypatch.setenv("OCREXP_CACHE", str(tmp_path / "cache"))
+    lines = [line.split("\t") for line in (root / "train_list.txt").read_text().splitlines()]
+    for shard in range(3):
+        members = [
+            (f"{place}.{suffix}", data)
+            for place, (name, text) in enumerate(lines[shard::3])
+            for suffix, data in (("png", (root / name).read_bytes()), ("txt", text.encode()))
+        ]
+        write_tar(root / f"train-{shard}.tar", members)
+        write_tar(root / "val-0.tar", members)
+    given = [item for item in TINY if not item.startswith("charset")]
+    given += [
+        "charset=en94",
+        "trainer.devices=1",
+        "dataset=rec_shards",
+        f"dataset.root={root}",
+        "adapt=rec",
+        "loader=multi_scale",
+    ]
+    config = compose("train", [*given, "loader.multi_scale.by_ratio=true", "loader.multi_scale.fix_batch=true"])
+    (tmp_path / "run").mkdir()
+    adapt(config, tmp_path / "run", given)
+    assert "looked at 30 of 30 samples of the training shards" in (tmp_path / "run" / "train.log").read_text()
+    assert config.loader.batch_size == 7  # a quarter of the samples
+    widths = [width for _, width in config.loader.multi_scale.sizes]
+    assert len(widths) > 1
+    assert max(widths) <= 160
+    check(config)

@@ -113,8 +113,9 @@ def is_member(path: Path) -> bool:
     return place > 0 and not Path(name[: place + len(SUFFIX)]).is_dir()
 
 
-def read_member(path: Path) -> bytes | None:
-    """The bytes of the image file that a path in a shard names; None if the shard has no such image.
+def read_member(path: Path, most: int | None = None) -> bytes | None:
+    """The bytes of the image file that a path in a shard names, at most the first `most`; None if the shard has no such
+    image.
 
     Raises UnusableSample or OSError.
     """
@@ -122,6 +123,8 @@ def read_member(path: Path) -> bytes | None:
         shard, image = _image(path)
     except DataError as error:
         raise UnusableSample(f"shard cannot be read ({error})") from None
+    if image is not None and most is not None:
+        image = image._replace(size=min(image.size, most))
     return None if image is None else shards.read(shard, image)
 
 

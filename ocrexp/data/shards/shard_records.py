@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
+from ocrexp.data.image_size import read_aspects
 from ocrexp.data.records import StreamedRecords
 from ocrexp.data.sampler import Indices, Size
 from ocrexp.data.shards.shard_files import GONE, shards
 from ocrexp.data.shards.shard_index import ShardSample
 from ocrexp.data.shards.shard_labels import PREFERRED, ReadLabel
-from ocrexp.data.shards.shard_sampler import ShardSampler, first_turn, index_of, parts_of, sample_stream
+from ocrexp.data.shards.shard_sampler import ShardSampler
 from ocrexp.data.shards.shard_set import ShardSet
+from ocrexp.data.shards.shard_stream import ShardOrder, first_turn, index_of, parts_of, sample_stream
 from ocrexp.errors import DataError
 from ocrexp.types import Record, UnusableSample
 
@@ -25,6 +30,7 @@ log = logging.getLogger(__name__)
 
 NO_IMAGE, NO_LABEL = "sample without an image", "sample without a label"
 _NEAR_TRIES = 10
+_SPREAD_SHARDS = 20
 
 
 def read_record(path: Path, sample: ShardSample, task: str, read_label: ReadLabel) -> Record:
@@ -58,15 +64,17 @@ class ShardRecords(StreamedRecords):
 
     Args:
         shard_set: the shards.
+        set_sizes: number of shards of each set, which stand one after the other.
         counts: samples of each shard; None with `samples`.
         samples: of an epoch.
-        buffer: see ShardSampler.
+        buffer: see ShardOrder.
         task, read_label: what a label is.
     """
 
     def __init__(
         self,
         shard_set: ShardSet,
+        set_sizes: Sequence[int],
         counts: Indices | None,
         samples: int,
         buffer: int,
@@ -74,6 +82,7 @@ class ShardRecords(StreamedRecords):
         read_label: ReadLabel,
     ) -> None:
         self._shards = shard_set
+        self._set_sizes = list(set_sizes)
         self._counts = counts
         self._samples = samples
         self._buffer = buffer
@@ -92,17 +101,31 @@ class ShardRecords(StreamedRecords):
 
     def __iter__(self) -> Iterator[Record]:
         skipped: Counter[str] = Counter()
-        for number, path in enumerate(self._shards.paths):
-            self._shards.bring([number])
-            for sample in shards.index(path).samples:
-                try:
-                    if sample.image is None:
-                        raise UnusableSample(NO_IMAGE)
-                    yield read_record(path, sample, self._task, self._read_label)
-                except UnusableSample as reason:
-                    skipped[str(reason)] += 1
+        for number in range(len(self._shards)):
+            yield from self._usable(number, skipped)
         for why, count in skipped.items():
             log.warning("train: %d sample(s) skipped: %s", count, why)
+
+    def spread(self, count: int) -> list[Record]:
+        """Those at the beginning of a few shards, which are evenly spread."""
+        numbers = np.unique(np.linspace(0, len(self._shards) - 1, _SPREAD_SHARDS).astype(int)).tolist()
+        found: list[Record] = []
+        for place, number in enumerate(numbers):
+            of_shard = math.ceil((count - len(found)) / (len(numbers) - place))
+            found += islice(self._usable(number, Counter()), of_shard)
+        return found
+
+    def _usable(self, number: int, skipped: Counter[str]) -> Iterator[Record]:
+        """The records of a shard; what cannot be used is counted in `skipped`."""
+        self._shards.bring([number])
+        path = self._shards.paths[number]
+        for sample in shards.index(path).samples:
+            try:
+                if sample.image is None:
+                    raise UnusableSample(NO_IMAGE)
+                yield read_record(path, sample, self._task, self._read_label)
+            except UnusableSample as reason:
+                skipped[str(reason)] += 1
 
     def sampler(
         self,
@@ -112,20 +135,34 @@ class ShardRecords(StreamedRecords):
         drop_last: bool,
         rank: int,
         world_size: int,
+        ratios: Sequence[float] | None = None,
+        batch_shares: Sequence[float] | None = None,
+        by_ratio: bool = False,
     ) -> ShardSampler:
         """See ShardSampler."""
         return ShardSampler(
             self._shards,
+            self._set_sizes,
             self._counts,
             self._samples,
-            self._buffer,
             turns,
-            seed,
-            shuffle,
+            ShardOrder(self._buffer, seed, shuffle, rank, world_size),
             drop_last,
-            rank,
-            world_size,
+            ratios,
+            batch_shares,
+            self.aspects if by_ratio else None,
         )
+
+    def aspects(self, indices: Indices) -> npt.NDArray[np.float64]:
+        """Width / height of the images of samples, NaN where it is not known."""
+        return read_aspects([self._image_path(index) for index in indices.tolist()])
+
+    def _image_path(self, index: int) -> Path:
+        try:
+            path, sample = self._sample(index)
+        except UnusableSample:
+            return self._shards.paths[parts_of(index)[1]] / GONE
+        return path / sample.name
 
     def describe(self, index: int) -> str:
         """Shard and key."""
@@ -140,7 +177,7 @@ class ShardRecords(StreamedRecords):
         return sample_stream(index)
 
     def first_turn(self, indices: Indices) -> Indices:
-        """See `shard_sampler.first_turn`."""
+        """See `shard_stream.first_turn`."""
         return first_turn(indices)
 
     def near(self, index: int, rng: np.random.Generator) -> int:

@@ -48,7 +48,7 @@ class ShardSet:
         self._new = 0
         self._facts: dict[int, dict[str, Any]] = {}
         self._ahead = Ahead()
-        self._used: list[Path] = []
+        self._used: dict[int, list[Path]] = {}
         self._counting = False
 
     def __len__(self) -> int:
@@ -93,15 +93,17 @@ class ShardSet:
             self._keep()
         return np.array([self._facts[shard]["samples"] for shard in range(len(self))], np.int64)
 
-    def bring(self, wanted: Iterable[int], soon: Iterable[int] = ()) -> None:
-        """Wait for local copies of the `wanted` shards, and start to copy those needed `soon`. Raises DataError."""
+    def bring(self, wanted: Iterable[int], soon: Iterable[int] = (), reader: int = 0) -> None:
+        """Wait for local copies of the `wanted` shards, and start to copy those needed `soon`. Raises DataError.
+
+        `reader`: who reads them, where several do; what each has asked for last is kept."""
         wanted, soon = list(dict.fromkeys(wanted)), list(dict.fromkeys(soon))
         used = [self.paths[shard] for shard in {*wanted, *soon}]
-        keep = [*used, *self._used]
+        keep = [*used, *(path for paths in self._used.values() for path in paths)]
         self._ahead.start(self._remote(wanted), keep)
         self._ahead.start(self._remote(soon), keep)
         self._ahead.wait(self._remote(wanted), keep)
-        self._used = used
+        self._used[reader] = used
 
     def lines(self, split: str) -> list[str]:
         """What the shards counted so far have that cannot be used: a line for each kind."""

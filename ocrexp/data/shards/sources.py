@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from abc import abstractmethod
 from collections.abc import Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import ClassVar
 
@@ -27,7 +28,7 @@ from ocrexp.types import Record
 log = logging.getLogger(__name__)
 
 BY_SHARD = "shard"
-_SAMPLE_LIMIT = 1 << 24  # of a shard; see shard_sampler
+_SAMPLE_LIMIT = 1 << 24  # of a shard; see shard_stream
 
 
 class ShardSource(SplitSource):
@@ -40,6 +41,7 @@ class ShardSource(SplitSource):
     Args:
         root: folder or URL that the shards are relative to.
         train, val: files, folders, patterns with `*` and `{000..099}`, or URLs; one or several.
+        ratios: one number for each entry of `train`: the share of its samples that an epoch uses.
         samples: training samples of an epoch; None: all, for which the headers of all shards are read first.
         buffer: consecutive samples that are shuffled together.
         cache_dir: folder for the copies of remote shards and the numbers of samples; None: $OCREXP_CACHE/shards.
@@ -67,6 +69,7 @@ class ShardSource(SplitSource):
         root: str,
         train: Names,
         val: Names | None,
+        ratios: Sequence[float] | None = None,
         samples: int | None = None,
         buffer: int = 10_000,
         cache_dir: str | Path | None = None,
@@ -78,14 +81,20 @@ class ShardSource(SplitSource):
         self._base = str(root)
         self._folder = Path(self._base.removeprefix("file://")).expanduser()
         by = BY_IMAGE if val_split_by == BY_SHARD else val_split_by
-        super().__init__(root, train, val, None, val_split, by, val_split_seed)
+        super().__init__(root, train, val, ratios, val_split, by, val_split_seed)
         if samples is not None and samples < 1:
             raise ValueError(f"samples: expected 1 or more, or null, got {samples}")
+        if samples is not None and ratios is not None:
+            raise ValueError(
+                f"samples={samples}: ratios are shares of all samples, which are not counted with samples; set "
+                "samples=null, or loader.batch_shares in place of ratios"
+            )
         if buffer < 1:
             raise ValueError(f"buffer: expected 1 or more, got {buffer}")
         if not cache_gb > 0:
             raise ValueError(f"cache_gb: expected a number above 0, got {cache_gb}")
         self._divided: dict[str, list[Path]] = {}
+        self._set_sizes: list[int] = []  # training shards of each entry of `train`
         self._samples = samples
         self._buffer = buffer
         self._cache = Path(cache_dir).expanduser() if cache_dir else cache_folder() / "shards"
@@ -102,15 +111,19 @@ class ShardSource(SplitSource):
             counts = shard_set.count_all()
             samples = int(counts.sum())
             _check_counts(shard_set, counts)
-        records = ShardRecords(shard_set, counts, samples, self._buffer, self._task(), self.read_label)
+        records = ShardRecords(shard_set, self._set_sizes, counts, samples, self._buffer, self._task(), self.read_label)
         return Split(records, shard_set.digest(), shard_set.lines(split))
 
     def _paths(self, split: str) -> list[Path]:
         """The shards of a split, those of remote ones as their copies. Raises DataError."""
         if self.val_split is None:
-            return self._find(self.parts[split])
+            found = [self._find(part) for part in self.parts[split]]
+            if split == "train":
+                self._set_sizes = [len(paths) for paths in found]
+            return list(chain.from_iterable(found))
         if not self._divided:
-            paths = self._find(self.parts["train"])
+            found = [self._find(part) for part in self.parts["train"]]
+            paths = list(chain.from_iterable(found))
             if len(paths) < 2:
                 raise DataError(
                     f"val_split={self.val_split.share}: there is one training shard, and shards stay whole; write more "
@@ -121,12 +134,14 @@ class ShardSource(SplitSource):
                 "train": [path for path, is_val in zip(paths, held, strict=True) if not is_val],
                 "val": [path for path, is_val in zip(paths, held, strict=True) if is_val],
             }
+            kept = iter(held)
+            self._set_sizes = [sum(not is_val for is_val in islice(kept, len(one))) for one in found]
             counts = f"{len(self._divided['train'])} shards for training, {len(self._divided['val'])} for validation"
             log.info("val_split=%s: %s", self.val_split.share, counts)
         return self._divided[split]
 
-    def _find(self, parts: Sequence[str]) -> list[Path]:
-        return find_shards(self._base, parts, self._cache, self._cache_bytes)
+    def _find(self, part: str) -> list[Path]:
+        return find_shards(self._base, [part], self._cache, self._cache_bytes)
 
     def _divide(self, val_split: ValSplit) -> None:
         del val_split  # `_paths` divides the shards

@@ -74,7 +74,7 @@ def test_a_resumed_run_does_not_copy_what_it_has_counted(memory, tmp_path, monke
     records = RecShards("memory://words", "train-*.tar", "train-000.tar", **options).train_records()
     rest = records.sampler([(None, 4)], 1, True, False, 0, 1).plan(0)[5:]
     bring = ShardSet.bring
-    monkeypatch.setattr(ShardSet, "bring", lambda self, wanted, soon=(): bring(self, wanted))  # nothing ahead
+    monkeypatch.setattr(ShardSet, "bring", lambda self, wanted, soon=(), reader=0: bring(self, wanted))  # nothing ahead
     assert [records[index].texts[0] for index in rest[0].indices.tolist()] == whole[20:]
     assert len(list((tmp_path / "cache").glob("*/*.tar"))) == 1
 

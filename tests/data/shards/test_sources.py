@@ -356,8 +356,11 @@ def test_names_and_what_is_wrong_with_them(root):
             RecShards(str(root), "a", "b", **{name: value})
     source = RecShards(str(root), "train-*.tar", "val-*.tar")
     by_ratio = {"sizes": [[32, 32]], "by_ratio": True, "fix_batch": False}
-    for name, value in (("batch_shares", [1]), ("multi_scale", by_ratio)):
-        with pytest.raises(ValueError, match=f"{name}.*: only for lists"):
+    for name, value, reason in (
+        ("batch_shares", [1, 2], "one number for each of the 1 training lists"),
+        ("multi_scale", by_ratio, "set fix_batch=true"),
+    ):
+        with pytest.raises(ValueError, match=f"{name}.*: .*{reason}"):
             build_train_loader(
                 TrainPipeline(source.train_records(), [], 0), collate=find_task("rec").collate_train,
                 several_sizes=True, ratios=None, seed=0, rank=0, world_size=1, batch_size=2, shuffle=True, **NODE,
