@@ -20,6 +20,7 @@ OWNER = "OCREXP_OWNER"  # the command that a user started, as `host:pid:start`: 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
 _SECONDS_BETWEEN_LOOKS = 1.0
+_SECONDS_UNTIL_AGAIN = 0.1
 
 
 class StoppedBySignal(KeyboardInterrupt):
@@ -34,7 +35,8 @@ class StoppedBySignal(KeyboardInterrupt):
 def stopping() -> Iterator[None]:
     """Within this block SIGINT, SIGTERM and SIGHUP raise StoppedBySignal, so that temporary files are cleaned up.
 
-    A signal that is ignored (as `nohup` has it) stays so. Outside the main thread the block does nothing.
+    Python ignores an exception in a finalizer or in a hook of fork(); the signal is sent again then. A signal that is
+    ignored (as `nohup` has it) stays so. Outside the main thread the block does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -43,9 +45,11 @@ def stopping() -> Iterator[None]:
     for number in map(int, STOP_SIGNALS):
         if signal.getsignal(number) not in (signal.SIG_IGN, None):
             before[number] = signal.signal(number, _stop)
+    ignored, sys.unraisablehook = sys.unraisablehook, _stop_again
     try:
         yield
     finally:
+        sys.unraisablehook = ignored
         for number, handler in before.items():
             signal.signal(number, handler)
 
@@ -54,6 +58,15 @@ def _stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
     if number == signal.SIGHUP:
         leave_terminal()
     raise StoppedBySignal(number)
+
+
+def _stop_again(unraisable: sys.UnraisableHookArgs) -> None:
+    if isinstance(stop := unraisable.exc_value, StoppedBySignal):
+        timer = threading.Timer(_SECONDS_UNTIL_AGAIN, os.kill, (os.getpid(), stop.number))
+        timer.daemon = True
+        timer.start()
+    else:
+        sys.__unraisablehook__(unraisable)
 
 
 def leave_terminal() -> None:

@@ -101,6 +101,17 @@ def test_a_signal_is_one_line_and_an_exit_code(
     assert error.strip().splitlines() == [f"ocrexp: {signal.Signals(number).name}: stopped"]
 
 
+def test_a_signal_that_comes_in_a_finalizer_is_not_lost() -> None:
+    class Finalized:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.01)  # the handler runs here, where Python ignores what it raises
+
+    with pytest.raises(StoppedBySignal), stopping():
+        Finalized()
+        time.sleep(10)
+
+
 def test_an_ignored_signal_stays_ignored() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as under nohup
     try:
