@@ -96,9 +96,14 @@ def explain_os_error(error: OSError) -> str | None:
 
 @contextmanager
 def nothing_done() -> Iterator[None]:
-    """Within this block, which comes before the work, any error of ours ends with exit code 2: nothing was done."""
+    """Within this block, which comes before the work, an error of ours ends with exit code 2: nothing was done.
+
+    A TrainingError keeps its code: too little memory or a process that died is not wrong input.
+    """
     try:
         yield
+    except TrainingError:
+        raise
     except OcrexpError as error:
         error.exit_code = ConfigError.exit_code
         raise

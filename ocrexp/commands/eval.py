@@ -21,7 +21,7 @@ from ocrexp.config.compose import compose, setup_hydra
 from ocrexp.config.frozen import apply_overrides, read_frozen, split_overrides, trusted_of
 from ocrexp.config.paths import options_of
 from ocrexp.config.places import file_to_write, writable
-from ocrexp.errors import ConfigError, printable
+from ocrexp.errors import ConfigError, nothing_done, printable
 from ocrexp.files import shortened
 from ocrexp.located import located
 from ocrexp.logs import show_notices
@@ -77,10 +77,9 @@ def run(arguments: Sequence[str]) -> int:
     started = time.perf_counter()
     with located("trainer", config.trainer, ConfigError):
         set_device(str(config.trainer.device))
-    parts = assemble(config, weights=weights)
-    data = validation_fingerprint(
-        parts.source
-    )  # before the evaluation, so that problems of the list are reported at once
+    with nothing_done():
+        parts = assemble(config, weights=weights)
+        data = validation_fingerprint(parts.source)  # before the evaluation, so that problems of the list come at once
     result = evaluate(parts, pictures=pictures)
     if line := result.noted.line(result.images):
         print(f"ocrexp: {printable(line)}", file=sys.stderr)

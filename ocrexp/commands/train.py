@@ -19,7 +19,7 @@ from ocrexp.config.explain import as_config_error
 from ocrexp.config.inherit import with_model_of_run, with_teacher_of_run
 from ocrexp.config.paths import shadowed, shipped_conf
 from ocrexp.config.task import with_callbacks, with_default_model
-from ocrexp.errors import OcrexpError, printable
+from ocrexp.errors import OcrexpError, nothing_done, printable
 from ocrexp.lock import release_all
 
 if TYPE_CHECKING:
@@ -142,7 +142,8 @@ class _JobResult:
             return run_sweep_job(config, run_dir, hydra, settings.retries)
         try:
             settle_devices(config)
-            adapt(config, run_dir, hydra.overrides.task)
+            with nothing_done():
+                adapt(config, run_dir, hydra.overrides.task)
             write_job(run_dir, config, JobInfo(name=f"{config.name} {run_dir.name}"))
             self.exit_code = train_in(run_dir, config)
         except OcrexpError as error:

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ocrexp.errors import ConfigError, OcrexpError, printable
+from ocrexp.errors import ConfigError, OcrexpError, nothing_done, printable
 from ocrexp.located import located, option
 
 if TYPE_CHECKING:
@@ -64,9 +64,10 @@ def fit(run_dir: Path, config: DictConfig, *, resume: bool = False, checked: boo
     first = os.environ.get("PADDLE_TRAINER_ID", "0") == "0"  # its own lines are the run's
     with log_file(run_dir / "train.log") if first else contextlib.nullcontext():
         try:
-            if not checked:  # as the jobs of a sweep
-                check(config)
-            trainer = build_trainer(run_dir, config, resume=resume)
+            with nothing_done():
+                if not checked:  # as the jobs of a sweep
+                    check(config)
+                trainer = build_trainer(run_dir, config, resume=resume)
             undo = accept(run_dir) if resume and first else None
         except KeyboardInterrupt as stop:
             write_status(run_dir, state=INTERRUPTED, error=f"{stop or 'Ctrl-C'} before the training began")

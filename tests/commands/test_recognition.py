@@ -93,7 +93,7 @@ def test_resume_refuses_other_characters(finished, lists, tmp_path, capsys):
     (changed / "images").symlink_to(lists / "images")
     for name in ("train_list.txt", "val_list.txt"):
         (changed / name).write_text((lists / name).read_text().replace("cab", "caz"))
-    assert main(["resume", f"run_dir={finished}", f"dataset.root={changed}", "trainer.max_epochs=3"]) == 1
+    assert main(["resume", f"run_dir={finished}", f"dataset.root={changed}", "trainer.max_epochs=3"]) == 2
     assert "belongs to another run" in capsys.readouterr().err
 
 

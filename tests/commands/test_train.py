@@ -166,6 +166,16 @@ def test_verbs_on_no_run_folder(tmp_path, capsys):
     assert "run_dir=" in capsys.readouterr().err
 
 
+def test_lists_that_do_not_exist_are_wrong_input(tiny_run, finished, tmp_path):
+    code, _, err = ocrexp(*tiny_run, "dataset.train_labels=none.txt", "run_dir=run", cwd=tmp_path)
+    assert code == 2
+    assert err[-1].startswith("ocrexp: dataset.train_labels: label file ")
+    assert json.loads((tmp_path / "run" / "status.json").read_text())["state"] == "failed"
+    code, _, err = ocrexp("eval", f"run_dir={finished}", "dataset.val_labels=none.txt", cwd=tmp_path)
+    assert code == 2
+    assert "dataset.val_labels: label file " in err[-1]
+
+
 def test_sweep_runs_all_jobs_ranks_them_and_does_nothing_twice(tiny_run, tmp_path):
     sweep = [
         "-m",
