@@ -164,8 +164,8 @@ def _report(settings: ConvertSettings, parts: PartWriters, account: Account) -> 
 def _next_step(settings: ConvertSettings, parts: PartWriters) -> str:
     if settings.writer not in DATASETS:
         return ""
-    regions = any(written.regions for written in parts.written.values())
-    words = training_on(settings.out, settings.writer, "det" if regions else "rec", "val" in parts.written)
+    texts_only = all(written.texts and not written.regions for written in parts.written.values())
+    words = training_on(settings.out, settings.writer, "rec" if texts_only else "det", "val" in parts.written)
     return f" (train: {command('train', words)})"
 
 

@@ -87,15 +87,19 @@ def _read_yolo(folder: Folder, options: ReadOptions, account: Account) -> Iterat
         image = folder.image_of(stem, name)
         entry = Entry(folder.below(image) if image else f"{stem}.jpg", image, [], source=str(path))
         entry.split = split_of(name.rpartition("/")[0])
+        lines = list(read_lines(path, account))
+        if not lines:
+            return entry
         if image is None:
-            return entry  # without the size of its image nothing can be read of it
+            account.drop("image that is not found, without whose size its boxes cannot be read", str(path))
+            return None
         try:
             size = entry.known_size()
         except UnusableSample as error:
             account.drop("image that cannot be read", f"{path}: {error}")
             return None
         regions = []
-        for line_number, line in read_lines(path, account):
+        for line_number, line in lines:
             try:
                 regions.append(_yolo_region(line, classes, size, options))
             except BadLabel as bad:

@@ -18,7 +18,7 @@ from typing import Any
 from ocrexp.data.formats.base import DET, BadLabel, Format, each_file, outline, share_of_lines
 from ocrexp.data.formats.entries import NO, Account, Entry, Guess, Points, ReadOptions, Region
 from ocrexp.data.formats.folder import Folder, split_of
-from ocrexp.data.formats.icdar import label_files, page_entry
+from ocrexp.data.formats.icdar import FLAGGED, label_files, page_entry
 from ocrexp.data.formats.mat import read_mat
 from ocrexp.data.formats.safe_files import read_text
 from ocrexp.data.formats.shapes import number
@@ -148,6 +148,8 @@ def _recognize(folder: Folder) -> Guess:
         return Guess(0.9, f"{names[0]} is named as its MATLAB files")
     for name in folder.like(r".*\.txt")[:20]:
         lines = folder.first_lines(name)
+        if share_of_lines(lines, FLAGGED) > 0.5:
+            continue
         if share_of_lines(lines, _COMMAS) > 0.5 and share_of_lines(lines, rf"{_N}(?:,{_N}){{7}},(?!{_N},).*") < 0.5:
             return Guess(0.6, f"{name} has lines of points, more than 4, and a text")
     return NO

@@ -54,6 +54,7 @@ PAGES: list[tuple[str, str, str, list[tuple[str | None, bool]]]] = [
     ("labelimg_voc", "1.xml", "\n<annotation><filename>1.png</filename><object><name>plate</name><difficult>1</difficult>"
      "<bndbox><xmin>10</xmin><ymin>20</ymin><xmax>60</xmax><ymax>40</ymax></bndbox></object></annotation>",
      [(None, True)]),
+    ("icdar2017_mlt", "gt_1.txt", "10,20.0,60,20,60,40,10,40,1, a, b\n", [("a, b", False)]),  # of E2E-MLT
     ("labelimg_yolo", "labels/1.txt", "0 0.175 0.3 0.25 0.2\n", [(None, False)]),
     ("createml", "_annotations.createml.json", json.dumps([{"image": "1.png", "annotations": [
         {"label": "x", "coordinates": {"x": 35, "y": 30, "width": 50, "height": 20}}]}]), [(None, False)]),
@@ -111,6 +112,14 @@ def test_page(tmp_path: Path, name: str, file: str, content: str, texts: list[An
         assert len((entry.regions or [])[0].points) == 14
     lost = [kind for kind in account.dropped if kind not in ("word with an empty text", "canceled annotation")]
     assert not lost
+
+
+def test_boxes_relative_to_an_image_that_is_not_found_are_counted(tmp_path: Path) -> None:
+    for name, content in (("1", "0 0.1 0.3 0.2 0.2\n"), ("2", "")):
+        write(tmp_path / "labels" / f"{name}.txt", content)
+    entries, account = read(tmp_path, "labelimg_yolo")
+    assert [entry.name for entry in entries] == ["2.jpg"]
+    assert account.dropped["image that is not found, without whose size its boxes cannot be read"].count == 1
 
 
 WORDS: list[tuple[str, str, str, str, str]] = [
