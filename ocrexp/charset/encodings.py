@@ -58,12 +58,17 @@ class _Candidate:
 def wide_encoding(data: bytes) -> str | None:
     """iconv's name of UTF-16 or UTF-32 if the bytes, a file's beginning, are in it, with or without a BOM; else None.
 
-    NUL bytes alone do not make UTF-16: they have to be in every second place.
+    NUL bytes alone do not make UTF-16 or UTF-32: they have to be in the high bytes.
     """
     for bom, name in _BOMS:
         if data.startswith(bom):
             return name
     head = data[:4096]
+    zeros = [head[place::4].count(0) / max(len(head) // 4, 1) for place in range(4)]
+    if min(zeros[2:]) > 0.9 and zeros[0] < 0.05:
+        return "utf-32le"
+    if min(zeros[:2]) > 0.9 and zeros[3] < 0.05:
+        return "utf-32be"
     half = max(len(head) // 2, 1)
     # ASCII characters, as paths and tabs are, have a NUL as their high byte.
     low, high = head[0::2].count(0), head[1::2].count(0)
@@ -283,6 +288,7 @@ def _candidates() -> tuple[_Candidate, ...]:
         ("cp1257", 0.03, typical.BALTIC),
         ("iso-8859-2", 0.02, typical.CENTRAL),
         ("cp850", 0.02, typical.WESTERN),
+        ("mac-roman", 0.02, typical.WESTERN),
         ("cp852", 0.01, typical.CENTRAL),
     )
     return (

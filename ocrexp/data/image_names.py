@@ -113,5 +113,33 @@ def moved_advice(name: str, root: Path, labels: Path) -> str | None:
     return f"the list has absolute paths of {what}; write paths relative to the root folder, with / between folders"
 
 
+class SimilarNames:
+    """Finds images whose name differs from that of a list by case, suffix or quotes only.
+
+    Args:
+        root: the folder that paths start from.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._names: dict[Path, dict[str, str]] = {}  # of each folder, by their stem without case
+
+    def advice(self, name: str) -> str | None:
+        """What to do about an image that does not exist; None where there is no similar name."""
+        path = image_path(self._root, name.strip("\"'"))
+        if path.parent not in self._names:
+            try:
+                names = sorted(os.listdir(path.parent))  # noqa: PTH208  # may hold a million names
+            except OSError:
+                names = []
+            self._names[path.parent] = {Path(each).stem.casefold(): each for each in names}
+        found = self._names[path.parent].get(path.stem.casefold())
+        if found is None:
+            return None
+        if found == path.name:
+            return "remove the quotes around the path"
+        return f"its folder contains {found!r}; correct the name in the list"
+
+
 def _nfc(name: str) -> str:
     return unicodedata.normalize("NFC", name)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from ocrexp.types import Polygon
 
+LONGEST_TEXT = 10_000  # characters; a page has fewer
 _SHOWN = 60  # characters of a broken line in a message
 
 

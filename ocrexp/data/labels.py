@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ocrexp.data.label_file import LabelFile, read_lines
-from ocrexp.data.label_format import BadLine, Checked, LabelFormat, LabelLine, LabelProblem, short
+from ocrexp.data.label_format import LONGEST_TEXT, BadLine, Checked, LabelFormat, LabelLine, LabelProblem, short
 from ocrexp.types import Polygon
 
 IGNORED_TEXTS = frozenset(("###", "*"))
@@ -113,7 +113,10 @@ def _sound(labels: Sequence[list[Any]]) -> Checked:
             or not all(polygons)
         ):
             raise TypeError
-        "".join(map(str, texts)).encode("utf-8")  # half a surrogate pair cannot be
+        texts = list(map(str, texts))
+        if max(map(len, texts), default=0) > LONGEST_TEXT:
+            raise ValueError
+        "".join(texts).encode("utf-8")  # half a surrogate pair cannot be
         flat = np.fromiter(chain.from_iterable(points), np.float64, 2 * len(points))
     except (TypeError, ValueError, KeyError, OverflowError):
         if len(labels) == 1:
@@ -195,6 +198,11 @@ def _json_regions(label: str) -> Iterator[tuple[Any, str]]:
                 f"the transcription of region {position} has half a surrogate pair: {short(json.dumps(text))}",
                 "write the character itself",
             ) from None
+        if len(text) > LONGEST_TEXT:
+            raise BadLine(
+                f"the transcription of region {position} has {len(text)} characters, more than {LONGEST_TEXT}",
+                "is a closing quote missing?",
+            )
         yield region["points"], text
 
 

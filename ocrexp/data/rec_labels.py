@@ -15,9 +15,8 @@ import numpy.typing as npt
 
 from ocrexp.data.invisible import code_points, count_invisible, describe_point
 from ocrexp.data.label_file import LabelFile, read_lines
-from ocrexp.data.label_format import BadLine, Checked, LabelFormat, LabelLine, LabelProblem, Notes, short
+from ocrexp.data.label_format import LONGEST_TEXT, BadLine, Checked, LabelFormat, LabelLine, LabelProblem, Notes, short
 
-_LONGEST = 10_000  # characters of a text; a page has fewer
 # What is looked at one by one: an empty text, one that begins with a space, a carriage return, a tab, a NUL byte.
 _SPACES = [0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029, 0x202F, 0x205F, 0x3000]
 _CLOSER = np.zeros(256, bool)
@@ -53,9 +52,9 @@ class TextFormat(LabelFormat):
             raise BadLine(
                 f"the label of {short(names[0])} is empty", "write the text after the tab, or remove the line"
             )
-        if len(text) > _LONGEST:
+        if len(text) > LONGEST_TEXT:
             raise BadLine(
-                f"the label has {len(text)} characters, more than {_LONGEST}",
+                f"the label has {len(text)} characters, more than {LONGEST_TEXT}",
                 "is a line end or a closing quote missing?",
             )
         return LabelLine(number, names, (text,)), []
@@ -70,13 +69,13 @@ class TextFormat(LabelFormat):
         points = code_points(labels)
         ends = np.append(np.flatnonzero(points == 10), len(points))
         starts = np.concatenate([[0], ends[:-1] + 1])
-        good = (ends > starts) & (ends - starts <= _LONGEST)
+        good = (ends > starts) & (ends - starts <= LONGEST_TEXT)
         good[good] = points[starts[good]] > 32
         low = np.flatnonzero(points < 14)
         good[np.searchsorted(ends, low[_CLOSER[points[low]]])] = False
         good[good] = ~np.isin(points[starts[good]], _SPACES)  # other ones may be all of a text
         if (far := ~good & (ends > starts)).any():
-            for i in np.flatnonzero(far & (ends - starts <= _LONGEST)).tolist():
+            for i in np.flatnonzero(far & (ends - starts <= LONGEST_TEXT)).tolist():
                 label = labels[starts[i] : ends[i]]
                 good[i] = not ("\t" in label or "\r" in label or "\0" in label or not label.strip())
         return good
@@ -114,6 +113,14 @@ class TextFormat(LabelFormat):
         if "\t" not in label:
             return label
         return next((column for column in label.split("\t") if column.strip()), "")
+
+
+class WholeText(TextFormat):
+    """One text of which tabs are a part, as in the labels of shards."""
+
+    def text(self, label: str) -> str:
+        """All of it."""
+        return label
 
 
 def _note_columns(label: str, place: str, notes: Notes) -> None:

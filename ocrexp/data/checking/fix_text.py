@@ -54,4 +54,4 @@ class TextFixer:
 
 
 def _without_invisible(text: str) -> str:
-    return text if text.isascii() else _CLEAN(text.replace("\u3000", "\ue000")).replace("\ue000", "\u3000")
+    return _CLEAN(text.replace("\u3000", "\ue000")).replace("\ue000", "\u3000")

@@ -12,7 +12,7 @@ from typing import Any
 
 from ocrexp.data.checking.delimiter import second_image
 
-QUOTES, COMMAS, JOINED = "json-quotes", "json-commas", "json-joined"
+QUOTES, COMMAS, JOINED, SINGLE = "json-quotes", "json-commas", "json-joined", "json-single"
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d*)?(?:[eE][-+]?\d+)?")
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _WORDS = {"true": True, "false": False, "null": None, "True": True, "False": False, "None": None}
@@ -76,7 +76,7 @@ class _Reader:
     def lists(self) -> list[Any]:
         """All regions of the lists, or of the single regions, that follow each other here."""
         regions: list[Any] = []
-        count = 0
+        count = singles = 0
         while self._next() in ("[", "{", "("):
             value = self._value(0)
             count += 1
@@ -84,13 +84,15 @@ class _Reader:
                 regions += value
             else:
                 regions.append(value)
-                self.faults.append(JOINED)
+                singles += 1
             if self._next() == ",":
                 self.at += 1
         if not count:
             raise _Unreadable
         if count > 1:
             self.faults.append(JOINED)
+        elif singles:
+            self.faults.append(SINGLE)
         return regions
 
     def _next(self) -> str:

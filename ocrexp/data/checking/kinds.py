@@ -46,6 +46,7 @@ _ERRORS = (
     ("json-quotes", "JSON with single quotes", "write double quotes", True),
     ("json-commas", "JSON with trailing commas", "remove the last comma of each list", True),
     ("json-joined", "JSON lists that are joined", "write one list per line", True),
+    ("json-single", "regions that are not in a list", "write [ before the region and ] after it", True),
     ("json-broken", "broken JSON", "correct the line", False),
     ("label-not-regions", "labels that are not lists of regions",
      'write [{"transcription": "word", "points": [[x, y], ...]}]', False),

@@ -13,7 +13,7 @@ from ocrexp.data.checking.encoding import Digest, read_decoded
 from ocrexp.data.checking.entries import ListEntries
 from ocrexp.data.checking.json_repair import repair
 from ocrexp.data.checking.problems import Place, Problems
-from ocrexp.data.image_names import ImageNames, moved_advice
+from ocrexp.data.image_names import ImageNames, SimilarNames, moved_advice
 from ocrexp.data.label_file import LabelFile, check_lines
 from ocrexp.data.label_format import BadLine, LabelFormat, short
 from ocrexp.data.labels import RegionFormat
@@ -42,6 +42,7 @@ _REPAIRED = {
     "json-quotes": "single quotes or Python's notation",
     "json-commas": "a comma before a closing bracket",
     "json-joined": "several lists, or several images, on one line",
+    "json-single": "a region that is not in a list",
 }
 _HEADERS = frozenset(
     ("filename", "file", "file_name", "path", "image", "images", "image_path", "img", "img_path", "name", "id")
@@ -156,6 +157,7 @@ def _find_images(entries: ListEntries, others: Mapping[str, Sequence[str]], prob
         what = all_missing(file, entries.part.record(0), root, others, lambda option: f"dataset.{option}")
         problems.add("image-missing", Place(entries.split, str(file.path)), what, "", count=len(missing))
         return
+    similar = SimilarNames(root)
     for i in missing:
         if not problems.wants("image-missing", entries.split):
             problems.count("image-missing", entries.split)
@@ -164,5 +166,5 @@ def _find_images(entries: ListEntries, others: Mapping[str, Sequence[str]], prob
         if place.line == 1 and is_header(name):
             problems.add("line-header", place, f"a header line, {short(name)}", "remove it")
         else:
-            advice = moved_advice(name, root, file.path)
+            advice = moved_advice(name, root, file.path) or similar.advice(name)
             problems.add("image-missing", place, f"image {entries.image(i)} does not exist", advice)

@@ -17,8 +17,8 @@ from ocrexp.data.invisible import code_points, describe_point, find_invisible
 from ocrexp.data.label_format import short
 
 _ALL = 0x110000
-# What makes an ASCII text worth a closer look: spaces at an end or in a row, an entity.
-_ASCII = re.compile(r"^ |[^ \n] $|  |&[a-z#][\w#]*;", re.MULTILINE)
+# What makes an ASCII text worth a closer look: spaces at an end or in a row, an entity, a control character.
+_ASCII = re.compile(r"^ |[^ \n] $|  |&[a-z#][\w#]*;|[\x00-\x09\x0b-\x1f\x7f]", re.MULTILINE)
 _RARE_SCRIPT = 0.01  # share of letters: words of a script that is rarer may be look-alikes
 _KEPT = 200  # words that are looked at again at the end
 
@@ -45,13 +45,14 @@ class TextCheck:
         """Look at some texts; `place(i)` is where text i of them is."""
         self.texts += len(texts)
         joined = "\n".join(texts)
+        if joined.count("\n") >= len(texts) > 0:  # line feeds in texts of databases or in JSON
+            joined = "\n".join(text.replace("\n", "\r") for text in texts)
         if joined.isascii():
             self.characters[:128] += np.bincount(np.frombuffer(joined.encode(), np.uint8), minlength=128)
-            if _ASCII.search(joined) or "\t" in joined:
+            if _ASCII.search(joined):
                 for i, text in enumerate(texts):
-                    if _ASCII.search(text):
-                        self._spaces(text, place(i))
-                        self._entities(text, place(i))
+                    if "\n" in text or _ASCII.search(text):
+                        self._in_any_script(text, place(i))
             return
         points = code_points(joined)
         values, counts = np.unique(points, return_counts=True)
@@ -62,9 +63,8 @@ class TextCheck:
         for i, text in enumerate(texts):
             if i in owners or (not normal and not unicodedata.is_normalized("NFC", text)):
                 self._closely(text, place(i))
-            elif _ASCII.search(text):
-                self._spaces(text, place(i))
-                self._entities(text, place(i))
+            elif "\n" in text or _ASCII.search(text):
+                self._in_any_script(text, place(i))
 
     def finish(self, counts: npt.NDArray[np.int64]) -> None:
         """Report several dashes or quotes, and words that look like Latin in data that is Latin.
@@ -88,17 +88,7 @@ class TextCheck:
 
     def _closely(self, text: str, place: Place) -> None:
         problems = self._problems
-        self._spaces(text, place)
-        self._entities(text, place)
-        points = code_points(text)
-        spaces: list[int] = []
-        invisible: list[int] = []
-        for point in np.unique(points[find_invisible(points)]).tolist():
-            if point not in (0x09, 0xFFFD):
-                (spaces if unicodedata.category(chr(point))[0] == "Z" else invisible).append(point)
-        for kind, found in (("text-nbsp", spaces), ("text-invisible", invisible)):
-            if found:
-                problems.add(kind, place, f"{short(text)} contains {', '.join(map(describe_point, found))}")
+        self._in_any_script(text, place)
         if (mixed := lookalikes.foreign_letters(text)) is not None:
             wrong = sorted({a for a, b in zip(*mixed, strict=True) if a != b})
             what = f"{mixed[0]!r} contains {', '.join(map(describe_character, wrong))} in a word of other letters"
@@ -116,16 +106,26 @@ class TextCheck:
             if lookalikes.usual_dash(character) is not None:
                 self._first.setdefault(character, place)
 
+    def _in_any_script(self, text: str, place: Place) -> None:
+        self._spaces(text, place)
+        if (entity := lookalikes.ENTITY.search(text)) is not None:
+            self._problems.add("text-entities", place, f"{short(text)} contains {entity[0]!r}")
+        points = code_points(text)
+        spaces: list[int] = []
+        invisible: list[int] = [0x0A] if "\n" in text else []
+        for point in np.unique(points[find_invisible(points)]).tolist():
+            if point != 0xFFFD:
+                (spaces if unicodedata.category(chr(point))[0] == "Z" else invisible).append(point)
+        for kind, found in (("text-nbsp", spaces), ("text-invisible", invisible)):
+            if found:
+                self._problems.add(kind, place, f"{short(text)} contains {', '.join(map(describe_point, found))}")
+
     def _spaces(self, text: str, place: Place) -> None:
         if text[:1] == " " or text[-1:] == " ":
             where = "begins and ends" if text[:1] == text[-1:] else "begins" if text[:1] == " " else "ends"
             self._problems.add("text-spaces", place, f"{short(text)} {where} with a space")
         if "  " in text.strip(" "):
             self._problems.add("text-double-space", place, f"{short(text)} contains several spaces in a row")
-
-    def _entities(self, text: str, place: Place) -> None:
-        if (found := lookalikes.ENTITY.search(text)) is not None:
-            self._problems.add("text-entities", place, f"{short(text)} contains {found[0]!r}")
 
     def _one_of_many(self, group: str, counts: npt.NDArray[np.int64]) -> None:
         """Report dashes of one kind that are several characters: all but the most frequent one."""

@@ -16,7 +16,7 @@ from typing import Any
 from ocrexp.data.formats.safe_files import parse_json
 from ocrexp.data.label_format import BadLine, LabelLine
 from ocrexp.data.labels import RegionFormat
-from ocrexp.data.rec_labels import TextFormat
+from ocrexp.data.rec_labels import TextFormat, WholeText
 from ocrexp.errors import DataError
 from ocrexp.types import UnusableSample
 
@@ -24,7 +24,8 @@ from ocrexp.types import UnusableSample
 ReadLabel = Callable[[bytes, str, str], tuple[LabelLine, int]]
 
 PREFERRED = {"rec": ("txt", "gt.txt", "gt", "json"), "det": ("json", "txt", "gt.txt", "gt")}
-_DETAIL = re.compile(r"-?\d+(?:\.\d+)?|'.*'|\(.*\)")  # what differs between faults of one kind
+_DETAIL = re.compile(r"(?<!\w)-?\d+(?:\.\d+)?|'.*'")  # what differs between faults of one kind
+_POSITION = re.compile(r" ?\(.*\)")
 
 
 def text_label(data: bytes, suffix: str, name: str) -> tuple[LabelLine, int]:
@@ -39,7 +40,7 @@ def text_label(data: bytes, suffix: str, name: str) -> tuple[LabelLine, int]:
     text = text.rstrip("\r\n")
     if "\n" in text:
         raise UnusableSample("label: several lines")
-    return _parsed(TextFormat(), text, name)
+    return _parsed(WholeText(), text, name)
 
 
 def region_label(data: bytes, suffix: str, name: str) -> tuple[LabelLine, int]:
@@ -70,17 +71,16 @@ def _json(data: bytes) -> Any:
     try:
         return parse_json(data, "label")
     except DataError as error:
-        raise UnusableSample(
-            f"label: {_DETAIL.sub('', str(error).partition(': ')[2]).partition(';')[0].strip()}"
-        ) from None
+        what = _POSITION.sub("", str(error).partition(": ")[2].partition(";")[0])
+        raise UnusableSample(f"label: {_DETAIL.sub('…', what)}") from None
 
 
 def _parsed(form: TextFormat | RegionFormat, label: str, name: str) -> tuple[LabelLine, int]:
     try:
         line, problems = form.parse(0, (name,), label, Path(name))
     except BadLine as bad:
-        what = _DETAIL.sub("", bad.what.split(":")[0])
-        raise UnusableSample(f"label: {' '.join(what.split())}") from None
+        what = _POSITION.sub("", bad.what.split(":")[0])
+        raise UnusableSample(f"label: {_DETAIL.sub('…', what)}") from None
     except RecursionError:
         raise UnusableSample("label: nested too deeply") from None
     return line, len(problems)

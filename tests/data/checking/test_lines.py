@@ -44,7 +44,7 @@ REGION = {"transcription": 'it\'s "so"', "points": [[1, 2], [3.5, 4], [5, 6]]}
     [
         (str([REGION]), ["json-quotes"]),
         (json.dumps([REGION])[:-1] + ",]", ["json-commas"]),
-        (json.dumps(REGION), ["json-joined"]),
+        (json.dumps(REGION), ["json-single"]),
         ("[{transcription: 'x', 'points': [(1, 2), (3, 4), (5, 6),]}]", ["json-quotes", "json-commas"]),
     ],
 )

@@ -207,7 +207,7 @@ def test_what_cannot_be_used_is_counted_with_its_place(root):
             ("a.png", png(1)), ("a.txt", b"good"), ("b.png", png(1)), ("c.txt", b"alone"), ("d.png", b"no image"),
             ("d.txt", b"x"), ("e.png", png(1)), ("e.txt", b"\xff\xfe"), ("f.png", png(1)), ("f.json", b'{"text": 3}'),
             ("g.png", png(1)), ("g.txt", b"two\nlines"), ("h.png", png(1)), ("h.json", b'{"text": "json"}'),
-            ("i.png", png(1)), ("i.txt", b" \n"),
+            ("i.png", png(1)), ("i.txt", b" \n"), ("l.png", png(1)), ("l.txt", b"a\ttab"),
         ],
     )  # fmt: skip
     cut = write_tar(
@@ -216,11 +216,11 @@ def test_what_cannot_be_used_is_counted_with_its_place(root):
     cut.write_bytes(cut.read_bytes()[:4000])
     source = RecShards(str(root), "bad-*.tar", "bad-*.tar")
     batches, lines = words(source)
-    assert sorted(text for text, _, _ in flat(batches)) == ["good", "json", "whole"]
+    assert sorted(text for text, _, _ in flat(batches)) == ["a\ttab", "good", "json", "whole"]
     for reason, key in (
         ("sample without a label", "b"), ("sample without an image", "c"), ("image file cannot be decoded", "d"),
         ("label: not UTF-8", "e"), ('label: JSON without "text"', "f"), ("label: several lines", "g"),
-        ("label: the label of is empty", "i"),
+        ("label: the label of … is empty", "i"),
     ):  # fmt: skip
         assert f"1 image not used: {reason}: {bad}: {key}" in lines
     assert len(lines) == 7
@@ -228,7 +228,7 @@ def test_what_cannot_be_used_is_counted_with_its_place(root):
     damage = f"{cut}: byte 2560: is truncated in 'k.png', which has 5000 bytes"
     assert any(damage in line for line in report)
     # In evaluation a sample without an image counts as nothing read, as a missing image of a list does.
-    assert [record.texts[0] for record in source.val_records()] == ["good", "alone", "x", "json", "whole"]
+    assert [record.texts[0] for record in source.val_records()] == ["good", "alone", "x", "json", "a\ttab", "whole"]
     report = "\n".join(source.split_report("val"))
     assert damage in report
     assert f"val: 1 label: not UTF-8, skipped: {bad}: e" in report
