@@ -16,6 +16,7 @@ from ocrexp.data.label_file import LabelFile, check_lines
 from ocrexp.data.label_format import LabelFormat
 from ocrexp.data.labels import RegionFormat
 from ocrexp.data.lists import LabelLists
+from ocrexp.data.lmdb_file import is_entry
 from ocrexp.data.packed import PackedLines
 from ocrexp.data.rec_labels import TextFormat
 from ocrexp.data.source import Names, Split
@@ -43,7 +44,7 @@ class FormatLists(LabelLists):
         level, text_key: see ocrexp.data.formats.entries.ReadOptions.
         image_root: folder of the images, if it is another one.
         ratios, val_split, val_split_by, val_split_seed: see LabelLists. With `val_split`, all parts but `test` are
-            divided.
+            divided, and `test` where there is nothing else.
 
     Raises:
         ValueError: an unknown format, or an option that it does not use.
@@ -126,15 +127,19 @@ class FormatLists(LabelLists):
         if entry.kind != self.task:
             account.drop(f"image with {'regions' if entry.kind == 'det' else 'one text'}", entry.source)
             return False
-        if isinstance(entry.image, bytes):
-            raise DataError(f"{entry.source}: images in shards are not read here; convert them first")
+        if isinstance(entry.image, bytes) or (entry.image is not None and is_entry(entry.image)):
+            name = "shards" if isinstance(entry.image, bytes) else "lmdb"
+            raise DataError(
+                f"{entry.source}: images within {name} are not read by their format; use dataset={self.task}_{name} "
+                f"dataset.root={self.root}"
+            )
         return True
 
     def _of_split(self, entries: Sequence[Entry], path: Path) -> Iterator[Entry]:
         """The entries of the split that is loaded."""
         parts = {entry.split for entry in entries}
         if self.val_split is not None:
-            return (entry for entry in entries if entry.split != "test")
+            return (entry for entry in entries if entry.split != "test" or parts == {"test"})
         both = path in [self.root / part for part in self.parts["train"]] and self._loading == "val"
         if parts <= {""} or (not both and len(parts) == 1):  # a part of its own was named
             if both:

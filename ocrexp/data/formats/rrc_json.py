@@ -104,7 +104,8 @@ def _recognize_rects(folder: Folder) -> Guess:
 
 FORMATS = [
     Format(
-        "icdar2019_art", "ICDAR 2019 ArT", DET, "train_labels.json: polygons, language, illegibility by image",
+        "icdar2019_art", "ICDAR 2019 ArT", ("det", "rec"),
+        "train_labels.json: polygons, language, illegibility by image; task 2: a text per image",
         _recognize(language=True), _read,
     ),
     Format(

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from format_reading import picture, write
 from omegaconf import OmegaConf
+from shard_making import png, word_shards
 
 from ocrexp.config.build import build
 from ocrexp.config.paths import shipped_conf
@@ -68,6 +69,29 @@ def test_a_source_without_parts_is_divided(tmp_path: Path) -> None:
     source = RecFormat(tmp_path, "doctr", val_split=0.3)
     assert (len(source.train_records()), len(source.val_records())) == (7, 3)
     assert not {r.texts for r in source.train_records()} & {r.texts for r in source.val_records()}
+
+
+def test_a_source_that_is_all_test_can_be_divided(tmp_path: Path) -> None:
+    for i in range(4):
+        picture(tmp_path / f"{i}.png")
+    images = [{"id": i, "file_name": f"{i}.png"} for i in range(4)]
+    boxes = [{"image_id": i, "category_id": 1, "bbox": [1, 2, 30, 20]} for i in range(4)]
+    write(tmp_path / "instances_test.json", json.dumps({"images": images, "annotations": boxes, "categories": []}))
+    source = DetFormat(tmp_path, "coco", val_split=0.5)
+    assert (len(source.train_records()), len(source.val_records())) == (2, 2)
+
+
+@pytest.mark.parametrize(("name", "data"), [("lmdb", "rec_lmdb"), ("shards", "rec_shards")])
+def test_images_within_databases_and_shards_have_data_sets_of_their_own(tmp_path: Path, name: str, data: str) -> None:
+    if name == "lmdb":
+        lmdb = pytest.importorskip("lmdb", reason="lmdb is not installed: pip install 'ocrexp[formats]'")
+        with lmdb.open(str(tmp_path), map_size=1 << 20) as database, database.begin(write=True) as writing:
+            for key, value in (("image-000000001", png(9)), ("label-000000001", b"a"), ("num-samples", b"1")):
+                writing.put(key.encode(), value)
+    else:
+        word_shards(tmp_path, [2])
+    with pytest.raises(DataError, match=f"use dataset={data} dataset.root="):
+        RecFormat(tmp_path, name, val_split=0.5).train_records()
 
 
 def test_faults_name_the_option_and_the_file(tmp_path: Path) -> None:
