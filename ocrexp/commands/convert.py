@@ -55,14 +55,15 @@ def run(arguments: Sequence[str]) -> int:
             _announce(origin)
         settings, divided = _first_look(settings)
         if not any(divided):
-            raise DataError(_nothing(settings))
+            raise DataError(_nothing(settings, Account()))
         new_folder_to_write(settings.out, "out")
     account = Account()
     try:
         with new_folder(settings.out) as folder:
             parts = _write(settings, divided, folder, account)
             if not parts.written:
-                raise DataError(_nothing(settings))
+                with nothing_done():
+                    raise DataError(_nothing(settings, account))
             write_json(folder / REPORT, _report(settings, parts, account))
             put_folder(folder, settings.out)
     except OSError as error:
@@ -134,11 +135,12 @@ def _announce(origin: Origin) -> None:
     print(f"read: {printable(str(origin.folder.path))} as {origin.format.name}{printable(why)}")
 
 
-def _nothing(settings: ConvertSettings) -> str:
-    """Why there is nothing to write: what was dropped of the first reading."""
-    account = Account()
-    for _ in read_all(settings.origins, settings.read, settings.filters, account):
-        pass
+def _nothing(settings: ConvertSettings, account: Account) -> str:
+    """Why there is nothing to write: what was dropped in writing, else in reading."""
+    if not account.dropped:
+        account = Account()
+        for _ in read_all(settings.origins, settings.read, settings.filters, account):
+            pass
     first = next(account.lines(), "no label was found")
     paths = ", ".join(str(origin.folder.path) for origin in settings.origins)
     return f"{paths}: contains no usable image; {first}"

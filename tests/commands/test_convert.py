@@ -84,6 +84,14 @@ def test_nothing_is_overwritten_and_bad_values_are_named(
         assert message in str(caught.value)
 
 
+@pytest.mark.parametrize("to", [["to=coco"], ["to=shards"], ["crops=true"]])
+def test_why_nothing_could_be_written(tmp_path: Path, to: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path / "pages" / "list.txt", f"images/none.png\t{json.dumps(REGIONS)}\n")
+    convert(f"root={tmp_path / 'pages'}", f"out={tmp_path / 'out'}", "missing_images=keep", "workers=1", *to, code=2)
+    assert "contains no usable image; dropped: 1 × " in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_crops_are_cut_in_processes_as_predict_cuts_them(pages: Path, tmp_path: Path) -> None:
     convert(f"root={pages}", f"out={tmp_path / 'one'}", "crops=true", "workers=1", "limit=3")
     convert(f"root={pages}", f"out={tmp_path / 'two'}", "crops=true", "workers=2", "limit=3")
