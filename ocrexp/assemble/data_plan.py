@@ -17,6 +17,7 @@ from ocrexp.data.cls_lists import ClsLists
 from ocrexp.data.lists import DetLists
 from ocrexp.data.lmdb import RecLmdb
 from ocrexp.data.rec_lists import RecLists
+from ocrexp.data.shards.sources import ShardSource
 from ocrexp.data.source import SplitSource
 from ocrexp.data.transforms.resize import DetResize
 from ocrexp.errors import ConfigError
@@ -47,6 +48,7 @@ def make_data_plan(config: DictConfig, steps: Steps | None = None) -> DataPlan:
         root=source.root,
         lists=source.parts,
         lmdb=isinstance(source, RecLmdb),
+        streamed=isinstance(source, ShardSource),
         source_data=None if type(source) in _READ_HERE else source,
         keys={"train": "train" if source.val_key == "val" else "train_labels", "val": source.val_key},
         val_split=source.val_split,

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -193,10 +194,14 @@ def _dataset(task: str, overrides: Sequence[str]) -> str:
 def _plan(config: DictConfig, settings: CheckDataSettings) -> DataPlan:
     from ocrexp.assemble.data_plan import make_data_plan
     from ocrexp.data.images import limit_pixels
+    from ocrexp.data.other_task import refuse_other_task
 
     limit_pixels(int(config.loader.max_pixels))
     steps = ModelSteps(config)
     plan = make_data_plan(config, steps.of)
+    if plan.source_data is None and not plan.lmdb:
+        for name in chain.from_iterable(plan.lists.values()):
+            refuse_other_task(plan.root / name, "det" if plan.task == "det" else "rec")
     plan.images, plan.workers, plan.most = settings.images, settings.workers, settings.most_per_kind
     plan.most_pairs, plan.source, plan.progress = settings.most_pairs, settings.source, _progress
     return plan

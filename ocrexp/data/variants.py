@@ -66,7 +66,7 @@ class TrainVariants:
     def _plan(self, epoch: int) -> tuple[Indices, Indices, list[Size | None]]:
         """Indices of an epoch, the number of the batch of each, and the image size of each batch."""
         if epoch not in self._plans:
-            plan = list(self._sampler.plan(epoch))  # those of shards are made anew each time
+            plan = list(self._sampler.plan(epoch))  # those of shards are made each time they are asked for
             batches = np.repeat(np.arange(len(plan)), [len(planned.indices) for planned in plan])
             sizes = [planned.size for planned in plan]
             self._plans[epoch] = np.concatenate([planned.indices for planned in plan]), batches, sizes

@@ -37,6 +37,15 @@ def test_a_clean_set_ends_with_0_and_a_fault_with_1(tmp_path, monkeypatch, capsy
     assert (problem["kind"], problem["line"], report["fingerprint"]["train_images"]) == ("image-missing", 25, "24")
 
 
+def test_lists_of_the_other_task_are_refused(tmp_path, capsys):
+    planted.clean_det(tmp_path / "det").write()
+    planted.clean_rec(tmp_path / "rec").write()
+    for task, other, what in (("rec", "det", "a detection list"), ("det", "rec", "a recognition list")):
+        output = f"output={tmp_path / 'out'}"
+        assert main(["check-data", f"task={task}", f"dataset.root={tmp_path / other}", output]) == 2
+        assert f"train_list.txt: this is {what}" in capsys.readouterr().err
+
+
 def test_the_page_is_one_file_and_corrected_lists_are_beside_the_originals(tmp_path, monkeypatch, capsys):
     pytest.importorskip("jinja2")
     monkeypatch.chdir(tmp_path)

@@ -48,6 +48,7 @@ def _widths(findings: DataFindings) -> None:
         sizes = sorted({math.ceil(float(np.quantile(aspects, q)) * shape[0] / 32) * 32 for q in (0.33, 0.67, 0.98)})
         listed = ",".join(f"[{shape[0]},{width}]" for width in sizes)
         setting = f"loader=multi_scale loader.multi_scale.sizes=[{listed}] loader.multi_scale.by_ratio=true"
+        setting += " loader.multi_scale.fix_batch=true" if findings.plan.streamed else ""
         why = f"aspects from {low:.1f} to {high:.1f} (middle half to 95 %): batches of similar images need less padding"
         findings.advice.append((setting, why))
 

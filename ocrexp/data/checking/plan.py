@@ -35,6 +35,7 @@ class DataPlan:
         root: folder of the data.
         lists: lists, or LMDB folders, of each split, relative to the root.
         lmdb: whether these are LMDB folders.
+        streamed: the records of `source_data` are of shards, which training reads one after the other.
         source_data: a source of another kind, whose records are checked; its own report has its bad lines.
         keys: the configuration's names of the lists, for advice.
         val_split: divides the training images, where there is no validation list.
@@ -56,6 +57,7 @@ class DataPlan:
     root: Path
     lists: Mapping[str, Sequence[str]]
     lmdb: bool = False
+    streamed: bool = False
     source_data: SplitSource | None = None
     keys: Mapping[str, str] = field(default_factory=lambda: {"train": "train_labels", "val": "val_labels"})
     val_split: ValSplit | None = None

@@ -63,7 +63,7 @@ class Widths:
         for number in np.unique(sets):
             own = np.flatnonzero(sets == number)
             order[own] = own[np.argsort(aspects[own], kind="stable")]
-        found = []
+        found: list[Planned] = []
         for start in range(0, len(order), self._batch_size):
             batch = order[start : start + self._batch_size]
             choices = self._by_height[(first + len(found)) % len(self._by_height)]
