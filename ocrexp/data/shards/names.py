@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ocrexp.data.shards.remote import RemoteShard, file_system, is_url
+from ocrexp.data.shards.remote import RemoteShard, file_system, is_url, matching
 from ocrexp.data.shards.shard_files import SUFFIX, refuse_compressed, shards
 from ocrexp.errors import DataError
 
@@ -76,13 +76,9 @@ def _local(place: Path) -> list[Path]:
 
 
 def _remote(url: str, cache: Path, cache_bytes: int) -> list[Path]:
-    system, path = file_system(url)
-    protocol = url.partition("://")[0]
-    urls = [url]
-    if glob.has_magic(path):
-        urls = [name if is_url(name) else f"{protocol}://{name}" for name in sorted(map(str, system.glob(path)))]
+    _, path = file_system(url)
     copies = []
-    for one in urls:
+    for one in matching(url) if glob.has_magic(path) else [url]:
         shard = RemoteShard(one, cache, cache_bytes)
         shards.know(shard)
         copies.append(shard.copy)

@@ -69,6 +69,38 @@ def _hidden(error: Exception) -> Exception:
     return error if getattr(cause, "status", None) in (404, 410) else cause  # the status of ClientResponseError
 
 
+def _persistently(url: str, action: Callable[[], T]) -> T:
+    """Do what the network may interrupt, up to four times. Raises DataError."""
+    shown = _public(url)
+    wait = _WAIT
+    for turn in range(1, _TRIES + 1):
+        try:
+            return action()
+        except DataError:
+            raise
+        except Exception as error:  # each file system has errors of its own
+            cause = _hidden(error)
+            if isinstance(cause, FileNotFoundError):
+                raise DataError(f"{shown}: does not exist; check the URL") from error
+            what = f"{type(cause).__name__}: {_QUERY.sub('', str(cause))}"
+            if turn == _TRIES:
+                raise DataError(
+                    f"{shown}: cannot be read, tried {_TRIES} times ({what}); check the URL and the network"
+                ) from error
+            log.warning("%s: %s; trying again in %.0f s", shown, what, wait)
+            time.sleep(wait)
+            wait *= 2
+    raise AssertionError("the last try returns or raises")
+
+
+def matching(url: str) -> list[str]:
+    """The URLs that a pattern stands for, in order of their names. Raises DataError if they cannot be listed."""
+    system, path = file_system(url)
+    protocol = url.partition("://")[0]
+    found = _persistently(url, lambda: sorted(map(str, system.glob(path))))
+    return [name if is_url(name) else f"{protocol}://{name}" for name in found]
+
+
 @dataclass(frozen=True)
 class RemoteShard:
     """A shard behind a URL.
@@ -98,36 +130,14 @@ class RemoteShard:
 
         Raises DataError if it cannot be read after several tries.
         """
-        self._persistently(self._fetch)
+        _persistently(self.url, self._fetch)
         with suppress(OSError):  # another process deletes too; the next copy makes room again
             _make_room(self.cache / _COPIES, self.cache_bytes, {self.copy, *used})
 
     def state(self) -> dict[str, str]:
         """What the file system knows of the shard: size, time, tag. Raises DataError if there is none, or
         if it cannot be read after several tries."""
-        return self._persistently(self._state)
-
-    def _persistently(self, action: Callable[[], T]) -> T:
-        """Do what the network may interrupt, up to four times."""
-        wait = _WAIT
-        for turn in range(1, _TRIES + 1):
-            try:
-                return action()
-            except DataError:
-                raise
-            except Exception as error:  # each file system has errors of its own
-                cause = _hidden(error)
-                if isinstance(cause, FileNotFoundError):
-                    raise DataError(f"{self}: does not exist; check the URL") from error
-                what = f"{type(cause).__name__}: {_QUERY.sub('', str(cause))}"
-                if turn == _TRIES:
-                    raise DataError(
-                        f"{self}: cannot be read, tried {_TRIES} times ({what}); check the URL and the network"
-                    ) from error
-                log.warning("%s: %s; trying again in %.0f s", self, what, wait)
-                time.sleep(wait)
-                wait *= 2
-        raise AssertionError("the last try returns or raises")
+        return _persistently(self.url, self._state)
 
     def _state(self) -> dict[str, str]:
         system, path = file_system(self.url)
