@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -109,7 +110,7 @@ def create_app(settings: ServeSettings, pool: WorkerPool, metrics: Metrics, stat
             content = {"msg": refusal.line, "results": "", "status": "111" if refusal.status == 404 else "101"}
         return JSONResponse(content, refusal.status, headers=retry_header(refusal))
 
-    for kind_of_error in (Refusal, HTTPException):
+    for kind_of_error in (Refusal, HTTPException, RequestValidationError):
         app.add_exception_handler(kind_of_error, refused)
     routes = frozenset(
         ["/ocr", *(HUB_PREFIX + name for name in MODULES), "/healthz", "/readyz", "/metrics", *PAGE_FILES]
@@ -134,6 +135,8 @@ def _notes(request: Request) -> RequestNotes:
 def _as_refusal(error: Exception) -> Refusal:
     if isinstance(error, Refusal):
         return error
+    if isinstance(error, RequestValidationError):  # `picture` is the only value that an address has
+        return Refusal(400, "invalid_query", "picture: expected true or false; correct the address")
     assert isinstance(error, HTTPException)
     what = {404: "path: not found; see /openapi.json", 405: "method: not allowed here; see /openapi.json"}
     return Refusal(error.status_code, "http", what.get(error.status_code, str(error.detail)))

@@ -162,6 +162,10 @@ def test_hostile_uploads_are_answered_and_logged_in_one_line(server):
         (line,) = server.lines(since)
         assert f" {status} " in line, name
         assert answer.json["error"] in line, name
+    since = len(server.lines())
+    answer = server.post("/ocr?picture=maybe", encoded(page(20)), "image/png")
+    assert (answer.status, answer.json["code"]) == (400, "invalid_query")
+    assert answer.json["error"] in server.lines(since)[0]
     assert server.post("/ocr", encoded(page(20)), "image/png").status == 200
 
 
