@@ -13,9 +13,9 @@ from ocrexp.command_line import key_of
 from ocrexp.commands.check_data import compose_for
 from ocrexp.commands.copy import FILES
 from ocrexp.config.arguments import arrange
+from ocrexp.config.changes import split_overrides
 from ocrexp.config.check import check, check_early
 from ocrexp.config.compose import compose
-from ocrexp.config.frozen import split_overrides
 from ocrexp.config.paths import groups, options_of
 from ocrexp.config.task import with_default_model
 from ocrexp.config.verbs import TAKES_RUNS

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import OmegaConf
 
 from ocrexp.command_line import key_of
+from ocrexp.config.changes import split_overrides
 from ocrexp.config.check import check_early
 from ocrexp.config.compose import compose, setup_hydra
-from ocrexp.config.frozen import split_overrides
 from ocrexp.config.task import LISTS, MODELS, with_default_model
 from ocrexp.errors import ConfigError, nothing_done, printable
 from ocrexp.files import write_json

@@ -16,9 +16,10 @@ from ocrexp import files
 from ocrexp.annotations import fits
 from ocrexp.command_line import key_of
 from ocrexp.config.build import build
+from ocrexp.config.changes import apply_overrides, split_overrides
 from ocrexp.config.check import check_early, check_parts
 from ocrexp.config.compose import compose, setup_hydra
-from ocrexp.config.frozen import apply_overrides, read_frozen, split_overrides, trusted_of
+from ocrexp.config.frozen import read_frozen, trusted_of
 from ocrexp.config.paths import options_of
 from ocrexp.config.places import file_to_write, writable
 from ocrexp.errors import ConfigError, nothing_done, printable

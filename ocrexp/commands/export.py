@@ -16,9 +16,10 @@ from omegaconf import OmegaConf
 from ocrexp.command_line import key_of
 from ocrexp.commands.eval import frozen_or_composed, report_unfinished, weights_of
 from ocrexp.compress.settings import parse_compression
+from ocrexp.config.changes import split_overrides
 from ocrexp.config.check import check_early, check_parts
 from ocrexp.config.compose import compose, setup_hydra
-from ocrexp.config.frozen import split_overrides, trusted_of
+from ocrexp.config.frozen import trusted_of
 from ocrexp.errors import ConfigError, printable
 from ocrexp.export.folder import PARITY, ExportFolder, write_finite_json
 from ocrexp.export.formats import ExportError, folder_of, parse_formats

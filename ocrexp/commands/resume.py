@@ -10,9 +10,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ocrexp.command_line import command
+from ocrexp.config.changes import apply_overrides, split_overrides
 from ocrexp.config.check import check_early, check_parts
 from ocrexp.config.compose import compose, setup_hydra
-from ocrexp.config.frozen import apply_overrides, read_frozen, split_overrides, trusted_of
+from ocrexp.config.frozen import read_frozen, trusted_of
 from ocrexp.config.places import folder_to_write
 from ocrexp.errors import CheckpointError, ConfigError, printable
 from ocrexp.runs.fit import train_in

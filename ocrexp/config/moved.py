@@ -14,6 +14,8 @@ log = logging.getLogger(__name__)
 MOVED = {
     "ocrexp.data.charset": "ocrexp.charset.sources",
     "ocrexp.config.hooks": "ocrexp.runs.hooks",
+    "ocrexp.models.necks.sequence.LightSVTREncoder": "ocrexp.models.necks.svtr.LightSVTREncoder",
+    "ocrexp.models.necks.sequence.SVTREncoder": "ocrexp.models.necks.svtr.SVTREncoder",
 }
 _told: set[str] = set()
 

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from ocrexp import files
 from ocrexp.command_line import key_of
-from ocrexp.config.frozen import is_there
+from ocrexp.config.changes import is_there
 from ocrexp.config.paths import groups
 
 log = logging.getLogger(__name__)

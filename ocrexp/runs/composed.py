@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ocrexp.command_line import key_of
+from ocrexp.config.changes import split_overrides
 from ocrexp.config.check import check_early, check_parts
 from ocrexp.config.compose import compose, setup_hydra
-from ocrexp.config.frozen import split_overrides
 from ocrexp.config.inherit import with_model_of_run, with_teacher_of_run
 from ocrexp.config.plain import trainer_settings
 from ocrexp.config.task import with_default_model

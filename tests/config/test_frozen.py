@@ -7,8 +7,9 @@ from omegaconf import OmegaConf
 
 from ocrexp.commands.eval import REPLACEABLE as EVALUATED
 from ocrexp.commands.resume import REPLACEABLE, pin, reason_to_refuse
+from ocrexp.config.changes import apply_overrides
 from ocrexp.config.compose import compose
-from ocrexp.config.frozen import JobInfo, apply_overrides, read_frozen, read_resolved, write_job
+from ocrexp.config.frozen import JobInfo, read_frozen, read_resolved, write_job
 from ocrexp.config.plain import label_digest
 from ocrexp.errors import ConfigError
 

@@ -26,7 +26,8 @@ from ocrexp.models.necks.db_fpn import DBFPN, RSEFPN
 from ocrexp.models.necks.intracl import IntraCLBlock
 from ocrexp.models.necks.large_kernel import BRANCHES, DilatedReparamBlock, RepLKFPN, RepLKPAN
 from ocrexp.models.necks.pyramid import Pyramid
-from ocrexp.models.necks.sequence import LightSVTREncoder, Reshape
+from ocrexp.models.necks.sequence import Reshape
+from ocrexp.models.necks.svtr import LightSVTREncoder
 
 NORMS = (nn.BatchNorm1D, nn.BatchNorm2D)
 # Values of the deployed network; PaddleOCR's files of small have 2.45 M.
