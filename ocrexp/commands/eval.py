@@ -177,7 +177,7 @@ def frozen_or_composed(
 
 def weights_of(verb: DictConfig) -> Path:
     """The .pdparams file that `checkpoint` names; raises CheckpointError if it does not exist."""
-    from ocrexp.engine.checkpoint import find_weights
+    from ocrexp.engine.find_weights import find_weights
 
     return find_weights(Path(verb.run_dir) if verb.run_dir else None, str(verb.checkpoint))
 

@@ -10,7 +10,8 @@ import numpy as np
 import paddle
 import pytest
 
-from ocrexp.engine.checkpoint import CheckpointStore, find_weights, read_states
+from ocrexp.engine.checkpoint import CheckpointStore, read_states
+from ocrexp.engine.find_weights import find_weights
 from ocrexp.engine.saving import check_optimizer
 from ocrexp.engine.weights import load_evaluated, load_weights
 from ocrexp.errors import CheckpointError

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -12,29 +12,20 @@ import numpy.typing as npt
 
 from ocrexp.data.checking.advice import advise
 from ocrexp.data.checking.classes import check_classes
-from ocrexp.data.checking.databases import read_database
-from ocrexp.data.checking.encoding import Digest
-from ocrexp.data.checking.entries import Entries, Hashes, RecordEntries
+from ocrexp.data.checking.entries import Entries, Hashes
 from ocrexp.data.checking.figures import character_counts, histogram
 from ocrexp.data.checking.image_check import check_images, repeated_images
 from ocrexp.data.checking.images import ImageTable, look_at_images
 from ocrexp.data.checking.leakage import shared_images, shared_sources, shared_texts
 from ocrexp.data.checking.lengths import LengthCheck, TextLimits
-from ocrexp.data.checking.lines import read_entries
 from ocrexp.data.checking.plan import DataFindings, DataPlan
-from ocrexp.data.checking.problems import Place, Problem, Problems
+from ocrexp.data.checking.problems import Place, Problems
+from ocrexp.data.checking.reading import read_lists
 from ocrexp.data.checking.regions import RegionCheck, combined
 from ocrexp.data.checking.repeats import label_hashes, repeated_lines
-from ocrexp.data.checking.shards import read_shards
 from ocrexp.data.checking.texts import TextCheck
 from ocrexp.data.checking.worst import find_worst
-from ocrexp.data.list_advice import missing_list
-from ocrexp.data.lists import LabelLists
-from ocrexp.data.lmdb import lmdb_folders
-from ocrexp.data.shards.sources import ShardSource
-from ocrexp.data.source import SPLITS, SplitSource
-from ocrexp.errors import DataError
-from ocrexp.files import exists
+from ocrexp.data.source import SPLITS
 
 _PORTION = 4096
 
@@ -42,7 +33,7 @@ _PORTION = 4096
 def check_dataset(plan: DataPlan) -> DataFindings:
     """Check a data set. Raises DataError if there is nothing to check: no list, or none that can be read."""
     findings = DataFindings(plan, Problems(plan.most, plan.heard))
-    _read(findings)
+    read_lists(findings)
     hashes = [one.hashes() for one in findings.entries]
     for split in SPLITS:
         chosen = [i for i, one in enumerate(findings.entries) if one.split == split]
@@ -59,66 +50,6 @@ def check_dataset(plan: DataPlan) -> DataFindings:
     advise(findings)
     find_worst(findings)
     return findings
-
-
-def _read(findings: DataFindings) -> None:
-    plan, problems = findings.plan, findings.problems
-    if isinstance(plan.source_data, ShardSource):
-        for split in SPLITS:
-            entries, fingerprint = read_shards(plan.source_data, split, problems)
-            findings.entries.append(entries)
-            findings.fingerprint |= fingerprint
-        return
-    if plan.source_data is not None:
-        _read_records(findings, plan.source_data)
-        return
-    others = {plan.keys.get(split, split): list(names) for split, names in plan.lists.items()}
-    for split, names in plan.lists.items():
-        digest = hashlib.sha256()
-        images = 0
-        for index, name in enumerate(names):
-            for one in _read_part(findings, split, name, index, others, digest):
-                findings.entries.append(one)
-                images += int(one.exists.sum()) if split == "train" else len(one)
-        if any(one.split == split for one in findings.entries):
-            findings.fingerprint |= {f"{split}_sha256": digest.hexdigest(), f"{split}_images": str(images)}
-    if not findings.entries:
-        reason = next((_with_advice(problem) for problem in problems), f"{plan.root} has no list")
-        raise DataError(f"dataset: there is nothing to check: {reason}")
-    if not any(len(one) for one in findings.entries) and not problems.number("error"):
-        raise DataError(f"{findings.entries[0].path}: is empty; write one line per image, path<TAB>label")
-
-
-def _read_records(findings: DataFindings, source: SplitSource) -> None:
-    """The records of a source of another kind, and what it reports about those that it skips."""
-    for split, records in (("train", source.train_records()), ("val", source.val_records())):
-        one = RecordEntries(split, source.root, records)
-        findings.entries.append(one)
-        for i in np.flatnonzero(~one.exists).tolist():
-            what = f"image {one.image(i)} does not exist"
-            findings.problems.add("image-missing", one.place(i), what)
-    for line in source.report():
-        split, _, what = line.partition(": ")
-        if split in SPLITS:
-            findings.problems.add("source-skipped", Place(split, str(source.root)), what)
-    findings.fingerprint |= source.fingerprint()
-
-
-def _read_part(
-    findings: DataFindings, split: str, name: str, index: int, others: dict[str, list[str]], digest: Digest
-) -> Iterable[Entries]:
-    plan, problems = findings.plan, findings.problems
-    path = plan.root / name
-    if not exists(path):
-        kind = "list-missing" if split == "train" else "split-missing"
-        what = f"LMDB folder {path} does not exist"
-        if not plan.lmdb:
-            what = missing_list(path, plan.root, others, LabelLists.usual_val, lambda option: f"dataset.{option}")
-        problems.add(kind, Place(split, str(path)), what, None if plan.lmdb else "")
-        return []
-    if plan.lmdb:
-        return [read_database(folder, split, problems, digest) for folder in lmdb_folders(path)]
-    return [read_entries(path, split, plan.task, plan.root, index, others, problems, digest)]
 
 
 def _table(findings: DataFindings, hashes: Sequence[Hashes]) -> npt.NDArray[np.int64]:
@@ -269,10 +200,6 @@ def _compare_splits(findings: DataFindings, first: npt.NDArray[np.int64]) -> Non
             findings.not_looked.append("photographs of crops: names do not state them; set source=REGEX")
         else:
             findings.facts["photographs in train"] = count
-
-
-def _with_advice(problem: Problem) -> str:
-    return f"{problem.what}; {problem.advice}" if problem.advice else problem.what
 
 
 def _split_rows(findings: DataFindings) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
