@@ -34,7 +34,7 @@ _TO = ("paddleocr", "lmdb", "shards")
 def run(arguments: Sequence[str]) -> int:
     """Draw the images and print their folder; returns 0."""
     from ocrexp.assemble.data import build_source
-    from ocrexp.data.synth.dataset import DrawnData, write_dataset
+    from ocrexp.data.synth.drawn import DrawnData, write_dataset
     from ocrexp.data.synth.rec_dataset import SynthRec
     from ocrexp.data.synth.style.dataset import StyledRec
     from ocrexp.deploy.drawn import DrawnOutput, write_drawn

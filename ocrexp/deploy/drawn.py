@@ -10,7 +10,7 @@ from ocrexp.data.formats.registry import FORMATS
 from ocrexp.data.formats.writer import WriteOptions
 from ocrexp.data.formats.writing import PartWriters
 from ocrexp.data.synth.cache import filled
-from ocrexp.data.synth.dataset import DrawnData
+from ocrexp.data.synth.drawn import DrawnData
 from ocrexp.data.synth.entries import entry_of
 from ocrexp.data.synth.parallel import in_order
 from ocrexp.data.synth.words import SPLITS, Split

@@ -372,7 +372,7 @@ def test_only_parts_are_admitted_and_building_them_is_harmless() -> None:
     "target",
     [
         "data.formats.containers.LmdbWriter", "data.formats.shard_writer.ShardWriter", "data.shared.SharedSlots",
-        "data.synth.cache.write", "data.synth.dataset.write_dataset", "data.worker.Worker",
+        "data.synth.cache.write", "data.synth.drawn.write_dataset", "data.worker.Worker",
         "deploy.outputs.PredictionFolder",
         "engine.checkpoint.CheckpointStore", "engine.launcher.main", "engine.sealed.read_states", "files.write_bytes",
         "folders.put_folder", "loggers.background.Background", "models.cpu.onednn.Library",

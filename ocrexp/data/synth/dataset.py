@@ -10,70 +10,34 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import Any, Literal
 
 import numpy as np
 
 from ocrexp.data.source import OfTask
-from ocrexp.data.synth import backgrounds, cache
+from ocrexp.data.synth import cache
 from ocrexp.data.synth.canvas import ILLEGIBLE, PageSettings
 from ocrexp.data.synth.checks import checked_weights, require, require_one_of, size_range
 from ocrexp.data.synth.effect import Effect, camera_settings, effects_of
 from ocrexp.data.synth.fonts import Fonts, FontSet, checked_fonts
 from ocrexp.data.synth.layouts import LAYOUTS
 from ocrexp.data.synth.page import Page, draw_page
+from ocrexp.data.synth.page_materials import PageMaterials, gather
 from ocrexp.data.synth.photographs import BackgroundFiles, Backgrounds
-from ocrexp.data.synth.shaping import needs_shaping, refuse_missing_script, require_raqm
 from ocrexp.data.synth.text.base import TextPart
 from ocrexp.data.synth.text.made_up import MadeUp
 from ocrexp.data.synth.text.mix import TextSources
 from ocrexp.data.synth.text.page_texts import PageTexts
-from ocrexp.data.synth.traced import read_outlines
-from ocrexp.data.synth.words import SPLITS, Split, WordMaker, read_words
+from ocrexp.data.synth.words import SPLITS, Split, WordMaker
 from ocrexp.environment import available_cores
 from ocrexp.errors import DataError
 from ocrexp.located import addressed
-from ocrexp.types import Polygon, Record
+from ocrexp.types import Record
 
 # Part of the cache's name: raise it with every change that alters a page.
 GENERATOR_VERSION = 2
-
-
-@dataclass(frozen=True, slots=True)
-class _Materials:
-    """What pages are made of, found once."""
-
-    fonts: FontSet
-    texts: Mapping[Split, WordMaker]
-    photographs: list[Path]
-    settings: dict[str, Any]
-    name: str
-    outlines: list[list[Polygon]]
-    report: list[str]
-
-
-@runtime_checkable
-class DrawnData(Protocol):
-    """A drawn dataset: its task, how many images each split has, in how many processes they are drawn, one of them, and
-    all that shapes them, as plain values."""
-
-    task: ClassVar[str | None]
-
-    @property
-    def counts(self) -> dict[Split, int]: ...
-
-    @property
-    def workers(self) -> int: ...
-
-    def draw(self, split: Split, index: int) -> cache.Drawn: ...
-
-    def description(self) -> dict[str, Any]: ...
-
-    def report(self) -> list[str]: ...
-
-    def write(self, folder: Path) -> None: ...
 
 
 class SynthDet(OfTask):
@@ -199,73 +163,36 @@ class SynthDet(OfTask):
         self._system_fonts = system_fonts
         self._words = Path(words).expanduser() if words else None
         self.workers = workers or available_cores()
-        self._found: _Materials | None = None
+        self._found: PageMaterials | None = None
 
     @property
-    def _materials(self) -> _Materials:
+    def _materials(self) -> PageMaterials:
         if self._found is None:
             with addressed(self, DataError):
                 self._found = self._gather()
         return self._found
 
-    def _gather(self) -> _Materials:
-        fonts = FontSet(self._fonts, self._system_fonts)
-        report: list[str] = []
-        words = None
-        if self._words is not None:
-            listed = read_words(self._words)
-            rng = np.random.default_rng(0)
-            words = [word for word in listed if fonts.for_text(fonts.paths[0], word, rng) is not None]
-            require_raqm("".join(words))
-            if not words:
-                refuse_missing_script("".join(listed), (), f"words={self._words}")
-            if len(words) < len(listed):
-                report.append(
-                    f"{len(listed) - len(words)} of {len(listed)} words of {self._words} dropped: no font has them"
-                )
-        texts = {split: WordMaker(split, self._scripts, words) for split in SPLITS}
-        for split, maker in texts.items():
-            if words is not None and not maker.count:
-                raise ValueError(
-                    f"words={self._words}: no font has the characters of its {split} words; set fonts=FOLDER"
-                )
-        report += self._prepare_sources(fonts)
-        photographs = self._backgrounds.files()
-        outlines: list[list[Polygon]] = []
-        if self._outlines is not None:
-            outlines, dropped = read_outlines(self._outlines)
-            if dropped:
-                report.append(f"outlines: {dropped} polygon(s) not used: ignored, or with an odd number of points")
-        settings = {
+    def _gather(self) -> PageMaterials:
+        return gather(
+            FontSet(self._fonts, self._system_fonts),
+            self._words,
+            self._scripts,
+            self._backgrounds.files(),
+            self._outlines,
+            self._sources,
+            self._max_length,
+        )
+
+    def _settings(self) -> dict[str, Any]:
+        return {
             "generator": GENERATOR_VERSION,
             "seed": self.seed,
             "pages": self.counts,
             **asdict(self.page_settings),
             "scripts": list(self._scripts),
-            "fonts": fonts.fingerprint(),
-            "words": hashlib.sha256("\n".join(words).encode()).hexdigest() if words is not None else None,
-            "backgrounds": backgrounds.fingerprint(photographs) if photographs else None,
+            **self._materials.prints,
             **camera_settings(self._camera),
         }
-        if self._sources.parts:
-            settings |= {**self._sources.settings(), "max_length": self._max_length}
-        if self._outlines is not None:
-            settings["outlines"] = hashlib.sha256(self._outlines.read_bytes()).hexdigest()
-        if needs_shaping(self._sources.characters()) or (words is not None and any(map(needs_shaping, words))):
-            settings["shaped"] = True
-        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
-        return _Materials(fonts, texts, photographs, settings, f"det-{digest[:16]}", outlines, report)
-
-    def _prepare_sources(self, fonts: FontSet) -> list[str]:
-        """Choose what the fonts can draw of the sources of texts; returns what they drop."""
-        if not self._sources.parts:
-            return []
-        rng = np.random.default_rng(0)
-        characters = self._sources.characters()
-        drawable = [c for c in characters if fonts.for_text(fonts.paths[0], c, rng) is not None]
-        require_raqm(drawable)
-        refuse_missing_script(characters, drawable, "text")
-        return self._sources.prepare(frozenset([*drawable, " "]), self._max_length)
 
     def draw(self, split: Split, index: int) -> Page:
         """Draw one page; always the same for the same arguments."""
@@ -284,18 +211,22 @@ class SynthDet(OfTask):
         )
 
     @property
+    def name(self) -> str:
+        """That of the folder in the cache, which all that shapes the pages decides. Raises DataError."""
+        return f"det-{hashlib.sha256(json.dumps(self._settings(), sort_keys=True).encode()).hexdigest()[:16]}"
+
+    @property
     def folder(self) -> Path:
         """The folder of the drawn pages; draws them first where the cache lacks them. Raises DataError."""
-        found = self._materials
-        return cache.obtain(self._cache, found.name, self.counts, found.settings, self.draw, self.workers)
+        return cache.obtain(self._cache, self.name, self.counts, self._settings(), self.draw, self.workers)
 
     def description(self) -> dict[str, Any]:
         """All that shapes the pages, as plain values. Raises DataError."""
-        return self._materials.settings
+        return self._settings()
 
     def write(self, folder: Path) -> None:
         """Draw the pages into a new folder outside of the cache. Raises DataError if that fails."""
-        cache.write(folder, self.counts, self._materials.settings, self.draw, self.workers)
+        cache.write(folder, self.counts, self._settings(), self.draw, self.workers)
 
     def _records(self, split: Split) -> list[Record]:
         folder = self.folder
@@ -331,13 +262,3 @@ class SynthDet(OfTask):
     def report(self) -> list[str]:
         """Words that no font draws, where a file of words was given."""
         return list(self._materials.report)
-
-
-def write_dataset(out_dir: str | Path, source: DrawnData) -> Path:
-    """Draw a dataset's images into a new folder: images/, train_list.txt, val_list.txt; returns the folder.
-
-    Raises DataError if the folder holds something or cannot be written.
-    """
-    folder = Path(out_dir).expanduser().absolute()
-    source.write(folder)
-    return folder

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from ocrexp.data.synth import cache
-from ocrexp.data.synth.dataset import SynthDet, write_dataset
+from ocrexp.data.synth.dataset import SynthDet
+from ocrexp.data.synth.drawn import write_dataset
 from ocrexp.errors import ConfigError, DataError
 from ocrexp.lock import beside
 
@@ -61,7 +62,7 @@ def test_a_drawn_folder_is_reused_and_every_setting_has_its_own(drawn):
     assert again.folder == drawn.folder and (again.folder / "synth.json").stat().st_mtime_ns == before
     assert again.fingerprint() == drawn.fingerprint()
     others = [{"seed": 1}, {"curved": 0.5}, {"size": 192}, {"level": "line"}, {"layouts": {"table": 1}}]
-    names = {_draw(drawn.folder.parent, **other)._materials.name for other in others}
+    names = {_draw(drawn.folder.parent, **other).name for other in others}
     assert len(names) == len(others) and drawn.folder.name not in names
 
 

@@ -10,7 +10,7 @@ from ocrexp.config.build import build
 from ocrexp.config.compose import compose
 from ocrexp.data.dataset import TrainPipeline
 from ocrexp.data.synth import cache
-from ocrexp.data.synth.dataset import write_dataset
+from ocrexp.data.synth.drawn import write_dataset
 from ocrexp.data.synth.fonts import bundled_fonts
 from ocrexp.data.synth.rec_dataset import SynthRec
 from ocrexp.data.synth.rec_texts import PRINTABLE
