@@ -15,29 +15,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import paddle
 from paddle import Tensor, nn
 
-from ocrexp.environment import untuned
 from ocrexp.errors import CheckpointError
 from ocrexp.models.calibration import Folded
-from ocrexp.models.hooks import HasBranches
-from ocrexp.models.layers import is_batch_norm
+from ocrexp.models.layer_places import BranchNorms, LayerPlace, layers_in_order
 from ocrexp.weights.deployed import Array, Item
 
-_NORM = {"weight": "weight", "bias": "bias", "mean": "_mean", "variance": "_variance"}
 _CONVOLUTIONS = ("conv", "convtranspose")
 _MOST = 0.8  # of a model's layers: a file with that many in another order is of this model
-
-
-@dataclass(frozen=True, slots=True)
-class _Branched:
-    """The branches of a layer, see `Branches`, with the names of their batch norms."""
-
-    norm: str
-    others: tuple[str, ...]
-    after: str | None
-    factors: Tensor | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,24 +33,6 @@ class Taken:
     arrays: dict[str, npt.NDArray[Any]]
     folded: list[Folded]
     layers: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A layer of the model with weights."""
-
-    name: str
-    kind: str
-    tensors: dict[str, Tensor]
-    layer: nn.Layer
-    branched: _Branched | None = None
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return tuple(next(iter(self.tensors.values())).shape)
-
-    def describe(self) -> str:
-        return f"{self.kind} {list(self.shape)} ({self.name})"
 
 
 def take(model: nn.Layer, items: Sequence[Item], images: Tensor, source: str) -> Taken:
@@ -79,7 +47,7 @@ def take(model: nn.Layer, items: Sequence[Item], images: Tensor, source: str) ->
     Raises:
         CheckpointError: the first place where kind or shape differ, or layers that cannot be taken from such a file.
     """
-    places = _in_order(model, images, source)
+    places = layers_in_order(model, images, source)
     matched = _match(places, items, source)
     filled: set[int] = set()
     folded = []
@@ -107,7 +75,7 @@ def _set(tensor: Tensor, value: Array, filled: set[int]) -> None:
 
 
 def _fill_branches(
-    layers: Mapping[str, nn.Layer], branched: _Branched, bias: Array | None, filled: set[int]
+    layers: Mapping[str, nn.Layer], branched: BranchNorms, bias: Array | None, filled: set[int]
 ) -> list[Folded]:
     """Makes all branches but that of the deployed convolution add nothing; the bias comes last."""
     for other in branched.others:
@@ -133,110 +101,14 @@ def _as_bias(norm: nn.Layer, bias: Array | None, filled: set[int]) -> None:
     _set(norm.bias, zeros if bias is None else bias, filled)
 
 
-# The model's layers
-
-
-def _in_order(model: nn.Layer, images: Tensor, source: str) -> list[_Place]:
-    """The layers with weights that an evaluation runs, in their order."""
-    names = {id(layer): name for name, layer in model.named_sublayers()}
-    places: list[_Place] = []
-    done: set[int] = set()  # layers that have been met, and those inside what counts as one
-
-    def hook(layer: nn.Layer, inputs: Any) -> None:
-        del inputs
-        if id(layer) in done:
-            return
-        done.add(id(layer))
-        found = _places_of(layer, names)
-        places.extend(found)
-        if found:
-            branches = layer.branches() if isinstance(layer, HasBranches) else None
-            members = layer.sublayers() if branches is None else [*branches.members]
-            for member in members:
-                done.update(id(each) for each in member.sublayers(include_self=True))
-        elif layer.parameters(include_sublayers=False):
-            raise CheckpointError(
-                f"{source}: the model's {names[id(layer)]} is a {type(layer).__name__}, whose weights cannot be taken "
-                "from a deployed file; give a .pdparams file"
-            )
-
-    hooks = [layer.register_forward_pre_hook(hook) for layer in model.sublayers()]
-    training = model.training
-    model.eval()
-    try:
-        with paddle.no_grad(), untuned():
-            model(images)
-    finally:
-        for each in hooks:
-            each.remove()
-        if training:
-            model.train()
-    return places
-
-
-def _places_of(layer: nn.Layer, names: Mapping[int, str]) -> list[_Place]:
-    """A layer with weights of its own; one for each layer of an LSTM; none for any other layer."""
-    name = names[id(layer)]
-    if isinstance(layer, HasBranches) and (branches := layer.branches()) is not None:
-        branched = _Branched(
-            names[id(branches.norm)],
-            tuple(names[id(other)] for other in branches.others),
-            None if branches.after is None else names[id(branches.after)],
-            branches.factors,
-        )
-        return [_Place(name, "conv", {"weight": branches.conv.weight}, layer, branched)]
-    if isinstance(layer, nn.LSTM):
-        return _layers_of_lstm(layer, name)
-    place = _plain_place(layer, name)
-    return [] if place is None else [place]
-
-
-def _layers_of_lstm(layer: nn.LSTM, name: str) -> list[_Place]:
-    places = []
-    for number in range(layer.num_layers):
-        endings = ("", "_reverse")[: layer.num_directions]
-        tensors = {
-            f"{each}{ending}": getattr(layer, f"{each}_l{number}{ending}")
-            for ending in endings
-            for each in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        }
-        places.append(_Place(f"{name} layer {number}", "lstm", tensors, layer))
-    return places
-
-
-def _plain_place(layer: nn.Layer, name: str) -> _Place | None:
-    if is_batch_norm(layer):
-        return _Place(name, "bn", {ours: getattr(layer, theirs) for ours, theirs in _NORM.items()}, layer)
-    for kind, types in (
-        ("conv", (nn.Conv2D, nn.Conv1D)),
-        ("convtranspose", nn.Conv2DTranspose),
-        ("linear", nn.Linear),
-        ("layernorm", nn.LayerNorm),
-    ):
-        if isinstance(layer, types):
-            return _Place(name, kind, _weight_and_bias(layer), layer)
-    own = {each.rpartition(".")[2]: value for each, value in layer.named_parameters(include_sublayers=False)}
-    if set(own) == {"scale", "bias"} and all(tuple(value.shape) == (1,) for value in own.values()):
-        return _Place(name, "lab", {"scale": own["scale"], "bias": own["bias"]}, layer)
-    return None
-
-
-def _weight_and_bias(layer: nn.Layer) -> dict[str, Tensor]:
-    found = {"weight": layer.weight}
-    if layer.bias is not None:
-        found["bias"] = layer.bias
-    return found
-
-
-# Matching
-
-
-def _match(places: Sequence[_Place], items: Sequence[Item], source: str) -> list[tuple[_Place, _Place | None, Item]]:
+def _match(
+    places: Sequence[LayerPlace], items: Sequence[Item], source: str
+) -> list[tuple[LayerPlace, LayerPlace | None, Item]]:
     """Each layer of the model with its batch norm, where the file has it no more, and the file's layer.
 
     Raises CheckpointError with the first place that differs.
     """
-    matched: list[tuple[_Place, _Place | None, Item]] = []
+    matched: list[tuple[LayerPlace, LayerPlace | None, Item]] = []
     queue = list(items)
     position = at = 0
     while position < len(places):
@@ -273,7 +145,7 @@ def _match(places: Sequence[_Place], items: Sequence[Item], source: str) -> list
     return matched
 
 
-def _agrees(place: _Place, item: Item, folded: _Place | None) -> bool:
+def _agrees(place: LayerPlace, item: Item, folded: LayerPlace | None) -> bool:
     """Whether a layer of the file can be this one of the model."""
     if place.kind != item.kind or place.shape != item.shape:
         return False
@@ -284,7 +156,9 @@ def _agrees(place: _Place, item: Item, folded: _Place | None) -> bool:
     )
 
 
-def _difference(place: _Place, item: Item | None, at: int, matched: int, places: int, items: int, source: str) -> str:
+def _difference(
+    place: LayerPlace, item: Item | None, at: int, matched: int, places: int, items: int, source: str
+) -> str:
     ours = place.describe()
     if place.kind in (*_CONVOLUTIONS, "linear"):
         ours = ours.replace("] (", "] with bias (") if "bias" in place.tensors else ours
@@ -295,7 +169,7 @@ def _difference(place: _Place, item: Item | None, at: int, matched: int, places:
     )
 
 
-def _advice(places: Sequence[_Place], items: Sequence[Item]) -> str:
+def _advice(places: Sequence[LayerPlace], items: Sequence[Item]) -> str:
     """What to do where layers differ: an optimizer of graphs leaves most of them, in another order."""
     ours, theirs = (Counter((each.kind, each.shape) for each in layers) for layers in (places, items))
     if sum((ours & theirs).values()) >= _MOST * len(places):

@@ -10,7 +10,8 @@ from ocrexp.errors import CheckpointError
 from ocrexp.export.network import for_inference
 from ocrexp.models.backbones.lcnet_v4 import RepDWConv
 from ocrexp.models.calibration import calibrate
-from ocrexp.models.deployed import _in_order, take
+from ocrexp.models.deployed import take
+from ocrexp.models.layer_places import layers_in_order
 from ocrexp.models.layers import is_batch_norm
 from ocrexp.models.necks.large_kernel import DilatedReparamBlock
 from ocrexp.weights.deployed import Item
@@ -96,7 +97,7 @@ def test_statistics_need_images() -> None:
 
 def layers_of(model: paddle.nn.Layer, images: paddle.Tensor) -> list[Item]:
     """What the reader of files gives for an export of the network."""
-    places = _in_order(model, model.prepare(images), "file")
+    places = layers_in_order(model, model.prepare(images), "file")
     return [Item(place.kind, place.name, {n: v.numpy() for n, v in place.tensors.items()}) for place in places]
 
 
