@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from ocrexp.files import write_bytes
 from ocrexp.types import Polygon
 
 Picture = npt.NDArray[np.uint8]  # (height, width, 3), RGB
@@ -22,6 +24,7 @@ BAND: Color = (32, 34, 40)
 
 DASH = 7  # pixels drawn, then as many skipped
 FONT = cv2.FONT_HERSHEY_SIMPLEX
+_JPEG_QUALITY = 88
 
 
 def shrink_to_fit(picture: Picture, longest: int) -> tuple[Picture, float]:
@@ -131,3 +134,15 @@ def _dashed(picture: Picture, outline: npt.NDArray[np.int32], color: Color, thic
             last = start + (end - start) * (min(at + DASH, length) / length)
             points = [tuple(int(v) for v in np.round(point)) for point in (first, last)]
             cv2.line(picture, points[0], points[1], color, thickness, cv2.LINE_AA)
+
+
+def write_picture(path: Path, picture: Picture) -> None:
+    """Write an RGB uint8 picture, in the format of the suffix (.png, .jpg), as a whole.
+
+    Raises OSError, also if it cannot be encoded.
+    """
+    options = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY] if path.suffix == ".jpg" else []
+    encoded, data = cv2.imencode(path.suffix, picture[..., ::-1], options)
+    if not encoded:
+        raise OSError(f"a picture of {picture.shape[1]}×{picture.shape[0]} pixels cannot be encoded as {path.suffix}")
+    write_bytes(path, data.tobytes())

@@ -206,8 +206,8 @@ def write_pictures(task: Task, result: EvalResult, limit: int, folder: Path, dra
 
     `draw(sample)` is that of `callbacks.pictures`; None draws as the task does.
     """
+    from ocrexp.drawing import write_picture
     from ocrexp.report.evaluation import Captioned
-    from ocrexp.report.files import write_picture
 
     folder.mkdir(parents=True, exist_ok=True)
     pictures = (

@@ -208,7 +208,7 @@ def _write(
     """The content of `eval_system.json`, and the images with the most errors, worst first."""
     from ocrexp.data.images import read_image
     from ocrexp.deploy.fonts import FontFinder
-    from ocrexp.report.files import write_picture
+    from ocrexp.drawing import write_picture
     from ocrexp.report.system import draw_missing, draw_system_sample
 
     for old in (folder / "worst").glob("*.jpg"):  # from the evaluation that is replaced

@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TextIO
@@ -16,19 +16,18 @@ from typing import TextIO
 from ocrexp.command_line import typed
 from ocrexp.config.compose import compose
 from ocrexp.data.images import limit_pixels
-from ocrexp.data.pixels import is_blank
 from ocrexp.deploy.correction import Corrections, CorrectionSettings, check_corrections, remove_corrections
 from ocrexp.deploy.end_to_end import EnginePool, in_order
 from ocrexp.deploy.fonts import FontFinder
-from ocrexp.deploy.outputs import LABELS, ImageResult, PredictionFolder, Reading, is_taken, prediction_line
+from ocrexp.deploy.image_work import ImageWork
+from ocrexp.deploy.outputs import LABELS, ImageResult, PredictionFolder, is_taken, prediction_line
 from ocrexp.deploy.progress import Progress
 from ocrexp.deploy.settings import RuntimeSettings, refuse_paddleocr_names, settings_from
-from ocrexp.deploy.sources import Skipped, Source, find_sources, read_source
+from ocrexp.deploy.sources import Skipped, Source, find_sources
 from ocrexp.engine.interrupt import StopSignals
-from ocrexp.errors import ConfigError, DataError, OcrexpError, nothing_done, printable
+from ocrexp.errors import ConfigError, DataError, nothing_done, printable
 from ocrexp.folders import claim_folder
 from ocrexp.logs import show_notices
-from ocrexp.types import Image, UnusableSample
 
 SUMMARY = "Read images with exported models: JSON lines, labels, pictures"
 USAGE = """
@@ -119,12 +118,13 @@ def run(arguments: Sequence[str]) -> int:
         count = models.worker_count(len(sources))
         reader = EnginePool(models, count)
     if output is None:
-        return _to_stdout(sources, Work(settings, models.rec_only, reader, finder), count)
+        return _to_stdout(sources, ImageWork(reader, finder, settings.dpi), count, models.rec_only)
     if settings.output is None:
         output = _claimed(output)
     folder = PredictionFolder(output, sources, models.rec_only, settings.overwrite, labels=settings.labels)
     corrections = Corrections(folder, correcting)
-    work = Work(settings, models.rec_only, reader, finder, folder, save_pages=settings.labels or correcting.wanted)
+    side = settings.picture_side if settings.pictures else None
+    work = ImageWork(reader, finder, settings.dpi, folder, side, settings.labels or correcting.wanted)
     try:
         remove_corrections(output)
         return _to_folder(sources, work, count, folder, corrections)
@@ -132,93 +132,15 @@ def run(arguments: Sequence[str]) -> int:
         folder.close()
 
 
-class Work:
-    """The work for images in one of several threads: load, read, draw."""
-
-    def __init__(
-        self,
-        settings: PredictSettings,
-        lines: bool,
-        reader: EnginePool,
-        finder: FontFinder,
-        folder: PredictionFolder | None = None,
-        save_pages: bool = False,
-    ) -> None:
-        self._settings = settings
-        self._save_pages = save_pages
-        self.lines = lines
-        self._reader = reader
-        self._folder = folder
-        self.finder = finder
-
-    def __call__(self, sources: Sequence[Source]) -> list[ImageResult]:
-        """The outcome of each image, in order. Raises OSError if a picture cannot be written."""
-        images: list[Image] = []
-        outcomes: list[ImageResult] = []
-        for source in sources:
-            started = time.perf_counter()
-            try:
-                image = read_source(source, self._settings.dpi)
-                size = (image.shape[1], image.shape[0])
-                images.append(image)
-                overhead = {"load": time.perf_counter() - started}
-                outcomes.append(ImageResult(source, size, blank=is_blank(image), overhead=overhead))
-            except UnusableSample as error:
-                outcomes.append(ImageResult(source, error=str(error)))
-        good = [index for index, outcome in enumerate(outcomes) if not outcome.error]
-        for index, image, result in zip(good, images, self._read(images), strict=True):
-            outcomes[index] = self._finished(outcomes[index], image, result)
-        return outcomes
-
-    def _read(self, images: list[Image]) -> list[Reading | OcrexpError]:
-        """Readings, or the reasons why there is none: images that fail together are tried one by one."""
-        if not images:
-            return []
-        try:
-            return list(self._reader(images))
-        except OcrexpError as error:
-            return [error] if len(images) == 1 else [self._read([image])[0] for image in images]
-
-    def _finished(self, outcome: ImageResult, image: Image, result: Reading | OcrexpError) -> ImageResult:
-        if isinstance(result, OcrexpError):
-            return replace(outcome, error=str(result))
-        outcome = replace(outcome, reading=result)
-        if self._folder is None:
-            return outcome
-        started = time.perf_counter()
-        if self._save_pages:
-            self._folder.save_page(outcome.source, image)
-        picture = None
-        if self._settings.pictures:
-            picture = self._folder.picture_path(outcome.source)
-            self._draw(image, result, outcome.source.name, self._folder.folder / picture)
-        overhead = {**outcome.overhead, "draw": time.perf_counter() - started}
-        return replace(outcome, picture=picture, overhead=overhead)
-
-    def _draw(self, image: Image, reading: Reading, title: str, path: Path) -> None:
-        from ocrexp.deploy.draw import draw_line, draw_reading
-        from ocrexp.report.files import write_picture
-
-        if reading.polygons is None:
-            text = reading.texts[0] if reading.texts else ""
-            picture = draw_line(image, text, reading.scores[0], title=title, finder=self.finder)
-        else:
-            picture = draw_reading(
-                image, reading.polygons, reading.texts, reading.scores,
-                title=title, finder=self.finder, longest=self._settings.picture_side,
-            )  # fmt: skip
-        write_picture(path, picture)
-
-
 def _to_folder(
-    sources: list[Source], work: Work, count: int, folder: PredictionFolder, corrections: Corrections
+    sources: list[Source], work: ImageWork, count: int, folder: PredictionFolder, corrections: Corrections
 ) -> int:
     def write(outcome: ImageResult) -> None:
         folder.write(outcome)
         corrections.add(outcome)
 
     try:
-        code = _predict(sources, work, count, write, sys.stdout)
+        code = _predict(sources, work, count, folder.rec_only, write, sys.stdout)
         more = corrections.write()
     except OSError as error:
         raise DataError(f"output={folder.folder}: cannot be written ({error.strerror or error})") from error
@@ -251,24 +173,29 @@ def _to_folder(
     return code
 
 
-def _to_stdout(sources: list[Source], work: Work, count: int) -> int:
+def _to_stdout(sources: list[Source], work: ImageWork, count: int, lines: bool) -> int:
     def write(outcome: ImageResult) -> None:
         print(prediction_line(outcome), flush=True)
 
     try:
         sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]  # a text stream has it
-        return _predict(sources, work, count, write, sys.stderr)
+        return _predict(sources, work, count, lines, write, sys.stderr)
     except BrokenPipeError:  # the reader has seen enough, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 
 
 def _predict(
-    sources: list[Source], work: Work, count: int, write: Callable[[ImageResult], None], summary: TextIO
+    sources: list[Source],
+    work: ImageWork,
+    count: int,
+    lines: bool,
+    write: Callable[[ImageResult], None],
+    summary: TextIO,
 ) -> int:
     """Run all images through the models; finished results are always written. Returns the exit code."""
     tally = ReadingCounts()
-    at_once = LINES_AT_ONCE if work.lines else 1
+    at_once = LINES_AT_ONCE if lines else 1
     chunks = [sources[start : start + at_once] for start in range(0, len(sources), at_once)]
     started = time.perf_counter()
     with StopSignals("finishing the current images") as stop, Progress(len(sources), "reading") as bar:
@@ -284,7 +211,7 @@ def _predict(
                 bar.advance(outcome.source.path.name)
                 if stop.received is not None:
                     break
-    print(_summary(tally, time.perf_counter() - started, work.lines), file=summary)
+    print(_summary(tally, time.perf_counter() - started, lines), file=summary)
     if tally.blank:
         count, first = len(tally.blank), printable(tally.blank[0])
         what = "image is" if count == 1 else "images are"

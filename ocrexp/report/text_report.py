@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ocrexp.drawing import Color, Picture
+from ocrexp.drawing import Color, Picture, write_picture
+from ocrexp.files import write_bytes
 from ocrexp.metrics.confusions import Confusions
 from ocrexp.metrics.rec import RecCounts
-from ocrexp.report.files import write_bytes, write_picture
 from ocrexp.report.recognition import draw_sheet
 from ocrexp.report.text import line_picture, visible
 from ocrexp.results import EvalSample

@@ -31,7 +31,7 @@ class FirstSamples(Callback):
         self.stop = stop
 
     def on_fit_start(self, run: RunView) -> None:
-        from ocrexp.report.files import write_picture
+        from ocrexp.drawing import write_picture
 
         pipeline = run.train_loader.pipeline  # type: ignore[attr-defined]
         folder = run.run_dir / "plots" / "targets"

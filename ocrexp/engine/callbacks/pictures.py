@@ -53,8 +53,8 @@ class PredictionPictures(Callback):
         self._evaluations += 1
         if not result.samples or not (due or is_best):
             return
+        from ocrexp.drawing import write_picture
         from ocrexp.report.evaluation import Captioned
-        from ocrexp.report.files import write_picture
 
         if self.draw is None:
             drawn = run.task.draw_samples(result, self.limit)
