@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypedDict, runtime_checkable
+from typing import Any, Literal, Protocol, TypedDict, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -146,6 +146,16 @@ class Transform(Protocol):
     """One step of a pipeline. It may change and return the sample that it was given."""
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample: ...
+
+
+ImageKind = Literal["page", "line"]
+
+
+@runtime_checkable
+class ForOneKind(Protocol):
+    """A transform for pages with the polygons of their regions, or for images of one line of text; others take both."""
+
+    images: ImageKind
 
 
 @runtime_checkable

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import OmegaConf
 
 from ocrexp.assemble.model_parts import ModelParts
-from ocrexp.config.build import build, keyed, named
+from ocrexp.config.build import build, keyed
 from ocrexp.errors import ConfigError
 from ocrexp.located import located
 
@@ -84,7 +84,7 @@ class DataParts(ModelParts):
         from ocrexp.data.transforms.label_text import NormalizedTexts
         from ocrexp.data.val_targets import TargetsBeside
 
-        transforms = list(named(self.config.get("preprocess")).values())
+        transforms = self._transforms("preprocess")
         if self.charset is not None and self.charset.normalization.facts:
             transforms.insert(0, NormalizedTexts(self.charset))
         if targets:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_IMAGES = {"page": "pages with the polygons of their regions", "line": "images of one line of text"}
+
 
 @dataclass(frozen=True, eq=False)
 class ModelParts:
@@ -79,13 +81,27 @@ class ModelParts:
         """What is done to a training image."""
         from ocrexp.types import AsksForCharacters, PlainTransform
 
-        augment: list[Transform] = list(named(self.config.get("augment")).values())
+        augment = self._transforms("augment")
         for transform in augment:
             if self.charset is not None and isinstance(transform, AsksForCharacters):
                 transform.know_characters(self.charset.entries)
         if self.config.get("overfit"):
             augment = [transform.plain() for transform in augment if isinstance(transform, PlainTransform)]
         return augment
+
+    def _transforms(self, key: str) -> list[Transform]:
+        """The parts of the node `augment` or `preprocess`, in their order."""
+        from ocrexp.types import ForOneKind
+
+        found: dict[str, Transform] = named(self.config.get(key))
+        for name, transform in found.items():
+            if isinstance(transform, ForOneKind) and transform.images != self.task.images:
+                raise ConfigError(
+                    f"{key}.{name}: {type(transform).__name__} is for {_IMAGES[transform.images]}, and task="
+                    f"{self.task.name} has {_IMAGES[self.task.images]}; remove {key}=NAME to have the model's own, or "
+                    f"choose another one: python -m ocrexp list {key}"
+                )
+        return list(found.values())
 
     @cached_property
     def model(self) -> OCRModel:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 
 from ocrexp.augment.clipping import clip_regions
 from ocrexp.augment.geometry import as_polygon, boxes_of
 from ocrexp.augment.warp import RandomWarpCrop
-from ocrexp.types import Sample
+from ocrexp.types import ImageKind, Sample
 
 
 class ClipCrop:
@@ -26,6 +27,8 @@ class ClipCrop:
 
     Raises ValueError for invalid values.
     """
+
+    images: ClassVar[ImageKind] = "page"
 
     def __init__(self, size: Sequence[int] = (640, 640), max_tries: int = 50, min_visible: float = 0.25) -> None:
         if len(size) != 2 or min(size) < 1:

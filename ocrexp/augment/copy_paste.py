@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -17,7 +18,7 @@ from ocrexp.augment.geometry import (
     transform,
     translation,
 )
-from ocrexp.types import Image, Polygon, Sample
+from ocrexp.types import Image, ImageKind, Polygon, Sample
 
 _MOST_WORDS = 30
 
@@ -36,6 +37,8 @@ class CopyPaste:
         rotate: range of their angle, degrees.
         max_tries: places tried for a word.
     """
+
+    images: ClassVar[ImageKind] = "page"
 
     def __init__(
         self,

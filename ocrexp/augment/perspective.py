@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -10,7 +11,7 @@ import numpy.typing as npt
 
 from ocrexp.augment.clipping import clip_regions
 from ocrexp.augment.geometry import as_polygon
-from ocrexp.types import Sample
+from ocrexp.types import ImageKind, Sample
 
 Homography = npt.NDArray[np.float64]  # (3, 3)
 # Largest change of size over an image that the tilt alone makes: points at its edge have a depth of 0.5 to 1.5.
@@ -35,6 +36,8 @@ class RandomPerspective:
 
     Raises ValueError for invalid values.
     """
+
+    images: ClassVar[ImageKind] = "page"
 
     def __init__(
         self,

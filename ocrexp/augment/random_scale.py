@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import cv2
 import numpy as np
 
 from ocrexp.augment.geometry import as_polygon
-from ocrexp.types import Sample
+from ocrexp.types import ImageKind, Sample
 
 
 class RandomScale:
@@ -17,6 +18,8 @@ class RandomScale:
     For lists of single steps; `det_fast` scales inside its one warp. A crop that is resized to a fixed frame afterwards
     undoes the size and keeps the loss of detail, see `RandomWarpCrop`.
     """
+
+    images: ClassVar[ImageKind] = "page"
 
     def __init__(self, scale: Sequence[float] = (0.5, 3.0), p: float = 1.0) -> None:
         if len(scale) != 2 or not 0 < scale[0] <= scale[1]:

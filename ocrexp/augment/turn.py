@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 
 from ocrexp.augment import geometry
 from ocrexp.augment.clipping import clip_regions
-from ocrexp.types import Sample
+from ocrexp.types import ImageKind, Sample
 
 
 class FlipRotate:
@@ -26,6 +27,8 @@ class FlipRotate:
 
     Raises ValueError for invalid values.
     """
+
+    images: ClassVar[ImageKind] = "page"
 
     def __init__(
         self,

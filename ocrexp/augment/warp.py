@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import cv2
 import numpy as np
 
 from ocrexp.augment import geometry
 from ocrexp.augment.crop import cut_window, fit_window
-from ocrexp.types import Image, Sample
+from ocrexp.types import Image, ImageKind, Sample
 
 # A word that loses less than this many pixels to the frame still counts as whole.
 _CUT_TOLERANCE = 1.0
@@ -47,6 +48,8 @@ class RandomWarpCrop:
         reduced_decode: decode a JPEG at 1/2, 1/4, 1/8 of its size where the warp shrinks it at least that much; that
             is faster, and smoother than skipping over its pixels.
     """
+
+    images: ClassVar[ImageKind] = "page"
 
     reads_encoded = True
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -81,12 +82,12 @@ def check_early(config: DictConfig) -> None:
     Raises ConfigError with one line for each fault.
     """
     errors = list(node_errors(config))
-    errors += (ConfigError(f"{key}: has no value; add {key}=…") for key in sorted(OmegaConf.missing_keys(config)))
     try:
+        errors += (ConfigError(f"{key}: has no value; add {key}=…") for key in sorted(OmegaConf.missing_keys(config)))
         container = OmegaConf.to_container(config, resolve=True)
     except InterpolationResolutionError as error:
         if not errors:  # otherwise one of these may be the cause
-            errors.append(ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}"))
+            errors.append(_unresolved(error))
         _raise_all(errors)
     assert isinstance(container, dict)
     errors += _closed_node_errors(container)
@@ -104,6 +105,17 @@ def check_early(config: DictConfig) -> None:
         if (takes := read_signature(str(node["_target_"]))) is not None:
             errors += _argument_errors(path, node, takes)
     _raise_all(errors)
+
+
+def _unresolved(error: InterpolationResolutionError) -> ConfigError:
+    first = str(error).splitlines()[0]
+    missing = re.fullmatch(r"Interpolation key '(.+)' not found", first)
+    if missing is None:
+        return ConfigError(f"{error.full_key}: {first}")
+    return ConfigError(
+        f"{error.full_key}: takes the value of {missing[1]}, which this configuration does not have; set "
+        f"{error.full_key}=VALUE, or choose another part"
+    )
 
 
 def _batch_size_errors(container: dict[Any, Any]) -> Iterator[ConfigError]:

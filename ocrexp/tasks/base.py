@@ -23,7 +23,7 @@ from ocrexp.loggers.base import SampleRow
 from ocrexp.report.evaluation import Captioned
 from ocrexp.results import EvalResult, ZeroEvidence
 from ocrexp.tasks.gate import Compared, Rules
-from ocrexp.types import Batch, Record, Sample
+from ocrexp.types import Batch, ImageKind, Record, Sample
 
 Floats = npt.NDArray[Any]
 
@@ -56,11 +56,13 @@ class Task(ABC):
     """One kind of prediction.
 
     `name` is the value of the configuration key `task`; `results` the plural noun of what is predicted, for lines;
-    `several_sizes` whether the batches of one training may have different image sizes (`loader.multi_scale`).
+    `images` what an image shows, see `ForOneKind`; `several_sizes` whether the batches of one training may have
+    different image sizes (`loader.multi_scale`).
     """
 
     name: ClassVar[str]
     results: ClassVar[str]
+    images: ClassVar[ImageKind]
     several_sizes: ClassVar[bool] = False
 
     # Batches

@@ -43,6 +43,7 @@ class ClsTask(Task):
 
     name = "cls"
     results = "labels"
+    images = "line"
 
     def collate_train(self, samples: Sequence[Sample], empty: Empty) -> Batch:
         """`image` uint8 [N,H,W,3] BGR, `label_cls` int64 [N], `valid_width` int64 [N], `valid_ratio` float32 [N],

@@ -43,6 +43,7 @@ class DetTask(Task):
 
     name = "det"
     results = "boxes"
+    images = "page"
 
     def collate_train(self, samples: Sequence[Sample], empty: Empty) -> Batch:
         """`image` uint8 [N,H,W,3] BGR, every target array of the samples [N,…], `index` int64 [N].

@@ -43,6 +43,7 @@ class RecTask(Task):
 
     name = "rec"
     results = "texts"
+    images = "line"
     several_sizes = True
 
     def collate_train(self, samples: Sequence[Sample], empty: Empty) -> Batch:

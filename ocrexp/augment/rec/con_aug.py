@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from typing import ClassVar
 
 import cv2
 import numpy as np
 
 from ocrexp.augment.rec.base import check_probability
 from ocrexp.located import option
-from ocrexp.types import Image, Sample
+from ocrexp.types import Image, ImageKind, Sample
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,8 @@ class RecConAug:
 
     Raises ValueError for values out of their range.
     """
+
+    images: ClassVar[ImageKind] = "line"
 
     def __init__(
         self,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from ocrexp.augment.rec.base import check_probability, check_share
-from ocrexp.types import Image, Sample
+from ocrexp.types import Image, ImageKind, Sample
 
 _SMALLEST_SIDE = 8  # pixels: with fewer, one pixel is more than what a detector's box differs by
 _MOST_CUT = 1 / 8  # share of the image's side that one edge may cut: the only character of a line stays
@@ -44,6 +45,8 @@ class CropJitter:
 
     Raises ValueError for values out of their range.
     """
+
+    images: ClassVar[ImageKind] = "line"
 
     def __init__(
         self,

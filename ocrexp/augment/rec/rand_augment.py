@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -15,7 +16,7 @@ import numpy as np
 from ocrexp.augment.rec import pixels, tia
 from ocrexp.augment.rec.base import check_probability
 from ocrexp.nearest import did_you_mean
-from ocrexp.types import Image, Sample
+from ocrexp.types import Image, ImageKind, Sample
 
 # image, level in 0..1, random numbers -> image
 Change = Callable[[Image, float, np.random.Generator], Image]
@@ -139,6 +140,8 @@ class RecRandAugment:
 
     Raises ValueError for unknown names and values out of their range.
     """
+
+    images: ClassVar[ImageKind] = "line"
 
     def __init__(
         self, prob: float = 0.5, num_ops: int = 2, magnitude: float = 5, ops: Sequence[str] | None = None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
 
 from ocrexp.augment.rec.base import ImageOp
 from ocrexp.augment.rec.pixels import Blur, Crop, HSVJitter, Jitter, Noise, Reverse
 from ocrexp.augment.rec.tia import TIA
-from ocrexp.types import Sample
+from ocrexp.types import ImageKind, Sample
 
 
 class RecAug:
@@ -36,6 +37,8 @@ class RecAug:
 
     Raises ValueError for values out of their range.
     """
+
+    images: ClassVar[ImageKind] = "line"
 
     def __init__(
         self,

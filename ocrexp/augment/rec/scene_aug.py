@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from ocrexp.augment.photometric import ColorJitter
 from ocrexp.augment.rec.base import check_probability
 from ocrexp.augment.rec.deterioration import Deterioration
 from ocrexp.augment.rec.views import Views
-from ocrexp.types import Sample
+from ocrexp.types import ImageKind, Sample
 
 
 class SceneAug:
@@ -31,6 +32,8 @@ class SceneAug:
 
     Raises ValueError for values out of their range.
     """
+
+    images: ClassVar[ImageKind] = "line"
 
     def __init__(
         self,

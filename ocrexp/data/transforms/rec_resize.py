@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 import cv2
 import numpy as np
 
 from ocrexp.nearest import expected_one_of
-from ocrexp.types import Image, Sample, UnusableSample
+from ocrexp.types import Image, ImageKind, Sample, UnusableSample
 
 # Shown, and seen by a model that does not mask: the gray that normalizes to about 0.
 PADDING = 127
@@ -53,6 +54,8 @@ class RecResize:
     Raises ValueError for values that contradict each other, UnusableSample for an image without pixels or with a side
     below `min_side`.
     """
+
+    images: ClassVar[ImageKind] = "line"
 
     def __init__(
         self,
@@ -137,6 +140,8 @@ class SARResize:
 
     Raises as RecResize.
     """
+
+    images: ClassVar[ImageKind] = "line"
 
     def __init__(
         self,

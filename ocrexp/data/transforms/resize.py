@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from ocrexp.nearest import expected_one_of
-from ocrexp.types import Sample, Shrunk, UnusableSample
+from ocrexp.types import ImageKind, Sample, Shrunk, UnusableSample
 
 STRIDE = 32
 LONG_STRIDE = 128  # of `resize_long`, which rounds up
@@ -42,6 +43,8 @@ class DetResize:
 
     Raises ValueError for values that contradict each other, UnusableSample for an image without pixels.
     """
+
+    images: ClassVar[ImageKind] = "page"
 
     def __init__(
         self,
