@@ -20,7 +20,7 @@ from ocrexp.config.changes import split_overrides
 from ocrexp.config.check import check_early, check_parts
 from ocrexp.config.compose import compose, setup_hydra
 from ocrexp.config.frozen import trusted_of
-from ocrexp.errors import ConfigError, printable
+from ocrexp.errors import ConfigError, nothing_done, printable
 from ocrexp.export.folder import PARITY, ExportFolder, write_finite_json
 from ocrexp.export.formats import ExportError, folder_of, parse_formats
 from ocrexp.folders import scratch
@@ -123,7 +123,8 @@ def export(
     from ocrexp.export.trained import Trained
 
     paddle.device.set_device("cpu")
-    trained = Trained(assemble(config, weights=weights))
+    with nothing_done():
+        trained = Trained(assemble(config, weights=weights))
     facts = trained.checkpoint()
     log.info(
         "exporting %s%s%s",

@@ -14,7 +14,7 @@ from ocrexp.command_line import typed
 from ocrexp.commands.eval import weights_of
 from ocrexp.config.compose import compose, setup_hydra
 from ocrexp.config.frozen import read_frozen, trusted_of
-from ocrexp.errors import ConfigError, printable
+from ocrexp.errors import ConfigError, nothing_done, printable
 from ocrexp.logs import show_notices
 from ocrexp.nearest import did_you_mean
 from ocrexp.runs.derived import check_output, write_run
@@ -63,7 +63,8 @@ def run(arguments: Sequence[str]) -> int:
     from ocrexp.models.summary import summarize
 
     paddle.device.set_device("cpu")
-    parts = assemble(config, weights=weights)
+    with nothing_done():
+        parts = assemble(config, weights=weights)
     model, choices = _choose(parts, verb)
     from ocrexp.compress.pruning import prune
 

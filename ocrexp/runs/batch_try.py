@@ -58,12 +58,15 @@ def try_batch(config: Any) -> dict[str, Any]:
     from ocrexp.engine.health import out_of_memory
     from ocrexp.engine.memory import PeakMemory, gpu_peak_mb, gpu_total_mb
     from ocrexp.engine.seed import seed_everything
+    from ocrexp.errors import nothing_done
 
     distributed.set_device(str(config.trainer.device))
     seed_everything(config.seed)
-    parts = assemble(config)
+    with nothing_done():
+        parts = assemble(config)
     try:
-        batch = largest_batch(parts)
+        with nothing_done():
+            batch = largest_batch(parts)
         seconds = _train(parts, batch)
     except Exception as error:
         if not out_of_memory(error):

@@ -85,11 +85,13 @@ def _measure(question: Mapping[str, Any]) -> dict[str, Any]:
     from ocrexp.assemble import assemble
     from ocrexp.engine import distributed
     from ocrexp.engine.seed import seed_everything
+    from ocrexp.errors import nothing_done
 
     distributed.set_device(str(config.trainer.device))
     seed_everything(config.seed)
-    parts = assemble(config, rank=question["rank"], world_size=question["world_size"])
-    loader, validation = parts.train_loader, parts.validation
+    with nothing_done():
+        parts = assemble(config, rank=question["rank"], world_size=question["world_size"])
+        loader, validation = parts.train_loader, parts.validation
     try:
         step = _time_steps(parts)
         evaluators = (validation.evaluator, *validation.others.values())

@@ -173,11 +173,13 @@ def _training(config: DictConfig) -> Iterator[_Trained]:
     from ocrexp.engine import distributed
     from ocrexp.engine.seed import seed_everything
     from ocrexp.engine.step import Stepper
+    from ocrexp.errors import nothing_done
 
     distributed.set_device(str(config.trainer.device))
     seed_everything(config.seed)
-    parts = assemble(config)
-    loader = parts.train_loader
+    with nothing_done():
+        parts = assemble(config)
+        loader = parts.train_loader
     batches = _epochs(parts)
     try:
         stepper = Stepper(parts.model, parts.loss, parts.optimizer, parts.settings)

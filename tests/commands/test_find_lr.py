@@ -45,6 +45,12 @@ def test_trainings_at_rates_name_the_best(tiny_run, tmp_path):
     assert (tmp_path / "found" / "lr_trainings.png").is_file()
 
 
+def test_a_list_that_does_not_exist_is_wrong_input(tiny_run, tmp_path):
+    done = find(tiny_run, tmp_path, "dataset.train_labels=none.txt", "start=1e-5", "end=1", "steps=24")
+    assert done.returncode == 2
+    assert "dataset.train_labels: label file " in done.stderr
+
+
 def test_a_flat_curve_is_one_line_and_exit_code_1(tiny_run, tmp_path):
     done = find(tiny_run, tmp_path, "start=1e-12", "end=1e-11", "steps=12")
     assert done.returncode == 1

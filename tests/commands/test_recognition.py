@@ -133,6 +133,7 @@ def test_other_characters_keep_the_rows_of_those_that_both_know(finished, draw_w
                 "optim.lr=5e-3",
                 "trainer.max_steps=120",
                 "trainer.device=cpu",
+                "seed=1",  # of the two pages of seed 0, one has no text
             ],
             "hmean",
         ),
