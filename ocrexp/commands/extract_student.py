@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from omegaconf import OmegaConf
 
-from ocrexp.command_line import typed
+from ocrexp.command_line import command
 from ocrexp.commands.eval import weights_of
 from ocrexp.config.compose import compose, setup_hydra
 from ocrexp.config.frozen import read_frozen, trusted_of
@@ -57,7 +57,7 @@ def run(arguments: Sequence[str]) -> int:
     write_run(output, student, arrays, states)
     values = sum(int(value.size) for value in arrays.values())
     print(printable(f"extracted {which} of {weights}: {len(arrays)} tensors, {values / 1e6:.2f} M values"))
-    print(printable(f"written: {output}; evaluate it: {typed('eval', 'run_dir', output)}"))
+    print(printable(f"written: {output}; evaluate it: {command('eval', {'run_dir': output})}"))
     return 0
 
 

@@ -81,7 +81,10 @@ def run(arguments: Sequence[str]) -> int:
         prepare_process(config)
         check_parts(config)
         if not has_checkpoint(run_dir):
-            raise CheckpointError(f"run_dir={run_dir}: contains no checkpoint; start a new run")
+            # Such a run was extracted or pruned, or its latest checkpoint was deleted.
+            best = (run_dir / "checkpoints" / "best_accuracy.pdparams").is_file()
+            start = f" from its weights: {command('train', {'model.pretrained': run_dir})}" if best else ""
+            raise CheckpointError(f"run_dir={run_dir}: contains no checkpoint to resume; start a new run{start}")
         print(f"ocrexp: {printable(f'run_dir={run_dir}: {state}')}; resuming", file=sys.stderr)
         for line in _moved(before, config):
             print(f"ocrexp: {printable(line)}", file=sys.stderr)

@@ -9,12 +9,12 @@ import pytest
 from omegaconf import OmegaConf
 
 from ocrexp.assemble import assemble, build_charset, build_model
-from ocrexp.commands import prune
+from ocrexp.commands import prune, resume
 from ocrexp.config.compose import compose
 from ocrexp.config.frozen import JobInfo, read_frozen, write_job
 from ocrexp.config.inherit import with_model_of_run
 from ocrexp.engine.checkpoint import BEST, CheckpointStore
-from ocrexp.errors import ConfigError
+from ocrexp.errors import CheckpointError, ConfigError
 from ocrexp.runs.derived import write_run
 
 MODEL = ["model=ppocrv6_tiny_rec_ctc", "charset=characters", "charset.characters='abc '", "model.image_shape=[48,64]"]
@@ -52,6 +52,12 @@ def test_its_configuration_states_the_channels_and_its_weights_fit_them(run):
     assert any(int(row["kept"]) < int(row["channels"]) for row in rows)
     with pytest.raises(ConfigError, match="is not overwritten"):
         prune.run([f"run_dir={folder / 'run'}", f"output={folder / 'pruned'}"])
+
+
+def test_it_is_fine_tuned_not_resumed(run):
+    folder, _ = run
+    with pytest.raises(CheckpointError, match=r"start a new run from its weights: python -m ocrexp model\.pretrained="):
+        resume.run([f"run_dir={folder / 'pruned'}"])
 
 
 def test_a_training_that_starts_from_it_has_its_channels(run):

@@ -113,7 +113,9 @@ def test_cml_resumes_exactly_and_either_student_is_extracted(tmp_path, detectors
         assert alone.model._target_.endswith("OCRModel")
         assert alone.loss._target_.endswith("DBLoss")
     assert figures(tmp_path / "student") == whole_figures
-    assert "extracted student2" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "extracted student2" in out
+    assert f"evaluate it: python -m ocrexp eval run_dir={tmp_path / 'student2'}" in out
     place = "checkpoints/best_accuracy.pdparams"
     first, second = (arrays(tmp_path / which / place) for which in ("student", "student2"))
     assert first.keys() == second.keys()
