@@ -24,8 +24,10 @@ _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # <fcntl.h>, <linux/fs.h>
 def new_folder(path: Path, suffix: str = "tmp") -> Iterator[Path]:
     """An empty folder at the temporary name of `path`, which is deleted at the end unless it was moved away.
 
-    It is locked meanwhile, so that no other process takes it for a leftover. Raises OSError if it cannot be made.
+    It is locked meanwhile, so that no other process takes it for a leftover. Those of killed processes are deleted.
+    Raises OSError if it cannot be made.
     """
+    remove_leftovers(path.parent, path.name)
     temporary = temporary_name(path).with_suffix(f".{suffix}")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()

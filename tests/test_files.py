@@ -86,6 +86,16 @@ def test_a_folder_that_another_container_works_in_is_no_leftover(tmp_path: Path)
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_new_folder_frees_what_a_killed_process_has_left_of_it(tmp_path: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    for name in ("lists", "others"):
+        (tmp_path / f".{name}.{ended.pid}.tmp").mkdir()
+        (tmp_path / f".{name}.{ended.pid}.tmp" / "image.jpg").write_bytes(b"many")
+    with new_folder(tmp_path / "lists") as folder:
+        assert sorted(path.name for path in tmp_path.iterdir()) == sorted([folder.name, f".others.{ended.pid}.tmp"])
+
+
 def test_a_message_keeps_where_and_what_to_do_whatever_it_quotes() -> None:
     short = str(OcrexpError("file: key: expected a number, got 'x'; correct it"))
     assert short == "file: key: expected a number, got 'x'; correct it"

@@ -127,7 +127,6 @@ def filled(folder: Path) -> Iterator[Path]:
                 if not folder.is_dir() or any(folder.iterdir()):
                     raise DataError(f"{folder}: exists and is not overwritten; choose a new folder")
                 folder.rmdir()
-            remove_leftovers(folder.parent, folder.name)
             with new_folder(folder, "part") as part:
                 yield part
                 part.rename(folder)
