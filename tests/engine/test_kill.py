@@ -18,7 +18,7 @@ import paddle
 import pytest
 import warm
 from rec_words import BY_RATIO, MODEL, SIZES, WORDS
-from shard_making import word_shards
+from shard_making import png, word_shards, write_tar
 from standins import assert_same
 
 from ocrexp.data.image_size import read_aspects
@@ -129,14 +129,21 @@ def test_a_recogniser_on_endless_words_goes_on_exactly(tmp_path: Path) -> None:
 
 
 def test_a_recogniser_on_shards_goes_on_exactly(tmp_path: Path) -> None:
+    """Two sets of shards with a share of each batch each, and batches of similar aspect."""
     word_shards(tmp_path / "words", [9, 7, 10])
     word_shards(tmp_path / "words", [4], "val")
-    streamed = [
-        "dataset=rec_shards", f"dataset.root={tmp_path / 'words'}", "dataset.samples=24", "dataset.buffer=10",
-        f"dataset.cache_dir={tmp_path / 'cache'}", "charset.characters=w0123456789",
+    members = [
+        (f"{i}.{suffix}", data) for i in range(14)
+        for suffix, data in (("png", png(17 * i, (16, 30 + 3 * i))), ("txt", f"w{i}".encode()))
     ]  # fmt: skip
-    model = [item for item in MODEL if not item.startswith("loader")]
-    whole, cut = _train_whole_and_cut(tmp_path, streamed, kill_after=10, model=model)
+    write_tar(tmp_path / "words" / "wide-0.tar", members)
+    streamed = [
+        "dataset=rec_shards", f"dataset.root={tmp_path / 'words'}", 'dataset.train=["train-*.tar","wide-*.tar"]',
+        "dataset.samples=24", "dataset.buffer=10", f"dataset.cache_dir={tmp_path / 'cache'}",
+        "charset.characters=w0123456789", "loader.batch_shares=[1,1]", "loader.multi_scale.by_ratio=true",
+        "loader.multi_scale.fix_batch=true",
+    ]  # fmt: skip
+    whole, cut = _train_whole_and_cut(tmp_path, streamed, kill_after=10)
     _assert_equal_runs(whole, cut, steps=12)  # 6 an epoch: saved in the middle of the second, in the middle of a buffer
 
 
