@@ -29,9 +29,9 @@ def memory(tmp_path):
     system.rm("/words", recursive=True)
 
 
-def texts(source, epoch=0):
+def texts(source, epoch=0, turns=((None, 4),), **mixing):
     records = source.train_records()
-    plan = records.sampler([(None, 4)], 1, True, False, 0, 1).plan(epoch)
+    plan = records.sampler(turns, 1, True, False, 0, 1, **mixing).plan(epoch)
     return [records[index].texts[0] for batch in plan for index in batch.indices.tolist()]
 
 
@@ -48,6 +48,21 @@ def test_the_samples_are_those_of_files(memory, tmp_path, samples):
         assert texts(source) == texts(local)
         assert [record.texts for record in source.val_records()] == [record.texts for record in local.val_records()]
     assert source.split_report("train") == []
+
+
+def test_sets_are_those_of_files_with_few_copies(memory, tmp_path):
+    names = ["train-00{0..2}.tar", "train-003.tar"]
+    size = memory.size("/words/train-000.tar")
+    found = [
+        texts(
+            RecShards(root, names, "train-000.tar", buffer=4, cache_dir=tmp_path / "cache", cache_gb=1.5 * size / 1e9),
+            turns=[((32, 64), 4), ((32, 96), 4)], batch_shares=[1, 2], by_ratio=True,
+        )
+        for root in (str(tmp_path / "files"), "memory://words")
+    ]  # fmt: skip
+    assert found[0] == found[1]
+    assert len(found[0]) == 18 * 3
+    assert 1 <= len(list((tmp_path / "cache").glob("*/*.tar"))) <= 4
 
 
 def test_copies_have_a_limit_together_and_come_again(memory, tmp_path):
