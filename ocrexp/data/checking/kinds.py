@@ -31,6 +31,7 @@ class Kind:
 
 _ERRORS = (
     ("list-missing", "training lists that do not exist", "correct dataset.root, or the names of the lists", False),
+    ("list-empty", "lists and databases without an entry", "give another one, or remove it from the data set", False),
     ("encoding-wide", "lists in UTF-16 or UTF-32", "convert the list to UTF-8", True),
     ("encoding-other", "lines in another encoding than UTF-8", "convert them to UTF-8", True),
     ("encoding-unknown", "lines that are not UTF-8", "convert them from the encoding they were saved in", False),

@@ -85,6 +85,8 @@ def read_entries(
     entries.bad = [
         int(file.packed.numbers[i]) for i in np.setdiff1d(np.arange(len(file.packed)), file.kept, True).tolist()
     ]
+    if not len(file.packed):
+        problems.add("list-empty", Place(split, str(path)), "the list has no line")
     _bad_lines(entries, decoded.undecoded, task, problems)
     if task != "det":
         _columns(entries, problems)

@@ -49,6 +49,14 @@ def test_names_that_nearly_exist(tmp_path):
     assert "quotes" in advice[2]
 
 
+@pytest.mark.parametrize("content", ["", "\n \n", "\ufeff"])
+def test_lists_without_a_line(tmp_path, content):
+    planted.clean_rec(tmp_path).write()
+    (tmp_path / "train_list.txt").write_text(content, encoding="utf-8")
+    findings = check_dataset(rec_plan(tmp_path))
+    assert [p.place.file for p in findings.problems.of("list-empty")] == [str(tmp_path / "train_list.txt")]
+
+
 def test_control_characters_and_line_feeds_are_found_at_their_text():
     problems = Problems()
     check = TextCheck("train", problems)
