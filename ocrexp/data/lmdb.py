@@ -213,7 +213,8 @@ def _count(folder: Path, file: LmdbFile) -> int:
         count = -1
     if count < 1:
         raise DataError(
-            f"num-samples of {folder}: expected a number, got {raw[:20]!r}; write the number of samples to it"
+            f"num-samples of {folder}: expected a number above 0, got {raw[:20].decode(errors='replace')!r}; write the "
+            "number of samples to it"
         )
     if count > entries:  # tables of that length would be made
         raise DataError(

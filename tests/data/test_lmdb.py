@@ -137,8 +137,8 @@ def test_entries_beyond_num_samples_are_not_read(root):
             "none",
             r"x has no key num-samples \(2 other keys\); write the number of samples to it, or create the",
         ),
-        (["a"], "many", r"num-samples of .*x: expected a number, got b'many'; write the number"),
-        (["a"], 0, r"num-samples of .*x: expected a number, got b'0'; write the number"),
+        (["a"], "many", r"num-samples of .*x: expected a number above 0, got 'many'; write the number"),
+        (["a"], 0, r"num-samples of .*x: expected a number above 0, got '0'; write the number"),
         (["", ""], None, r"none of the 2 entries of .*x can be used, the first: .*x:label-000000001"),
     ],
 )

@@ -67,6 +67,7 @@ def recognize(folder: Folder) -> tuple[Format, Guess]:
         candidates = [(best, chosen), *(close or others[:3])]
         named = "; ".join(f"{other.name} ({guess.reason})" for guess, other in candidates)
         raise ConfigError(
-            f"from=auto: the format of {folder.path} is not clear; name one with from=NAME; candidates: {named}"
+            f"from=auto: the format of {folder.path} is not clear; name one with from=NAME, or join several "
+            f"with root=[DIR,DIR] from=[NAME,NAME]; candidates: {named}"
         )
     return chosen, best
