@@ -75,7 +75,7 @@ def run(arguments: Sequence[str]) -> int:
         print(f"ocrexp: your ./conf replaces the shipped {printable(', '.join(names))}", file=sys.stderr)
     outcome = _JobResult()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra passes exceptions on instead of printing a summary
-    inherited = with_teacher_of_run(with_model_of_run(arguments))
+    inherited = with_model_of_run(with_teacher_of_run(arguments))
     overrides = with_default_model(inherited)
     if len(overrides) > len(inherited):
         taken = next(item for item in overrides if item not in inherited)

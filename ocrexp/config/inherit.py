@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from ocrexp.command_line import key_of, typed
 from ocrexp.config.arguments import split_flags
 from ocrexp.config.frozen import FROZEN, RESOLVED, read_frozen, read_resolved
+from ocrexp.config.moved import with_current_names
 from ocrexp.config.quoting import split_list
 from ocrexp.errors import CheckpointError, ConfigError
 
@@ -53,15 +54,16 @@ def with_model_of_run(arguments: Sequence[str]) -> list[str]:
     folders = _folders(given[-1], sweep) if given else []
     if not folders:
         return list(arguments)
-    parts = {folder: _parts(read_resolved(folder)) for folder in folders}
+    parts = {folder: _parts(read_resolved(folder).model) for folder in folders}
     first, *others = folders
     for other in others:
         if found := _difference(parts[first], parts[other]):
             raise ConfigError(f"{KEY}: {first} and {other} have different models ({found}); use one of them in a sweep")
     if chosen := [item for item in overrides if key_of(item) in _CHOOSE or key_of(item).startswith("model/")]:
-        _same_model(overrides, chosen, first, parts[first], sweep)
-        if any(not key_of(item).startswith("model") for item in chosen):
-            return [*arguments, *_widths_of_run(first)]  # an experiment has its own characters, targets and more
+        student = _same_model(overrides, chosen, first, parts[first], sweep)
+        if student or any(not key_of(item).startswith("model") for item in chosen):
+            # An experiment has its own characters, targets and more, a distillation its own networks.
+            return [*arguments, *_widths_of_run(first, student)]
         overrides = [item for item in overrides if item not in chosen]
     return [*flags, f"model={_store(first)}", *overrides]
 
@@ -97,38 +99,46 @@ def _folders(override: str, sweep: bool) -> list[Path]:
 
 def _same_model(
     overrides: Sequence[str], chosen: Sequence[str], folder: Path, theirs: dict[str, Any], sweep: bool
-) -> None:
-    """Raises ConfigError if the overrides choose another model than the run's."""
+) -> bool:
+    """Whether the overrides choose a distillation, whose student is the run's model. Raises ConfigError if they choose
+    another model than the run's."""
     from ocrexp.config.compose import compose
 
+    student = False
     if sweep and any(len(split_list(item.partition("=")[2])) > 1 for item in chosen):
         found = "a sweep over models"
     else:
         swept = [item for item in overrides if sweep and len(split_list(item.partition("=")[2])) > 1]
-        found = _difference(theirs, _parts(compose("train", [item for item in overrides if item not in swept])))
+        config = compose("train", [item for item in overrides if item not in swept])
+        student = OmegaConf.select(config, "model.student") is not None
+        found = _difference(theirs, _parts(config.model.student if student else config.model))
     if found:
         weights = next((folder / name for name in _WEIGHTS if (folder / name).is_file()), folder / _WEIGHTS[0])
         raise ConfigError(
             f"{typed('train', KEY, folder)}: the run's model differs from {chosen[0]} ({found}); remove {chosen[0]} to "
             f"use the run's model, or load the weights that fit another model with {typed('train', KEY, weights)}"
         )
+    return student
 
 
-def _widths_of_run(folder: Path) -> list[str]:
-    """The override that gives the model of an experiment the channels of a pruned run; none if it is not pruned."""
+def _widths_of_run(folder: Path, student: bool) -> list[str]:
+    """The override that gives the model of an experiment, or the student of a distillation, the channels of a pruned
+    run; none if it is not pruned."""
     from hydra.core.config_store import ConfigStore
 
     widths = OmegaConf.to_container(read_resolved(folder).model, resolve=True).get("widths")  # type: ignore[union-attr]
     if not widths:
         return []
-    name = f"widths_{hashlib.sha256(json.dumps(widths, sort_keys=True).encode()).hexdigest()[:10]}"
-    ConfigStore.instance().store(group="of_run", name=name, node={"widths": widths}, package="model")
+    package = "model.student" if student else "model"
+    name = f"{package}_widths_{hashlib.sha256(json.dumps(widths, sort_keys=True).encode()).hexdigest()[:10]}"
+    name = name.replace(".", "_")
+    ConfigStore.instance().store(group="of_run", name=name, node={"widths": widths}, package=package)
     return [f"+of_run={name}"]
 
 
-def _parts(config: DictConfig) -> dict[str, Any]:
-    """The parts of a run's model (backbone, neck, head, …) as plain values."""
-    node = OmegaConf.to_container(config.model, resolve=True)
+def _parts(model: DictConfig) -> dict[str, Any]:
+    """The parts of a model (backbone, neck, head, …) as plain values."""
+    node = OmegaConf.to_container(with_current_names(model), resolve=True)
     assert isinstance(node, dict)
     return {str(key): value for key, value in node.items() if isinstance(value, dict) and "_target_" in value}
 

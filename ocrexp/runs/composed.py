@@ -42,7 +42,7 @@ def compose_training(verb: str, overrides: Sequence[str]) -> DictConfig:
     """
     if chosen := next((item for item in overrides if key_of(item) == "sweep"), None):
         raise ConfigError(f"{chosen}: {verb} tries one configuration; remove it")
-    inherited = with_teacher_of_run(with_model_of_run(overrides))
+    inherited = with_model_of_run(with_teacher_of_run(overrides))
     complete = with_default_model(inherited)
     for item in complete:
         if item not in inherited:

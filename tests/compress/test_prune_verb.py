@@ -12,7 +12,7 @@ from ocrexp.assemble import assemble, build_charset, build_model
 from ocrexp.commands import prune, resume
 from ocrexp.config.compose import compose
 from ocrexp.config.frozen import JobInfo, read_frozen, write_job
-from ocrexp.config.inherit import with_model_of_run
+from ocrexp.config.inherit import with_model_of_run, with_teacher_of_run
 from ocrexp.engine.checkpoint import BEST, CheckpointStore
 from ocrexp.errors import CheckpointError, ConfigError
 from ocrexp.runs.derived import write_run
@@ -71,6 +71,18 @@ def test_a_training_that_starts_from_it_has_its_channels(run):
     with pytest.raises(ConfigError, match=r"model\.widths: .* nolayer"):
         broken = compose("train", [*own, "+model.widths={nolayer: [1, 2]}"])
         build_model(broken, build_charset(broken))
+
+
+def test_it_is_the_student_of_the_run_that_it_was_made_of(run):
+    folder, own = run
+    words = ["model=distill", "model/student=ppocrv6_tiny_rec_ctc", f"model.pretrained={folder / 'pruned'}"]
+    words += [f"model.teacher.pretrained={folder / 'run'}", "model.student.image_shape=[48,64]", *own[1:3], *own[4:]]
+    config = compose("train", with_model_of_run(with_teacher_of_run(words)))
+    pruned = read_frozen(folder / "pruned")
+    assert OmegaConf.to_container(config.model.student.widths) == OmegaConf.to_container(pruned.model.widths)
+    assert config.model.teacher.widths is None
+    with pytest.raises(ConfigError, match=r"the run's model differs from .* \(model\.backbone.*; remove"):
+        with_model_of_run(with_teacher_of_run([words[0], "model/student=crnn_mbv3", *words[2:]]))
 
 
 def test_a_folder_that_cannot_be_written_is_refused_before_the_work(run, monkeypatch):

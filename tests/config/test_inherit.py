@@ -1,5 +1,7 @@
 """`model.pretrained=RUN_FOLDER` brings the run's model and characters; what contradicts it is one line."""
 
+import shutil
+
 import pytest
 
 from ocrexp.assemble import build_charset
@@ -9,6 +11,7 @@ from ocrexp.config.arguments import arrange
 from ocrexp.config.compose import compose
 from ocrexp.config.frozen import JobInfo, write_job
 from ocrexp.config.inherit import with_model_of_run
+from ocrexp.config.moved import MOVED
 from ocrexp.config.task import with_default_model
 from ocrexp.engine.sealed import seal_states
 from ocrexp.errors import ConfigError
@@ -100,6 +103,21 @@ def test_another_model_is_one_line(runs, typed, named):
     assert "\n" not in message
     for word in [*named, f"model.pretrained='{runs / 'crnn'}/checkpoints/best_accuracy.pdparams'"]:
         assert word in message
+
+
+def test_a_part_that_has_moved_since_is_the_same(runs, tmp_path):
+    shutil.copytree(runs / "nrtr", tmp_path / "old")
+    now, before = "ocrexp.models.heads.nrtr.NRTRHead", "ocrexp.models.heads.old.NRTRHead"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(MOVED, before, now)
+        for name in ("config_resolved.yaml", ".hydra/config.yaml"):
+            text = (tmp_path / "old" / name).read_text()
+            assert now in text
+            (tmp_path / "old" / name).write_text(text.replace(now, before))
+        config = composed(
+            "model=nrtr", "charset=digits", "targets.max_text_length=7", f"model.pretrained={tmp_path / 'old'}"
+        )
+        assert config.model.head._target_ in (before, now)
 
 
 def test_the_same_model_may_be_repeated(runs):
