@@ -84,6 +84,15 @@ def test_nothing_is_overwritten_and_bad_values_are_named(
         assert message in str(caught.value)
 
 
+def test_images_without_a_label_are_counted(pages: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture(pages / "more" / "p99.png")
+    picture(pages / "crop_img" / "p0_crop_0.jpg")  # of PPOCRLabel
+    convert(f"root={pages}", f"out={tmp_path / 'out'}")
+    assert f"dropped: 1 × image without a label: {pages / 'more' / 'p99.png'}" in capsys.readouterr().err
+    convert(f"root={pages / 'list.txt'}", f"out={tmp_path / 'file'}")
+    assert "without a label" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("to", [["to=coco"], ["to=shards"], ["crops=true"]])
 def test_why_nothing_could_be_written(tmp_path: Path, to: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     write(tmp_path / "pages" / "list.txt", f"images/none.png\t{json.dumps(REGIONS)}\n")

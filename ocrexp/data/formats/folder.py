@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -15,6 +15,7 @@ from ocrexp.files import exists
 
 _GLANCE = 20_000  # files that are looked at to recognize a format
 _HEAD = 1 << 16
+_CROPS = "crop_img"  # PPOCRLabel writes the lines of labeled images there
 _PIECES, _PIECE = 48, 1 << 12
 _NUMBERS = re.compile(r"(\d+)")
 _SPLIT = re.compile(r"(?:^|[^a-z])(train|val|dev|test|eval)(?:ing|id|idation|uation)?(?:[^a-z]|$)")
@@ -54,6 +55,7 @@ class Folder:
         self._probes: dict[str, str] = {}
         self._by_name: dict[str, list[str]] | None = None
         self._by_stem: dict[str, list[str]] = {}
+        self._labeled: set[int] = set()  # hashes of the paths of images that a label is about
         self.ambiguous: set[str] = set()  # images that were chosen of several with the same name
         self.kept: dict[str, Any] = {}  # contents of large annotation files, which are read twice
 
@@ -112,15 +114,32 @@ class Folder:
         near = (self.base / label).parent
         for place in (self.image_base / plain, near / plain):
             if exists(place) and place.is_file():
-                return place
+                return self._found(place)
         self._index()
         assert self._by_name is not None
-        return self._best(self._by_name.get(plain.rpartition("/")[2], []), plain, label)
+        return self._found(self._best(self._by_name.get(plain.rpartition("/")[2], []), plain, label))
 
     def image_of(self, stem: str, label: str = "", wanted: str = "") -> Path | None:
         """The image with this name without its suffix; of several, the one whose path is most like the label's."""
         self._index()
-        return self._best(self._by_stem.get(stem, []) or self._by_stem.get(stem.lower(), []), wanted, label)
+        names = self._by_stem.get(stem, []) or self._by_stem.get(stem.lower(), [])
+        return self._found(self._best(names, wanted, label))
+
+    def unlabeled(self, others: Sequence[Folder] = ()) -> list[str]:
+        """The images that no label was about so far, neither here nor in other data sets; none where one annotation
+        file was named, or where the folder is large and was not listed."""
+        if self.only is not None or (self._by_name is None and len(self.seen) >= _GLANCE):
+            return []
+        self._index()
+        assert self._by_name is not None
+        labeled = self._labeled.union(*(other._labeled for other in others))
+        names = [name for same in self._by_name.values() for name in same if _CROPS not in name.split("/")]
+        return [name for name in names if hash(os.path.normpath(self.image_base / name)) not in labeled]
+
+    def _found(self, image: Path | None) -> Path | None:
+        if image is not None:
+            self._labeled.add(hash(os.path.normpath(image)))
+        return image
 
     def has_images(self) -> bool:
         """Whether there is any image."""

@@ -67,6 +67,10 @@ def read_all(
                 yield used
         for name in sorted(origin.folder.ambiguous)[:3]:
             account.change("image whose name others have too, chosen by its folder", name)
+    folders = [origin.folder for origin in origins]
+    for folder in {folder.image_base: folder for folder in folders}.values():
+        for name in folder.unlabeled(folders):
+            account.drop("image without a label", str(folder.image_base / name))
 
 
 def _usable(entry: Entry, filters: Filters, account: Account) -> Entry | None:
