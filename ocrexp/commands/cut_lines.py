@@ -18,6 +18,7 @@ from ocrexp.config.check import check
 from ocrexp.config.compose import compose
 from ocrexp.config.places import new_folder_to_write
 from ocrexp.data.images import limit_pixels, read_image
+from ocrexp.data.source import SplitSource
 from ocrexp.deploy.crop import crop
 from ocrexp.deploy.detected_lines import detected_lines
 from ocrexp.deploy.end_to_end import EnginePool, in_order
@@ -28,7 +29,7 @@ from ocrexp.files import shortened
 from ocrexp.folders import new_folder, put_folder
 from ocrexp.logs import show_notices
 from ocrexp.results import DetReference
-from ocrexp.types import Image, Polygon, Record, UnusableSample
+from ocrexp.types import DataSource, Image, Polygon, Record, UnusableSample
 
 SUMMARY = "Cut training lines for a recognizer from labeled pages, with a detector"
 USAGE = """
@@ -92,6 +93,8 @@ def run(arguments: Sequence[str]) -> int:
         }
         if not any(record.polygons for split in settings.splits for record in records[split]):
             raise DataError("dataset: contains no labeled region; use detection lists with texts")
+        for line in _skipped(source, settings.splits):
+            print(f"ocrexp: {printable(line)}", file=sys.stderr)
     try:
         with new_folder(out) as folder:
             for split in settings.splits:
@@ -102,6 +105,13 @@ def run(arguments: Sequence[str]) -> int:
     trained = command("train", {"model": "crnn_mbv3", "dataset": "rec_list", "dataset.root": out})
     print(f"written: {printable(str(out))} (train: {trained})")
     return 0
+
+
+def _skipped(source: DataSource, splits: Sequence[str]) -> list[str]:
+    """What the data set reports about the lists that are cut."""
+    if isinstance(source, SplitSource):
+        return [line for split in splits for line in source.split_report(split)]
+    return source.report()
 
 
 def _checked(settings: CutLinesSettings) -> CutLinesSettings:

@@ -68,7 +68,6 @@ def run(arguments: Sequence[str]) -> int:
         for line in write_drawn(out, source, output):
             print(f"ocrexp: {printable(line)}", file=sys.stderr)
         root = out / "det" if config.crops else out
-    # Of words in the look of real lines, the real lists are not what was drawn.
     for line in source.drawn_report() if isinstance(source, StyledRec) else source.report():
         print(f"ocrexp: {printable(line)}", file=sys.stderr)
     written = "paddleocr" if config.crops and config.to == "lmdb" else config.to  # pages are lists then

@@ -47,7 +47,7 @@ def arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     cv2.imwrite(str(tmp_path / "page.png"), np.stack([rows, columns, rows], axis=2))
     regions = [{"transcription": text, "points": one.tolist()} for text, one in zip(TEXTS, LABELS, strict=True)]
     for split in ("train", "val"):
-        (tmp_path / f"{split}_list.txt").write_text(f"page.png\t{json.dumps(regions)}\n")
+        (tmp_path / f"{split}_list.txt").write_text(f"page.png\t{json.dumps(regions)}\npage.png without a tab\n")
     (tmp_path / "det").mkdir()
     (tmp_path / "det" / "inference.onnx").touch()
     return ["cut-lines", f"det={tmp_path / 'det'}", f"dataset.root={tmp_path}", f"out={tmp_path / 'out'}"]
@@ -60,6 +60,7 @@ def test_lines_are_cut_by_the_boxes_that_show_them(
     out, err = capsys.readouterr()
     assert "train: 4 lines of 1 pages, 1 in boxes of the detector, 3 as labeled" in out
     assert all(f"1 lines {why}" in err for why in (CUT, OTHER, NO_BOX))
+    assert all(f"{split}: 1 bad label line(s) skipped: " in err for split in ("train", "val"))
     lines = [line.split("\t") for line in (tmp_path / "out" / "train_list.txt").read_text().splitlines()]
     assert [text for _, text in lines] == ["FIRST", "CUT OFF", "MERGED", "OTHER"]
     sizes = [cv2.imread(str(tmp_path / "out" / name)).shape[:2] for name, _ in lines]

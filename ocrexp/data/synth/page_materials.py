@@ -61,9 +61,8 @@ def gather(
     report += _prepare(sources, fonts, max_length)
     polygons: list[list[Polygon]] = []
     if outlines is not None:
-        polygons, dropped = read_outlines(outlines)
-        if dropped:
-            report.append(f"outlines: {dropped} polygon(s) not used: ignored, or with an odd number of points")
+        polygons, unused = read_outlines(outlines)
+        report += unused
     prints: dict[str, Any] = {
         "fonts": fonts.fingerprint(),
         "words": hashlib.sha256("\n".join(listed).encode()).hexdigest() if listed is not None else None,

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ocrexp.data.labels import read_label_file
+from ocrexp.data.source import counted
 from ocrexp.data.synth.fonts import text_width
 from ocrexp.data.synth.pen import Pen
 from ocrexp.data.synth.sprites import Sprite, shift
@@ -23,8 +24,8 @@ _TRIES = 16
 Points = npt.NDArray[np.float64]
 
 
-def read_outlines(path: Path) -> tuple[list[list[Polygon]], int]:
-    """The outlines of a detection list by image, and how many are unusable: ignored, or with an odd number of points.
+def read_outlines(path: Path) -> tuple[list[list[Polygon]], list[str]]:
+    """The outlines of a detection list by image, and a line for each kind of thing that is not used.
 
     The points have to be in the usual order: along the top of the text, then back along its bottom. Raises ValueError
     for a list without usable outlines.
@@ -45,7 +46,12 @@ def read_outlines(path: Path) -> tuple[list[list[Polygon]], int]:
             found.append(usable)
     if not found:
         raise ValueError(f"outlines={path}: has no polygon with an even number of points; give another detection list")
-    return found, dropped
+    report = counted(
+        f"outlines: {file.bad} bad label line(s) skipped", [str(one) for one in file.problems if one.fatal], file.bad
+    )
+    if dropped:
+        report.append(f"outlines: {dropped} polygon(s) not used: ignored, or with an odd number of points")
+    return found, report
 
 
 def traced(pen: Pen) -> None:

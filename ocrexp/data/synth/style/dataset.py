@@ -257,9 +257,13 @@ class StyledRec(RecLists):
 
     def report(self) -> list[str]:
         """What was skipped of the real lists, images without a look, and words that are not used."""
-        return [*super().report(), *self.drawn_report()]
+        return [*super().report(), *self._unused()]
 
     def drawn_report(self) -> list[str]:
+        """That of what is drawn, which the real validation list is not."""
+        return [*self.split_report("train"), *self._unused()]
+
+    def _unused(self) -> list[str]:
         """Images without a look, and words of the file that are not used."""
         dropped = self.texts.dropped
         lines = [f"words: {dropped} word(s) dropped, which have characters that no label has"] if dropped else []

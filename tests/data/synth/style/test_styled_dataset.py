@@ -28,7 +28,7 @@ def root(tmp_path_factory):
         cv2.imwrite(str(folder / f"{number}.jpg"), crop(label.title(), size=22, noise=3.0))
         lines.append(f"{number}.jpg\t{label}\n")
     cv2.imwrite(str(folder / "dash.jpg"), crop("-"))
-    (folder / "train_list.txt").write_text("".join(lines) + "dash.jpg\t-\n")
+    (folder / "train_list.txt").write_text("".join(lines) + "dash.jpg\t-\n0.jpg\n")
     (folder / "val_list.txt").write_text("0.jpg\tUNSEEN Q€\n")
     return folder
 
@@ -81,6 +81,7 @@ def test_the_verb_draws_them_without_the_real_lists(root, tmp_path, capsys):
     assert len((out / "train_list.txt").read_text().splitlines()) == 9
     shown = capsys.readouterr()
     assert "charset=from_labels" in shown.out and "style: 1 image(s) not used" in shown.err
+    assert "train: 1 bad label line(s) skipped: " in shown.err
     with pytest.raises(ConfigError, match="dataset: is not drawn; choose one of"):
         run(["dataset=rec_list", f"dataset.root={root}", f"out={tmp_path / 'other'}"])
 
