@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import paddle
 import pytest
 from omegaconf import OmegaConf
 
@@ -181,3 +182,24 @@ def test_what_does_not_fit_is_named_in_one_line(tmp_path: Path, tree: dict[str, 
     with pytest.raises(ConfigError, match=said) as caught:
         convert(write(tmp_path, tree), "turned")
     assert "\n" not in str(caught.value)
+
+
+def test_a_guided_transformer_pools_its_sequence(tmp_path: Path) -> None:
+    """As ch_PP-OCRv4_rec_svtr_large.yml; names, shapes and outputs are those of PaddleOCR 2.9.1's code."""
+    tree = mobile_recognizer(4)
+    tree["Architecture"]["Backbone"] = {
+        "name": "SVTRNet", "img_size": [48, 320], "embed_dim": [32, 64, 64], "depth": [1, 1, 1],
+        "num_heads": [1, 2, 2], "mixer": ["Conv", "Conv", "Global"], "local_mixer": [[5, 5]] * 3, "out_channels": 64,
+        "last_stage": False, "prenorm": True,
+    }  # fmt: skip
+    tree["Architecture"]["Head"] |= {"use_pool": True, "use_pos": True}
+    conversion, config = converted(tmp_path, tree)
+    assert conversion.complete, conversion.lines()
+    model = build_model(config, from_characters("ab"))
+    assert model.state_dict()["head.before_gtc.2.dec_pos_embed"].shape == [1, 80, 384]
+    model.eval()
+    assert model(paddle.zeros([1, 3, 48, 320]))["ctc"].shape == [1, 40, 3]
+    model.train()
+    targets = {"label_nrtr": paddle.to_tensor([[2, 4, 3]]), "length": paddle.to_tensor([1])}
+    outputs = model(paddle.zeros([1, 3, 48, 320]), targets)
+    assert (outputs["ctc"].shape[1], outputs["nrtr"].shape[0]) == (40, 1)

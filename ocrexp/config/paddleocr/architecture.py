@@ -247,8 +247,12 @@ def _multi_head(experiment: Experiment, head: Section, nrtr_model: str) -> tuple
         source = f"follows from {entries[name].key('nrtr_dim')}"
         experiment.set("model.head.guide.nhead", dim // 32, source, implied=True)
         experiment.set("model.head.guide.dim_feedforward", dim * 4, source, implied=True)
-    experiment.only(head, "use_pool", False, "a MultiHead that pools the backbone's map is not supported")
-    experiment.only(head, "use_pos", False, "a MultiHead with position embedding is not supported")
+        experiment.take(head, "use_pool", "model.head.pool")
+        if head.get("use_pos") is True:
+            experiment.set("model.head.positions", 80, f"{head.key('use_pos')}: PaddleOCR's number")
+    else:
+        experiment.only(head, "use_pool", False, "a MultiHead with a SARHead does not pool the backbone's map here")
+        experiment.only(head, "use_pos", False, "this guide has no position embedding")
     return ("svtr_lcnet" if guide.option == "multi_sar" else nrtr_model), guide.option
 
 

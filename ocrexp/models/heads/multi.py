@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import ClassVar
 
+import paddle
 from paddle import Tensor, nn
+from paddle.nn import functional as F
+from paddle.nn import initializer
 
 from ocrexp.located import located
 from ocrexp.models.heads.class_axes import ClassAxis
@@ -25,6 +28,9 @@ class MultiHead(nn.Layer):
         ctc: partial of the CTC head.
         guide: partial of SARHead or NRTRHead.
         nrtr_dim: channels to which the map is projected for an NRTR guide; SAR reads the map itself.
+        pool: the map is the sequence of a transformer over three rows, [N, C, 1, 3 W]: average them, and each two
+            columns, to [N, C, 1, W / 2].
+        positions: steps of the NRTR guide's map that get a learned position; 0: none do.
 
     `forward(map [N, C, 1, W], targets)` gives in training `ctc` (logits [N, W, classes]), `ctc_neck` [N, W, dims] and
     the guide's output (`sar` or `nrtr`); in evaluation `ctc` (probabilities) alone.
@@ -42,8 +48,13 @@ class MultiHead(nn.Layer):
         ctc: Callable[..., nn.Layer],
         guide: Callable[..., nn.Layer],
         nrtr_dim: int = 384,
+        pool: bool = False,
+        positions: int = 0,
     ) -> None:
         super().__init__()
+        if positions < 0:
+            raise ValueError(f"positions: expected 0 or more, got {positions}")
+        self._pool = pool
         with located("neck", neck):
             self.ctc_encoder = neck(in_channels=in_channels)
         self.ctc_head = ctc(in_channels=self.ctc_encoder.out_channels, out_channels=out_channels["ctc"])
@@ -53,7 +64,8 @@ class MultiHead(nn.Layer):
             with located("guide", guide):
                 self.sar_head = guide(in_channels=in_channels, out_channels=out_channels["sar"])
         elif kind == "nrtr":
-            self.before_gtc = nn.Sequential(nn.Flatten(2), TransposedLinear(in_channels, nrtr_dim))
+            embedding = [PositionEmbedding(nrtr_dim, positions)] if positions else []
+            self.before_gtc = nn.Sequential(nn.Flatten(2), TransposedLinear(in_channels, nrtr_dim), *embedding)
             with located("guide", guide):
                 self.gtc_head = guide(in_channels=nrtr_dim, out_channels=out_channels["nrtr"])
         else:
@@ -61,6 +73,8 @@ class MultiHead(nn.Layer):
         self.out_channels = dict(out_channels)
 
     def forward(self, x: Tensor, targets: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+        if self._pool:
+            x = F.avg_pool2d(x.reshape([0, x.shape[1], 3, -1]), [3, 2])
         sequence = self.ctc_encoder(x)
         outputs: dict[str, Tensor] = self.ctc_head(sequence)
         if not self.training:
@@ -98,3 +112,15 @@ class TransposedLinear(nn.Layer):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.fc(x.transpose([0, 2, 1]))
+
+
+class PositionEmbedding(nn.Layer):
+    """[N, L, channels] plus a learned vector for each of up to `steps` positions."""
+
+    def __init__(self, channels: int, steps: int) -> None:
+        super().__init__()
+        drawn = paddle.ParamAttr(initializer=initializer.TruncatedNormal(std=0.02))
+        self.dec_pos_embed = self.create_parameter([1, steps, channels], attr=drawn)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.dec_pos_embed[:, : x.shape[1]]
