@@ -195,6 +195,9 @@ def test_a_guided_transformer_pools_its_sequence(tmp_path: Path) -> None:
     tree["Architecture"]["Head"] |= {"use_pool": True, "use_pos": True}
     conversion, config = converted(tmp_path, tree)
     assert conversion.complete, conversion.lines()
+    head = tree["Architecture"]["Head"]
+    del head["use_pool"]  # as the teacher of ch_PP-OCRv4_rec_distillation.yml
+    assert missing(converted(tmp_path, tree)[0]) == ["Architecture.Head.use_pool"]
     model = build_model(config, from_characters("ab"))
     assert model.state_dict()["head.before_gtc.2.dec_pos_embed"].shape == [1, 80, 384]
     model.eval()

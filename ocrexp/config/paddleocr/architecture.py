@@ -94,6 +94,9 @@ def _recognizer(experiment: Experiment, root: Section, section: Section) -> Conv
     neck_part = _neck(neck)
     if head_name == "MultiHead":
         model, kind = _multi_head(experiment, head, _recognizer_name(root, backbone))
+        if trunk_option == "svtr_cppd" and head.get("use_pool") is not True:
+            why = "SVTRNet without its last stage needs it, and PaddleOCR's network fails too"
+            experiment.report("missing", head.key("use_pool"), None, why, "add use_pool: true to the file")
     else:
         top = find("recognizer head", head, head_name, {**parts.REC_HEADS, "MultiHead": Part("multi")})
         option = "vitstr" if backbone_name == "ViTSTR" and top.option == "ctc" else top.option
