@@ -66,8 +66,9 @@ class RunConfigs(Target):
         return Input(kind, content)
 
     def run(self, given: Input) -> None:
+        from ocrexp.config.changes import apply_overrides
         from ocrexp.config.check import check, check_early
-        from ocrexp.config.frozen import apply_overrides, read_frozen, read_job, read_resolved
+        from ocrexp.config.frozen import read_frozen, read_job, read_resolved
         from ocrexp.loggers.base import RunInfo
         from ocrexp.loggers.csv import CSVLogger
         from ocrexp.report.curves import read_series

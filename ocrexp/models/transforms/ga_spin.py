@@ -23,6 +23,7 @@ from ocrexp.models.transforms.tps import GridGenerator, initial_points
 _POINTS = 20
 _FEATURES = 256
 _LARGEST = 5.0  # where the identity's weight, and the share of the offsets, begin
+_DARKEST = 1e-4  # gray level in 0..1; a byte's step is 4e-3
 
 
 class GASPIN(nn.Layer):
@@ -121,7 +122,11 @@ def _linear(before: int, after: int) -> npt.NDArray[np.float32]:
 
 
 class Powers(nn.Layer):
-    """Gray levels in 0..1 raised to powers, their weighted sum normalized, in -1..1."""
+    """Gray levels in 0..1 raised to powers, their weighted sum normalized, in -1..1.
+
+    Levels below `_DARKEST` count as this one. Without it, as in PaddleOCR, 0 and 10⁻⁹ to the power of 0.03 are 0 and
+    0.54: black pixels depend on the rounding of a kernel, and their gradient is infinite.
+    """
 
     def __init__(self, channels: int, pairs: int) -> None:
         super().__init__()
@@ -135,8 +140,9 @@ class Powers(nn.Layer):
 
     def forward(self, image: Tensor, weights: Tensor) -> Tensor:
         with full_precision():
-            image = image.astype("float32")
-            powers = paddle.stack([image.pow(power) for power in self._powers], axis=1)
+            exponents = paddle.to_tensor(np.array(self._powers, np.float32).reshape(-1, 1, 1, 1))
+            # Not `pow`: behind a sum, oneDNN gives the same result for all exponents in an exported graph.
+            powers = (image.astype("float32").clip(min=_DARKEST).log().unsqueeze(1) * exponents).exp()
             mixed = (powers * weights.astype("float32").reshape([0, 0, 1, 1, 1])).sum(axis=1)
             return F.sigmoid(self.bn(mixed)) * 2 - 1
 
