@@ -92,7 +92,7 @@ def run(arguments: Sequence[str]) -> int:
 def _choose(parts: Parts, verb: DictConfig) -> tuple[OCRModel, list[GroupChoice]]:
     """The trained model, fitted again, and what stays of its groups. Raises ConfigError if it cannot be pruned."""
     from ocrexp.compress.channels import find_structure
-    from ocrexp.compress.images import training_batches
+    from ocrexp.compress.images import first_pixels, training_batches
     from ocrexp.compress.moments import Moments
     from ocrexp.compress.pruning import choose
     from ocrexp.compress.refit import refit
@@ -110,7 +110,8 @@ def _choose(parts: Parts, verb: DictConfig) -> tuple[OCRModel, list[GroupChoice]
     if shape is not None:
         size = (int(shape[0]), int(shape[1]) if model.fixed_width else _SMALL)
     inputs = [images for _, images in training_batches(parts, int(verb.images))]
-    fitted = [images for _, images in training_batches(parts, int(verb.refit))] if verb.refit else []
+    # Their values in all layers are in the memory at once.
+    fitted = first_pixels([images for _, images in training_batches(parts, int(verb.refit))], _PIXELS)
     if not inputs:
         raise ConfigError(f"run_dir={verb.run_dir}: no training image could be read; check the training list")
     try:
@@ -130,8 +131,7 @@ def _choose(parts: Parts, verb: DictConfig) -> tuple[OCRModel, list[GroupChoice]
     except ValueError as error:
         raise ConfigError(str(error)) from error
     if fitted:
-        count = refit(model, choices, fitted)
-        print(f"fitted again on {sum(map(len, fitted))} images: {count} layers")
+        print(f"fitted again on {len(fitted)} images: {refit(model, choices, fitted)} layers")
     return model, choices
 
 
@@ -141,10 +141,12 @@ def _image_size(config: DictConfig) -> tuple[int, int] | None:
     return None if shape is None else (int(shape[0]), int(shape[1]))
 
 
+_PIXELS = 8_000_000  # of the images on which layers are fitted; of a page about 1 million
 _SMALL = 32  # pixels that all networks of any size take
 
 
 def _check(verb: DictConfig) -> None:
+    from ocrexp.compress.order import CRITERIA
     from ocrexp.compress.settings import is_number
 
     for key in ("flops", "most"):
@@ -155,8 +157,6 @@ def _check(verb: DictConfig) -> None:
             raise ConfigError(f"{key}: expected 1 or more, got {verb[key]}")
     if not is_number(verb.refit, int) or verb.refit < 0:
         raise ConfigError(f"refit: expected 0 or more, got {verb.refit}")
-    from ocrexp.compress.order import CRITERIA
-
     if verb.criterion not in CRITERIA:
         hint = did_you_mean(str(verb.criterion), CRITERIA)
         raise ConfigError(f"criterion: expected one of {', '.join(CRITERIA)}, got {verb.criterion!r}{hint}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
@@ -23,6 +24,19 @@ def training_batches(parts: Parts, count: int) -> list[tuple[Batch, Floats]]:
     count = min(count, len(records))
     chosen: list[Record] = [records[place * len(records) // count] for place in range(count)]
     return [(batch, prepared(parts, batch)) for batch in Samples(chosen, drawn=False).batches(parts)]
+
+
+def first_pixels(batches: Sequence[Floats], pixels: int) -> list[Floats]:
+    """The first images, [1, C, H, W] each, with up to `pixels` pixels together in one batch, where each takes the
+    height and width of the largest; at least one."""
+    found: list[Floats] = []
+    height = width = 0
+    for image in (batch[place : place + 1] for batch in batches for place in range(len(batch))):
+        height, width = max(height, image.shape[2]), max(width, image.shape[3])
+        if found and (len(found) + 1) * height * width > pixels:
+            break
+        found.append(image)
+    return found
 
 
 def prepared(parts: Parts, batch: Batch) -> Floats:

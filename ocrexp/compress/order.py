@@ -17,23 +17,23 @@ from paddle import nn
 
 from ocrexp.compress.channels import Group
 from ocrexp.compress.moments import Moments
-from ocrexp.compress.products import RIDGE, Floats, Places, input_channels, matrix_of
+from ocrexp.compress.products import Floats, Places, held, input_channels, matrix_of
 from ocrexp.models.layers import is_batch_norm
 
 CRITERIA = ("fpgm", "l1", "thinet")
 
 
-def removal_order(
-    layers: Mapping[str, nn.Layer], group: Group, criterion: str, moments: Moments | None, most: float
-) -> Places:
-    """The channels of a group, the one that goes first at the start.
+def removal_order(layers: Mapping[str, nn.Layer], group: Group, criterion: str, moments: Moments | None) -> Places:
+    """The channels of a group, int64 [channels], the one that goes first at the start.
 
     Args:
         layers: of the network.
         group: the channels.
         criterion: see `CRITERIA`.
-        moments: what the layers read; `thinet` needs it.
-        most: the share of the channels that is removed at most; the order of the others means nothing.
+        moments: of what the layers read; `thinet` needs them. A group that is read by no layer with moments has the
+            order of `fpgm`.
+
+    Raises ValueError for `thinet` without moments.
     """
     if criterion != "thinet":
         order: Places = np.argsort(_importance(layers, group, criterion), kind="stable")
@@ -42,17 +42,17 @@ def removal_order(
         raise ValueError("criterion=thinet: needs moments of what the layers read")
     known = [(place, moments.of[place.layer]) for place in group.places if place.mixes and place.layer in moments.of]
     if not known:
-        return removal_order(layers, group, "fpgm", moments, most)
-    fits = [_Fit(layers[place.layer], place.first, group.channels, square) for place, square in known]
+        return removal_order(layers, group, "fpgm", moments)
+    fits = [_Fit(layers[place.layer], place.first, square) for place, square in known]
     gone: list[int] = []
     left = np.ones(group.channels, bool)
-    for _ in range(int(group.channels * most)):
+    while left.any():
         errors = sum(fit.errors(left) for fit in fits)
         gone.append(int(np.flatnonzero(left)[np.argmin(errors)]))
         left[gone[-1]] = False
         for fit in fits:
             fit.remove(gone[-1])
-    return np.array([*gone, *np.flatnonzero(left)])
+    return np.array(gone)
 
 
 class _Fit:
@@ -61,20 +61,18 @@ class _Fit:
     Args:
         layer: the one that reads the channels.
         first: where they begin in its input.
-        channels: how many they are.
-        square: the moments of its inputs and of a constant.
+        square: the moments of its inputs and of a constant, float64 [inputs + 1, inputs + 1].
     """
 
-    def __init__(self, layer: nn.Layer, first: int, channels: int, square: Floats) -> None:
+    def __init__(self, layer: nn.Layer, first: int, square: Floats) -> None:
         self._weights = matrix_of(layer).astype(np.float64)
         self._values = len(self._weights) // input_channels(layer)  # of the kernel
-        self._first, self._channels = first, channels
+        self._first = first
         if layer.bias is None:
             square = square[:-1, :-1]
         else:
             self._weights = np.concatenate([self._weights, np.zeros((1, self._weights.shape[1]))])
-        held = RIDGE * max(float(np.trace(square)) / len(square), 1e-12)
-        self._inverse = np.linalg.inv(square + held * np.eye(len(square)))
+        self._inverse = np.linalg.inv(held(square))
         self._size = max(float(np.einsum("io,ij,jo->", self._weights, square, self._weights, optimize=True)), 1e-12)
 
     def errors(self, left: npt.NDArray[np.bool_]) -> Floats:
@@ -89,11 +87,9 @@ class _Fit:
         """The other inputs take over from a channel."""
         place = self._places(np.array([channel]))[0]
         columns = self._inverse[:, place]
-        solved = np.linalg.solve(
-            self._inverse[np.ix_(place, place)], np.concatenate([columns.T, self._weights[place]], 1)
-        )
-        self._weights -= columns @ solved[:, len(self._inverse) :]
-        self._inverse -= columns @ solved[:, : len(self._inverse)]
+        share = columns @ np.linalg.inv(self._inverse[np.ix_(place, place)])
+        self._weights -= share @ self._weights[place]
+        self._inverse -= share @ columns.T
         self._inverse[place, place] = 1.0  # the removed ones are not asked again
 
     def _places(self, channels: Places) -> Places:

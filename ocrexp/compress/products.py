@@ -150,10 +150,20 @@ def normal_equations(columns: Floats) -> Floats:
     return square
 
 
+def held(square: Floats) -> Floats:
+    """`normal_equations` by which weights stay where they were if the inputs say nothing (`RIDGE`)."""
+    kept: Floats = square + RIDGE * max(float(np.trace(square)) / len(square), 1e-12) * np.eye(len(square))
+    return kept
+
+
 def solve(square: Floats, right: Floats) -> Floats:
-    """The change of weights that fits best, held by `RIDGE` where the inputs say nothing."""
-    held = RIDGE * max(float(np.trace(square)) / len(square), 1e-12)
-    change: Floats = np.linalg.solve(square + held * np.eye(len(square)), right)
+    """The change of weights that fits best, float64 [inputs, results].
+
+    Args:
+        square: see `normal_equations`, [inputs, inputs].
+        right: the products of the inputs and what the results lack, [inputs, results].
+    """
+    change: Floats = np.linalg.solve(held(square), right)
     return change
 
 

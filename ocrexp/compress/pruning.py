@@ -72,7 +72,7 @@ def choose(
     """
     layers = dict(model.named_sublayers())
     groups = [group for group in structure.groups if group.channels > multiple]
-    orders = [removal_order(layers, group, criterion, moments, most) for group in groups]
+    orders = [removal_order(layers, group, criterion, moments) for group in groups]
     measured = _sensitivities(model, layers, groups, orders, inputs, moments)
     work = _Work(layers, structure, groups)
     steps = [_counts(group.channels, most, multiple) for group in groups]

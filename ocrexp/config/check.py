@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -16,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
 from ocrexp.annotations import choices, fits, in_words, type_hints
+from ocrexp.config.explain import unresolved
 from ocrexp.config.locate import locate
 from ocrexp.config.nodes import node_errors
 from ocrexp.config.paths import ROLES
@@ -87,7 +87,7 @@ def check_early(config: DictConfig) -> None:
         container = OmegaConf.to_container(config, resolve=True)
     except InterpolationResolutionError as error:
         if not errors:  # otherwise one of these may be the cause
-            errors.append(_unresolved(error))
+            errors.append(unresolved(error))
         _raise_all(errors)
     assert isinstance(container, dict)
     errors += _closed_node_errors(container)
@@ -105,17 +105,6 @@ def check_early(config: DictConfig) -> None:
         if (takes := read_signature(str(node["_target_"]))) is not None:
             errors += _argument_errors(path, node, takes)
     _raise_all(errors)
-
-
-def _unresolved(error: InterpolationResolutionError) -> ConfigError:
-    first = str(error).splitlines()[0]
-    missing = re.fullmatch(r"Interpolation key '(.+)' not found", first)
-    if missing is None:
-        return ConfigError(f"{error.full_key}: {first}")
-    return ConfigError(
-        f"{error.full_key}: takes the value of {missing[1]}, which this configuration does not have; set "
-        f"{error.full_key}=VALUE, or choose another part"
-    )
 
 
 def _batch_size_errors(container: dict[Any, Any]) -> Iterator[ConfigError]:

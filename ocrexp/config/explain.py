@@ -201,13 +201,25 @@ def _missing_config(error: Exception, text: str) -> ConfigError:
     return ConfigError(text.splitlines()[0])
 
 
+def unresolved(error: InterpolationResolutionError) -> ConfigError:
+    """The line for a value that refers to another one that cannot be had."""
+    first = str(error).splitlines()[0]
+    missing = re.fullmatch(r"Interpolation key '(.+)' not found", first)
+    if missing is None:
+        return ConfigError(f"{error.full_key}: {first}")
+    return ConfigError(
+        f"{error.full_key}: takes the value of {missing[1]}, which this configuration does not have; set "
+        f"{error.full_key}=VALUE, or choose another part"
+    )
+
+
 def _omegaconf_error(error: BaseException, verb: str, overrides: Sequence[str]) -> ConfigError | None:
     if not isinstance(error, OmegaConfBaseException):
         return None
+    if isinstance(error, InterpolationResolutionError):
+        return unresolved(error)
     key = str(error.full_key or "")
     first = str(error).splitlines()[0]
-    if isinstance(error, InterpolationResolutionError):
-        return ConfigError(f"{key}: {first}")
     if re.search(r"(is not in struct|not in '\w+')", first):
         return unknown_key(key, _without(verb, overrides, key), _below(key, overrides))
     match = re.match(

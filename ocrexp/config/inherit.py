@@ -130,8 +130,8 @@ def _widths_of_run(folder: Path, student: bool) -> list[str]:
     if not widths:
         return []
     package = "model.student" if student else "model"
-    name = f"{package}_widths_{hashlib.sha256(json.dumps(widths, sort_keys=True).encode()).hexdigest()[:10]}"
-    name = name.replace(".", "_")
+    digest = hashlib.sha256(json.dumps([package, widths], sort_keys=True).encode()).hexdigest()
+    name = f"widths_{digest[:10]}"
     ConfigStore.instance().store(group="of_run", name=name, node={"widths": widths}, package=package)
     return [f"+of_run={name}"]
 

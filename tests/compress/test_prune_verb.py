@@ -73,6 +73,15 @@ def test_a_training_that_starts_from_it_has_its_channels(run):
         build_model(broken, build_charset(broken))
 
 
+def test_nothing_is_fitted_without_images(run, capsys):
+    folder, _ = run
+    words = [f"run_dir={folder / 'run'}", f"output={folder / 'plain'}", "flops=0.7", "images=1", "refit=0"]
+    with pytest.raises(ConfigError, match=r"^criterion=thinet: needs images .* set refit=32, or criterion=fpgm$"):
+        prune.run(words)
+    assert prune.run([*words, "criterion=fpgm"]) == 0
+    assert "fitted" not in capsys.readouterr().out
+
+
 def test_it_is_the_student_of_the_run_that_it_was_made_of(run):
     folder, own = run
     words = ["model=distill", "model/student=ppocrv6_tiny_rec_ctc", f"model.pretrained={folder / 'pruned'}"]

@@ -7,6 +7,7 @@ from paddle import nn
 
 from ocrexp.compress import products
 from ocrexp.compress.channels import ChannelRange, Group
+from ocrexp.compress.images import first_pixels
 from ocrexp.compress.moments import Moments, remove_inputs
 from ocrexp.compress.order import removal_order
 from ocrexp.compress.products import columns_at, matrix_of, results_at, set_matrix, some_places
@@ -118,7 +119,7 @@ def test_thinet_removes_what_the_others_can_replace(setting):
     before = of(model, images[0])
     lost = {}
     for criterion in ("thinet", "l1"):
-        order = removal_order(layers, choice.group, criterion, moments, 0.25)
+        order = removal_order(layers, choice.group, criterion, moments)
         assert sorted(order) == list(range(8))
         kept = model.second.weight.numpy(), model.second.bias.numpy()
         remove_inputs(model.second, order[:2], moments.of["second"])
@@ -135,7 +136,7 @@ def test_the_error_of_a_removal_is_that_of_the_new_fit(setting):
     moments = Moments(model, images)
     layers = dict(model.named_sublayers())
     group = Group(["first"], {ChannelRange("second", 0, True)}, 8)
-    first = int(removal_order(layers, group, "thinet", moments, 0.25)[0])
+    first = int(removal_order(layers, group, "thinet", moments)[0])
     square, before = moments.of["second"], matrix_of(model.second)
     errors = []
     for channel in range(8):
@@ -146,3 +147,11 @@ def test_the_error_of_a_removal_is_that_of_the_new_fit(setting):
         model.second.weight.set_value(kept[0])
         model.second.bias.set_value(kept[1])
     assert first == int(np.argmin(errors))
+
+
+def test_one_batch_has_as_many_images_as_the_memory_takes():
+    batches = [np.zeros((2, 3, 8, 8)), np.zeros((1, 3, 8, 16)), np.zeros((1, 3, 8, 8))]
+    assert [image.shape for image in first_pixels(batches, 400)] == [(1, 3, 8, 8), (1, 3, 8, 8), (1, 3, 8, 16)]
+    assert len(first_pixels(batches, 383)) == 2  # three of 8×16 pixels, as the widest has them, are 384
+    assert len(first_pixels(batches, 1)) == 1
+    assert first_pixels([], 100) == []
