@@ -158,11 +158,16 @@ def _watch(alive: Any) -> None:
     threading.Thread(target=look, name="end-with-command", daemon=True).start()
 
 
-def describe_signal(number: int) -> str:
-    """`SIGKILL (often the out-of-memory killer: …)`: the name of a signal, and what sends it."""
+def describe_signal(number: int, less_memory: str = "the loader's batch_size or num_workers") -> str:
+    """`SIGKILL (often the out-of-memory killer: …)`: the name of a signal, and what sends it.
+
+    Args:
+        number: of the signal.
+        less_memory: the keys of the command that lower its memory.
+    """
     name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
     why = {
-        signal.SIGKILL: "often the out-of-memory killer: see `dmesg`, lower the loader's batch_size or num_workers",
+        signal.SIGKILL: f"often the out-of-memory killer: see `dmesg`, lower {less_memory}",
         signal.SIGBUS: "often a full /dev/shm or a data file that became shorter",
         signal.SIGILL: "paddle was built for another CPU",
     }.get(number)  # type: ignore[call-overload]

@@ -11,6 +11,8 @@ from ocrexp.errors import printable
 from ocrexp.serve.jobs import Kind, PageResult
 from ocrexp.serve.refusal import Refusal
 
+HUB_PREFIX = "/predict/"
+
 Results = Sequence[list[PageResult] | Refusal]
 
 
@@ -52,6 +54,25 @@ def hub_form(kind: Kind, results: Results) -> dict[str, Any]:
         empty = {"text": "", "confidence": 0.0} if kind == "rec" else {"angle": "", "confidence": 0.0}
         per_image = [[entry for entries in per_image for entry in entries or [empty]]]
     return {"msg": "; ".join(problems), "results": per_image, "status": "000"}
+
+
+def error_form(path: str, refusal: Refusal) -> dict[str, Any]:
+    """The answer to a request that is refused, in the form of its route: {"error", "code"}, or PaddleOCR's."""
+    if path.startswith(HUB_PREFIX):
+        return {"msg": refusal.line, "results": "", "status": "111" if refusal.status == 404 else "101"}
+    return {"error": refusal.line, "code": refusal.code}
+
+
+def one_page_each(results: Results) -> Results:
+    """PaddleOCR's form has one entry for each image of a line, so a file with several pages would shift the others."""
+    return [
+        result
+        if isinstance(result, Refusal) or len(result) == 1
+        else Refusal(
+            413, "too_many_pages", f"{len(result)} pages, and this form has one line per image; send it to /ocr"
+        )
+        for result in results
+    ]
 
 
 def _entries(kind: Kind, reading: Reading) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from ocrexp import __version__
-from ocrexp.serve.answers import Results, hub_form, own_form
+from ocrexp.serve.answers import HUB_PREFIX, Results, error_form, hub_form, one_page_each, own_form
 from ocrexp.serve.guard import ClientGone, Guard, RequestNotes, retry_header
 from ocrexp.serve.jobs import Kind
 from ocrexp.serve.metrics import Metrics
@@ -27,7 +27,6 @@ from ocrexp.serve.uploads import ReceivedFile, check_upload, read_base64, read_u
 
 PAGE = Path(__file__).parent / "page"
 PAGE_FILES = {"/": "index.html", "/page.css": "page.css", "/page.js": "page.js"}
-HUB_PREFIX = "/predict/"
 MODULES: dict[str, Kind] = {"ocr_system": "ocr", "ocr_det": "det", "ocr_rec": "rec", "ocr_cls": "cls"}
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -90,7 +89,8 @@ def create_app(settings: ServeSettings, pool: WorkerPool, metrics: Metrics, stat
         good = [number for number, refusal in enumerate(results) if refusal is None]
         if good:
             reading = pool.read([uploads[number] for number in good], kind, picture, notes.until)
-            for number, result in zip(good, await _unless_gone(request, reading), strict=True):
+            found = await _unless_gone(request, reading)
+            for number, result in zip(good, found if kind in ("ocr", "det") else one_page_each(found), strict=True):
                 results[number] = result.of(uploads[number].name) if isinstance(result, Refusal) else result
         refused = [result for result in results if isinstance(result, Refusal)]
         metrics.images["read"] += len(results) - len(refused)
@@ -105,10 +105,10 @@ def create_app(settings: ServeSettings, pool: WorkerPool, metrics: Metrics, stat
     async def refused(request: Request, error: Exception) -> Response:
         refusal = _as_refusal(error)
         _notes(request).problem = refusal.line
-        content: dict[str, Any] = {"error": refusal.line, "code": refusal.code}
-        if request.url.path.startswith(HUB_PREFIX):
-            content = {"msg": refusal.line, "results": "", "status": "111" if refusal.status == 404 else "101"}
-        return JSONResponse(content, refusal.status, headers=retry_header(refusal))
+        headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}  # Allow, of a 405
+        return JSONResponse(
+            error_form(request.url.path, refusal), refusal.status, headers={**headers, **retry_header(refusal)}
+        )
 
     for kind_of_error in (Refusal, HTTPException, RequestValidationError):
         app.add_exception_handler(kind_of_error, refused)

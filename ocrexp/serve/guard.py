@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ocrexp.errors import printable
+from ocrexp.serve.answers import error_form
 from ocrexp.serve.metrics import Metrics
 from ocrexp.serve.refusal import Refusal
 from ocrexp.serve.settings import ServeSettings
@@ -20,6 +21,7 @@ log = logging.getLogger("ocrexp.serve")
 
 CLIENT_GONE = 499  # nginx's status for a client that did not wait for the answer
 _DISCARD_SECONDS = 2.0  # how long the rest of a refused body is taken: many clients read no answer while they send
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")  # counted by name; a client may invent others
 _QUIET = ("/healthz", "/readyz", "/metrics")  # asked every few seconds: only failures are logged
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -76,10 +78,16 @@ class Guard:
             await self._limited(scope, receive, answer, notes)
         except ClientGone:
             notes.problem = "the client has closed the connection"
+        except asyncio.CancelledError:  # the server ends without finishing what is open; nothing runs behind this line
+            notes.problem = "the server was stopped"
+            if status == CLIENT_GONE:
+                await _refuse(scope, answer, Refusal(503, "stopped", "the server was stopped; send it again later"))
         except Exception:  # a fault of this program: its traceback is wanted, and the others are answered on
             log.error("%s %s: %s", scope["method"], _shown(scope["path"]), traceback.format_exc())
             if status == CLIENT_GONE:
-                await _refuse(answer, Refusal(500, "internal", "unexpected error; the server's log has the details"))
+                await _refuse(
+                    scope, answer, Refusal(500, "internal", "unexpected error; the server's log has the details")
+                )
         finally:
             self._open -= uploads
             self._end(scope, status, time.monotonic() - began, notes)
@@ -87,17 +95,22 @@ class Guard:
     async def _limited(self, scope: Scope, receive: Receive, send: Send, notes: RequestNotes) -> None:
         limit = self._settings.request_bytes
         refusal = None
-        stated = dict(scope["headers"]).get(b"content-length", b"0")
+        headers = dict(scope["headers"])
+        stated = headers.get(b"content-length", b"0")
+        encoding = headers.get(b"content-encoding", b"identity").decode("latin-1").strip().lower()
         if scope["method"] == "POST":
             if self._open > self._settings.max_queue:
                 most = self._settings.max_queue
                 refusal = Refusal(503, "busy", f"{most} requests are open; try again later", 1)
             elif stated.isdigit() and int(stated) > limit:
                 refusal = _too_large(self._settings)
+            elif encoding not in ("", "identity"):
+                what = f"Content-Encoding: expected none, got {encoding[:100]}; send the body as it is"
+                refusal = Refusal(415, "unsupported_content_encoding", what)
         if refusal is not None:
             notes.problem = refusal.line
             await _discard(receive)
-            await _refuse(send, refusal)
+            await _refuse(scope, send, refusal)
             return
 
         async def counted() -> Message:
@@ -108,11 +121,14 @@ class Guard:
                 raise _too_large(self._settings)
             return message
 
+        if scope["method"] == "HEAD":  # as GET; the server sends the headers only
+            scope = {**scope, "method": "GET"}
         await self._app(scope, counted, send)
 
     def _end(self, scope: Scope, status: int, seconds: float, notes: RequestNotes) -> None:
         path = scope["path"]
-        self._metrics.request(scope["method"], path if path in self._routes else "other", status, seconds)
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        self._metrics.request(method, path if path in self._routes else "other", status, seconds)
         if status < 400 and (not self._settings.access_log or path in _QUIET):
             return
         client = (scope.get("client") or ("-", 0))[0]
@@ -121,17 +137,12 @@ class Guard:
         log.log(logging.INFO, "%s", f"{line}: {notes.problem}" if notes.problem else line)
 
 
-def error_body(refusal: Refusal) -> bytes:
-    """The JSON of an error: one line."""
-    return json.dumps({"error": refusal.line, "code": refusal.code}, ensure_ascii=False).encode()
-
-
 def retry_header(refusal: Refusal) -> dict[str, str]:
     return {} if refusal.retry_after is None else {"Retry-After": str(refusal.retry_after)}
 
 
-async def _refuse(send: Send, refusal: Refusal) -> None:
-    body = error_body(refusal)
+async def _refuse(scope: Scope, send: Send, refusal: Refusal) -> None:
+    body = json.dumps(error_form(scope["path"], refusal), ensure_ascii=False, separators=(",", ":")).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     headers += [(key.lower().encode(), value.encode()) for key, value in retry_header(refusal).items()]
     await send({"type": "http.response.start", "status": refusal.status, "headers": headers})

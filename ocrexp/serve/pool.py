@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from ocrexp.errors import OcrexpError
+from ocrexp.errors import DeployError, OcrexpError
 from ocrexp.serve.jobs import Done, Job, Kind, PageResult, Started, WorkerSettings
 from ocrexp.serve.metrics import Metrics
 from ocrexp.serve.process import WorkerGone, WorkerProcess
@@ -106,18 +106,16 @@ class WorkerPool:
         try:
             for ticket in tickets:
                 self._line.put(ticket)
-            answers = asyncio.gather(*(ticket.answer for ticket in tickets))
-            done = await asyncio.wait_for(answers, max(until - time.monotonic(), 0))
-        except (TimeoutError, asyncio.TimeoutError):
-            limit = self._settings.timeout
-            raise Refusal(
-                504, "timeout", f"time limit of {limit:g} s reached; send fewer or smaller images", self._pause()
-            ) from None
+            answers = [ticket.answer for ticket in tickets]
+            _, late = await asyncio.wait(answers, timeout=max(until - time.monotonic(), 0))
+            if late:
+                limit = f"time limit of {self._settings.timeout:g} s reached"
+                raise Refusal(504, "timeout", f"{limit}; send fewer or smaller images", self._pause())
         finally:
             self._unfinished -= len(tickets)
             for ticket in tickets:
                 self._give_up(ticket)
-        return [each.result for each in done]
+        return [answer.result().result for answer in answers]
 
     def busy(self) -> Refusal:
         """The answer to a request that there is no place for."""
@@ -132,7 +130,7 @@ class WorkerPool:
 
     def _give_up(self, ticket: Ticket) -> None:
         """Nobody waits for a ticket any more; if it was answered, nothing is to be done."""
-        if (ticket.answer.done() and not ticket.answer.cancelled()) or self._line.remove(ticket):
+        if not ticket.answer.cancel() or self._line.remove(ticket):
             return
         for worker, batch in self._batch_of.items():
             if ticket in batch:
@@ -140,7 +138,12 @@ class WorkerPool:
 
     async def _loaded(self) -> tuple[WorkerProcess, Started]:
         """A new worker whose models are loaded. Raises DeployError or ConfigError."""
-        worker = WorkerProcess(self._worker)
+        try:
+            worker = WorkerProcess(self._worker)
+        except OSError as error:  # the limit on processes, on open files, or on memory
+            raise DeployError(
+                f"a worker process cannot be started ({error.strerror}); raise this limit or lower workers"
+            ) from None
         self._loading.add(worker)
         started = await asyncio.get_running_loop().run_in_executor(self._threads, worker.start)
         self._loading.discard(worker)

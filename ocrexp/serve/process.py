@@ -17,6 +17,7 @@ from ocrexp.serve.jobs import BatchDone, Cancel, Done, Job, Started, WorkerSetti
 
 PATIENCE = 5.0  # seconds that a worker may read on after the last time limit of its batch, before it is ended
 _START = 300.0  # seconds to load the models
+_LESS_MEMORY = "workers, batch_images or max_pixels"
 # Nothing of the current folder is imported: it may be a run folder of someone else.
 _PROGRAM = (
     "import os, sys; sys.path[:] = filter(None, sys.path); from ocrexp.serve.worker import main; os._exit(main({}))"
@@ -76,26 +77,36 @@ class WorkerProcess:
 
         `until` is its last time limit, by `time.monotonic`. Raises WorkerGone; the process is ended then.
         """
+        limit = until + PATIENCE
+        # A worker that is stopped does not even take its batch, so a limit on the wait for its answers is not enough.
+        late = threading.Timer(max(limit - time.monotonic(), 0), self._process.kill)
+        late.daemon = True
+        late.start()
         try:
             self._send(list(jobs))
             while True:
-                left = until + PATIENCE - time.monotonic()
-                if not self._connection.poll(max(left, 0)):
-                    self._process.kill()
-                    self._process.wait()
-                    raise WorkerGone("it did not answer within the time limit")
                 message = self._connection.recv()
                 if isinstance(message, BatchDone):
                     return
                 assert isinstance(message, Done)
                 deliver(message)
         except (EOFError, OSError):
-            raise WorkerGone(self._end()) from None
+            is_late, how = time.monotonic() >= limit, self._end()
+            raise WorkerGone("it did not answer within the time limit" if is_late else how) from None
+        finally:
+            late.cancel()
 
     def cancel(self, number: int) -> None:
-        """Tell the worker that nobody waits for a job."""
-        with contextlib.suppress(OSError):  # it has ended, which `exchange` reports
-            self._send(Cancel(number))
+        """Tell the worker that nobody waits for a job.
+
+        In a thread of its own: a worker that does not take its batch would block the caller.
+        """
+
+        def tell() -> None:
+            with contextlib.suppress(OSError):  # it has ended, which `exchange` reports
+                self._send(Cancel(number))
+
+        threading.Thread(target=tell, name="ocrexp-serve-cancel", daemon=True).start()
 
     def stop(self) -> None:
         """End the process, which is not reading."""
@@ -120,4 +131,4 @@ class WorkerProcess:
             self._process.wait(PATIENCE)
         self._process.kill()
         code = self._process.wait()
-        return describe_signal(-code) if code < 0 else f"exit code {code}"
+        return describe_signal(-code, _LESS_MEMORY) if code < 0 else f"exit code {code}"

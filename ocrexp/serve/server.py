@@ -38,9 +38,13 @@ def listen(host: str, port: int) -> socket.socket:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(address)
     except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ConfigError(f"host={host} port={port}: cannot be used ({reason}); choose others") from None
+        raise _not_free(host, port, error) from None
     return bound
+
+
+def _not_free(host: str, port: int, error: OSError | UnicodeError) -> ConfigError:
+    reason = (isinstance(error, OSError) and error.strerror) or error
+    return ConfigError(f"host={host} port={port}: cannot be used ({reason}); choose others")
 
 
 class _Server(uvicorn.Server):
@@ -88,7 +92,10 @@ async def serve(
             timeout_graceful_shutdown=int(settings.timeout + PATIENCE) + 1,
         )
         server = _Server(config)
-        bound.listen(_BACKLOG)
+        try:
+            bound.listen(_BACKLOG)
+        except OSError as error:  # another program has begun to listen there while the models were loaded
+            raise _not_free(settings.host, settings.port, error) from None
         host, port = bound.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         threads = models.threads or worker.threads

@@ -22,8 +22,9 @@ from ocrexp.serve.settings import ServeSettings
 
 KINDS = ("jpeg", "png", "webp", "bmp", "gif", "tiff", "avif", "jp2", "pdf")  # decoders that strangers may reach
 _READ = "send a JPEG, PNG, WebP, BMP, GIF, TIFF, AVIF or JPEG 2000 image, or a PDF"
-_SPACE = str.maketrans("", "", " \t\r\n")
-_DATA_URL = re.compile(r"data:[\w/+.-]{0,100};base64,")
+_OBJECT = 'send an object {"images": ["BASE64", …]}'
+_LETTERS = str.maketrans("-_", "+/", " \t\r\n")  # of base64: both alphabets of RFC 4648, without white space
+_DATA_URL = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)  # RFC 2397, parameters included
 _LONGEST_NAME = 120
 
 
@@ -70,14 +71,17 @@ async def read_base64(request: Request, settings: ServeSettings) -> list[Receive
 
 def json_object(body: bytes) -> dict[str, Any]:
     """The object in a body. Raises Refusal, also for one that is nested too deeply to be read."""
+    if not body:
+        raise Refusal(400, "invalid_json", f"body: empty (0 bytes); {_OBJECT}")
     try:
         found = json.loads(body)
     except RecursionError:
-        raise Refusal(400, "invalid_json", "body: the JSON is nested too deeply") from None
+        raise Refusal(400, "invalid_json", f"body: the JSON is nested too deeply; {_OBJECT}") from None
     except ValueError as error:  # also text that is not UTF-8, and numbers of thousands of digits
-        raise Refusal(400, "invalid_json", f"body: is not JSON ({' '.join(str(error).split())[:100]})") from None
+        reason = " ".join(str(error).split())[:100]
+        raise Refusal(400, "invalid_json", f"body: is not JSON ({reason}); {_OBJECT}") from None
     if not isinstance(found, dict):
-        raise Refusal(400, "invalid_json", 'body: expected an object {"images": ["BASE64", …]}')
+        raise Refusal(400, "invalid_json", f"body: expected an object, got {type(found).__name__}; {_OBJECT}")
     return found
 
 
@@ -127,8 +131,9 @@ def _bytes(text: Any, number: int) -> bytes:
         raise Refusal(400, "invalid_base64", f"{where}: expected a base64 text, got {type(text).__name__}")
     if match := _DATA_URL.match(text):
         text = text[match.end() :]
+    text = text.translate(_LETTERS)
     try:
-        return base64.b64decode(text.translate(_SPACE), validate=True)
+        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)  # the padding may be missing
     except (binascii.Error, ValueError) as error:
         raise Refusal(400, "invalid_base64", f"{where}: is not base64 ({error}); URLs are not fetched") from None
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import io
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -119,13 +121,44 @@ def pdf(*images: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory):
+def coded(*files):
+    return {"images": [base64.b64encode(data).decode() for data in files]}
+
+
+def begun(server, length=1000):
+    """A connection whose request has begun and waits for its body."""
+    connection = socket.create_connection(("127.0.0.1", server.port))
+    head = f"POST /ocr HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: {length}\r\n\r\n"
+    connection.sendall(head.encode())
+    return connection
+
+
+def wait_for(true):
+    for _ in range(1500):
+        if true():
+            return
+        time.sleep(0.02)
+    raise AssertionError("it did not happen")
+
+
+def _running(folder: Path):
     for package in ("fastapi", "uvicorn", "python_multipart", "onnxruntime"):
         pytest.importorskip(package, reason=f"{package} is not installed: pip install 'ocrexp[serve]'")
-    running = Server(tmp_path_factory.mktemp("serve"))
+    running = Server(folder)
     yield running
     if running.process.poll() is None:
         running.process.send_signal(signal.SIGKILL)
     running.process.wait()
     running.process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """The server of all tests that leave it running."""
+    yield from _running(tmp_path_factory.mktemp("serve"))
+
+
+@pytest.fixture
+def own_server(tmp_path):
+    """A server that a test may end: the tests behind it, in whatever order, have the other one."""
+    yield from _running(tmp_path)

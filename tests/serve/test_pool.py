@@ -1,6 +1,8 @@
 """The pool with stand-ins for the worker processes."""
 
 import asyncio
+import errno
+import gc
 import threading
 import time
 from types import SimpleNamespace
@@ -23,6 +25,7 @@ class StandIn:
     """Reads `ok`, never ends with `slow`, is lost with `bad`."""
 
     batches: list = []  # noqa: RUF012
+    complaints: list = []  # noqa: RUF012
     pid = 1
     runs = True
 
@@ -55,17 +58,24 @@ class StandIn:
 def read(monkeypatch):
     """Send requests (lists of names) to one worker at the same time; returns results or refusals, and the metrics."""
     monkeypatch.setattr(module, "WorkerProcess", StandIn)
-    StandIn.batches = []
+    StandIn.batches, StandIn.complaints = [], []
 
-    def run(*requests, seconds=5.0):
+    def run(*requests, seconds=5.0, leaves=False):
         async def main():
+            asyncio.get_running_loop().set_exception_handler(lambda _, context: StandIn.complaints.append(context))
             metrics = Metrics(4)
             pool = WorkerPool(SETTINGS, MODELS, 1, metrics)
             await pool.start()
             until = time.monotonic() + seconds
             calls = [pool.read([ReceivedFile(name, b"") for name in names], "ocr", False, until) for names in requests]
-            found = await asyncio.gather(*calls, return_exceptions=True)
+            tasks = [asyncio.ensure_future(call) for call in calls]
+            if leaves:  # the clients close their connections
+                await asyncio.sleep(0.1)
+                for task in tasks:
+                    task.cancel()
+            found = await asyncio.gather(*tasks, return_exceptions=True)
             await pool.close()
+            gc.collect()  # a future whose exception nobody has asked for complains when it is collected
             return found, metrics
 
         return asyncio.run(main())
@@ -92,9 +102,30 @@ def test_when_the_time_is_up_the_worker_is_told_and_free_again(read):
     assert metrics.batches.count <= 1
 
 
+def test_a_client_that_leaves_is_not_reported_as_an_error(read):
+    (gone,), _ = read(["slow", "a"], leaves=True)
+    assert isinstance(gone, asyncio.CancelledError)
+    assert StandIn.complaints == []
+
+
 def test_an_image_that_ends_workers_costs_the_others_nothing(read):
     (good, bad), metrics = read(["a"], ["bad"])
     assert good == [[]]
     assert [(each.status, each.code) for each in bad] == [(500, "worker_lost")]
     assert StandIn.batches == [["a", "bad"], ["a"], ["bad"]]
     assert metrics.restarts == 2
+
+
+def test_a_worker_that_the_system_does_not_start_is_tried_again(read, monkeypatch):
+    starts = iter([True, False])
+
+    def limited(self, settings):
+        if not next(starts, True):
+            raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+        self.canceled = threading.Event()
+
+    monkeypatch.setattr(StandIn, "__init__", limited)
+    (bad, good), metrics = read(["bad"], ["a"], seconds=20.0)
+    assert (bad[0].code, good) == ("worker_lost", [[]])
+    assert metrics.restarts == 3
+    assert StandIn.complaints == []

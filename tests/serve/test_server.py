@@ -1,14 +1,12 @@
-"""`ocrexp serve` as clients see it: forms, limits, hostile uploads, figures, the end."""
+"""`ocrexp serve` as clients see it: forms, limits, hostile uploads, figures."""
 
 import base64
 import json
 import os
 import re
 import signal
-import socket
 import struct
 import subprocess
-import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,13 +17,9 @@ import pytest
 
 from ocrexp.deploy import TextSystem
 
-from .conftest import encoded, form, page, pdf
+from .conftest import begun, coded, encoded, form, page, pdf, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def coded(*files):
-    return {"images": [base64.b64encode(data).decode() for data in files]}
 
 
 @pytest.fixture(scope="module")
@@ -212,22 +206,6 @@ def test_requests_that_arrive_together_are_read_in_one_batch_and_counted(server,
     assert (after["ocrexp_queue_images"], after["ocrexp_reading_images"], after["ocrexp_requests_open"]) == (0, 0, 0)
 
 
-def begun(server, length=1000):
-    """A connection whose request has begun and waits for its body."""
-    connection = socket.create_connection(("127.0.0.1", server.port))
-    head = f"POST /ocr HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: {length}\r\n\r\n"
-    connection.sendall(head.encode())
-    return connection
-
-
-def wait_for(true):
-    for _ in range(1500):
-        if true():
-            return
-        time.sleep(0.02)
-    raise AssertionError("it did not happen")
-
-
 def test_open_uploads_are_limited_and_end_with_their_clients(server):
     held = [begun(server) for _ in range(8)]
     wait_for(lambda: server.figures()["ocrexp_requests_open"] == 8)
@@ -267,30 +245,3 @@ def test_the_examples_of_the_documentation_run(server, tmp_path, monkeypatch, ca
         if done.returncode == 127:
             pytest.skip("curl is not installed")
         assert json.loads(done.stdout)["results"], command
-
-
-def test_it_finishes_what_it_has_accepted_and_ends(server):
-    """The last test: the server has ended behind it."""
-    image = encoded(page(20, 90))
-    held = begun(server, len(image))
-    held.sendall(image[:10])
-    wait_for(lambda: server.figures()["ocrexp_requests_open"] == 1)
-    server.process.send_signal(signal.SIGTERM)
-    wait_for(lambda: "SIGTERM" in server.log.read_text())
-
-    def refused():
-        try:
-            socket.create_connection(("127.0.0.1", server.port), 1).close()
-        except OSError:
-            return True
-        return False
-
-    wait_for(refused)
-    held.sendall(image[10:])
-    answer = b""
-    while part := held.recv(65536):
-        answer += part
-    assert answer.startswith(b"HTTP/1.1 200 ")
-    assert b"texts" in answer
-    assert server.process.wait(60) == 0
-    held.close()
