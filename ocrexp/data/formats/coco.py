@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from ocrexp.data.formats.base import DET, IGNORED, Format
-from ocrexp.data.formats.entries import NO, Account, Entry, Guess, ReadOptions, Region, first_text
+from ocrexp.data.formats.entries import NO, Account, Entry, Guess, Points, ReadOptions, Region, first_text
 from ocrexp.data.formats.folder import Folder, split_of
 from ocrexp.data.formats.json_values import kept_json, mapping, sequence, size_of, text_of
 from ocrexp.data.formats.shapes import as_flat, bounds, number, pairs, plain, signed_area, sized_box
+from ocrexp.data.formats.user_names import LANGUAGE, UNKNOWN_TEXT, is_ignored, take_marks
 from ocrexp.data.formats.writer import Writer
 from ocrexp.errors import DataError
 from ocrexp.files import as_json
@@ -31,7 +32,10 @@ def _read(folder: Folder, options: ReadOptions, account: Account) -> Iterator[En
         whole = mapping(kept_json(folder, name), str(path))
         images = sequence(whole.get("images"), f"{path}: images")
         labels: dict[str, list[Any]] = {}
-        for label in sequence(whole.get("annotations"), f"{path}: annotations"):
+        annotations = sequence(whole.get("annotations"), f"{path}: annotations")
+        if options.text_key is None:
+            _note_attributes(annotations, str(path), account)
+        for label in annotations:
             labels.setdefault(str(label.get("image_id")) if isinstance(label, dict) else "", []).append(label)
         classes = {
             str(one.get("id")): str(one.get("name")) for one in whole.get("categories") or () if isinstance(one, dict)
@@ -54,35 +58,57 @@ def _entry(
     for label in labels:
         where = f"{folder.base / name}: annotation {label.get('id') if isinstance(label, dict) else ''}"
         try:
-            regions += _regions(label, classes, options, where, account)
+            regions.append(region(label, classes, options.text_key, where, account))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             account.drop("annotation that cannot be read", f"{where}: {error!r}")
     split = split_of(name.rpartition("/")[2]) or split_of(named.rpartition("/")[0])
     return Entry(named, folder.image(named, name), regions, size=size_of(image), split=split, source=place)
 
 
-def _regions(
-    label: dict[str, Any], classes: dict[str, str], options: ReadOptions, place: str, account: Account
-) -> list[Region]:
-    attributes = label.get("attributes") if isinstance(label.get("attributes"), dict) else {}
-    assert isinstance(attributes, dict)
-    keys = [options.text_key] if options.text_key else _TEXTS
-    text = first_text(label, keys) or first_text(attributes, keys)
-    ignored = bool(label.get("iscrowd")) or text == IGNORED or attributes.get("legible") in (False, 0, "false")
+def region(
+    label: dict[str, Any], classes: dict[str, str], text_key: str | None, place: str, account: Account
+) -> Region:
+    """The region of an annotation. Raises ValueError, KeyError, TypeError or AttributeError for what is not one."""
+    attributes = _attributes(label)
+    keys = [text_key] if text_key else _TEXTS
+    text = first_text(label, keys) or first_text(attributes if text_key else _any_case(attributes), keys)
     name = classes.get(str(label.get("category_id")), "")
+    marked = take_marks({**label, **attributes}) or attributes.get("legible") in (False, 0, "false")
+    ignored = bool(label.get("iscrowd")) or marked or text == IGNORED or is_ignored(name)
     extra = {"class": name} if name and name != _DEFAULT else {}
-    language = text_of(attributes, "language") or ""
+    language = text_of(attributes, LANGUAGE) or ""
+    return Region(_outline(label, place, account), None if text == IGNORED else text, ignored, language, extra)
+
+
+def _outline(label: dict[str, Any], place: str, account: Account) -> Points:
     segments = label.get("segmentation")
     if isinstance(segments, list) and segments:
         outlines = [pairs(one) for one in (segments if isinstance(segments[0], list) else [segments])]
         if len(outlines) > 1:
             account.change("annotation of several outlines, of which the largest was used", place)
-        points = max(outlines, key=lambda one: abs(signed_area(one)))
-    else:
-        if isinstance(segments, dict):
-            account.change("annotation with a mask, read as its box", place)
-        points = sized_box(*(number(value) for value in label["bbox"]))
-    return [Region(points, None if text == IGNORED else text, ignored, language, extra)]
+        return max(outlines, key=lambda one: abs(signed_area(one)))
+    if isinstance(segments, dict):
+        account.change("annotation with a mask, read as its box", place)
+    return sized_box(*(number(value) for value in label["bbox"]))
+
+
+def _attributes(label: Any) -> dict[str, Any]:
+    attributes = label.get("attributes") if isinstance(label, dict) else None
+    return attributes if isinstance(attributes, dict) else {}
+
+
+def _any_case(attributes: dict[str, Any]) -> dict[str, Any]:
+    return {name.casefold(): value for name, value in reversed(attributes.items())}
+
+
+def _note_attributes(labels: list[Any], place: str, account: Account) -> None:
+    """Count a file whose attributes may have texts under a name that is not usual."""
+    names = {
+        name: None for label in labels for name, value in _attributes(label).items()
+        if isinstance(value, str) and value and name != LANGUAGE and not is_ignored(name)
+    }  # fmt: skip
+    if names and not any(name.casefold() in _TEXTS for name in names):
+        account.change(UNKNOWN_TEXT, f"{place}: {', '.join(names)}")
 
 
 def _is(head: str) -> bool:

@@ -12,8 +12,8 @@ from ocrexp.data.formats.base import DET, IGNORED, Format
 from ocrexp.data.formats.entries import NO, Account, Entry, Guess, Points, ReadOptions, Region
 from ocrexp.data.formats.folder import Folder, split_of
 from ocrexp.data.formats.safe_files import Element, read_xml
-from ocrexp.data.formats.shapes import box, ellipse, middle, number, turned
-from ocrexp.data.formats.via import TEXT_KEYS
+from ocrexp.data.formats.shapes import box, ellipse, middle, number, sized_box, turned
+from ocrexp.data.formats.user_names import is_ignored, take_marks, text_key
 
 _SHAPES = ("box", "polygon", "polyline", "ellipse", "points", "mask", "skeleton", "cuboid", "tag")
 _UNDEFINED = ("", "__undefined__")
@@ -24,20 +24,17 @@ def _read(folder: Folder, options: ReadOptions, account: Account) -> Iterator[En
         if not folder.only and not _is(folder.head(name)):
             continue
         root = read_xml(folder.base / name)
-        key = options.text_key or _text_key(root)
+        key = text_key(_attributes(root), options.text_key, str(folder.base / name), account)
         for image in root.all("image"):
             yield _image(folder, name, image, key, account)
         yield from _frames(folder, name, root, key, account)
 
 
-def _text_key(root: Element) -> str | None:
-    """The attribute that holds the text: a usual name, or the only name."""
-    found = dict.fromkeys(
-        element.attributes.get("name", "")
-        for element in root.walk()
-        if element.tag == "attribute" and element.attributes
-    )
-    return next((key for key in TEXT_KEYS if key in found), None) or (next(iter(found)) if len(found) == 1 else None)
+def _attributes(root: Element) -> Iterator[str]:
+    """The names of the attributes of all shapes."""
+    for shape in root.walk():
+        if shape.tag in _SHAPES:
+            yield from (one.attributes.get("name", "") for one in shape.all("attribute"))
 
 
 def _image(folder: Folder, name: str, image: Element, key: str | None, account: Account) -> Entry:
@@ -69,6 +66,7 @@ def _frames(folder: Folder, name: str, root: Element, key: str | None, account: 
                 continue
             if shape.tag == "polyline" and shape.attributes.get("points", "").count(";") == 3:
                 shape.tag = "polygon"
+            shape.attributes.setdefault("label", track.attributes.get("label", ""))
             frames.setdefault(frame, []).append(shape)
     for frame, shapes in sorted(frames.items()):
         stems = (f"frame_{frame:06d}", f"{frame:06d}", str(frame))
@@ -85,15 +83,18 @@ def _regions(shapes: list[Element], path: str, key: str | None, account: Account
         except (KeyError, ValueError) as error:
             account.drop("annotation that cannot be read", f"{path}:{shape.line}: {error!r}")
             continue
+        if shape.tag == "mask":
+            account.change("mask, read as its box", f"{path}:{shape.line}")
         if points is None:
             account.drop(f"shape that encloses nothing ({shape.tag})", f"{path}:{shape.line}")
             continue
         attributes = {child.attributes.get("name", ""): child.text.strip() for child in shape.all("attribute")}
         text = attributes.pop(key, None) if key is not None else None
         text = None if text in _UNDEFINED else text
-        ignored = text == IGNORED or attributes.pop("ignore", "").lower() in ("true", "1", "yes")
         extra: dict[str, object] = {name: value for name, value in attributes.items() if value not in _UNDEFINED}
-        if label := shape.attributes.get("label"):
+        label = shape.attributes.get("label", "")
+        ignored = take_marks(extra) or text == IGNORED or is_ignored(label)
+        if label:
             extra["class"] = label
         yield Region(points, None if text == IGNORED else text, ignored, extra=extra)
 
@@ -104,6 +105,8 @@ def _outline(shape: Element) -> Points | None:
     if shape.tag == "box":
         points = box(*(number(values[side]) for side in ("xtl", "ytl", "xbr", "ybr")))
         return turned(points, degrees, middle(points))
+    if shape.tag == "mask":
+        return sized_box(*(number(values[side]) for side in ("left", "top", "width", "height")))
     if shape.tag == "polygon":
         pairs = [point.split(",") for point in values["points"].split(";") if point]
         return [(number(x), number(y)) for x, y in pairs]

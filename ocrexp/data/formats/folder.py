@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from ocrexp.data.formats.addresses import names_in
 from ocrexp.data.formats.safe_files import read_head, read_windows
 from ocrexp.data.image_header import IMAGES
 from ocrexp.files import exists
@@ -107,23 +109,25 @@ class Folder:
     # Images.
 
     def image(self, name: str, label: str = "") -> Path | None:
-        """The image that a label names: relative to the images' folder, to the label's, or anywhere below by name."""
-        plain = name.replace("\\", "/").strip()
-        if not plain or "\0" in plain:
-            return None
+        """The image that a label names, by a path or an address: relative to the images' folder, to the label's, or
+        anywhere below by name. Names may differ in Unicode's normal form, and by case where there is no other."""
+        names = names_in(name)
         near = (self.base / label).parent
-        for place in (self.image_base / plain, near / plain):
-            if exists(place) and place.is_file():
-                return self._found(place)
+        for plain in names:
+            for place in (self.image_base / plain, near / plain):
+                if exists(place) and place.is_file():
+                    return self._found(place)
         self._index()
         assert self._by_name is not None
-        return self._found(self._best(self._by_name.get(plain.rpartition("/")[2], []), plain, label))
+        for plain in names:
+            if found := self._best(_named(self._by_name, plain.rpartition("/")[2]), plain, label):
+                return self._found(found)
+        return None
 
     def image_of(self, stem: str, label: str = "", wanted: str = "") -> Path | None:
         """The image with this name without its suffix; of several, the one whose path is most like the label's."""
         self._index()
-        names = self._by_stem.get(stem, []) or self._by_stem.get(stem.lower(), [])
-        return self._found(self._best(names, wanted, label))
+        return self._found(self._best(_named(self._by_stem, stem), wanted, label))
 
     def unlabeled(self, others: Sequence[Folder] = ()) -> list[str]:
         """The images that no label was about so far, neither here nor in other data sets; none where one annotation
@@ -134,7 +138,7 @@ class Folder:
         assert self._by_name is not None
         labeled = self._labeled.union(*(other._labeled for other in others))
         names = [name for same in self._by_name.values() for name in same if _CROPS not in name.split("/")]
-        return [name for name in names if hash(os.path.normpath(self.image_base / name)) not in labeled]
+        return [name for name in dict.fromkeys(names) if hash(os.path.normpath(self.image_base / name)) not in labeled]
 
     def _found(self, image: Path | None) -> Path | None:
         if image is not None:
@@ -160,10 +164,9 @@ class Folder:
         for name in _files(self.image_base):
             path = PurePosixPath(name)
             if path.suffix.lower() in IMAGES:
-                self._by_name.setdefault(path.name, []).append(name)
-                self._by_stem.setdefault(path.stem, []).append(name)
-                if path.stem.lower() != path.stem:
-                    self._by_stem.setdefault(path.stem.lower(), []).append(name)
+                for names, own in ((self._by_name, path.name), (self._by_stem, path.stem)):
+                    for key in {_nfc(own), _nfc(own).casefold()}:
+                        names.setdefault(key, []).append(name)
 
     def _best(self, names: list[str], wanted: str, label: str) -> Path | None:
         if not names:
@@ -184,6 +187,19 @@ class Folder:
         if likeness(ranked[0]) == likeness(ranked[1]):
             self.ambiguous.add(ranked[0])
         return self.image_base / ranked[0]
+
+
+def _named(names: dict[str, list[str]], name: str) -> list[str]:
+    """The files with a name as it is written, else with that name in any case."""
+    found = names.get(_nfc(name)) or names.get(_nfc(name).casefold()) or []
+    if len(found) > 1:
+        exact = [one for one in found if name in (PurePosixPath(one).name, PurePosixPath(one).stem)]
+        return exact or found
+    return found
+
+
+def _nfc(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
 
 
 def _common(first: list[str], second: list[str]) -> int:

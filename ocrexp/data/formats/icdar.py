@@ -21,7 +21,7 @@ from ocrexp.data.formats.base import (
     share_of_lines,
     unquoted,
 )  # fmt: skip
-from ocrexp.data.formats.entries import NO, Account, Entry, Guess, ReadOptions, Region
+from ocrexp.data.formats.entries import NO, Account, Entry, Guess, Points, ReadOptions, Region
 from ocrexp.data.formats.folder import Folder, split_of
 from ocrexp.data.formats.safe_files import read_lines
 from ocrexp.data.formats.shapes import box
@@ -33,7 +33,9 @@ _NUMBER = r"\s*-?\d+(?:\.\d+)?\s*"
 _EIGHT = rf"(?:{_NUMBER},){{7}}{_NUMBER}"
 FLAGGED = rf"{_EIGHT},\s*[01]\s*, .*"  # E2E-MLT: a flag in place of the script
 _MLT = rf"{_EIGHT},\s*(?:{'|'.join(SCRIPTS)})\s*,.*|{FLAGGED}"
+RCTW = rf'{_EIGHT},\s*[01]\s*,\s*".*"\s*'
 _BOX = rf'{_NUMBER}(?:,{_NUMBER}){{3}},\s*".*"|\d+ \d+ \d+ \d+ ".*"'
+_PLAIN_BOX = rf"{_NUMBER}(?:,{_NUMBER}){{3}},(?!{_NUMBER},).*\S.*"
 _CROP = r'[^,"]+\.\w{3,4},\s*".*"'
 _SCRIPT_CROP = rf"[^,]+\.\w{{3,4}},(?:{'|'.join(SCRIPTS)}),.*"
 
@@ -73,23 +75,36 @@ def pages(*suffixes: str, parse: Parse) -> Callable[[Folder, ReadOptions, Accoun
 
 
 def region(flat: list[float], text: str, language: str = "") -> Region:
-    """A region of four corners whose text may be the mark of ignored ones."""
-    ignored = text == IGNORED
-    return Region(outline(flat), None if ignored else text, ignored, language)
+    """A region of four corners whose text may be the mark of ignored ones, or missing."""
+    return _marked(outline(flat), text, language)
+
+
+def _marked(points: Points, text: str, language: str = "") -> Region:
+    ignored = text.strip() == IGNORED
+    return Region(points, None if ignored or not text.strip() else text, ignored, language)
 
 
 def parse_2013(line: str) -> Region:
     """`left, top, right, bottom, "text"`, or with spaces only."""
     separator = "," if re.match(rf"{_NUMBER},", line) else " "
     numbers, text = leading_numbers(line.strip(), 4, separator)
-    text = unquoted(text.strip())
-    ignored = text == IGNORED
-    return Region(box(*numbers), None if ignored else text, ignored)
+    return _marked(box(*numbers), unquoted(text.strip()))
 
 
 def parse_2015(line: str) -> Region:
-    """`x1,y1,x2,y2,x3,y3,x4,y4,text`."""
+    """`x1,y1,x2,y2,x3,y3,x4,y4,text`, or without a text."""
     return region(*leading_numbers(line, 8))
+
+
+def parse_rctw(line: str) -> Region:
+    """`x1,y1,x2,y2,x3,y3,x4,y4,difficult,"text"`."""
+    numbers, rest = leading_numbers(line, 8)
+    flag, comma, text = rest.partition(",")
+    if not comma or flag.strip() not in ("0", "1"):
+        raise BadLabel("expected 0 or 1 and a text after the coordinates")
+    found = region(numbers, unquoted(text.strip()))
+    found.ignored = found.ignored or flag.strip() == "1"
+    return found
 
 
 def parse_mlt(line: str) -> Region:
@@ -103,7 +118,9 @@ def parse_mlt(line: str) -> Region:
     return region(numbers, text, script.strip())
 
 
-def _recognize(pattern: str, name_pattern: str, reason: str, other: str = "") -> Callable[[Folder], Guess]:
+def _recognize(
+    pattern: str, name_pattern: str, reason: str, other: str = "", sure: float = 0.9
+) -> Callable[[Folder], Guess]:
     def recognize(folder: Folder) -> Guess:
         names = [name for name in folder.like(r".*\.txt") if not _NOT_LABELS.search(name)]
         for name in names[:20]:
@@ -111,10 +128,24 @@ def _recognize(pattern: str, name_pattern: str, reason: str, other: str = "") ->
             share = share_of_lines(lines, pattern)
             if share > 0.5 and not (other and share_of_lines(lines, other) > 0.5):
                 typical = re.match(name_pattern, name.rpartition("/")[2]) is not None
-                return Guess(0.9 if typical else 0.7, f"{name} has lines of {reason}")
+                return Guess(sure if typical else sure - 0.2, f"{name} has lines of {reason}")
         return NO
 
     return recognize
+
+
+_quoted_box = _recognize(_BOX, r"gt_", "2 corners and a quoted text")
+_plain_box = _recognize(_PLAIN_BOX, r"gt_", "2 corners and a text", sure=0.75)
+_with_text = _recognize(rf"{_EIGHT},.*", r"gt_", "8 coordinates and a text", rf"{_MLT}|{RCTW}|{_EIGHT},{_NUMBER},.*")
+_without_text = _recognize(_EIGHT, r"gt_|res_", "8 coordinates without a text")
+
+
+def _recognize_box(folder: Folder) -> Guess:
+    return _quoted_box(folder) or _plain_box(folder)
+
+
+def _recognize_quad(folder: Folder) -> Guess:
+    return _with_text(folder) or _without_text(folder)
 
 
 def _read_crops(folder: Folder, options: ReadOptions, account: Account) -> Iterator[Entry]:
@@ -185,12 +216,15 @@ def _recognize_mlt(pattern: str, year: str) -> Callable[[Folder], Guess]:
 FORMATS = [
     Format(
         "icdar2013", "ICDAR 2013 focused scene text", DET, 'gt_NAME.txt: left, top, right, bottom, "text"',
-        _recognize(_BOX, r"gt_", '2 corners and a quoted text'), pages(".txt", parse=parse_2013),
+        _recognize_box, pages(".txt", parse=parse_2013),
     ),
     Format(
         "icdar2015", "ICDAR 2015 incidental scene text", DET, "gt_NAME.txt: x1,y1,…,x4,y4,text",
-        _recognize(rf"{_EIGHT},.*", r"gt_", "8 coordinates and a text", rf"{_MLT}|{_EIGHT},{_NUMBER},.*"),
-        pages(".txt", parse=parse_2015),
+        _recognize_quad, pages(".txt", parse=parse_2015),
+    ),
+    Format(
+        "icdar2017_rctw", "ICDAR 2017 RCTW-17", DET, 'NAME.txt: x1,y1,…,x4,y4,difficult,"text"',
+        _recognize(RCTW, r"", "8 coordinates, 0 or 1, and a quoted text"), pages(".txt", parse=parse_rctw),
     ),
     Format(
         "icdar2017_mlt", "ICDAR 2017 MLT", DET, "gt_NAME.txt: x1,y1,…,x4,y4,script,text",

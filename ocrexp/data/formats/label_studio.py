@@ -9,21 +9,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import PurePosixPath
+from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, quote, unquote, urlsplit
+from urllib.parse import quote
 
+from ocrexp.data.formats.addresses import base_name
 from ocrexp.data.formats.base import DET, IGNORED, Format
 from ocrexp.data.formats.entries import NO, Account, Entry, Guess, Points, ReadOptions, Region
 from ocrexp.data.formats.folder import Folder
 from ocrexp.data.formats.json_values import kept_json, sequence
 from ocrexp.data.formats.shapes import ellipse, number, sized_box, turned
+from ocrexp.data.formats.user_names import TEXT_KEYS, is_ignored
 from ocrexp.data.formats.writer import Writer
 from ocrexp.files import as_json
 
 _UPLOAD = re.compile(r"^[0-9a-f]{8}-")
 _IGNORE_LABEL = "ignore"
 _TEXT = "text"
+_OWN_KEYS = frozenset(("annotator", "created_at", "updated_at"))  # of tasks in JSON-MIN, beside numbers
 
 
 def _read(folder: Folder, options: ReadOptions, account: Account) -> Iterator[Entry]:
@@ -38,7 +41,7 @@ def _read(folder: Folder, options: ReadOptions, account: Account) -> Iterator[En
                 account.drop("task without an image", place)
                 continue
             entry = Entry(named, _find(folder, named, name), [], source=place)
-            entry.name = folder.below(entry.image) if not isinstance(entry.image, bytes | None) else named
+            entry.name = folder.below(entry.image) if isinstance(entry.image, Path) else named
             results = _results(task, place, account)
             if results is None:
                 continue
@@ -47,21 +50,19 @@ def _read(folder: Folder, options: ReadOptions, account: Account) -> Iterator[En
 
 
 def _image_name(task: dict[str, Any]) -> str | None:
-    """The path of a task's image: behind `?d=` of local files, else that of the address."""
+    """The address of a task's image."""
     data = task.get("data") if isinstance(task.get("data"), dict) else task
     assert isinstance(data, dict)
     keys = ["ocr", "image", "img", *data]
     for value in (data.get(name) for name in keys):
-        if isinstance(value, str) and re.search(r"\.\w{3,4}$|\?d=", value):
-            parts = urlsplit(value)
-            local = parse_qs(parts.query).get("d")
-            return local[0] if local else unquote(parts.path)
+        if isinstance(value, str) and re.search(r"\.\w{3,4}$", base_name(value)):
+            return value
     return None
 
 
-def _find(folder: Folder, named: str, label: str) -> Any:
-    plain = PurePosixPath(named).name
-    return folder.image(named.lstrip("/"), label) or folder.image(_UPLOAD.sub("", plain), label)
+def _find(folder: Folder, named: str, label: str) -> Path | None:
+    """The image at an address, or the one whose name was preceded by a number when it was uploaded."""
+    return folder.image(named.lstrip("/"), label) or folder.image(_UPLOAD.sub("", base_name(named)), label)
 
 
 def _results(task: dict[str, Any], place: str, account: Account) -> list[Any] | None:
@@ -84,24 +85,47 @@ def _results(task: dict[str, Any], place: str, account: Account) -> list[Any] | 
 
 
 def _flat_results(task: dict[str, Any], place: str, account: Account) -> list[Any]:
-    """The results of the form JSON-MIN, in which boxes and texts are lists of equal length."""
+    """The results of the form JSON-MIN, in which boxes and texts are lists of equal length, under names of users."""
+    shapes = {name: value for name, value in task.items() if _is_shapes(value)}
     # Of several kinds of shapes only `label` has all, in the order of the texts.
-    boxes = max((task.get(key) or [] for key in ("bbox", "poly", "label")), key=len)
-    texts = task.get("transcription") or []
-    texts = [texts] if isinstance(texts, str) else texts
+    boxes: list[Any] = max(shapes.values(), key=len, default=[])
+    texts = _flat_texts(task, len(boxes))
     if texts and len(texts) != len(boxes):
         account.change("task with other numbers of texts and regions, read without texts; export it as JSON", place)
         texts = []
     results: list[Any] = []
-    for i, value in enumerate(boxes if isinstance(boxes, list) else []):
-        if not isinstance(value, dict):
-            continue
+    for i, value in enumerate(boxes):
         shape: dict[str, Any] = {"id": str(i), "type": "rectangle", "value": value}
         shape |= {key: value.get(key) for key in ("original_width", "original_height")}
         results.append(shape)
         if i < len(texts):
             results.append({"id": str(i), "type": "textarea", "value": {_TEXT: texts[i]}})
     return results
+
+
+def _is_shapes(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(v, dict) and "original_width" in v for v in value)
+
+
+def _flat_texts(task: dict[str, Any], count: int) -> list[Any]:
+    """The texts of a task: under a usual name, else the only values that are as many texts as there are regions."""
+    named = _image_name(task)
+    found = {
+        name: [value] if isinstance(value, str) else value for name, value in task.items()
+        if name not in _OWN_KEYS and value and value != named and _are_texts(value)
+    }  # fmt: skip
+    usual = next((found[key] for key in TEXT_KEYS if key in found), None)
+    fitting = [texts for texts in found.values() if len(texts) == count]
+    return usual or (fitting[0] if len(fitting) == 1 else [])
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, str) or (isinstance(value, list) and all(map(_is_text, value)))
+
+
+def _is_text(value: Any) -> bool:
+    """Whether a value is a text, or the several texts of one region."""
+    return isinstance(value, str) or (isinstance(value, list) and all(isinstance(one, str) for one in value))
 
 
 def _regions(entry: Entry, results: list[Any], level: str | None, place: str, account: Account) -> Iterator[Region]:
@@ -150,7 +174,7 @@ def _region(entry: Entry, parts: list[dict[str, Any]]) -> Region | None:
     if points is None:
         return None
     joined = "\n".join(texts) or None
-    ignored = joined == IGNORED or any(label.lower() == _IGNORE_LABEL for label in labels)
+    ignored = joined == IGNORED or any(is_ignored(label) for label in labels)
     kept = list(dict.fromkeys(label for label in labels if label.lower() not in (_IGNORE_LABEL, _TEXT)))
     return Region(points, None if joined == IGNORED else joined, ignored, extra={"labels": kept} if kept else {})
 
@@ -162,7 +186,7 @@ def _outline(value: dict[str, Any], width: float, height: float) -> Points | Non
         x, y, rx, ry = (number(value[key]) for key in ("x", "y", "radiusX", "radiusY"))
         degrees = number(value.get("rotation") or 0)
         return ellipse(x * width / 100, y * height / 100, rx * width / 100, ry * height / 100, degrees)
-    if "width" not in value or "x" not in value:
+    if not all(key in value for key in ("x", "y", "width", "height")):  # a point has no height
         return None
     x, y, w, h = (number(value[key]) / 100 for key in ("x", "y", "width", "height"))
     points = sized_box(x * width, y * height, w * width, h * height)
@@ -172,7 +196,7 @@ def _outline(value: dict[str, Any], width: float, height: float) -> Points | Non
 def _is(head: str) -> bool:
     return head.lstrip().startswith("[") and (
         ('"original_width"' in head and '"result"' in head)
-        or ('"original_width"' in head and ('"bbox"' in head or '"poly"' in head))
+        or ('"original_width"' in head and any(f'"{key}"' in head for key in ("bbox", "poly", "annotation_id")))
         or '"from_name"' in head
     )
 

@@ -1,7 +1,7 @@
-"""labelme: one JSON file per image with `shapes`; the text is the shape's label, or its description where it has one.
+"""labelme and X-AnyLabeling: one JSON file per image with `shapes`; the text is a shape's description, else its label.
 
-A rectangle is two opposite corners in any order, a circle its middle and a point of its edge. The label `###` and the
-flags `ignore` and `difficult` mark regions to ignore.
+A label that is beside a description in the same file is a class. A rectangle is opposite corners in any order, a circle
+its middle and a point of its edge. The label `###` and the flags `ignore` and `difficult` mark regions to ignore.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from ocrexp.data.formats.folder import Folder, split_of
 from ocrexp.data.formats.json_values import size_of, text_of
 from ocrexp.data.formats.safe_files import read_json
 from ocrexp.data.formats.shapes import as_pairs, bounds, box, ellipse, points_of
+from ocrexp.data.formats.user_names import is_ignored, take_marks
 from ocrexp.data.formats.writer import Writer
 from ocrexp.errors import DataError
 from ocrexp.files import as_json
 
-_FLAGS = ("ignore", "difficult")
+# Rotated boxes: X-AnyLabeling writes `rotation`, newer versions of labelme `oriented_rectangle`.
+_OUTLINES = ("polygon", "linestrip", "rotation", "oriented_rectangle", "quadrilateral")
 
 
 def _read(folder: Folder, options: ReadOptions, account: Account) -> Iterator[Entry]:
@@ -34,15 +36,18 @@ def _read(folder: Folder, options: ReadOptions, account: Account) -> Iterator[En
         if not isinstance(value, dict) or not isinstance(value.get("shapes"), list):
             return None
         regions = []
+        classes = _classes(value["shapes"])
         for i, shape in enumerate(value["shapes"], start=1):
             try:
-                region = _region(shape, options.text_key)
+                region = _region(shape, options.text_key, classes)
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 account.drop("annotation that cannot be read", f"{path}: shape {i}: {error!r}")
                 continue
             if region is None:
                 account.drop(f"shape that encloses nothing ({shape.get('shape_type')})", f"{path}: shape {i}")
             else:
+                if shape.get("shape_type") == "mask":
+                    account.change("mask, read as its box", f"{path}: shape {i}")
                 regions.append(region)
         named = (text_of(value, "imagePath") or "").replace("\\", "/")
         stem = PurePosixPath(name).stem
@@ -55,30 +60,37 @@ def _read(folder: Folder, options: ReadOptions, account: Account) -> Iterator[En
     return each_file(folder.files(".json"), account, entry)
 
 
-def _region(shape: dict[str, Any], text_key: str | None) -> Region | None:
-    kind = shape.get("shape_type") or "polygon"
-    points = points_of(shape["points"])
-    outline: Points
-    if kind == "rectangle":
-        outline = box(*bounds(points))
-    elif kind == "circle":
-        (x, y), edge = points[:2]
-        radius = math.dist((x, y), edge)
-        outline = ellipse(x, y, radius, radius)
-    elif kind in ("polygon", "linestrip") and len(points) >= 3:
-        outline = points
-    else:
+def _classes(shapes: list[Any]) -> set[str]:
+    """The labels that are classes: they are beside a description, which is then the text."""
+    described = (shape for shape in shapes if isinstance(shape, dict) and text_of(shape, "description"))
+    return {label for shape in described if (label := text_of(shape, "label"))}
+
+
+def _region(shape: dict[str, Any], text_key: str | None, classes: set[str]) -> Region | None:
+    outline = _outline(shape.get("shape_type") or "polygon", points_of(shape["points"]))
+    if outline is None:
         return None
     label, description = text_of(shape, "label"), text_of(shape, "description")
-    text = (
-        label if text_key == "label" else description if text_key == "description" else description or label
-    ) or None
-    flags = shape.get("flags") or {}
-    ignored = IGNORED in (label, text) or any(flags.get(flag) is True for flag in _FLAGS)
+    is_class = label in classes or (classes and is_ignored(label or ""))
+    text = description or (None if is_class else label)
+    text = {"label": label, "description": description}.get(text_key or "", text) or None
+    marked = take_marks(dict(shape.get("flags") or {})) or shape.get("difficult") is True
+    ignored = marked or IGNORED in (label, text) or (label != text and is_ignored(label or ""))
     extra = {"class": label} if label is not None and label not in (text, IGNORED) else {}
     if shape.get("group_id") is not None:
         extra["group_id"] = shape["group_id"]
     return Region(outline, None if text == IGNORED else text, ignored, extra=extra)
+
+
+def _outline(kind: str, points: Points) -> Points | None:
+    """The outline of a shape; None if it encloses nothing."""
+    if kind in ("rectangle", "mask"):
+        return box(*bounds(points))
+    if kind == "circle":
+        (x, y), edge = points[:2]
+        radius = math.dist((x, y), edge)
+        return ellipse(x, y, radius, radius)
+    return points if kind in _OUTLINES and len(points) >= 3 else None
 
 
 def _recognize(folder: Folder) -> Guess:
@@ -123,6 +135,6 @@ class LabelmeWriter(Writer):
 
 
 FORMATS = [
-    Format("labelme", "labelme", DET, "NAME.json: shapes; the text is the label or the description", _recognize, _read,
-           LabelmeWriter, frozenset(("text_key",))),
+    Format("labelme", "labelme, X-AnyLabeling", DET, "NAME.json: shapes; the text is the label or the description",
+           _recognize, _read, LabelmeWriter, frozenset(("text_key",))),
 ]  # fmt: skip

@@ -1,7 +1,8 @@
 """MMOCR 1.x: `{"metainfo", "data_list"}` for detection, spotting and recognition; also the forms of 0.x.
 
 Polygons are flat lists, `bbox` is two corners. 0.x: `NAME TEXT` and `{"filename", "text"}` per line for recognition,
-`{"file_name", "annotations": [{"box", "text", "label"}]}` per line for WildReceipt.
+`{"file_name", "annotations": [{"box", "text", "label"}]}` per line for WildReceipt; the same with COCO's annotations
+for detection, whose `bbox` is a corner and the size.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from ocrexp.data.formats import coco
 from ocrexp.data.formats.base import IGNORED, Format
 from ocrexp.data.formats.entries import NO, Account, Entry, Guess, ReadOptions, Region
 from ocrexp.data.formats.folder import Folder, split_of
@@ -68,6 +70,15 @@ def _regions(instances: list[Any], place: str, account: Account) -> Iterator[Reg
             account.drop("annotation that cannot be read", f"{place}: instance {i}: {error!r}")
 
 
+def _coco_regions(values: list[Any], place: str, account: Account) -> Iterator[Region]:
+    """The regions of detection lists of MMOCR 0.x, which are annotations as COCO has them."""
+    for i, value in enumerate(values, start=1):
+        try:
+            yield coco.region(value, {}, None, place, account)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            account.drop("annotation that cannot be read", f"{place}: annotation {i}: {error!r}")
+
+
 def _read_lines(folder: Folder, name: str, account: Account) -> Iterator[Entry]:
     path = folder.base / name
     for line_number, line in read_lines(path, account):
@@ -83,7 +94,9 @@ def _read_lines(folder: Folder, name: str, account: Account) -> Iterator[Entry]:
             continue
         entry = Entry(named, folder.image(named, name), size=size_of(value), split=split_of(name), source=place)
         if "annotations" in value:
-            entry.regions = list(_regions(sequence(value["annotations"], place), place, account))
+            values = sequence(value["annotations"], place)
+            as_coco = any("segmentation" in one or "iscrowd" in one for one in values if isinstance(one, dict))
+            entry.regions = list(_coco_regions(values, place, account) if as_coco else _regions(values, place, account))
         else:
             entry.text = text_of(value, "text")
         yield entry

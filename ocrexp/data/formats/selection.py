@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
+from ocrexp.data.formats.addresses import base_name, is_elsewhere
 from ocrexp.data.formats.base import Format
 from ocrexp.data.formats.entries import Account, Entry, Guess, ReadOptions, Region
 from ocrexp.data.formats.folder import Folder
@@ -64,6 +66,8 @@ def read_all(
                 account.merge(own)
             if used is not None:
                 position += 1
+                if not isinstance(used.image, bytes) and is_elsewhere(used.name):
+                    used.name = _below(used, origin.folder)
                 yield used
         for name in sorted(origin.folder.ambiguous)[:3]:
             account.change("image whose name others have too, chosen by its folder", name)
@@ -71,6 +75,13 @@ def read_all(
     for folder in {folder.image_base: folder for folder in folders}.values():
         for name in folder.unlabeled(folders):
             account.drop("image without a label", str(folder.image_base / name))
+
+
+def _below(entry: Entry, folder: Folder) -> str:
+    """The name below the data set of an image that a label names by an address or a path of another place."""
+    if isinstance(entry.image, Path):
+        return folder.below(entry.image)
+    return base_name(entry.name) or "image"
 
 
 def _usable(entry: Entry, filters: Filters, account: Account) -> Entry | None:

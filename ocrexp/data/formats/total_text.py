@@ -3,7 +3,7 @@
 - `poly_gt_img1.txt`: `x: [[…]], y: [[…]], ornt: [u'c'], transcriptions: [u'text']`, as Python and NumPy print them:
   padded, and wrapped over several lines;
 - `poly_gt_img1.mat`: rows of 'x:', xs, 'y:', ys, text, orientation, in `polygt` or `gt`;
-- `gt_img1.txt`: `x1,y1,x2,y2,…,text` with any number of points (Mask TextSpotter).
+- `gt_img1.txt`: `x1,y1,x2,y2,…,text` with any number of points (Mask TextSpotter), or without texts.
 
 The orientation or the text `#` marks regions to ignore. The image is `img1.jpg`.
 """
@@ -18,7 +18,7 @@ from typing import Any
 from ocrexp.data.formats.base import DET, BadLabel, Format, each_file, outline, share_of_lines
 from ocrexp.data.formats.entries import NO, Account, Entry, Guess, Points, ReadOptions, Region
 from ocrexp.data.formats.folder import Folder, split_of
-from ocrexp.data.formats.icdar import FLAGGED, label_files, page_entry
+from ocrexp.data.formats.icdar import FLAGGED, RCTW, label_files, page_entry
 from ocrexp.data.formats.mat import read_mat
 from ocrexp.data.formats.safe_files import read_text
 from ocrexp.data.formats.shapes import number
@@ -31,6 +31,8 @@ _ENTRY = re.compile(
 )
 _N = r"-?\d+(?:\.\d+)?"
 _COMMAS = rf"{_N},{_N}(?:,{_N},{_N}){{2,}},.*"
+_POINTS = rf"\s*{_N}\s*(?:,\s*{_N}\s*,\s*{_N}\s*)+,\s*{_N}\s*"
+_EIGHT = rf"{_N}(?:,{_N}){{7}}(?:,(?!{_N},).*)?"  # that is ICDAR 2015
 _PREFIX = re.compile(r"^(?:poly_|rect_|t3_)?gt_")
 _MARK = "#"
 
@@ -43,7 +45,9 @@ def _read(folder: Folder, options: ReadOptions, account: Account) -> Iterator[En
             return _with(folder, name, _mat_regions(folder, name, account))
         if "transcriptions:" in folder.head(name):
             return _with(folder, name, _printed_regions(folder, name, account))
-        return page_entry(folder, name, parse_commas, account)
+        lines = folder.first_lines(name, 20)
+        texts = share_of_lines(lines, _POINTS) < 1
+        return page_entry(folder, name, parse_commas if texts else _parse_points, account)
 
     return each_file(label_files(folder, ".txt", ".mat"), account, entry)
 
@@ -126,6 +130,11 @@ def _region(points: Points, text: str, ornt: str) -> Region:
     return Region(points, None if ignored else text, ignored, extra=extra)
 
 
+def _parse_points(line: str) -> Region:
+    """`x1,y1,x2,y2,…` without a text."""
+    return Region(outline([number(field) for field in line.split(",")]), None)
+
+
 def parse_commas(line: str) -> Region:
     """`x1,y1,x2,y2,…,text`; the text may hold commas, and may be a number."""
     fields = line.strip("\r\n").split(",")
@@ -137,7 +146,7 @@ def parse_commas(line: str) -> Region:
     if count < 6:
         raise BadLabel(f"expected 3 points or more and a text, got {count // 2} points")
     ignored = text in (_MARK, "###")
-    return Region(outline([number(field) for field in fields[:count]]), None if ignored else text, ignored)
+    return Region(outline([number(field) for field in fields[:count]]), None if ignored else text or None, ignored)
 
 
 def _recognize(folder: Folder) -> Guess:
@@ -148,9 +157,9 @@ def _recognize(folder: Folder) -> Guess:
         return Guess(0.9, f"{names[0]} is named as its MATLAB files")
     for name in folder.like(r".*\.txt")[:20]:
         lines = folder.first_lines(name)
-        if share_of_lines(lines, FLAGGED) > 0.5:
+        if share_of_lines(lines, rf"{FLAGGED}|{RCTW}") > 0.5:
             continue
-        if share_of_lines(lines, _COMMAS) > 0.5 and share_of_lines(lines, rf"{_N}(?:,{_N}){{7}},(?!{_N},).*") < 0.5:
+        if share_of_lines(lines, _COMMAS) > 0.5 and share_of_lines(lines, _EIGHT) < 0.5:
             return Guess(0.6, f"{name} has lines of points, more than 4, and a text")
     return NO
 

@@ -17,11 +17,11 @@ from ocrexp.data.formats.folder import Folder, split_of
 from ocrexp.data.formats.json_values import kept_json, mapping, text_of
 from ocrexp.data.formats.safe_files import parse_json, read_text
 from ocrexp.data.formats.shapes import as_pairs, ellipse, number, sized_box
+from ocrexp.data.formats.user_names import LANGUAGE, take_marks, text_key
 from ocrexp.data.formats.writer import Writer
 from ocrexp.errors import DataError
 from ocrexp.files import as_json
 
-TEXT_KEYS = ("transcription", "text", "Text", "label", "value", "ocr", "word")
 _COLUMNS = ("filename", "region_shape_attributes", "region_attributes")
 _MARK = "ignore"
 
@@ -41,7 +41,7 @@ def _read(folder: Folder, options: ReadOptions, account: Account) -> Iterator[En
             attributes = whole.get("_via_attributes")
             choices = attributes.get("region") or {} if isinstance(attributes, dict) else {}
             images = mapping(whole.get("_via_img_metadata", whole), str(path))
-        key = options.text_key or _text_key(images)
+        key = text_key(_attributes(images), options.text_key, str(path), account)
         for value in images.values():
             if isinstance(value, dict) and isinstance(value.get("filename"), str):
                 yield _entry(folder, name, value, key, choices, account)
@@ -78,17 +78,13 @@ def _regions_of(image: Any) -> list[Any]:
     return list(regions.values()) if isinstance(regions, dict) else regions if isinstance(regions, list) else []
 
 
-def _text_key(images: dict[str, Any]) -> str | None:
-    """The attribute that holds the text: a usual name, or the only name."""
-    found: dict[str, None] = {}
+def _attributes(images: dict[str, Any]) -> Iterator[str]:
+    """The names of the attributes of all regions."""
     for image in images.values():
         for region in _regions_of(image):
             attributes = region.get("region_attributes") if isinstance(region, dict) else None
             if isinstance(attributes, dict):
-                found.update(dict.fromkeys(attributes))
-    usual = next((key for key in TEXT_KEYS if key in found), None)
-    others = [key for key in found if key not in (_MARK, "language")]
-    return usual or (others[0] if len(others) == 1 else None)
+                yield from attributes
 
 
 def _entry(
@@ -138,10 +134,9 @@ def _region(
     options = (choices.get(key) or {}).get("options") if key and isinstance(choices.get(key), dict) else None
     if text is not None and isinstance(options, dict) and isinstance(options.get(text), str) and options[text]:
         text = options[text]
-    mark = attributes.get(_MARK)
-    ignored = text == IGNORED or mark in ("1", "true", "yes") or mark == {"1": True}
-    extra = {name: value for name, value in attributes.items() if name not in (key, _MARK, "language")}
-    language = text_of(attributes, "language") or ""
+    extra = {name: value for name, value in attributes.items() if name not in (key, LANGUAGE)}
+    ignored = take_marks(extra) or text == IGNORED
+    language = text_of(attributes, LANGUAGE) or ""
     return Region(points, None if text == IGNORED else text, ignored, language, extra)
 
 
@@ -173,7 +168,7 @@ class ViaWriter(Writer):
             if region.ignored:
                 attributes[_MARK] = "1"
             if region.language:
-                attributes["language"] = region.language
+                attributes[LANGUAGE] = region.language
             xs, ys = zip(*as_pairs(region.points), strict=True)
             shape = {"name": "polygon", "all_points_x": list(xs), "all_points_y": list(ys)}
             regions.append({"shape_attributes": shape, "region_attributes": attributes})

@@ -1,7 +1,8 @@
 """Formats of words and lines with one text per image: MJSynth, SVT-Perspective, CUTE80, EasyOCR, kraken.
 
 - MJSynth: `./2425/1/115_Lube_45484.jpg 45484`: the text is the second part of the file name, the number an index;
-- SVT-Perspective: `NAME TEXT [LEXICON]`, separated by a space or a tab; CUTE80: `NAME TEXT 1 TEXT`;
+- SVT-Perspective: `NAME TEXT [LEXICON]`, separated by a space or a tab; without lexicons the text may have spaces, as
+  in lists of MMOCR 0.x; CUTE80: `NAME TEXT 1 TEXT`;
 - EasyOCR: `filename,words`: everything after the first comma is the text, nothing is quoted;
 - kraken, tesstrain: `STEM.gt.txt` beside `STEM.png`, `STEM.bin.png` or others.
 """
@@ -22,6 +23,7 @@ _MJSYNTH_NAME = re.compile(r"\d+_(.*)_\d+$")
 _MJSYNTH = r"\S*\d+_[^/\s]*_\d+\.jpg(?:\s+\d+)?"
 _CUTE = r"\S+\.\w{3,4} (\S+) 1 \1"
 _WORD = r"\S+\.(?:jpe?g|png|bmp|gif|tiff?)[ \t]\S.*"
+_LEXICON = r"\S+[ \t]+[^\s,]+[ \t]+[^\s,]+(?:,[^\s,]+)+\s*"  # the text has no spaces there
 _GROUND_TRUTH = ".gt.txt"
 
 Parse = Callable[[str], tuple[str, str]]
@@ -57,12 +59,24 @@ def _mjsynth(line: str) -> tuple[str, str]:
     return image, match[1]
 
 
-def _first_words(line: str) -> tuple[str, str]:
+def _first_word(line: str) -> tuple[str, str]:
     """The name and the word behind it; what follows is a lexicon."""
-    fields = line.split("\t") if "\t" in line else line.split()
+    image, text = _name_and_text(line)
+    return image, text.split("\t" if "\t" in text else None)[0].strip()
+
+
+def _name_and_text(line: str) -> tuple[str, str]:
+    """The name and the text behind it, which may have spaces."""
+    fields = line.strip().split("\t" if "\t" in line else None, 1)
     if len(fields) < 2 or not fields[1].strip():
         raise BadLabel("expected a name and a text")
     return fields[0].strip(), fields[1].strip()
+
+
+def _read_svtp(folder: Folder, options: ReadOptions, account: Account) -> Iterator[Entry]:
+    names = [folder.only] if folder.only else folder.like(r".*\.txt")
+    lexicon = [share_of_lines(folder.first_lines(name, 20), _LEXICON) > 0.5 for name in names]
+    return _lines(r".*\.txt", _WORD, _first_word if any(lexicon) else _name_and_text)(folder, options, account)
 
 
 def _recognize(files: str, pattern: str, confidence: float, what: str, other: str = "") -> Callable[[Folder], Guess]:
@@ -142,12 +156,12 @@ FORMATS = [
     ),
     Format(
         "cute80", "CUTE80", REC, "label.txt: NAME TEXT 1 TEXT",
-        _recognize(r".*\.txt", _CUTE, 0.9, "a name, a text, 1 and the text"), _lines(r".*\.txt", _CUTE, _first_words),
+        _recognize(r".*\.txt", _CUTE, 0.9, "a name, a text, 1 and the text"), _lines(r".*\.txt", _CUTE, _first_word),
     ),
     Format(
-        "svtp", "SVT-Perspective", REC, "gt.txt: NAME TEXT [LEXICON]",
+        "svtp", "SVT-Perspective, MMOCR 0.x words", REC, "gt.txt: NAME TEXT [LEXICON]",
         _recognize(r".*\.txt", _WORD, 0.6, "a name and a text", rf"{_CUTE}|{_MJSYNTH}|.*\t.*"),
-        _lines(r".*\.txt", _WORD, _first_words),
+        _read_svtp,
     ),
     Format(
         "easyocr", "EasyOCR", REC, "labels.csv: filename,words", _recognize_easyocr, _read_easyocr,
