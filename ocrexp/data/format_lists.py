@@ -12,6 +12,7 @@ from ocrexp.data.formats.entries import Account, Entry, ReadOptions
 from ocrexp.data.formats.folder import Folder
 from ocrexp.data.formats.registry import FORMATS
 from ocrexp.data.formats.shapes import as_pairs, fault
+from ocrexp.data.formats.tidying import tidied
 from ocrexp.data.label_file import LabelFile, check_lines
 from ocrexp.data.label_format import LabelFormat
 from ocrexp.data.labels import RegionFormat
@@ -99,7 +100,7 @@ class FormatLists(LabelLists):
         entries = [entry for entry in self._format.read(folder, self._options, account) if self._takes(entry, account)]
         lines = []
         for entry in self._of_split(entries, path):
-            if (line := self._line(entry, account)) is not None:
+            if (line := self._line(tidied(entry, folder, account), account)) is not None:
                 lines.append(line)
         self._accounts.append(account)
         if not lines:

@@ -16,7 +16,7 @@ from ocrexp.data.formats.folder import Folder, split_of
 from ocrexp.data.formats.json_values import kept_json, mapping, sequence, size_of, text_of
 from ocrexp.data.formats.shapes import as_flat, bounds, number, pairs, plain, signed_area, sized_box
 from ocrexp.data.formats.user_names import LANGUAGE, UNKNOWN_TEXT, is_ignored, take_marks
-from ocrexp.data.formats.writer import Writer
+from ocrexp.data.formats.writer import CLASS, Writer, class_of
 from ocrexp.errors import DataError
 from ocrexp.files import as_json
 
@@ -129,7 +129,7 @@ class CocoWriter(Writer):
 
     own_folder = False
     has_language = True
-    has_extra = True
+    attributes = frozenset((CLASS,))
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -148,7 +148,7 @@ class CocoWriter(Writer):
             attributes = {"text": region.text} if region.text is not None else {}
             if region.language:
                 attributes["language"] = region.language
-            category = self._classes.setdefault(str(region.extra.get("class") or _DEFAULT), len(self._classes) + 1)
+            category = self._classes.setdefault(class_of(region) or _DEFAULT, len(self._classes) + 1)
             self._labels.append({
                 "id": len(self._labels) + 1, "image_id": number_, "category_id": category,
                 "bbox": [plain(left), plain(top), plain(right - left), plain(bottom - top)],

@@ -16,7 +16,7 @@ from ocrexp.data.formats.entries import NO, Account, Entry, Guess, ReadOptions, 
 from ocrexp.data.formats.folder import Folder, split_of
 from ocrexp.data.formats.json_values import kept_json, mapping
 from ocrexp.data.formats.shapes import as_pairs, points_of, sorted_corners
-from ocrexp.data.formats.writer import Writer, content
+from ocrexp.data.formats.writer import CLASS, Writer, class_of, content
 from ocrexp.files import as_json
 
 _LABELS = "labels.json"
@@ -80,7 +80,7 @@ class DoctrWriter(Writer):
     kinds = ("det", "rec")
     shapes = "quads"
     has_text = has_ignored = False
-    has_extra = True
+    attributes = frozenset((CLASS,))
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -95,12 +95,12 @@ class DoctrWriter(Writer):
         width, height = entry.known_size()
         name = self.images.put(entry, "images").removeprefix("images/")
         digest = hashlib.sha256(content(entry)).hexdigest() if entry.image is not None else ""
-        classes = {str(region.extra["class"]) for region in entry.regions if region.extra.get("class")}
+        classes = set(filter(None, map(class_of, entry.regions)))
         polygons: Any = [as_pairs(region.points) for region in entry.regions]
         if classes:
             polygons = {}
             for region in entry.regions:
-                polygons.setdefault(str(region.extra.get("class") or "text"), []).append(as_pairs(region.points))
+                polygons.setdefault(class_of(region) or "text", []).append(as_pairs(region.points))
         self._labels[name] = {"img_dimensions": [height, width], "img_hash": digest, "polygons": polygons}
         return True
 

@@ -125,9 +125,12 @@ class Folder:
         return None
 
     def image_of(self, stem: str, label: str = "", wanted: str = "") -> Path | None:
-        """The image with this name without its suffix; of several, the one whose path is most like the label's."""
+        """The image with this name without its suffix, or with it: some programs name labels `a.jpg.json`. Of several,
+        the one whose path is most like the label's."""
         self._index()
-        return self._found(self._best(_named(self._by_stem, stem), wanted, label))
+        assert self._by_name is not None
+        names = _named(self._by_stem, stem) or _named(self._by_name, stem)
+        return self._found(self._best(names, wanted, label))
 
     def unlabeled(self, others: Sequence[Folder] = ()) -> list[str]:
         """The images that no label was about so far, neither here nor in other data sets; none where one annotation

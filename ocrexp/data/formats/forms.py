@@ -27,14 +27,17 @@ def _entities(values: list[Any], level: str, place: str, account: Account) -> li
     for i, value in enumerate(values, start=1):
         try:
             extra = {key: value[key] for key in _KEPT if key in value}
-            items = value.get("words") or [] if level == "word" else [value]
-            for item in items:
+            words = value.get("words") or []
+            undivided = level == "word" and not words
+            for item in words if level == "word" and words else [value]:
                 text = text_of(item, "text") or ""
                 points = box(*(number(side) for side in item["box"]))
                 if not text.strip():
                     account.drop(f"{level} with an empty text", f"{place}: entity {i}")
                     continue
-                regions.append(Region(points, text, extra=extra if level == "line" else {}))
+                if undivided:
+                    account.change("entity without words, marked to be ignored", f"{place}: entity {i}")
+                regions.append(Region(points, text, undivided, extra=extra if level == "line" else {}))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             account.drop("annotation that cannot be read", f"{place}: entity {i}: {error!r}")
     return regions

@@ -20,7 +20,7 @@ from ocrexp.data.formats.folder import Folder
 from ocrexp.data.formats.json_values import kept_json, sequence
 from ocrexp.data.formats.shapes import ellipse, number, sized_box, turned
 from ocrexp.data.formats.user_names import TEXT_KEYS, is_ignored
-from ocrexp.data.formats.writer import Writer
+from ocrexp.data.formats.writer import CLASS, LABELS, Writer
 from ocrexp.files import as_json
 
 _UPLOAD = re.compile(r"^[0-9a-f]{8}-")
@@ -214,7 +214,7 @@ class LabelStudioWriter(Writer):
     The tasks of a draft have predictions, which annotators start from, and what `Entry.extra` knows among their data.
     """
 
-    has_extra = True
+    attributes = frozenset((CLASS, LABELS))
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -232,7 +232,8 @@ class LabelStudioWriter(Writer):
             } | ({} if region.score is None else {"score": round(region.score, 4)})  # fmt: skip
             points = [[x / width * 100, y / height * 100] for x, y in region.points]
             labels = [
-                *(str(label) for label in region.extra.get("labels", ())),
+                *(str(label) for label in region.extra.get(LABELS, ())),
+                *([str(region.extra[CLASS])] if region.extra.get(CLASS) else []),
                 *(["Ignore"] if region.ignored else []),
             ]
             value = {"points": points, "closed": True}

@@ -20,13 +20,12 @@ from ocrexp.data.formats.icdar import label_files
 from ocrexp.data.formats.json_values import kept_json, sequence, text_of
 from ocrexp.data.formats.safe_files import Element, read_lines, read_text, read_xml
 from ocrexp.data.formats.shapes import bounds, box, number, pairs, plain
-from ocrexp.data.formats.writer import Writer
+from ocrexp.data.formats.writer import CLASS, Writer, class_of
 from ocrexp.errors import DataError
 from ocrexp.types import UnusableSample
 
 _TEXT_KEY = frozenset(("text_key",))
 _YOLO = r"\d+(?: -?\d*\.?\d+(?:[eE]-?\d+)?){4,}\s*"
-CLASS = "class"  # the attribute of a region that has its class
 _DEFAULT = "text"  # class of regions of formats without classes
 
 
@@ -197,15 +196,16 @@ def _recognize_createml(folder: Folder) -> Guess:
     return NO
 
 
-def class_of(region: Region) -> str:
-    """The class of a region in formats that have one: its class, else its text."""
-    return str(region.extra.get(CLASS) or ("###" if region.ignored and not region.text else region.text) or _DEFAULT)
+def _name(region: Region) -> str:
+    """What LabelImg shows for a region: its class, else its text."""
+    return class_of(region) or ("###" if region.ignored and not region.text else region.text) or _DEFAULT
 
 
 class VocWriter(Writer):
     """Writes `NAME.xml` beside each image; the class is the text where there is no class."""
 
     shapes = "boxes"
+    attributes = frozenset((CLASS,))
 
     def put(self, entry: Entry) -> bool:
         """One file."""
@@ -219,10 +219,12 @@ class VocWriter(Writer):
             "\t<segmented>0</segmented>",
         ]  # fmt: skip
         for region in entry.regions or ():
+            if region.text is not None and class_of(region) is not None:
+                self.account.change("text of a region that has a class, in whose place the class is", entry.source)
             sides = zip(("xmin", "ymin", "xmax", "ymax"), bounds(region.points), strict=True)
             inner = "".join(f"\n\t\t\t<{side}>{plain(value)}</{side}>" for side, value in sides)
             parts.append(
-                f"\t<object>\n\t\t<name>{escape(class_of(region))}</name>\n\t\t<pose>Unspecified</pose>\n"
+                f"\t<object>\n\t\t<name>{escape(_name(region))}</name>\n\t\t<pose>Unspecified</pose>\n"
                 f"\t\t<truncated>0</truncated>\n\t\t<difficult>{int(region.ignored)}</difficult>\n"
                 f"\t\t<bndbox>{inner}\n\t\t</bndbox>\n\t</object>"
             )
@@ -231,15 +233,13 @@ class VocWriter(Writer):
         path.with_name(f"{path.name}.xml").write_text("\n".join(parts), encoding="utf-8")
         return True
 
-    has_extra = True
-
 
 class YoloWriter(Writer):
     """Writes `labels/NAME.txt`, `images/NAME` and `classes.txt`."""
 
     shapes = "boxes"
     has_ignored = has_text = False
-    has_extra = True
+    attributes = frozenset((CLASS,))
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -252,7 +252,7 @@ class YoloWriter(Writer):
         lines = []
         for region in entry.regions or ():
             left, top, right, bottom = bounds(region.points)
-            number_ = self._classes.setdefault(str(region.extra.get(CLASS) or _DEFAULT), len(self._classes))
+            number_ = self._classes.setdefault(class_of(region) or _DEFAULT, len(self._classes))
             sides = [(left + right) / 2 / width, (top + bottom) / 2 / height]
             sides += [(right - left) / width, (bottom - top) / height]
             lines.append(" ".join([str(number_), *(f"{side:.10f}".rstrip("0").rstrip(".") for side in sides)]) + "\n")

@@ -18,7 +18,7 @@ from ocrexp.data.formats.json_values import size_of, text_of
 from ocrexp.data.formats.safe_files import read_json
 from ocrexp.data.formats.shapes import as_pairs, bounds, box, ellipse, points_of
 from ocrexp.data.formats.user_names import is_ignored, take_marks
-from ocrexp.data.formats.writer import Writer
+from ocrexp.data.formats.writer import CLASS, Writer, class_of
 from ocrexp.errors import DataError
 from ocrexp.files import as_json
 
@@ -104,7 +104,7 @@ def _recognize(folder: Folder) -> Guess:
 class LabelmeWriter(Writer):
     """Writes `NAME.json` beside each image, without the image's data."""
 
-    has_extra = True
+    attributes = frozenset((CLASS, "group_id"))
 
     def put(self, entry: Entry) -> bool:
         """One file."""
@@ -112,12 +112,12 @@ class LabelmeWriter(Writer):
         name = self.images.put(entry, "")
         shapes = []
         for region in entry.regions or ():
-            own = region.extra.get("class")
+            own = class_of(region)
             text = region.text if region.text is not None else IGNORED if region.ignored else None
             if text is None and own is None:
                 text = self.text(region, entry.source)
             shape = {
-                "label": str(own) if own is not None else text,
+                "label": own if own is not None else text,
                 "points": as_pairs(region.points),
                 "group_id": region.extra.get("group_id"),
                 "description": text if own is not None else "",

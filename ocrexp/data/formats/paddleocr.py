@@ -134,7 +134,8 @@ class ListWriter(Writer):
     """Writes `train_list.txt` and others: regions or texts, whichever comes first."""
 
     kinds = ("det", "rec")
-    has_language = has_extra = True
+    has_language = True
+    attributes = None
     own_folder = False
 
     def __init__(self, *arguments: Any) -> None:

@@ -14,11 +14,12 @@ from ocrexp.data.formats.base import DET, BadLabel, Format, each_file, outline
 from ocrexp.data.formats.entries import NO, Account, Entry, Guess, Points, ReadOptions, Region
 from ocrexp.data.formats.folder import Folder, split_of
 from ocrexp.data.formats.safe_files import Element, read_xml
-from ocrexp.data.formats.shapes import number, sized_box
+from ocrexp.data.formats.shapes import bounds, box, number, sized_box, unclosed
 from ocrexp.errors import DataError
 from ocrexp.types import UnusableSample
 
 _LEVEL = frozenset(("level",))
+_SOFT_HYPHEN = "\u00ad"  # what is on the page is a hyphen
 _PER_INCH = {"inch1200": 1200.0, "mm10": 254.0}
 
 
@@ -31,8 +32,9 @@ def _read_page(folder: Folder, options: ReadOptions, account: Account) -> Iterat
         if page is None:
             return None
         regions = []
-        for element in page.walk():
-            if element.tag == tag and (region := _page_region(element, str(path), account)) is not None:
+        for element, ignored in _at_level(page, tag, ("TextRegion", "TextLine", "Word")):
+            if (region := _page_region(element, str(path), account)) is not None:
+                _ignore(region, ignored, element, str(path), account)
                 regions.append(region)
         found = _page_image(folder, name, page.attributes.get("imageFilename", ""))
         found.regions = regions
@@ -40,6 +42,28 @@ def _read_page(folder: Folder, options: ReadOptions, account: Account) -> Iterat
         return found
 
     return each_file(folder.files(".xml"), account, entry)
+
+
+def _at_level(page: Element, tag: str, levels: tuple[str, ...]) -> Iterator[tuple[Element, bool]]:
+    """The elements with a name, and whether they are larger ones with a text that contain none (True)."""
+    for element in page.walk():
+        if element.tag == tag:
+            yield element, False
+        elif element.tag in levels[: levels.index(tag)] and _has_text(element):
+            inner = (one for one in element.walk() if one is not element)
+            if all(one.tag not in levels for one in inner):
+                yield element, True
+
+
+def _has_text(element: Element) -> bool:
+    return element.tag != "TextRegion" or bool(_page_text(element))
+
+
+def _ignore(region: Region, ignored: bool, element: Element, path: str, account: Account) -> None:
+    """Mark what is not divided into lines or words: it is text, which a detector must not learn as background."""
+    if ignored:
+        region.ignored = True
+        account.change(f"{element.tag} that is not divided further, marked to be ignored", f"{path}:{element.line}")
 
 
 def _page_image(folder: Folder, name: str, named: str) -> Entry:
@@ -81,7 +105,7 @@ def _page_text(element: Element) -> str:
 
 def _point_list(text: str) -> Points:
     """Points as `x,y x,y` or `x y x y`."""
-    return outline([number(value) for value in re.split(r"[\s,;]+", text.strip())])
+    return unclosed(outline([number(value) for value in re.split(r"[\s,;]+", text.strip())]))
 
 
 def _size(element: Element, width: str, height: str) -> tuple[int, int] | None:
@@ -114,8 +138,11 @@ def _read_alto(folder: Folder, options: ReadOptions, account: Account) -> Iterat
                 return None
         else:
             found.size = _size(page, "WIDTH", "HEIGHT")
-        regions = (_alto_region(one, scale, str(path), account) for one in page.walk() if one.tag == tag)
-        found.regions = [region for region in regions if region is not None]
+        found.regions = []
+        for element, ignored in _at_level(page, tag, ("TextLine", "String")):
+            if (region := _alto_region(element, scale, str(path), account)) is not None:
+                _ignore(region, ignored, element, str(path), account)
+                found.regions.append(region)
         return found
 
     return each_file(folder.files(".xml"), account, entry)
@@ -132,24 +159,42 @@ def _scale(page: Element, entry: Entry) -> tuple[float, float]:
 
 def _alto_region(element: Element, scale: tuple[float, float], path: str, account: Account) -> Region | None:
     try:
-        polygon = element.first("Shape", "Polygon")
-        if polygon is not None and "POINTS" in polygon.attributes:
-            points = _point_list(polygon.attributes["POINTS"])
-        else:
-            sides = (number(element.attributes[key]) for key in ("HPOS", "VPOS", "WIDTH", "HEIGHT"))
-            points = sized_box(*sides)
+        points = _alto_outline(element)
     except (ValueError, KeyError) as error:
         account.drop("annotation that cannot be read", f"{path}:{element.line}: {element.tag} {error!r}")
         return None
-    if len(points) > 3 and points[0] == points[-1]:
-        points = points[:-1]
     points = [(x * scale[0], y * scale[1]) for x, y in points]
-    strings = [element] if element.tag == "String" else element.all("String")
-    text = " ".join(filter(None, (one.attributes.get("CONTENT", "").strip() for one in strings)))
-    if hyphen := element.first("HYP"):
-        text += hyphen.attributes.get("CONTENT", "-")
     extra = {"id": element.attributes["ID"]} if "ID" in element.attributes else {}
-    return Region(points, text or None, language=element.attributes.get("LANG", ""), extra=dict(extra))
+    language = element.attributes.get("LANG", "")
+    return Region(points, _alto_text(element) or None, language=language, extra=dict(extra))
+
+
+def _alto_outline(element: Element) -> Points:
+    """The polygon of an element, else its box, else the box around its strings."""
+    polygon = element.first("Shape", "Polygon")
+    if polygon is not None and "POINTS" in polygon.attributes:
+        return _point_list(polygon.attributes["POINTS"])
+    if "HPOS" not in element.attributes and (strings := element.all("String")):
+        return box(*bounds([point for string in strings for point in _alto_outline(string)]))
+    sides = (number(element.attributes[key]) for key in ("HPOS", "VPOS", "WIDTH", "HEIGHT"))
+    return sized_box(*sides)
+
+
+def _alto_text(element: Element) -> str:
+    """The strings of a line. Spaces are where it states them (SP), or between all strings where it states none."""
+    if element.tag == "String":
+        return element.attributes.get("CONTENT", "").strip()
+    spaced = element.first("SP") is not None
+    text = ""
+    for child in element.children:
+        content = child.attributes.get("CONTENT", "")
+        if child.tag == "String":
+            text = f"{text} {content.strip()}" if text and not spaced else text + content.strip()
+        elif child.tag == "SP":
+            text = f"{text.rstrip(' ')} "
+        elif child.tag == "HYP":
+            text = text.rstrip(" ") + ("-" if content in ("", _SOFT_HYPHEN) else content)
+    return text.strip()
 
 
 def _recognize_page(folder: Folder) -> Guess:

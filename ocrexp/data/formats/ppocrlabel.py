@@ -84,7 +84,8 @@ class PPOCRLabelWriter(Writer):
     A draft has its labels in Cache.cach and no confirmed image: PPOCRLabel removes the others from Label.txt.
     """
 
-    has_language = has_extra = True
+    has_language = True
+    attributes = None
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)

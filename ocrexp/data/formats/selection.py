@@ -5,15 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
-from ocrexp.data.formats.addresses import base_name, is_elsewhere
 from ocrexp.data.formats.base import Format
 from ocrexp.data.formats.entries import Account, Entry, Guess, ReadOptions, Region
 from ocrexp.data.formats.folder import Folder
 from ocrexp.data.formats.shapes import fault, smallest_rectangle
+from ocrexp.data.formats.tidying import tidied
 from ocrexp.data.split import ValSplit
 from ocrexp.errors import ConfigError, DataError
 from ocrexp.types import UnusableSample
@@ -60,14 +59,12 @@ def read_all(
     for origin in origins:
         for entry in origin.format.read(origin.folder, options, account):
             own = Account()
-            used = _usable(entry, filters, own)
+            used = _usable(entry, origin.folder, filters, own)
             taken = divided is None or (position < len(divided) and divided[position] is not None)
             if used is None or taken:
                 account.merge(own)
             if used is not None:
                 position += 1
-                if not isinstance(used.image, bytes) and is_elsewhere(used.name):
-                    used.name = _below(used, origin.folder)
                 yield used
         for name in sorted(origin.folder.ambiguous)[:3]:
             account.change("image whose name others have too, chosen by its folder", name)
@@ -77,14 +74,7 @@ def read_all(
             account.drop("image without a label", str(folder.image_base / name))
 
 
-def _below(entry: Entry, folder: Folder) -> str:
-    """The name below the data set of an image that a label names by an address or a path of another place."""
-    if isinstance(entry.image, Path):
-        return folder.below(entry.image)
-    return base_name(entry.name) or "image"
-
-
-def _usable(entry: Entry, filters: Filters, account: Account) -> Entry | None:
+def _usable(entry: Entry, folder: Folder, filters: Filters, account: Account) -> Entry | None:
     if filters.task is not None and entry.kind != filters.task:
         what = "regions instead of one text" if filters.task == "rec" else "one text instead of regions"
         account.drop(f"image with {what}", entry.source)
@@ -92,6 +82,7 @@ def _usable(entry: Entry, filters: Filters, account: Account) -> Entry | None:
     if entry.image is None and not filters.keep_missing:
         account.drop("label of an image that was not found", f"{entry.source}: {entry.name}")
         return None
+    entry = tidied(entry, folder, account)
     if entry.regions is not None:
         return replace(entry, regions=list(_usable_regions(entry, filters, account)))
     if entry.text is None or not entry.text.strip():

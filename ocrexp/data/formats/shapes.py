@@ -101,6 +101,11 @@ def clockwise(points: Points) -> Points:
     return points if signed_area(points) >= 0 else [points[0], *points[:0:-1]]
 
 
+def unclosed(points: Points) -> Points:
+    """The outline without a last point that is the first one again."""
+    return points[:-1] if len(points) > 3 and points[0] == points[-1] else points
+
+
 def sorted_corners(points: Points) -> Points:
     """The corners of a quadrilateral in any order, clockwise from the top left."""
     x, y = middle(points)

@@ -36,7 +36,8 @@ class ShardWriter(Writer):
     """
 
     kinds = ("det", "rec")
-    has_language = has_extra = True
+    has_language = True
+    attributes = None
     own_folder = False
 
     def __init__(self, *arguments: Any) -> None:

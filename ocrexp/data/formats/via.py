@@ -151,7 +151,8 @@ def _recognize(folder: Folder) -> Guess:
 class ViaWriter(Writer):
     """Writes `via_export.json`, which VIA imports, with the text as `transcription`."""
 
-    has_language = has_extra = True
+    has_language = True
+    attributes = None
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)

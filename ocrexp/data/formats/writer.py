@@ -14,6 +14,7 @@ from ocrexp.data.formats.entries import Account, Entry, Region
 from ocrexp.data.formats.shapes import bounds, box, is_box, smallest_rectangle
 from ocrexp.errors import DataError
 
+CLASS, LABELS = "class", "labels"  # attributes of regions: what users named them, once or several times
 _UNSAFE = re.compile(r'[\x00-\x1f\\:*?"<>|]')
 _SIGNATURES = (
     (b"\xff\xd8", ".jpg"), (b"\x89PNG", ".png"), (b"GIF8", ".gif"), (b"BM", ".bmp"), (b"II*\0", ".tif"),
@@ -125,6 +126,13 @@ def suffix_of(data: bytes) -> str:
     return next((suffix for start, suffix in _SIGNATURES if data.startswith(start)), "")
 
 
+def class_of(region: Region) -> str | None:
+    """The class of a region, or its first label; None if it has neither."""
+    labels = region.extra.get(LABELS)
+    own = region.extra.get(CLASS) or (labels[0] if isinstance(labels, list) and labels else None)
+    return None if own is None else str(own)
+
+
 class Writer(ABC):
     """Writes the entries of one part of a data set into a folder.
 
@@ -147,7 +155,7 @@ class Writer(ABC):
     has_text: ClassVar[bool] = True
     has_ignored: ClassVar[bool] = True
     has_language: ClassVar[bool] = False
-    has_extra: ClassVar[bool] = False
+    attributes: ClassVar[frozenset[str] | None] = frozenset()  # of regions that it holds, by their names; None: all
     own_folder: ClassVar[bool] = True  # every part has a folder of its own; otherwise files are named after the part
 
     def __init__(self, folder: Path, images: ResultImages, split: str, options: WriteOptions, account: Account) -> None:
@@ -196,10 +204,17 @@ class Writer(ABC):
             change("region marked to ignore, a mark which the format does not hold", place)
         if not self.has_language and region.language:
             change("language of a region, which the format does not hold", place)
-        if not self.has_extra and region.extra:
-            change(f"other attributes of a region ({', '.join(sorted(region.extra))}), which the format does not hold",
-                   place)  # fmt: skip
+        if lost := [name for name in sorted(region.extra) if not self._holds(name, region)]:
+            change(f"other attributes of a region ({', '.join(lost)}), which the format does not hold", place)
         return replace(region, points=points)
+
+    def _holds(self, name: str, region: Region) -> bool:
+        """Whether an attribute is written; of several labels a format of classes has the first one."""
+        if self.attributes is None:
+            return True
+        return name in self.attributes or (
+            name == LABELS and CLASS in self.attributes and CLASS not in region.extra and len(region.extra[LABELS]) < 2
+        )
 
     def text(self, region: Region, place: str) -> str:
         """The text of a region in a format whose regions need one."""
