@@ -18,7 +18,7 @@ from ocrexp.data.formats.entries import Account, Entry
 from ocrexp.data.formats.registry import FORMATS
 from ocrexp.data.formats.selection import Origin, divide, read_all
 from ocrexp.data.formats.settings import ConvertSettings, settings_from
-from ocrexp.data.formats.writing import PartWriters, parts_of
+from ocrexp.data.formats.writing import PartWriters, part_order, parts_of
 from ocrexp.deploy.label_crops import cut_entries
 from ocrexp.deploy.progress import Progress
 from ocrexp.errors import DataError, nothing_done, printable
@@ -70,7 +70,7 @@ def run(arguments: Sequence[str]) -> int:
         raise DataError(
             f"out={settings.out}: cannot be written ({error.strerror or error}); name another folder"
         ) from error
-    for name, written in parts.written.items():
+    for name, written in sorted(parts.written.items(), key=lambda part: part_order(part[0])):
         what = f"{written.images} images" + (f", {written.regions} regions" if written.regions else "")
         what += f" ({written.ignored} of them to ignore)" if written.ignored else ""
         print(f"{name}: {what}")
@@ -167,7 +167,9 @@ def _next_step(settings: ConvertSettings, parts: PartWriters) -> str:
     if settings.writer not in DATASETS:
         return ""
     texts_only = all(written.texts and not written.regions for written in parts.written.values())
-    words = training_on(settings.out, settings.writer, "rec" if texts_only else "det", "val" in parts.written)
+    words = training_on(settings.out, settings.writer, "rec" if texts_only else "det", parts.written)
+    if settings.writer == "lmdb" and len(parts.names) == 1:  # it has no folder of its own
+        words["dataset.train"] = "."
     return f" (train: {command('train', words)})"
 
 

@@ -74,7 +74,7 @@ def run(arguments: Sequence[str]) -> int:
     if source.task not in DATASETS[written]:
         print(f"drawn: {printable(str(out))}")
         return 0
-    choices = training_on(root, written, source.task, source.counts["val"] > 0)
+    choices = training_on(root, written, source.task, [part for part, count in source.counts.items() if count])
     if isinstance(source, SynthRec):
         choices |= _charset(config.dataset, source.characters)
     elif isinstance(source, StyledRec):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ocrexp.command_line import key_of
@@ -41,20 +41,26 @@ def with_default_model(arguments: Sequence[str]) -> list[str]:
     return [*flags, f"model={MODELS[task]}", *overrides]
 
 
-def training_on(root: object, written: str, task: str, has_val: bool) -> dict[str, object]:
+def training_on(root: object, written: str, task: str, parts: Collection[str]) -> dict[str, object]:
     """The overrides that train on what `convert` or `synth` has written.
 
     Args:
         root: the folder.
         written: the format, one of DATASETS.
         task: of the data.
-        has_val: whether there is a validation part; else a tenth of the training part is used.
+        parts: the parts that were written. Without `val`, a tenth of what is trained on is used for validation; without
+            `train`, the only other part is trained on.
     """
+    labels, val = ("train_labels", "val_labels") if written == "paddleocr" else ("train", "val")
+    train = "train" if "train" in parts else next((part for part in parts if part != "val"), "val")
+    has_val = "val" in parts and train != "val"
     words: dict[str, object] = {"model": MODELS[task], "dataset": DATASETS[written][task], "dataset.root": root}
     if written == "lmdb":
-        words |= {"dataset.train": "train", "dataset.val": "val"}
+        words |= {"dataset.train": train, "dataset.val": "val"}
+    elif train != "train":
+        words[f"dataset.{labels}"] = f"{train}_list.txt" if written == "paddleocr" else f"{train}-*.tar"
     if not has_val:
-        words |= {"dataset.val_labels" if written == "paddleocr" else "dataset.val": None, "dataset.val_split": 0.1}
+        words |= {f"dataset.{val}": None, "dataset.val_split": 0.1}
     return words
 
 

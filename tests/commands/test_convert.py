@@ -1,6 +1,7 @@
 """`ocrexp convert` as a user types it."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from omegaconf import OmegaConf
 from ocrexp.config.paths import shipped_conf
 from ocrexp.data.formats.settings import settings_from
 from ocrexp.data.lists import DetLists
+from ocrexp.data.lmdb import RecLmdb
 from ocrexp.data.rec_lists import RecLists
 from ocrexp.errors import ConfigError
 
@@ -139,3 +141,22 @@ def test_data_sets_are_joined(pages: Path, tmp_path: Path) -> None:
     convert(f"root=[{pages},{tmp_path / 'ic15'}]", f"out={tmp_path / 'out'}", "images=copy", "from=[auto,icdar2015]")
     names = [line.split("\t")[0] for line in (tmp_path / "out" / "train_list.txt").read_text().splitlines()]
     assert len(set(names)) == 10 and names[-1] == "images/p0.png"
+
+
+@pytest.mark.parametrize(("to", "part"), [("lmdb", "train"), ("paddleocr", "test"), ("lmdb", "test")])
+def test_the_printed_command_reads_the_only_part(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], to: str, part: str
+) -> None:
+    for i in range(10):
+        picture(tmp_path / "in" / f"{i}.png", height=20 + i)
+    write(tmp_path / "in" / f"{part}_list.txt", "".join(f"{i}.png\ttext {i}\n" for i in range(10)))
+    convert(f"root={tmp_path / 'in'}", f"out={tmp_path / 'out'}", f"to={to}")
+    printed = capsys.readouterr().out.partition("(train: ")[2].strip().removesuffix(")")
+    words = dict(word.split("=", 1) for word in shlex.split(printed)[3:])
+    values = {key.removeprefix("dataset."): value for key, value in words.items() if key.startswith("dataset.")}
+    source: Any
+    if to == "lmdb":
+        source = RecLmdb(values["root"], values["train"], val=None, val_split=0.1)
+    else:
+        source = RecLists(values["root"], values["train_labels"], val_labels=None, val_split=0.1)
+    assert len(source.train_records()) + len(source.val_records()) == 10

@@ -188,15 +188,20 @@ def test_the_keys_of_a_callback_switch_it_on(typed, added):
 
 
 @pytest.mark.parametrize(
-    ("written", "task", "has_val", "expected"),
+    ("written", "task", "parts", "expected"),
     [
-        ("lmdb", "rec", True, {"root": "new ä", "train": "train", "val": "val"}),
-        ("shards", "det", False, {"root": "new ä", "val": None, "val_split": 0.1}),
-        ("paddleocr", "rec", False, {"root": "new ä", "val_labels": None, "val_split": 0.1}),
+        ("lmdb", "rec", ["train", "val"], {"root": "new ä", "train": "train", "val": "val"}),
+        ("lmdb", "rec", ["train", "test"], {"root": "new ä", "train": "train", "val": None, "val_split": 0.1}),
+        ("shards", "det", ["train"], {"root": "new ä", "train": "train-*.tar", "val": None, "val_split": 0.1}),
+        ("shards", "det", ["test"], {"root": "new ä", "train": "test-*.tar", "val": None, "val_split": 0.1}),
+        ("paddleocr", "rec", ["train"], {"root": "new ä", "val_labels": None, "val_split": 0.1}),
+        ("paddleocr", "rec", ["test"], {"train_labels": "test_list.txt", "val_labels": None, "val_split": 0.1}),
+        ("paddleocr", "det", ["val"], {"train_labels": "val_list.txt", "val_labels": None, "val_split": 0.1}),
+        ("paddleocr", "det", ["val", "test"], {"train_labels": "test_list.txt", "val_labels": "val_list.txt"}),
     ],
 )
-def test_what_is_printed_trains_on_what_was_written(written, task, has_val, expected):
-    typed = shlex.split(command("train", training_on("new ä", written, task, has_val)))
+def test_what_is_printed_trains_on_what_was_written(written, task, parts, expected):
+    typed = shlex.split(command("train", training_on("new ä", written, task, parts)))
     config = compose("train", arrange("train", typed[3:]))
     check(config)
     assert config.task == task and {key: config.dataset[key] for key in expected} == expected

@@ -180,11 +180,14 @@ class Folder:
         place = self.base / label
         below = place.relative_to(self.image_base).as_posix() if place.is_relative_to(self.image_base) else label
         folder = below.rpartition("/")[0]
+        folders = folder.split("/")
 
-        def likeness(name: str) -> tuple[int, int, int]:
+        def likeness(name: str) -> tuple[int, int, int, int]:
             parts = name.split("/")[:-1]
             same_end = _common(parts[::-1], wanted_parts[::-1])
-            return same_end, int(split_of(name) == split_of(f"{folder}/x")), _common(parts, folder.split("/"))
+            same_split = int(split_of(name) == split_of(f"{folder}/x"))
+            # labels/a/1.txt is about images/a/1.jpg
+            return same_end, same_split, len({*parts} & {*folders}), _common(parts, folders)
 
         ranked = sorted(names, key=lambda name: (likeness(name), [-ord(c) for c in name]), reverse=True)
         if likeness(ranked[0]) == likeness(ranked[1]):

@@ -37,6 +37,7 @@ RCTW = rf'{_EIGHT},\s*[01]\s*,\s*".*"\s*'
 _BOX = rf'{_NUMBER}(?:,{_NUMBER}){{3}},\s*".*"|\d+ \d+ \d+ \d+ ".*"'
 _PLAIN_BOX = rf"{_NUMBER}(?:,{_NUMBER}){{3}},(?!{_NUMBER},).*\S.*"
 _CROP = r'[^,"]+\.\w{3,4},\s*".*"'
+_PLAIN_CROP = r"[^,\"]+\.(?:png|jpe?g|bmp|gif|tiff?),\s*\S.*"
 _SCRIPT_CROP = rf"[^,]+\.\w{{3,4}},(?:{'|'.join(SCRIPTS)}),.*"
 
 Parse = Callable[[str], Region]
@@ -150,12 +151,14 @@ def _recognize_quad(folder: Folder) -> Guess:
 
 def _read_crops(folder: Folder, options: ReadOptions, account: Account) -> Iterator[Entry]:
     del options
-    for name in folder.files(".txt"):
+    for name in label_files(folder, ".txt"):
         lines = folder.first_lines(name)
         if share_of_lines(lines, _CROP) > 0.5:
             parse = _parse_crop
         elif share_of_lines(lines, _SCRIPT_CROP) > 0.5:
             parse = _parse_script_crop
+        elif share_of_lines(lines, _PLAIN_CROP) > 0.5:
+            parse = _parse_plain_crop
         else:
             continue
         path = folder.base / name
@@ -188,6 +191,14 @@ def _parse_script_crop(line: str) -> tuple[str, str, str]:
     return fields[0].strip(), fields[2], fields[1].strip()
 
 
+def _parse_plain_crop(line: str) -> tuple[str, str, str]:
+    """`word_1.png, text`, as copies of the data have it."""
+    image, comma, text = line.partition(",")
+    if not comma or not text.strip():
+        raise BadLabel("expected NAME, text")
+    return image.strip(), text.strip(), ""
+
+
 def _recognize_crops(folder: Folder) -> Guess:
     for name in folder.like(r"gt.*\.txt|.*_gt\.txt"):
         lines = folder.first_lines(name)
@@ -195,6 +206,8 @@ def _recognize_crops(folder: Folder) -> Guess:
             return Guess(0.9, f'{name} has lines of NAME, "text"')
         if share_of_lines(lines, _SCRIPT_CROP) > 0.5:
             return Guess(0.9, f"{name} has lines of NAME,script,text")
+        if share_of_lines(lines, _PLAIN_CROP) > 0.5:
+            return Guess(0.7, f"{name} has lines of NAME, text")
     return NO
 
 

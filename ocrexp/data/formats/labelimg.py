@@ -20,6 +20,7 @@ from ocrexp.data.formats.icdar import label_files
 from ocrexp.data.formats.json_values import kept_json, sequence, text_of
 from ocrexp.data.formats.safe_files import Element, read_lines, read_text, read_xml
 from ocrexp.data.formats.shapes import bounds, box, number, pairs, plain
+from ocrexp.data.formats.user_names import is_ignored
 from ocrexp.data.formats.writer import CLASS, Writer, class_of
 from ocrexp.errors import DataError
 from ocrexp.types import UnusableSample
@@ -32,7 +33,7 @@ _DEFAULT = "text"  # class of regions of formats without classes
 def _region(box_: list[tuple[float, float]], name: str, options: ReadOptions, ignored: bool = False) -> Region:
     if options.text_key == "name":
         return Region(box_, None if name == "###" else name, ignored or name == "###")
-    return Region(box_, None, ignored, extra={CLASS: name})
+    return Region(box_, None, ignored or is_ignored(name), extra={CLASS: name})
 
 
 def _read_voc(folder: Folder, options: ReadOptions, account: Account) -> Iterator[Entry]:
@@ -131,8 +132,8 @@ def _is_yolo(folder: Folder, name: str) -> bool:
 
 
 def _classes(folder: Folder, account: Account) -> dict[int, str]:
-    """The names of classes, from classes.txt or data.yaml, which is only read for them."""
-    for name in folder.like(r"classes\.txt"):
+    """The names of classes, from classes.txt, Darknet's obj.names or data.yaml, which is only read for them."""
+    for name in folder.like(r"classes\.txt|.*\.names"):
         return {i: line.strip() for i, line in enumerate(read_text(folder.base / name, account).splitlines())}
     for name in folder.like(r"(?:data|dataset)\.ya?ml"):
         try:
@@ -183,7 +184,7 @@ def _recognize_yolo(folder: Folder) -> Guess:
     names = [name for name in folder.like(r".*\.txt") if not name.endswith("classes.txt")]
     for name in names[:20]:
         if share_of_lines(folder.first_lines(name), _YOLO) > 0.5:
-            known = folder.like(r"classes\.txt|data(?:set)?\.ya?ml")
+            known = folder.like(r"classes\.txt|.*\.names|data(?:set)?\.ya?ml")
             return Guess(0.9 if known else 0.7, f"{name} has lines of a class and 4 numbers")
     return NO
 

@@ -103,8 +103,14 @@ def _read_lines(folder: Folder, name: str, account: Account) -> Iterator[Entry]:
 
 
 def _is_lines(head: str) -> bool:
-    first = head.lstrip().partition("\n")[0]
-    return first.startswith('{"file') and ('"text"' in first or '"annotations"' in first)
+    first, end, _ = head.lstrip().partition("\n")
+    try:
+        value = parse_json(first, "")
+    except DataError:
+        # A line that is longer than the beginning that is looked at.
+        return not end and first.startswith('{"file') and '"annotations"' in first
+    keys = value.keys() if isinstance(value, dict) else ()
+    return ("file_name" in keys or "filename" in keys) and ("text" in keys or "annotations" in keys)
 
 
 def _recognize(folder: Folder) -> Guess:

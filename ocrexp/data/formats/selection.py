@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -56,6 +57,7 @@ def read_all(
     With `divided`, what is changed in entries that are not taken (None, or beyond its end) is not counted.
     """
     position = 0
+    images: set[int] = set()  # hashes of the paths of images of entries before
     for origin in origins:
         for entry in origin.format.read(origin.folder, options, account):
             own = Account()
@@ -65,6 +67,10 @@ def read_all(
                 account.merge(own)
             if used is not None:
                 position += 1
+                if isinstance(used.image, Path):
+                    if hash(used.image) in images and taken:
+                        account.change("image that a label before it is about too", f"{used.source}: {used.image}")
+                    images.add(hash(used.image))
                 yield used
         for name in sorted(origin.folder.ambiguous)[:3]:
             account.change("image whose name others have too, chosen by its folder", name)

@@ -16,7 +16,8 @@ _ROUND = 24  # points of an ellipse
 
 
 def box(left: float, top: float, right: float, bottom: float) -> Points:
-    """Two corners as an outline, clockwise from the top left."""
+    """Two opposite corners as an outline, clockwise from the top left."""
+    (left, right), (top, bottom) = sorted((left, right)), sorted((top, bottom))
     return [(left, top), (right, top), (right, bottom), (left, bottom)]
 
 

@@ -71,7 +71,7 @@ class PartWriters:
 
     def close(self) -> None:
         """Complete every part."""
-        for name in sorted(self._writers, key=_order):
+        for name in sorted(self._writers, key=part_order):
             self._writers[name].close()
             self._take_back(name)
 
@@ -108,11 +108,12 @@ class PartWriters:
         return self.writer(self.folder, self._shared, part, self.options, self.account)
 
 
-def _order(name: str) -> int:
+def part_order(name: str) -> int:
+    """A key that sorts parts as usual: train, val, test."""
     return SPLITS.index(name) if name in SPLITS else len(SPLITS)
 
 
 def parts_of(divided: list[str | None]) -> list[str]:
     """The parts that occur, in their usual order."""
     found = Counter(part for part in divided if part is not None)
-    return sorted(found, key=_order)
+    return sorted(found, key=part_order)

@@ -251,3 +251,35 @@ def test_frames_of_cvat_have_the_class_of_their_track(tmp_path: Path) -> None:
     picture(tmp_path / "frame_000000.png")
     (entry,), _ = read(tmp_path, "cvat")
     assert [(region.text, region.extra) for region in entry.regions or []] == [("AB", {"class": "plate"})]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("classes.txt", "text\nignore\n"), ("obj.names", "text\nignore\n"), ("data.yaml", "names:\n  1: ignore\n")],
+)
+def test_yolo_has_classes_to_ignore(tmp_path: Path, names: tuple[str, str]) -> None:
+    write(tmp_path / "labels/1.txt", "0 0.05 0.2 0.3 0.2 0.3 0.4 0.05 0.4\n1 0.675 0.3 0.25 0.2 0.98\n")
+    write(tmp_path / names[0], names[1])
+    assert recognized(tmp_path) == "labelimg_yolo"
+    assert labels(tmp_path)[0] == [(None, False, BOX), (None, True, FAR)]
+
+
+def test_boxes_whose_corners_are_the_other_two_are_put_in_order(tmp_path: Path) -> None:
+    sides = "<xmin>60</xmin><ymin>40</ymin><xmax>10</xmax><ymax>20</ymax>"
+    write(
+        tmp_path / "1.xml",
+        f"<annotation><filename>C:\\x\\1.png</filename><object><name>t</name><bndbox>{sides}</bndbox></object></annotation>",
+    )
+    assert labels(tmp_path, "labelimg_voc")[0] == [(None, False, BOX)]
+
+
+def test_names_and_texts_of_crops_without_quotes(tmp_path: Path) -> None:
+    write(tmp_path / "gt.txt", "word_1.png, Genaxis, Theatre\nword_2.png, [06]\n")
+    assert recognized(tmp_path) == "icdar_words"
+    assert [entry.text for entry in read(tmp_path)[0]] == ["Genaxis, Theatre", "[06]"]
+
+
+def test_lines_of_json_have_their_keys_in_any_order(tmp_path: Path) -> None:
+    write(tmp_path / "metadata.jsonl", '{"text": "a b", "file_name": "1.png"}\n{"file_name": "2.png", "text": "c"}\n')
+    assert recognized(tmp_path) == "mmocr"
+    assert [entry.text for entry in read(tmp_path)[0]] == ["a b", "c"]

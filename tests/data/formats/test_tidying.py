@@ -179,3 +179,26 @@ def test_a_text_whose_place_a_class_takes_is_counted(tmp_path: Path) -> None:
     ]
     assert "<name>plate</name>" in (tmp_path / "a" / "1.xml").read_text()
     assert cv2.imread(str(tmp_path / "a" / "1.png")) is not None
+
+
+def test_of_images_with_one_name_the_one_below_the_same_folder_is_taken(tmp_path: Path) -> None:
+    for folder in "ab":
+        picture(tmp_path / "images" / folder / "img" / "1.png")
+        shape = {"label": folder, "points": [[10, 20], [60, 20], [60, 40]], "shape_type": "polygon"}
+        write(tmp_path / "labels" / folder / "1.json", json.dumps({"shapes": [shape], "imagePath": "1.png"}))
+    entries, account = entries_of(tmp_path, "labelme")
+    assert [entry.name for entry in entries] == ["images/a/img/1.png", "images/b/img/1.png"]
+    assert not account.changed and not account.dropped
+
+
+def test_an_image_that_two_labels_are_about_is_counted(tmp_path: Path) -> None:
+    picture(tmp_path / "a" / "1.png")
+    images = [
+        {"id": number, "file_name": f"{folder}/1.png"} for number, folder in enumerate("ab")
+    ]  # b/1.png is missing
+    values = [{"id": number, "image_id": number, "bbox": [10, 20, 50, 20]} for number in (0, 1)]
+    write(tmp_path / "a.json", json.dumps({"images": images, "annotations": values, "categories": []}))
+    entries, account = entries_of(tmp_path, "coco")
+    assert len(entries) == 2
+    (place,) = account.changed["image that a label before it is about too"].places
+    assert place == f"{tmp_path}/a.json: image 1: {tmp_path}/a/1.png"
