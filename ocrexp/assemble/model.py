@@ -117,8 +117,9 @@ def build_model(config: DictConfig, charset: Charset | None = None, calibrate: C
         model.fix_the_rest()
         learns = model.trainable()
     if node.pretrained and (folder := deployed_folder(node.pretrained)) is not None:
-        if node.get("pretrained_rgb"):
-            raise ConfigError("model.pretrained_rgb: is for files of weights, not for deployed models; set it to false")
+        for key, unset in (("pretrained_rgb", "false"), ("pretrained_prefix", "null")):
+            if node.get(key):
+                raise ConfigError(f"model.{key}: is for files of weights, not for deployed models; set it to {unset}")
         model.coverage = _load_deployed(config, folder, learns, charset, calibrate)
     elif node.pretrained:
         rearrange = None if charset is None else functools.partial(_rearranged, config, learns, charset)

@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 
 from ocrexp.command_line import key_of
 from ocrexp.commands.eval import frozen_or_composed, report_unfinished, weights_of
-from ocrexp.compress.settings import parse_compression
+from ocrexp.compress.settings import parse_compression, without_effect
 from ocrexp.config.changes import split_overrides
 from ocrexp.config.check import check_early, check_parts
 from ocrexp.config.compose import compose, setup_hydra
@@ -64,6 +64,8 @@ def run(arguments: Sequence[str]) -> int:
     _check_parity(verb.export.parity)
     config = frozen_or_composed(verb, changes, "export", trusted_of(verb, own))
     asked = parse_compression(verb.export, formats, str(config.task))
+    for line in without_effect(nested, asked):
+        log.warning("%s", line)
     OmegaConf.update(config, "overfit", False, force_add=True)  # the validation list belongs to other data
     target = ExportFolder(_folder(verb))
     check_early(config)

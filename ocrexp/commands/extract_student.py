@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from omegaconf import OmegaConf
 
 from ocrexp.command_line import command
-from ocrexp.commands.eval import weights_of
+from ocrexp.commands.eval import report_unfinished, weights_of
 from ocrexp.config.compose import compose, setup_hydra
 from ocrexp.config.frozen import read_frozen, trusted_of
 from ocrexp.errors import ConfigError, printable
@@ -46,6 +46,7 @@ def run(arguments: Sequence[str]) -> int:
     check_output(output)
     prepare_process(config)
     weights = weights_of(verb)
+    report_unfinished(verb)
     from ocrexp.engine.weights import states_beside
     from ocrexp.models.distill import parameters_of
     from ocrexp.weights.reader import read_parameters

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import OmegaConf
 
 from ocrexp.command_line import typed
-from ocrexp.commands.eval import weights_of
+from ocrexp.commands.eval import report_unfinished, weights_of
 from ocrexp.config.compose import compose, setup_hydra
 from ocrexp.config.frozen import read_frozen, trusted_of
 from ocrexp.errors import ConfigError, nothing_done, printable
@@ -56,6 +56,7 @@ def run(arguments: Sequence[str]) -> int:
     check_output(output)
     prepare_process(config)
     weights = weights_of(verb)
+    report_unfinished(verb)
     import paddle
 
     from ocrexp.assemble import assemble

@@ -7,6 +7,7 @@ group are removed that change the outputs least for the work that they save.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -72,6 +73,11 @@ def choose(
     """
     layers = dict(model.named_sublayers())
     groups = [group for group in structure.groups if group.channels > multiple]
+    if not structure.groups:
+        why = next(iter(structure.fixed.values()), "it has no convolutions")
+        raise ValueError(f"flops={share:g}: no channels of this network can be removed ({why}); use it as it is")
+    if not groups:
+        raise ValueError(f"multiple={multiple}: no group of channels of this network has more; lower multiple")
     orders = [removal_order(layers, group, criterion, moments) for group in groups]
     measured = _sensitivities(model, layers, groups, orders, inputs, moments)
     work = _Work(layers, structure, groups)
@@ -94,9 +100,11 @@ def choose(
             if change < least:
                 best, least = number, change
         if best is None:
+            reached = math.ceil(100 * work.total() / work.before) / 100  # up: a share below it is out of reach
+            less = "set flops to this or more, raise most" if reached < 1 else "raise most"
             raise ValueError(
-                f"flops={share:g}: removing {most:.0%} of the channels of every group leaves "
-                f"{work.total() / work.before:.2f} of the work; set flops to this or more, or raise most"
+                f"flops={share:g}: removing {most:.0%} of the channels of every group leaves {reached:.2f} of the "
+                f"work; {less}, or lower multiple"
             )
         at[best] += 1
         work.remove(best, steps[best][at[best]])

@@ -58,6 +58,15 @@ def parse_compression(export: Any, formats: Sequence[str], task: str) -> Compres
     )
 
 
+def without_effect(typed: Sequence[str], asked: Compression) -> list[str]:
+    """A line for each key that was typed and that nothing uses."""
+    needs = {"export.calibration": (asked.int8, "export.int8=static")}
+    needs |= dict.fromkeys(
+        ("export.max_drop", "export.judged"), (asked.judges, "export.int8=static or export.baseline=FOLDER")
+    )
+    return [f"{key}: has no effect without {what}" for key, (used, what) in needs.items() if key in typed and not used]
+
+
 def is_number(value: Any, kind: Any) -> bool:
     """Whether a value is a number of this kind; true and false are none."""
     return isinstance(value, kind) and not isinstance(value, bool)

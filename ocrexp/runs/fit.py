@@ -156,6 +156,11 @@ def build_trainer(run_dir: Path, config: DictConfig, *, resume: bool = False) ->
                 write_provenance(run_dir, paddle.device.get_device(), source.fingerprint())
     begun = None
     if settings.start_from and not resume:  # before the trainer, which begins an average of the weights with them
+        if config.model.pretrained and rank == 0:
+            log.warning(
+                "model.pretrained=%s: has no effect; trainer.start_from gives all weights that learn",
+                config.model.pretrained,
+            )
         begun = start_from(parts.learns, parts.optimizer, Path(settings.start_from).expanduser(), parts.plan)
     job = read_job(run_dir)
     fingerprint = source.fingerprint() | ({} if charset is None else {"charset": charset.fingerprint})

@@ -18,13 +18,15 @@ from ocrexp.lock import LOCK, is_held
 
 KILLED = f"{INTERRUPTED} (killed)"
 NOT_RUN = "not run"
+DAMAGED = f"damaged {FILENAME}"
 
 
 @dataclass(frozen=True)
 class RunState:
     """A run's state and the values of its `status.json`.
 
-    `state`: running, done, failed, interrupted, `interrupted (killed)`, or `not run` where nothing has been written.
+    `state`: running, done, failed, interrupted, `interrupted (killed)`, `not run` where nothing has been written, or
+    `damaged status.json` where that file cannot be read or has no state.
     """
 
     state: str
@@ -48,12 +50,13 @@ def read_state(run_dir: Path) -> RunState:
     """The state of the run in a folder."""
     status = read_status(run_dir)
     held = is_held(run_dir / LOCK)
-    if status is None:
+    if status is None and not (run_dir / FILENAME).is_file():
         return RunState(RUNNING if held else KILLED if (run_dir / LOCK).exists() else NOT_RUN)
-    state = str(status.get("state"))
-    if state == RUNNING and not held:
-        state = KILLED
-    return RunState(state, status)
+    status = status or {}
+    state = status.get("state")
+    if state is None:
+        return RunState(RUNNING if held else DAMAGED, status)
+    return RunState(KILLED if state == RUNNING and not held else state, status)
 
 
 def has_checkpoint(run_dir: Path) -> bool:
@@ -72,7 +75,7 @@ def resumable(outputs: Path, limit: int) -> list[tuple[Path, RunState]]:
     found: list[tuple[Path, RunState]] = []
     for run_dir in sorted(_run_folders(outputs), key=_written, reverse=True):
         state = read_state(run_dir)
-        if state.state in (FAILED, INTERRUPTED, KILLED) and has_checkpoint(run_dir):
+        if state.state in (FAILED, INTERRUPTED, KILLED, DAMAGED) and has_checkpoint(run_dir):
             found.append((run_dir, state))
             if len(found) == limit:
                 break
@@ -85,6 +88,8 @@ def not_finished(run_dir: Path) -> str | None:
     if state.state in (DONE, NOT_RUN):
         return None
     advice = f"; resume it with `{command('resume', {'run_dir': run_dir})}`" if state.state != RUNNING else ""
+    if state.state == DAMAGED:
+        return f"{run_dir / FILENAME}: damaged, so whether this run is finished is not known{advice} to be sure"
     return f"run_dir={run_dir}: this run is not finished ({state}){advice}"
 
 

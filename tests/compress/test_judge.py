@@ -1,9 +1,11 @@
 """The table of networks, and what it refuses."""
 
+from dataclasses import replace
+
 import pytest
 
 from ocrexp.compress.judge import Judged, lost_too_much, table
-from ocrexp.compress.settings import parse_compression
+from ocrexp.compress.settings import parse_compression, without_effect
 from ocrexp.config.compose import compose
 from ocrexp.errors import ConfigError
 
@@ -51,3 +53,11 @@ def test_a_value_that_cannot_be_used_is_one_line(override, expected):
 def test_integers_need_the_onnx_file():
     with pytest.raises(ConfigError, match=r"add onnx to export\.format"):
         parse_compression(compose("export", ["export.int8=static"]).export, ["paddle"], "det")
+
+
+def test_keys_that_nothing_uses_are_reported():
+    plain = parse_compression(compose("export", []).export, ["onnx"], "det")
+    typed = ["export.calibration", "export.max_drop", "export.judged", "export.dir"]
+    assert [line.partition(":")[0] for line in without_effect(typed, plain)] == typed[:3]
+    assert without_effect([], plain) == []
+    assert without_effect(typed, replace(plain, int8=True)) == []

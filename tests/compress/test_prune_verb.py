@@ -94,6 +94,25 @@ def test_it_is_the_student_of_the_run_that_it_was_made_of(run):
         with_model_of_run(with_teacher_of_run([words[0], "model/student=crnn_mbv3", *words[2:]]))
 
 
+def test_a_run_that_is_not_finished_is_reported(run, monkeypatch, capsys):
+    folder, _ = run
+
+    class Stop(Exception):
+        pass
+
+    def stop(*_: object) -> None:
+        raise Stop
+
+    monkeypatch.setattr(prune, "_choose", stop)
+    status = folder / "run" / "status.json"
+    for content, expected in (('{"state": "interrupted"}', "is not finished"), ('{"state": "do', "damaged")):
+        status.write_text(content)
+        with pytest.raises(Stop):
+            prune.run([f"run_dir={folder / 'run'}", f"output={folder / 'later'}"])
+        assert expected in capsys.readouterr().err
+    status.unlink()
+
+
 def test_a_folder_that_cannot_be_written_is_refused_before_the_work(run, monkeypatch):
     folder, _ = run
     monkeypatch.setattr(prune, "_choose", None)

@@ -1,5 +1,7 @@
 """Pruned networks give what the whole network gives where the removed channels count for nothing, and they train on."""
 
+import re
+
 import numpy as np
 import paddle
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from ocrexp.assemble import build_charset
 from ocrexp.assemble.model import build_network
 from ocrexp.compress import pruning
-from ocrexp.compress.channels import find_structure
+from ocrexp.compress.channels import Structure, find_structure
 from ocrexp.compress.pruning import GroupChoice
 from ocrexp.config.compose import compose
 from ocrexp.export.network import for_inference
@@ -84,6 +86,24 @@ def test_a_pruned_network_is_the_whole_one_without_the_channels(name, monkeypatc
     assert {id(value) for value in again.backbone.parameters() if value.grad is not None}
     fused = for_inference(model)
     np.testing.assert_allclose(outputs(fused, image), expected, atol=1e-4)
+
+
+def test_a_share_out_of_reach_names_one_that_is_not(monkeypatch):
+    monkeypatch.setattr(pruning, "_sensitivities", lambda model, layers, groups, *_: [(0.1, 0.2, 0.3)] * len(groups))
+    config, model, _, size = made("db_mbv3")
+    structure = find_structure(build_network(config, build_charset(config)), size)
+    for most in (0.25, 0.5, 0.75):
+        with pytest.raises(ValueError, match=r"^flops=0.01: .* set flops to this or more") as caught:
+            pruning.choose(model, structure, [], 0.01, most=most)
+        named = float(re.search(r"leaves (0\.\d+) of the work", str(caught.value))[1])
+        assert pruning.choose(model, structure, [], named, most=most)
+    with pytest.raises(ValueError, match=r"leaves 1.00 of the work; raise most"):
+        pruning.choose(model, structure, [], 0.9, most=0.01)
+    with pytest.raises(ValueError, match=r"^multiple=100000: .*; lower multiple$"):
+        pruning.choose(model, structure, [], 0.9, multiple=100_000)
+    nothing = Structure([], {"head": "a reshape"}, structure.work)
+    with pytest.raises(ValueError, match=r"no channels of this network can be removed \(a reshape\); use it as it is"):
+        pruning.choose(model, nothing, [], 0.9)
 
 
 def test_the_maps_of_a_backbone_can_be_pruned():

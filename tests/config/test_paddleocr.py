@@ -649,6 +649,17 @@ def test_a_cml_file_becomes_a_teacher_and_two_students(tmp_path):
     assert (mutual.map, list(mutual.pairs[0])) == ("shrink", ["student", "student2"])
 
 
+def test_a_network_that_learns_without_labels_is_reported(tmp_path):
+    for named in (["Student"], []):
+        own = {"DistillationDBLoss": {"model_name_list": named}}
+        tree = distilled(detector(), own, [], freeze_params=True, pretrained="weights/teacher")
+        models = tree["Architecture"]["Models"]
+        models["Student2"] = models["Student"]
+        conversion, _ = converted(tmp_path, tree)
+        (note,) = [note for note in conversion.notes if note.kind == "missing"]
+        assert (note.key.rpartition(".")[2], note.value) == ("model_name_list", named)
+
+
 def test_students_may_differ_in_what_paddleocr_ignores(tmp_path):
     own = {"DistillationDBLoss": {"model_name_list": ["Student", "Student2"]}}
     tree = distilled(detector(), own, [], freeze_params=True)

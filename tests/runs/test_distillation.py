@@ -8,7 +8,7 @@ import paddle
 import pytest
 from omegaconf import OmegaConf
 
-from ocrexp.assemble import assemble
+from ocrexp.assemble import assemble, build_charset, build_model
 from ocrexp.commands import extract_student
 from ocrexp.config.check import check
 from ocrexp.config.compose import compose
@@ -170,6 +170,27 @@ def test_a_teacher_with_other_characters_teaches_those_that_both_know(tmp_path, 
     run = tmp_path / "run"
     train(run, config_of([*overrides, "logger=csv", "trainer.log_every_steps=1"]), epochs=1)
     assert "loss_kd" in (run / "metrics.csv").read_text(encoding="utf-8").splitlines()[0]
+
+
+def test_weights_that_a_continued_training_replaces_are_reported(tmp_path, recognizers, caplog):
+    alone, _ = recognizers
+    start = [f"model.pretrained={tmp_path / 'teacher.pdparams'}", f"trainer.start_from={tmp_path / 'none'}"]
+    config = config_of([*alone, *start, "charset.unknown=drop"])
+    (tmp_path / "run").mkdir()
+    write_job(tmp_path / "run", config, JobInfo("run"))
+    with pytest.raises(OcrexpError, match=r"trainer.start_from=.*none: none.pdparams, .* not found"):
+        build_trainer(tmp_path / "run", config)
+    assert "model.pretrained=" in caplog.text
+    assert "has no effect" in caplog.text
+
+
+def test_a_prefix_of_names_is_refused_for_a_deployed_model(tmp_path, recognizers):
+    alone, _ = recognizers
+    (tmp_path / "inference.onnx").touch()
+    for key, value in (("pretrained_prefix", "Student"), ("pretrained_rgb", "true")):
+        config = config_of([*alone, f"model.pretrained={tmp_path / 'inference.onnx'}", f"model.{key}={value}"])
+        with pytest.raises(ConfigError, match=rf"^model\.{key}: is for files of weights, .*; set it to (null|false)"):
+            build_model(config, build_charset(config))
 
 
 def test_networks_that_do_not_fit_are_told_in_one_line(recognizers):

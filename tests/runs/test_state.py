@@ -11,6 +11,7 @@ import pytest
 from ocrexp.engine.status import write_status
 from ocrexp.lock import LOCK, holding
 from ocrexp.owner import Owner, process_facts
+from ocrexp.runs.catalog import find_runs, read_runs
 from ocrexp.runs.state import KILLED, has_checkpoint, not_finished, read_state, resumable
 from ocrexp.runs.sweep_table import read_sweep
 
@@ -59,6 +60,23 @@ def test_a_run_that_was_killed_before_it_wrote_anything(tmp_path):
     assert read_state(tmp_path).state == KILLED
     with holding(tmp_path / LOCK, "x"):
         assert read_state(tmp_path).state == "running"
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b'{"state": "done", "st', b"[]", b'{"step": 3}', b'{"state": 7}', b"\xff\xfe{"]
+)
+def test_a_damaged_status_is_not_taken_for_a_run_that_has_not_begun(content, tmp_path):
+    run_dir = make(tmp_path / "a" / "0", "done")
+    (run_dir / "status.json").write_bytes(content)
+    assert read_state(run_dir).state == "damaged status.json"
+    assert [record.state for record in read_runs(find_runs([str(tmp_path / "a")]))] == ["damaged status.json"]
+    assert [row["state"] for row in read_sweep(tmp_path / "a")] == ["damaged status.json"]
+    assert [found.name for found, _ in resumable(tmp_path, 5)] == ["0"]  # nothing is lost: it has a checkpoint
+    line = not_finished(run_dir)
+    assert line.startswith(f"{run_dir / 'status.json'}: damaged")
+    assert f"resume run_dir={run_dir}" in line
+    with holding(run_dir / LOCK, "x"):
+        assert read_state(run_dir).state == "running"
 
 
 def test_the_latest_resumable_runs_are_found(tmp_path):

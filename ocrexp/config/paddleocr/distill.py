@@ -94,6 +94,9 @@ class Distillation:
         experiment.choose("model", kind)
         experiment.choose("loss", "distill")
         experiment.choose("loss/terms", "none")
+        for key, named in self._other_learners:
+            why = "here every network that learns has the loss of the labels, and no other one"
+            experiment.report("missing", key, named, why)
         self._weights(experiment)
         for place, (name, section) in enumerate(self._losses):
             if name in _TERMS:
@@ -139,6 +142,9 @@ class Distillation:
         for _, keys in own:
             for key in _OF_PAIRS:
                 keys.get(key)
+        learn = [name for name, role in self._roles.items() if role != "teacher"]
+        lists = [(keys.key("model_name_list"), list(keys.get("model_name_list") or [])) for _, keys in own]
+        self._other_learners = [(key, named) for key, named in lists if {str(name) for name in named} != set(learn)]
         weights = [float(keys.number("weight", 1.0)) for _, keys in own]
         if len(own) == 1:
             self._own_weight = weights[0]
