@@ -25,11 +25,18 @@ class Term:
         output: name of the output, such as `ctc`, `nrtr`, `maps`, or a feature of `model.features`.
         pairs: pairs of networks, the one that learns first: `[[student, teacher]]`.
         weight: of the term in the total.
+
+    `one_way`: the first network of a pair learns from the second, so the fixed teacher cannot be the first one.
     """
+
+    one_way = False
 
     def __init__(self, output: str, pairs: Pairs = TAUGHT, weight: float = 1.0) -> None:
         if not pairs or any(len(pair) != 2 for pair in pairs):
             raise ValueError(f"pairs: expected pairs of networks as [[student, teacher]], got {list(map(list, pairs))}")
+        for first, second in pairs:
+            if first == second or (self.one_way and first == "teacher"):
+                raise ValueError(f"pairs: expected the network that learns and then another one, got {[first, second]}")
         if weight < 0:
             raise ValueError(f"weight: expected 0 or more, got {weight}")
         self.output, self.pairs, self.weight = output, [tuple(pair) for pair in pairs], weight

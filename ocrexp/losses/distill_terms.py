@@ -41,6 +41,8 @@ class KLDiv(Term):
             with a mask.
     """
 
+    one_way = True
+
     def __init__(
         self,
         output: str,
@@ -77,6 +79,8 @@ class DKD(Term):
         temperature: softens both distributions.
         target: `teacher`, its best class of each step; `label`, the label's token (NRTR).
     """
+
+    one_way = True
 
     def __init__(
         self,
@@ -210,6 +214,8 @@ class DilatedMaps(Term):
         eps: keeps denominators above 0.
     """
 
+    one_way = True
+
     def __init__(
         self,
         output: str = "maps",
@@ -245,6 +251,8 @@ class MeanCTC(Term):
         weight: see `Term`.
         temperature: softens both distributions.
     """
+
+    one_way = True
 
     def __init__(
         self, output: str = "ctc", pairs: Pairs = TAUGHT, weight: float = 1.0, temperature: float = 0.5

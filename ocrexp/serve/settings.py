@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from ocrexp.errors import ConfigError
@@ -42,8 +43,8 @@ class ServeSettings:
             if getattr(self, key) < 1:
                 raise ConfigError(f"{key}: expected 1 or more, got {getattr(self, key)}")
         for key in ("max_file_mb", "max_request_mb", "timeout"):
-            if not getattr(self, key) > 0:
-                raise ConfigError(f"{key}: expected a number above 0, got {getattr(self, key)}")
+            if not 0 < getattr(self, key) < math.inf:
+                raise ConfigError(f"{key}: expected a finite number above 0, got {getattr(self, key)}")
         if not 0 <= self.batch_wait_ms <= 10_000:
             raise ConfigError(f"batch_wait_ms: expected 0 to 10000 milliseconds, got {self.batch_wait_ms}")
         if not 0 <= self.port <= 65535:

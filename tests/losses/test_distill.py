@@ -219,3 +219,14 @@ def test_a_wrong_name_and_other_sizes_are_told_in_one_line() -> None:
     maps = paddle.zeros([1, 7, 5, 5])  # of a detector that is not DB
     with pytest.raises(ConfigError, match=r"compares DB's maps.*choose other terms with loss/terms=NAME"):
         DilatedMaps()({"student.maps": maps, "teacher.maps": maps}, {})
+
+
+def test_a_pair_is_two_networks_and_the_fixed_teacher_learns_nothing():
+    for term, output in ((KLDiv, "ctc"), (DKD, "ctc"), (DilatedMaps, "maps"), (MeanCTC, "ctc")):
+        with pytest.raises(ValueError, match=r"^pairs: expected the network that learns .*'teacher', 'student'"):
+            term(output, pairs=[["teacher", "student"]])
+    assert Distance("x", pairs=[["teacher", "student"]]).pairs == [
+        ("teacher", "student")
+    ]  # the same in both directions
+    with pytest.raises(ValueError, match=r"^pairs: "):
+        DML("ctc", pairs=[["student", "student2"], ["student", "student"]])
