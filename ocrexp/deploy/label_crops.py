@@ -14,13 +14,14 @@ import cv2
 import numpy as np
 
 from ocrexp.data.formats.entries import Account, Entry
-from ocrexp.data.formats.shapes import clockwise
+from ocrexp.data.formats.shapes import clockwise, inside
 from ocrexp.data.images import EncodedImage
 from ocrexp.deploy.crop import crop
 from ocrexp.files import shortened
 from ocrexp.processes import begin_in_pool
 from ocrexp.types import UnusableSample
 
+_LEAST_INSIDE = 0.5  # share of a region that must be in the image: of the rest there are no pixels to cut
 _AHEAD = 4  # pages per process that are worked on before their turn
 
 
@@ -30,8 +31,8 @@ def cut_entries(
     """The crops of pages, as entries of one text with a PNG each, in the order of the pages, with the part of its page.
 
     A crop is what `predict` would cut: the perspective of its quadrilateral (of other outlines the smallest rotated
-    rectangle) is removed, and a crop at least 1.5 times as high as wide is turned, as PaddleOCR does. Regions to ignore
-    and regions without a text are dropped with a count.
+    rectangle) is removed, and a crop at least 1.5 times as high as wide is turned, as PaddleOCR does. Regions to
+    ignore, without a text, or more than half outside the image are dropped with a count.
 
     Args:
         pages: pairs of part and page.
@@ -66,7 +67,8 @@ def cut_entries(
         cv2.setNumThreads(threads)
 
 
-_Cut = tuple[list[tuple[int, bytes]], str]  # position among the regions and PNG; why the page cannot be read
+# Position among the regions and PNG, or None for a region outside the image; why the page cannot be read.
+_Cut = tuple[list[tuple[int, bytes | None]], str]
 
 
 def _cut(page: Entry, margin: float) -> _Cut:
@@ -80,8 +82,11 @@ def _cut(page: Entry, margin: float) -> _Cut:
         image = EncodedImage(page.image if isinstance(page.image, Path) else Path(page.name), data).decode()
     except UnusableSample as error:
         return [], str(error)
-    crops = []
+    crops: list[tuple[int, bytes | None]] = []
     for i, region in regions:
+        if inside(region.points, image.shape[1], image.shape[0])[1] < _LEAST_INSIDE:
+            crops.append((i, None))
+            continue
         cut = crop(image, np.asarray(clockwise(region.points), np.float32), margin)
         done, encoded = cv2.imencode(".png", np.ascontiguousarray(cut))
         if done:
@@ -101,6 +106,9 @@ def _taken(page: Entry, cut: _Cut, account: Account) -> Iterator[Entry]:
     )
     name = PurePosixPath(page.name)
     for i, data in crops:
+        if data is None:
+            account.drop("region more than half outside its image, not cut", f"{page.source}: region {i + 1}")
+            continue
         text = regions[i].text
         assert text is not None
         crop_name = name.with_name(f"{shortened(name.stem)}_crop_{i}.png").as_posix()

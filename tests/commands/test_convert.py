@@ -160,3 +160,29 @@ def test_the_printed_command_reads_the_only_part(
     else:
         source = RecLists(values["root"], values["train_labels"], val_labels=None, val_split=0.1)
     assert len(source.train_records()) + len(source.val_records()) == 10
+
+
+def test_regions_outside_their_image_are_not_cut_and_boxes_end_at_the_edge(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture(tmp_path / "in" / "1.png")
+    boxes = {
+        "in": (10, 20),
+        "part": (160, 20),
+        "most": (180, 20),
+        "out": (300, 20),
+    }  # of 50 x 20 in an image of 200 x 100
+    regions = [
+        {"transcription": text, "points": [[x, y], [x + 50, y], [x + 50, y + 20], [x, y + 20]]}
+        for text, (x, y) in boxes.items()
+    ]
+    write(tmp_path / "in" / "train_list.txt", f"1.png\t{json.dumps(regions)}\n")
+    convert(f"root={tmp_path / 'in'}", f"out={tmp_path / 'crops'}", "crops=true", "workers=1")
+    assert (tmp_path / "crops" / "train_list.txt").read_text() == "images/1_crop_0.png\tin\nimages/1_crop_1.png\tpart\n"
+    assert "dropped: 2 × region more than half outside its image, not cut: " in capsys.readouterr().err
+    convert(f"root={tmp_path / 'in'}", f"out={tmp_path / 'yolo'}", "to=labelimg_yolo")
+    lines = (tmp_path / "yolo" / "labels" / "1.txt").read_text().split("\n")
+    assert lines == ["0 0.175 0.3 0.25 0.2", "0 0.9 0.3 0.2 0.2", "0 0.95 0.3 0.1 0.2", ""]
+    printed = capsys.readouterr().err
+    assert "changed: 2 × region that reaches beyond its image, cut at the edge" in printed
+    assert "dropped: 1 × region outside its image" in printed

@@ -61,14 +61,18 @@ def each_file(names: Sequence[str], account: Account, read: Callable[[str], Entr
 
 
 def leading_numbers(line: str, count: int, separator: str = ",") -> tuple[list[float], str]:
-    """The first numbers of a line and what follows the last one's separator, as it is. Raises BadLabel."""
+    """The first numbers of a line and what follows the last one's separator, as it is, but for the space that follows
+    each separator in some files. Raises BadLabel."""
     fields = line.split(separator, count)
     if len(fields) < count:
         raise BadLabel(f"expected {count} numbers, got {len(fields)} fields")
     try:
-        return [number(field.strip()) for field in fields[:count]], fields[count] if len(fields) > count else ""
+        numbers = [number(field.strip()) for field in fields[:count]]
     except ValueError as error:
         raise BadLabel(str(error)) from None
+    rest = fields[count] if len(fields) > count else ""
+    spaced = separator == "," and all(field.startswith(" ") for field in fields[1:count])
+    return numbers, rest.removeprefix(" ") if spaced else rest
 
 
 def outline(flat: Sequence[float]) -> Points:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 import tarfile
 from collections.abc import Iterator
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -26,7 +26,7 @@ from ocrexp.data.formats.shard_writer import ShardWriter
 from ocrexp.data.formats.writer import Writer, content
 from ocrexp.data.image_header import IMAGES
 from ocrexp.data.lmdb_file import DATA_FILE, databases
-from ocrexp.data.lmdb_pages import LmdbDamaged
+from ocrexp.data.lmdb_pages import LmdbDamaged, LmdbFile
 from ocrexp.errors import DataError
 
 _TEXTS = ("txt", "gt.txt", "gt")
@@ -37,7 +37,7 @@ _MAP_SIZE = 1 << 40  # bytes reserved for a database; its file is as large as it
 
 
 def _read_lmdb(folder: Folder, options: ReadOptions, account: Account) -> Iterator[Entry]:
-    del options, account
+    del options
     files = folder.files(f"/{DATA_FILE}") + [name for name in folder.files(DATA_FILE) if "/" not in name]
     for name in files:
         place = (folder.base / name).parent
@@ -48,8 +48,26 @@ def _read_lmdb(folder: Folder, options: ReadOptions, account: Account) -> Iterat
                 if not key.startswith(b"label-"):
                     break
                 yield _lmdb_entry(folder, place, key, value, has_images)
+            for number in _unlabeled(database):
+                account.drop("image without a label", f"{place}:image-{number.decode('ascii', 'replace')}")
         except LmdbDamaged as error:
             raise DataError(f"{place}: cannot be read as LMDB ({error}); copy it again") from None
+
+
+def _unlabeled(database: LmdbFile) -> Iterator[bytes]:
+    """The numbers of images without a label: both kinds of keys are in their order."""
+    labels = _numbers(database, b"label-")
+    label = next(labels, None)
+    for number in _numbers(database, b"image-"):
+        while label is not None and label < number:
+            label = next(labels, None)
+        if label != number:
+            yield number
+
+
+def _numbers(database: LmdbFile, start: bytes) -> Iterator[bytes]:
+    keys = (key for key, _ in database.items(start, values=False))
+    return (key.removeprefix(start) for key in takewhile(lambda key: key.startswith(start), keys))
 
 
 def _lmdb_entry(folder: Folder, place: Path, key: bytes, value: bytes, has_images: bool) -> Entry:

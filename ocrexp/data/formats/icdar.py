@@ -81,7 +81,7 @@ def region(flat: list[float], text: str, language: str = "") -> Region:
 
 
 def _marked(points: Points, text: str, language: str = "") -> Region:
-    ignored = text.strip() == IGNORED
+    ignored = unquoted(text.strip()) == IGNORED
     return Region(points, None if ignored or not text.strip() else text, ignored, language)
 
 

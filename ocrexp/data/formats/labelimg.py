@@ -19,7 +19,7 @@ from ocrexp.data.formats.folder import Folder, split_of
 from ocrexp.data.formats.icdar import label_files
 from ocrexp.data.formats.json_values import kept_json, sequence, text_of
 from ocrexp.data.formats.safe_files import Element, read_lines, read_text, read_xml
-from ocrexp.data.formats.shapes import bounds, box, number, pairs, plain
+from ocrexp.data.formats.shapes import bounds, box, inside, number, pairs, plain
 from ocrexp.data.formats.user_names import is_ignored
 from ocrexp.data.formats.writer import CLASS, Writer, class_of
 from ocrexp.errors import DataError
@@ -252,7 +252,13 @@ class YoloWriter(Writer):
         name = self.images.put(entry, "images").removeprefix("images/")
         lines = []
         for region in entry.regions or ():
-            left, top, right, bottom = bounds(region.points)
+            points, share = inside(region.points, width, height)
+            if share == 0:
+                self.account.drop("region outside its image", entry.source)
+                continue
+            if share < 1 - 1e-6:  # programs that train on such files drop images with positions beyond 0..1
+                self.account.change("region that reaches beyond its image, cut at the edge", entry.source)
+            left, top, right, bottom = bounds(points)
             number_ = self._classes.setdefault(class_of(region) or _DEFAULT, len(self._classes))
             sides = [(left + right) / 2 / width, (top + bottom) / 2 / height]
             sides += [(right - left) / width, (bottom - top) / height]

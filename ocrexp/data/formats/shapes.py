@@ -86,6 +86,14 @@ def bounds(points: Points) -> tuple[float, float, float, float]:
     return min(xs), min(ys), max(xs), max(ys)
 
 
+def inside(points: Points, width: float, height: float) -> tuple[Points, float]:
+    """The upright box of an outline as far as it is in an image of this size, and its share of the whole box."""
+    left, top, right, bottom = bounds(points)
+    sides = max(0.0, min(right, width) - max(left, 0.0)), max(0.0, min(bottom, height) - max(top, 0.0))
+    share = sides[0] * sides[1] / max((right - left) * (bottom - top), 1e-9)
+    return sized_box(min(max(left, 0.0), width), min(max(top, 0.0), height), *sides), share
+
+
 def is_box(points: Points) -> bool:
     """Whether the outline is an upright rectangle."""
     return len(points) == 4 and set(points) == set(box(*bounds(points))) and signed_area(points) != 0

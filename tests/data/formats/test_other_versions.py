@@ -283,3 +283,30 @@ def test_lines_of_json_have_their_keys_in_any_order(tmp_path: Path) -> None:
     write(tmp_path / "metadata.jsonl", '{"text": "a b", "file_name": "1.png"}\n{"file_name": "2.png", "text": "c"}\n')
     assert recognized(tmp_path) == "mmocr"
     assert [entry.text for entry in read(tmp_path)[0]] == ["a b", "c"]
+
+
+def test_a_space_behind_each_comma_is_not_of_the_text(tmp_path: Path) -> None:
+    write(
+        tmp_path / "gt_1.txt",
+        '10, 20, 60, 20, 60, 40, 10, 40, Hello you\n10, 20, 60, 20, 60, 40, 10, 40,  x\n10,20,60,20,60,40,10,40, y\n10,20,60,20,60,40,10,40,"###"\n',
+    )
+    assert [found[:2] for found in labels(tmp_path)[0]] == [
+        ("Hello you", False),
+        (" x", False),
+        (" y", False),
+        (None, True),
+    ]
+
+
+def test_images_of_a_database_without_a_label_are_counted(tmp_path: Path) -> None:
+    lmdb = pytest.importorskip("lmdb", reason="lmdb is not installed: pip install 'ocrexp[formats]'")
+    image = picture(tmp_path / "1.png").read_bytes()
+    with lmdb.open(str(tmp_path / "data"), map_size=1 << 20) as database, database.begin(write=True) as transaction:
+        transaction.put(b"num-samples", b"4")
+        for number in (1, 2, 3, 4):
+            transaction.put(b"image-%09d" % number, image)
+        for number in (2, 4):
+            transaction.put(b"label-%09d" % number, b"a")
+    entries, account = read(tmp_path / "data")
+    assert [entry.text for entry in entries] == ["a", "a"]
+    assert account.dropped["image without a label"].places == [f"{tmp_path}/data:image-00000000{n}" for n in (1, 3)]
