@@ -31,7 +31,7 @@ _OWN_KEYS = frozenset(("annotator", "created_at", "updated_at"))  # of tasks in 
 
 def _read(folder: Folder, options: ReadOptions, account: Account) -> Iterator[Entry]:
     for name in folder.files(".json"):
-        if not folder.only and not _is(folder.head(name)):
+        if not folder.only and not _is(folder.probe(name)):
             continue
         path = folder.base / name
         for i, task in enumerate(sequence(kept_json(folder, name), str(path)), start=1):
@@ -203,7 +203,7 @@ def _is(head: str) -> bool:
 
 def _recognize(folder: Folder) -> Guess:
     for name in folder.like(r".*\.json")[:20]:
-        if _is(folder.head(name)):
+        if _is(folder.probe(name)):
             return Guess(0.95, f"{name} has tasks with results in percent of original_width")
     return NO
 

@@ -76,7 +76,7 @@ def _region(shape: dict[str, Any], text_key: str | None, classes: set[str]) -> R
     text = {"label": label, "description": description}.get(text_key or "", text) or None
     marked = take_marks(dict(shape.get("flags") or {})) or shape.get("difficult") is True
     ignored = marked or IGNORED in (label, text) or (label != text and is_ignored(label or ""))
-    extra = {"class": label} if label is not None and label not in (text, IGNORED) else {}
+    extra = {"class": label} if label and label not in (text, IGNORED) else {}
     if shape.get("group_id") is not None:
         extra["group_id"] = shape["group_id"]
     return Region(outline, None if text == IGNORED else text, ignored, extra=extra)
@@ -98,6 +98,8 @@ def _recognize(folder: Folder) -> Guess:
         head = folder.head(name)
         if '"shapes"' in head and ('"shape_type"' in head or '"imagePath"' in head):
             return Guess(0.95, f'{name} has "shapes"')
+        if head.lstrip().startswith("{") and '"imageData": "' in head:  # it is long; the shapes may be behind it
+            return Guess(0.9, f'{name} has "imageData"')
     return NO
 
 

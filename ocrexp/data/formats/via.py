@@ -35,7 +35,7 @@ def _read(folder: Folder, options: ReadOptions, account: Account) -> Iterator[En
                 continue
             images = _csv_images(folder, name, account)
         else:
-            if not folder.only and '"shape_attributes"' not in folder.head(name):
+            if not folder.only and '"shape_attributes"' not in folder.probe(name):
                 continue
             whole = mapping(kept_json(folder, name), str(path))
             attributes = whole.get("_via_attributes")
@@ -142,8 +142,8 @@ def _region(
 
 def _recognize(folder: Folder) -> Guess:
     for name in folder.like(r".*\.(?:json|csv)")[:20]:
-        head = folder.head(name)
-        if '"shape_attributes"' in head or (name.lower().endswith(".csv") and "region_shape_attributes" in head):
+        is_csv = name.lower().endswith(".csv")
+        if "region_shape_attributes" in folder.head(name) if is_csv else '"shape_attributes"' in folder.probe(name):
             return Guess(0.95, f"{name} has region and shape attributes")
     return NO
 

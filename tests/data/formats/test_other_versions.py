@@ -310,3 +310,45 @@ def test_images_of_a_database_without_a_label_are_counted(tmp_path: Path) -> Non
     entries, account = read(tmp_path / "data")
     assert [entry.text for entry in entries] == ["a", "a"]
     assert account.dropped["image without a label"].places == [f"{tmp_path}/data:image-00000000{n}" for n in (1, 3)]
+
+
+LONG = "A" * 200_000
+
+
+def test_shapes_of_labelme_may_be_behind_the_data_of_the_image(tmp_path: Path) -> None:
+    value = {
+        "version": "3.16.7",
+        "shapes": [{"label": "a b", "points": PAIRS}],
+        "imagePath": "1.png",
+        "imageData": LONG,
+    }
+    write(tmp_path / "1.json", json.dumps(dict(sorted(value.items()))))
+    assert recognized(tmp_path) == "labelme"
+    assert labels(tmp_path)[0] == [("a b", False, BOX)]
+
+
+@pytest.mark.parametrize("name", ["via", "label_studio"])
+def test_many_images_without_labels_may_come_first(tmp_path: Path, name: str) -> None:
+    text = {"id": "r", "type": "textarea", "value": {"text": ["a"]}}
+    region = {
+        "shape_attributes": {"name": "rect", "x": 10, "y": 20, "width": 50, "height": 20},
+        "region_attributes": {"text": "a"},
+    }
+    count = 3000
+    if name == "via":
+        images = {
+            str(i): {
+                "filename": f"{i}.png",
+                "size": 1,
+                "regions": [region] if i > count / 3 else [],
+                "file_attributes": {},
+            }
+            for i in range(count)
+        }
+        write(tmp_path / "a.json", json.dumps(images))
+    else:
+        write(tmp_path / "a.json", json.dumps([{"id": i, "data": {"image": f"/data/upload/1/{i}.png"}, "annotations": [
+            {"result": [result(), text] if i > count / 3 else []}]} for i in range(count)]))  # fmt: skip
+    assert recognized(tmp_path) == name
+    entries, _ = read(tmp_path)
+    assert len(entries) == count and [region.text for region in entries[-1].regions or []] == ["a"]
