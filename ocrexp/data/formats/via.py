@@ -53,7 +53,9 @@ def _csv_images(folder: Folder, name: str, account: Account) -> dict[str, Any]:
     """The rows of a CSV export as its JSON export has them."""
     path = folder.base / name
     images: dict[str, Any] = {}
-    rows = csv.DictReader(io.StringIO(read_text(path, account), newline=""), strict=True)
+    text = read_text(path, account)
+    separator = max(",;\t", key=text.partition("\n")[0].count)  # spreadsheets of some countries write semicolons
+    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     while True:
         try:
             row = next(rows, None)

@@ -352,3 +352,28 @@ def test_many_images_without_labels_may_come_first(tmp_path: Path, name: str) ->
     assert recognized(tmp_path) == name
     entries, _ = read(tmp_path)
     assert len(entries) == count and [region.text for region in entries[-1].regions or []] == ["a"]
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_exports_of_via_may_have_been_saved_by_a_spreadsheet(tmp_path: Path, separator: str) -> None:
+    columns = [
+        "filename",
+        "file_size",
+        "file_attributes",
+        "region_count",
+        "region_id",
+        "region_shape_attributes",
+        "region_attributes",
+    ]
+    row = [
+        "1.png",
+        "1",
+        '"{}"',
+        "1",
+        "0",
+        '"{""name"":""rect"",""x"":10,""y"":20,""width"":50,""height"":20}"',
+        '"{""text"":""a;b,c""}"',
+    ]
+    write(tmp_path / "via.csv", "\ufeff" + separator.join(columns) + "\r\n" + separator.join(row) + "\r\n")
+    assert recognized(tmp_path) == "via"
+    assert labels(tmp_path)[0] == [("a;b,c", False, BOX)]
