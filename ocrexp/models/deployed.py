@@ -3,7 +3,8 @@
 A deployed file has other names than the model, or none, but the same layers in the same order. What it does not have
 any more are batch norms that were folded into the convolution before them, and the branches that were fused into one
 convolution. Their statistics are measured afterwards, see `calibration`: with guessed ones the model would give the
-same outputs in evaluation and lose everything at the first training step.
+same outputs in evaluation and lose everything at the first training step. A file that was exported with its branches,
+as those of RepSVTR, fills them all.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from paddle import Tensor, nn
 
 from ocrexp.errors import CheckpointError
 from ocrexp.models.calibration import Folded
+from ocrexp.models.hooks import HasBranches
 from ocrexp.models.layer_places import BranchNorms, LayerPlace, layers_in_order
+from ocrexp.models.layers import is_batch_norm
 from ocrexp.weights.deployed import Array, Item
 
 _CONVOLUTIONS = ("conv", "convtranspose")
@@ -47,8 +50,10 @@ def take(model: nn.Layer, items: Sequence[Item], images: Tensor, source: str) ->
     Raises:
         CheckpointError: the first place where kind or shape differ, or layers that cannot be taken from such a file.
     """
-    places = layers_in_order(model, images, source)
-    matched = _match(places, items, source)
+    try:
+        matched = _match(layers_in_order(model, images, source), items, source)
+    except CheckpointError as error:
+        matched = _match_apart(model, items, images, source, error)
     filled: set[int] = set()
     folded = []
     for place, following, item in matched:
@@ -83,6 +88,8 @@ def _fill_branches(
             _set(tensor, np.zeros(tensor.shape, np.float32), filled)
     if branched.factors is not None:
         _set(branched.factors, np.full(branched.factors.shape, -1.0, np.float32), filled)
+    if branched.offsets is not None:
+        _set(branched.offsets, np.zeros(branched.offsets.shape, np.float32), filled)
     first = Folded(branched.norm, branched.others)
     if branched.after is None:
         _as_bias(layers[branched.norm], bias, filled)
@@ -143,6 +150,25 @@ def _match(
             "the model that the file was made from"
         )
     return matched
+
+
+def _match_apart(
+    model: nn.Layer, items: Sequence[Item], images: Tensor, source: str, error: CheckpointError
+) -> list[tuple[LayerPlace, LayerPlace | None, Item]]:
+    """As `_match`, for a file that was exported with all branches; raises `error` if it is not such a file."""
+    branches = [layer.branches() for layer in model.sublayers() if isinstance(layer, HasBranches)]
+    norms = sum(item.kind == "bn" for item in items) - sum(map(is_batch_norm, model.sublayers()))
+    if all(found is None for found in branches):
+        if not branches or norms < len(branches):
+            raise error
+        raise CheckpointError(
+            f"{error}; the file has {norms} more batch norms than the model, as an export with all branches: then set "
+            "model.pretrained_mode=calibrated"
+        ) from None
+    try:
+        return _match(layers_in_order(model, images, source, apart=True), items, source)
+    except CheckpointError as with_branches:
+        raise (error if norms < 0 else with_branches) from None
 
 
 def _agrees(place: LayerPlace, item: Item, folded: LayerPlace | None) -> bool:

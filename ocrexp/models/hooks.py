@@ -75,9 +75,10 @@ class Branches(NamedTuple):
         conv: of the branch that can take the deployed convolution: its kernel has the same size.
         norm: the batch norm behind it.
         others: the batch norms of the other branches; with scales and biases of 0 these add nothing.
-        members: the layers that make up the branches.
+        members: the layers that make up the branches, in the order in which they run.
         after: the batch norm over the sum; None if there is none.
         factors: one per channel of an identity that has no batch norm, x · (1 + factor): with -1 it adds nothing.
+        offsets: one per channel, added beside that identity: with 0 they add nothing.
     """
 
     conv: nn.Layer
@@ -86,6 +87,7 @@ class Branches(NamedTuple):
     members: tuple[nn.Layer, ...]
     after: nn.Layer | None = None
     factors: Tensor | None = None
+    offsets: Tensor | None = None
 
 
 @runtime_checkable

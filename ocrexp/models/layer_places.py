@@ -25,6 +25,7 @@ class BranchNorms:
     others: tuple[str, ...]
     after: str | None
     factors: Tensor | None
+    offsets: Tensor | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,11 @@ class LayerPlace:
         return f"{self.kind} {list(self.shape)} ({self.name})"
 
 
-def layers_in_order(model: nn.Layer, images: Tensor, source: str) -> list[LayerPlace]:
-    """The layers with weights that an evaluation runs, in their order."""
+def layers_in_order(model: nn.Layer, images: Tensor, source: str, apart: bool = False) -> list[LayerPlace]:
+    """The layers with weights that an evaluation runs, in their order.
+
+    Branches that are deployed as one convolution count as one layer; with `apart` each has its own place.
+    """
     names = {id(layer): name for name, layer in model.named_sublayers()}
     places: list[LayerPlace] = []
     done: set[int] = set()  # layers that have been met, and those inside what counts as one
@@ -56,11 +60,15 @@ def layers_in_order(model: nn.Layer, images: Tensor, source: str) -> list[LayerP
         if id(layer) in done:
             return
         done.add(id(layer))
-        found = _places_of(layer, names)
+        branches = layer.branches() if isinstance(layer, HasBranches) else None
+        members = layer.sublayers() if branches is None else [*branches.members]
+        if branches is not None and apart:
+            inner = [each for member in members for each in member.sublayers(include_self=True)]
+            found = [place for each in inner for place in _places_of(each, names)]
+        else:
+            found = _places_of(layer, names)
         places.extend(found)
         if found:
-            branches = layer.branches() if isinstance(layer, HasBranches) else None
-            members = layer.sublayers() if branches is None else [*branches.members]
             for member in members:
                 done.update(id(each) for each in member.sublayers(include_self=True))
         elif layer.parameters(include_sublayers=False):
@@ -92,6 +100,7 @@ def _places_of(layer: nn.Layer, names: Mapping[int, str]) -> list[LayerPlace]:
             tuple(names[id(other)] for other in branches.others),
             None if branches.after is None else names[id(branches.after)],
             branches.factors,
+            branches.offsets,
         )
         return [LayerPlace(name, "conv", {"weight": branches.conv.weight}, layer, branched)]
     if isinstance(layer, nn.LSTM):

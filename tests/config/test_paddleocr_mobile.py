@@ -68,14 +68,14 @@ def test_a_file_becomes_the_model_of_its_generation(tmp_path: Path, tree: dict[s
     own, shipped = (
         OmegaConf.to_container(c.model, resolve=True) for c in (config, compose("train", [f"model={model}"]))
     )
-    assert _comparable(own) == _comparable(shipped)
+    assert comparable(own) == comparable(shipped)
 
 
-def _comparable(node: Any) -> Any:
+def comparable(node: Any) -> Any:
     """Without names of the run, and values that a class has as its defaults anyway."""
     if isinstance(node, dict):
         idle = ("name", "num_heads", "qkv_bias", "attn_drop_rate", "drop_path", "drop_rate", "mid_channels", "labels")
-        return {key: _comparable(value) for key, value in node.items() if key not in idle}
+        return {key: comparable(value) for key, value in node.items() if key not in idle}
     return node
 
 

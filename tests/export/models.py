@@ -28,6 +28,12 @@ SMALLER = {
         "model.backbone.depth=[1,2,1]",
         "model.backbone.conv_blocks=[1,1,0]",
     ],
+    "svtrv2_ch": [
+        "model.backbone.embed_dim=[16,32,64]",
+        "model.backbone.depth=[1,2,1]",
+        "model.backbone.conv_blocks=[1,1,0]",
+        "model.backbone.num_heads=[1,2,4]",
+    ],
     "ppocrv4_det_server": ["model/backbone=mobilenetv3_small_x0_5", "model.neck.out_channels=32"],
     "parseq": ["model.backbone.depth=2", "model.head.max_text_length=5"],
     "abinet": [

@@ -14,7 +14,7 @@ onnx = pytest.importorskip("onnx")
 
 MODELS = [
     "ppocrv4_rec", "rare_mbv3", "vitstr_tiny", "svtr_tiny", "parseq", "nrtr", "svtrv2_tiny", "ppocrv4_det_server",
-    "cppd", "visionlan", "abinet", "satrn", "rfl", "spin",
+    "svtrv2_ch", "repsvtr_ch", "repsvtr_det", "cppd", "visionlan", "abinet", "satrn", "rfl", "spin",
     "srn", "pren", "robustscanner", "seed",
 ]  # fmt: skip
 

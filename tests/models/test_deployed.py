@@ -8,9 +8,9 @@ from ocrexp.assemble import build_charset, build_model
 from ocrexp.config.compose import compose
 from ocrexp.errors import CheckpointError
 from ocrexp.export.network import for_inference
-from ocrexp.models.backbones.lcnet_v4 import RepDWConv
 from ocrexp.models.calibration import calibrate
 from ocrexp.models.deployed import take
+from ocrexp.models.fusable import RepDWConv
 from ocrexp.models.layer_places import layers_in_order
 from ocrexp.models.layers import is_batch_norm
 from ocrexp.models.necks.large_kernel import DilatedReparamBlock
@@ -30,6 +30,8 @@ NETWORKS = {
          "model.neck.intracl=true"],
         DET,
     ),
+    "RepSVTR rec": (["model=repsvtr_ch_ctc", *FEW], REC),
+    "RepSVTR det": (["model=repsvtr_det"], DET),
 }  # fmt: skip
 
 
@@ -52,6 +54,37 @@ def test_calibrated_networks_evaluate_and_train_as_the_deployed_one(name: str) -
     # The first training step sees what evaluation sees.
     assert distance(outputs(model, images, batch=True), expected) < 1e-3
     np.testing.assert_allclose(outputs(for_inference(model), images), expected, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("name", ["v6 rec tiny", "RepSVTR rec"])
+def test_a_file_that_was_exported_with_its_branches_fills_them_all(name: str) -> None:
+    """As PaddleOCR's releases before 3.7 export RepSVTR."""
+    options, size = NETWORKS[name]
+    config = compose("train", [*options, "trainer.device=cpu"])
+    trained, model = (build_model(config, build_charset(config)) for _ in range(2))
+    images = paddle.to_tensor(np.random.default_rng(0).integers(0, 255, (2, *size, 3), dtype=np.uint8))
+    see(trained, images)
+    expected = outputs(trained, images)
+    items = layers_of(trained, images, apart=True)
+    taken = take(model, items, model.prepare(images), "file")
+    assert taken.folded == []
+    assert set(taken.arrays) == set(model.state_dict())
+    np.testing.assert_array_equal(outputs(model, images), expected)
+    with pytest.raises(CheckpointError, match=r"layers agree, then the file has nothing more"):
+        take(model, items[:-1], model.prepare(images), "file")
+
+
+def test_a_fused_network_names_the_mode_for_a_file_with_branches() -> None:
+    x = paddle.randn([1, 4, 8, 8])
+    places = layers_in_order(paddle.nn.Sequential(RepDWConv(4, bias=True)), x, "file", apart=True)
+    items = [Item(place.kind, place.name, {n: v.numpy() for n, v in place.tensors.items()}) for place in places]
+    assert [item.kind for item in items] == ["conv", "bn", "conv", "bn"]
+    fused = paddle.nn.Sequential(RepDWConv(4, fused=True, bias=True))
+    with pytest.raises(CheckpointError, match=r"2 more batch norms.*set model\.pretrained_mode=calibrated$"):
+        take(fused, items, x, "file")
+    with pytest.raises(CheckpointError) as caught:
+        take(fused, items[:1], x, "file")
+    assert "calibrated" not in str(caught.value)
 
 
 @pytest.mark.parametrize("kind", [RepDWConv, DilatedReparamBlock])
@@ -95,9 +128,9 @@ def test_statistics_need_images() -> None:
         calibrate(block, folded, [])
 
 
-def layers_of(model: paddle.nn.Layer, images: paddle.Tensor) -> list[Item]:
+def layers_of(model: paddle.nn.Layer, images: paddle.Tensor, apart: bool = False) -> list[Item]:
     """What the reader of files gives for an export of the network."""
-    places = layers_in_order(model, model.prepare(images), "file")
+    places = layers_in_order(model, model.prepare(images), "file", apart)
     return [Item(place.kind, place.name, {n: v.numpy() for n, v in place.tensors.items()}) for place in places]
 
 

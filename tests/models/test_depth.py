@@ -15,12 +15,14 @@ from ocrexp.models.backbones.mobilenet_v3 import MobileNetV3
 from ocrexp.models.backbones.mtb import MTB
 from ocrexp.models.backbones.rec_mobilenet_v3 import RecMobileNetV3
 from ocrexp.models.backbones.rec_resnet_vd import RecResNetVd
+from ocrexp.models.backbones.repvit import RepViT
 from ocrexp.models.backbones.resnet31 import ResNet31
 from ocrexp.models.backbones.resnet45 import ResNet45
 from ocrexp.models.backbones.resnet_aster import ResNetASTER
 from ocrexp.models.backbones.resnet_fpn import ResNetFPN
 from ocrexp.models.backbones.resnet_vd import ResNetVd
 from ocrexp.models.backbones.svtrnet import SVTRNet
+from ocrexp.models.backbones.svtrv2_paddle import PaddleSVTRv2
 from ocrexp.models.backbones.vit import ViTParseQ, ViTSTR
 from ocrexp.models.depth import depths
 
@@ -32,6 +34,8 @@ BACKBONES: dict[str, tuple[Callable[[], nn.Layer], tuple[int, int, int], int]] =
     "PPLCNetV3 rec, fused": (lambda: PPLCNetV3(0.25, fused=True), (3, 48, 64), 15),
     "PPLCNetV4 det": (lambda: PPLCNetV4("tiny", det=True), (3, 32, 32), 14),
     "PPLCNetV4 rec, fused": (lambda: PPLCNetV4("tiny", fused=True), (3, 48, 64), 11),
+    "RepViT": (lambda: RepViT(), (3, 48, 64), 14),
+    "PaddleSVTRv2": (lambda: PaddleSVTRv2((8, 16, 16), (1, 2, 1), (1, 1, 0), (1, 2, 2)), (3, 48, 64), 4),
     "MobileNetV1Enhance": (lambda: MobileNetV1Enhance(0.25), (3, 48, 64), 14),
     "RecMobileNetV3": (lambda: RecMobileNetV3("small", 0.35), (3, 32, 64), 13),
     "RecResNetVd": (lambda: RecResNetVd(34), (3, 32, 64), 19),

@@ -17,14 +17,16 @@ SIZES = {"det": (64, 64), "rec": (48, 64)}
 
 
 def composed(option: str, *more: str) -> DictConfig:
-    rec = ["charset=characters", "charset.characters=abc", "targets.ctc_steps=null"] if "_rec" in option else []
+    characters = ["charset=characters", "charset.characters=abc", "targets.ctc_steps=null"]
+    rec = [] if option.endswith(("_det", "_det_server")) else characters
     return compose("train", [f"model={option}", *rec, "trainer.device=cpu", *more])
 
 
 def networks() -> list[str]:
     """Options of the group `model` that have blocks to fuse, each network once."""
     found: dict[str, str] = {}
-    for file in sorted(Path(shipped_conf(), "model").glob("pp*.yaml")):
+    folder = Path(shipped_conf(), "model")
+    for file in sorted([*folder.glob("pp*.yaml"), *folder.glob("repsvtr*.yaml")]):
         node = OmegaConf.to_container(composed(file.stem).model)
         parts = [node.get(name) for name in ("backbone", "neck")]
         if any(part is not None and "fused" in part for part in parts):
@@ -38,7 +40,8 @@ NETWORKS = networks()
 def test_all_networks_are_found() -> None:
     sizes = ("tiny", "small", "medium")
     v6 = {f"ppocrv6_{size}_{kind}" for size in sizes for kind in ("det", "rec", "rec_ctc")}
-    assert {"ppocrv4_det", "ppocrv4_rec", "ppocrv4_rec_ctc", *v6} == set(NETWORKS)
+    repsvtr = {"repsvtr_ch", "repsvtr_ch_ctc", "repsvtr_det"}
+    assert {"ppocrv4_det", "ppocrv4_rec", "ppocrv4_rec_ctc", *v6, *repsvtr} == set(NETWORKS)
 
 
 @pytest.mark.parametrize(("mode", "tuning"), [("fused", "1"), ("calibrated", "0")])

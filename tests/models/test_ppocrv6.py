@@ -17,8 +17,9 @@ from ocrexp.charset.sources import from_characters
 from ocrexp.config.compose import compose
 from ocrexp.export.network import InferenceNetwork, for_inference, trace
 from ocrexp.losses.db import DBLoss
-from ocrexp.models.backbones.lcnet_v4 import FusableConvBN, PPLCNetV4
+from ocrexp.models.backbones.lcnet_v4 import PPLCNetV4
 from ocrexp.models.cpu.upsample import TwoLevels
+from ocrexp.models.fusable import FusableConvBN
 from ocrexp.models.heads.ctc import CTCHead
 from ocrexp.models.heads.db import DBHead
 from ocrexp.models.model import OCRModel

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from ocrexp.config.paddleocr import parts
 from ocrexp.config.paddleocr.detectors import convert_detector
 from ocrexp.config.paddleocr.experiment import Experiment
-from ocrexp.config.paddleocr.generations import SERVER_GENERATIONS, generation, take_model_size
+from ocrexp.config.paddleocr.generations import GUIDED, SERVER_GENERATIONS, generation, take_model_size
 from ocrexp.config.paddleocr.parts import Part, carry, find
 from ocrexp.config.paddleocr.source import Section
+from ocrexp.config.paddleocr.svtrv2 import take_stages
 from ocrexp.errors import ConfigError
 from ocrexp.nearest import did_you_mean
 
@@ -110,6 +111,8 @@ def _recognizer(experiment: Experiment, root: Section, section: Section) -> Conv
         carry(experiment, transform, warp, "model.transform")
     carry(experiment, backbone, trunk, "model.backbone")
     take_model_size(experiment, backbone)
+    if trunk_option == "svtrv2_ch":
+        take_stages(experiment, backbone)
     if backbone.get("init_type") is not None:
         experiment.note("changed", backbone, "init_type", "random weights are drawn by paddle's initializer")
     stride = experiment.get("model.backbone.last_conv_stride")
@@ -143,8 +146,10 @@ def _recognizer(experiment: Experiment, root: Section, section: Section) -> Conv
 
 
 def _recognizer_name(root: Section, backbone: Section) -> str:
-    """Our model of a generation that NRTR guides."""
+    """Our model that NRTR guides."""
     name = backbone.text("name")
+    if name in GUIDED:
+        return GUIDED[name]
     if name in SERVER_GENERATIONS:
         return f"{SERVER_GENERATIONS[name]}_rec_server"
     return f"{generation(root, backbone)}_rec"

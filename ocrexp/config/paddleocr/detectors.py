@@ -106,6 +106,8 @@ def _db_model(root: Section, backbone: Section, name: str, neck: Section) -> str
         return "db_r18" if backbone.number("layers", 50) == 18 else "db_r50"
     if name == "ResNet":
         return "dbpp_r50"
+    if name == "RepSVTR_det":
+        return "repsvtr_det"
     if name in SERVER_GENERATIONS:
         return f"{SERVER_GENERATIONS[name]}_det_server"
     return f"{generation(root, backbone)}_det"

@@ -1,4 +1,4 @@
-"""PP-OCR's generations: which of our models a backbone belongs to."""
+"""PP-OCR's generations and SVTRv2: which of our models a backbone belongs to."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from ocrexp.config.paddleocr.source import Section
 
 # Which generation has each backbone of server models.
 SERVER_GENERATIONS = {"PPHGNet_small": "ppocrv4", "PPHGNetV2_B4": "ppocrv5"}
+# The recognizers of PaddleOCR's folder SVTRv2, which NRTR guides, by their backbone.
+GUIDED = {"SVTRv2": "svtrv2_ch", "RepSVTR": "repsvtr_ch", "repvit_svtr": "repsvtr_ch"}
 
 
 def generation(root: Section, backbone: Section) -> str:

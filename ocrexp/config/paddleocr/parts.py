@@ -63,6 +63,7 @@ DET_BACKBONES = {
         {"det": True, "lr_mult_list": [1.0] * 6},
     ),
     "PPLCNetV4": Part("pplcnet_v4_det", {"model_size": "small"}, {"det": True, "lr_mult_list": [1.0] * 6}),
+    "RepSVTR_det": Part("repvit_det", {}, {"out_indices": [2, 5, 10, 13]}),
     "PPHGNet_small": Part("pphgnet_small", {}, {"det": True, "out_indices": (None, [0, 1, 2, 3])}),
     "PPHGNetV2_B4": Part("pphgnet_v2_det", {}, _HGNET_V2 | {"det": True, "text_rec": False}),
     "ResNet": Part("resnet50_dcn", _RESNET),
@@ -115,6 +116,17 @@ REC_BACKBONES = {
         {"use_lenhead": False, "qk_scale": (None,), "norm_layer": "nn.LayerNorm", "sub_norm": "nn.LayerNorm",
          "act": "nn.GELU", "block_unit": "Block"},
     ),
+    "SVTRv2": Part(
+        "svtrv2_ch",
+        {"dims": [64, 128, 256], "depths": [3, 6, 3], "num_heads": [2, 4, 8], "mlp_ratio": 4, "drop_path_rate": 0.1},
+        {"use_pos_embed": False, "qkv_bias": True, "qk_scale": (None,), "drop_rate": 0.0, "attn_drop_rate": 0.0,
+         "norm_layer": "nn.LayerNorm", "act": "nn.GELU", "last_stage": False, "eps": 1e-6, "feat2d": False},
+        {**dict.fromkeys(("out_channels", "out_char_num", "last_drop"), "of a last stage that is not there"),
+         "max_sz": "of positions that are not learned", "local_k": _SWALLOWED},
+        {"dims": "embed_dim", "depths": "depth"},
+    ),
+    "RepSVTR": Part("repvit"),
+    "repvit_svtr": Part("repvit"),  # the name in one of PaddleOCR's files, which its code does not know
     "ViTSTR": Part(
         "vitstr_tiny",
         {"img_size": [224, 224], "scale": "tiny", "seqlen": 27, "patch_size": [16, 16], "depth": 12, "mlp_ratio": 4,

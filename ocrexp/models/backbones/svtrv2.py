@@ -32,24 +32,28 @@ def _conv(in_channels: int, out_channels: int, stride: Stride = 1, groups: int =
     )
 
 
-class StemConv(nn.Layer):
-    """3×3 convolution of stride 2 without bias, batch norm, GELU."""
+def _mixing_convs(channels: int, groups: int) -> nn.Sequential:
+    return nn.Sequential(*(_conv(channels, channels, groups=groups) for _ in range(_MIXING_CONVS)))
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
+
+class StemConv(nn.Layer):
+    """A convolution, batch norm, GELU."""
+
+    def __init__(self, conv: Conv2D) -> None:
         super().__init__()
-        self.conv = _conv(in_channels, out_channels, stride=2, bias=False)
-        self.norm = nn.BatchNorm2D(out_channels)
+        self.conv = conv
+        self.norm = nn.BatchNorm2D(conv._out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
         return gelu(self.norm(self.conv(x)))
 
 
 class ConvBlock(nn.Layer):
-    """Mixing by two grouped convolutions, then an MLP, each with a shortcut and a layer norm after it."""
+    """Mixing by grouped convolutions, then an MLP, each with a shortcut and a layer norm after it."""
 
-    def __init__(self, channels: int, num_heads: int, mlp_ratio: float, drop_path: float) -> None:
+    def __init__(self, mixer: nn.Layer, channels: int, mlp_ratio: float, drop_path: float) -> None:
         super().__init__()
-        self.mixer = nn.Sequential(*(_conv(channels, channels, groups=num_heads) for _ in range(_MIXING_CONVS)))
+        self.mixer = mixer
         self.norm1 = nn.LayerNorm(channels, epsilon=_EPSILON)
         self.drop_path = DropPath(drop_path)
         self.norm2 = nn.LayerNorm(channels, epsilon=_EPSILON)
@@ -63,12 +67,12 @@ class ConvBlock(nn.Layer):
 
 
 class Downsample(nn.Layer):
-    """3×3 convolution to the next stage's channels, layer norm of each position."""
+    """A convolution to the next stage's channels, layer norm of each position."""
 
-    def __init__(self, in_channels: int, out_channels: int, stride: Stride) -> None:
+    def __init__(self, conv: Conv2D) -> None:
         super().__init__()
-        self.conv = _conv(in_channels, out_channels, stride)
-        self.norm = nn.LayerNorm(out_channels)
+        self.conv = conv
+        self.norm = nn.LayerNorm(conv._out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.norm(self.conv(x).transpose([0, 2, 3, 1])).transpose([0, 3, 1, 2])
@@ -93,6 +97,31 @@ class MixingStage(nn.Layer):
                 x = block(x)
             x = x.transpose([0, 2, 1]).reshape([0, channels, height, -1])
         return x if self.downsample is None else self.downsample(x)
+
+
+def attention_block(channels: int, num_heads: int, mlp_ratio: float, drop_path: float) -> MixerBlock:
+    """Global attention and an MLP, each with a shortcut and a layer norm after it."""
+    return MixerBlock(channels, num_heads, mlp_ratio=mlp_ratio, drop_path=drop_path, epsilon=_EPSILON, norm_after=True)
+
+
+def check_stages(
+    embed_dim: Sequence[int],
+    depth: Sequence[int],
+    conv_blocks: Sequence[int],
+    num_heads: Sequence[int],
+    strides: Sequence[Sequence[int]],
+) -> None:
+    """Raises ValueError if SVTRv2's stages, see the class, do not fit each other."""
+    count = len(embed_dim)
+    for name, values in {"depth": depth, "conv_blocks": conv_blocks, "num_heads": num_heads}.items():
+        if len(values) != count:
+            raise ValueError(f"{name}: expected {count} values, one per stage of embed_dim, got {list(values)}")
+    if len(strides) != count - 1:
+        raise ValueError(f"strides: expected {count - 1} pairs, one between two stages, got {len(strides)}")
+    if any(local > blocks for local, blocks in zip(conv_blocks, depth, strict=True)):
+        raise ValueError(f"conv_blocks: expected at most {list(depth)}, the blocks of depth, got {list(conv_blocks)}")
+    if any(channels % heads for channels, heads in zip(embed_dim, num_heads, strict=True)):
+        raise ValueError(f"num_heads: expected divisors of embed_dim {list(embed_dim)}, got {list(num_heads)}")
 
 
 class SVTRv2(nn.Layer):
@@ -124,35 +153,22 @@ class SVTRv2(nn.Layer):
         in_channels: int = 3,
     ) -> None:
         super().__init__()
-        count = len(embed_dim)
-        for name, values in {"depth": depth, "conv_blocks": conv_blocks, "num_heads": num_heads}.items():
-            if len(values) != count:
-                raise ValueError(f"{name}: expected {count} values, one per stage of embed_dim, got {list(values)}")
-        if len(strides) != count - 1:
-            raise ValueError(f"strides: expected {count - 1} pairs, one between two stages, got {len(strides)}")
-        if any(local > blocks for local, blocks in zip(conv_blocks, depth, strict=True)):
-            raise ValueError(
-                f"conv_blocks: expected at most {list(depth)}, the blocks of depth, got {list(conv_blocks)}"
-            )
-        if any(channels % heads for channels, heads in zip(embed_dim, num_heads, strict=True)):
-            raise ValueError(f"num_heads: expected divisors of embed_dim {list(embed_dim)}, got {list(num_heads)}")
-        first = embed_dim[0]
-        self.patch_embed = nn.Sequential(StemConv(in_channels, first // 2), StemConv(first // 2, first))
+        check_stages(embed_dim, depth, conv_blocks, num_heads, strides)
+        first, count = embed_dim[0], len(embed_dim)
+        self.patch_embed = nn.Sequential(
+            StemConv(_conv(in_channels, first // 2, stride=2, bias=False)),
+            StemConv(_conv(first // 2, first, stride=2, bias=False)),
+        )
         rates = iter(np.linspace(0, drop_path_rate, sum(depth)).tolist())
         self.stages = nn.LayerList()
         for number, (channels, heads) in enumerate(zip(embed_dim, num_heads, strict=True)):
             local = conv_blocks[number]
-            convs = [ConvBlock(channels, heads, mlp_ratio, next(rates)) for _ in range(local)]
-            mixers = [
-                MixerBlock(
-                    channels, heads, mlp_ratio=mlp_ratio, drop_path=next(rates), epsilon=_EPSILON, norm_after=True
-                )
-                for _ in range(depth[number] - local)
-            ]
+            convs = [ConvBlock(_mixing_convs(channels, heads), channels, mlp_ratio, next(rates)) for _ in range(local)]
+            mixers = [attention_block(channels, heads, mlp_ratio, next(rates)) for _ in range(depth[number] - local)]
             down = None
             if number < count - 1:
                 height, width = strides[number]
-                down = Downsample(channels, embed_dim[number + 1], (height, width))
+                down = Downsample(_conv(channels, embed_dim[number + 1], (height, width)))
             self.stages.append(MixingStage(convs, mixers, down))
         self.out_channels = embed_dim[-1]
         initialize_transformer(self)
