@@ -31,7 +31,7 @@ SUMMARY = "Remove channels of a trained network, to fine-tune a smaller one"
 USAGE = """
 Usage
   python -m ocrexp prune run_dir=outputs/NAME/DATE_TIME output=FOLDER [flops=0.6] [criterion=thinet|fpgm|l1]
-      [images=4] [refit=32]
+      [images=4] [refit=256]
 
 Measures with training images how sensitive each group of channels is, removes the filters that matter least until the
 share `flops` of the multiply-accumulates remains, fits the layers behind them again, and writes a run folder with the
@@ -162,7 +162,7 @@ def _check(verb: DictConfig) -> None:
         hint = did_you_mean(str(verb.criterion), CRITERIA)
         raise ConfigError(f"criterion: expected one of {', '.join(CRITERIA)}, got {verb.criterion!r}{hint}")
     if verb.criterion == "thinet" and not verb.refit:
-        raise ConfigError("criterion=thinet: needs images to fit layers on; set refit=32, or criterion=fpgm")
+        raise ConfigError("criterion=thinet: needs images to fit layers on; set refit=256, or criterion=fpgm")
 
 
 def _table(choices: Sequence[GroupChoice]) -> str:

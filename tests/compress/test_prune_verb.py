@@ -76,7 +76,7 @@ def test_a_training_that_starts_from_it_has_its_channels(run):
 def test_nothing_is_fitted_without_images(run, capsys):
     folder, _ = run
     words = [f"run_dir={folder / 'run'}", f"output={folder / 'plain'}", "flops=0.7", "images=1", "refit=0"]
-    with pytest.raises(ConfigError, match=r"^criterion=thinet: needs images .* set refit=32, or criterion=fpgm$"):
+    with pytest.raises(ConfigError, match=r"^criterion=thinet: needs images .* set refit=256, or criterion=fpgm$"):
         prune.run(words)
     assert prune.run([*words, "criterion=fpgm"]) == 0
     assert "fitted" not in capsys.readouterr().out
