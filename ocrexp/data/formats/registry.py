@@ -13,6 +13,7 @@ from ocrexp.data.formats import (
     cvat,
     doctr,
     forms,
+    hocr,
     icdar,
     iiit5k,
     label_studio,
@@ -26,6 +27,8 @@ from ocrexp.data.formats import (
     sroie,
     svt,
     synthtext,
+    tesseract_box,
+    tesseract_tsv,
     total_text,
     via,
     word_lists,
@@ -38,7 +41,8 @@ from ocrexp.nearest import expected_one_of
 
 _MODULES = (
     paddleocr, icdar, rrc_json, boxes, ctw1500, total_text, coco_text, synthtext, word_lists, iiit5k, svt, sroie, forms,
-    ppocrlabel, labelimg, labelme, via, cvat, label_studio, coco, page_formats, doctr, mmocr, containers,
+    ppocrlabel, labelimg, labelme, via, cvat, label_studio, coco, page_formats, hocr,
+    tesseract_box, tesseract_tsv, doctr, mmocr, containers,
 )  # fmt: skip
 FORMATS: dict[str, Format] = {found.name: found for module in _MODULES for found in module.FORMATS}
 _SURE, _CLEAR = 0.5, 0.1  # least confidence, and how far the next format has to be below

@@ -87,6 +87,11 @@ PAGES: list[tuple[str, str, str, list[tuple[str | None, bool]]]] = [
     ("alto", "1.xml", '<alto xmlns="http://x/v4#"><Description><MeasurementUnit>pixel</MeasurementUnit></Description>'
      '<Layout><Page WIDTH="200" HEIGHT="100"><TextLine HPOS="10" VPOS="20" WIDTH="50" HEIGHT="20"><String CONTENT="a"/>'
      '<SP/><String CONTENT="b"/></TextLine></Page></Layout></alto>', [("a b", False)]),
+    ("hocr", "1.html", "<div class=ocr_page title='image \"1.png\"; bbox 0 0 200 100'><span class=ocr_line title='bbox 10 20 60 "
+     "40'>A &amp; B</span></div>", [("A & B", False)]),
+    ("tesseract_box", "1.box", "a 10 60 30 80 0\n  30 60 40 80 0\nb 40 60 60 80 0\n\t 60 60 64 80 0\n", [("a b", False)]),
+    ("tesseract_tsv", "1.tsv", "level\tpage_num\tblock_num\tpar_num\tline_num\tword_num\tleft\ttop\twidth\theight\tconf\ttext\n"
+     "5\t1\t1\t1\t1\t1\t10\t20\t50\t20\t96.5\ta\n", [("a", False)]),
     ("doctr", "labels.json", json.dumps({"1.png": {"img_dimensions": [100, 200], "img_hash": "x", "polygons": [
         [[60, 40], [10, 20], [10, 40], [60, 20]]]}}), [(None, False)]),
     ("mmocr", "textdet_train.json", json.dumps({"metainfo": {"task_name": "textdet"}, "data_list": [
