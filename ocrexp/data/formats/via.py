@@ -1,4 +1,4 @@
-"""VGG Image Annotator (VIA) 1 and 2: a project, an export as JSON, an export as CSV.
+"""VGG Image Annotator (VIA) 1, 2 and 3: a project, an export as JSON, an export as CSV.
 
 The text is a region attribute whose name users choose: `text_key`, or one of the usual names, or the only one. Of radio
 buttons and menus the files hold the key of the option, and projects its text.
@@ -18,6 +18,7 @@ from ocrexp.data.formats.json_values import kept_json, mapping, text_of
 from ocrexp.data.formats.safe_files import parse_json, read_text
 from ocrexp.data.formats.shapes import as_pairs, ellipse, number, sized_box
 from ocrexp.data.formats.user_names import LANGUAGE, take_marks, text_key
+from ocrexp.data.formats.via3 import images_of, is_project
 from ocrexp.data.formats.writer import Writer
 from ocrexp.errors import DataError
 from ocrexp.files import as_json
@@ -35,18 +36,26 @@ def _read(folder: Folder, options: ReadOptions, account: Account) -> Iterator[En
                 continue
             images = _csv_images(folder, name, account)
         else:
-            if not folder.only and '"shape_attributes"' not in folder.probe(name):
+            if not folder.only and not _is_like_via(folder.probe(name)):
                 continue
             whole = mapping(kept_json(folder, name), str(path))
-            attributes = whole.get("_via_attributes")
-            choices = attributes.get("region") or {} if isinstance(attributes, dict) else {}
-            images = mapping(whole.get("_via_img_metadata", whole), str(path))
+            if is_project(whole):
+                images, choices = images_of(whole, str(path), account)
+            else:
+                attributes = whole.get("_via_attributes")
+                choices = attributes.get("region") or {} if isinstance(attributes, dict) else {}
+                images = mapping(whole.get("_via_img_metadata", whole), str(path))
         key = text_key(_attributes(images), options.text_key, str(path), account)
         for value in images.values():
             if isinstance(value, dict) and isinstance(value.get("filename"), str):
                 yield _entry(folder, name, value, key, choices, account)
             else:
                 account.drop("image without a filename", str(path))
+
+
+def _is_like_via(text: str) -> bool:
+    """Whether a part of a JSON file is of VIA 1 or 2, or of a project of VIA 3."""
+    return '"shape_attributes"' in text or all(key in text for key in ('"metadata"', '"vid"', '"xy"', '"av"'))
 
 
 def _csv_images(folder: Folder, name: str, account: Account) -> dict[str, Any]:
@@ -145,7 +154,7 @@ def _region(
 def _recognize(folder: Folder) -> Guess:
     for name in folder.like(r".*\.(?:json|csv)")[:20]:
         is_csv = name.lower().endswith(".csv")
-        if "region_shape_attributes" in folder.head(name) if is_csv else '"shape_attributes"' in folder.probe(name):
+        if "region_shape_attributes" in folder.head(name) if is_csv else _is_like_via(folder.probe(name)):
             return Guess(0.95, f"{name} has region and shape attributes")
     return NO
 
