@@ -159,10 +159,10 @@ def best_of_three(read, path):
 def test_a_hundred_thousand_lines_are_read_in_a_part_of_a_second(tmp_path):
     """A tenth of the list of a million lines that may take 10 seconds."""
     path = write(tmp_path, "".join(f"images/{i}.jpg\tword{i}\n" for i in range(100_000)).encode())
-    assert best_of_three(read_rec_label_file, path) < 0.4
+    assert best_of_three(read_rec_label_file, path) < 1.0
     regions = det(("word", SQUARE))
     path = write(tmp_path, "".join(f"images/{i}.jpg\t{regions}\n" for i in range(20_000)).encode())
-    assert best_of_three(read_label_file, path) < 0.2
+    assert best_of_three(read_label_file, path) < 0.5
 
 
 def test_a_list_takes_its_size_and_little_more(tmp_path):

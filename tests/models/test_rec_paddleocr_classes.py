@@ -257,20 +257,21 @@ def test_abinets_head_learns() -> None:
 
 
 def check_learning(layer: nn.Layer, compute: Callable[[], paddle.Tensor]) -> None:
-    """Six steps: each parameter gets a gradient, and the loss falls."""
+    """Each parameter gets a gradient and the loss falls, in some steps: how many depends on the CPU's rounding."""
     adam = paddle.optimizer.AdamW(3e-3, parameters=layer.parameters())
     layer.train()
     learning = [(key, p) for key, p in layer.named_parameters() if not (p.stop_gradient or key.endswith(UNUSED))]
     losses, idle = [], {key for key, _ in learning}
-    for _ in range(6):
+    for _ in range(20):
         loss = compute()
         loss.backward()
         idle -= {key for key, p in learning if p.grad is not None and bool(p.grad.any())}
         losses.append(float(loss))
+        if not idle and losses[-1] < 0.9 * losses[0]:
+            return
         adam.step()
         adam.clear_grad()
-    assert not idle
-    assert losses[-1] < 0.9 * losses[0]
+    raise AssertionError(f"without a gradient: {sorted(idle)}; losses: {losses}")
 
 
 GRIDS = ("grid_generator", "GridGenerator")

@@ -132,7 +132,7 @@ def test_damaged_folders_are_rows_too(tmp_path: Path) -> None:
     (tmp_path / "b/metrics.csv").write_bytes(b"\xff\0,")
     a, b = read_runs(find_runs([str(tmp_path)]))
     assert a.overrides == {"optim.note": "it's, long", "optim.lr": "1"}
-    assert (b.state, b.overrides, b.images_per_second) == ("not run", {}, None)
+    assert (b.state, b.overrides, b.images_per_second) == ("damaged status.json", {}, None)
     assert [row["run"] for row in make_table([a, b]).rows] == ["a", "b"]
 
 
