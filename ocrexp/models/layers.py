@@ -80,8 +80,9 @@ def half_padded_conv(
     stride: Stride = 1,
     groups: int = 1,
     draw: nn.initializer.Initializer | None = None,
+    bias: bool = False,
 ) -> Conv2D:
-    """A convolution without bias, padded by half its size; `draw` starts its weights (None: paddle's own way)."""
+    """A convolution padded by half its size; `draw` starts its weights (None: paddle's own way)."""
     return Conv2D(
         in_channels,
         out_channels,
@@ -90,7 +91,7 @@ def half_padded_conv(
         padding=kernel_size // 2,
         groups=groups,
         weight_attr=None if draw is None else paddle.ParamAttr(initializer=draw),
-        bias_attr=False,
+        bias_attr=None if bias else False,
     )
 
 

@@ -10,12 +10,11 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
-import paddle
 from paddle import Tensor, nn
 from paddle.nn import functional as F
 
 from ocrexp.models.backbones.svtrv2 import ConvBlock, Downsample, StemConv, attention_block, check_stages
-from ocrexp.models.layers import Conv2D, Stride, initialize_transformer
+from ocrexp.models.layers import Conv2D, Stride, half_padded_conv, initialize_transformer
 
 
 def _conv(
@@ -27,15 +26,8 @@ def _conv(
     draw: nn.initializer.Initializer | None = None,
 ) -> Conv2D:
     """A convolution with bias, padded by half its size; He et al.'s normal start where `draw` is None."""
-    return Conv2D(
-        in_channels,
-        out_channels,
-        kernel_size,
-        stride=stride,
-        padding=kernel_size // 2,
-        groups=groups,
-        weight_attr=paddle.ParamAttr(initializer=draw or nn.initializer.KaimingNormal()),
-    )
+    draw = draw or nn.initializer.KaimingNormal()
+    return half_padded_conv(in_channels, out_channels, kernel_size, stride, groups, draw, bias=True)
 
 
 class _PatchEmbed(nn.Layer):
