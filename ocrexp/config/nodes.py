@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -61,16 +61,17 @@ def node_errors(config: DictConfig) -> Iterator[ConfigError]:
             yield error
 
 
-def known_nodes() -> list[str]:
+@cache
+def known_nodes() -> tuple[str, ...]:
     """The nodes that may be at the top level of a training configuration."""
     shipped = shipped_conf()
     own: dict[str, None] = {}  # in order; the files of a task may add values that only this task reads
     for path in (shipped / "train.yaml", *sorted((shipped / "task").glob("*.yaml"))):
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = read_yaml(path.read_bytes())
         own |= dict.fromkeys(str(key) for key in content if key != "defaults")
     parts = (*VALUES, *NAMED, *PARTS)
     nodes = (path for path in PARTS if "." not in path)
-    return [*(key for key in own if key not in parts), *VALUES, *NAMED, *nodes, "hydra"]
+    return (*(key for key in own if key not in parts), *VALUES, *NAMED, *nodes, "hydra")
 
 
 def _top_errors(config: DictConfig) -> Iterator[ConfigError]:

@@ -12,6 +12,7 @@ import paddle
 from paddle import Tensor, nn
 
 from ocrexp.errors import ConfigError
+from ocrexp.export.convert_once import convert_once
 from ocrexp.models.hooks import DropsBranches, Fuses, MasksPadding, NeedsOpset
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def trace(network: InferenceNetwork, shape: list[int | None]) -> Any:
     spec = paddle.static.InputSpec(list(shape), "float32", name="x")  # paddle changes the list
     static = paddle.jit.to_static(network, input_spec=[spec], full_graph=True)
     try:
-        with _quiet():
+        with _quiet(), convert_once():
             static.forward.concrete_program  # noqa: B018 - builds the graph
     except Exception as error:  # any error of the network's own code or of paddle
         head = type(network.model.head).__name__

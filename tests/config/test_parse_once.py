@@ -1,9 +1,11 @@
 """Hydra's files are parsed once, and again when they have changed; nobody changes what is kept."""
 
 import os
+from copy import deepcopy
 
 from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.plugins import Plugins
+from omegaconf import OmegaConf
 
 from ocrexp.config.compose import compose, setup_hydra
 
@@ -26,6 +28,23 @@ def test_options_that_depend_on_others_are_still_chosen():
     second = compose("train", ["model=db_mbv3"])
     assert (first.task, second.task) == ("rec", "det")
     assert second.optim.lr != 0.5
+
+
+def test_copies_have_flags_and_results_of_resolvers_of_their_own():
+    setup_hydra()
+    OmegaConf.register_new_resolver("counted", lambda: len(calls.append(1) or calls), use_cache=True, replace=True)
+    calls: list[int] = []
+    first = OmegaConf.create({"a": {"b": 1, "c": "${counted:}"}})
+    OmegaConf.set_struct(first, True)
+    assert first.a.c == 1
+    second = deepcopy(first)
+    OmegaConf.set_struct(second, False)
+    assert (OmegaConf.is_struct(first), OmegaConf.is_struct(second)) == (True, False)
+    second.a.d = 2
+    assert "d" not in first.a
+    OmegaConf.clear_cache(second)
+    assert (second.a.c, first.a.c) == (2, 1)
+    assert first.a._metadata == deepcopy(first.a)._metadata
 
 
 def test_a_later_composition_takes_no_more_than_an_earlier_one():
