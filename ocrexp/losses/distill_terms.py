@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
+import paddle
 from paddle import Tensor
 from paddle.nn import functional as F
 
@@ -203,7 +204,8 @@ class DilatedMaps(Term):
     """DB's shrink and binary map against the teacher's shrink map, dilated (CML; PaddleOCR: DistillationDilaDBLoss).
 
     The teacher's map becomes 0 or 1 at the threshold and grows by one pixel; Dice of both maps over the pixels that
-    count. PaddleOCR's class takes alpha and main_loss_type and uses 5 and Dice whatever they are.
+    count. PaddleOCR's class takes alpha and main_loss_type and uses 5 and Dice whatever they are, always dilates, and
+    compares labeled pixels alone.
 
     Args:
         output: DB's maps [N, 3, H, W].
@@ -211,6 +213,8 @@ class DilatedMaps(Term):
         weight: see `Term`.
         alpha: weight of the shrink map.
         thresh: what of the teacher's map is text.
+        dilate: let the teacher's regions grow by one pixel.
+        unlabeled: compare the pixels of ignored regions (`###`) too, of which the labels say nothing.
         eps: keeps denominators above 0.
     """
 
@@ -223,10 +227,12 @@ class DilatedMaps(Term):
         weight: float = 1.0,
         alpha: float = 5.0,
         thresh: float = 0.3,
+        dilate: bool = True,
+        unlabeled: bool = False,
         eps: float = 1e-6,
     ) -> None:
         super().__init__(output, pairs, weight)
-        self.alpha, self.thresh, self.eps = alpha, thresh, eps
+        self.alpha, self.thresh, self.dilate, self.unlabeled, self.eps = alpha, thresh, dilate, unlabeled, eps
 
     def compare(self, ours: Tensor, theirs: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
         if "shrink_mask" not in batch:
@@ -234,8 +240,11 @@ class DilatedMaps(Term):
                 "loss.terms: DilatedMaps compares DB's maps, but the batch has no shrink_mask; choose other terms with "
                 "loss/terms=NAME"
             )
-        target = dilated(theirs[:, 0].detach(), self.thresh)
+        shown = theirs[:, 0].detach()
+        target = dilated(shown, self.thresh) if self.dilate else (shown > self.thresh).astype("float32")
         mask = batch["shrink_mask"].astype("float32")
+        if self.unlabeled:
+            mask = paddle.ones_like(mask)
         shrink, binary = (dice_loss(ours[:, channel], target, mask, self.eps) for channel in (0, 2))
         return self.alpha * shrink + binary
 

@@ -192,6 +192,26 @@ def test_terms_of_maps_equal_the_recorded_ones(recorded: Any, golden: Path) -> N
             check_gradient(f"det/{name}", outputs[f"{network.lower()}.maps"], network, recorded, images)
 
 
+def test_a_teachers_map_counts_as_it_is_and_where_labels_say_nothing() -> None:
+    ours = paddle.full([1, 3, 4, 6], 0.5)
+    theirs = paddle.zeros([1, 3, 4, 6])
+    theirs[:, 0, 1, 1:3] = 0.4  # two pixels of text
+    mask = paddle.ones([1, 4, 6], "int8")
+    mask[:, :, 2:] = 0  # of which the labels ignore one
+
+    def loss(**options: bool) -> float:
+        outputs = {"student.maps": ours, "teacher.maps": theirs}
+        return float(DilatedMaps(**options)(outputs, {"shrink_mask": mask}))
+
+    def dice(text: int, pixels: int) -> float:
+        return 6 * (1 - 2 * 0.5 * text / (0.5 * pixels + text))
+
+    assert loss(dilate=False, unlabeled=False) == pytest.approx(dice(1, 8), rel=1e-5)
+    assert loss(dilate=False, unlabeled=True) == pytest.approx(dice(2, 24), rel=1e-5)
+    assert loss() == pytest.approx(dice(2, 8), rel=1e-5)  # the row below, too
+    assert loss(unlabeled=True) == pytest.approx(dice(6, 24), rel=1e-5)
+
+
 def test_cml_equals_ppocrv4s(recorded: Any, golden: Path) -> None:
     outputs, batch = page(recorded, golden)
     terms = {"teacher": DilatedMaps(pairs=TEACHES), "mutual": DML("maps", map="shrink")}

@@ -30,6 +30,7 @@ from ocrexp.data.formats import (
     tesseract_box,
     tesseract_tsv,
     total_text,
+    unlabeled,
     via,
     word_lists,
 )
@@ -42,7 +43,7 @@ from ocrexp.nearest import expected_one_of
 _MODULES = (
     paddleocr, icdar, rrc_json, boxes, ctw1500, total_text, coco_text, synthtext, word_lists, iiit5k, svt, sroie, forms,
     ppocrlabel, labelimg, labelme, via, cvat, label_studio, coco, page_formats, hocr,
-    tesseract_box, tesseract_tsv, doctr, mmocr, containers,
+    tesseract_box, tesseract_tsv, doctr, mmocr, containers, unlabeled,
 )  # fmt: skip
 FORMATS: dict[str, Format] = {found.name: found for module in _MODULES for found in module.FORMATS}
 _SURE, _CLEAR = 0.5, 0.1  # least confidence, and how far the next format has to be below

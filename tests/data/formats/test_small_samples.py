@@ -183,3 +183,17 @@ def test_matlab_files(tmp_path: Path) -> None:
     io.savemat(tmp_path / "t" / "poly_gt_img3.mat", {"gt": row})
     (entry,), _ = read(tmp_path / "t")
     assert [(r.text, r.points) for r in entry.regions or []] == [("naughty", BOX)] and entry.name == "img3.jpg"
+
+
+def test_images_without_labels_are_ignored_regions(tmp_path: Path) -> None:
+    images = [picture(tmp_path / name) for name in ("a 1.png", "train/ü.png")]
+    write(tmp_path / "broken.jpg", "no image")
+    entries, account = read(tmp_path, "unlabeled")
+    assert [(entry.name, entry.split) for entry in entries] == [("a 1.png", ""), ("train/ü.png", "train")]
+    assert [entry.image for entry in entries] == images
+    for entry in entries:
+        (region,) = entry.regions or []
+        width, height = entry.known_size()
+        assert (region.text, region.ignored) == (None, True)
+        assert region.points == [(0, 0), (width, 0), (width, height), (0, height)]
+    assert account.dropped["image cannot be read"].places == [str(tmp_path / "broken.jpg")]
