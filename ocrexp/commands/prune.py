@@ -31,7 +31,7 @@ SUMMARY = "Remove channels of a trained network, to fine-tune a smaller one"
 USAGE = """
 Usage
   python -m ocrexp prune run_dir=outputs/NAME/DATE_TIME output=FOLDER [flops=0.6] [criterion=thinet|fpgm|l1]
-      [images=4] [refit=256]
+      [images=24] [refit=256]
 
 Measures with training images how sensitive each group of channels is, removes the filters that matter least until the
 share `flops` of the multiply-accumulates remains, fits the layers behind them again, and writes a run folder with the
@@ -110,9 +110,9 @@ def _choose(parts: Parts, verb: DictConfig) -> tuple[OCRModel, list[GroupChoice]
     size = (_SMALL, _SMALL)
     if shape is not None:
         size = (int(shape[0]), int(shape[1]) if model.fixed_width else _SMALL)
-    inputs = [images for _, images in training_batches(parts, int(verb.images))]
+    inputs = first_pixels([images for _, images in training_batches(parts, int(verb.images))], _MEASURED_PIXELS)
     # Their values in all layers are in the memory at once.
-    fitted = first_pixels([images for _, images in training_batches(parts, int(verb.refit))], _PIXELS)
+    fitted = first_pixels([images for _, images in training_batches(parts, int(verb.refit))], _FITTED_PIXELS)
     if not inputs:
         raise ConfigError(f"run_dir={verb.run_dir}: no training image could be read; check the training list")
     try:
@@ -142,7 +142,9 @@ def _image_size(config: DictConfig) -> tuple[int, int] | None:
     return None if shape is None else (int(shape[0]), int(shape[1]))
 
 
-_PIXELS = 8_000_000  # of the images on which layers are fitted; of a page about 1 million
+# Of all images together; a page has about 1 million.
+_MEASURED_PIXELS = 4_000_000  # on which the network is measured, three times for each group of channels
+_FITTED_PIXELS = 8_000_000  # on which layers are fitted
 _SMALL = 32  # pixels that all networks of any size take
 
 
