@@ -12,7 +12,7 @@ import paddle
 from paddle import Tensor, nn
 
 from ocrexp.errors import ConfigError
-from ocrexp.export.convert_once import convert_once
+from ocrexp.export.fast_trace import fast_trace
 from ocrexp.models.hooks import DropsBranches, Fuses, MasksPadding, NeedsOpset
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def trace(network: InferenceNetwork, shape: list[int | None]) -> Any:
     spec = paddle.static.InputSpec(list(shape), "float32", name="x")  # paddle changes the list
     static = paddle.jit.to_static(network, input_spec=[spec], full_graph=True)
     try:
-        with _quiet(), convert_once():
+        with _quiet(), fast_trace():
             static.forward.concrete_program  # noqa: B018 - builds the graph
     except Exception as error:  # any error of the network's own code or of paddle
         head = type(network.model.head).__name__
