@@ -68,7 +68,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--paddleocr", type=Path, required=True)
     parser.add_argument("overrides", nargs="*", default=["model=db_mbv3"])
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     sys.path.append(str(given.paddleocr.absolute()))
     from ppocr.utils import save_load
 

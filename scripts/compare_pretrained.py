@@ -86,7 +86,7 @@ def main() -> int:
     parser.add_argument("--rec", metavar="ROOT", help="a folder with a training list of lines")
     parser.add_argument("--det", metavar="ROOT", help="a folder with a training list of pages")
     parser.add_argument("--mode", nargs="+", choices=["fused", "calibrated", "auto"])
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     logging.disable(logging.INFO)
     setup_hydra()
     print(

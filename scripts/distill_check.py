@@ -41,8 +41,14 @@ def train(folder: Path, *words: str) -> dict[str, Any]:
 
 
 def ocrexp(*words: str) -> None:
-    """Run a command. Raises CalledProcessError if it fails."""
-    subprocess.run([sys.executable, "-m", "ocrexp", *words], check=True)
+    """Run a command; one that fails has said why, and its exit code ends this script."""
+    if code := subprocess.run([sys.executable, "-m", "ocrexp", *words], check=False).returncode:
+        sys.exit(code)
+
+
+def quoted(path: Path) -> str:
+    """A path as a value of a configuration, with any characters."""
+    return json.dumps(str(path), ensure_ascii=False)
 
 
 def words_of_lists(folder: Path, data: Path, labeled: int) -> dict[str, list[str]]:
@@ -53,9 +59,9 @@ def words_of_lists(folder: Path, data: Path, labeled: int) -> dict[str, list[str
     if not unlabeled.is_dir():
         ocrexp("convert", "from=unlabeled", f"root={data / 'train_images'}", f"out={unlabeled}")
     teacher = folder / f"det_teacher_{labeled}"
-    lists = [f"dataset.root={data}", f"dataset.train_labels={json.dumps(str(few))}"]
+    lists = [f"dataset.root={data}", f"dataset.train_labels={quoted(few)}"]
     train(teacher, "experiment=finetune_det_sroie_v6", *lists)
-    both = json.dumps([str(few), str(unlabeled / "train_list.txt")])
+    both = f"[{quoted(few)},{quoted(unlabeled / 'train_list.txt')}]"
     last = teacher / "checkpoints" / "latest.pdparams"  # whatever it is worth on the validation images
     taught = [f"dataset.train_labels={both}", "loader.batch_shares=[1,1]", f"model.teacher.pretrained={last}"]
     return {"alone": lists, "taught": [lists[0], *taught]}
@@ -69,7 +75,7 @@ def main() -> int:
     parser.add_argument("--labeled", type=int, default=10, help="images with labels, for detectors")
     parser.add_argument("--seeds", default="0")
     parser.add_argument("overrides", nargs="*", help="of both trainings")
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     folder, data = given.folder.absolute(), given.data.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     words = {name: [f"dataset.root={data}"] for name in EXPERIMENTS}

@@ -280,7 +280,7 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, help="for the inputs with findings (a temporary one)")
     parser.add_argument("--replay", type=Path, help="run one kept input of the target")
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     unknown = [name for name in options.targets if name not in TARGETS]
     if unknown:
         parser.error(f"there is no target {unknown[0]}; targets: {', '.join(TARGETS)}")

@@ -46,7 +46,7 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=5000)
     parser.add_argument("--seeds", default="0")
     parser.add_argument("overrides", nargs="*", help="of both trainings")
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     few = given.folder.absolute() / "first_lines.txt"
     lines = (given.data / "train_list.txt").read_text(encoding="utf-8").splitlines(keepends=True)
