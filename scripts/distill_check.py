@@ -58,7 +58,7 @@ def words_of_lists(folder: Path, data: Path, labeled: int) -> dict[str, list[str
     few.write_text("".join(lines[:labeled]), encoding="utf-8")
     if not unlabeled.is_dir():
         ocrexp("convert", "from=unlabeled", f"root={data / 'train_images'}", f"out={unlabeled}")
-    teacher = folder / f"det_teacher_{labeled}"
+    teacher = folder / f"det_{labeled}_teacher"
     lists = [f"dataset.root={data}", f"dataset.train_labels={quoted(few)}"]
     train(teacher, "experiment=finetune_det_sroie_v6", *lists)
     both = f"[{quoted(few)},{quoted(unlabeled / 'train_list.txt')}]"
@@ -79,14 +79,15 @@ def main() -> int:
     folder, data = given.folder.absolute(), given.data.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     words = {name: [f"dataset.root={data}"] for name in EXPERIMENTS}
-    if given.task == "det":
-        words = words_of_lists(folder, data, given.labeled)
+    kind = given.task
+    if kind == "det":
+        words, kind = words_of_lists(folder, data, given.labeled), f"det_{given.labeled}"
     gains = []
     for seed in given.seeds.split(","):
         found = []
         for name, experiment in EXPERIMENTS.items():
             of_both = [f"experiment={experiment.format(task=given.task)}", *given.overrides, f"seed={seed}"]
-            status = train(folder / f"{given.task}_{name}_{seed}", *of_both, *words[name])
+            status = train(folder / f"{kind}_{name}_{seed}", *of_both, *words[name])
             found.append(float(status["best_value"]))
             where = f"at step {status['best_step']} of {status['total_steps']}, {status['seconds']:.0f} s"
             print(f"seed {seed}  {name:<7} {status['best_metric']} {found[-1]:.3f} ({where})", flush=True)
